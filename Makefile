@@ -1,0 +1,61 @@
+# Penstock. `make` says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help build test demo native bench run format clean jdk
+
+# Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
+JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
+MVN = JAVA_HOME="$(JDK)" ./mvnw -B -ntp
+JAVA = "$(JDK)/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
+JAR := target/quarkus-app/quarkus-run.jar
+RUNNER := target/penstock-runner
+# the demo and the bench are Java in test scope
+CLASSPATH_GOAL := org.apache.maven.plugins:maven-dependency-plugin:3.7.0:build-classpath \
+	-Dmdep.outputFile=target/test-classpath -DincludeScope=test
+TEST_CLASSPATH = target/test-classes:target/classes:$$(cat target/test-classpath)
+# $(call changed,STAMP,FOLDERS): true where there is no STAMP, or something in FOLDERS is newer
+changed = [ ! -f $(1) ] || [ -n "$$(find pom.xml $(2) -newer $(1) | head -n 1)" ]
+
+help: ## This list
+	@echo "Penstock: prompt jobs from Kafka or REST, dispatched to model servers, answers streamed back"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; nothing where no source has changed
+	@if $(call changed,target/built,src/main src/test) || [ ! -f $(JAR) ] || [ ! -f target/test-classpath ]; then \
+		echo "building (the first time, dependencies are downloaded: some minutes)"; \
+		mkdir -p target && touch target/building && \
+		$(MVN) -q package -DskipTests -Dspotless.check.skip=true $(CLASSPATH_GOAL) && \
+		mv target/building target/built; \
+	fi
+
+test: ## All tests: unit, real broker, real llama-server, scripted model server
+	@mkdir -p target && touch target/building
+	$(MVN) verify $(CLASSPATH_GOAL)
+	@mv target/building target/built
+
+demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by itself. NATIVE=1: the native executable
+	@if [ "$(NATIVE)" = 1 ] && [ ! -x $(RUNNER) ]; then echo "there is no $(RUNNER): make native" >&2; exit 1; fi
+	@JAVA_HOME="$(JDK)" ONCE="$(ONCE)" NATIVE="$(NATIVE)" src/demo/demo.sh
+
+native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25; else one is laid out in target/graalvm)
+	@if $(call changed,target/built-native,src/main) || [ ! -x $(RUNNER) ]; then \
+		mkdir -p target && touch target/building-native && \
+		home=$$(JAVA_HOME="$(JDK)" src/native/find-graalvm.sh target/graalvm) && \
+		GRAALVM_HOME="$$home" $(MVN) package -Dnative -DskipTests -Dspotless.check.skip=true \
+			-Dquarkus.native.native-image-xmx=6g && \
+		mv target/building-native target/built-native; \
+	fi
+
+bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
+	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
+
+run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
+	@exec $(JAVA) -jar $(JAR)
+
+format: ## Formats the Java code
+	$(MVN) -q spotless:apply
+
+clean: ## Removes target; .demo, with the model server that was downloaded, stays
+	rm -rf target
+
+jdk: ## The JDK that is used
+	@echo "$(JDK)"

@@ -1,0 +1,79 @@
+package dev.penstock.api;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.node.Node;
+import dev.penstock.node.Nodes;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.Json;
+import io.smallrye.common.annotation.RunOnVirtualThread;
+import jakarta.ws.rs.GET;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.PathParam;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.MediaType;
+import java.util.Map;
+import java.util.TreeMap;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+
+/** What a job's {@code model} may say: the models of the nodes that are up, and the profiles. */
+@Path("/v1/models")
+@Produces(MediaType.APPLICATION_JSON)
+@RunOnVirtualThread
+public final class ModelsResource {
+    private final Nodes nodes;
+    private final Settings settings;
+
+    public ModelsResource(Nodes nodes, Settings settings) {
+        this.nodes = nodes;
+        this.settings = settings;
+    }
+
+    @GET
+    @Operation(summary = "List the models and profiles")
+    public ObjectNode list() {
+        ArrayNode data = Json.mapper().createArrayNode();
+        all().values().forEach(data::add);
+        return Lists.of(data);
+    }
+
+    @GET
+    @Path("/{id:.+}")
+    @Operation(summary = "One model or profile")
+    public ObjectNode get(@PathParam("id") String id) {
+        Map<String, ObjectNode> all = all();
+        ObjectNode model = all.get(id);
+        if (model == null) {
+            throw new ApiException(JobFailure.of(
+                    JobFailure.Code.MODEL_NOT_FOUND,
+                    "model '%s' is on no node that is up. Available: %s"
+                            .formatted(id, all.isEmpty() ? "none" : String.join(", ", all.keySet()))));
+        }
+        return model;
+    }
+
+    private Map<String, ObjectNode> all() {
+        Map<String, ObjectNode> all = new TreeMap<>();
+        settings.profiles().keySet().forEach(profile -> all.put(profile, model(profile, "profile")));
+        for (Node node : nodes.all()) {
+            if (node.health().state() == Node.State.UP) {
+                node.health()
+                        .models()
+                        .forEach(model -> all.computeIfAbsent(
+                                model.id(),
+                                id -> model(id, node.settings().backend().wireName())));
+            }
+        }
+        return all;
+    }
+
+    private static ObjectNode model(String id, String owner) {
+        return Json.mapper()
+                .createObjectNode()
+                .put("id", id)
+                .put("object", "model")
+                .put("created", 0)
+                .put("owned_by", owner);
+    }
+}

@@ -1,0 +1,137 @@
+package dev.penstock.cli;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/** A run of many jobs: those without a result are submitted, so many at once, each on a virtual thread of its own. */
+final class Batch {
+    private final Gate gate;
+    private final JobLines lines;
+    private final ResultsFile results;
+    private final int parallel;
+    private final Progress progress;
+    private final Semaphore open;
+    private final AtomicReference<@Nullable Problem> stopped = new AtomicReference<>();
+    /** Which line named an id first. */
+    private final Map<JobId, Long> ids = new HashMap<>();
+
+    Batch(Gate gate, JobLines lines, ResultsFile results, int parallel, Progress progress) {
+        this.gate = gate;
+        this.lines = lines;
+        this.results = results;
+        this.parallel = parallel;
+        this.progress = progress;
+        open = new Semaphore(parallel);
+    }
+
+    /** Runs to the end, or to the first problem that is not one job's own. */
+    Ending run() throws Problem, InterruptedException {
+        progress.before(results.doneBefore(), results.failedBefore());
+        ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor();
+        try {
+            lines.forEach(line -> take(line, workers));
+            while (!open.tryAcquire(parallel, 1, TimeUnit.SECONDS)) {
+                if (stopped.get() != null) {
+                    break;
+                }
+            }
+        } finally {
+            workers.shutdownNow();
+        }
+        Problem problem = stopped.get();
+        if (problem != null) {
+            throw problem;
+        }
+        return progress.tally().failed() == 0 ? Ending.COMPLETED : Ending.FAILED;
+    }
+
+    private boolean take(JobLine line, ExecutorService workers) throws Problem, InterruptedException {
+        if (stopped.get() != null) {
+            return false;
+        }
+        switch (line) {
+            case JobLine.Malformed(long number, JobFailure failure) -> {
+                if (!results.holds(line)) {
+                    malformed(number, failure);
+                }
+            }
+            case JobLine.Job(long number, Draft draft) -> {
+                Long first = ids.putIfAbsent(draft.id(), number);
+                if (results.holds(line)) {
+                    return true;
+                }
+                if (first != null) {
+                    malformed(
+                            number,
+                            JobFailure.invalid("job.id", "'%s' stands in line %d too".formatted(draft.id(), first)));
+                    return true;
+                }
+                open.acquire();
+                workers.execute(() -> run(number, draft));
+            }
+        }
+        return true;
+    }
+
+    private void malformed(long number, JobFailure failure) throws Problem {
+        results.malformed(number, failure);
+        progress.one(false);
+    }
+
+    private void run(long number, Draft draft) {
+        try {
+            ValidEvent outcome = gate.submit(draft, new Quiet());
+            results.outcome(number, outcome);
+            progress.one(outcome.mark().kind() == EventMark.Kind.COMPLETED);
+        } catch (Problem e) {
+            refuse(number, draft, e);
+        } catch (InterruptedException _) {
+            // stopped: the line has no result and is taken up by the next run
+        } catch (RuntimeException e) {
+            stopped.compareAndSet(null, Problem.brokenOff("this is a mistake in penstock, please report it: " + e));
+        } finally {
+            open.release();
+        }
+    }
+
+    private void refuse(long number, Draft draft, Problem problem) {
+        if (problem.ending() != Ending.REFUSED || concernsAll(problem)) {
+            stopped.compareAndSet(null, problem);
+            return;
+        }
+        try {
+            results.refused(number, draft.id(), problem.error());
+            progress.one(false);
+        } catch (Problem e) {
+            stopped.compareAndSet(null, e);
+        }
+    }
+
+    /** Whether the next job would be refused just so. */
+    private static boolean concernsAll(Problem problem) {
+        String code = problem.error().path("code").asText();
+        return code.equals(JobFailure.Code.UNAUTHORIZED.wireName())
+                || code.equals(JobFailure.Code.FORBIDDEN.wireName())
+                || !problem.cameFromService();
+    }
+
+    /** Nobody looks at the single job; only trouble with the connection is told. */
+    private final class Quiet implements EventListener {
+        @Override
+        public void on(ValidEvent event) {}
+
+        @Override
+        public void note(String line) {
+            progress.note(line);
+        }
+    }
+}

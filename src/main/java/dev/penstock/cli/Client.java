@@ -1,0 +1,72 @@
+package dev.penstock.cli;
+
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+
+/** The program as a client: runs the command that the arguments name, without starting the service. */
+public final class Client {
+    private Client() {}
+
+    /**
+     * Runs a command to its end.
+     *
+     * @return the exit code
+     */
+    public static int run(String... args) {
+        return run(Terminal.ofProcess(), args);
+    }
+
+    static int run(Terminal terminal, String... args) {
+        QuietLogging.on();
+        CommandLine line = new CommandLine(new PenstockCommand())
+                .addSubcommand(new SubmitCommand(terminal))
+                .addSubcommand(new WatchCommand(terminal))
+                .addSubcommand(new CancelCommand(terminal))
+                .addSubcommand(new NodesCommand(terminal))
+                .addSubcommand(new ModelsCommand(terminal))
+                .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
+                .setErr(new PrintWriter(terminal.err(), true, StandardCharsets.UTF_8))
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setUsageHelpAutoWidth(true)
+                .setParameterExceptionHandler((e, _) -> misread(terminal, e))
+                .setExecutionExceptionHandler((e, command, _) -> broken(terminal, command, e));
+        document(line);
+        line.getSubcommands().values().forEach(Client::document);
+        return line.execute(args);
+    }
+
+    private static void document(CommandLine command) {
+        command.getCommandSpec()
+                .usageMessage()
+                .exitCodeListHeading("%nExit codes:%n")
+                .exitCodeList(Ending.documented());
+    }
+
+    private static int misread(Terminal terminal, CommandLine.ParameterException e) {
+        String what = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        terminal.note("%s (%s --help says what there is)"
+                .formatted(what, e.getCommandLine().getCommandSpec().qualifiedName()));
+        return Ending.USAGE.exitCode();
+    }
+
+    private static int broken(Terminal terminal, CommandLine command, Exception e) {
+        return switch (e) {
+            case Problem problem
+            when problem.ending() == Ending.USAGE -> {
+                terminal.note("%s (%s --help says what there is)"
+                        .formatted(problem.line(), command.getCommandSpec().qualifiedName()));
+                yield Ending.USAGE.exitCode();
+            }
+            case Problem problem -> {
+                terminal.note(problem.line());
+                yield problem.ending().exitCode();
+            }
+            case InterruptedException _ -> Ending.INTERRUPTED.exitCode();
+            default -> {
+                terminal.note("this is a mistake in penstock, please report it: " + e);
+                yield Ending.BROKEN_OFF.exitCode();
+            }
+        };
+    }
+}

@@ -1,0 +1,46 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobId;
+import java.util.Locale;
+
+/** One job shown to a person: its events as they come, then how it ended. */
+final class Following {
+    private Following() {}
+
+    /** What follows the job and shows it to a listener. */
+    interface Job {
+        ValidEvent follow(EventListener listener) throws Problem, InterruptedException;
+    }
+
+    static Ending show(Terminal terminal, JobId id, boolean json, Job job) throws Problem, InterruptedException {
+        EventListener printer = json ? new JsonPrinter(terminal) : new TextPrinter(terminal);
+        try (var _ = new InterruptNote(
+                terminal, "interrupted; the job goes on: penstock watch %s, or penstock cancel %s".formatted(id, id))) {
+            ValidEvent outcome = job.follow(printer);
+            terminal.note(summary(id, outcome));
+            return Ending.of(outcome.mark().kind());
+        }
+    }
+
+    private static String summary(JobId id, ValidEvent outcome) {
+        JsonNode document = outcome.document();
+        JsonNode execution = document.path("job");
+        StringBuilder summary = new StringBuilder(
+                "job %s %s".formatted(id, outcome.mark().kind().wireName()));
+        if (execution.hasNonNull("node")) {
+            summary.append(" at ").append(execution.path("node").asText());
+        }
+        if (execution.path("total_ms").isNumber()) {
+            summary.append(String.format(
+                    Locale.ROOT, " in %.1f s", execution.path("total_ms").asLong() / 1000.0));
+        }
+        int tokens = document.path("usage").path("completion_tokens").asInt();
+        if (tokens > 0) {
+            summary.append(", ").append(tokens).append(tokens == 1 ? " token" : " tokens");
+        }
+        return document.has("error")
+                ? summary.append(": ").append(outcome.failure()).toString()
+                : summary.toString();
+    }
+}

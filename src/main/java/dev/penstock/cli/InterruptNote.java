@@ -1,0 +1,20 @@
+package dev.penstock.cli;
+
+/** Says something when the program is interrupted, until it is closed. */
+final class InterruptNote implements AutoCloseable {
+    private final Thread hook;
+
+    InterruptNote(Terminal terminal, String line) {
+        hook = new Thread(() -> terminal.err().print("\npenstock: " + line + "\n"), "penstock-interrupted");
+        Runtime.getRuntime().addShutdownHook(hook);
+    }
+
+    @Override
+    public void close() {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException _) {
+            // it is being said
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+
+/** A line of a file of jobs. */
+sealed interface JobLine {
+    /** Counted from 1, blank lines too. */
+    long number();
+
+    record Job(long number, Draft draft) implements JobLine {}
+
+    record Malformed(long number, JobFailure failure) implements JobLine {}
+
+    /**
+     * Reads a line. A job without an id gets one that is a pure function of the line's number and content, so that the same
+     * file names the same jobs again.
+     *
+     * @param options fill in what the line leaves open
+     * @param run another run of the same lines makes other jobs
+     */
+    static JobLine read(long number, byte[] line, JobOptions options, String run) {
+        JsonNode parsed;
+        try {
+            parsed = Json.parseStrict(line);
+        } catch (Json.MalformedJson e) {
+            return new Malformed(number, JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
+        }
+        if (!(parsed instanceof ObjectNode document)) {
+            return new Malformed(
+                    number, JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a job document is a JSON object"));
+        }
+        JsonNode job = document.get("job");
+        if (job != null && !job.isObject()) {
+            return new Malformed(number, JobFailure.invalid("job", "expected an object"));
+        }
+        options.fillIn(document);
+        JsonNode given = document.path("job").path("id");
+        if (given.isMissingNode()) {
+            String content = new String(Json.bytes(document), StandardCharsets.UTF_8);
+            JobId derived = JobId.fromIdempotencyKey("%s\0line %d".formatted(run, number), content);
+            return new Job(number, Draft.of(derived, document));
+        }
+        return given.isTextual() && JobId.isValid(given.textValue())
+                ? new Job(number, Draft.of(new JobId(given.textValue()), document))
+                : new Malformed(
+                        number, JobFailure.invalid("job.id", "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed"));
+    }
+}

@@ -1,0 +1,14 @@
+package dev.penstock.cli;
+
+/** Prints each event that counts as a line of JSON, as it came. */
+record JsonPrinter(Terminal terminal) implements EventListener {
+    @Override
+    public void on(ValidEvent event) throws Problem {
+        terminal.line(event.json());
+    }
+
+    @Override
+    public void note(String line) {
+        terminal.note(line);
+    }
+}

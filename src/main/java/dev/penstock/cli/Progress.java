@@ -1,0 +1,80 @@
+package dev.penstock.cli;
+
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/** Shows on stderr how far a run is: a bar that is drawn over on a terminal, else a line now and then. */
+final class Progress implements AutoCloseable {
+    private static final Duration REDRAWN = Duration.ofMillis(200);
+    private static final Duration LOGGED = Duration.ofSeconds(5);
+    private static final String CLEARED_LINE = "\r\033[K";
+
+    private final Terminal terminal;
+    private final long startedAt = System.nanoTime();
+    private final CountDownLatch closed = new CountDownLatch(1);
+    /** Guarded by this. */
+    private Tally tally;
+
+    private Progress(Terminal terminal, long total) {
+        this.terminal = terminal;
+        tally = new Tally(total, 0, 0, 0, Duration.ZERO);
+    }
+
+    static Progress start(Terminal terminal, long total) {
+        Progress progress = new Progress(terminal, total);
+        Thread.ofVirtual().name("penstock-progress").start(progress::redraw);
+        return progress;
+    }
+
+    private void redraw() {
+        Duration pause = terminal.redraws() ? REDRAWN : LOGGED;
+        try {
+            while (!closed.await(pause.toMillis(), TimeUnit.MILLISECONDS)) {
+                draw();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized void draw() {
+        tally = tally.after(Duration.ofNanos(System.nanoTime() - startedAt));
+        if (terminal.redraws()) {
+            terminal.err().print(CLEARED_LINE + tally.bar());
+            terminal.err().flush();
+        } else {
+            terminal.note(tally.numbers());
+        }
+    }
+
+    /** Results of earlier runs. */
+    synchronized void before(long done, long failed) {
+        tally = new Tally(tally.total(), done, failed, 0, Duration.ZERO);
+    }
+
+    synchronized void one(boolean completed) {
+        tally = tally.plus(completed);
+    }
+
+    synchronized void note(String line) {
+        if (terminal.redraws()) {
+            terminal.err().print(CLEARED_LINE);
+        }
+        terminal.note(line);
+    }
+
+    synchronized Tally tally() {
+        return tally;
+    }
+
+    @Override
+    public void close() {
+        closed.countDown();
+        draw();
+        if (terminal.redraws()) {
+            terminal.err().print("\n");
+            terminal.err().flush();
+        }
+    }
+}

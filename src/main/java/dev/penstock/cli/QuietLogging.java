@@ -1,0 +1,39 @@
+package dev.penstock.cli;
+
+import java.util.List;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+
+/** Keeps the libraries' logging off the output: only errors are told, each as one line on stderr. */
+final class QuietLogging {
+    private QuietLogging() {}
+
+    static void on() {
+        Logger root = Logger.getLogger("");
+        for (Handler handler : List.of(root.getHandlers())) {
+            root.removeHandler(handler);
+        }
+        root.setLevel(Level.SEVERE);
+        root.addHandler(new Lines());
+    }
+
+    private static final class Lines extends Handler {
+        @Override
+        public void publish(LogRecord record) {
+            if (record.getLevel().intValue() >= Level.SEVERE.intValue()) {
+                String text = String.valueOf(record.getMessage());
+                System.err.println("penstock: " + text.lines().findFirst().orElse(""));
+            }
+        }
+
+        @Override
+        public void flush() {
+            System.err.flush();
+        }
+
+        @Override
+        public void close() {}
+    }
+}

@@ -1,0 +1,164 @@
+package dev.penstock.cli;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.wire.EventHeaders;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.InterruptException;
+import org.apache.kafka.common.errors.WakeupException;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The events of the reply topic, handed to the jobs that are waited for. Its place in every partition is fixed when it is
+ * opened; one thread reads from the first subscription on, and waits for subscribers that do not keep up.
+ */
+final class ReplyFeed implements AutoCloseable {
+    private static final int AHEAD = 1024;
+    private static final Duration CLOSED_WITHIN = Duration.ofSeconds(2);
+    private static final Duration POLL = Duration.ofMillis(500);
+    /** A consumer does not tell that its broker is gone: after such a silence it is asked for. */
+    private static final Duration SILENCE = Duration.ofSeconds(20);
+
+    private final KafkaAccess access;
+    private final KafkaConsumer<byte[], byte[]> consumer;
+    private final Map<String, BlockingQueue<Next>> subscribers = new ConcurrentHashMap<>();
+    private final AtomicBoolean started = new AtomicBoolean();
+    private volatile @Nullable Thread reader;
+    private volatile Next.@Nullable Broken broken;
+    private volatile boolean closed;
+
+    /** Where reading begins. */
+    enum From {
+        BEGINNING,
+        END
+    }
+
+    /** What a subscriber gets. */
+    sealed interface Next {
+        record Event(EventMark mark, Bytes value) implements Next {}
+
+        /** Nothing comes any more. */
+        record Broken(Problem why) implements Next {}
+    }
+
+    private ReplyFeed(KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer) {
+        this.access = access;
+        this.consumer = consumer;
+    }
+
+    /** @param only the job whose partition is enough; null: all partitions */
+    static ReplyFeed open(KafkaAccess access, String topic, @Nullable JobId only, From from) throws Problem {
+        KafkaConsumer<byte[], byte[]> consumer = access.consumer();
+        try {
+            int count = access.partitions(consumer, topic);
+            IntStream wanted =
+                    only == null ? IntStream.range(0, count) : IntStream.of(KafkaAccess.partition(only, count));
+            List<TopicPartition> partitions = wanted.mapToObj(partition -> new TopicPartition(topic, partition))
+                    .toList();
+            consumer.assign(partitions);
+            switch (from) {
+                case BEGINNING -> consumer.seekToBeginning(partitions);
+                // seekToEnd would only be carried out with the first poll, when the answer may be there already
+                case END -> consumer.endOffsets(partitions).forEach(consumer::seek);
+            }
+            return new ReplyFeed(access, consumer);
+        } catch (KafkaException e) {
+            consumer.close();
+            throw access.problem(e);
+        } catch (Problem e) {
+            consumer.close();
+            throw e;
+        }
+    }
+
+    /** The events of a job from here on; taken by one thread. */
+    BlockingQueue<Next> subscribe(JobId id) throws Problem {
+        BlockingQueue<Next> queue = new LinkedBlockingQueue<>(AHEAD);
+        subscribers.put(id.value(), queue);
+        if (started.compareAndSet(false, true)) {
+            reader = Thread.ofPlatform().daemon().name("penstock-replies").start(this::read);
+        }
+        Next.Broken already = broken;
+        if (already != null) {
+            throw already.why();
+        }
+        return queue;
+    }
+
+    void unsubscribe(JobId id) {
+        BlockingQueue<Next> queue = subscribers.remove(id.value());
+        if (queue != null) {
+            // the reader may wait for room in it
+            queue.clear();
+        }
+    }
+
+    private void read() {
+        try (consumer) {
+            long silentSince = System.nanoTime();
+            while (!closed) {
+                ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+                for (ConsumerRecord<byte[], byte[]> record : records) {
+                    hand(record);
+                }
+                if (!records.isEmpty()) {
+                    silentSince = System.nanoTime();
+                } else if (System.nanoTime() - silentSince > SILENCE.toNanos()) {
+                    consumer.endOffsets(consumer.assignment());
+                    silentSince = System.nanoTime();
+                }
+            }
+        } catch (WakeupException | InterruptException | InterruptedException _) {
+            // closed
+        } catch (KafkaException e) {
+            Next.Broken why = new Next.Broken(access.problem(e));
+            broken = why;
+            subscribers.values().forEach(queue -> tell(queue, why));
+        }
+    }
+
+    private void hand(ConsumerRecord<byte[], byte[]> record) throws InterruptedException {
+        String id = EventHeaders.text(record.headers(), "job-id");
+        BlockingQueue<Next> queue = id == null ? null : subscribers.get(id);
+        EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
+        if (queue != null && mark != null && record.value() != null) {
+            queue.put(new Next.Event(mark, Bytes.wrap(record.value())));
+        }
+    }
+
+    private static void tell(BlockingQueue<Next> queue, Next.Broken why) {
+        while (!queue.offer(why)) {
+            queue.clear();
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        Thread thread = reader;
+        if (thread == null) {
+            consumer.close();
+            return;
+        }
+        // what the reader may wait for is room in a queue, and those are cleared when their jobs leave
+        consumer.wakeup();
+        try {
+            thread.join(CLOSED_WITHIN);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

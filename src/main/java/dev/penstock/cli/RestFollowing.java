@@ -1,0 +1,143 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.wire.Json;
+import java.io.IOException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** One job's events over as many connections as it takes. Owned by the thread that follows the job. */
+final class RestFollowing {
+    /** The service sends a comment every 15 s. */
+    private static final Duration SILENCE = Duration.ofSeconds(50);
+
+    private static final Duration LONGEST_RETRY_AFTER = Duration.ofMinutes(1);
+
+    private final Rest rest;
+    private final Patience patience;
+    private final AtomicBoolean answered;
+    private final JobId id;
+    private final EventListener listener;
+    private final ValidEvents valid = new ValidEvents();
+    private String lastEventId = "";
+    private boolean accepted;
+    private int failures;
+
+    RestFollowing(Rest rest, Patience patience, AtomicBoolean answered, JobId id, EventListener listener) {
+        this.rest = rest;
+        this.patience = patience;
+        this.answered = answered;
+        this.id = id;
+        this.listener = listener;
+    }
+
+    /** What became of one connection. */
+    private sealed interface Connection {
+        record Ended(ValidEvent outcome) implements Connection {}
+
+        /** @param pause at least so long before another one */
+        record Cut(String why, Duration pause) implements Connection {}
+    }
+
+    /** Follows the job from this request on; the same request is sent again until the service has answered it. */
+    ValidEvent toOutcome(HttpRequest first) throws Problem, InterruptedException {
+        while (true) {
+            HttpRequest request = accepted ? RestGate.events(rest, id, lastEventId) : first;
+            switch (connect(request)) {
+                case Connection.Ended(ValidEvent outcome) -> {
+                    return outcome;
+                }
+                case Connection.Cut(String why, Duration pause) -> {
+                    failures++;
+                    if (!answered.get() || failures >= patience.tries()) {
+                        throw Problem.brokenOff(accepted ? why + "; the job goes on: penstock watch " + id : why);
+                    }
+                    Duration backoff = patience.pause(failures);
+                    Duration wait = backoff.compareTo(pause) > 0 ? backoff : pause;
+                    listener.note("%s; trying again in %.1f s".formatted(why, wait.toMillis() / 1000.0));
+                    Thread.sleep(wait);
+                }
+            }
+        }
+    }
+
+    private Connection connect(HttpRequest request) throws Problem, InterruptedException {
+        try {
+            HttpResponse<StreamBody> response = rest.open(request);
+            answered.set(true);
+            try (StreamBody body = response.body()) {
+                int status = response.statusCode();
+                String type = response.headers().firstValue("Content-Type").orElse("");
+                if (status == 200 && type.startsWith("text/event-stream")) {
+                    boolean submitted = !accepted && request.method().equals("POST");
+                    accepted = true;
+                    return read(body, submitted);
+                }
+                byte[] answer = body.whole(SILENCE);
+                if (status == 429 || status >= 500) {
+                    return new Connection.Cut(
+                            "%s answered %s".formatted(rest.base(), Rest.saying(status, answer)), retryAfter(response));
+                }
+                throw rest.refused(status, answer);
+            }
+        } catch (IOException e) {
+            return new Connection.Cut(rest.unreachable(e), Duration.ZERO);
+        }
+    }
+
+    private static Duration retryAfter(HttpResponse<?> response) {
+        String seconds = response.headers().firstValue("Retry-After").orElse("0");
+        if (!seconds.matches("\\d{1,9}")) {
+            return Duration.ZERO;
+        }
+        Duration asked = Duration.ofSeconds(Long.parseLong(seconds));
+        return asked.compareTo(LONGEST_RETRY_AFTER) > 0 ? LONGEST_RETRY_AFTER : asked;
+    }
+
+    private Connection read(StreamBody body, boolean submitted) throws Problem, IOException, InterruptedException {
+        SseParser parser = new SseParser();
+        for (ByteBuffer piece = body.next(SILENCE); piece != null; piece = body.next(SILENCE)) {
+            for (SseParser.Event event : parser.feed(piece)) {
+                Optional<ValidEvent> outcome = take(event, submitted);
+                if (outcome.isPresent()) {
+                    return new Connection.Ended(outcome.get());
+                }
+            }
+        }
+        return new Connection.Cut(
+                "the event stream of %s ended before the outcome".formatted(rest.base()), Duration.ZERO);
+    }
+
+    /** The outcome, if this is it. */
+    private Optional<ValidEvent> take(SseParser.Event event, boolean submitted) throws Problem, IOException {
+        JsonNode document = Json.parseLenient(event.data());
+        if (document == null) {
+            return Optional.empty();
+        }
+        if (event.name().equals("error")) {
+            throw new IOException(ValidEvent.failure(document.path("error")));
+        }
+        EventMark mark = ValidEvents.mark(document).orElse(null);
+        if (mark == null) {
+            return Optional.empty();
+        }
+        if (mark.kind() == EventMark.Kind.REJECTED && submitted) {
+            JsonNode error = document.path("error");
+            throw Problem.refused("rejected: " + ValidEvent.failure(error), error);
+        }
+        lastEventId = event.id();
+        failures = 0;
+        String json = event.data().indexOf('\n') < 0 ? event.data() : document.toString();
+        Optional<ValidEvent> counts = valid.accept(mark, json);
+        if (counts.isPresent()) {
+            listener.on(counts.get());
+        }
+        return counts.filter(_ -> mark.kind().isOutcome());
+    }
+}

@@ -1,0 +1,47 @@
+package dev.penstock.cli;
+
+import dev.penstock.job.JobId;
+import java.net.http.HttpRequest;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** Jobs over REST: submitted with an event stream as the answer, which is resumed where it is cut. */
+final class RestGate implements Gate {
+    private static final String EVENT_STREAM = "text/event-stream";
+
+    private final Rest rest;
+    private final Patience patience;
+    /** Whether the service has answered anything so far: before that, waiting for it is no use. */
+    private final AtomicBoolean answered = new AtomicBoolean();
+
+    RestGate(Rest rest, Patience patience) {
+        this.rest = rest;
+        this.patience = patience;
+    }
+
+    @Override
+    public ValidEvent submit(Draft draft, EventListener listener) throws Problem, InterruptedException {
+        HttpRequest post = rest.request("/v1/jobs")
+                .setHeader("Accept", EVENT_STREAM)
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofByteArray(draft.document().get()))
+                .build();
+        return new RestFollowing(rest, patience, answered, draft.id(), listener).toOutcome(post);
+    }
+
+    @Override
+    public ValidEvent watch(JobId id, EventListener listener) throws Problem, InterruptedException {
+        return new RestFollowing(rest, patience, answered, id, listener).toOutcome(events(rest, id, ""));
+    }
+
+    /** The request for a job's events after one of them; from its beginning where none is named. */
+    static HttpRequest events(Rest rest, JobId id, String lastEventId) {
+        HttpRequest.Builder request = rest.request("/v1/jobs/%s/events".formatted(Rest.encoded(id.value())))
+                .setHeader("Accept", EVENT_STREAM);
+        return (lastEventId.isEmpty() ? request : request.header("Last-Event-ID", lastEventId)).build();
+    }
+
+    @Override
+    public void close() {
+        rest.close();
+    }
+}

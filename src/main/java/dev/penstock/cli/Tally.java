@@ -1,0 +1,37 @@
+package dev.penstock.cli;
+
+import java.time.Duration;
+import java.util.Locale;
+
+/**
+ * How far a run of many jobs is.
+ *
+ * @param done with results of earlier runs
+ * @param failed of those
+ * @param now done by this run
+ * @param elapsed of this run
+ */
+record Tally(long total, long done, long failed, long now, Duration elapsed) {
+    private static final int BAR = 30;
+
+    Tally plus(boolean completed) {
+        return new Tally(total, done + 1, failed + (completed ? 0 : 1), now + 1, elapsed);
+    }
+
+    Tally after(Duration newElapsed) {
+        return new Tally(total, done, failed, now, newElapsed);
+    }
+
+    /** A bar and the numbers, for a terminal. */
+    String bar() {
+        int filled = total == 0 ? BAR : (int) (BAR * Math.min(done, total) / total);
+        return "[" + "#".repeat(filled) + ".".repeat(BAR - filled) + "] " + numbers();
+    }
+
+    /** The numbers alone, for a log. */
+    String numbers() {
+        double seconds = elapsed.toMillis() / 1000.0;
+        double rate = seconds > 0 ? now / seconds : 0;
+        return String.format(Locale.ROOT, "%d/%d done, %d failed, %.1f jobs/s", done, total, failed, rate);
+    }
+}

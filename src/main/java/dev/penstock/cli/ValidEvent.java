@@ -1,0 +1,31 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.wire.Json;
+
+/**
+ * An event that counts by the reading rule.
+ *
+ * @param takesOver whether everything of lower attempts is over with it
+ * @param json the event as it came, on one line
+ */
+record ValidEvent(EventMark mark, boolean takesOver, String json) {
+
+    JsonNode document() {
+        JsonNode document = Json.parseLenient(json);
+        return document == null ? MissingNode.getInstance() : document;
+    }
+
+    /** What went wrong, in one line. */
+    String failure() {
+        return failure(document().path("error"));
+    }
+
+    static String failure(JsonNode error) {
+        String message = error.path("message").asText("no reason was given");
+        String code = error.path("code").asText("");
+        return code.isEmpty() ? message : "%s (%s)".formatted(message, code);
+    }
+}

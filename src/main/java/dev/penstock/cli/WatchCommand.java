@@ -1,0 +1,61 @@
+package dev.penstock.cli;
+
+import dev.penstock.job.JobId;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code penstock watch}: a job from its beginning to its outcome. */
+@Command(
+        name = "watch",
+        mixinStandardHelpOptions = true,
+        versionProvider = PenstockCommand.Version.class,
+        description = "Prints a job's text from its beginning until its outcome; the exit code tells the outcome.",
+        sortOptions = false)
+final class WatchCommand implements Callable<Integer> {
+    private final Terminal terminal;
+
+    @Parameters(paramLabel = "ID", description = "the job's id")
+    private String id = "";
+
+    @Mixin
+    private final RestOptions rest = new RestOptions();
+
+    @Mixin
+    private final KafkaOptions kafka = new KafkaOptions();
+
+    @Option(
+            names = "--reply-topic",
+            paramLabel = "T",
+            defaultValue = "prompt-replies",
+            description = "over Kafka: the events' topic; default ${DEFAULT-VALUE}")
+    private String replyTopic = "";
+
+    @Option(names = "--json", description = "print each event as a line of JSON in place of the text")
+    private boolean json;
+
+    WatchCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws Problem, InterruptedException {
+        JobId jobId = jobId(id);
+        KafkaAccess access = kafka.access(rest);
+        try (Gate gate = access == null
+                ? new RestGate(rest.open(), Patience.OF_A_PERSON)
+                : KafkaGate.forWatching(access, replyTopic)) {
+            return Following.show(terminal, jobId, json, printer -> gate.watch(jobId, printer))
+                    .exitCode();
+        }
+    }
+
+    static JobId jobId(String id) throws Problem {
+        if (!JobId.isValid(id)) {
+            throw Problem.usage("ID: 1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed");
+        }
+        return new JobId(id);
+    }
+}

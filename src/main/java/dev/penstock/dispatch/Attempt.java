@@ -1,0 +1,156 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.node.Node;
+import dev.penstock.node.UpstreamStream;
+import dev.penstock.node.WireProtocol;
+import dev.penstock.reply.ChunkBatch;
+import dev.penstock.reply.JobReplies;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/** One attempt at one node: reads its stream, and sends what comes as chunks. Owned by the thread of the run. */
+final class Attempt {
+    private final PromptJob job;
+    private final Answer.Head head;
+    private final JobReplies replies;
+    private final StopSignal signal;
+    private final Settings.Timeouts timeouts;
+    private final ChunkBatch batch;
+    private final Answer.Builder answer = new Answer.Builder();
+    private final long begunNanos = System.nanoTime();
+    private long lastTokenNanos = begunNanos;
+    private @Nullable Long firstTokenMillis;
+
+    Attempt(
+            PromptJob job,
+            Answer.Head head,
+            JobReplies replies,
+            StopSignal signal,
+            Settings.Timeouts timeouts,
+            Settings.Replies batching) {
+        this.job = job;
+        this.head = head;
+        this.replies = replies;
+        this.signal = signal;
+        this.timeouts = timeouts;
+        batch = new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars());
+    }
+
+    /** How an attempt ended. */
+    sealed interface End {
+        record Whole(Answer answer) implements End {}
+
+        record Failed(JobFailure failure) implements End {}
+
+        /** The signal was given. */
+        record Stopped() implements End {}
+
+        /** The job's own time ran out. */
+        record TooLate() implements End {}
+    }
+
+    /** From the attempt's begin; null: no token came. */
+    @Nullable
+    Long firstTokenMillis() {
+        return firstTokenMillis;
+    }
+
+    /** From the first token to the last. */
+    long streamMillis() {
+        return firstTokenMillis == null ? 0 : (lastTokenNanos - begunNanos) / 1_000_000 - firstTokenMillis;
+    }
+
+    /** @param atMost what is left of the job's own time */
+    End run(Node node, String model, Duration atMost) throws InterruptedException {
+        long deadline = begunNanos + atMost.toNanos();
+        try (UpstreamStream stream = node.stream(job, model);
+                var _ = signal.wakeBy(stream::wake)) {
+            while (true) {
+                long now = System.nanoTime();
+                long untilChunk = job.stream() ? batch.dueInNanos(now) : Long.MAX_VALUE;
+                if (job.stream() && batch.isFull()) {
+                    sendChunk();
+                    continue;
+                }
+                long untilSilent = lastTokenNanos + patience().toNanos() - now;
+                long untilDeadline = deadline - now;
+                if (signal.isGiven()) {
+                    return new End.Stopped();
+                }
+                if (untilDeadline <= 0) {
+                    return new End.TooLate();
+                }
+                if (untilSilent <= 0) {
+                    return new End.Failed(silent(node).atNode(node.name()));
+                }
+                // a chunk that is due takes along what has arrived, and waits for nothing
+                long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
+                TokenEvent event = stream.next(Math.max(0, wait));
+                if (event == null && untilChunk <= 0) {
+                    sendChunk();
+                }
+                End end = event == null ? null : take(event, node);
+                if (end != null) {
+                    return end;
+                }
+            }
+        } catch (WireProtocol.Unsupported e) {
+            return new End.Failed(e.failure().atNode(node.name()));
+        }
+    }
+
+    private @Nullable End take(TokenEvent event, Node node) {
+        switch (event) {
+            case TokenEvent.Text _, TokenEvent.ToolCall _, TokenEvent.Logprobs _ -> {
+                long now = System.nanoTime();
+                lastTokenNanos = now;
+                if (firstTokenMillis == null) {
+                    firstTokenMillis = (now - begunNanos) / 1_000_000;
+                }
+                answer.add(event);
+                batch.add(event, now);
+            }
+            case TokenEvent.Finish _, TokenEvent.Spent _ -> {
+                answer.add(event);
+                batch.add(event, System.nanoTime());
+            }
+            case TokenEvent.End _ -> {
+                if (job.stream() && batch.hasText()) {
+                    sendChunk();
+                }
+                return new End.Whole(answer.build(head));
+            }
+            case TokenEvent.Broken(JobFailure failure) -> {
+                return new End.Failed(failure.atNode(node.name()));
+            }
+        }
+        return null;
+    }
+
+    private void sendChunk() {
+        replies.send(new JobEvent.Chunk(head, batch.take()));
+    }
+
+    private Duration patience() {
+        return firstTokenMillis == null ? timeouts.firstToken() : timeouts.idle();
+    }
+
+    private JobFailure silent(Node node) {
+        return firstTokenMillis == null
+                ? JobFailure.of(
+                        JobFailure.Code.FIRST_TOKEN_TIMEOUT,
+                        "%s sent no token within %d ms (penstock.timeouts.first-token)"
+                                .formatted(
+                                        node.settings(), timeouts.firstToken().toMillis()))
+                : JobFailure.of(
+                        JobFailure.Code.IDLE_TIMEOUT,
+                        "%s sent nothing for %d ms in mid-stream (penstock.timeouts.idle)"
+                                .formatted(node.settings(), timeouts.idle().toMillis()));
+    }
+}

@@ -1,0 +1,287 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.Task;
+import dev.penstock.node.Node;
+import dev.penstock.reply.JobReplies;
+import dev.penstock.reply.Recovery;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.Set;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One execution of one job by this replica, from taking it to acknowledging its record: recover what may have run, wait
+ * in the line, attempt, publish one outcome, look again, acknowledge. Owned by its virtual thread; only
+ * {@link #stop} may be called from others.
+ *
+ * <p>The invariant: {@link Hold#acknowledge} is called only when a valid outcome of the job is on the broker.
+ */
+final class JobRun {
+    private static final Logger LOG = Logger.getLogger(JobRun.class);
+    private static final Duration LOOK_UP_AGAIN = Duration.ofSeconds(1);
+
+    private final PromptJob job;
+    private final RecordPlace record;
+    private final Hold hold;
+    private final JobReplies replies;
+    private final RunContext context;
+    private final StopSignal signal = new StopSignal();
+    private @Nullable Instant firstStarted;
+    private int lastAttempt;
+    private @Nullable Long queuedMillis;
+
+    JobRun(PromptJob job, RecordPlace record, Hold hold, JobReplies replies, RunContext context) {
+        this.job = job;
+        this.record = record;
+        this.hold = hold;
+        this.replies = replies;
+        this.context = context;
+    }
+
+    PromptJob job() {
+        return job;
+    }
+
+    void stop(StopSignal.Reason reason) {
+        signal.stop(reason);
+    }
+
+    void run() throws InterruptedException {
+        Recovery.@Nullable Known known = null;
+        if (hold.mayHaveRun()) {
+            known = lookUp(null);
+            if (known == null) {
+                return;
+            }
+            if (known.reading().isClosed()) {
+                hold.acknowledge();
+                return;
+            }
+            firstStarted = known.firstStarted();
+            lastAttempt = known.reading().nextRunAttempt() - 1;
+        }
+        Outcome worked = work(known);
+        if (worked == null) {
+            return;
+        }
+        LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
+        Outcome outcome = lastWord.fitting(worked);
+        if (!lastWord.say(outcome) || (known != null && !settle(known, outcome, lastWord))) {
+            return;
+        }
+        hold.acknowledge();
+        context.ended(job, outcome.event(), outcome.node());
+        LOG.debugf(
+                "job=%s outcome=%s attempts=%d",
+                job.id(), outcome.event().kind().wireName(), lastAttempt);
+    }
+
+    /** @return null when the run was stopped: it says nothing more */
+    private @Nullable Outcome work(Recovery.@Nullable Known known) throws InterruptedException {
+        int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
+        Set<String> useless = new HashSet<>();
+        Set<String> failed = new HashSet<>();
+        int failures = 0;
+        JobFailure last = null;
+        try (Line.Ticket ticket = context.line().new Ticket(job)) {
+            while (true) {
+                if (context.commands().isCancelled(job.id())) {
+                    signal.stop(StopSignal.Reason.CANCELLED);
+                }
+                Set<String> avoid = new HashSet<>(useless);
+                if (last != null) {
+                    Set<String> both = new HashSet<>(useless);
+                    both.addAll(failed);
+                    if (ticket.hasOther(both)) {
+                        avoid = both;
+                    } else if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(useless)) {
+                        return withoutAttempt(new JobEvent.Failed(last, null, job.metadata()), outcomeAttempt);
+                    } else {
+                        signal.pause(context.settings().retries().backoff(failures));
+                    }
+                    if (!signal.isGiven() && !hold.renew()) {
+                        return null;
+                    }
+                }
+                switch (ticket.await(avoid, signal, timeLeft())) {
+                    case Line.Place.Nowhere(JobFailure failure) -> {
+                        return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()), outcomeAttempt);
+                    }
+                    case Line.Place.Stopped() -> {
+                        return stopped(null, outcomeAttempt);
+                    }
+                    case Line.Place.TooLate() -> {
+                        return withoutAttempt(tooLate(null), outcomeAttempt);
+                    }
+                    case Line.Place.Taken(Node.Slot slot, String model) -> {
+                        Step step = attempt(slot, model, failures);
+                        if (step.outcome() != null || step.failure() == null) {
+                            return step.outcome();
+                        }
+                        last = step.failure();
+                        outcomeAttempt = lastAttempt + 1;
+                        failed.add(slot.node().name());
+                        if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE) {
+                            useless.add(slot.node().name());
+                        } else {
+                            failures++;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /**
+     * How an attempt leaves the run.
+     *
+     * @param outcome the run's, where there is one
+     * @param failure another attempt may help; both null: the run was stopped
+     */
+    private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
+
+    private Step attempt(Node.Slot held, String model, int failuresBefore) throws InterruptedException {
+        try (Node.Slot slot = held) {
+            Node node = slot.node();
+            Instant now = context.clock().instant();
+            replies.begin(++lastAttempt);
+            if (queuedMillis == null) {
+                queuedMillis =
+                        Math.max(0, Duration.between(job.acceptedAt(), now).toMillis());
+                context.queued(queuedMillis);
+            }
+            if (firstStarted == null) {
+                firstStarted = now;
+            }
+            JobEvent.Started started = new JobEvent.Started(
+                    node.name(), node.settings().backend().wireName(), model, now, record, job.metadata());
+            replies.send(started);
+            Answer.Head head = new Answer.Head(
+                    (job.task() == Task.CHAT ? "chatcmpl-" : "cmpl-") + job.id(),
+                    now.getEpochSecond(),
+                    model,
+                    job.task());
+            Attempt attempt = new Attempt(
+                    job,
+                    head,
+                    replies,
+                    signal,
+                    context.settings().timeouts(),
+                    context.settings().replies());
+            Attempt.End end = attempt.run(node, model, timeLeft());
+            context.attempted(node, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            JobEvent.Execution execution = execution(started, attempt.firstTokenMillis());
+            return switch (end) {
+                case Attempt.End.Whole(Answer answer) ->
+                    new Step(
+                            Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), started, node),
+                            null);
+                case Attempt.End.Stopped() -> {
+                    Outcome outcome = stopped(execution, lastAttempt);
+                    yield new Step(outcome == null ? null : Outcome.of(outcome.event(), started, node), null);
+                }
+                case Attempt.End.TooLate() -> new Step(Outcome.of(tooLate(execution), started, node), null);
+                case Attempt.End.Failed(JobFailure failure) -> {
+                    if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
+                        node.refused(failure);
+                    }
+                    boolean again = failure.code().remedy() == JobFailure.Remedy.OTHER_NODE
+                            || (failure.code().remedy() == JobFailure.Remedy.RETRY
+                                    && failuresBefore + 1 < job.maxAttempts());
+                    yield again
+                            ? new Step(null, failure)
+                            : new Step(
+                                    Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), started, node),
+                                    null);
+                }
+            };
+        }
+    }
+
+    private JobEvent.Execution execution(JobEvent.Started started, @Nullable Long firstTokenMillis) {
+        return new JobEvent.Execution(
+                started.node(),
+                started.backend(),
+                started.model(),
+                queuedMillis == null ? 0 : queuedMillis,
+                firstTokenMillis,
+                Math.max(
+                        0,
+                        Duration.between(job.acceptedAt(), context.clock().instant())
+                                .toMillis()),
+                lastAttempt);
+    }
+
+    /** An outcome that no attempt led to stands for itself: an attempt of its own, seq 0. */
+    private Outcome withoutAttempt(JobEvent event, int outcomeAttempt) {
+        replies.begin(outcomeAttempt);
+        return Outcome.withoutAttempt(event);
+    }
+
+    /** @return null where the run has nothing to say any more */
+    private @Nullable Outcome stopped(JobEvent.@Nullable Execution execution, int outcomeAttempt) {
+        if (signal.reason() != StopSignal.Reason.CANCELLED) {
+            return null;
+        }
+        JobEvent cancelled = new JobEvent.Cancelled(execution, job.metadata());
+        return execution == null ? withoutAttempt(cancelled, outcomeAttempt) : Outcome.withoutAttempt(cancelled);
+    }
+
+    private JobEvent tooLate(JobEvent.@Nullable Execution execution) {
+        if (job.isPastDeadline(context.clock().instant())) {
+            return new JobEvent.Expired(execution, job.metadata());
+        }
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TIMEOUT, "the job ran longer than its timeout, %s".formatted(job.timeout()));
+        return new JobEvent.Failed(failure, execution, job.metadata());
+    }
+
+    /** What is left until the deadline, and once it has started until the running time is over. */
+    private Duration timeLeft() {
+        Instant now = context.clock().instant();
+        Instant end = job.deadline() == null ? Instant.MAX : job.deadline();
+        if (firstStarted != null && firstStarted.plus(job.timeout()).isBefore(end)) {
+            end = firstStarted.plus(job.timeout());
+        }
+        Duration most = Duration.ofDays(365);
+        return end.isAfter(now.plus(most)) ? most : Duration.between(now, end);
+    }
+
+    /**
+     * The second look-up of a run that recovered: another run may have taken over and died since.
+     *
+     * @return false when the run was stopped before a valid outcome was there
+     */
+    private boolean settle(Recovery.Known known, Outcome outcome, LastWord lastWord) throws InterruptedException {
+        Recovery.Known now = lookUp(known);
+        while (now != null && !now.reading().isClosed()) {
+            if (!lastWord.sayAgain(outcome, now.reading().nextRunAttempt())) {
+                return false;
+            }
+            now = lookUp(now);
+        }
+        return now != null;
+    }
+
+    /** @return null when the run was stopped before the broker answered */
+    private Recovery.@Nullable Known lookUp(Recovery.@Nullable Known last) throws InterruptedException {
+        while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {
+            try {
+                return last == null
+                        ? context.recovery().lookUp(job.id(), job.acceptedAt())
+                        : context.recovery().lookUpAgain(job.id(), last);
+            } catch (Recovery.LookUpFailed e) {
+                LOG.warnf("job=%s %s; trying again", job.id(), e.getMessage());
+                signal.pause(LOOK_UP_AGAIN);
+            }
+        }
+        return null;
+    }
+}

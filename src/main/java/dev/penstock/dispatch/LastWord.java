@@ -1,0 +1,103 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.reply.JobReplies;
+import dev.penstock.settings.Settings;
+import java.util.List;
+
+/** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
+final class LastWord {
+    /** JSON writes a control character in six. */
+    private static final int MOST_BYTES_A_CHAR = 6;
+
+    private static final int CHARS_A_CHUNK = 64 * 1024;
+
+    private final JobReplies replies;
+    private final boolean streams;
+    private final Hold hold;
+    private final StopSignal signal;
+    private final Settings settings;
+
+    /** @param streams whether the job wants chunks */
+    LastWord(JobReplies replies, boolean streams, Hold hold, StopSignal signal, Settings settings) {
+        this.replies = replies;
+        this.streams = streams;
+        this.hold = hold;
+        this.signal = signal;
+        this.settings = settings;
+    }
+
+    /**
+     * Says the outcome of the attempt under way, and once more as a new attempt while an event of it is missing on the
+     * topic: a reader could not join the text.
+     *
+     * @return false when the lock was lost before it was there
+     */
+    boolean say(Outcome outcome) throws InterruptedException {
+        if (outcome.isTruncated() && !streams && outcome.answer() != null) {
+            sendAsChunks(outcome.answer());
+        }
+        replies.send(outcome.event());
+        return awaitSent(outcome);
+    }
+
+    /** Says the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
+    boolean sayAgain(Outcome outcome, int attempt) throws InterruptedException {
+        send(outcome, attempt);
+        return awaitSent(outcome);
+    }
+
+    /** An answer that no record can hold stands in the chunks alone, also where none were asked for. */
+    Outcome fitting(Outcome outcome) {
+        return outcome.event() instanceof JobEvent.Completed completed
+                        && completed.answer().chars() * MOST_BYTES_A_CHAR > settings.maxRecord()
+                ? outcome.truncated(completed)
+                : outcome;
+    }
+
+    private boolean awaitSent(Outcome outcome) throws InterruptedException {
+        int tries = 1;
+        while (!replies.awaitSent()) {
+            signal.pause(settings.retries().backoff(tries++));
+            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+                return false;
+            }
+            send(outcome, replies.attempt() + 1);
+        }
+        return true;
+    }
+
+    private void send(Outcome outcome, int attempt) {
+        replies.begin(attempt);
+        if (outcome.started() != null) {
+            replies.send(outcome.started());
+        }
+        if (outcome.answer() != null && (streams || outcome.isTruncated())) {
+            sendAsChunks(outcome.answer());
+        }
+        replies.send(outcome.event());
+    }
+
+    private void sendAsChunks(Answer answer) {
+        for (TokenEvent delta : answer.asDeltas()) {
+            if (delta instanceof TokenEvent.Text(int choice, TokenEvent.Field field, String text)) {
+                int start = 0;
+                while (start < text.length()) {
+                    int end = Math.min(text.length(), start + CHARS_A_CHUNK);
+                    // a character beyond the basic plane stays whole
+                    end += end < text.length() && Character.isLowSurrogate(text.charAt(end)) ? 1 : 0;
+                    sendChunk(answer, new TokenEvent.Text(choice, field, text.substring(start, end)));
+                    start = end;
+                }
+            } else if (!(delta instanceof TokenEvent.Finish)) {
+                sendChunk(answer, delta);
+            }
+        }
+    }
+
+    private void sendChunk(Answer answer, TokenEvent delta) {
+        replies.send(new JobEvent.Chunk(answer.head(), List.of(delta)));
+    }
+}

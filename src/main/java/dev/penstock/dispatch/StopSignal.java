@@ -1,0 +1,66 @@
+package dev.penstock.dispatch;
+
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/** Tells a run to stop, wherever it waits. The first reason counts. Thread-safe. */
+final class StopSignal {
+    private final CountDownLatch given = new CountDownLatch(1);
+    private volatile @Nullable Reason reason;
+    private volatile @Nullable Runnable waker;
+
+    enum Reason {
+        /** Somebody cancelled the job. */
+        CANCELLED,
+        /** Somebody else may run the job now. */
+        LOCK_LOST,
+        /** This replica ends. */
+        SHUTDOWN
+    }
+
+    /** How an interruptible wait is woken, while the returned handle is open. */
+    Waking wakeBy(Runnable newWaker) {
+        waker = newWaker;
+        if (reason != null) {
+            newWaker.run();
+        }
+        return () -> waker = null;
+    }
+
+    /** Closing it ends the waking. */
+    interface Waking extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    void stop(Reason why) {
+        synchronized (this) {
+            if (reason != null) {
+                return;
+            }
+            reason = why;
+        }
+        given.countDown();
+        Runnable waiting = waker;
+        if (waiting != null) {
+            waiting.run();
+        }
+    }
+
+    /** null: go on. */
+    @Nullable
+    Reason reason() {
+        return reason;
+    }
+
+    boolean isGiven() {
+        return reason != null;
+    }
+
+    /** Waits, and less long where the signal is given. */
+    void pause(Duration wait) throws InterruptedException {
+        var _ = given.await(wait.toNanos(), TimeUnit.NANOSECONDS);
+    }
+}

@@ -1,0 +1,5 @@
+/** The whole flow of a job: one virtual thread per running job, the line for slots, attempts, cancelling. */
+@NullMarked
+package dev.penstock.dispatch;
+
+import org.jspecify.annotations.NullMarked;

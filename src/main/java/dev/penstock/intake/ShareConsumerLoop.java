@@ -1,0 +1,279 @@
+package dev.penstock.intake;
+
+import dev.penstock.job.RecordPlace;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.common.errors.GroupMaxSizeReachedException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One share consumer and its thread. It takes a batch, hands each record over, and acknowledges them as their runs end;
+ * it gets no new records before the whole batch is done (clients 4.3.1). While it holds any it renews their locks;
+ * a record whose lock cannot be renewed is somebody else's.
+ *
+ * <p>Everything here belongs to the loop's thread, except {@link #wish} and {@link #stop}.
+ */
+final class ShareConsumerLoop implements Runnable {
+    private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
+    private static final Duration POLL = Duration.ofMillis(500);
+    /** Acknowledging a part of a batch can wait: a crash before it costs a look-up. */
+    private static final long ACKNOWLEDGE_AFTER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    private static final Duration ACKNOWLEDGE_WITHIN = Duration.ofSeconds(10);
+    private static final int DEFAULT_LOCK_MILLIS = 30_000;
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+
+    private final Supplier<KafkaShareConsumer<byte[], byte[]>> consumers;
+    private final Consumer<Held> onRecord;
+    private final Consumer<RecordPlace> onLost;
+    private final Runnable onBusy;
+    private final Duration leaveAfter;
+    private final LinkedBlockingQueue<Held.Wish> wishes = new LinkedBlockingQueue<>();
+    private final Map<RecordPlace, Held> hand = new LinkedHashMap<>();
+    private final Map<Held, AcknowledgeType> finished = new LinkedHashMap<>();
+    private volatile int inHand;
+    private volatile boolean stopping;
+    private volatile boolean closing;
+    private long renewAtNanos;
+    private long acknowledgeAtNanos;
+
+    /**
+     * @param onRecord must not block: it starts the record's run
+     * @param onLost the run of that record has to stop
+     * @param onBusy called when records were taken, and now and then while they are in hand
+     * @param leaveAfter the loop ends when it has had nothing for so long
+     */
+    ShareConsumerLoop(
+            Supplier<KafkaShareConsumer<byte[], byte[]>> consumers,
+            Consumer<Held> onRecord,
+            Consumer<RecordPlace> onLost,
+            Runnable onBusy,
+            Duration leaveAfter) {
+        this.consumers = consumers;
+        this.onRecord = onRecord;
+        this.onLost = onLost;
+        this.onBusy = onBusy;
+        this.leaveAfter = leaveAfter;
+    }
+
+    /** From the thread of a run. */
+    void wish(Held.Wish wish) {
+        wishes.add(wish);
+    }
+
+    /** How many records it has in hand; while it has any it gets no others. From any thread. */
+    int inHand() {
+        return inHand;
+    }
+
+    /** Takes no further records. */
+    void stop() {
+        stopping = true;
+    }
+
+    /** Ends the loop; what is still in hand goes back to the broker. */
+    void close() {
+        stopping = true;
+        closing = true;
+    }
+
+    @Override
+    public void run() {
+        while (!closing) {
+            try (KafkaShareConsumer<byte[], byte[]> consumer = consumers.get()) {
+                serve(consumer);
+                return;
+            } catch (InterruptedException _) {
+                return;
+            } catch (GroupMaxSizeReachedException e) {
+                LOG.warnf(
+                        "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
+                        e.getMessage());
+                loseAll();
+                if (leaveAfter.toDays() < 1) {
+                    return;
+                }
+                pause();
+            } catch (RuntimeException e) {
+                // the session is gone, and the broker hands out again what was in it
+                LOG.errorf(e, "a share consumer failed; it starts anew");
+                loseAll();
+                pause();
+            }
+        }
+    }
+
+    private void serve(KafkaShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
+            if (failure != null) {
+                LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, failure.getMessage());
+            }
+        });
+        long idleSince = System.nanoTime();
+        while (!closing) {
+            if (!hand.isEmpty()) {
+                work(consumer);
+                idleSince = System.nanoTime();
+            } else if (stopping || (System.nanoTime() - idleSince) / 1_000_000 > leaveAfter.toMillis()) {
+                break;
+            } else {
+                answerStale();
+                take(consumer.poll(POLL), lockMillis(consumer));
+            }
+        }
+        // closing the consumer gives back what an armed fetch may still have brought, and what is in hand
+        flush(consumer);
+        loseAll();
+    }
+
+    /** One round while records are in hand. */
+    private void work(KafkaShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        long now = System.nanoTime();
+        long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
+        Held.@Nullable Wish first =
+                wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
+        List<Held.Wish> all = new ArrayList<>();
+        if (first != null) {
+            all.add(first);
+            wishes.drainTo(all);
+        }
+        List<Held.Wish.Renew> renewals = new ArrayList<>();
+        for (Held.Wish wish : all) {
+            switch (wish) {
+                case Held.Wish.Finish(Held held, AcknowledgeType how) -> {
+                    if (hand.get(held.place()) == held) {
+                        if (finished.isEmpty()) {
+                            acknowledgeAtNanos = System.nanoTime() + ACKNOWLEDGE_AFTER_NANOS;
+                        }
+                        finished.put(held, how);
+                    }
+                }
+                case Held.Wish.Renew renewal -> renewals.add(renewal);
+            }
+        }
+        if (first == null) {
+            onBusy.run();
+        }
+        now = System.nanoTime();
+        boolean allDone = finished.size() == hand.size();
+        if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
+            renew(consumer);
+        } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
+            flush(consumer);
+        }
+        inHand = hand.size();
+        for (Held.Wish.Renew renewal : renewals) {
+            renewal.renewed().complete(hand.get(renewal.held().place()) == renewal.held());
+        }
+    }
+
+    /**
+     * Acknowledges what is finished, by a request of its own: left to the next fetch, acknowledgements of a partition that
+     * another member just got were seen to vanish (clients 4.3.1). A failure needs nothing here: the record comes again
+     * and is recovered.
+     */
+    private void flush(KafkaShareConsumer<byte[], byte[]> consumer) {
+        finished.forEach((held, how) -> {
+            consumer.acknowledge(held.record(), how);
+            hand.remove(held.place());
+        });
+        finished.clear();
+        report(consumer);
+    }
+
+    private void renew(KafkaShareConsumer<byte[], byte[]> consumer) {
+        finished.forEach((held, how) -> {
+            consumer.acknowledge(held.record(), how);
+            hand.remove(held.place());
+        });
+        finished.clear();
+        hand.values().forEach(held -> consumer.acknowledge(held.record(), AcknowledgeType.RENEW));
+        report(consumer);
+        // hands back what was renewed, and fetches nothing; what is missing has lost its lock
+        Set<RecordPlace> kept = new HashSet<>();
+        List<Held> unexpected = new ArrayList<>();
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
+            Held held = new Held(record, this);
+            if (hand.containsKey(held.place())) {
+                kept.add(held.place());
+            } else {
+                unexpected.add(held);
+            }
+        }
+        List<RecordPlace> lost =
+                hand.keySet().stream().filter(place -> !kept.contains(place)).toList();
+        lost.forEach(this::lose);
+        unexpected.forEach(this::accept);
+        renewAtNanos = System.nanoTime() + lockMillis(consumer) * 1_000_000L / 3;
+    }
+
+    private static void report(KafkaShareConsumer<byte[], byte[]> consumer) {
+        consumer.commitSync(ACKNOWLEDGE_WITHIN)
+                .forEach((partition, failure) -> failure.ifPresent(
+                        why -> LOG.warnf("partition=%s an acknowledgement failed: %s", partition, why.getMessage())));
+    }
+
+    private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            accept(new Held(record, this));
+        }
+        renewAtNanos = System.nanoTime() + lockMillis * 1_000_000L / 3;
+        inHand = hand.size();
+        if (inHand > 0) {
+            onBusy.run();
+        }
+    }
+
+    private void accept(Held held) {
+        hand.put(held.place(), held);
+        onRecord.accept(held);
+    }
+
+    private void lose(RecordPlace place) {
+        LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
+        hand.remove(place);
+        onLost.accept(place);
+    }
+
+    private void loseAll() {
+        new ArrayList<>(hand.keySet()).forEach(this::lose);
+        finished.clear();
+        answerStale();
+    }
+
+    /** Nothing is in hand: whatever a run still wishes is about a record that is gone. */
+    private void answerStale() {
+        Held.Wish wish;
+        while ((wish = wishes.poll()) != null) {
+            if (wish instanceof Held.Wish.Renew(Held _, CompletableFuture<Boolean> renewed)) {
+                renewed.complete(false);
+            }
+        }
+    }
+
+    private static long lockMillis(KafkaShareConsumer<byte[], byte[]> consumer) {
+        return consumer.acquisitionLockTimeoutMs().orElse(DEFAULT_LOCK_MILLIS);
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(AFTER_FAILURE);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+package dev.penstock.intake;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.JobDocument;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/** Jobs that come over REST: checked, then written as records like any other. */
+@Singleton
+public final class Submissions {
+    /** A submission that is not on the broker by then is answered 503; it may have been accepted all the same. */
+    private static final Duration DELIVERY_TIMEOUT = Duration.ofSeconds(10);
+
+    private static final String TENANT = "default";
+
+    private final Settings settings;
+    private final Clock clock;
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final RandomGenerator random = new SecureRandom();
+    private final AtomicInteger next = new AtomicInteger();
+
+    public Submissions(KafkaSettings kafka, Settings settings, Clock clock) {
+        this.settings = settings;
+        this.clock = clock;
+        producer = kafka.producer(
+                "penstock-submissions",
+                Map.of(
+                        ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                        (int) DELIVERY_TIMEOUT.toMillis(),
+                        ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG,
+                        (int) DELIVERY_TIMEOUT.toMillis() / 2,
+                        ProducerConfig.LINGER_MS_CONFIG,
+                        0,
+                        ProducerConfig.MAX_BLOCK_MS_CONFIG,
+                        (int) DELIVERY_TIMEOUT.toMillis()));
+    }
+
+    /** A document that may be written, or why not. */
+    public sealed interface Checked {
+        /** @param idWasGiven by the client: events of it may be there already */
+        record Fit(PromptJob job, Bytes document, boolean idWasGiven, Settings.JobTopic topic) implements Checked {}
+
+        record Unfit(JobFailure failure) implements Checked {}
+    }
+
+    /**
+     * Checks a document as the worker will.
+     *
+     * @param idempotencyKey the same key gives the same job; null: none was sent
+     */
+    public Checked check(byte[] document, @Nullable String idempotencyKey) {
+        if (document.length > settings.maxRecord()) {
+            return new Checked.Unfit(JobFailure.of(
+                    JobFailure.Code.TOO_LARGE,
+                    "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
+                            .formatted(document.length, settings.maxRecord())));
+        }
+        Instant now = clock.instant();
+        JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
+        JobDocument.Defaults defaults =
+                JobRecords.defaults(settings, new Settings.JobTopic("", Priority.NORMAL, TENANT));
+        return switch (JobDocument.parse(document, new JobDocument.Arrival(null, id, now), defaults)) {
+            case JobDocument.Parsed.Refused refused -> new Checked.Unfit(refused.failure());
+            case JobDocument.Parsed.Valid(PromptJob job) -> {
+                boolean given = idempotencyKey != null || !job.id().equals(id);
+                Optional<Settings.JobTopic> topic = settings.topicFor(job.priority(), job.tenant());
+                yield topic.isPresent()
+                        ? new Checked.Fit(job, Bytes.wrap(document), given, topic.get())
+                        : new Checked.Unfit(noTopic(job));
+            }
+        };
+    }
+
+    private JobFailure noTopic(PromptJob job) {
+        return JobFailure.invalid(
+                "job.priority",
+                "no topic takes priority '%s'. Topics: %s"
+                        .formatted(
+                                job.priority().wireName(),
+                                settings.intake().topics().stream()
+                                        .map(topic -> topic.name() + " ("
+                                                + topic.priority().wireName() + ")")
+                                        .collect(Collectors.joining(", "))));
+    }
+
+    /** Writes the record; partitions take turns. Done when the broker has it; fails with a KafkaException. */
+    public CompletableFuture<?> write(Checked.Fit fit) {
+        try {
+            String topic = fit.topic().name();
+            int partitions = producer.partitionsFor(topic).size();
+            int partition = Math.floorMod(next.getAndIncrement(), partitions);
+            byte[] id = fit.job().id().value().getBytes(StandardCharsets.UTF_8);
+            Headers headers = new RecordHeaders().add("job-id", id);
+            return KafkaSettings.send(
+                    producer,
+                    new ProducerRecord<>(topic, partition, id, fit.document().get(), headers));
+        } catch (KafkaException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    @PreDestroy
+    void close() {
+        producer.close(Duration.ofSeconds(5));
+    }
+}

@@ -1,0 +1,141 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.jboss.logging.Logger;
+
+/**
+ * The share consumers of one job topic. A consumer gives nothing new before its whole batch is done, so short jobs want
+ * few consumers with large batches, and long ones that come one by one a consumer each. Hence some with large batches from
+ * the start, and as soon as half of all are busy more with one record each, up to one for each slot; those leave
+ * again when they have had nothing to do for a while. Ahead of need, since a new consumer's first record takes 5 s.
+ */
+final class TopicIntake {
+    private static final Logger LOG = Logger.getLogger(TopicIntake.class);
+    private static final Duration BETWEEN_JOINS = Duration.ofMillis(50);
+    private static final Duration LEAVE_AFTER = Duration.ofMinutes(5);
+    private static final Duration SHORT_FOR = Duration.ofMillis(200);
+    private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
+
+    private final TopicSetup.Found topic;
+    private final Settings settings;
+    private final KafkaSettings kafka;
+    private final JobRecords records;
+    private final Dispatcher dispatcher;
+    private final AtomicInteger nextNumber = new AtomicInteger();
+    private final List<Member> members = new CopyOnWriteArrayList<>();
+    private volatile boolean stopping;
+    /** Guarded by this. */
+    private long shortSince = System.nanoTime();
+
+    private record Member(ShareConsumerLoop loop, Thread thread) {}
+
+    TopicIntake(
+            TopicSetup.Found topic, Settings settings, KafkaSettings kafka, JobRecords records, Dispatcher dispatcher) {
+        this.topic = topic;
+        this.settings = settings;
+        this.kafka = kafka;
+        this.records = records;
+        this.dispatcher = dispatcher;
+    }
+
+    void start() {
+        add(settings.intake().consumers(), settings.intake().batch(topic.partitions()), Duration.ofDays(365_000));
+    }
+
+    /**
+     * Called by the consumers' threads now and then. More are needed when most have been busy for a moment with fewer records
+     * than there are slots: then jobs are long and come one by one, and free slots find no consumer.
+     */
+    private synchronized void grow() {
+        int size = members.size();
+        long busy =
+                members.stream().filter(member -> member.loop().inHand() > 0).count();
+        int room = settings.intake().slots() - size;
+        int inHand = members.stream().mapToInt(member -> member.loop().inHand()).sum();
+        long now = System.nanoTime();
+        if (stopping
+                || room <= 0
+                || busy * 2 < size
+                || inHand >= settings.intake().slots()) {
+            shortSince = now;
+        } else if (now - shortSince > SHORT_FOR.toNanos()) {
+            shortSince = now;
+            int more = Math.min(room, settings.intake().consumers());
+            LOG.debugf(
+                    "topic=%s %d of %d consumers are busy: %d more",
+                    topic.topic().name(), busy, size, more);
+            add(more, 1, LEAVE_AFTER);
+        }
+    }
+
+    private synchronized void add(int count, int batch, Duration leaveAfter) {
+        for (int i = 0; i < count; i++) {
+            String clientId = topic.topic().name() + "-" + nextNumber.getAndIncrement();
+            Duration wait = BETWEEN_JOINS.multipliedBy(i);
+            ShareConsumerLoop loop = new ShareConsumerLoop(
+                    () -> consumer(clientId, batch), records::start, dispatcher::lockLost, this::grow, leaveAfter);
+            Thread thread = Thread.ofPlatform()
+                    .name("penstock-intake-" + clientId)
+                    .unstarted(() -> {
+                        try {
+                            Thread.sleep(wait);
+                            loop.run();
+                        } catch (InterruptedException _) {
+                            Thread.currentThread().interrupt();
+                        } finally {
+                            members.removeIf(member -> member.loop() == loop);
+                        }
+                    });
+            members.add(new Member(loop, thread));
+            thread.start();
+        }
+    }
+
+    private KafkaShareConsumer<byte[], byte[]> consumer(String clientId, int batch) {
+        Map<String, Object> properties = kafka.with(Map.of(
+                CommonClientConfigs.GROUP_ID_CONFIG,
+                TopicSetup.groupOf(topic.topic()),
+                CommonClientConfigs.CLIENT_ID_CONFIG,
+                "penstock-" + clientId,
+                ConsumerConfig.SHARE_ACKNOWLEDGEMENT_MODE_CONFIG,
+                "explicit",
+                ConsumerConfig.SHARE_ACQUIRE_MODE_CONFIG,
+                "record_limit",
+                ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+                batch,
+                ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
+                Math.max(ConsumerConfig.DEFAULT_FETCH_MAX_BYTES, settings.maxRecord())));
+        KafkaShareConsumer<byte[], byte[]> consumer =
+                new KafkaShareConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        consumer.subscribe(List.of(topic.topic().name()));
+        return consumer;
+    }
+
+    /** Takes no further records. */
+    synchronized void stop() {
+        stopping = true;
+        members.forEach(member -> member.loop().stop());
+    }
+
+    /** Leaves the group; what is still in hand goes back to the broker. */
+    void close() {
+        members.forEach(member -> member.loop().close());
+    }
+
+    void awaitClosed() throws InterruptedException {
+        for (Member member : members) {
+            member.thread().join(CLOSE_WITHIN);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+package dev.penstock.intake;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.jboss.logging.Logger;
+
+/** What has to be on the broker before jobs are taken: the topics, and how the share groups begin. */
+final class TopicSetup {
+    private static final Logger LOG = Logger.getLogger(TopicSetup.class);
+    private static final int JOB_PARTITIONS = 4;
+    private static final int REPLY_PARTITIONS = 12;
+    private static final Duration WEEK = Duration.ofDays(7);
+    private static final Duration DAY = Duration.ofDays(1);
+    private static final Duration MONTH = Duration.ofDays(30);
+    /** Keys, headers and the batch come on top of a value; a dead letter has more headers than the record had. */
+    private static final int OVERHEAD = 65_536;
+
+    private final KafkaSettings kafka;
+    private final Settings settings;
+
+    TopicSetup(KafkaSettings kafka, Settings settings) {
+        this.kafka = kafka;
+        this.settings = settings;
+    }
+
+    /**
+     * A job topic as it is on the broker.
+     *
+     * @param id tells a topic from an earlier one of the same name
+     */
+    record Found(Settings.JobTopic topic, UUID id, int partitions) {}
+
+    /** Something has to be done by whoever runs the broker. */
+    static final class Unusable extends Exception {
+        Unusable(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * Creates what is missing and returns the job topics.
+     *
+     * @throws KafkaException the broker cannot be reached now
+     */
+    List<Found> ensure() throws Unusable, InterruptedException {
+        try (Admin admin = kafka.admin("penstock-setup")) {
+            Map<String, TopicDescription> there = describe(admin);
+            List<String> missing = wanted().keySet().stream()
+                    .filter(name -> !there.containsKey(name))
+                    .toList();
+            if (!missing.isEmpty()) {
+                if (!settings.createTopics()) {
+                    throw new Unusable(
+                            "topics are missing: %s. Create them, or set penstock.kafka.create-topics to true"
+                                    .formatted(String.join(", ", missing)));
+                }
+                create(admin, missing);
+                there.putAll(describe(admin));
+            }
+            List<Found> found = new ArrayList<>();
+            for (Settings.JobTopic topic : settings.intake().topics()) {
+                TopicDescription description = there.get(topic.name());
+                if (description == null) {
+                    throw new KafkaException("topic " + topic.name() + " is not visible yet");
+                }
+                Uuid id = description.topicId();
+                found.add(new Found(
+                        topic,
+                        new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits()),
+                        description.partitions().size()));
+            }
+            if (settings.intake().enabled()) {
+                for (Settings.JobTopic topic : settings.intake().topics()) {
+                    configureGroup(admin, groupOf(topic));
+                }
+            }
+            return found;
+        }
+    }
+
+    static String groupOf(Settings.JobTopic topic) {
+        return "penstock." + topic.name();
+    }
+
+    private Map<String, NewTopicShape> wanted() {
+        Map<String, NewTopicShape> wanted = new LinkedHashMap<>();
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            wanted.put(
+                    topic.name(),
+                    new NewTopicShape(
+                            JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, "LogAppendTime")));
+        }
+        wanted.put(
+                settings.topics().replies(),
+                new NewTopicShape(REPLY_PARTITIONS, DAY, Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "lz4")));
+        wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
+        wanted.put(
+                settings.topics().deadLetters(),
+                new NewTopicShape(
+                        JOB_PARTITIONS,
+                        MONTH,
+                        Map.of(
+                                TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
+                                Integer.toString(settings.maxRecord() + 2 * OVERHEAD))));
+        return wanted;
+    }
+
+    private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
+
+    private Map<String, TopicDescription> describe(Admin admin) throws InterruptedException {
+        Map<String, TopicDescription> there = new HashMap<>();
+        var asked = admin.describeTopics(wanted().keySet()).topicNameValues();
+        for (var topic : asked.entrySet()) {
+            try {
+                there.put(topic.getKey(), topic.getValue().get());
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw asKafka(e);
+                }
+            }
+        }
+        return there;
+    }
+
+    private void create(Admin admin, List<String> missing) throws InterruptedException, Unusable {
+        try {
+            int brokers = admin.describeCluster().nodes().get().size();
+            short replication = (short) Math.min(3, brokers);
+            List<NewTopic> topics = new ArrayList<>();
+            for (String name : missing) {
+                NewTopicShape shape = wanted().get(name);
+                if (shape == null) {
+                    continue;
+                }
+                Map<String, String> configs = new HashMap<>(shape.more());
+                configs.put(
+                        TopicConfig.RETENTION_MS_CONFIG,
+                        Long.toString(shape.retention().toMillis()));
+                configs.put(TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG, Integer.toString(Math.max(1, replication - 1)));
+                configs.putIfAbsent(
+                        TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + OVERHEAD));
+                topics.add(new NewTopic(name, shape.partitions(), replication).configs(configs));
+            }
+            for (var created : admin.createTopics(topics).values().entrySet()) {
+                try {
+                    created.getValue().get();
+                    LOG.infof("created topic %s", created.getKey());
+                } catch (ExecutionException e) {
+                    if (!(e.getCause() instanceof TopicExistsException)) {
+                        throw new Unusable("topic %s could not be created: %s"
+                                .formatted(created.getKey(), asKafka(e).getMessage()));
+                    }
+                }
+            }
+        } catch (ExecutionException e) {
+            throw asKafka(e);
+        }
+    }
+
+    /** A share group begins at the end of its topic unless it is told otherwise before the first join. */
+    private void configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
+        try {
+            set(admin, group, "share.auto.offset.reset", "earliest");
+        } catch (ExecutionException e) {
+            throw new Unusable(
+                    "share group %s cannot be told to begin at the earliest record (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.auto.offset.reset=earliest"
+                            .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));
+        }
+        // what a broker before 4.3 does not know per group is left as the broker has it
+        trySet(admin, group, "share.delivery.count.limit", "10");
+        trySet(admin, group, "share.partition.max.record.locks", "4000");
+    }
+
+    private static void trySet(Admin admin, String group, String key, String value) throws InterruptedException {
+        try {
+            set(admin, group, key, value);
+        } catch (ExecutionException e) {
+            LOG.warnf(
+                    "group=%s %s=%s was refused: %s",
+                    group, key, value, asKafka(e).getMessage());
+        }
+    }
+
+    private static void set(Admin admin, String group, String key, String value)
+            throws InterruptedException, ExecutionException {
+        var op = new AlterConfigOp(new ConfigEntry(key, value), AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(op)))
+                .all()
+                .get();
+    }
+
+    private static KafkaException asKafka(ExecutionException e) {
+        return e.getCause() instanceof KafkaException kafka ? kafka : new KafkaException(e);
+    }
+}

@@ -1,0 +1,152 @@
+package dev.penstock.job;
+
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A whole answer: what all valid chunks of an attempt add up to, per choice and field.
+ *
+ * @param head the same as in each chunk of it
+ */
+public record Answer(Head head, List<Choice> choices, Usage usage) {
+
+    /**
+     * What the chunks and the whole answer have in common.
+     *
+     * @param id the OpenAI object's id
+     * @param created seconds since the epoch
+     */
+    public record Head(String id, long created, String model, Task task) {}
+
+    public record Choice(
+            int index,
+            Map<TokenEvent.Field, String> text,
+            List<ToolCall> toolCalls,
+            List<Object> logprobs,
+            @Nullable String finishReason) {}
+
+    public record ToolCall(String id, String name, String arguments) {}
+
+    public Answer {
+        choices = List.copyOf(choices);
+    }
+
+    /** How many characters its text has, in all choices and fields. */
+    public long chars() {
+        long chars = 0;
+        for (Choice choice : choices) {
+            for (String text : choice.text().values()) {
+                chars += text.length();
+            }
+            for (ToolCall call : choice.toolCalls()) {
+                chars += call.arguments().length();
+            }
+        }
+        return chars;
+    }
+
+    /** The same with its finish reasons and usage alone. */
+    public Answer withoutText() {
+        return new Answer(
+                head,
+                choices.stream()
+                        .map(choice ->
+                                new Choice(choice.index(), Map.of(), List.of(), List.of(), choice.finishReason()))
+                        .toList(),
+                usage);
+    }
+
+    /** The whole answer as the deltas of chunks. */
+    public List<TokenEvent> asDeltas() {
+        List<TokenEvent> deltas = new ArrayList<>();
+        for (Choice choice : choices) {
+            choice.text().forEach((field, text) -> deltas.add(new TokenEvent.Text(choice.index(), field, text)));
+            for (int i = 0; i < choice.toolCalls().size(); i++) {
+                ToolCall call = choice.toolCalls().get(i);
+                deltas.add(new TokenEvent.ToolCall(choice.index(), i, call.id(), call.name(), call.arguments()));
+            }
+            choice.logprobs().forEach(value -> deltas.add(new TokenEvent.Logprobs(choice.index(), value)));
+            if (choice.finishReason() != null) {
+                deltas.add(new TokenEvent.Finish(choice.index(), choice.finishReason()));
+            }
+        }
+        return deltas;
+    }
+
+    /** Collects the events of one stream. Not thread-safe: owned by the thread of the run. */
+    public static final class Builder {
+        private final Map<Integer, ChoiceBuilder> choices = new TreeMap<>();
+        private Usage usage = Usage.NONE;
+
+        public void add(TokenEvent event) {
+            switch (event) {
+                case TokenEvent.Text text ->
+                    choice(text.choice())
+                            .text
+                            .computeIfAbsent(text.field(), _ -> new StringBuilder())
+                            .append(text.text());
+                case TokenEvent.ToolCall call -> choice(call.choice()).add(call);
+                case TokenEvent.Logprobs logprobs ->
+                    choice(logprobs.choice()).logprobs.add(logprobs.value());
+                case TokenEvent.Finish finish -> choice(finish.choice()).finishReason = finish.reason();
+                case TokenEvent.Spent spent -> usage = spent.usage();
+                case TokenEvent.End _, TokenEvent.Broken _ -> {}
+            }
+        }
+
+        public Answer build(Head head) {
+            choice(0);
+            return new Answer(
+                    head,
+                    choices.entrySet().stream()
+                            .map(entry -> entry.getValue().build(entry.getKey()))
+                            .toList(),
+                    usage);
+        }
+
+        private ChoiceBuilder choice(int index) {
+            return choices.computeIfAbsent(index, _ -> new ChoiceBuilder());
+        }
+    }
+
+    private static final class ChoiceBuilder {
+        private final Map<TokenEvent.Field, StringBuilder> text = new EnumMap<>(TokenEvent.Field.class);
+        private final Map<Integer, ToolCallBuilder> toolCalls = new TreeMap<>();
+        private final List<Object> logprobs = new ArrayList<>();
+        private @Nullable String finishReason;
+
+        void add(TokenEvent.ToolCall piece) {
+            ToolCallBuilder call = toolCalls.computeIfAbsent(piece.index(), _ -> new ToolCallBuilder());
+            if (piece.id() != null) {
+                call.id = piece.id();
+            }
+            if (piece.name() != null) {
+                call.name = piece.name();
+            }
+            call.arguments.append(piece.arguments());
+        }
+
+        Choice build(int index) {
+            Map<TokenEvent.Field, String> whole = new EnumMap<>(TokenEvent.Field.class);
+            text.forEach((field, pieces) -> whole.put(field, pieces.toString()));
+            return new Choice(
+                    index,
+                    whole,
+                    toolCalls.values().stream()
+                            .map(call -> new ToolCall(call.id, call.name, call.arguments.toString()))
+                            .toList(),
+                    List.copyOf(logprobs),
+                    finishReason);
+        }
+    }
+
+    private static final class ToolCallBuilder {
+        private String id = "";
+        private String name = "";
+        private final StringBuilder arguments = new StringBuilder();
+    }
+}

@@ -1,0 +1,102 @@
+package dev.penstock.job;
+
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Why something was refused or went wrong, as data.
+ *
+ * @param code decides status, type and what can help
+ * @param message names the thing and the way out; one line
+ * @param param the field at fault, as a path such as {@code job.timeout}; null where no field is
+ * @param node the node that failed; null where none did
+ */
+public record JobFailure(
+        Code code,
+        String message,
+        @Nullable String param,
+        @Nullable String node) {
+
+    /** What can help. */
+    public enum Remedy {
+        /** Nothing: the same request fails again. */
+        NONE,
+        /** Another node may have what this one lacks. */
+        OTHER_NODE,
+        /** Another attempt, at another node where there is one. */
+        RETRY
+    }
+
+    /** The codes of the contract, with their HTTP status and OpenAI error type. */
+    public enum Code {
+        INVALID_REQUEST(400, "invalid_request_error", Remedy.NONE),
+        UNSUPPORTED_MEDIA_TYPE(415, "invalid_request_error", Remedy.NONE),
+        TOO_LARGE(413, "invalid_request_error", Remedy.NONE),
+        UNAUTHORIZED(401, "authentication_error", Remedy.NONE),
+        FORBIDDEN(403, "permission_error", Remedy.NONE),
+        NOT_FOUND(404, "not_found_error", Remedy.NONE),
+        ID_CONFLICT(409, "invalid_request_error", Remedy.NONE),
+        RATE_LIMITED(429, "rate_limit_error", Remedy.NONE),
+        MODEL_NOT_FOUND(404, "not_found_error", Remedy.OTHER_NODE),
+        CONTEXT_LENGTH_EXCEEDED(400, "invalid_request_error", Remedy.OTHER_NODE),
+        NODE_UNREACHABLE(502, "server_error", Remedy.RETRY),
+        NODE_OVERLOADED(503, "server_error", Remedy.RETRY),
+        NODE_UNAUTHORIZED(502, "server_error", Remedy.RETRY),
+        NODE_ERROR(502, "server_error", Remedy.RETRY),
+        STREAM_BROKEN(502, "server_error", Remedy.RETRY),
+        FIRST_TOKEN_TIMEOUT(504, "timeout_error", Remedy.RETRY),
+        IDLE_TIMEOUT(504, "timeout_error", Remedy.RETRY),
+        TIMEOUT(504, "timeout_error", Remedy.NONE),
+        NO_NODE(503, "server_error", Remedy.NONE),
+        BROKER_UNAVAILABLE(503, "server_error", Remedy.NONE),
+        LEDGER_UNAVAILABLE(503, "server_error", Remedy.NONE),
+        POISON(500, "server_error", Remedy.NONE),
+        LOST(500, "server_error", Remedy.NONE),
+        INTERNAL(500, "server_error", Remedy.NONE);
+
+        private final int httpStatus;
+        private final String type;
+        private final Remedy remedy;
+        private final String wireName = name().toLowerCase(Locale.ROOT);
+
+        Code(int httpStatus, String type, Remedy remedy) {
+            this.httpStatus = httpStatus;
+            this.type = type;
+            this.remedy = remedy;
+        }
+
+        public int httpStatus() {
+            return httpStatus;
+        }
+
+        /** The {@code type} of OpenAI's error object. */
+        public String type() {
+            return type;
+        }
+
+        public Remedy remedy() {
+            return remedy;
+        }
+
+        public String wireName() {
+            return wireName;
+        }
+    }
+
+    public static JobFailure of(Code code, String message) {
+        return new JobFailure(code, message, null, null);
+    }
+
+    public static JobFailure invalid(String param, String message) {
+        return new JobFailure(Code.INVALID_REQUEST, param + ": " + message, param, null);
+    }
+
+    public JobFailure atNode(String name) {
+        return new JobFailure(code, message, param, name);
+    }
+
+    /** Whether sending the same job again may succeed. */
+    public boolean retryable() {
+        return code.remedy() == Remedy.RETRY || code == Code.TIMEOUT || code == Code.LOST;
+    }
+}

@@ -1,0 +1,80 @@
+package dev.penstock.job;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Instant;
+import java.util.UUID;
+import java.util.random.RandomGenerator;
+import java.util.regex.Pattern;
+
+/**
+ * A job's identity, a pure function of its record or of its submission, so that a worker, a redelivery and a second
+ * replica agree without talking.
+ *
+ * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}
+ */
+public record JobId(String value) {
+    private static final Pattern FORM = Pattern.compile("[A-Za-z0-9._:-]{1,128}");
+    private static final long VERSION_7 = 0x7000L;
+    private static final long VERSION_8 = 0x8000L;
+    private static final long VARIANT = 0x8000_0000_0000_0000L;
+
+    public JobId {
+        if (!isValid(value)) {
+            throw new IllegalArgumentException("a job id is 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+        }
+    }
+
+    public static boolean isValid(String value) {
+        return FORM.matcher(value).matches();
+    }
+
+    /**
+     * The id of a record that names none: a UUIDv7 layout whose 48 time bits are the record's timestamp and whose other
+     * bits are a hash of where the record lies. The same at every delivery.
+     */
+    public static JobId derived(UUID topicId, int partition, long offset, Instant timestamp) {
+        byte[] place = ByteBuffer.allocate(28)
+                .putLong(topicId.getMostSignificantBits())
+                .putLong(topicId.getLeastSignificantBits())
+                .putInt(partition)
+                .putLong(offset)
+                .array();
+        ByteBuffer hash = ByteBuffer.wrap(sha256(place));
+        return version7(timestamp.toEpochMilli(), hash.getLong(), hash.getLong());
+    }
+
+    /** The id of a submission with an Idempotency-Key: all bits from the hash of tenant and key (UUIDv8). */
+    public static JobId fromIdempotencyKey(String tenant, String key) {
+        ByteBuffer hash = ByteBuffer.wrap(sha256((tenant + "\0" + key).getBytes(StandardCharsets.UTF_8)));
+        long most = (hash.getLong() & ~0xF000L) | VERSION_8;
+        long least = (hash.getLong() >>> 2) | VARIANT;
+        return new JobId(new UUID(most, least).toString());
+    }
+
+    /** A fresh UUIDv7. */
+    public static JobId fresh(Instant now, RandomGenerator random) {
+        return version7(now.toEpochMilli(), random.nextLong(), random.nextLong());
+    }
+
+    private static JobId version7(long millis, long highBits, long lowBits) {
+        long most = (millis << 16) | VERSION_7 | (highBits & 0xFFFL);
+        long least = (lowBits >>> 2) | VARIANT;
+        return new JobId(new UUID(most, least).toString());
+    }
+
+    private static byte[] sha256(byte[] bytes) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(bytes);
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
+    }
+
+    @Override
+    public String toString() {
+        return value;
+    }
+}

@@ -1,0 +1,22 @@
+package dev.penstock.job;
+
+import java.util.Locale;
+
+/** What a job asks for; decided by what its body holds. */
+public enum Task {
+    /** {@code messages}. */
+    CHAT,
+    /** {@code prompt}, with an optional {@code system}. */
+    COMPLETION,
+    /** {@code input}. */
+    EMBEDDINGS,
+    /** {@code images}, with an optional {@code prompt}: a description. */
+    DESCRIBE,
+    /** {@code images} and {@code job.task: tag}: a list of tags. */
+    TAG;
+
+    /** The name on the wire. */
+    public String wireName() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

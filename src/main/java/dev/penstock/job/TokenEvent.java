@@ -1,0 +1,49 @@
+package dev.penstock.job;
+
+import org.jspecify.annotations.Nullable;
+
+/** What a model server says in its stream, the same for every wire protocol. */
+public sealed interface TokenEvent {
+
+    /** The field of the answer that a piece of text belongs to. */
+    enum Field {
+        CONTENT("content"),
+        REASONING("reasoning"),
+        REFUSAL("refusal");
+
+        private final String wireName;
+
+        Field(String wireName) {
+            this.wireName = wireName;
+        }
+
+        public String wireName() {
+            return wireName;
+        }
+    }
+
+    /** A piece of text; a server may put many tokens into one. */
+    record Text(int choice, Field field, String text) implements TokenEvent {}
+
+    /** A piece of a tool call; id and name come with the first piece of each. */
+    record ToolCall(
+            int choice,
+            int index,
+            @Nullable String id,
+            @Nullable String name,
+            String arguments) implements TokenEvent {}
+
+    /** Log probabilities of the tokens just said, as the server's JSON value. */
+    record Logprobs(int choice, Object value) implements TokenEvent {}
+
+    /** A choice is finished: stop, length, tool_calls or content_filter. */
+    record Finish(int choice, String reason) implements TokenEvent {}
+
+    record Spent(Usage usage) implements TokenEvent {}
+
+    /** The server's end mark: the stream is complete. */
+    record End() implements TokenEvent {}
+
+    /** The server, or the way to it, failed. */
+    record Broken(JobFailure failure) implements TokenEvent {}
+}

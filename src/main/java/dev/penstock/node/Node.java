@@ -1,0 +1,197 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.settings.NodeSettings;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** One model server: its slots, its health and what it serves. Thread-safe. */
+public final class Node {
+    private final NodeSettings settings;
+    private final WireProtocol protocol;
+    private final NodeClient client;
+    private final Runnable onSlotFreed;
+    private final Runnable onHealth;
+    private final Clock clock;
+    private final Pace pace = new Pace();
+
+    /* Guarded by this. */
+    private Health health;
+    private int inFlight;
+    private int limit;
+
+    /** Whether a node takes jobs. */
+    public enum State {
+        UP,
+        LOADING,
+        DOWN
+    }
+
+    /**
+     * What is known of a node.
+     *
+     * @param known whether the server has ever said what it serves
+     * @param lastError null where all is well
+     */
+    public record Health(
+            State state,
+            boolean known,
+            List<WireProtocol.Model> models,
+            @Nullable String lastError,
+            Instant since) {
+        public Health {
+            models = List.copyOf(models);
+        }
+    }
+
+    /** The two listeners are called without any lock of the node. */
+    Node(NodeSettings settings, NodeClient client, Clock clock, Runnable onSlotFreed, Runnable onHealth) {
+        this.settings = settings;
+        this.client = client;
+        this.clock = clock;
+        this.onSlotFreed = onSlotFreed;
+        this.onHealth = onHealth;
+        protocol = WireProtocol.of(settings.backend());
+        limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
+        health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
+    }
+
+    public NodeSettings settings() {
+        return settings;
+    }
+
+    public String name() {
+        return settings.name();
+    }
+
+    public Pace pace() {
+        return pace;
+    }
+
+    /** An attempt here got its first token. */
+    public void firstToken(long millis) {
+        pace.firstToken(millis);
+    }
+
+    /**
+     * An attempt here got its whole answer.
+     *
+     * @param seconds from the first token to the last
+     */
+    public void answered(long tokens, double seconds) {
+        pace.answer(tokens, seconds);
+    }
+
+    public synchronized Health health() {
+        return health;
+    }
+
+    public synchronized int inFlight() {
+        return inFlight;
+    }
+
+    public synchronized int limit() {
+        return limit;
+    }
+
+    /** A place for one request at this node; closing it gives it back. */
+    public final class Slot implements AutoCloseable {
+        private boolean held = true;
+
+        public Node node() {
+            return Node.this;
+        }
+
+        @Override
+        public void close() {
+            synchronized (Node.this) {
+                if (!held) {
+                    return;
+                }
+                held = false;
+                inFlight--;
+            }
+            onSlotFreed.run();
+        }
+    }
+
+    /** @return null when the node is not up or has no free slot */
+    public synchronized @Nullable Slot tryAcquire() {
+        if (health.state() != State.UP || inFlight >= limit) {
+            return null;
+        }
+        inFlight++;
+        return new Slot();
+    }
+
+    /** Sends a job; the caller holds a slot. */
+    public UpstreamStream stream(PromptJob job, String model) throws WireProtocol.Unsupported {
+        return client.stream(protocol, job, model);
+    }
+
+    /** The node refused a connection: it takes no job until a probe succeeds. */
+    public void refused(JobFailure failure) {
+        become(State.DOWN, health().models(), failure.message());
+    }
+
+    /** Asks the server how it is. */
+    void probe() throws InterruptedException {
+        ProbeResult result = Probe.of(client, protocol, settings.backend());
+        switch (result) {
+            case ProbeResult.Up up -> {
+                synchronized (this) {
+                    limit = settings.maxInFlight()
+                            .orElse(
+                                    up.totalSlots() > 0
+                                            ? up.totalSlots()
+                                            : settings.backend().defaultMaxInFlight());
+                }
+                become(State.UP, served(up.models()), null);
+            }
+            case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
+            case ProbeResult.Away(String words, boolean silent) -> {
+                // a busy server may answer its probe late; what it is doing for us shows that it lives
+                if (!silent || inFlight() == 0) {
+                    become(State.DOWN, health().models(), words);
+                }
+            }
+        }
+    }
+
+    private List<WireProtocol.Model> served(List<WireProtocol.Model> listed) {
+        String only = settings.model();
+        if (only == null) {
+            return listed;
+        }
+        List<WireProtocol.Model> match =
+                listed.stream().filter(model -> model.id().equals(only)).toList();
+        return match.isEmpty() ? List.of(new WireProtocol.Model(only, false, null)) : match;
+    }
+
+    private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
+        synchronized (this) {
+            boolean sameState = state == health.state();
+            boolean known = health.known() || state == State.UP;
+            health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());
+        }
+        onHealth.run();
+    }
+
+    void close() {
+        client.close();
+    }
+
+    /** What a probe found. */
+    sealed interface ProbeResult {
+        /** @param totalSlots a llama-server's own number of slots; 0 where the server does not say */
+        record Up(List<WireProtocol.Model> models, int totalSlots) implements ProbeResult {}
+
+        record Loading(String words) implements ProbeResult {}
+
+        /** @param silent nobody refused: there just was no answer in time */
+        record Away(String words, boolean silent) implements ProbeResult {}
+    }
+}

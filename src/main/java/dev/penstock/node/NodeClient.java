@@ -1,0 +1,155 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.PromptJob;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.wire.Json;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpClientOptions;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpVersion;
+import io.vertx.core.http.PoolOptions;
+import io.vertx.core.http.RequestOptions;
+import java.net.URI;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The HTTP connections to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade. The pool is larger than any
+ * limit of slots, so that it never queues: the line does.
+ */
+final class NodeClient implements AutoCloseable {
+    private static final int POOL = 4096;
+    /** vLLM and llama-server close an idle connection after 5 s: leave before they do. */
+    private static final int KEEP_ALIVE_SECONDS = 3;
+
+    private final NodeSettings settings;
+    private final Vertx vertx;
+    private final HttpClient http;
+    private final URI url;
+    private final boolean tls;
+
+    NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout) {
+        this.settings = settings;
+        this.vertx = vertx;
+        url = settings.url();
+        tls = "https".equals(url.getScheme());
+        http = vertx.createHttpClient(
+                new HttpClientOptions()
+                        .setProtocolVersion(HttpVersion.HTTP_1_1)
+                        .setConnectTimeout((int) connectTimeout.toMillis())
+                        .setKeepAliveTimeout(KEEP_ALIVE_SECONDS)
+                        .setSsl(tls)
+                        .setVerifyHost(true)
+                        .setTcpNoDelay(true)
+                        .setDecompressionSupported(false),
+                new PoolOptions().setHttp1MaxSize(POOL));
+    }
+
+    /** The node as its users know it, for messages. */
+    private String who() {
+        return settings.backend().wireName() + " at " + url;
+    }
+
+    private String advice() {
+        return switch (settings.backend()) {
+            case OLLAMA -> " (ollama serve)";
+            case VLLM -> " (vllm serve MODEL)";
+            case LLAMA_SERVER -> " (llama-server -m MODEL.gguf)";
+            case LM_STUDIO -> " (lms server start)";
+            case OPENAI, OPENAI_COMPATIBLE -> "";
+        };
+    }
+
+    /** Sends a job and returns its answer's stream at once. */
+    UpstreamStream stream(WireProtocol protocol, PromptJob job, String model) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = protocol.request(job, model);
+        UpstreamStream stream = new UpstreamStream(who(), vertx, protocol.parser(job));
+        http.request(options(HttpMethod.POST, request.path()))
+                .onFailure(cause -> stream.connectFailed(cause, advice()))
+                .onSuccess(connected -> {
+                    stream.connected(connected);
+                    connected.putHeader("Content-Type", "application/json");
+                    connected.send(request.body()).onSuccess(stream::answered).onFailure(stream::connectionFailed);
+                });
+        return stream;
+    }
+
+    /** What a path answered. */
+    record Reply(int status, String body) {
+        @Nullable
+        JsonNode json() {
+            return status == 200 ? Json.parseLenient(body) : null;
+        }
+    }
+
+    /**
+     * Asks a path and waits for the whole answer.
+     *
+     * @throws Unreachable with one line that says why there is none
+     */
+    Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
+        CompletableFuture<Reply> reply = http.request(options(HttpMethod.GET, path))
+                .compose(HttpClientRequest::send)
+                .compose(this::whole)
+                .toCompletionStage()
+                .toCompletableFuture();
+        try {
+            return reply.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException e) {
+            Throwable cause = e.getCause() == null ? e : e.getCause();
+            throw new Unreachable(UpstreamStream.ConnectErrors.say(who(), cause, advice()), false);
+        } catch (TimeoutException _) {
+            throw new Unreachable(who() + " did not answer " + path + " within " + timeout, true);
+        }
+    }
+
+    private Future<Reply> whole(HttpClientResponse response) {
+        return response.body().map(body -> new Reply(response.statusCode(), body.toString()));
+    }
+
+    private RequestOptions options(HttpMethod method, String path) {
+        int port = url.getPort() > 0 ? url.getPort() : tls ? 443 : 80;
+        RequestOptions options = new RequestOptions()
+                .setMethod(method)
+                .setHost(url.getHost())
+                .setPort(port)
+                .setURI(url.getRawPath() + path);
+        settings.headers().forEach(options::putHeader);
+        if (settings.apiKey() != null) {
+            options.putHeader("Authorization", "Bearer " + settings.apiKey());
+        }
+        return options;
+    }
+
+    @Override
+    public void close() {
+        var _ = http.close();
+    }
+
+    /** Nobody answered. */
+    static final class Unreachable extends Exception {
+        private final boolean timedOut;
+
+        Unreachable(String message, boolean timedOut) {
+            super(message);
+            this.timedOut = timedOut;
+        }
+
+        boolean timedOut() {
+            return timedOut;
+        }
+
+        String reason() {
+            return String.valueOf(getMessage());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+package dev.penstock.node;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/** How fast a node has been lately: over its last 128 answers. Thread-safe. */
+public final class Pace {
+    private static final int KEPT = 128;
+
+    /* Guarded by this. */
+    private final long[] firstTokenMillis = new long[KEPT];
+    private final double[] tokensPerSecond = new double[KEPT];
+    private int firstTokens;
+    private int answers;
+
+    synchronized void firstToken(long millis) {
+        firstTokenMillis[firstTokens++ % KEPT] = millis;
+    }
+
+    /** @param seconds from the first token to the last */
+    synchronized void answer(long tokens, double seconds) {
+        if (tokens > 1 && seconds > 0) {
+            tokensPerSecond[answers++ % KEPT] = (tokens - 1) / seconds;
+        }
+    }
+
+    /** @return milliseconds; null before there was one */
+    public synchronized @Nullable Long firstTokenMillis(double quantile) {
+        int known = Math.min(firstTokens, KEPT);
+        if (known == 0) {
+            return null;
+        }
+        long[] sorted = Arrays.copyOf(firstTokenMillis, known);
+        Arrays.sort(sorted);
+        return sorted[(int) Math.min(known - 1, Math.floor(quantile * known))];
+    }
+
+    /** Of one stream, the mean; null before there was one. */
+    public synchronized @Nullable Double tokensPerSecond() {
+        int known = Math.min(answers, KEPT);
+        return known == 0
+                ? null
+                : Arrays.stream(tokensPerSecond, 0, known).average().orElse(0);
+    }
+}

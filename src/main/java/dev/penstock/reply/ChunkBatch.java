@@ -1,0 +1,65 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.TokenEvent;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Gathers deltas into chunk events: the first goes out at once, later ones after the linger or when there is enough
+ * text. Time is an argument, in nanoseconds of one clock. Not thread-safe: owned by the thread of the run.
+ */
+public final class ChunkBatch {
+    private final long lingerNanos;
+    private final int maxChars;
+    private List<TokenEvent> deltas = new ArrayList<>();
+    private int chars;
+    private boolean saidAnything;
+    private long oldestNanos;
+
+    public ChunkBatch(Duration linger, int maxChars) {
+        lingerNanos = linger.toNanos();
+        this.maxChars = maxChars;
+    }
+
+    public void add(TokenEvent delta, long nowNanos) {
+        int size = switch (delta) {
+            case TokenEvent.Text text -> text.text().length();
+            case TokenEvent.ToolCall call -> call.arguments().length() + 1;
+            case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
+            case TokenEvent.Broken _ -> 0;
+        };
+        if (chars == 0 && size > 0) {
+            oldestNanos = nowNanos;
+        }
+        chars += size;
+        deltas.add(delta);
+    }
+
+    /** How long until this batch has to go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text yet. */
+    public long dueInNanos(long nowNanos) {
+        if (chars == 0) {
+            return Long.MAX_VALUE;
+        }
+        return !saidAnything || chars >= maxChars ? 0 : oldestNanos + lingerNanos - nowNanos;
+    }
+
+    /** Whether there is enough text for a chunk. */
+    public boolean isFull() {
+        return chars >= maxChars;
+    }
+
+    /** Whether there is text that no chunk has carried yet. */
+    public boolean hasText() {
+        return chars > 0;
+    }
+
+    /** The deltas gathered so far; the batch is empty after it. */
+    public List<TokenEvent> take() {
+        List<TokenEvent> taken = deltas;
+        deltas = new ArrayList<>();
+        chars = 0;
+        saidAnything = true;
+        return taken;
+    }
+}

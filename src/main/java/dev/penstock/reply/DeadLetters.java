@@ -1,0 +1,64 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.EventHeaders;
+import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+
+/** The dead-letter topic: records that are no valid jobs, as they came, with headers that say why. */
+@Singleton
+public class DeadLetters {
+    private final String topic;
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final MeterRegistry meters;
+
+    public DeadLetters(KafkaSettings kafka, Settings settings, MeterRegistry meters) {
+        topic = settings.topics().deadLetters();
+        this.meters = meters;
+        producer = kafka.producer(
+                "penstock-dlq",
+                Map.of(
+                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                        "lz4",
+                        // the headers dlq-* come on top of the largest record
+                        ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                        settings.maxRecord() + 131_072));
+    }
+
+    /**
+     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*.
+     *
+     * @return done when it is on the broker
+     */
+    public CompletableFuture<Void> write(ConsumerRecord<byte[], byte[]> record, JobFailure failure, int attempts) {
+        Headers headers = new RecordHeaders(record.headers())
+                .add("dlq-reason", EventHeaders.utf8(failure.code().wireName()))
+                .add("dlq-message", EventHeaders.utf8(failure.message()))
+                .add("dlq-topic", EventHeaders.utf8(record.topic()))
+                .add("dlq-partition", EventHeaders.utf8(Integer.toString(record.partition())))
+                .add("dlq-offset", EventHeaders.utf8(Long.toString(record.offset())))
+                .add("dlq-attempts", EventHeaders.utf8(Integer.toString(attempts)));
+        return KafkaSettings.send(
+                        producer, new ProducerRecord<>(topic, null, null, record.key(), record.value(), headers))
+                .thenAccept(_ -> meters.counter(
+                                "penstock.dlq", "reason", failure.code().wireName())
+                        .increment());
+    }
+
+    @PreDestroy
+    void close() {
+        producer.close(Duration.ofSeconds(5));
+    }
+}

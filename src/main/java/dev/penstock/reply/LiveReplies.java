@@ -1,0 +1,252 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.LongSupplier;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.WakeupException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The live end of the reply partitions that somebody here watches, and only of those: one consumer for all watchers. A
+ * watch is attached to the live end first, and what is older is read after that; the other order would lose what comes
+ * in between.
+ */
+@Singleton
+public final class LiveReplies {
+    private static final Logger LOG = Logger.getLogger(LiveReplies.class);
+    private static final Duration POLL = Duration.ofMillis(200);
+    private static final Duration ATTACH_WITHIN = Duration.ofSeconds(10);
+
+    private final KafkaSettings kafka;
+    private final ReplyTopic topic;
+    private final PartitionScans scans;
+    private final int maxRecord;
+    private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
+    private volatile boolean closed;
+    private volatile @Nullable KafkaConsumer<byte[], byte[]> polling;
+    private @Nullable Thread reader;
+
+    /** Owned by the reading thread. */
+    private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
+
+    private sealed interface Request {
+        /** @param attached completed with the offset from which on the watch sees everything live */
+        record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
+
+        record Detach(Watch watch) implements Request {}
+    }
+
+    public LiveReplies(KafkaSettings kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
+        this.kafka = kafka;
+        this.topic = topic;
+        this.scans = scans;
+        maxRecord = settings.maxRecord();
+    }
+
+    /** The broker did not answer. */
+    public static final class Unavailable extends Exception {
+        Unavailable(@Nullable Throwable cause) {
+            super("the reply topic cannot be read now", cause);
+        }
+    }
+
+    /** Watches a job that has no events yet: its id is fresh, and its record is not written before this returns. */
+    public Watch watchFresh(JobId id) throws Unavailable, InterruptedException {
+        Watch watch = attach(id, ResumePoint.START);
+        watch.caughtUp();
+        return watch;
+    }
+
+    /** Watches a job, beginning behind the given point; what is there already comes first. */
+    public Watch watch(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
+        Watch watch = attach(id, from);
+        var start = new PartitionScans.Start.Offset(from.nextOffset());
+        var _ = scans.scan(watch.partition(), start, watch.key(), watch::older).whenComplete((_, failure) -> {
+            if (failure == null) {
+                watch.caughtUp();
+            } else {
+                LOG.warnf("job=%s its events could not be read: %s", id, failure.getMessage());
+                watch.fail(JobFailure.of(
+                        JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment"));
+            }
+        });
+        return watch;
+    }
+
+    private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
+        CompletableFuture<Long> attached = new CompletableFuture<>();
+        try {
+            Watch watch = new Watch(id, topic.partitionOf(id), from, this::detach);
+            begin();
+            send(new Request.Attach(watch, attached));
+            long unused = attached.get(ATTACH_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+            LOG.tracef("job=%s attached at %d", id, unused);
+            return watch;
+        } catch (ExecutionException | TimeoutException | KafkaException e) {
+            throw new Unavailable(e);
+        }
+    }
+
+    private void detach(Watch watch) {
+        send(new Request.Detach(watch));
+    }
+
+    private void send(Request request) {
+        requests.add(request);
+        KafkaConsumer<byte[], byte[]> consumer = polling;
+        if (consumer != null) {
+            consumer.wakeup();
+        }
+    }
+
+    private synchronized void begin() {
+        if (reader == null) {
+            reader = Thread.ofPlatform().daemon().name("penstock-live").start(this::read);
+        }
+    }
+
+    private void read() {
+        while (!closed) {
+            Map<String, Object> properties = Map.of(
+                    // a partition that is added waits for the fetch that is under way
+                    ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
+                    50,
+                    ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
+                    5_000,
+                    ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                    maxRecord + 65_536);
+            try (KafkaConsumer<byte[], byte[]> consumer = kafka.reader("penstock-live", properties)) {
+                follow(consumer);
+            } catch (InterruptedException _) {
+                return;
+            } catch (KafkaException e) {
+                LOG.warnf("the live end of %s was lost: %s", topic.name(), e.getMessage());
+                JobFailure failure = JobFailure.of(
+                        JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
+                watches.values()
+                        .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(failure))));
+                watches.clear();
+            }
+        }
+    }
+
+    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        while (!closed) {
+            // with nothing to read this waits for the first watcher
+            Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
+            while (request != null) {
+                serve(request, consumer);
+                request = requests.poll();
+            }
+            if (!watches.isEmpty()) {
+                poll(consumer);
+            }
+        }
+    }
+
+    private void poll(KafkaConsumer<byte[], byte[]> consumer) {
+        polling = consumer;
+        try {
+            if (!requests.isEmpty()) {
+                return;
+            }
+            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+                Map<ByteBuffer, List<Watch>> keys = watches.get(record.partition());
+                if (keys != null && record.key() != null) {
+                    keys.getOrDefault(ByteBuffer.wrap(record.key()), List.of()).forEach(watch -> watch.live(record));
+                }
+            }
+        } catch (WakeupException _) {
+            // somebody attaches or leaves
+        } finally {
+            polling = null;
+        }
+    }
+
+    private void serve(Request request, KafkaConsumer<byte[], byte[]> consumer) {
+        switch (request) {
+            case Request.Attach(Watch watch, CompletableFuture<Long> attached) -> {
+                try {
+                    attached.complete(attach(watch, consumer));
+                } catch (KafkaException e) {
+                    attached.completeExceptionally(e);
+                }
+            }
+            case Request.Detach(Watch watch) -> {
+                Map<ByteBuffer, List<Watch>> keys = watches.getOrDefault(watch.partition(), Map.of());
+                ByteBuffer key = ByteBuffer.wrap(watch.key());
+                List<Watch> same = keys.get(key);
+                if (same != null && same.remove(watch) && same.isEmpty()) {
+                    keys.remove(key);
+                    if (keys.isEmpty()) {
+                        watches.remove(watch.partition());
+                        consumer.assign(assigned());
+                    }
+                }
+            }
+        }
+    }
+
+    private long attach(Watch watch, KafkaConsumer<byte[], byte[]> consumer) {
+        TopicPartition partition = new TopicPartition(topic.name(), watch.partition());
+        boolean isNew = !watches.containsKey(watch.partition());
+        if (isNew) {
+            long end = untroubled(() -> consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L));
+            Set<TopicPartition> all = new HashSet<>(assigned());
+            all.add(partition);
+            consumer.assign(all);
+            consumer.seek(partition, end);
+        }
+        watches.computeIfAbsent(watch.partition(), _ -> new HashMap<>())
+                .computeIfAbsent(ByteBuffer.wrap(watch.key()), _ -> new ArrayList<>())
+                .add(watch);
+        return untroubled(() -> consumer.position(partition));
+    }
+
+    /** A wake-up that was meant for a poll may hit the next call. */
+    private static long untroubled(LongSupplier call) {
+        try {
+            return call.getAsLong();
+        } catch (WakeupException _) {
+            return call.getAsLong();
+        }
+    }
+
+    private Set<TopicPartition> assigned() {
+        Set<TopicPartition> partitions = new HashSet<>();
+        watches.keySet().forEach(partition -> partitions.add(new TopicPartition(topic.name(), partition)));
+        return partitions;
+    }
+
+    @PreDestroy
+    void close() {
+        closed = true;
+        KafkaConsumer<byte[], byte[]> consumer = polling;
+        if (consumer != null) {
+            consumer.wakeup();
+        }
+    }
+}

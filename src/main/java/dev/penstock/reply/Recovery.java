@@ -1,0 +1,93 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Reading;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.EventHeaders;
+import jakarta.inject.Singleton;
+import java.time.Instant;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.jspecify.annotations.Nullable;
+
+/** What the reply topic already says of a job that may have run before. */
+@Singleton
+public class Recovery {
+    private final PartitionScans scans;
+    private final ReplyTopic topic;
+
+    public Recovery(PartitionScans scans, ReplyTopic topic) {
+        this.scans = scans;
+        this.topic = topic;
+    }
+
+    /**
+     * A job as far as its reply partition has been read.
+     *
+     * @param firstStarted when the job first ran; null: never
+     * @param nextOffset where to read on
+     */
+    public record Known(Reading reading, @Nullable Instant firstStarted, long nextOffset) {
+        static final Known NOTHING = new Known(Reading.START, null, 0);
+
+        Known after(ConsumerRecord<byte[], byte[]> record) {
+            EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
+            if (mark == null) {
+                return this;
+            }
+            boolean first = firstStarted == null && mark.kind() == EventMark.Kind.STARTED;
+            return new Known(
+                    reading.after(mark), first ? Instant.ofEpochMilli(record.timestamp()) : firstStarted, nextOffset);
+        }
+    }
+
+    /** Reads everything since the job's record. */
+    public Known lookUp(JobId id, Instant recordTime) throws InterruptedException, LookUpFailed {
+        return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING);
+    }
+
+    /** Reads what has come since the last look-up. */
+    public Known lookUpAgain(JobId id, Known last) throws InterruptedException, LookUpFailed {
+        return read(id, new PartitionScans.Start.Offset(last.nextOffset()), last);
+    }
+
+    /** Whether the refusal of this very record has been told already. */
+    public boolean wasRejected(JobId id, RecordPlace place, long recordMillis)
+            throws InterruptedException, LookUpFailed {
+        boolean[] told = {false};
+        scan(id, new PartitionScans.Start.At(Instant.ofEpochMilli(recordMillis)), record -> {
+            boolean rejected = EventHeaders.mark(record.headers())
+                    .filter(mark -> mark.kind() == EventMark.Kind.REJECTED)
+                    .isPresent();
+            told[0] |= rejected && place.equals(EventDocument.rejectedPlace(record.value()));
+        });
+        return told[0];
+    }
+
+    private Known read(JobId id, PartitionScans.Start start, Known from) throws InterruptedException, LookUpFailed {
+        Known[] known = {from};
+        long end = scan(id, start, record -> known[0] = known[0].after(record));
+        return new Known(known[0].reading(), known[0].firstStarted(), end);
+    }
+
+    private long scan(JobId id, PartitionScans.Start start, Consumer<ConsumerRecord<byte[], byte[]>> visitor)
+            throws InterruptedException, LookUpFailed {
+        try {
+            return scans.scan(topic.partitionOf(id), start, EventHeaders.utf8(id.value()), visitor)
+                    .get();
+        } catch (ExecutionException | KafkaException e) {
+            throw new LookUpFailed(e);
+        }
+    }
+
+    /** The broker did not let the reply partition be read; the job waits and looks up again. */
+    public static final class LookUpFailed extends Exception {
+        LookUpFailed(Throwable cause) {
+            super("the reply partition could not be read: " + cause.getMessage(), cause);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobId;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.EventHeaders;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.utils.Utils;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The reply topic as its writer: one producer for all jobs, so that the events of one job, which lie in one partition,
+ * keep the order in which they were sent.
+ */
+@Singleton
+public class ReplyTopic {
+    /** Outlasts a restart of the broker; a job whose event is still not there after it starts over. */
+    private static final Duration DELIVERY_TIMEOUT = Duration.ofMinutes(2);
+
+    private final String name;
+    private final KafkaProducer<byte[], byte[]> producer;
+
+    public ReplyTopic(KafkaSettings kafka, Settings settings) {
+        name = settings.topics().replies();
+        producer = kafka.producer(
+                "penstock-replies",
+                Map.of(
+                        ProducerConfig.LINGER_MS_CONFIG,
+                        0,
+                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                        "lz4",
+                        ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                        (int) DELIVERY_TIMEOUT.toMillis()));
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /** The partition that all events of a job lie in, as any Kafka producer computes it from the key. */
+    public int partitionOf(JobId id) {
+        int partitions = producer.partitionsFor(name).size();
+        return Utils.toPositive(Utils.murmur2(EventHeaders.utf8(id.value()))) % partitions;
+    }
+
+    /**
+     * Sends an event.
+     *
+     * @param traceparent of the job's producer; null where there is none
+     * @return done when the event is on the broker
+     */
+    public CompletableFuture<@Nullable Void> send(
+            JobId id, EventMark mark, JobEvent event, byte @Nullable [] traceparent) {
+        byte[] key = EventHeaders.utf8(id.value());
+        byte[] value = EventDocument.write(id, mark, event);
+        return KafkaSettings.send(
+                        producer,
+                        new ProducerRecord<>(name, null, null, key, value, EventHeaders.of(key, mark, traceparent)))
+                .thenApply(_ -> null);
+    }
+
+    @PreDestroy
+    void close() {
+        producer.close(Duration.ofSeconds(5));
+    }
+}

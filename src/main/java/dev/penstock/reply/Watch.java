@@ -1,0 +1,198 @@
+package dev.penstock.reply;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Reading;
+import dev.penstock.wire.EventHeaders;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One reader's view of one job's events: only valid ones, in order, each once, until the outcome. Filled by the live
+ * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds 256 kB at most: a watcher
+ * that does not read loses its place, and resumes.
+ */
+public final class Watch implements AutoCloseable {
+    private static final int MAX_BYTES = 256 * 1024;
+
+    private final JobId id;
+    private final byte[] key;
+    private final int partition;
+    private final Consumer<Watch> onClose;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition arrived = lock.newCondition();
+    /* Guarded by the lock. */
+    private final Deque<Next.Event> events = new ArrayDeque<>();
+    private final List<ConsumerRecord<byte[], byte[]>> early = new ArrayList<>();
+    private Reading reading;
+    private long nextOffset;
+    private boolean catchingUp = true;
+    private int bytes;
+    private @Nullable Next last;
+
+    /** @param onClose tells the live reader that nobody watches any more */
+    Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
+        this.id = id;
+        this.partition = partition;
+        this.onClose = onClose;
+        key = EventHeaders.utf8(id.value());
+        reading = from.reading();
+        nextOffset = from.nextOffset();
+    }
+
+    /** What a watcher gets. */
+    public sealed interface Next {
+        /** @param resume where to go on after it */
+        record Event(ResumePoint resume, EventMark mark, Bytes value) implements Next {}
+
+        /** Nothing came in time. */
+        record Nothing() implements Next {}
+
+        /** The outcome has been read. */
+        record Ended() implements Next {}
+
+        /** The watcher did not read: it has to resume. */
+        record TooSlow() implements Next {}
+
+        record Failed(JobFailure failure) implements Next {}
+    }
+
+    public JobId id() {
+        return id;
+    }
+
+    byte[] key() {
+        return key;
+    }
+
+    int partition() {
+        return partition;
+    }
+
+    /** Waits for the next event. After {@link Next.Ended}, {@link Next.TooSlow} or {@link Next.Failed} nothing comes. */
+    public Next next(Duration atMost) throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            long left = atMost.toNanos();
+            while (events.isEmpty() && last == null && left > 0) {
+                left = arrived.awaitNanos(left);
+            }
+            Next.Event event = events.poll();
+            if (event != null) {
+                bytes -= event.value().get().length;
+                return event;
+            }
+            return last == null ? new Next.Nothing() : last;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** From the live reader, in order. While older events are still being read these wait. */
+    void live(ConsumerRecord<byte[], byte[]> record) {
+        lock.lock();
+        try {
+            if (!catchingUp) {
+                apply(record);
+            } else if (bytes + size(record) > MAX_BYTES) {
+                end(new Next.TooSlow());
+            } else {
+                bytes += size(record);
+                early.add(record);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** From a scan of what is older, in order. */
+    void older(ConsumerRecord<byte[], byte[]> record) {
+        lock.lock();
+        try {
+            // a scan is faster than any client: it waits, within reason, for the watcher to read
+            long left = TimeUnit.SECONDS.toNanos(10);
+            while (bytes > MAX_BYTES / 2 && last == null && left > 0) {
+                left = arrived.awaitNanos(Math.min(left, TimeUnit.MILLISECONDS.toNanos(20)));
+            }
+            apply(record);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** All that is older has been read: from here on the live reader's records count, by offset. */
+    void caughtUp() {
+        lock.lock();
+        try {
+            catchingUp = false;
+            for (ConsumerRecord<byte[], byte[]> record : early) {
+                bytes -= size(record);
+                apply(record);
+            }
+            early.clear();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void fail(JobFailure failure) {
+        lock.lock();
+        try {
+            end(new Next.Failed(failure));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void apply(ConsumerRecord<byte[], byte[]> record) {
+        if (record.offset() < nextOffset || last != null) {
+            return;
+        }
+        nextOffset = record.offset() + 1;
+        EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
+        if (mark == null || record.value() == null || reading.judge(mark) == Reading.Verdict.VOID) {
+            return;
+        }
+        reading = reading.after(mark);
+        bytes += size(record);
+        if (bytes > MAX_BYTES && !events.isEmpty()) {
+            end(new Next.TooSlow());
+            return;
+        }
+        events.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, Bytes.wrap(record.value())));
+        if (reading.isClosed()) {
+            end(new Next.Ended());
+        }
+        arrived.signalAll();
+    }
+
+    private void end(Next why) {
+        if (last == null) {
+            last = why;
+        }
+        arrived.signalAll();
+    }
+
+    private static int size(ConsumerRecord<byte[], byte[]> record) {
+        return record.value() == null ? 0 : record.value().length;
+    }
+
+    @Override
+    public void close() {
+        fail(JobFailure.of(JobFailure.Code.INTERNAL, "the watch was closed"));
+        onClose.accept(this);
+    }
+}

@@ -1,0 +1,30 @@
+package dev.penstock.settings;
+
+import io.smallrye.config.ConfigSourceInterceptor;
+import io.smallrye.config.ConfigSourceInterceptorContext;
+import io.smallrye.config.ConfigValue;
+import jakarta.annotation.Priority;
+import org.jspecify.annotations.Nullable;
+
+/** Without {@code penstock.auth.mode} nobody has said who may call: then the API is reachable from this machine only. */
+@Priority(100)
+public final class BindAddress implements ConfigSourceInterceptor {
+    private static final long serialVersionUID = 1L;
+    private static final String HOST = "quarkus.http.host";
+
+    @Override
+    public @Nullable ConfigValue getValue(ConfigSourceInterceptorContext context, String name) {
+        ConfigValue value = context.proceed(name);
+        if (!name.equals(HOST)) {
+            return value;
+        }
+        ConfigValue mode = context.proceed("penstock.auth.mode");
+        boolean said =
+                mode != null && mode.getValue() != null && !mode.getValue().isBlank();
+        String host = said ? "0.0.0.0" : "127.0.0.1";
+        boolean ownChoice = value != null && value.getConfigSourceOrdinal() >= 200 && said;
+        return ownChoice
+                ? value
+                : ConfigValue.builder().withName(HOST).withValue(host).build();
+    }
+}

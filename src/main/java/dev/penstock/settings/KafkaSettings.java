@@ -1,0 +1,94 @@
+package dev.penstock.settings;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * How every Kafka client of Penstock is set up: the user's {@code kafka.*} keys, then what the product needs.
+ *
+ * @param common the user's keys without their prefix
+ * @param maxRecord bytes
+ */
+public record KafkaSettings(Map<String, Object> common, int maxRecord) {
+    public KafkaSettings {
+        common = Map.copyOf(common);
+    }
+
+    public String bootstrapServers() {
+        return String.valueOf(common.getOrDefault(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, "localhost:9092"));
+    }
+
+    public Admin admin(String clientId) {
+        return Admin.create(with(Map.of(CommonClientConfigs.CLIENT_ID_CONFIG, clientId)));
+    }
+
+    /**
+     * A producer with acks=all and idempotence, so that one partition's events keep their order.
+     *
+     * @param more what is special to it
+     */
+    public KafkaProducer<byte[], byte[]> producer(String clientId, Map<String, Object> more) {
+        Map<String, Object> properties = with(Map.of(
+                CommonClientConfigs.CLIENT_ID_CONFIG,
+                clientId,
+                ProducerConfig.ACKS_CONFIG,
+                "all",
+                ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG,
+                true,
+                // the record's own overhead (key, headers, batch) comes on top of the value
+                ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                maxRecord + 65_536,
+                ProducerConfig.BUFFER_MEMORY_CONFIG,
+                Math.max(33_554_432L, 4L * maxRecord)));
+        properties.putAll(more);
+        return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    /** A consumer that belongs to no group: it is assigned and seeks. */
+    public KafkaConsumer<byte[], byte[]> reader(String clientId, Map<String, Object> more) {
+        Map<String, Object> properties = with(Map.of(
+                CommonClientConfigs.CLIENT_ID_CONFIG,
+                clientId,
+                ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG,
+                false,
+                ConsumerConfig.AUTO_OFFSET_RESET_CONFIG,
+                "earliest",
+                ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG,
+                false));
+        properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
+        properties.putAll(more);
+        return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    /** Sends a record; done when it is on the broker. */
+    public static CompletableFuture<RecordMetadata> send(
+            KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
+        CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
+        var _ = producer.send(record, (place, failure) -> {
+            if (failure == null) {
+                sent.complete(place);
+            } else {
+                sent.completeExceptionally(failure);
+            }
+        });
+        return sent;
+    }
+
+    /** The common keys with more over them. */
+    public Map<String, Object> with(Map<String, Object> more) {
+        Map<String, Object> properties = new HashMap<>(common);
+        properties.putAll(more);
+        return properties;
+    }
+}

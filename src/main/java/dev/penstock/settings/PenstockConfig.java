@@ -1,0 +1,188 @@
+package dev.penstock.settings;
+
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The keys under {@code penstock}, as a user writes them; {@link Settings} checks them. */
+@ConfigMapping(prefix = "penstock")
+public interface PenstockConfig {
+    /** The model servers, by name. */
+    Map<String, NodeConfig> nodes();
+
+    /** Aliases for models: a model for each backend. */
+    Map<String, Map<String, String>> profiles();
+
+    /** The profile of a job that names no model. */
+    Optional<String> defaultProfile();
+
+    TimeoutsConfig timeouts();
+
+    RetriesConfig retries();
+
+    JobsConfig jobs();
+
+    IntakeConfig intake();
+
+    RepliesConfig replies();
+
+    AuthConfig auth();
+
+    KafkaConfig kafka();
+
+    TopicsConfig topics();
+
+    DrainConfig drain();
+
+    /** One model server. */
+    interface NodeConfig {
+        /** vllm, ollama, openai, lm-studio, llama-server or openai-compatible. */
+        String backend();
+
+        /** With or without {@code /v1}. */
+        String url();
+
+        /** Default: gpu for vllm, cloud for openai, else cpu. */
+        Optional<String> pool();
+
+        /** Requests at once; default: vllm 64, llama-server its total_slots, ollama 1, others 16. */
+        Optional<Integer> maxInFlight();
+
+        /** The only model to use here; default: what the server lists. */
+        Optional<String> model();
+
+        /** Sent as a bearer token. */
+        Optional<String> apiKey();
+
+        /** Further request headers. */
+        Map<String, String> headers();
+    }
+
+    /** How long a node may take. */
+    interface TimeoutsConfig {
+        @WithDefault("2s")
+        Duration connect();
+
+        /** From the request to the first token. */
+        @WithDefault("120s")
+        Duration firstToken();
+
+        /** Between two tokens. */
+        @WithDefault("30s")
+        Duration idle();
+    }
+
+    /** Attempts that a node failed. */
+    interface RetriesConfig {
+        @WithDefault("3")
+        int maxAttempts();
+
+        /** Before the second attempt at the same node; doubles with each further one. */
+        @WithDefault("200ms")
+        Duration backoff();
+
+        @WithDefault("10s")
+        Duration maxBackoff();
+    }
+
+    /** Limits of a job's running time. */
+    interface JobsConfig {
+        @WithDefault("10m")
+        Duration timeout();
+
+        @WithDefault("1h")
+        Duration maxTimeout();
+    }
+
+    /** How jobs are taken. */
+    interface IntakeConfig {
+        /** false: this replica serves the API only. */
+        @WithDefault("true")
+        boolean enabled();
+
+        /** Jobs that run at once in this replica. */
+        @WithDefault("64")
+        int slots();
+
+        /** Consumers per topic; docs/kafka.md has the measurement behind the default. */
+        @WithDefault("16")
+        int consumers();
+
+        /** Records in one consumer's hand; consumers × batch = slots × partitions. Default: computed. */
+        Optional<Integer> batch();
+
+        /** The job topics; default: one for each priority, named under {@code penstock.topics}. */
+        Optional<List<IntakeTopicConfig>> topics();
+    }
+
+    /** A job topic. */
+    interface IntakeTopicConfig {
+        String name();
+
+        @WithDefault("normal")
+        String priority();
+
+        /** Whose jobs they are. */
+        @WithDefault("default")
+        String tenant();
+    }
+
+    /** How answers are batched onto the reply topic. */
+    interface RepliesConfig {
+        /** How long text may wait for more; the first chunk never waits. */
+        @WithDefault("50ms")
+        Duration chunkLinger();
+
+        /** How much text makes a chunk at the latest. */
+        @WithDefault("256")
+        int chunkMaxChars();
+    }
+
+    /** Who may call. */
+    interface AuthConfig {
+        /** none must be said; where it is not, the API binds to loopback only. */
+        Optional<String> mode();
+    }
+
+    /** What Penstock asks of the broker. */
+    interface KafkaConfig {
+        /** false: the topics must be there already. */
+        @WithDefault("true")
+        boolean createTopics();
+
+        /** The largest record, in bytes, for topics, producers, fetches and REST. */
+        @WithDefault("8388608")
+        int maxRecord();
+    }
+
+    /** The names of Penstock's own topics. */
+    interface TopicsConfig {
+        @WithDefault("prompt-jobs-high")
+        String jobsHigh();
+
+        @WithDefault("prompt-jobs")
+        String jobs();
+
+        @WithDefault("prompt-jobs-low")
+        String jobsLow();
+
+        @WithDefault("prompt-replies")
+        String replies();
+
+        @WithDefault("prompt-commands")
+        String commands();
+
+        @WithDefault("prompt-jobs-dlq")
+        String dlq();
+    }
+
+    /** How a replica stops. */
+    interface DrainConfig {
+        /** How long running jobs may go on. */
+        @WithDefault("60s")
+        Duration timeout();
+    }
+}

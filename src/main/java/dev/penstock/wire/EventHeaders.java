@@ -1,0 +1,57 @@
+package dev.penstock.wire;
+
+import dev.penstock.job.EventMark;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.jspecify.annotations.Nullable;
+
+/** The headers of an event on a reply topic: enough for the reading rule, so that no value is parsed for it. */
+public final class EventHeaders {
+    private static final byte[] SCHEMA = utf8("1");
+    private static final byte[] JSON = utf8("application/json");
+
+    private EventHeaders() {}
+
+    public static Headers of(byte[] jobId, EventMark mark, byte @Nullable [] traceparent) {
+        Headers headers = new RecordHeaders()
+                .add("job-id", jobId)
+                .add("event", utf8(mark.kind().wireName()))
+                .add("seq", utf8(Long.toString(mark.seq())))
+                .add("attempt", utf8(Integer.toString(mark.attempt())))
+                .add("run", utf8(mark.run()))
+                .add("schema", SCHEMA)
+                .add("content-type", JSON);
+        return traceparent == null ? headers : headers.add("traceparent", traceparent);
+    }
+
+    /** The mark of a record of a reply topic; empty where somebody else wrote it. */
+    public static Optional<EventMark> mark(Headers headers) {
+        String event = text(headers, "event");
+        String attempt = text(headers, "attempt");
+        String seq = text(headers, "seq");
+        String run = text(headers, "run");
+        if (event == null || attempt == null || seq == null || run == null) {
+            return Optional.empty();
+        }
+        try {
+            int attemptNumber = Integer.parseInt(attempt);
+            long seqNumber = Long.parseLong(seq);
+            return EventMark.Kind.of(event).map(kind -> new EventMark(kind, attemptNumber, run, seqNumber));
+        } catch (NumberFormatException _) {
+            return Optional.empty();
+        }
+    }
+
+    /** The last header of that name as text; null where there is none. */
+    public static @Nullable String text(Headers headers, String name) {
+        Header header = headers.lastHeader(name);
+        return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
+    }
+
+    public static byte[] utf8(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,109 @@
+package dev.penstock.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Iterator;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** Typed access to the members of one JSON object; every mistake is told with the member's path. */
+final class Fields {
+    private final String prefix;
+    private final @Nullable JsonNode object;
+
+    /** @param object null where the whole object is absent */
+    Fields(String prefix, @Nullable JsonNode object) {
+        this.prefix = prefix;
+        this.object = object;
+    }
+
+    static String kind(JsonNode node) {
+        return switch (node.getNodeType()) {
+            case MISSING -> "nothing";
+            case NULL -> "null";
+            case POJO, BINARY -> "a value";
+            case ARRAY -> "an array";
+            case OBJECT -> "an object";
+            case STRING -> "a string";
+            case NUMBER -> "a number";
+            case BOOLEAN -> "a boolean";
+        };
+    }
+
+    static void checkOptional(JsonNode root, String name, Predicate<JsonNode> fits, String expected)
+            throws InvalidField {
+        JsonNode value = root.get(name);
+        if (value != null && !value.isNull() && !fits.test(value)) {
+            throw new InvalidField(name, "expected " + expected + ", got " + kind(value));
+        }
+    }
+
+    boolean has(String name) {
+        return object != null && object.has(name);
+    }
+
+    void onlyKnown(Collection<String> known) throws InvalidField {
+        Iterator<String> names = object == null ? Arrays.<String>asList().iterator() : object.fieldNames();
+        while (names.hasNext()) {
+            String name = names.next();
+            if (!known.contains(name)) {
+                throw new InvalidField(
+                        prefix + name,
+                        "unknown field; did you mean " + prefix
+                                + Nearest.of(name, known).orElse("…") + "?");
+            }
+        }
+    }
+
+    Optional<String> text(String name) throws InvalidField {
+        return value(name, JsonNode::isTextual, "a string").map(JsonNode::textValue);
+    }
+
+    /** A boolean; null counts as absent, as OpenAI's clients send it. */
+    Optional<Boolean> flag(String name) throws InvalidField {
+        if (object != null && object.path(name).isNull()) {
+            return Optional.empty();
+        }
+        return value(name, JsonNode::isBoolean, "a boolean").map(JsonNode::booleanValue);
+    }
+
+    Optional<Integer> positiveInteger(String name) throws InvalidField {
+        Optional<JsonNode> value =
+                value(name, node -> node.isIntegralNumber() && node.canConvertToInt(), "a positive integer");
+        if (value.isPresent() && value.get().intValue() < 1) {
+            throw new InvalidField(prefix + name, "must be at least 1");
+        }
+        return value.map(JsonNode::intValue);
+    }
+
+    <E extends Enum<E>> Optional<E> oneOf(String name, E[] values) throws InvalidField {
+        Optional<String> given = text(name);
+        if (given.isEmpty()) {
+            return Optional.empty();
+        }
+        for (E value : values) {
+            if (value.name().toLowerCase(Locale.ROOT).equals(given.get())) {
+                return Optional.of(value);
+            }
+        }
+        String allowed = Arrays.stream(values)
+                .map(value -> value.name().toLowerCase(Locale.ROOT))
+                .collect(Collectors.joining(", "));
+        throw new InvalidField(prefix + name, "'" + Json.firstLine(given.get()) + "' is none of " + allowed);
+    }
+
+    private Optional<JsonNode> value(String name, Predicate<JsonNode> fits, String expected) throws InvalidField {
+        JsonNode value = object == null ? null : object.get(name);
+        if (value == null) {
+            return Optional.empty();
+        }
+        if (!fits.test(value)) {
+            throw new InvalidField(prefix + name, "expected " + expected + ", got " + kind(value));
+        }
+        return Optional.of(value);
+    }
+}

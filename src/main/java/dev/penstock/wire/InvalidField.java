@@ -1,0 +1,22 @@
+package dev.penstock.wire;
+
+import dev.penstock.job.JobFailure;
+
+/** A field that is wrong; thrown inside this package only, and told as a {@link JobFailure}. */
+final class InvalidField extends Exception {
+    private final transient JobFailure failure;
+
+    InvalidField(String path, String message) {
+        super(message);
+        failure = JobFailure.invalid(path, message);
+    }
+
+    InvalidField(String path, String message, Throwable cause) {
+        super(message, cause);
+        failure = JobFailure.invalid(path, message);
+    }
+
+    JobFailure failure() {
+        return failure;
+    }
+}

@@ -1,0 +1,283 @@
+package dev.penstock.wire;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** A job's document, the same in a Kafka record and in {@code POST /v1/jobs}: parsed strictly into a valid job. */
+public final class JobDocument {
+    private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
+    private static final List<String> NUMBERS = List.of(
+            "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
+    private static final List<String> INTEGERS =
+            List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
+    private static final List<String> JOB_FIELDS = List.of(
+            "id",
+            "task",
+            "priority",
+            "timeout",
+            "deadline",
+            "reply_topic",
+            "session",
+            "pool",
+            "node",
+            "tenant",
+            "max_attempts",
+            "retry_of",
+            "ensemble",
+            "cache");
+
+    private JobDocument() {}
+
+    /** What the place a job came in by decides where the document is silent. */
+    public record Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout, int maxAttempts) {}
+
+    /**
+     * Where and when a document arrived.
+     *
+     * @param headerId the header job-id; null where there is none
+     * @param derivedId the id of a job that names none
+     * @param acceptedAt the record's timestamp
+     */
+    public record Arrival(@Nullable String headerId, JobId derivedId, Instant acceptedAt) {}
+
+    /** What became of a document. */
+    public sealed interface Parsed {
+        record Valid(PromptJob job) implements Parsed {}
+
+        /** @param id whom to tell: the header job-id, else {@code job.id} of a well-formed value, else the derived one */
+        record Refused(JobId id, JobFailure failure) implements Parsed {}
+    }
+
+    public static Parsed parse(byte @Nullable [] value, Arrival arrival, Defaults defaults) {
+        JsonNode root;
+        try {
+            if (value == null) {
+                throw new Json.MalformedJson("the record has no value: expected a JSON object", null);
+            }
+            root = Json.parseStrict(value);
+        } catch (Json.MalformedJson e) {
+            return new Parsed.Refused(
+                    refusedId(null, arrival), JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
+        }
+        try {
+            return new Parsed.Valid(read(root, arrival, defaults));
+        } catch (InvalidField e) {
+            return new Parsed.Refused(refusedId(root, arrival), e.failure());
+        }
+    }
+
+    private static JobId refusedId(@Nullable JsonNode root, Arrival arrival) {
+        if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
+            return new JobId(arrival.headerId());
+        }
+        String inBody = root == null ? "" : root.path("job").path("id").asText("");
+        return JobId.isValid(inBody) ? new JobId(inBody) : arrival.derivedId();
+    }
+
+    private static PromptJob read(JsonNode document, Arrival arrival, Defaults defaults) throws InvalidField {
+        if (!(document instanceof ObjectNode root)) {
+            throw new InvalidField("$", "expected a JSON object, got " + Fields.kind(document));
+        }
+        JsonNode given = root.get("job");
+        if (given != null && !given.isObject()) {
+            throw new InvalidField("job", "expected an object, got " + Fields.kind(given));
+        }
+        Fields job = new Fields("job.", given);
+        Fields top = new Fields("", root);
+        job.onlyKnown(JOB_FIELDS);
+
+        Task task = task(root, top, job);
+        checkParameters(root);
+        Optional<JobId> ownId =
+                job.text("id").isPresent() ? Optional.of(id("job.id", job.text("id"))) : Optional.empty();
+        JobId id = ownId.isPresent()
+                ? ownId.get()
+                : arrival.headerId() != null
+                        ? id("header job-id", Optional.of(arrival.headerId()))
+                        : arrival.derivedId();
+        refuseUnavailable(job);
+        Optional<String> tenant = job.text("tenant");
+        if (tenant.isPresent() && !tenant.get().equals(defaults.tenant())) {
+            throw new InvalidField("job.tenant", "records of this topic belong to tenant '" + defaults.tenant() + "'");
+        }
+        Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
+        body.remove("job");
+        body.remove("metadata");
+        return new PromptJob(
+                id,
+                task,
+                top.text("model").orElse(null),
+                top.flag("stream").orElse(true),
+                metadata(root.get("metadata")),
+                job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
+                defaults.tenant(),
+                arrival.acceptedAt(),
+                timeout(job, defaults),
+                deadline(job, arrival.acceptedAt()),
+                new PromptJob.Pins(
+                        job.text("pool").orElse(null), job.text("node").orElse(null)),
+                job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
+                body);
+    }
+
+    private static JobId id(String path, Optional<String> given) throws InvalidField {
+        String value = given.orElse("");
+        if (!JobId.isValid(value)) {
+            throw new InvalidField(path, "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed");
+        }
+        return new JobId(value);
+    }
+
+    private static Task task(ObjectNode root, Fields top, Fields job) throws InvalidField {
+        List<String> held = CONTENT.stream().filter(root::has).toList();
+        boolean vision = held.contains("images");
+        List<String> deciding =
+                vision ? held.stream().filter(name -> !name.equals("prompt")).toList() : held;
+        if (deciding.isEmpty()) {
+            throw new InvalidField("$", "one of messages, prompt, input or images is needed");
+        }
+        if (deciding.size() > 1) {
+            throw new InvalidField(
+                    deciding.getFirst(), "cannot stand beside " + deciding.get(1) + ": one job asks for one thing");
+        }
+        Task task = switch (deciding.getFirst()) {
+            case "messages" -> Task.CHAT;
+            case "prompt" -> Task.COMPLETION;
+            case "input" -> Task.EMBEDDINGS;
+            default -> Task.DESCRIBE;
+        };
+        Contents.check(deciding.getFirst(), root);
+        if (vision && root.has("prompt")) {
+            top.text("prompt");
+        }
+        if (root.has("system") && task != Task.COMPLETION) {
+            throw new InvalidField("system", "goes with prompt only");
+        }
+        top.text("system");
+        Optional<Task> wished = job.oneOf("task", Task.values());
+        if (wished.isEmpty() || wished.get() == task) {
+            return task;
+        }
+        if (task == Task.DESCRIBE && wished.get() == Task.TAG) {
+            return Task.TAG;
+        }
+        throw new InvalidField(
+                "job.task",
+                "'%s' does not fit a body that holds %s".formatted(wished.get().wireName(), deciding.getFirst()));
+    }
+
+    private static void checkParameters(ObjectNode root) throws InvalidField {
+        for (String name : NUMBERS) {
+            Fields.checkOptional(root, name, JsonNode::isNumber, "a number");
+        }
+        for (String name : INTEGERS) {
+            Fields.checkOptional(root, name, JsonNode::isIntegralNumber, "an integer");
+        }
+        Fields.checkOptional(root, "tools", JsonNode::isArray, "an array");
+        Fields.checkOptional(root, "response_format", JsonNode::isObject, "an object");
+        Fields.checkOptional(
+                root,
+                "stop",
+                node -> node.isTextual() || Contents.isTextArray(node),
+                "a string or an array of strings");
+    }
+
+    private static void refuseUnavailable(Fields job) throws InvalidField {
+        job.text("session");
+        job.text("retry_of");
+        if (job.has("ensemble")) {
+            throw new InvalidField("job.ensemble", "ensembles are not available in this version");
+        }
+        Optional<String> cache = job.text("cache");
+        if (cache.isPresent() && !cache.get().equals("off") && !cache.get().equals("exact")) {
+            throw new InvalidField("job.cache", "expected off or exact");
+        }
+        if (job.text("reply_topic").isPresent()) {
+            throw new InvalidField("job.reply_topic", "reply topics of a job's own are not available in this version");
+        }
+    }
+
+    private static Map<String, String> metadata(@Nullable JsonNode given) throws InvalidField {
+        if (given == null || given.isNull()) {
+            return Map.of();
+        }
+        if (!given.isObject()) {
+            throw new InvalidField("metadata", "expected an object, got " + Fields.kind(given));
+        }
+        if (given.size() > 16) {
+            throw new InvalidField("metadata", "16 pairs at most, got " + given.size());
+        }
+        Map<String, String> pairs = new LinkedHashMap<>();
+        for (Map.Entry<String, JsonNode> pair : given.properties()) {
+            String path = "metadata." + pair.getKey();
+            if (pair.getKey().length() > 64) {
+                throw new InvalidField("metadata", "a key has 64 characters at most");
+            }
+            if (!pair.getValue().isTextual()) {
+                throw new InvalidField(path, "expected a string, got " + Fields.kind(pair.getValue()));
+            }
+            if (pair.getValue().textValue().length() > 512) {
+                throw new InvalidField(path, "512 characters at most");
+            }
+            pairs.put(pair.getKey(), pair.getValue().textValue());
+        }
+        return pairs;
+    }
+
+    private static Duration timeout(Fields job, Defaults defaults) throws InvalidField {
+        Optional<String> given = job.text("timeout");
+        if (given.isEmpty()) {
+            return defaults.timeout();
+        }
+        Duration timeout = duration("job.timeout", given.get());
+        if (timeout.compareTo(defaults.maxTimeout()) > 0) {
+            throw new InvalidField(
+                    "job.timeout", "%s is above the limit, %s".formatted(timeout, defaults.maxTimeout()));
+        }
+        return timeout;
+    }
+
+    private static @Nullable Instant deadline(Fields job, Instant acceptedAt) throws InvalidField {
+        Optional<String> given = job.text("deadline");
+        if (given.isEmpty()) {
+            return null;
+        }
+        if (given.get().toUpperCase(Locale.ROOT).startsWith("P")) {
+            return acceptedAt.plus(duration("job.deadline", given.get()));
+        }
+        try {
+            return OffsetDateTime.parse(given.get()).toInstant();
+        } catch (DateTimeException e) {
+            throw new InvalidField(
+                    "job.deadline", "expected RFC 3339 such as 2026-11-21T10:00:00Z, or a duration such as PT5M", e);
+        }
+    }
+
+    private static Duration duration(String path, String given) throws InvalidField {
+        try {
+            Duration duration = Duration.parse(given);
+            if (duration.isPositive()) {
+                return duration;
+            }
+        } catch (DateTimeException e) {
+            throw new InvalidField(path, "expected an ISO 8601 duration such as PT5M", e);
+        }
+        throw new InvalidField(path, "must be positive");
+    }
+}

@@ -1,0 +1,109 @@
+package dev.penstock.wire;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
+
+/** JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. */
+public final class Json {
+    private static final int MAX_NESTING = 200;
+
+    private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
+                    .streamReadConstraints(StreamReadConstraints.builder()
+                            .maxNestingDepth(MAX_NESTING)
+                            .maxStringLength(Integer.MAX_VALUE)
+                            .build())
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .build())
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .build();
+
+    /** For what model servers say: nothing is known of their habits, so nothing but the syntax is asked for. */
+    private static final ObjectMapper LENIENT = JsonMapper.builder(JsonFactory.builder()
+                    .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+                    .build())
+            .build();
+
+    private Json() {}
+
+    /**
+     * Parses a document from outside.
+     *
+     * @throws MalformedJson with one line that says what is wrong
+     */
+    public static JsonNode parseStrict(byte[] bytes) throws MalformedJson {
+        String text;
+        try {
+            text = StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
+        } catch (CharacterCodingException e) {
+            throw new MalformedJson("not valid UTF-8", e);
+        }
+        try {
+            JsonNode node = STRICT.readTree(text);
+            if (node == null || node.isMissingNode()) {
+                throw new MalformedJson("empty: expected a JSON object", null);
+            }
+            return node;
+        } catch (JsonProcessingException e) {
+            var location = e.getLocation();
+            String where = location == null
+                    ? ""
+                    : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
+            throw new MalformedJson("not valid JSON: " + firstLine(e.getOriginalMessage()) + where, e);
+        }
+    }
+
+    /** Parses what a model server sent; null where it is no JSON. */
+    public static @Nullable JsonNode parseLenient(String text) {
+        try {
+            return LENIENT.readTree(text);
+        } catch (JsonProcessingException _) {
+            return null;
+        }
+    }
+
+    /** A document of our own making, as UTF-8. */
+    public static byte[] bytes(Object document) {
+        try {
+            return LENIENT.writeValueAsBytes(document);
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException("no JSON value", e);
+        }
+    }
+
+    /** The mapper for documents of our own making. */
+    public static ObjectMapper mapper() {
+        return LENIENT;
+    }
+
+    static String firstLine(String message) {
+        String line = message.lines().findFirst().orElse("");
+        return line.length() > 300 ? line.substring(0, 300) + "…" : line;
+    }
+
+    /** Says in one line why a document could not be read. */
+    public static final class MalformedJson extends Exception {
+        MalformedJson(String message, @Nullable Throwable cause) {
+            super(message, cause);
+        }
+
+        /** The one line; never null. */
+        public String reason() {
+            return String.valueOf(getMessage());
+        }
+    }
+}

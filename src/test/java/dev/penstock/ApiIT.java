@@ -1,0 +1,286 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Metrics;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.WireSchemas;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import java.io.IOException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The REST API from outside, and everything that comes out of the service against the published schemas. */
+class ApiIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final String JSON = "application/json";
+    private static final String CHAT =
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"metadata\":{\"order\":\"42\"}%s}";
+
+    private static Broker broker;
+    private static FakeUpstream fake;
+    private static PenstockProcess penstock;
+    private static ReplyLog replies;
+    private static final WireSchemas SCHEMAS = new WireSchemas();
+
+    @BeforeAll
+    static void start() throws InterruptedException {
+        broker = Broker.start();
+        fake = FakeUpstream.start();
+        penstock = PenstockProcess.with(broker.bootstrap())
+                .node("fake", "vllm", URI.create(fake.url()), 8)
+                .config("penstock.profiles.fast.vllm", "tiny")
+                .config("penstock.timeouts.idle", "1s")
+                .startReady();
+        replies = ReplyLog.follow(broker.bootstrap());
+    }
+
+    @AfterAll
+    static void stop() {
+        replies.close();
+        penstock.close();
+        fake.close();
+        broker.close();
+    }
+
+    @BeforeEach
+    void answerAsUsual() {
+        fake.script(_ -> Answer.unicode(20).every(Duration.ofMillis(5)));
+    }
+
+    @Test
+    void a_submission_is_answered_with_its_job_and_its_events_fit_the_schemas() throws InterruptedException {
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", JSON, CHAT.formatted(""));
+
+        assertThat(reply.status()).isEqualTo(202);
+        SCHEMAS.check("job-object.schema.json", reply.body());
+        String id = reply.json().path("id").asText();
+        assertThat(reply.headers().firstValue("Location")).hasValue("/v1/jobs/" + id);
+        replies.awaitOutcomes(List.of(id), PATIENCE);
+        for (ReplyLog.Event event : replies.all(id)) {
+            SCHEMAS.check("event.schema.json", event.value());
+        }
+        JsonNode outcome = replies.outcome(id).json();
+        assertThat(outcome.path("metadata").path("order").asText()).isEqualTo("42");
+        assertThat(outcome.path("job").path("attempts").asInt()).isEqualTo(1);
+        assertThat(outcome.path("job").has("first_token_ms")).isTrue();
+    }
+
+    @Test
+    void every_kind_of_outcome_fits_the_schema() throws InterruptedException {
+        fake.script(
+                request -> request.prompt().equals("stall") ? Answer.tokens(3).stalling() : Answer.refuse(400, "no"));
+        List<String> ids = new ArrayList<>();
+        ids.add(submit("{\"prompt\":\"stall\",\"job\":{\"id\":\"k-timeout\",\"timeout\":\"PT0.3S\"}}"));
+        ids.add(submit("{\"prompt\":\"stall\",\"job\":{\"id\":\"k-expired\",\"deadline\":\"PT0.3S\"}}"));
+        ids.add(submit("{\"prompt\":\"stall\",\"job\":{\"id\":\"k-cancelled\"}}"));
+        ids.add(submit("{\"prompt\":\"bad\",\"job\":{\"id\":\"k-failed\"}}"));
+        ids.add(submit("{\"prompt\":\"x\",\"job\":{\"id\":\"k-nowhere\",\"node\":\"nope\"}}"));
+        assertThat(Rest.delete(penstock.url(), "/v1/jobs/k-cancelled").status()).isEqualTo(202);
+
+        replies.awaitOutcomes(ids, PATIENCE);
+
+        List<String> kinds = new ArrayList<>();
+        for (String id : ids) {
+            kinds.add(replies.outcome(id).mark().kind().wireName());
+            for (ReplyLog.Event event : replies.all(id)) {
+                SCHEMAS.check("event.schema.json", event.value());
+            }
+        }
+        assertThat(kinds).containsExactly("failed", "expired", "cancelled", "failed", "failed");
+    }
+
+    private static String submit(String document) throws InterruptedException {
+        SCHEMAS.check("job.schema.json", document);
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", JSON, document);
+        assertThat(reply.status()).as(reply.body()).isEqualTo(202);
+        return reply.json().path("id").asText();
+    }
+
+    @Test
+    void a_submission_that_asks_for_events_gets_them_at_once() throws InterruptedException, IOException {
+        List<String> streamed = new ArrayList<>();
+        try (Rest.Events events = Rest.submitAndWatch(penstock.url(), CHAT.formatted(""))) {
+            assertThat(events.status()).isEqualTo(200);
+            for (Rest.SentEvent event = events.next(); event != null; event = events.next()) {
+                streamed.add(event.data());
+            }
+        }
+
+        String id = SCHEMAS.parse(streamed.getFirst()).path("job").path("id").asText();
+        replies.awaitOutcomes(List.of(id), PATIENCE);
+        assertThat(streamed)
+                .isEqualTo(replies.valid(id).stream().map(ReplyLog.Event::value).toList());
+        assertThat(penstock.process().output()).noneMatch(line -> line.contains("ERROR"));
+    }
+
+    @Test
+    void the_same_idempotency_key_names_the_same_job() throws InterruptedException {
+        List<String> ids = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            ids.add(Rest.post(penstock.url(), "/v1/jobs", JSON, CHAT.formatted(""), "Idempotency-Key", "order-42")
+                    .json()
+                    .path("id")
+                    .asText());
+        }
+
+        assertThat(new TreeSet<>(ids)).hasSize(1);
+        replies.awaitOutcomes(ids.subList(0, 1), PATIENCE);
+        assertThat(replies.valid(ids.getFirst()).stream()
+                        .filter(event -> event.mark().kind().isOutcome()))
+                .hasSize(1);
+    }
+
+    @Test
+    void many_jobs_are_answered_line_by_line_in_order() throws InterruptedException {
+        String lines =
+                "{\"prompt\":\"a\",\"job\":{\"id\":\"nd-1\"}}\n{\"prompt\":7}\n\n{\"prompt\":\"b\",\"job\":{\"id\":\"nd-2\",\"priority\":\"high\"}}\n";
+
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", "application/x-ndjson", lines);
+
+        assertThat(reply.status()).isEqualTo(202);
+        List<JsonNode> answers = reply.body().lines().map(SCHEMAS::parse).toList();
+        assertThat(answers).hasSize(3);
+        assertThat(answers.get(0).path("id").asText()).isEqualTo("nd-1");
+        assertThat(answers.get(1).path("error").path("message").asText()).contains("prompt");
+        assertThat(answers.get(2).path("priority").asText()).isEqualTo("high");
+        replies.awaitOutcomes(List.of("nd-1", "nd-2"), PATIENCE);
+        assertThat(replies.all("nd-2")
+                        .getFirst()
+                        .json()
+                        .path("job")
+                        .path("record")
+                        .path("topic")
+                        .asText())
+                .isEqualTo("prompt-jobs-high");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            application/json | {"prompt":7}                                        | 400 | invalid_request        | prompt
+            application/json | {"prompt":"a","job":{"priority":"urgent"}}          | 400 | invalid_request        | job.priority
+            application/json | {"prompt":                                          | 400 | invalid_request        | not valid JSON
+            text/plain       | hello                                               | 415 | unsupported_media_type | application/json
+            """)
+    void a_bad_submission_is_told_what_is_wrong(String type, String body, int status, String code, String words)
+            throws InterruptedException {
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", type, body);
+
+        assertThat(reply.status()).isEqualTo(status);
+        assertThat(reply.code()).isEqualTo(code);
+        assertThat(reply.json().path("error").path("message").asText()).contains(words);
+        SCHEMAS.check("error.schema.json", reply.body());
+    }
+
+    @Test
+    void a_job_larger_than_the_limit_is_refused() throws InterruptedException {
+        Rest.Reply reply =
+                Rest.post(penstock.url(), "/v1/jobs", JSON, "{\"prompt\":\"" + "x".repeat(8_400_000) + "\"}");
+
+        assertThat(reply.status()).isEqualTo(413);
+        assertThat(reply.code()).isEqualTo("too_large");
+    }
+
+    @Test
+    void nodes_and_models() throws InterruptedException {
+        Rest.Reply nodes = Rest.get(penstock.url(), "/v1/nodes");
+        assertThat(nodes.json().path("data")).hasSize(1);
+        SCHEMAS.check(
+                "node-object.schema.json", nodes.json().path("data").get(0).toString());
+        assertThat(Rest.get(penstock.url(), "/v1/nodes/fake")
+                        .json()
+                        .path("limit")
+                        .asInt())
+                .isEqualTo(8);
+        Rest.Reply unknown = Rest.get(penstock.url(), "/v1/nodes/nope");
+        assertThat(unknown.status()).isEqualTo(404);
+        assertThat(unknown.json().path("error").path("message").asText())
+                .isEqualTo("node 'nope' not found. Available: fake");
+        assertThat(Rest.get(penstock.url(), "/v1/models").json().path("data").findValuesAsText("id"))
+                .containsExactly("fast", "tiny");
+        assertThat(Rest.get(penstock.url(), "/v1/models/tiny").status()).isEqualTo(200);
+        assertThat(Rest.get(penstock.url(), "/v1/models/nope").status()).isEqualTo(404);
+    }
+
+    @Test
+    void a_stream_of_an_unknown_place_is_refused_and_an_unknown_path_told() throws InterruptedException {
+        try (Rest.Events events = Rest.events(penstock.url(), "x", "nonsense")) {
+            assertThat(events.status()).isEqualTo(400);
+        }
+        assertThat(Rest.get(penstock.url(), "/v1/nothing").status()).isEqualTo(404);
+        assertThat(Rest.get(penstock.url(), "/v1/nothing").code()).isEqualTo("not_found");
+        assertThat(Rest.delete(penstock.url(), "/v1/jobs/not%20an%20id").status())
+                .isEqualTo(400);
+    }
+
+    @Test
+    void health_metrics_and_the_api_description_are_served() throws InterruptedException {
+        for (String probe : List.of("live", "ready", "started")) {
+            assertThat(Rest.get(penstock.managementUrl(), "/q/health/" + probe).status())
+                    .as(probe)
+                    .isEqualTo(200);
+        }
+        submit("{\"prompt\":\"x\",\"job\":{\"id\":\"for-metrics\"}}");
+        replies.awaitOutcomes(List.of("for-metrics"), PATIENCE);
+        Metrics.await(penstock, "penstock_node_up{node=\"fake\"}", 1, PATIENCE);
+        assertThat(Metrics.text(penstock))
+                .contains(
+                        "penstock_jobs_total{backend=\"vllm\",outcome=\"completed\",pool=\"gpu\",task=\"completion\"}",
+                        "penstock_jobs_in_flight{node=\"fake\"}",
+                        "penstock_jobs_waiting{priority=\"high\"}",
+                        "penstock_node_slots{node=\"fake\"} 8",
+                        "penstock_queue_lag{topic=\"prompt-jobs\"}",
+                        "penstock_job_queue_seconds_count",
+                        "gen_ai_server_time_to_first_token_seconds_bucket",
+                        "penstock_attempts_total{node=\"fake\",outcome=\"completed\"}");
+        assertThat(Rest.get(penstock.url(), "/q/swagger-ui/").status()).isEqualTo(200);
+    }
+
+    @Test
+    void the_published_description_names_the_paths_that_the_service_has() throws InterruptedException {
+        JsonNode served =
+                SCHEMAS.parse(Rest.get(penstock.url(), "/q/openapi?format=json").body());
+
+        assertThat(WireSchemas.operations(served)).isEqualTo(SCHEMAS.publishedOperations());
+    }
+
+    @Test
+    void without_a_word_on_who_may_call_the_api_listens_on_loopback_only() throws InterruptedException {
+        penstock.process().awaitLine(line -> line.contains("Listening on: http://127.0.0.1:"), PATIENCE);
+        try (PenstockProcess open = PenstockProcess.with(broker.bootstrap())
+                .config("penstock.auth.mode", "none")
+                .config("penstock.intake.enabled", "false")
+                .startReady()) {
+            open.process().awaitLine(line -> line.contains("Listening on: http://0.0.0.0:"), PATIENCE);
+        }
+    }
+
+    @Test
+    void a_mistake_in_the_configuration_stops_the_start_with_every_one_listed() throws InterruptedException {
+        try (PenstockProcess wrong = PenstockProcess.with(broker.bootstrap())
+                .config("penstock.nodes.a.backend", "vlm")
+                .config("penstock.nodes.a.url", "nowhere")
+                .config("penstock.intake.slots", "0")
+                .start()) {
+            assertThat(wrong.process().awaitExit(PATIENCE)).hasValue(1);
+            String said = String.join("\n", wrong.process().output());
+            assertThat(said)
+                    .contains("penstock.nodes.a.backend", "penstock.nodes.a.url", "penstock.intake.slots")
+                    .doesNotContain("\tat ");
+        }
+    }
+}

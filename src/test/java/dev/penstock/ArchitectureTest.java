@@ -1,0 +1,81 @@
+package dev.penstock;
+
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.syntax.ArchRuleDefinition;
+
+/** The arrows between the packages; docs/architecture.md draws them. */
+@AnalyzeClasses(packages = "dev.penstock", importOptions = ImportOption.DoNotIncludeTests.class)
+class ArchitectureTest {
+    @ArchTest
+    static final ArchRule ARROWS = layeredArchitecture()
+            .consideringOnlyDependenciesInAnyPackage("dev.penstock..")
+            .withOptionalLayers(true)
+            .layer("main")
+            .definedBy("dev.penstock")
+            .layer("job")
+            .definedBy("dev.penstock.job")
+            .layer("wire")
+            .definedBy("dev.penstock.wire")
+            .layer("settings")
+            .definedBy("dev.penstock.settings")
+            .layer("tenant")
+            .definedBy("dev.penstock.tenant")
+            .layer("route")
+            .definedBy("dev.penstock.route")
+            .layer("node")
+            .definedBy("dev.penstock.node")
+            .layer("reply")
+            .definedBy("dev.penstock.reply")
+            .layer("ledger")
+            .definedBy("dev.penstock.ledger")
+            .layer("dispatch")
+            .definedBy("dev.penstock.dispatch")
+            .layer("intake")
+            .definedBy("dev.penstock.intake")
+            .layer("api")
+            .definedBy("dev.penstock.api")
+            .layer("cli")
+            .definedBy("dev.penstock.cli")
+            .whereLayer("main")
+            .mayNotBeAccessedByAnyLayer()
+            .whereLayer("cli")
+            .mayOnlyAccessLayers("wire", "job")
+            .whereLayer("intake")
+            .mayOnlyAccessLayers("dispatch", "reply", "settings", "tenant", "wire", "job")
+            .whereLayer("dispatch")
+            .mayOnlyAccessLayers("route", "node", "reply", "ledger", "settings", "tenant", "wire", "job")
+            .whereLayer("ledger")
+            .mayOnlyAccessLayers("reply", "settings", "tenant", "wire", "job")
+            .whereLayer("reply")
+            .mayOnlyAccessLayers("settings", "tenant", "wire", "job")
+            .whereLayer("node")
+            .mayOnlyAccessLayers("settings", "tenant", "wire", "job")
+            .whereLayer("route")
+            .mayOnlyAccessLayers("settings", "tenant", "wire", "job")
+            .whereLayer("settings")
+            .mayOnlyAccessLayers("tenant", "wire", "job")
+            .whereLayer("tenant")
+            .mayOnlyAccessLayers("wire", "job")
+            .whereLayer("wire")
+            .mayOnlyAccessLayers("job")
+            .whereLayer("job")
+            .mayNotAccessAnyLayer();
+
+    @ArchTest
+    static final ArchRule NO_CIRCLES =
+            slices().matching("dev.penstock.(*)..").should().beFreeOfCycles();
+
+    @ArchTest
+    static final ArchRule JOB_IS_PLAIN_JAVA = ArchRuleDefinition.classes()
+            .that()
+            .resideInAPackage("dev.penstock.job")
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage("java..", "dev.penstock.job", "org.jspecify.annotations");
+}

@@ -1,0 +1,366 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Records;
+import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.Exchange;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Outcome;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.config.ConfigResource;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Two replicas beside each other: who runs what, and what each can say of the other's jobs. */
+class ReplicasIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final int BURSTS = 10;
+
+    private static Broker broker;
+    private static FakeUpstream fake;
+    private static PenstockProcess first;
+    private static PenstockProcess second;
+    private static ReplyLog replies;
+
+    @BeforeAll
+    static void start() throws InterruptedException {
+        broker = Broker.start();
+        fake = FakeUpstream.start();
+        first = start("first");
+        second = start("second");
+        replies = ReplyLog.follow(broker.bootstrap());
+    }
+
+    private static PenstockProcess start(String name) throws InterruptedException {
+        return PenstockProcess.with(broker.bootstrap())
+                .name(name)
+                .node("fake", "vllm", URI.create(fake.url()), 64)
+                .startReady();
+    }
+
+    @AfterAll
+    static void stop() {
+        replies.close();
+        first.close();
+        second.close();
+        fake.close();
+        broker.close();
+    }
+
+    @BeforeEach
+    void forget() {
+        fake.reset();
+    }
+
+    @Test
+    void a_burst_is_shared() throws InterruptedException {
+        burst("warm", 160, "[[tokens=1 first=100]]");
+        List<Long> totals = new ArrayList<>();
+        double parkedBesideFree = 0;
+        for (int i = 0; i < BURSTS; i++) {
+            AtomicBoolean over = new AtomicBoolean();
+            double[] most = {0};
+            Thread sampler = Thread.ofVirtual().start(() -> {
+                try {
+                    while (!over.get()) {
+                        most[0] = Math.max(most[0], Math.max(parked(first, second), parked(second, first)));
+                    }
+                } catch (InterruptedException _) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            totals.add(burst("burst-" + i, 160, "[[tokens=1 first=2000]]"));
+            over.set(true);
+            sampler.join();
+            parkedBesideFree = Math.max(parkedBesideFree, most[0]);
+        }
+        totals.sort(Long::compare);
+
+        System.out.printf(
+                "160 jobs of 2 s on two replicas of 64 slots, %d times: median %d ms (%d to %d), ideal 4000; at most %.0f parked at one while the other had free slots%n",
+                BURSTS, totals.get(BURSTS / 2), totals.getFirst(), totals.getLast(), parkedBesideFree);
+        assertThat(totals.get(BURSTS / 2)).isLessThanOrEqualTo(6400L);
+    }
+
+    /** How many jobs wait at one replica, of those that the other has slots for. */
+    private static double parked(PenstockProcess waits, PenstockProcess free) throws InterruptedException {
+        double waiting = Metrics.value(waits, "penstock_jobs_waiting{priority=\"normal\"}")
+                .orElse(0);
+        double running =
+                Metrics.value(free, "penstock_jobs_in_flight{node=\"fake\"}").orElse(0);
+        return Math.min(waiting, 64 - running);
+    }
+
+    /** @return milliseconds from the first record to the last outcome */
+    private static long burst(String name, int count, String prompt) throws InterruptedException {
+        List<String> ids = new ArrayList<>();
+        long begun = System.nanoTime();
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            for (int i = 0; i < count; i++) {
+                ids.add(name + "-" + i);
+                jobs.sendRaw(i % 4, JobSender.chat(name + "-" + i, prompt).getBytes(StandardCharsets.UTF_8));
+            }
+            jobs.flush();
+        }
+        replies.awaitOutcomes(ids, PATIENCE);
+        return (System.nanoTime() - begun) / 1_000_000;
+    }
+
+    @Test
+    void a_running_job_is_cancelled_at_another_replica() throws InterruptedException {
+        fake.script(_ -> Answer.tokens(1000).every(Duration.ofMillis(20)));
+        for (PenstockProcess asked : List.of(first, second)) {
+            String id = "cancel-" + (asked == first ? "first" : "second");
+            fake.reset();
+            send(id, "long");
+            replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.CHUNK, PATIENCE);
+            int sentBefore = fake.requests().getFirst().tokensSent();
+
+            Rest.Reply reply = Rest.delete(asked.url(), "/v1/jobs/" + id);
+
+            assertThat(reply.status()).isEqualTo(202);
+            fake.await(stats -> stats.cancelled() == 1, PATIENCE);
+            replies.awaitOutcomes(List.of(id), PATIENCE);
+            Exchange exchange = fake.requests().getFirst();
+            System.out.printf("cancelled after %d more tokens of 20 ms%n", exchange.tokensSent() - sentBefore);
+            assertThat(exchange.outcome()).isEqualTo(Outcome.CANCELLED);
+            assertThat(exchange.tokensSent() - sentBefore).isLessThan(20);
+            assertThat(replies.all(id).getLast().mark().kind()).isEqualTo(EventMark.Kind.CANCELLED);
+            for (PenstockProcess replica : List.of(first, second)) {
+                Metrics.await(replica, "penstock_jobs_in_flight{node=\"fake\"}", 0, PATIENCE);
+            }
+            assertThat(replies.all(id).getLast().mark().kind()).isEqualTo(EventMark.Kind.CANCELLED);
+        }
+    }
+
+    @Test
+    void a_job_that_is_cancelled_before_it_runs_never_does() throws InterruptedException {
+        fake.stop();
+        for (PenstockProcess replica : List.of(first, second)) {
+            Metrics.await(replica, "penstock_node_up{node=\"fake\"}", 0, PATIENCE);
+        }
+        send("never", "hello");
+        PenstockProcess other = holder() == first ? second : first;
+
+        assertThat(Rest.delete(other.url(), "/v1/jobs/never").status()).isEqualTo(202);
+
+        replies.awaitOutcomes(List.of("never"), PATIENCE);
+        fake.restart();
+        for (PenstockProcess replica : List.of(first, second)) {
+            Metrics.await(replica, "penstock_node_up{node=\"fake\"}", 1, PATIENCE);
+        }
+        assertThat(replies.outcome("never").mark()).satisfies(mark -> {
+            assertThat(mark.kind()).isEqualTo(EventMark.Kind.CANCELLED);
+            assertThat(mark.attempt()).isZero();
+            assertThat(mark.seq()).isZero();
+        });
+        assertThat(fake.stats().requests()).isZero();
+    }
+
+    @Test
+    void a_stream_cut_at_every_event_and_resumed_in_turn_equals_the_topic() throws InterruptedException, IOException {
+        fake.script(_ -> Answer.unicode(40).every(Duration.ofMillis(60)));
+        String id = "resumed";
+        List<String> joined = new ArrayList<>();
+        String last = null;
+        boolean cutInside = false;
+        send(id, "hello");
+        for (int turn = 0; last == null || !last.endsWith("completed"); turn++) {
+            URI replica = turn % 2 == 0 ? first.url() : second.url();
+            try (Rest.Events events = Rest.events(replica, id, last)) {
+                if (turn == 5 && !cutInside) {
+                    events.readHalfAnEvent();
+                    cutInside = true;
+                    continue;
+                }
+                Rest.SentEvent event = Objects.requireNonNull(events.next(), "the stream ended early");
+                joined.add(event.data());
+                last = event.id();
+            }
+        }
+
+        replies.awaitOutcomes(List.of(id), PATIENCE);
+        List<String> topic =
+                replies.valid(id).stream().map(ReplyLog.Event::value).toList();
+        assertThat(joined).isEqualTo(topic);
+        assertThat(joined).hasSizeGreaterThan(10);
+        assertReplayedAfterTheEnd(id, topic, last);
+    }
+
+    private static void assertReplayedAfterTheEnd(String id, List<String> topic, String lastId)
+            throws InterruptedException, IOException {
+        List<String> ids = new ArrayList<>();
+        for (PenstockProcess replica : List.of(first, second)) {
+            List<String> whole = new ArrayList<>();
+            ids.clear();
+            try (Rest.Events events = Rest.events(replica.url(), id, null)) {
+                for (Rest.SentEvent event = events.next(); event != null; event = events.next()) {
+                    whole.add(event.data());
+                    ids.add(event.id());
+                }
+            }
+            assertThat(whole).isEqualTo(topic);
+        }
+        for (int i = 0; i < ids.size() - 1; i++) {
+            URI replica = i % 2 == 0 ? second.url() : first.url();
+            try (Rest.Events events = Rest.events(replica, id, ids.get(i))) {
+                List<String> rest = new ArrayList<>();
+                for (Rest.SentEvent event = events.next(); event != null; event = events.next()) {
+                    rest.add(event.data());
+                }
+                assertThat(rest).as("after event %d", i).isEqualTo(topic.subList(i + 1, topic.size()));
+            }
+        }
+        try (Rest.Events events = Rest.events(first.url(), id, lastId)) {
+            assertThat(events.status()).isEqualTo(204);
+        }
+    }
+
+    @Test
+    void a_record_without_an_id_keeps_one_id_over_three_deliveries() throws InterruptedException {
+        fake.stop();
+        for (PenstockProcess replica : List.of(first, second)) {
+            Metrics.await(replica, "penstock_node_up{node=\"fake\"}", 0, PATIENCE);
+        }
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            jobs.send(new ProducerRecord<>(
+                    "prompt-jobs", "{\"prompt\":\"no id\",\"stream\":false}".getBytes(StandardCharsets.UTF_8)));
+            jobs.flush();
+        }
+        // each holder of the record dies in turn, and another replica takes it
+        for (int death = 0; death < 2; death++) {
+            PenstockProcess holder = holder();
+            holder.kill9();
+            if (holder == first) {
+                first = start("first");
+            } else {
+                second = start("second");
+            }
+        }
+        holder();
+        fake.restart();
+
+        ReplyLog.Event started = awaitStartedOf("no id");
+        replies.awaitOutcomes(List.of(started.id()), PATIENCE);
+        System.out.printf(
+                "delivered three times: id %s, attempt %d%n",
+                started.id(), started.mark().attempt());
+        assertThat(fake.requests()).hasSize(1);
+        JsonNode record = started.json().path("job").path("record");
+        String derived = JobId.derived(
+                        topicId(),
+                        record.path("partition").asInt(),
+                        record.path("offset").asLong(),
+                        timestamp(
+                                record.path("partition").asInt(),
+                                record.path("offset").asLong()))
+                .value();
+        assertThat(started.id()).isEqualTo(derived);
+    }
+
+    private static PenstockProcess holder() throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        while (System.nanoTime() < until) {
+            for (PenstockProcess replica : List.of(first, second)) {
+                if (Metrics.value(replica, "penstock_jobs_waiting{priority=\"normal\"}")
+                                .orElse(0)
+                        == 1) {
+                    return replica;
+                }
+            }
+        }
+        throw new AssertionError("no replica holds the record");
+    }
+
+    private static ReplyLog.Event awaitStartedOf(String prompt) throws InterruptedException {
+        fake.awaitRequests(1, PATIENCE);
+        assertThat(fake.requests().getFirst().request().prompt()).isEqualTo(prompt);
+        replies.await(() -> derived().isPresent(), PATIENCE, () -> "no event under a derived id");
+        return derived().orElseThrow();
+    }
+
+    private static Optional<ReplyLog.Event> derived() {
+        return replies.ids().stream()
+                .filter(id -> id.matches("[0-9a-f]{8}-.*"))
+                .map(id -> replies.all(id).getFirst())
+                .findFirst();
+    }
+
+    private static UUID topicId() throws InterruptedException {
+        try (Admin admin = broker.admin()) {
+            var description = admin.describeTopics(List.of("prompt-jobs"))
+                    .topicNameValues()
+                    .get("prompt-jobs");
+            var id = Objects.requireNonNull(description).get().topicId();
+            return new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits());
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static Instant timestamp(int partition, long offset) {
+        return Instant.ofEpochMilli(
+                Records.at(broker.bootstrap(), "prompt-jobs", partition, offset).timestamp());
+    }
+
+    @Test
+    void a_job_longer_than_three_locks_runs_once() throws InterruptedException {
+        try (Admin admin = broker.admin()) {
+            var group = new ConfigResource(ConfigResource.Type.GROUP, "penstock.prompt-jobs-high");
+            admin.incrementalAlterConfigs(Map.of(
+                            group,
+                            List.of(new AlterConfigOp(
+                                    new ConfigEntry("share.record.lock.duration.ms", "2000"),
+                                    AlterConfigOp.OpType.SET))))
+                    .all()
+                    .get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+        fake.script(_ -> Answer.tokens(8).every(Duration.ofSeconds(1)));
+        try (JobSender jobs = new JobSender(broker.bootstrap(), "prompt-jobs-high", Map.of())) {
+            jobs.send("longer-than-locks", "hello");
+            jobs.flush();
+        }
+
+        replies.awaitOutcomes(List.of("longer-than-locks"), PATIENCE);
+
+        assertThat(fake.stats().requests()).isEqualTo(1);
+        assertThat(replies.count("longer-than-locks", EventMark.Kind.STARTED)).isEqualTo(1);
+    }
+
+    private static void send(String id, String prompt) throws InterruptedException {
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            jobs.send(id, prompt);
+            jobs.flush();
+        }
+    }
+}

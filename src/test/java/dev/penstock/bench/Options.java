@@ -1,0 +1,148 @@
+package dev.penstock.bench;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/**
+ * What to measure.
+ *
+ * @param rounds that count; empty: as the lane has it
+ * @param jobs of a round of instant jobs; empty: as the lane has it
+ * @param waves of 64 streams in a round, each way
+ * @param bursts for two replicas in a round
+ * @param size of the parts of {@code shapes}, as a share of the usual number of jobs
+ * @param shapes consumers and batch of the intake
+ * @param parts of {@code shapes}: a, b, c, d
+ * @param intake overrides for the lanes {@code kafka} and {@code streams}: keys of Penstock
+ * @param sticky jobs go where a producer's own partitioner puts them, else to each partition in turn
+ */
+record Options(
+        Set<String> lanes,
+        OptionalInt rounds,
+        OptionalInt jobs,
+        int waves,
+        int bursts,
+        double size,
+        List<Shape> shapes,
+        Set<String> parts,
+        Map<String, String> intake,
+        boolean sticky) {
+    static final String USAGE = """
+            usage: Bench [kafka] [streams] [shapes]
+              --rounds N             rounds that count, after one that does not (5; shapes: 1)
+              --jobs N               instant jobs of a round (kafka: 10000; shapes: 20000)
+              --waves N              waves of 64 streams in a round (3)
+              --shapes 16x16,8x32    consumers x batch (64x4,32x8,16x16,8x32,4x64)
+              --parts a,b,c,d        of shapes: mixed jobs, one partition, instant jobs, two replicas (all)
+              --bursts N             of part d, in a round (5)
+              --size X               of parts a, b and d, as a share of the usual number of jobs (1)
+              --consumers N          the intake's, in kafka and streams (Penstock's own default)
+              --batch N              the intake's, in kafka and streams (Penstock's own default)
+              --spread even|sticky   jobs go to each partition in turn, or where a default producer puts them (even)
+            """;
+
+    private static final Set<String> LANES = Set.of("kafka", "streams", "shapes");
+
+    Options {
+        shapes = List.copyOf(shapes);
+        intake = Map.copyOf(intake);
+    }
+
+    /** Consumers of a topic, and how many records one of them takes at once. */
+    record Shape(int consumers, int batch) {
+        static Shape parse(String text) {
+            String[] both = text.split("x", -1);
+            if (both.length != 2) {
+                throw new IllegalArgumentException("a shape is CONSUMERSxBATCH, not " + text);
+            }
+            return new Shape(Integer.parseInt(both[0]), Integer.parseInt(both[1]));
+        }
+
+        Map<String, String> config() {
+            return Map.of(
+                    "penstock.intake.consumers",
+                    Integer.toString(consumers),
+                    "penstock.intake.batch",
+                    Integer.toString(batch));
+        }
+
+        @Override
+        public String toString() {
+            return consumers + "x" + batch;
+        }
+    }
+
+    /** @throws IllegalArgumentException with what is wrong */
+    static Options parse(String... arguments) {
+        Set<String> lanes = new LinkedHashSet<>();
+        Map<String, String> given = new LinkedHashMap<>(Map.of(
+                "waves",
+                "3",
+                "bursts",
+                "5",
+                "size",
+                "1",
+                "shapes",
+                "64x4,32x8,16x16,8x32,4x64",
+                "parts",
+                "a,b,c,d",
+                "spread",
+                "even"));
+        Set<String> known = new LinkedHashSet<>(given.keySet());
+        known.addAll(List.of("rounds", "jobs", "consumers", "batch"));
+        for (int i = 0; i < arguments.length; i++) {
+            String argument = arguments[i];
+            if (LANES.contains(argument)) {
+                lanes.add(argument);
+            } else if (argument.startsWith("--") && known.contains(argument.substring(2)) && i + 1 < arguments.length) {
+                given.put(argument.substring(2), arguments[++i]);
+            } else {
+                throw new IllegalArgumentException("not understood: " + argument);
+            }
+        }
+        return new Options(
+                lanes.isEmpty() ? new LinkedHashSet<>(List.of("kafka", "streams")) : lanes,
+                number(given, "rounds"),
+                number(given, "jobs"),
+                number(given, "waves").orElseThrow(),
+                number(given, "bursts").orElseThrow(),
+                Double.parseDouble(text(given, "size")),
+                list(given, "shapes").stream().map(Shape::parse).toList(),
+                new LinkedHashSet<>(list(given, "parts")),
+                intake(given),
+                text(given, "spread").equals("sticky"));
+    }
+
+    private static Map<String, String> intake(Map<String, String> given) {
+        Map<String, String> intake = new LinkedHashMap<>();
+        for (String key : List.of("consumers", "batch")) {
+            if (given.containsKey(key)) {
+                intake.put("penstock.intake." + key, text(given, key));
+            }
+        }
+        return intake;
+    }
+
+    private static String text(Map<String, String> given, String key) {
+        return given.getOrDefault(key, "");
+    }
+
+    private static List<String> list(Map<String, String> given, String key) {
+        return new ArrayList<>(Arrays.asList(text(given, key).split(",", -1)));
+    }
+
+    private static OptionalInt number(Map<String, String> given, String key) {
+        String value = text(given, key);
+        return value.isEmpty() ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(value));
+    }
+
+    String spread() {
+        return sticky ? "a default producer's partitions" : "each partition in turn";
+    }
+}

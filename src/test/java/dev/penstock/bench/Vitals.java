@@ -1,0 +1,46 @@
+package dev.penstock.bench;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What a process uses, as Linux says it.
+ *
+ * @param threads of the operating system
+ * @param residentMegabytes of memory, of 2^20 bytes
+ */
+record Vitals(int threads, int residentMegabytes) {
+    static Vitals of(long pid) {
+        Path status = Path.of("/proc", Long.toString(pid), "status");
+        if (!Files.exists(status)) {
+            return new Vitals(-1, -1);
+        }
+        try {
+            List<String> lines = Files.readAllLines(status);
+            return new Vitals(value(lines, "Threads:"), value(lines, "VmRSS:") / 1024);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static int value(List<String> lines, String key) {
+        return lines.stream()
+                .filter(line -> line.startsWith(key))
+                .map(line -> line.substring(key.length()).replaceAll("\\D", ""))
+                .mapToInt(Integer::parseInt)
+                .findFirst()
+                .orElse(-1);
+    }
+
+    /** Processor time since its start, in milliseconds. */
+    static double cpuMillis(long pid) {
+        return ProcessHandle.of(pid)
+                .flatMap(process -> process.info().totalCpuDuration())
+                .map(Duration::toMillis)
+                .orElse(0L);
+    }
+}

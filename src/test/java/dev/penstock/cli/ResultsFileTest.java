@@ -1,0 +1,95 @@
+package dev.penstock.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.apache.kafka.common.utils.Bytes;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ResultsFileTest {
+    private static final String FIRST = "{\"line\":1,\"job\":{\"id\":\"a\",\"event\":\"completed\"}}\n";
+    private static final String SECOND = "{\"line\":2,\"job\":{\"id\":\"b\",\"event\":\"failed\"},\"error\":{}}\n";
+
+    @TempDir
+    private Path folder = Path.of("");
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "{\"li", "{\"line\":3,\"job\":{\"id\":\"c\",\"event\":\"completed\"}}", "\u00fc"})
+    void goes_on_behind_the_last_whole_line(String brokenLine) throws Exception {
+        Path path = written(FIRST + SECOND + brokenLine);
+
+        try (ResultsFile results = ResultsFile.open(path)) {
+            assertThat(results.doneBefore()).isEqualTo(2);
+            assertThat(results.failedBefore()).isEqualTo(1);
+            assertThat(results.holds(job(1, "a"))).isTrue();
+            assertThat(results.holds(job(2, "b"))).isTrue();
+            assertThat(results.holds(job(3, "c"))).isFalse();
+            results.outcome(
+                    3,
+                    new ValidEvent(
+                            new EventMark(EventMark.Kind.COMPLETED, 1, "r", 1), false, "{\"job\":{\"id\":\"c\"}}"));
+        }
+        assertThat(path).hasContent(FIRST + SECOND + "{\"line\":3,\"job\":{\"id\":\"c\"}}\n");
+    }
+
+    @Test
+    void refused_and_malformed_lines_have_their_result_too() throws Exception {
+        Path path = folder.resolve("new.ndjson");
+        JobFailure failure = JobFailure.invalid("model", "is needed");
+
+        try (ResultsFile results = ResultsFile.open(path)) {
+            results.malformed(1, failure);
+            results.refused(2, new JobId("b"), Problem.refused("no").error());
+        }
+        assertThat(path)
+                .hasContent(
+                        "{\"line\":1,\"error\":{\"message\":\"model: is needed\",\"type\":\"invalid_request_error\","
+                                + "\"param\":\"model\",\"code\":\"invalid_request\"}}\n"
+                                + "{\"line\":2,\"job\":{\"id\":\"b\"},\"error\":{\"message\":\"no\","
+                                + "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_request\"}}\n");
+        try (ResultsFile results = ResultsFile.open(path)) {
+            assertThat(results.failedBefore()).isEqualTo(2);
+            assertThat(results.holds(new JobLine.Malformed(1, failure))).isTrue();
+            assertThat(results.holds(job(2, "b"))).isTrue();
+        }
+    }
+
+    @Test
+    void results_of_other_jobs_are_not_gone_on_with() throws Exception {
+        try (ResultsFile results = ResultsFile.open(written(FIRST))) {
+            assertThatThrownBy(() -> results.holds(job(1, "z"))).hasMessageContaining("name another file");
+        }
+    }
+
+    @Test
+    void a_file_of_something_else_is_left_alone() throws Exception {
+        Path path = written("precious\nthings\n");
+
+        assertThatThrownBy(() -> ResultsFile.open(path)).hasMessageContaining("something else");
+        assertThat(path).hasContent("precious\nthings\n");
+    }
+
+    @Test
+    void one_run_at_a_time() throws Exception {
+        Path path = written(FIRST);
+        try (var _ = ResultsFile.open(path)) {
+            assertThatThrownBy(() -> ResultsFile.open(path)).hasMessageContaining("another run");
+        }
+    }
+
+    private Path written(String text) throws Exception {
+        return Files.writeString(folder.resolve("results.ndjson"), text);
+    }
+
+    private static JobLine job(long number, String id) {
+        return new JobLine.Job(number, new Draft(new JobId(id), Bytes.wrap(new byte[0])));
+    }
+}

@@ -1,0 +1,193 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.settings.Backend;
+import dev.penstock.testkit.upstream.Recording;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The wire protocols against the recorded bytes of the real servers. */
+class ProtocolTest {
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "llama-server/chat-stream-usage",
+                "llama-server/think-stream",
+                "llama-server/tools-required-stream",
+                "vllm/chat-emoji-split-stream",
+                "vllm/chat-stream-usage",
+                "vllm/tool-auto-stream",
+                "ollama/chat-stream",
+                "ollama/think-stream",
+                "ollama/tools-stream"
+            })
+    void a_response_cut_in_two_at_any_byte_says_the_same(String name) {
+        byte[] body = Recording.of(name).body().getBytes(StandardCharsets.UTF_8);
+        List<TokenEvent> whole = parse(name, body);
+        assertThat(whole.getLast()).as("the end of %s", name).isInstanceOf(TokenEvent.End.class);
+
+        for (int cut = 0; cut <= body.length; cut++) {
+            List<TokenEvent> parts =
+                    parse(name, Arrays.copyOfRange(body, 0, cut), Arrays.copyOfRange(body, cut, body.length));
+
+            assertThat(parts).as("%s cut at %d", name, cut).isEqualTo(whole);
+        }
+    }
+
+    @Test
+    void a_unicode_answer_byte_by_byte() {
+        byte[] body = Recording.of("ollama/native-chat-stream").body().getBytes(StandardCharsets.UTF_8);
+        byte[][] bytes = new byte[body.length][];
+        for (int i = 0; i < body.length; i++) {
+            bytes[i] = new byte[] {body[i]};
+        }
+
+        assertThat(parse("ollama/native-chat-stream", bytes)).isEqualTo(parse("ollama/native-chat-stream", body));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "llama-server/stream-server-sigkill, STREAM_BROKEN",
+        "llama-server/stream-server-sigterm, STREAM_BROKEN",
+        "vllm/stream-sigkill, STREAM_BROKEN",
+        "vllm/stream-engine-killed, NODE_ERROR",
+        "vllm/stream-abort, NODE_ERROR",
+        "vllm/stream-sigterm-error, NODE_ERROR",
+        "ollama/server-sigkill-stream, STREAM_BROKEN",
+        "ollama/runner-error-swallowed-stream, STREAM_BROKEN",
+        "ollama/runner-error-swallowed-empty-stream, STREAM_BROKEN",
+        "ollama/repeat-limit-stream, STREAM_BROKEN",
+        "ollama/native-kill-runner-stream, NODE_ERROR",
+        "ollama/kill-runner-stream, NODE_ERROR",
+        "ollama/native-parse-error-stream, NODE_ERROR"
+    })
+    void a_stream_without_its_end_mark_is_broken_and_not_complete(String name, JobFailure.Code code) {
+        List<TokenEvent> said = parse(name, Recording.of(name).body().getBytes(StandardCharsets.UTF_8));
+
+        assertThat(said).as("end of %s", name).noneMatch(event -> event instanceof TokenEvent.End);
+        TokenEvent last = said.isEmpty() ? new TokenEvent.End() : said.getLast();
+        boolean told = last instanceof TokenEvent.Broken;
+        // what the server does not tell, the connection's end does
+        JobFailure.Code seen =
+                last instanceof TokenEvent.Broken(JobFailure failure) ? failure.code() : JobFailure.Code.STREAM_BROKEN;
+        assertThat(seen).as("%s (told: %s)", name, told).isEqualTo(code);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "llama-server/err-prompt-too-long, CONTEXT_LENGTH_EXCEEDED",
+        "llama-server/err-no-messages, INVALID_REQUEST",
+        "llama-server/key-wrong, NODE_UNAUTHORIZED",
+        "llama-server/loading-chat, NODE_OVERLOADED",
+        "vllm/err-prompt-too-long, CONTEXT_LENGTH_EXCEEDED",
+        "vllm/err-unknown-model, MODEL_NOT_FOUND",
+        "vllm/err-not-found, NODE_ERROR",
+        "vllm/err-queue-full, NODE_OVERLOADED",
+        "vllm/key-wrong, NODE_UNAUTHORIZED",
+        "vllm/nonstream-engine-killed, NODE_ERROR",
+        "ollama/err-chat-model-missing, MODEL_NOT_FOUND",
+        "ollama/err-not-found, NODE_ERROR",
+        "ollama/err-max-queue, NODE_OVERLOADED",
+        "ollama/err-option-type, INVALID_REQUEST",
+        "ollama/prompt-too-long-truncate-false, CONTEXT_LENGTH_EXCEEDED",
+        "ollama/err-load-failed, NODE_ERROR"
+    })
+    void a_refusal_is_told_by_the_contracts_code_with_the_servers_words(String name, JobFailure.Code code) {
+        Recording recording = Recording.of(name);
+
+        JobFailure failure = ServerErrors.refused("vllm at http://gpu:8000", recording.status(), recording.body());
+
+        assertThat(failure.code()).as(failure.message()).isEqualTo(code);
+        assertThat(failure.message())
+                .startsWith("vllm at http://gpu:8000 answered " + recording.status())
+                .doesNotContain("\n");
+    }
+
+    @Test
+    void reasoning_tools_logprobs_and_usage_arrive_in_their_fields() {
+        Answer thinking = answer("vllm/think-stream");
+        assertThat(thinking.choices().getFirst().text().get(TokenEvent.Field.REASONING))
+                .isNotBlank();
+
+        Answer tools = answer("vllm/tool-required-stream");
+        assertThat(tools.choices().getFirst().toolCalls()).isNotEmpty();
+        assertThat(tools.choices().getFirst().finishReason()).isEqualTo("tool_calls");
+
+        Answer ollamaTools = answer("ollama/tools-go-stream");
+        assertThat(ollamaTools.choices().getFirst().toolCalls()).isNotEmpty();
+        assertThat(ollamaTools.choices().getFirst().finishReason()).isEqualTo("tool_calls");
+
+        assertThat(answer("llama-server/chat-logprobs-stream")
+                        .choices()
+                        .getFirst()
+                        .logprobs())
+                .isNotEmpty();
+        assertThat(answer("llama-server/chat-n2-stream", 2).choices()).hasSize(2);
+        assertThat(answer("ollama/chat-stream").usage().completionTokens()).isPositive();
+        assertThat(answer("llama-server/chat-stream-usage").usage().promptTokens())
+                .isPositive();
+    }
+
+    private static Answer answer(String name) {
+        return answer(name, 1);
+    }
+
+    private static Answer answer(String name, int choices) {
+        Answer.Builder builder = new Answer.Builder();
+        List<TokenEvent> events = parse(name, choices, Recording.of(name).body().getBytes(StandardCharsets.UTF_8));
+        events.forEach(builder::add);
+        assertThat(events.getLast()).isInstanceOf(TokenEvent.End.class);
+        return builder.build(new Answer.Head("id", 1, "m", Task.CHAT));
+    }
+
+    private static List<TokenEvent> parse(String name, byte[]... pieces) {
+        return parse(name, 1, pieces);
+    }
+
+    private static List<TokenEvent> parse(String name, int choices, byte[]... pieces) {
+        WireProtocol protocol = WireProtocol.of(name.startsWith("ollama/") ? Backend.OLLAMA : Backend.VLLM);
+        WireProtocol.LineParser parser = protocol.parser(job(choices));
+        List<TokenEvent> events = new ArrayList<>();
+        LineSplitter lines = new LineSplitter(1 << 20, line -> parser.line(line, events::add));
+        for (byte[] piece : pieces) {
+            assertThat(lines.feed(piece)).isTrue();
+        }
+        lines.end();
+        return events;
+    }
+
+    static PromptJob job(int choices) {
+        return new PromptJob(
+                new JobId("j"),
+                Task.CHAT,
+                "m",
+                true,
+                Map.of(),
+                Priority.NORMAL,
+                "default",
+                Instant.EPOCH,
+                Duration.ofMinutes(1),
+                null,
+                PromptJob.Pins.NONE,
+                3,
+                Map.of("messages", List.of(Map.of("role", "user", "content", "Hi")), "n", choices));
+    }
+}

@@ -1,0 +1,121 @@
+package dev.penstock.reply;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.wire.EventHeaders;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.record.TimestampType;
+import org.junit.jupiter.api.Test;
+
+class WatchTest {
+    private static final JobId ID = new JobId("j");
+
+    @Test
+    void an_outcome_that_slips_between_look_up_and_attach_is_seen_once() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        List<ConsumerRecord<byte[], byte[]>> log = log();
+
+        // it is there when the scan comes by, and it comes live too
+        watch.live(log.get(3));
+        log.forEach(watch::older);
+        watch.caughtUp();
+
+        assertThat(offsets(watch)).containsExactly(10L, 11L, 12L, 13L);
+    }
+
+    /** Wherever the live end begins, and however far beyond it the scan of older events reads. */
+    @Test
+    void older_and_live_events_join_without_a_gap_and_without_a_repeat() throws InterruptedException {
+        for (int seed = 0; seed < 500; seed++) {
+            Random random = new Random(seed);
+            List<ConsumerRecord<byte[], byte[]>> log = log();
+            int liveFrom = random.nextInt(log.size() + 1);
+            int scanTo = liveFrom + random.nextInt(log.size() - liveFrom + 1);
+            Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+
+            int live = liveFrom;
+            int older = 0;
+            while (older < scanTo) {
+                if (random.nextBoolean() && live < log.size()) {
+                    watch.live(log.get(live++));
+                } else {
+                    watch.older(log.get(older++));
+                }
+            }
+            watch.caughtUp();
+            log.subList(live, log.size()).forEach(watch::live);
+
+            assertThat(offsets(watch)).as("seed %d", seed).containsExactly(10L, 11L, 12L, 13L);
+        }
+    }
+
+    @Test
+    void a_resumed_watch_goes_on_behind_the_event() throws InterruptedException {
+        List<ConsumerRecord<byte[], byte[]>> log = log();
+        Watch first = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        log.forEach(first::older);
+        first.caughtUp();
+        Watch.Next.Event started = (Watch.Next.Event) first.next(Duration.ZERO);
+        ResumePoint sent = ResumePoint.parse(started.resume().toString()).orElseThrow();
+
+        Watch second = new Watch(ID, 0, sent, _ -> {});
+        log.forEach(second::older);
+        second.caughtUp();
+
+        assertThat(offsets(second)).containsExactly(11L, 12L, 13L);
+    }
+
+    @Test
+    void void_events_are_not_shown() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.older(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        watch.older(record(11, EventMark.Kind.STARTED, 2, "b", 0));
+        watch.older(record(12, EventMark.Kind.COMPLETED, 1, "a", 1));
+        watch.older(record(13, EventMark.Kind.COMPLETED, 2, "b", 1));
+        watch.caughtUp();
+
+        assertThat(offsets(watch)).containsExactly(10L, 11L, 13L);
+    }
+
+    private static List<ConsumerRecord<byte[], byte[]>> log() {
+        return List.of(
+                record(10, EventMark.Kind.STARTED, 1, "a", 0),
+                record(11, EventMark.Kind.CHUNK, 1, "a", 1),
+                record(12, EventMark.Kind.CHUNK, 1, "a", 2),
+                record(13, EventMark.Kind.COMPLETED, 1, "a", 3));
+    }
+
+    private static ConsumerRecord<byte[], byte[]> record(
+            long offset, EventMark.Kind kind, int attempt, String run, long seq) {
+        byte[] key = EventHeaders.utf8(ID.value());
+        return new ConsumerRecord<>(
+                "prompt-replies",
+                0,
+                offset,
+                0,
+                TimestampType.CREATE_TIME,
+                key.length,
+                2,
+                key,
+                EventHeaders.utf8("{}"),
+                EventHeaders.of(key, new EventMark(kind, attempt, run, seq), null),
+                Optional.empty());
+    }
+
+    /** The offsets of what is shown, up to the end. */
+    private static List<Long> offsets(Watch watch) throws InterruptedException {
+        List<Long> offsets = new ArrayList<>();
+        while (watch.next(Duration.ZERO) instanceof Watch.Next.Event event) {
+            offsets.add(event.resume().nextOffset() - 1);
+        }
+        assertThat(watch.next(Duration.ZERO)).isInstanceOf(Watch.Next.Ended.class);
+        return offsets;
+    }
+}

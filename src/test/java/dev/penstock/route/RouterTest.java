@@ -1,0 +1,90 @@
+package dev.penstock.route;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.settings.Backend;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class RouterTest {
+    private static final Router.NodeView GPU = view("gpu-a", Backend.VLLM, "gpu", "llama-3b");
+    private static final Router.NodeView CPU = view("cpu-a", Backend.OLLAMA, "cpu", "llama3.2:3b", "tiny:latest");
+    private static final Router.NodeView EDGE = view("edge", Backend.LLAMA_SERVER, "edge", "llama-3b");
+    private static final Router.NodeView CLOUD = view("openai", Backend.OPENAI, "cloud", "llama-3b");
+    private final Router router =
+            new Router(Map.of("fast", Map.of(Backend.VLLM, "llama-3b", Backend.OLLAMA, "llama3.2:3b")), null);
+
+    @Test
+    void pools_are_tried_gpu_first_then_cpu_then_others_and_never_cloud() {
+        Router.Route route = router.find(null, PromptJob.Pins.NONE, List.of(CLOUD, EDGE, CPU, GPU));
+
+        assertThat(route)
+                .isEqualTo(new Router.Route.To(List.of(
+                        List.of(new Router.Candidate("gpu-a", "llama-3b")),
+                        List.of(new Router.Candidate("cpu-a", "llama3.2:3b")),
+                        List.of(new Router.Candidate("edge", "llama-3b")))));
+    }
+
+    @Test
+    void a_profile_names_a_model_for_each_backend() {
+        Router.Route route = router.find("fast", PromptJob.Pins.NONE, List.of(GPU, CPU, EDGE));
+
+        assertThat(route)
+                .isEqualTo(new Router.Route.To(List.of(
+                        List.of(new Router.Candidate("gpu-a", "llama-3b")),
+                        List.of(new Router.Candidate("cpu-a", "llama3.2:3b")))));
+    }
+
+    @Test
+    void a_name_without_a_tag_is_ollamas_latest() {
+        Router.Route route = router.find("tiny", PromptJob.Pins.NONE, List.of(GPU, CPU));
+
+        assertThat(route)
+                .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-a", "tiny:latest")))));
+    }
+
+    @Test
+    void a_pin_opens_the_cloud() {
+        Router.Route route = router.find(null, new PromptJob.Pins("cloud", null), List.of(CLOUD, GPU));
+
+        assertThat(route).isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("openai", "llama-3b")))));
+    }
+
+    @Test
+    void an_unknown_model_is_told_with_those_there_are() {
+        JobFailure failure = nowhere(router.find("nope", PromptJob.Pins.NONE, List.of(GPU, CPU)));
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        assertThat(failure.message()).contains("'nope'", "ollama pull nope", "llama-3b on gpu-a");
+    }
+
+    @Test
+    void a_pin_to_nothing_configured_fails_and_names_what_there_is() {
+        JobFailure failure = nowhere(router.find(null, new PromptJob.Pins(null, "gpu-z"), List.of(GPU, CPU)));
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.NO_NODE);
+        assertThat(failure.message())
+                .isEqualTo("node 'gpu-z' not found. Available: cpu-a (pool cpu), gpu-a (pool gpu)");
+    }
+
+    @Test
+    void while_a_node_has_not_said_what_it_serves_the_job_waits() {
+        Router.NodeView silent = new Router.NodeView("new", Backend.VLLM, "gpu", List.of(), false, null);
+
+        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of(silent, CPU)))
+                .isEqualTo(new Router.Route.To(List.of()));
+        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of())).isEqualTo(new Router.Route.To(List.of()));
+    }
+
+    private static JobFailure nowhere(Router.Route route) {
+        assertThat(route).isInstanceOf(Router.Route.Nowhere.class);
+        return ((Router.Route.Nowhere) route).failure();
+    }
+
+    private static Router.NodeView view(String name, Backend backend, String pool, String... models) {
+        return new Router.NodeView(name, backend, pool, List.of(models), true, null);
+    }
+}

@@ -1,0 +1,5 @@
+/** Tests of {@code dev.penstock.route}. */
+@NullMarked
+package dev.penstock.route;
+
+import org.jspecify.annotations.NullMarked;

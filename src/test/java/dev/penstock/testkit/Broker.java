@@ -1,0 +1,203 @@
+package dev.penstock.testkit;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
+import kafka.server.KafkaConfig;
+import kafka.server.KafkaRaftServer;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.utils.Time;
+import org.apache.kafka.metadata.properties.MetaProperties;
+import org.apache.kafka.metadata.properties.MetaPropertiesEnsemble;
+import org.apache.kafka.metadata.properties.MetaPropertiesVersion;
+import org.apache.kafka.metadata.storage.Formatter;
+import org.apache.kafka.server.common.MetadataVersion;
+
+/** A real Kafka broker (KRaft, one node) in this JVM, on free ports of 127.0.0.1, with its log in a new folder. */
+public final class Broker implements AutoCloseable {
+    private final Path folder;
+    private final int port;
+    private final KafkaRaftServer server;
+    private final int proxiedPort;
+
+    private Broker(Path folder, int port, KafkaRaftServer server, int proxiedPort) {
+        this.folder = folder;
+        this.port = port;
+        this.server = server;
+        this.proxiedPort = proxiedPort;
+    }
+
+    public static Broker start() {
+        return start(freePort(), Map.of());
+    }
+
+    /**
+     * A broker that clients reach through a {@link KafkaProxy}.
+     *
+     * @param proxyPort where it says that it is, for those who come in by the listener of {@link #proxiedPort}
+     */
+    public static Broker behindProxy(int proxyPort) {
+        int port = freePort();
+        int proxied = freePort();
+        Broker broker = start(
+                port,
+                Map.of(
+                        "listeners",
+                        "PLAINTEXT://127.0.0.1:%d,PROXIED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d"
+                                .formatted(port, proxied, freePort()),
+                        "advertised.listeners",
+                        "PLAINTEXT://127.0.0.1:%d,PROXIED://127.0.0.1:%d".formatted(port, proxyPort),
+                        "inter.broker.listener.name",
+                        "PLAINTEXT",
+                        "listener.security.protocol.map",
+                        "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"));
+        return new Broker(broker.folder, broker.port, broker.server, proxied);
+    }
+
+    /** @param more broker settings over the kit's own */
+    public static Broker start(int port, Map<String, String> more) {
+        try {
+            Path folder = Files.createTempDirectory("penstock-broker");
+            Map<String, String> settings = new LinkedHashMap<>();
+            int controller = freePort();
+            settings.put("process.roles", "broker,controller");
+            settings.put("node.id", "1");
+            settings.put("controller.quorum.voters", "1@127.0.0.1:" + controller);
+            settings.put("controller.listener.names", "CONTROLLER");
+            settings.put("listeners", "PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d".formatted(port, controller));
+            settings.put("advertised.listeners", "PLAINTEXT://127.0.0.1:" + port);
+            settings.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT");
+            settings.put("log.dirs", folder.toString());
+            settings.put("offsets.topic.replication.factor", "1");
+            settings.put("transaction.state.log.replication.factor", "1");
+            settings.put("transaction.state.log.min.isr", "1");
+            settings.put("share.coordinator.state.topic.replication.factor", "1");
+            settings.put("share.coordinator.state.topic.min.isr", "1");
+            settings.put("offsets.topic.num.partitions", "4");
+            settings.put("share.coordinator.state.topic.num.partitions", "4");
+            settings.put("group.initial.rebalance.delay.ms", "0");
+            settings.put("auto.create.topics.enable", "false");
+            // a share consumer's first record comes with its second heartbeat: 5 s by default
+            settings.put("group.share.min.heartbeat.interval.ms", "500");
+            settings.put("group.share.heartbeat.interval.ms", "500");
+            settings.put("group.share.min.session.timeout.ms", "5000");
+            settings.put("group.share.session.timeout.ms", "6000");
+            settings.put("group.share.min.record.lock.duration.ms", "1000");
+            settings.put("group.share.max.size", "1000");
+            settings.putAll(more);
+            settings.put(
+                    "controller.quorum.voters", "1@" + settings.get("listeners").replaceFirst(".*CONTROLLER://", ""));
+            format(folder);
+            Properties properties = new Properties();
+            properties.putAll(settings);
+            KafkaRaftServer server = new KafkaRaftServer(new KafkaConfig(properties, false), Time.SYSTEM);
+            server.startup();
+            Broker broker = new Broker(folder, port, server, 0);
+            broker.awaitReady();
+            return broker;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void format(Path folder) throws IOException {
+        MetaProperties properties = new MetaProperties.Builder()
+                .setVersion(MetaPropertiesVersion.V1)
+                .setClusterId(Uuid.randomUuid().toString())
+                .setNodeId(1)
+                .build();
+        Formatter formatter = new Formatter();
+        formatter
+                .setNodeId(1)
+                .setClusterId(properties.clusterId().orElseThrow())
+                .setReleaseVersion(MetadataVersion.latestProduction())
+                .setControllerListenerName("CONTROLLER")
+                .setMetadataLogDirectory(folder.toString())
+                .addDirectory(folder.toString());
+        try {
+            formatter.run();
+        } catch (IOException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IOException(e);
+        }
+        if (new MetaPropertiesEnsemble.Loader()
+                .addMetadataLogDir(folder.toString())
+                .load()
+                .clusterId()
+                .isEmpty()) {
+            throw new IOException("the log folder was not formatted");
+        }
+    }
+
+    private void awaitReady() {
+        try (Admin admin = admin()) {
+            admin.describeCluster().nodes().get(60, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new IllegalStateException("the broker did not come up", e);
+        }
+    }
+
+    public String bootstrap() {
+        return "127.0.0.1:" + port;
+    }
+
+    public int port() {
+        return port;
+    }
+
+    /** Where a {@link KafkaProxy} finds it. */
+    public int proxiedPort() {
+        return proxiedPort;
+    }
+
+    public Admin admin() {
+        return Admin.create(Map.of("bootstrap.servers", bootstrap()));
+    }
+
+    @Override
+    public void close() {
+        server.shutdown();
+        server.awaitShutdown();
+        try (Stream<Path> files = Files.walk(folder)) {
+            files.sorted(Comparator.reverseOrder())
+                    .forEach(file -> file.toFile().delete());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A port of 127.0.0.1 that nobody listens on now. */
+    public static int freePort() {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A broker as a process of its own: prints {@code ready BOOTSTRAP}, ends when its standard input does. */
+    public static void main(String... args) throws IOException {
+        int port = args.length > 0 ? Integer.parseInt(args[0]) : freePort();
+        try (Broker broker = start(port, Map.of())) {
+            System.out.println("ready " + broker.bootstrap());
+            while (System.in.read() >= 0) {
+                // until the parent ends
+            }
+        }
+    }
+}

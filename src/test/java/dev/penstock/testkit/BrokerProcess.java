@@ -1,0 +1,75 @@
+package dev.penstock.testkit;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.admin.Admin;
+
+/** A {@link Broker} as a process of its own, which can be killed; its log goes with it. */
+public final class BrokerProcess implements AutoCloseable {
+    private final ChildProcess process;
+    private final String bootstrap;
+
+    private BrokerProcess(ChildProcess process, String bootstrap) {
+        this.process = process;
+        this.bootstrap = bootstrap;
+    }
+
+    public static BrokerProcess start() throws InterruptedException {
+        return start(Broker.freePort());
+    }
+
+    public static BrokerProcess start(int port) throws InterruptedException {
+        // killed, it cannot clear up after itself: so its files lie in a folder that goes with the process
+        Path folder = newFolder();
+        ChildProcess process = ChildProcess.java(
+                        "broker",
+                        List.of("-Xmx768m", "-Djava.io.tmpdir=" + folder),
+                        Broker.class,
+                        Integer.toString(port))
+                .deletingAfterwards(folder);
+        try {
+            return new BrokerProcess(process, process.awaitWord("ready", Duration.ofSeconds(90)));
+        } catch (IllegalStateException | InterruptedException e) {
+            process.kill9();
+            throw e;
+        }
+    }
+
+    private static Path newFolder() {
+        try {
+            return Files.createTempDirectory(ChildProcess.workFolder(), "broker");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public String bootstrap() {
+        return bootstrap;
+    }
+
+    public Admin admin() {
+        return Admin.create(Map.of("bootstrap.servers", bootstrap));
+    }
+
+    public long pid() {
+        return process.pid();
+    }
+
+    public ChildProcess process() {
+        return process;
+    }
+
+    public void kill9() {
+        process.kill9();
+    }
+
+    @Override
+    public void close() {
+        process.stop();
+    }
+}

@@ -1,0 +1,198 @@
+package dev.penstock.testkit;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.channels.FileLock;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/**
+ * A real llama-server with a tiny model of random weights, brought up by the scripts in {@code src/demo}. What they
+ * fetch and write stays in {@code .demo}, for the next one.
+ */
+public final class LlamaServer implements AutoCloseable {
+    /** The name under which every model is served. */
+    public static final String MODEL = "tiny";
+
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration DOWNLOAD_PATIENCE = Duration.ofMinutes(10);
+
+    private final ChildProcess process;
+    private final URI url;
+
+    private LlamaServer(ChildProcess process, URI url) {
+        this.process = process;
+        this.url = url;
+    }
+
+    /** What came of a start. */
+    public sealed interface Start {
+        /** It runs, and has loaded its model. */
+        record Started(LlamaServer server) implements Start {}
+
+        /** It cannot be had here. */
+        record Unavailable(String why) implements Start {}
+    }
+
+    /** What the model is like. */
+    public enum Model {
+        TINY(""),
+        /** Never ends its answer by itself. */
+        ENDLESS("--eos-mean 0"),
+        /** About 100 tokens a second, never ends by itself; 108 MB. */
+        SLOW("--embd 512 --layers 24 --ff 2048 --heads 8 --type q8_0 --eos-mean 0"),
+        TOOLS("--template tools"),
+        THINK("--template think");
+
+        private final String shape;
+
+        Model(String shape) {
+            this.shape = shape;
+        }
+
+        private List<String> arguments() {
+            return shape.isEmpty() ? List.of() : List.of(shape.split(" ", -1));
+        }
+    }
+
+    /** What a failed step said. */
+    private static final class CannotBeHad extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        CannotBeHad(String why) {
+            super(why);
+        }
+    }
+
+    public static Start start() throws InterruptedException {
+        return start(Model.TINY);
+    }
+
+    /**
+     * Brings one up on a free port, with 4 slots.
+     *
+     * @param more further options, over the kit's own
+     * @throws IllegalStateException where it cannot be had although {@link TestEnvironment#requiresAll()}
+     */
+    public static Start start(Model model, String... more) throws InterruptedException {
+        try {
+            Path gguf;
+            Path program;
+            synchronized (LlamaServer.class) {
+                Path home = Files.createDirectories(TestEnvironment.projectDir().resolve(".demo"));
+                try (RandomAccessFile file =
+                                new RandomAccessFile(home.resolve("lock").toFile(), "rw");
+                        FileLock _ = file.getChannel().lock()) {
+                    program = program(home);
+                    gguf = modelFile(home, model);
+                }
+            }
+            return new Start.Started(launch(program, gguf, List.of(more)));
+        } catch (CannotBeHad | IOException e) {
+            String why = "no llama-server here: " + e.getMessage();
+            if (TestEnvironment.requiresAll()) {
+                throw new IllegalStateException(why, e);
+            }
+            return new Start.Unavailable(why);
+        }
+    }
+
+    private static Path program(Path home) throws CannotBeHad, InterruptedException {
+        String system = System.getProperty("os.name", "") + " " + System.getProperty("os.arch", "");
+        if (!system.equals("Linux amd64")) {
+            throw new CannotBeHad("its script is for Linux on x86-64, this is " + system);
+        }
+        Path folder = home.resolve("llama");
+        run("get-llama-server", "bash", script("get-llama-server.sh"), folder.toString());
+        return folder.resolve("bin").resolve("llama-server");
+    }
+
+    private static Path modelFile(Path home, Model model) throws CannotBeHad, IOException, InterruptedException {
+        Path gguf = home.resolve(model.name().toLowerCase(Locale.ROOT) + ".gguf");
+        Path script = Path.of(script("tiny_gguf.py"));
+        boolean upToDate =
+                Files.exists(gguf) && Files.getLastModifiedTime(gguf).compareTo(Files.getLastModifiedTime(script)) >= 0;
+        if (!upToDate) {
+            Path unfinished = home.resolve("unfinished.gguf");
+            List<String> command = new ArrayList<>(List.of("python3", script.toString(), unfinished.toString()));
+            command.addAll(model.arguments());
+            run("tiny-gguf", command.toArray(String[]::new));
+            Files.move(unfinished, gguf, StandardCopyOption.REPLACE_EXISTING);
+        }
+        return gguf;
+    }
+
+    private static String script(String name) {
+        return TestEnvironment.projectDir()
+                .resolve("src")
+                .resolve("demo")
+                .resolve(name)
+                .toString();
+    }
+
+    private static void run(String name, String... command) throws CannotBeHad, InterruptedException {
+        try (ChildProcess process = ChildProcess.start(name, List.of(command), Map.of())) {
+            OptionalInt status = process.awaitExit(DOWNLOAD_PATIENCE);
+            if (status.isEmpty() || status.getAsInt() != 0) {
+                String how = status.isEmpty() ? "did not end" : "failed with status " + status.getAsInt();
+                throw new CannotBeHad(String.valueOf(process.failure(how).getMessage()));
+            }
+        } catch (UncheckedIOException e) {
+            throw new CannotBeHad(String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static LlamaServer launch(Path program, Path gguf, List<String> more)
+            throws CannotBeHad, InterruptedException {
+        int port = Broker.freePort();
+        List<String> command = new ArrayList<>(List.of(
+                program.toString(), "--host", "127.0.0.1", "--port", Integer.toString(port), "-m", gguf.toString()));
+        // more than one thread spins on shared cores; with few for HTTP /health hangs behind queued requests
+        command.addAll(List.of("--alias", MODEL, "--no-webui", "--metrics", "--slots", "-t", "1", "-tb", "1"));
+        command.addAll(List.of("-c", "4096", "--parallel", "4", "--threads-http", "64"));
+        command.addAll(more);
+        ChildProcess process = ChildProcess.start("llama-server", command, Map.of());
+        URI url = URI.create("http://127.0.0.1:" + port);
+        try {
+            process.awaitOk(url.resolve("/health"), PATIENCE);
+            return new LlamaServer(process, url);
+        } catch (IllegalStateException e) {
+            process.kill9();
+            throw new CannotBeHad(String.valueOf(e.getMessage()));
+        } catch (InterruptedException e) {
+            process.kill9();
+            throw e;
+        }
+    }
+
+    public URI url() {
+        return url;
+    }
+
+    public long pid() {
+        return process.pid();
+    }
+
+    public ChildProcess process() {
+        return process;
+    }
+
+    public void kill9() {
+        process.kill9();
+    }
+
+    @Override
+    public void close() {
+        process.terminate();
+        process.stop();
+    }
+}

@@ -1,0 +1,52 @@
+package dev.penstock.testkit;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.OptionalDouble;
+
+/** The service's own metrics, as Prometheus reads them. */
+public final class Metrics {
+    private static final HttpClient HTTP =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+
+    private Metrics() {}
+
+    /** Everything, as text. */
+    public static String text(PenstockProcess penstock) throws InterruptedException {
+        try {
+            HttpRequest request = HttpRequest.newBuilder(
+                            penstock.managementUrl().resolve("/q/metrics"))
+                    .build();
+            return HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** @param name with its labels, as it stands at the beginning of the line */
+    public static OptionalDouble value(PenstockProcess penstock, String name) throws InterruptedException {
+        return text(penstock)
+                .lines()
+                .filter(line -> line.startsWith(name + " "))
+                .mapToDouble(
+                        line -> Double.parseDouble(line.substring(name.length()).strip()))
+                .findFirst();
+    }
+
+    public static void await(PenstockProcess penstock, String name, double wanted, Duration patience)
+            throws InterruptedException {
+        long until = System.nanoTime() + patience.toNanos();
+        OptionalDouble value = value(penstock, name);
+        while (value.isEmpty() || value.getAsDouble() != wanted) {
+            if (System.nanoTime() > until) {
+                throw new AssertionError("%s is %s and not %s after %s".formatted(name, value, wanted, patience));
+            }
+            Thread.sleep(50);
+            value = value(penstock, name);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package dev.penstock.testkit;
+
+import java.nio.file.Path;
+
+/** Where the tests, the demo and the bench find what was built, and what they may leave out. */
+public final class TestEnvironment {
+    private TestEnvironment() {}
+
+    /** Maven's {@code target}. */
+    public static Path buildDir() {
+        return Path.of(System.getProperty("penstock.build-dir", "target"))
+                .toAbsolutePath()
+                .normalize();
+    }
+
+    /** The top of the working copy. */
+    public static Path projectDir() {
+        Path parent = buildDir().getParent();
+        return parent == null ? buildDir() : parent;
+    }
+
+    /** True where a part that cannot be had is a failure, and not a reason to do without it. */
+    public static boolean requiresAll() {
+        String said = System.getProperty("penstock.test.require-all", "");
+        String value = said.isBlank() || said.startsWith("$")
+                ? System.getenv().getOrDefault("PENSTOCK_TEST_REQUIRE_ALL", "")
+                : said;
+        return !value.isBlank() && !value.equals("0") && !value.equals("false");
+    }
+
+    /** The {@code java} that runs this. */
+    static String java() {
+        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    }
+}

@@ -1,0 +1,187 @@
+package dev.penstock.testkit.upstream;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import io.netty.channel.ChannelHandlerContext;
+import io.vertx.core.buffer.Buffer;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** One client connection: a request, its answer, the next request. Belongs to its event loop. */
+final class Connection {
+    private static final Set<String> GENERATING =
+            Set.of("/v1/chat/completions", "/v1/completions", "/api/chat", "/api/generate");
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    private final ChannelHandlerContext channel;
+    private final Supplier<Part> parts;
+    private final Counts counts;
+    private final DateHeader dates;
+    private final Outlet outlet;
+    private final RequestReader reader = new RequestReader();
+    private @Nullable Delivery delivery;
+    private boolean serving;
+    private boolean closing;
+
+    /** @param parts is asked anew for each request */
+    Connection(ChannelHandlerContext channel, Supplier<Part> parts, Counts counts, DateHeader dates) {
+        this.channel = channel;
+        this.parts = parts;
+        this.counts = counts;
+        this.dates = dates;
+        this.outlet = new Outlet(channel);
+    }
+
+    void received(Buffer bytes) {
+        reader.feed(bytes);
+        serveNext();
+    }
+
+    boolean idle() {
+        return delivery == null;
+    }
+
+    /** The client has closed it, or half closed it, or it broke. */
+    void closed() {
+        closing = true;
+        outlet.abandon();
+        if (delivery != null) {
+            delivery.cancel();
+        }
+    }
+
+    /** The server is stopped. */
+    void drop() {
+        closing = true;
+        if (delivery == null) {
+            outlet.close();
+        } else {
+            delivery.drop();
+        }
+    }
+
+    /** Comes back here when an answer has left, from below or later. */
+    private void serveNext() {
+        if (serving) {
+            return;
+        }
+        serving = true;
+        try {
+            while (delivery == null && !closing) {
+                RequestReader.Request request = reader.next();
+                if (request == null) {
+                    if (reader.asksToContinue()) {
+                        outlet.begin(Pieces.WHOLE);
+                        outlet.write("HTTP/1.1 100 Continue\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                    }
+                    return;
+                }
+                serve(request);
+            }
+        } catch (RequestReader.Malformed e) {
+            outlet.begin(Pieces.WHOLE);
+            outlet.write(("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n" + e.getMessage())
+                    .getBytes(StandardCharsets.UTF_8));
+            closing = true;
+            outlet.close();
+        } finally {
+            serving = false;
+        }
+    }
+
+    private void serve(RequestReader.Request read) {
+        RequestReader.Head head = read.head();
+        boolean generating = GENERATING.contains(head.path()) && head.method().equals("POST");
+        Part part = parts.get();
+        Optional<JsonNode> body = parse(read.body());
+        Counts.Ticket ticket = counts.started(
+                head.path(),
+                generating,
+                sequence -> UpstreamRequest.of(sequence, head, body.orElse(MissingNode.getInstance())));
+        UpstreamRequest request = ticket.request();
+        Answer answer = generating ? generate(part, request, body.isPresent()) : page(part, request);
+        Dialect dialect = dialect(part.listings(), ticket.id(), request, answer);
+        Delivery.Listener listener = new Delivery.Listener() {
+            @Override
+            public void sends(int more, int soFar) {
+                counts.sent(ticket, more, soFar);
+            }
+
+            @Override
+            public void ended(Outcome outcome) {
+                counts.ended(ticket, outcome);
+            }
+
+            @Override
+            public void left(boolean close) {
+                delivery = null;
+                if (close) {
+                    closing = true;
+                    outlet.close();
+                } else {
+                    serveNext();
+                }
+            }
+        };
+        Delivery started = new Delivery(
+                outlet, channel.channel().eventLoop(), dialect, request.stream(), head.last(), answer, listener);
+        delivery = started;
+        started.start();
+    }
+
+    private Answer generate(Part part, UpstreamRequest request, boolean readable) {
+        if (!readable) {
+            return Answer.refuse(400, "the body is no JSON");
+        }
+        try {
+            return part.script().apply(request);
+        } catch (RuntimeException e) {
+            return Answer.refuse(400, "the script failed: " + e);
+        }
+    }
+
+    private Answer page(Part part, UpstreamRequest request) {
+        Optional<Answer> scripted = part.probes().apply(request);
+        return scripted.orElseGet(() -> Answer.page(
+                request.method().equals("GET")
+                        ? part.listings()
+                                .get(request.path(), dates.now())
+                                .orElseGet(() -> part.listings().missing(request.path()))
+                        : part.listings().missing(request.path())));
+    }
+
+    private Dialect dialect(Listings listings, long id, UpstreamRequest request, Answer answer) {
+        Instant now = dates.now();
+        Answer.Content.Text text = answer.content() instanceof Answer.Content.Text said
+                ? said
+                : new Answer.Content.Text(List.of(), List.of(), "stop", OptionalInt.empty());
+        String model = request.model().isEmpty() && !listings.models().isEmpty()
+                ? listings.models().getFirst().name()
+                : request.model();
+        Said said = new Said(request, text, model, String.format("%016x", id + 0xa000_0000_0000_0000L), now);
+        if (request.path().startsWith("/api/")) {
+            return new OllamaDialect(said, dates.of(now));
+        }
+        return switch (listings.flavour()) {
+            case VLLM -> new VllmDialect(said, dates.of(now));
+            case LLAMA_SERVER -> new LlamaServerDialect(said);
+        };
+    }
+
+    private static Optional<JsonNode> parse(Buffer body) {
+        try {
+            JsonNode json = MAPPER.readTree(body.getBytes());
+            return json.isObject() ? Optional.of(json) : Optional.empty();
+        } catch (IOException _) {
+            return Optional.empty();
+        }
+    }
+}

@@ -1,0 +1,30 @@
+package dev.penstock.testkit.upstream;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A request and what became of it.
+ *
+ * @param endedAt null while it is in flight
+ * @param tokensSent how many have been written; where the answer is not streamed, generated
+ */
+public record Exchange(
+        UpstreamRequest request,
+        Instant startedAt,
+        @Nullable Instant endedAt,
+        Outcome outcome,
+        int tokensSent) {
+
+    static Exchange started(UpstreamRequest request, Instant now) {
+        return new Exchange(request, now, null, Outcome.IN_FLIGHT, 0);
+    }
+
+    Exchange sent(int tokens) {
+        return new Exchange(request, startedAt, endedAt, outcome, tokens);
+    }
+
+    Exchange ended(Outcome how, Instant now) {
+        return new Exchange(request, startedAt, now, how, tokensSent);
+    }
+}

@@ -1,0 +1,25 @@
+package dev.penstock.testkit.upstream;
+
+import java.time.Instant;
+
+/**
+ * The request, and what an answer to it has in common in every dialect.
+ *
+ * @param id unique, hexadecimal
+ */
+record Said(UpstreamRequest request, Answer.Content.Text text, String model, String id, Instant at) {
+
+    /** About one in four characters, unless the script says how many. */
+    int promptTokens() {
+        return text.promptTokens().orElse(1 + request.prompt().length() / 4);
+    }
+
+    /** OpenAI's completions, or Ollama's generate: text in, text out. */
+    boolean plainText() {
+        return request.path().equals("/v1/completions") || request.path().equals("/api/generate");
+    }
+
+    String finishReason() {
+        return Dialect.quoted(text.finishReason());
+    }
+}

@@ -1,0 +1,66 @@
+package dev.penstock.testkit.upstream;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Map;
+
+/**
+ * A request as it arrived.
+ *
+ * @param sequence the how-manieth of its kind (generating, or not) since the start or the last reset, from 1
+ * @param path without the query
+ * @param headers by lower-case name
+ * @param body a missing node where there was none
+ * @param model empty where the body names none
+ * @param stream as the server would read it: left out means yes with Ollama, and no elsewhere
+ * @param prompt the text of the last message, or the prompt
+ */
+public record UpstreamRequest(
+        long sequence,
+        String method,
+        String path,
+        Map<String, String> headers,
+        JsonNode body,
+        String model,
+        boolean stream,
+        String prompt) {
+
+    static UpstreamRequest of(long sequence, RequestReader.Head head, JsonNode body) {
+        boolean ollama = head.path().startsWith("/api/");
+        return new UpstreamRequest(
+                sequence,
+                head.method(),
+                head.path(),
+                head.headers(),
+                body,
+                body.path("model").asText(""),
+                body.path("stream").asBoolean(ollama),
+                prompt(body));
+    }
+
+    /** How many choices the answer has. */
+    int choices() {
+        return Math.max(1, body.path("n").asInt(1));
+    }
+
+    boolean wantsUsage() {
+        return body.path("stream_options").path("include_usage").asBoolean(false);
+    }
+
+    private static String prompt(JsonNode body) {
+        JsonNode messages = body.path("messages");
+        return messages.isEmpty()
+                ? text(body.path("prompt"))
+                : text(messages.get(messages.size() - 1).path("content"));
+    }
+
+    private static String text(JsonNode node) {
+        if (!node.isArray()) {
+            return node.asText("");
+        }
+        StringBuilder text = new StringBuilder();
+        for (JsonNode part : node) {
+            text.append(part.isTextual() ? part.asText() : part.path("text").asText(""));
+        }
+        return text.toString();
+    }
+}

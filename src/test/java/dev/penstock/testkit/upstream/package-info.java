@@ -1,0 +1,5 @@
+/** A model server that does as it is told: it speaks the wire formats of vLLM, llama-server and Ollama, and fails on request. */
+@NullMarked
+package dev.penstock.testkit.upstream;
+
+import org.jspecify.annotations.NullMarked;
