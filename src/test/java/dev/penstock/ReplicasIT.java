@@ -28,6 +28,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -196,6 +198,7 @@ class ReplicasIT {
         for (int turn = 0; last == null || !last.endsWith("completed"); turn++) {
             URI replica = turn % 2 == 0 ? first.url() : second.url();
             try (Rest.Events events = Rest.events(replica, id, last)) {
+                assertThat(events.status()).as("after %s", last).isEqualTo(200);
                 if (turn == 5 && !cutInside) {
                     events.readHalfAnEvent();
                     cutInside = true;
@@ -213,6 +216,31 @@ class ReplicasIT {
         assertThat(joined).isEqualTo(topic);
         assertThat(joined).hasSizeGreaterThan(10);
         assertReplayedAfterTheEnd(id, topic, last);
+    }
+
+    @Test
+    void watchers_that_come_and_go_at_once_are_all_served() throws Exception {
+        send("popular", "hello");
+        replies.awaitOutcomes(List.of("popular"), PATIENCE);
+        int before = replies.valid("popular").size();
+        try (var clients = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<Integer>> read = new ArrayList<>();
+            for (int client = 0; client < 1_000; client++) {
+                read.add(clients.submit(() -> {
+                    int count = 0;
+                    try (Rest.Events events = Rest.events(first.url(), "popular", null)) {
+                        assertThat(events.status()).isEqualTo(200);
+                        while (events.next() != null) {
+                            count++;
+                        }
+                    }
+                    return count;
+                }));
+            }
+            for (Future<Integer> count : read) {
+                assertThat(count.get()).isEqualTo(before);
+            }
+        }
     }
 
     private static void assertReplayedAfterTheEnd(String id, List<String> topic, String lastId)

@@ -1,82 +1,82 @@
 package dev.penstock.api;
 
-import dev.penstock.job.JobFailure;
 import dev.penstock.reply.Watch;
 import dev.penstock.wire.ErrorDocument;
-import jakarta.inject.Singleton;
+import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
+import io.smallrye.mutiny.unchecked.Unchecked;
 import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
-import jakarta.ws.rs.sse.SseEventSink;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.concurrent.CompletionException;
+import java.util.Optional;
+import java.util.concurrent.Executor;
 
 /** Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. */
-@Singleton
-public final class EventStreams {
+final class EventStreams {
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
-    private static final Duration LOOK_FOR_CLIENT = Duration.ofSeconds(1);
+    private static final Executor VIRTUAL =
+            task -> Thread.ofVirtual().name("events").start(task);
+
+    private EventStreams() {}
 
     /**
-     * Serves a watch to its end, or until the client leaves, on a virtual thread of its own, and closes both: the call
-     * itself has to return before its response may end.
+     * A watch to its end, or until the client leaves; then the watch is closed. The next event is taken when the one before
+     * it is written, so that a client that does not read stops the watch, and nobody else. A sink of JAX-RS would do
+     * without Mutiny, but races with the return of the call that got it ("Response head already sent", Quarkus 3.34.1).
      */
-    void serve(Watch watch, SseEventSink sink, Sse sse) {
-        Thread.ofVirtual().name("events-" + watch.id()).start(() -> {
-            try (watch) {
-                send(watch, sink, sse);
-            } catch (InterruptedException _) {
-                Thread.currentThread().interrupt();
-            }
-        });
+    static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
+        Pending pending = new Pending(watch, sse);
+        return Multi.createBy()
+                .repeating()
+                .uni(() ->
+                        Uni.createFrom().item(Unchecked.supplier(pending::next)).runSubscriptionOn(VIRTUAL))
+                .until(Optional::isEmpty)
+                .map(Optional::orElseThrow)
+                .onTermination()
+                .invoke(watch::close);
     }
 
-    private static void send(Watch watch, SseEventSink sink, Sse sse) throws InterruptedException {
-        try (sink) {
-            sink.send(comment(sse, "penstock")).toCompletableFuture().join();
-            long silentSince = System.nanoTime();
-            while (!sink.isClosed()) {
-                switch (watch.next(LOOK_FOR_CLIENT)) {
-                    case Watch.Next.Event event -> {
-                        sink.send(event(sse, event)).toCompletableFuture().join();
-                        silentSince = System.nanoTime();
-                    }
-                    case Watch.Next.Nothing() -> {
-                        if (System.nanoTime() - silentSince >= KEEP_ALIVE.toNanos()) {
-                            sink.send(comment(sse, "keep-alive"))
-                                    .toCompletableFuture()
-                                    .join();
-                            silentSince = System.nanoTime();
-                        }
-                    }
-                    case Watch.Next.Failed(JobFailure failure) -> {
-                        sink.send(sse.newEventBuilder()
-                                        .name("error")
-                                        .data(ErrorDocument.of(failure).toString())
-                                        .build())
-                                .toCompletableFuture()
-                                .join();
-                        return;
-                    }
-                    case Watch.Next.Ended(), Watch.Next.TooSlow() -> {
-                        return;
-                    }
-                }
-            }
-        } catch (CompletionException | IllegalStateException _) {
-            // the client has left; it resumes where it wants
+    /** What is still to be sent. Used by one thread after the other. */
+    private static final class Pending {
+        private final Watch watch;
+        private final Sse sse;
+        private boolean greeted;
+        private boolean failed;
+
+        Pending(Watch watch, Sse sse) {
+            this.watch = watch;
+            this.sse = sse;
         }
-    }
 
-    private static OutboundSseEvent comment(Sse sse, String text) {
-        return sse.newEventBuilder().comment(text).build();
-    }
+        /** @return empty: there is no more */
+        Optional<OutboundSseEvent> next() throws InterruptedException {
+            if (!greeted) {
+                greeted = true;
+                return Optional.of(comment("penstock"));
+            }
+            return switch (watch.next(KEEP_ALIVE)) {
+                case Watch.Next.Event event ->
+                    Optional.of(sse.newEventBuilder()
+                            .id(event.resume().toString())
+                            .name(event.mark().kind().wireName())
+                            .data(new String(event.value().get(), StandardCharsets.UTF_8))
+                            .build());
+                case Watch.Next.Nothing() -> Optional.of(comment("keep-alive"));
+                case Watch.Next.Failed failure
+                when !failed -> {
+                    failed = true;
+                    yield Optional.of(sse.newEventBuilder()
+                            .name("error")
+                            .data(ErrorDocument.of(failure.failure()).toString())
+                            .build());
+                }
+                case Watch.Next.Failed _, Watch.Next.Ended _, Watch.Next.TooSlow _ -> Optional.empty();
+            };
+        }
 
-    private static OutboundSseEvent event(Sse sse, Watch.Next.Event event) {
-        return sse.newEventBuilder()
-                .id(event.resume().toString())
-                .name(event.mark().kind().wireName())
-                .data(new String(event.value().get(), StandardCharsets.UTF_8))
-                .build();
+        private OutboundSseEvent comment(String text) {
+            return sse.newEventBuilder().comment(text).build();
+        }
     }
 }

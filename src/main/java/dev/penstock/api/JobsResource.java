@@ -12,6 +12,7 @@ import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Json;
 import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.smallrye.mutiny.Multi;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -24,8 +25,8 @@ import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
+import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
-import jakarta.ws.rs.sse.SseEventSink;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
@@ -47,15 +48,12 @@ public final class JobsResource {
     private final Submissions submissions;
     private final CancelCommands commands;
     private final LiveReplies replies;
-    private final EventStreams streams;
     private final Clock clock;
 
-    public JobsResource(
-            Submissions submissions, CancelCommands commands, LiveReplies replies, EventStreams streams, Clock clock) {
+    public JobsResource(Submissions submissions, CancelCommands commands, LiveReplies replies, Clock clock) {
         this.submissions = submissions;
         this.commands = commands;
         this.replies = replies;
-        this.streams = streams;
         this.clock = clock;
     }
 
@@ -76,11 +74,8 @@ public final class JobsResource {
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.SERVER_SENT_EVENTS)
     @Operation(summary = "Submit a job and watch it")
-    public void submitAndWatch(
-            @HeaderParam("Idempotency-Key") @Nullable String key,
-            byte[] document,
-            @Context SseEventSink sink,
-            @Context Sse sse)
+    public Multi<OutboundSseEvent> submitAndWatch(
+            @HeaderParam("Idempotency-Key") @Nullable String key, byte[] document, @Context Sse sse)
             throws InterruptedException {
         Submissions.Checked.Fit fit = checked(document, key);
         JobId id = fit.job().id();
@@ -92,7 +87,7 @@ public final class JobsResource {
             watch.close();
             throw e;
         }
-        streams.serve(watch, sink, sse);
+        return EventStreams.of(watch, sse);
     }
 
     @POST
@@ -134,11 +129,8 @@ public final class JobsResource {
     @Path("/{id}/events")
     @Produces(MediaType.SERVER_SENT_EVENTS)
     @Operation(summary = "Watch a job; resumes after Last-Event-ID")
-    public void events(
-            @PathParam("id") String id,
-            @HeaderParam("Last-Event-ID") @Nullable String lastEventId,
-            @Context SseEventSink sink,
-            @Context Sse sse)
+    public Multi<OutboundSseEvent> events(
+            @PathParam("id") String id, @HeaderParam("Last-Event-ID") @Nullable String lastEventId, @Context Sse sse)
             throws InterruptedException {
         ResumePoint from = lastEventId == null || lastEventId.isBlank()
                 ? ResumePoint.START
@@ -148,7 +140,7 @@ public final class JobsResource {
         if (from.reading().isClosed()) {
             throw new WebApplicationException(Response.noContent().build());
         }
-        streams.serve(watch(jobId(id), from), sink, sse);
+        return EventStreams.of(watch(jobId(id), from), sse);
     }
 
     @DELETE

@@ -226,12 +226,14 @@ public final class LiveReplies {
         return untroubled(() -> consumer.position(partition));
     }
 
-    /** A wake-up that was meant for a poll may hit the next call. */
+    /** Wake-ups that were meant for a poll may hit the calls after it, one for each that attached or left meanwhile. */
     private static long untroubled(LongSupplier call) {
-        try {
-            return call.getAsLong();
-        } catch (WakeupException _) {
-            return call.getAsLong();
+        while (true) {
+            try {
+                return call.getAsLong();
+            } catch (WakeupException _) {
+                // each wake-up hits one call
+            }
         }
     }
 
