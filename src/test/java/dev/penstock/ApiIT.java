@@ -264,8 +264,36 @@ class ApiIT {
         try (PenstockProcess open = PenstockProcess.with(broker.bootstrap())
                 .config("penstock.auth.mode", "none")
                 .config("penstock.intake.enabled", "false")
+                .config("penstock.ledger.kind", "none")
                 .startReady()) {
             open.process().awaitLine(line -> line.contains("Listening on: http://0.0.0.0:"), PATIENCE);
+        }
+    }
+
+    @Test
+    void a_second_replica_with_sqlite_refuses_to_start_and_says_what_to_do() throws InterruptedException {
+        try (PenstockProcess second =
+                PenstockProcess.with(broker.bootstrap()).name("second").start()) {
+            assertThat(second.process().awaitExit(PATIENCE)).hasValue(1);
+            assertThat(String.join("\n", second.process().output()))
+                    .contains("SQLite serves one replica", "penstock.ledger.kind=postgresql")
+                    .doesNotContain("\tat ");
+        }
+    }
+
+    @Test
+    void without_a_ledger_polling_answers_503_and_says_why() throws InterruptedException {
+        try (PenstockProcess without = PenstockProcess.with(broker.bootstrap())
+                .config("penstock.ledger.kind", "none")
+                .startReady()) {
+            for (String path : List.of("/v1/jobs/any", "/v1/jobs")) {
+                Rest.Reply reply = Rest.get(without.url(), path);
+                assertThat(reply.status()).isEqualTo(503);
+                assertThat(reply.code()).isEqualTo("ledger_unavailable");
+                assertThat(reply.headers().firstValue("Retry-After")).isPresent();
+                assertThat(reply.body()).contains("penstock.ledger.kind is none");
+            }
+            assertThat(Rest.delete(without.url(), "/v1/jobs/any").status()).isEqualTo(202);
         }
     }
 

@@ -9,6 +9,7 @@ import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Postgres;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
@@ -47,6 +48,7 @@ class ReplicasIT {
     private static final int BURSTS = 10;
 
     private static Broker broker;
+    private static Postgres postgres;
     private static FakeUpstream fake;
     private static PenstockProcess first;
     private static PenstockProcess second;
@@ -55,6 +57,7 @@ class ReplicasIT {
     @BeforeAll
     static void start() throws InterruptedException {
         broker = Broker.start();
+        postgres = Postgres.start("replicas");
         fake = FakeUpstream.start();
         first = start("first");
         second = start("second");
@@ -64,6 +67,7 @@ class ReplicasIT {
     private static PenstockProcess start(String name) throws InterruptedException {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
+                .ledger(postgres)
                 .node("fake", "vllm", URI.create(fake.url()), 64)
                 .startReady();
     }
@@ -74,6 +78,7 @@ class ReplicasIT {
         first.close();
         second.close();
         fake.close();
+        postgres.close();
         broker.close();
     }
 

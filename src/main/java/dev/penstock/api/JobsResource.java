@@ -5,12 +5,15 @@ import dev.penstock.dispatch.CancelCommands;
 import dev.penstock.intake.Submissions;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
-import dev.penstock.reply.LiveReplies;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.ledger.JobRow;
+import dev.penstock.ledger.Queries;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
 import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Json;
+import io.smallrye.common.annotation.Blocking;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.smallrye.mutiny.Multi;
 import jakarta.ws.rs.Consumes;
@@ -21,6 +24,7 @@ import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.PathParam;
 import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
@@ -30,10 +34,15 @@ import jakarta.ws.rs.sse.Sse;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
-import java.util.ArrayList;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -47,47 +56,103 @@ public final class JobsResource {
 
     private final Submissions submissions;
     private final CancelCommands commands;
-    private final LiveReplies replies;
+    private final JobLookup jobs;
     private final Clock clock;
 
-    public JobsResource(Submissions submissions, CancelCommands commands, LiveReplies replies, Clock clock) {
+    public JobsResource(Submissions submissions, CancelCommands commands, JobLookup jobs, Clock clock) {
         this.submissions = submissions;
         this.commands = commands;
-        this.replies = replies;
+        this.jobs = jobs;
         this.clock = clock;
     }
 
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Submit a job; answers when the broker has it")
-    public Response submit(@HeaderParam("Idempotency-Key") @Nullable String key, byte[] document)
+    @Operation(
+            summary = "Submit a job; answers when the broker has it",
+            description = "Prefer: wait=N (60 at most) waits up to N seconds for the outcome, and then answers 200")
+    public Response submit(
+            @HeaderParam("Idempotency-Key") @Nullable String key,
+            @HeaderParam("Prefer") @Nullable String prefer,
+            byte[] document)
             throws InterruptedException {
+        Duration wait = Preference.wait(prefer);
         Submissions.Checked.Fit fit = checked(document, key);
-        write(fit);
-        return Response.accepted(JobObject.queued(fit.job(), clock.instant()))
+        JobRow there = alreadyThere(fit);
+        if (there != null) {
+            return accepted(fit, awaited(there, wait), wait);
+        }
+        if (wait.isZero()) {
+            RecordMetadata record = write(fit);
+            return accepted(fit, JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait);
+        }
+        try (Watch watch = writeAndWatch(fit)) {
+            return accepted(fit, JobLookup.await(watch, JobLookup.accepted(fit, clock.instant()), wait), wait);
+        }
+    }
+
+    private static Response accepted(Submissions.Checked.Fit fit, JobRow row, Duration wait) {
+        boolean over = row.state().filter(state -> state.status().isOver()).isPresent();
+        return Preference.applied(Response.status(over ? 200 : 202), wait)
+                .entity(JobLookup.shortly(row))
                 .header("Location", "/v1/jobs/" + fit.job().id())
                 .build();
+    }
+
+    /** @return null: it is new, or nobody knows */
+    private @Nullable JobRow alreadyThere(Submissions.Checked.Fit fit) throws InterruptedException {
+        JobRow there = jobs.alreadyThere(List.of(fit)).get(fit.job().id());
+        if (there == null) {
+            return null;
+        }
+        JobLookup.conflict(there, fit).ifPresent(conflict -> {
+            throw new ApiException(conflict);
+        });
+        return jobs.find(fit.job().id());
+    }
+
+    private JobRow awaited(JobRow row, Duration wait) throws InterruptedException {
+        if (wait.isZero() || row.life().reading().isClosed()) {
+            return row;
+        }
+        try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
+            return JobLookup.await(watch, row, wait);
+        }
+    }
+
+    /** A fresh id has no events yet; of one that the client gave there may be some. */
+    private Watch writeAndWatch(Submissions.Checked.Fit fit) throws InterruptedException {
+        JobId id = fit.job().id();
+        Watch watch = fit.idWasGiven() ? jobs.watch(id, ResumePoint.START, false) : jobs.watchFresh(id);
+        boolean written = false;
+        try {
+            watch.expectOwnRecord();
+            RecordMetadata record = write(fit);
+            watch.ownRecord(new RecordPlace(record.topic(), record.partition(), record.offset()));
+            written = true;
+            return watch;
+        } finally {
+            if (!written) {
+                watch.close();
+            }
+        }
     }
 
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.SERVER_SENT_EVENTS)
     @Operation(summary = "Submit a job and watch it")
+    @Blocking
     public Multi<OutboundSseEvent> submitAndWatch(
             @HeaderParam("Idempotency-Key") @Nullable String key, byte[] document, @Context Sse sse)
             throws InterruptedException {
         Submissions.Checked.Fit fit = checked(document, key);
-        JobId id = fit.job().id();
-        // a fresh id has no events yet; of one that the client gave there may be some
-        Watch watch = fit.idWasGiven() ? watch(id, ResumePoint.START) : watchFresh(id);
-        try {
-            write(fit);
-        } catch (ApiException e) {
-            watch.close();
-            throw e;
-        }
-        return EventStreams.of(watch, sse);
+        return EventStreams.of(
+                alreadyThere(fit) == null
+                        ? writeAndWatch(fit)
+                        : jobs.watch(fit.job().id(), ResumePoint.START, true),
+                sse);
     }
 
     @POST
@@ -95,40 +160,81 @@ public final class JobsResource {
     @Produces(NDJSON)
     @Operation(summary = "Submit many jobs, one a line; each line is answered in order")
     public Response submitMany(byte[] lines) throws InterruptedException {
-        List<ObjectNode> answers = new ArrayList<>();
-        List<CompletableFuture<?>> written = new ArrayList<>();
-        for (byte[] line : lines(lines)) {
-            switch (submissions.check(line, null)) {
-                case Submissions.Checked.Unfit(JobFailure failure) -> {
-                    answers.add(ErrorDocument.of(failure));
-                    written.add(CompletableFuture.completedFuture(null));
-                }
-                case Submissions.Checked.Fit fit -> {
-                    answers.add(JobObject.queued(fit.job(), clock.instant()));
-                    written.add(submissions.write(fit));
-                }
-            }
-        }
+        List<Submissions.Checked> checked =
+                lines(lines).stream().map(line -> submissions.check(line, null)).toList();
+        Map<JobId, JobRow> there = jobs.alreadyThere(checked.stream()
+                .filter(Submissions.Checked.Fit.class::isInstance)
+                .map(Submissions.Checked.Fit.class::cast)
+                .toList());
+        List<Supplier<ObjectNode>> answers =
+                checked.stream().map(each -> submitOne(each, there)).toList();
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
-        for (int i = 0; i < answers.size(); i++) {
-            ObjectNode line = answers.get(i);
-            try {
-                written.get(i).get();
-            } catch (ExecutionException e) {
-                ObjectNode error = ErrorDocument.of(unavailable(e));
-                error.set("id", line.get("id"));
-                line = error;
-            }
-            answer.writeBytes(Json.bytes(line));
+        for (Supplier<ObjectNode> line : answers) {
+            answer.writeBytes(Json.bytes(line.get()));
             answer.write('\n');
         }
         return Response.accepted(answer.toByteArray()).build();
+    }
+
+    /** Writes it, where it is to be written, without waiting for the broker; the answer waits. */
+    private Supplier<ObjectNode> submitOne(Submissions.Checked checked, Map<JobId, JobRow> there) {
+        return switch (checked) {
+            case Submissions.Checked.Unfit(JobFailure failure) -> () -> ErrorDocument.of(failure);
+            case Submissions.Checked.Fit fit -> {
+                JobRow known = there.get(fit.job().id());
+                Optional<JobFailure> conflict = known == null ? Optional.empty() : JobLookup.conflict(known, fit);
+                if (conflict.isPresent()) {
+                    yield () -> ErrorDocument.of(conflict.get())
+                            .put("id", fit.job().id().value());
+                }
+                if (known != null) {
+                    ObjectNode object = JobLookup.shortly(known);
+                    yield () -> object;
+                }
+                CompletableFuture<RecordMetadata> written = submissions.write(fit);
+                yield () -> written.handle((record, failure) -> failure == null
+                                ? JobObject.queued(fit.job(), Instant.ofEpochMilli(record.timestamp()))
+                                : ErrorDocument.of(unavailable(failure))
+                                        .put("id", fit.job().id().value()))
+                        .join();
+            }
+        };
+    }
+
+    @GET
+    @Path("/{id}")
+    @Produces(MediaType.APPLICATION_JSON)
+    @Operation(
+            summary = "A job, whichever replica accepted it",
+            description = "Prefer: wait=N (60 at most) waits up to N seconds for the outcome")
+    public Response get(@PathParam("id") String id, @HeaderParam("Prefer") @Nullable String prefer)
+            throws InterruptedException {
+        Duration wait = Preference.wait(prefer);
+        JobRow row = awaited(jobs.find(jobId(id)), wait);
+        return Preference.applied(Response.ok(), wait).entity(jobs.show(row)).build();
+    }
+
+    @GET
+    @Produces(MediaType.APPLICATION_JSON)
+    @Operation(summary = "Jobs, newest first, without their answers; next is the cursor for after")
+    public ObjectNode list(
+            @QueryParam("status") @Nullable String status,
+            @QueryParam("tenant") @Nullable String tenant,
+            @QueryParam("model") @Nullable String model,
+            @QueryParam("after") @Nullable String after,
+            @QueryParam("limit") @Nullable String limit)
+            throws InterruptedException {
+        return jobs.list(
+                new Queries.Filter(ListParameters.status(status), tenant, model),
+                ListParameters.after(after),
+                ListParameters.limit(limit));
     }
 
     @GET
     @Path("/{id}/events")
     @Produces(MediaType.SERVER_SENT_EVENTS)
     @Operation(summary = "Watch a job; resumes after Last-Event-ID")
+    @Blocking
     public Multi<OutboundSseEvent> events(
             @PathParam("id") String id, @HeaderParam("Last-Event-ID") @Nullable String lastEventId, @Context Sse sse)
             throws InterruptedException {
@@ -140,15 +246,21 @@ public final class JobsResource {
         if (from.reading().isClosed()) {
             throw new WebApplicationException(Response.noContent().build());
         }
-        return EventStreams.of(watch(jobId(id), from), sse);
+        return EventStreams.of(jobs.watch(jobId(id), from, true), sse);
     }
 
     @DELETE
     @Path("/{id}")
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Cancel a job, before or while it runs")
+    @Operation(summary = "Cancel a job, before or while it runs; 200 with the job where it has ended already")
     public Response cancel(@PathParam("id") String id) throws InterruptedException {
         JobId job = jobId(id);
+        if (jobs.isKept()) {
+            JobRow row = jobs.find(job);
+            if (row.life().reading().isClosed()) {
+                return Response.ok(jobs.show(row)).build();
+            }
+        }
         try {
             commands.cancel(job).get();
         } catch (ExecutionException e) {
@@ -174,40 +286,19 @@ public final class JobsResource {
         };
     }
 
-    private void write(Submissions.Checked.Fit fit) throws InterruptedException {
+    private RecordMetadata write(Submissions.Checked.Fit fit) throws InterruptedException {
         try {
-            submissions.write(fit).get();
+            return submissions.write(fit).get();
         } catch (ExecutionException e) {
             throw new ApiException(unavailable(e), fit.job().id());
         }
     }
 
-    private static JobFailure unavailable(ExecutionException e) {
+    private static JobFailure unavailable(Throwable e) {
         LOG.warnf("the broker did not take a record: %s", e.getMessage());
         return JobFailure.of(
                 JobFailure.Code.BROKER_UNAVAILABLE,
                 "the broker did not confirm in time: it may have accepted all the same; the same id may be sent again");
-    }
-
-    private Watch watch(JobId id, ResumePoint from) throws InterruptedException {
-        try {
-            return replies.watch(id, from);
-        } catch (LiveReplies.Unavailable e) {
-            throw unreadable(e);
-        }
-    }
-
-    private Watch watchFresh(JobId id) throws InterruptedException {
-        try {
-            return replies.watchFresh(id);
-        } catch (LiveReplies.Unavailable e) {
-            throw unreadable(e);
-        }
-    }
-
-    private static ApiException unreadable(LiveReplies.Unavailable e) {
-        LOG.warnf("%s: %s", e.getMessage(), e.getCause());
-        return new ApiException(JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, String.valueOf(e.getMessage())));
     }
 
     private static List<byte[]> lines(byte[] body) {

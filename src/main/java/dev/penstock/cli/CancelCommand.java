@@ -2,9 +2,8 @@ package dev.penstock.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobId;
+import dev.penstock.wire.CommandDocument;
 import dev.penstock.wire.EventHeaders;
-import dev.penstock.wire.Json;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -70,7 +69,7 @@ final class CancelCommand implements Callable<Integer> {
         try (KafkaConsumer<byte[], byte[]> consumer = access.consumer()) {
             access.partitions(consumer, commandsTopic);
         }
-        byte[] command = Json.bytes(Map.of("command", "cancel", "id", jobId.value()));
+        byte[] command = CommandDocument.cancel(jobId);
         try (KafkaProducer<byte[], byte[]> producer = access.producer()) {
             access.write(producer, new ProducerRecord<>(commandsTopic, EventHeaders.utf8(jobId.value()), command));
         }

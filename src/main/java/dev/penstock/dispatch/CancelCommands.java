@@ -1,10 +1,9 @@
 package dev.penstock.dispatch;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.Json;
+import dev.penstock.wire.CommandDocument;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
@@ -65,8 +64,7 @@ public class CancelCommands {
     /** Tells every replica to cancel a job; done when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
-        byte[] value = Json.bytes(Map.of("command", "cancel", "id", id.value()));
-        return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, value));
+        return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
     }
 
     boolean isCancelled(JobId id) {
@@ -115,18 +113,11 @@ public class CancelCommands {
         }
     }
 
-    /** Somebody else may write here too: what is no command is passed over. */
     private void apply(ConsumerRecord<byte[], byte[]> record, Consumer<JobId> onCancel) {
-        JsonNode command =
-                record.value() == null ? null : Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8));
-        if (command == null || !command.path("command").asText().equals("cancel")) {
-            return;
-        }
-        String id = command.path("id").asText();
-        if (JobId.isValid(id)) {
-            cancelled.put(new JobId(id), Instant.ofEpochMilli(record.timestamp()));
-            onCancel.accept(new JobId(id));
-        }
+        CommandDocument.cancelled(record.value()).ifPresent(id -> {
+            cancelled.put(id, Instant.ofEpochMilli(record.timestamp()));
+            onCancel.accept(id);
+        });
     }
 
     private void forget() {

@@ -1,8 +1,12 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.ledger.Ledger;
+import dev.penstock.ledger.LedgerDatabase;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -13,8 +17,12 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SortedSet;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -30,9 +38,12 @@ public class Dispatcher {
 
     private final ReplyTopic topic;
     private final CancelCommands commands;
+    private final Ledger ledger;
     private final RunContext context;
     private final RandomGenerator random = new SecureRandom();
     private final Map<RecordPlace, InHand> inHand = new ConcurrentHashMap<>();
+    /** Of jobs whose id is their producer's choice. */
+    private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
 
     private record InHand(JobRun run, CompletableFuture<@Nullable Void> ended) {}
 
@@ -41,43 +52,98 @@ public class Dispatcher {
             CancelCommands commands,
             Line line,
             Recovery recovery,
+            Ledger ledger,
             Settings settings,
             Clock clock,
             MeterRegistry meters) {
         this.topic = topic;
         this.commands = commands;
-        context = new RunContext(line, recovery, commands, settings, clock, meters);
+        this.ledger = ledger;
+        context = new RunContext(line, recovery, ledger, commands, this::hasSmaller, settings, clock, meters);
     }
 
-    /** Begins to follow the commands; returns when all that are there now are known. */
-    public void start() throws InterruptedException {
+    /**
+     * Begins to follow the commands and to keep the ledger; returns when all commands that are there now are known.
+     *
+     * @param topicIds of each job topic
+     * @throws Unusable the message says what to do
+     */
+    public void start(Map<String, UUID> topicIds) throws InterruptedException, Unusable {
         commands.follow(this::cancel);
+        try {
+            ledger.start(topicIds);
+        } catch (LedgerDatabase.Unusable e) {
+            throw new Unusable(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** Something has to be done by whoever runs Penstock. */
+    public static final class Unusable extends Exception {
+        Unusable(String message, Throwable cause) {
+            super(message, cause);
+        }
+    }
+
+    /** After {@link #drain}. */
+    public void stop() {
+        ledger.stop();
     }
 
     /**
      * Runs a job to its end, or until it is stopped. A run of the same record that this replica still has, after it lost
      * its lock, is ended first.
      *
-     * @param traceparent of the job's producer; null where there is none
+     * @return why the record is refused after all; empty: it is acknowledged, or it comes again
      */
-    public void run(PromptJob job, RecordPlace record, Hold hold, byte @Nullable [] traceparent)
-            throws InterruptedException {
+    public Optional<JobFailure> run(TakenJob taken, Hold hold) throws InterruptedException {
+        PromptJob job = taken.job();
         InHand own = new InHand(
-                new JobRun(job, record, hold, new JobReplies(topic, job.id(), runId(), traceparent), context),
+                new JobRun(
+                        taken,
+                        hold,
+                        new JobReplies(
+                                topic,
+                                job.id(),
+                                runId(),
+                                taken.traceparent() == null
+                                        ? null
+                                        : taken.traceparent().get()),
+                        context),
                 new CompletableFuture<>());
         InHand before;
-        while ((before = inHand.putIfAbsent(record, own)) != null) {
+        while ((before = inHand.putIfAbsent(taken.place(), own)) != null) {
             before.run().stop(StopSignal.Reason.LOCK_LOST);
             before.ended().join();
         }
+        if (taken.namesItself()) {
+            byId.compute(job.id(), (_, stamps) -> {
+                SortedSet<RecordStamp> more = stamps == null ? new ConcurrentSkipListSet<>() : stamps;
+                more.add(taken.stamp());
+                return more;
+            });
+        }
         try {
-            own.run().run();
+            return Optional.ofNullable(own.run().run());
         } catch (RuntimeException e) {
-            LOG.errorf(e, "job=%s record=%s the run ended without a word; the record comes again", job.id(), record);
+            LOG.errorf(
+                    e,
+                    "job=%s record=%s the run ended without a word; the record comes again",
+                    job.id(),
+                    taken.place());
+            return Optional.empty();
         } finally {
-            inHand.remove(record, own);
+            byId.computeIfPresent(job.id(), (_, stamps) -> {
+                stamps.remove(taken.stamp());
+                return stamps.isEmpty() ? null : stamps;
+            });
+            inHand.remove(taken.place(), own);
             own.ended().complete(null);
         }
+    }
+
+    private boolean hasSmaller(TakenJob taken) {
+        SortedSet<RecordStamp> stamps = byId.get(taken.job().id());
+        return stamps != null && !stamps.headSet(taken.stamp()).isEmpty();
     }
 
     /** The record's lock is lost: whoever runs it here stops. */
@@ -90,7 +156,7 @@ public class Dispatcher {
 
     private void cancel(JobId id) {
         inHand.values().stream()
-                .filter(job -> job.run().job().id().equals(id))
+                .filter(job -> job.run().taken().job().id().equals(id))
                 .forEach(job -> job.run().stop(StopSignal.Reason.CANCELLED));
     }
 

@@ -4,7 +4,6 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.reply.JobReplies;
@@ -27,8 +26,8 @@ final class JobRun {
     private static final Logger LOG = Logger.getLogger(JobRun.class);
     private static final Duration LOOK_UP_AGAIN = Duration.ofSeconds(1);
 
+    private final TakenJob taken;
     private final PromptJob job;
-    private final RecordPlace record;
     private final Hold hold;
     private final JobReplies replies;
     private final RunContext context;
@@ -37,33 +36,41 @@ final class JobRun {
     private int lastAttempt;
     private @Nullable Long queuedMillis;
 
-    JobRun(PromptJob job, RecordPlace record, Hold hold, JobReplies replies, RunContext context) {
-        this.job = job;
-        this.record = record;
+    JobRun(TakenJob taken, Hold hold, JobReplies replies, RunContext context) {
+        this.taken = taken;
+        job = taken.job();
         this.hold = hold;
         this.replies = replies;
         this.context = context;
     }
 
-    PromptJob job() {
-        return job;
+    TakenJob taken() {
+        return taken;
     }
 
     void stop(StopSignal.Reason reason) {
         signal.stop(reason);
     }
 
-    void run() throws InterruptedException {
-        Recovery.@Nullable Known known = null;
-        if (hold.mayHaveRun()) {
-            known = lookUp(null);
-            if (known == null) {
-                return;
+    /** @return why the record is refused after all: another job has its id; null in any other case */
+    @Nullable
+    JobFailure run() throws InterruptedException {
+        return switch (new Earlier(taken, hold, replies, signal, context).advise()) {
+            case Earlier.Advice.Run(Recovery.Known known) -> {
+                run(known);
+                yield null;
             }
-            if (known.reading().isClosed()) {
+            case Earlier.Advice.Over() -> {
                 hold.acknowledge();
-                return;
+                yield null;
             }
+            case Earlier.Advice.Refuse(JobFailure failure) -> failure;
+            case Earlier.Advice.Stop() -> null;
+        };
+    }
+
+    private void run(Recovery.@Nullable Known known) throws InterruptedException {
+        if (known != null) {
             firstStarted = known.firstStarted();
             lastAttempt = known.reading().nextRunAttempt() - 1;
         }
@@ -161,7 +168,7 @@ final class JobRun {
                 firstStarted = now;
             }
             JobEvent.Started started = new JobEvent.Started(
-                    node.name(), node.settings().backend().wireName(), model, now, record, job.metadata());
+                    node.name(), node.settings().backend().wireName(), model, now, taken.place(), job.metadata());
             replies.send(started);
             Answer.Head head = new Answer.Head(
                     (job.task() == Task.CHAT ? "chatcmpl-" : "cmpl-") + job.id(),
@@ -260,23 +267,21 @@ final class JobRun {
      * @return false when the run was stopped before a valid outcome was there
      */
     private boolean settle(Recovery.Known known, Outcome outcome, LastWord lastWord) throws InterruptedException {
-        Recovery.Known now = lookUp(known);
+        Recovery.Known now = lookUpAgain(known);
         while (now != null && !now.reading().isClosed()) {
             if (!lastWord.sayAgain(outcome, now.reading().nextRunAttempt())) {
                 return false;
             }
-            now = lookUp(now);
+            now = lookUpAgain(now);
         }
         return now != null;
     }
 
     /** @return null when the run was stopped before the broker answered */
-    private Recovery.@Nullable Known lookUp(Recovery.@Nullable Known last) throws InterruptedException {
+    private Recovery.@Nullable Known lookUpAgain(Recovery.Known last) throws InterruptedException {
         while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {
             try {
-                return last == null
-                        ? context.recovery().lookUp(job.id(), job.acceptedAt())
-                        : context.recovery().lookUpAgain(job.id(), last);
+                return context.recovery().lookUpAgain(job.id(), last);
             } catch (Recovery.LookUpFailed e) {
                 LOG.warnf("job=%s %s; trying again", job.id(), e.getMessage());
                 signal.pause(LOOK_UP_AGAIN);

@@ -4,6 +4,7 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.PromptJob;
+import dev.penstock.ledger.Ledger;
 import dev.penstock.node.Node;
 import dev.penstock.reply.Recovery;
 import dev.penstock.settings.Settings;
@@ -11,11 +12,28 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** What every run needs, and what every run counts. */
 record RunContext(
-        Line line, Recovery recovery, CancelCommands commands, Settings settings, Clock clock, MeterRegistry meters) {
+        Line line,
+        Recovery recovery,
+        Ledger ledger,
+        CancelCommands commands,
+        Predicate<TakenJob> inHand,
+        Settings settings,
+        Clock clock,
+        MeterRegistry meters) {
+
+    /** Whether this replica itself has an earlier record of the same job. */
+    boolean smallerInHand(TakenJob taken) {
+        return inHand.test(taken);
+    }
+
+    void duplicate() {
+        meters.counter("penstock.duplicates").increment();
+    }
 
     void queued(long millis) {
         Timer.builder("penstock.job.queue.seconds")

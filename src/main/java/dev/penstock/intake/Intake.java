@@ -14,7 +14,10 @@ import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
@@ -72,16 +75,18 @@ public final class Intake {
                 begin();
             } catch (InterruptedException _) {
                 Thread.currentThread().interrupt();
-            } catch (TopicSetup.Unusable e) {
+            } catch (TopicSetup.Unusable | Dispatcher.Unusable e) {
                 LOG.errorf("Penstock cannot start: %s", e.getMessage());
                 Quarkus.asyncExit(1);
             }
         });
     }
 
-    private void begin() throws InterruptedException, TopicSetup.Unusable {
+    private void begin() throws InterruptedException, TopicSetup.Unusable, Dispatcher.Unusable {
         List<TopicSetup.Found> found = ensureTopics();
-        dispatcher.start();
+        Map<String, UUID> topicIds = new HashMap<>();
+        found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
+        dispatcher.start(topicIds);
         if (settings.intake().enabled()) {
             found.forEach(this::join);
         }
@@ -129,6 +134,7 @@ public final class Intake {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         }
+        dispatcher.stop();
         lag.close();
     }
 }

@@ -1,11 +1,13 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.dispatch.TakenJob;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordStamp;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -13,9 +15,11 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -43,18 +47,8 @@ final class JobRecords {
         this.deadLetters = deadLetters;
         this.replies = replies;
         this.recovery = recovery;
-        defaults = defaults(settings, topic.topic());
+        defaults = settings.defaults(topic.topic());
         maxRecord = settings.maxRecord();
-    }
-
-    /** What the jobs of a topic are where they say nothing. */
-    static JobDocument.Defaults defaults(Settings settings, Settings.JobTopic topic) {
-        return new JobDocument.Defaults(
-                topic.priority(),
-                topic.tenant(),
-                settings.jobTimeout(),
-                settings.maxJobTimeout(),
-                settings.retries().maxAttempts());
     }
 
     /** Starts the record's run on a virtual thread of its own. */
@@ -65,8 +59,12 @@ final class JobRecords {
     private void handle(Held held) {
         try {
             switch (parse(held.record())) {
-                case JobDocument.Parsed.Valid(PromptJob job) ->
-                    dispatcher.run(job, held.place(), held, header(held.record(), "traceparent"));
+                case JobDocument.Parsed.Valid(PromptJob job) -> {
+                    Optional<JobFailure> refused = dispatcher.run(taken(held, job), held);
+                    if (refused.isPresent()) {
+                        refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()));
+                    }
+                }
                 case JobDocument.Parsed.Refused refused -> refuse(held, refused);
             }
         } catch (InterruptedException _) {
@@ -78,9 +76,23 @@ final class JobRecords {
         }
     }
 
+    private TakenJob taken(Held held, PromptJob job) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
+        return new TakenJob(
+                job,
+                new RecordStamp(record.timestamp(), held.place()),
+                Bytes.wrap(record.value()),
+                !job.id().equals(derivedId(record)),
+                Bytes.wrap(header(record, "traceparent")));
+    }
+
+    private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
+        return JobId.derived(topic.id(), record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
+    }
+
     private JobDocument.Parsed parse(ConsumerRecord<byte[], byte[]> record) {
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
-        JobId derived = JobId.derived(topic.id(), record.partition(), record.offset(), acceptedAt);
+        JobId derived = derivedId(record);
         if (record.value() != null && record.value().length > maxRecord) {
             return new JobDocument.Parsed.Refused(
                     derived,

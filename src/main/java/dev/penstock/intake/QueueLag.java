@@ -43,15 +43,12 @@ final class QueueLag implements AutoCloseable {
 
     private void measure() {
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
-        settings.intake()
-                .topics()
-                .forEach(topic -> groups.put(TopicSetup.groupOf(topic), new ListShareGroupOffsetsSpec()));
+        settings.intake().topics().forEach(topic -> groups.put(topic.group(), new ListShareGroupOffsetsSpec()));
         try (Admin admin = kafka.admin("penstock-lag")) {
             var offsets = admin.listShareGroupOffsets(groups);
             for (Settings.JobTopic topic : settings.intake().topics()) {
                 long sum = 0;
-                var partitions = offsets.partitionsToOffsetInfo(TopicSetup.groupOf(topic))
-                        .get();
+                var partitions = offsets.partitionsToOffsetInfo(topic.group()).get();
                 for (var partition : partitions.values()) {
                     sum += partition == null ? 0 : partition.lag().orElse(0L);
                 }

@@ -23,6 +23,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -81,8 +82,7 @@ public final class Submissions {
         }
         Instant now = clock.instant();
         JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
-        JobDocument.Defaults defaults =
-                JobRecords.defaults(settings, new Settings.JobTopic("", Priority.NORMAL, TENANT));
+        JobDocument.Defaults defaults = settings.defaults(new Settings.JobTopic("", Priority.NORMAL, TENANT));
         return switch (JobDocument.parse(document, new JobDocument.Arrival(null, id, now), defaults)) {
             case JobDocument.Parsed.Refused refused -> new Checked.Unfit(refused.failure());
             case JobDocument.Parsed.Valid(PromptJob job) -> {
@@ -108,7 +108,7 @@ public final class Submissions {
     }
 
     /** Writes the record; partitions take turns. Done when the broker has it; fails with a KafkaException. */
-    public CompletableFuture<?> write(Checked.Fit fit) {
+    public CompletableFuture<RecordMetadata> write(Checked.Fit fit) {
         try {
             String topic = fit.topic().name();
             int partitions = producer.partitionsFor(topic).size();

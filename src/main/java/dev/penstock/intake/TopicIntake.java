@@ -105,7 +105,7 @@ final class TopicIntake {
     private KafkaShareConsumer<byte[], byte[]> consumer(String clientId, int batch) {
         Map<String, Object> properties = kafka.with(Map.of(
                 CommonClientConfigs.GROUP_ID_CONFIG,
-                TopicSetup.groupOf(topic.topic()),
+                topic.topic().group(),
                 CommonClientConfigs.CLIENT_ID_CONFIG,
                 "penstock-" + clientId,
                 ConsumerConfig.SHARE_ACKNOWLEDGEMENT_MODE_CONFIG,

@@ -90,15 +90,11 @@ final class TopicSetup {
             }
             if (settings.intake().enabled()) {
                 for (Settings.JobTopic topic : settings.intake().topics()) {
-                    configureGroup(admin, groupOf(topic));
+                    configureGroup(admin, topic.group());
                 }
             }
             return found;
         }
-    }
-
-    static String groupOf(Settings.JobTopic topic) {
-        return "penstock." + topic.name();
     }
 
     private Map<String, NewTopicShape> wanted() {
@@ -109,6 +105,7 @@ final class TopicSetup {
                     new NewTopicShape(
                             JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, "LogAppendTime")));
         }
+        wanted.put(settings.topics().deferred(), new NewTopicShape(JOB_PARTITIONS, WEEK, Map.of()));
         wanted.put(
                 settings.topics().replies(),
                 new NewTopicShape(REPLY_PARTITIONS, DAY, Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "lz4")));

@@ -2,13 +2,23 @@ package dev.penstock.job;
 
 import java.util.Locale;
 
-/** The order in which jobs wait for a node; the first goes first, none pre-empts. */
+/** Who goes first in the line; high before normal before low. */
 public enum Priority {
-    HIGH,
-    NORMAL,
-    LOW;
+    HIGH(0),
+    NORMAL(1),
+    LOW(2);
 
-    /** The name on the wire and in the configuration. */
+    private final int rank;
+
+    Priority(int rank) {
+        this.rank = rank;
+    }
+
+    /** Smaller goes first. */
+    public int rank() {
+        return rank;
+    }
+
     public String wireName() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -52,6 +52,21 @@ public final class JobReplies {
     }
 
     /**
+     * Says once more what another run has said, as it was, and that it is a replay.
+     *
+     * @return false where it did not get onto the broker
+     */
+    public boolean replay(String outcome, EventMark.Kind kind, int ofAttempt, String ofRun)
+            throws InterruptedException {
+        try {
+            topic.replay(id, outcome, kind, ofAttempt, ofRun, traceparent).get();
+            return true;
+        } catch (ExecutionException _) {
+            return false;
+        }
+    }
+
+    /**
      * Waits until every event of the attempt is on the broker.
      *
      * @return false where one of them did not get there

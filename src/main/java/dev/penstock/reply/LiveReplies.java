@@ -76,24 +76,58 @@ public final class LiveReplies {
     /** Watches a job that has no events yet: its id is fresh, and its record is not written before this returns. */
     public Watch watchFresh(JobId id) throws Unavailable, InterruptedException {
         Watch watch = attach(id, ResumePoint.START);
-        watch.caughtUp();
+        watch.caughtUp(null);
         return watch;
     }
 
-    /** Watches a job, beginning behind the given point; what is there already comes first. */
-    public Watch watch(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
+    /**
+     * What is known of a job's earlier events.
+     *
+     * @param offset it has none before it
+     * @param outcome null: none is known
+     */
+    public record Past(long offset, Watch.@Nullable Known outcome) {
+        /** The partition has to be read from its beginning. */
+        public static final Past UNKNOWN = new Past(0, null);
+    }
+
+    /** Finds out what is known of a job's earlier events. */
+    @FunctionalInterface
+    public interface Look<X extends Exception> {
+        Past ask() throws X, InterruptedException;
+    }
+
+    /**
+     * Watches a job, beginning behind the given point; what is there already comes first.
+     *
+     * @param look asked once the watch is attached to the live end, so that nothing slips between
+     */
+    public <X extends Exception> Watch watch(JobId id, ResumePoint from, Look<X> look)
+            throws Unavailable, InterruptedException, X {
         Watch watch = attach(id, from);
-        var start = new PartitionScans.Start.Offset(from.nextOffset());
-        var _ = scans.scan(watch.partition(), start, watch.key(), watch::older).whenComplete((_, failure) -> {
-            if (failure == null) {
-                watch.caughtUp();
-            } else {
-                LOG.warnf("job=%s its events could not be read: %s", id, failure.getMessage());
-                watch.fail(JobFailure.of(
-                        JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment"));
+        boolean known = false;
+        try {
+            Past past = look.ask();
+            known = true;
+            var start = new PartitionScans.Start.Offset(Math.max(from.nextOffset(), past.offset()));
+            var _ = scans.scan(watch.partition(), start, watch.key(), watch::older)
+                    .whenComplete((end, failure) -> {
+                        if (failure == null) {
+                            Watch.Known outcome = past.outcome();
+                            watch.caughtUp(outcome != null && outcome.offset() < end ? outcome : null);
+                        } else {
+                            LOG.warnf("job=%s its events could not be read: %s", id, failure.getMessage());
+                            watch.fail(JobFailure.of(
+                                    JobFailure.Code.BROKER_UNAVAILABLE,
+                                    "the reply topic cannot be read now: resume in a moment"));
+                        }
+                    });
+            return watch;
+        } finally {
+            if (!known) {
+                watch.close();
             }
-        });
-        return watch;
+        }
     }
 
     private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {

@@ -61,8 +61,23 @@ public class ReplyTopic {
      */
     public CompletableFuture<@Nullable Void> send(
             JobId id, EventMark mark, JobEvent event, byte @Nullable [] traceparent) {
+        return send(id, mark, EventDocument.write(id, mark, event), traceparent);
+    }
+
+    /** Sends an outcome once more, marked as a replay. */
+    CompletableFuture<@Nullable Void> replay(
+            JobId id, String outcome, EventMark.Kind kind, int attempt, String run, byte @Nullable [] traceparent) {
+        EventDocument.Replay replay = EventDocument.replay(outcome);
+        return send(
+                id,
+                new EventMark(kind, attempt, run, replay.seq()),
+                replay.value().get(),
+                traceparent);
+    }
+
+    private CompletableFuture<@Nullable Void> send(
+            JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
-        byte[] value = EventDocument.write(id, mark, event);
         return KafkaSettings.send(
                         producer,
                         new ProducerRecord<>(name, null, null, key, value, EventHeaders.of(key, mark, traceparent)))

@@ -4,6 +4,8 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Reading;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * that does not read loses its place, and resumes.
  */
 public final class Watch implements AutoCloseable {
+    private static final int MOST_REFUSALS = 16;
     private static final int MAX_BYTES = 256 * 1024;
 
     private final JobId id;
@@ -40,6 +43,11 @@ public final class Watch implements AutoCloseable {
     private boolean catchingUp = true;
     private int bytes;
     private @Nullable Next last;
+    private boolean mayBeRefused;
+    /** Refusals say nothing of the job; only that of the own record counts. */
+    private final List<Known> rejected = new ArrayList<>();
+
+    private @Nullable RecordPlace own;
 
     /** @param onClose tells the live reader that nobody watches any more */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
@@ -53,8 +61,16 @@ public final class Watch implements AutoCloseable {
 
     /** What a watcher gets. */
     public sealed interface Next {
-        /** @param resume where to go on after it */
-        record Event(ResumePoint resume, EventMark mark, Bytes value) implements Next {}
+        /**
+         * @param resume where to go on after it
+         * @param millis the time of its record
+         */
+        record Event(ResumePoint resume, EventMark mark, Bytes value, long millis) implements Next {
+            /** Where it lies. */
+            public long offset() {
+                return resume.nextOffset() - 1;
+            }
+        }
 
         /** Nothing came in time. */
         record Nothing() implements Next {}
@@ -133,11 +149,21 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** All that is older has been read: from here on the live reader's records count, by offset. */
-    void caughtUp() {
+    /** An outcome that is known from elsewhere, and that the topic may have forgotten. */
+    public record Known(EventMark mark, Bytes value, long offset, long millis) {}
+
+    /**
+     * All that is older has been read: from here on the live reader's records count, by offset.
+     *
+     * @param outcome it stands for itself where the topic does not have it any more
+     */
+    void caughtUp(@Nullable Known outcome) {
         lock.lock();
         try {
             catchingUp = false;
+            if (outcome != null && last == null && outcome.offset() >= nextOffset) {
+                apply(outcome);
+            }
             for (ConsumerRecord<byte[], byte[]> record : early) {
                 bytes -= size(record);
                 apply(record);
@@ -158,25 +184,73 @@ public final class Watch implements AutoCloseable {
     }
 
     private void apply(ConsumerRecord<byte[], byte[]> record) {
-        if (record.offset() < nextOffset || last != null) {
+        EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
+        if (mark != null && record.value() != null) {
+            apply(new Known(mark, Bytes.wrap(record.value()), record.offset(), record.timestamp()));
+        }
+    }
+
+    private void apply(Known event) {
+        if (event.offset() < nextOffset || last != null) {
             return;
         }
-        nextOffset = record.offset() + 1;
-        EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
-        if (mark == null || record.value() == null || reading.judge(mark) == Reading.Verdict.VOID) {
+        nextOffset = event.offset() + 1;
+        EventMark mark = event.mark();
+        if (mark.kind() == EventMark.Kind.REJECTED) {
+            if (mayBeRefused && rejected.size() < MOST_REFUSALS) {
+                rejected.add(event);
+                endIfRefused();
+            }
+            return;
+        }
+        if (reading.judge(mark) == Reading.Verdict.VOID) {
             return;
         }
         reading = reading.after(mark);
-        bytes += size(record);
+        bytes += event.value().get().length;
         if (bytes > MAX_BYTES && !events.isEmpty()) {
             end(new Next.TooSlow());
             return;
         }
-        events.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, Bytes.wrap(record.value())));
+        events.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, event.value(), event.millis()));
         if (reading.isClosed()) {
             end(new Next.Ended());
         }
         arrived.signalAll();
+    }
+
+    /** Before the record of this watch's own is written. */
+    public void expectOwnRecord() {
+        lock.lock();
+        try {
+            mayBeRefused = true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The record that this watch was opened with: where it is refused, that is the end. */
+    public void ownRecord(RecordPlace place) {
+        lock.lock();
+        try {
+            own = place;
+            endIfRefused();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void endIfRefused() {
+        for (Known refusal : rejected) {
+            if (own != null
+                    && last == null
+                    && own.equals(EventDocument.rejectedPlace(refusal.value().get()))) {
+                ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);
+                events.add(new Next.Event(resume, refusal.mark(), refusal.value(), refusal.millis()));
+                bytes += refusal.value().get().length;
+                end(new Next.Ended());
+            }
+        }
     }
 
     private void end(Next why) {

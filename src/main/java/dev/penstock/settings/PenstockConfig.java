@@ -29,6 +29,8 @@ public interface PenstockConfig {
 
     RepliesConfig replies();
 
+    LedgerConfig ledger();
+
     AuthConfig auth();
 
     KafkaConfig kafka();
@@ -141,6 +143,28 @@ public interface PenstockConfig {
         int chunkMaxChars();
     }
 
+    /** Where is kept what became of each job. */
+    interface LedgerConfig {
+        /** sqlite (one replica, no set-up), postgresql (any number) or none (nothing can be polled). */
+        @WithDefault("sqlite")
+        String kind();
+
+        /** How long a job can be read after its outcome. */
+        @WithDefault("24h")
+        Duration retention();
+
+        /** The file of sqlite; its folder is made. */
+        @WithDefault("data/penstock.db")
+        String path();
+
+        /** Of postgresql: jdbc:postgresql://host:5432/database. */
+        Optional<String> url();
+
+        Optional<String> username();
+
+        Optional<String> password();
+    }
+
     /** Who may call. */
     interface AuthConfig {
         /** none must be said; where it is not, the API binds to loopback only. */
@@ -168,6 +192,9 @@ public interface PenstockConfig {
 
         @WithDefault("prompt-jobs-low")
         String jobsLow();
+
+        @WithDefault("prompt-jobs-deferred")
+        String deferred();
 
         @WithDefault("prompt-replies")
         String replies();

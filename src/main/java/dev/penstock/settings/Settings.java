@@ -1,8 +1,11 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.wire.JobDocument;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +27,7 @@ public record Settings(
         Intake intake,
         Replies replies,
         Topics topics,
+        Ledger ledger,
         boolean createTopics,
         int maxRecord,
         Duration drainTimeout) {
@@ -49,15 +53,42 @@ public record Settings(
     }
 
     /** A topic that jobs come from. */
-    public record JobTopic(String name, Priority priority, String tenant) {}
+    public record JobTopic(String name, Priority priority, String tenant) {
+        /** The group that takes its jobs. */
+        public String group() {
+            return "penstock." + name;
+        }
+    }
 
     public record Replies(Duration chunkLinger, int chunkMaxChars) {}
 
-    public record Topics(String replies, String commands, String deadLetters) {}
+    public record Topics(String deferred, String replies, String commands, String deadLetters) {}
+
+    /** @param retention counts from a job's outcome */
+    public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
+
+    /** Where the ledger lies. */
+    public enum LedgerKind {
+        /** A file: for one replica. */
+        SQLITE,
+        POSTGRESQL,
+        /** There is none. */
+        NONE;
+
+        public String wireName() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
 
     public Settings {
         nodes = List.copyOf(nodes);
         profiles = Map.copyOf(profiles);
+    }
+
+    /** What the jobs of a topic are where they say nothing. */
+    public JobDocument.Defaults defaults(JobTopic topic) {
+        return new JobDocument.Defaults(
+                topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts());
     }
 
     /** The topic that a submission of this priority and tenant goes to. */

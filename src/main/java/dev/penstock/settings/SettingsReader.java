@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import dev.penstock.job.Priority;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -84,9 +85,11 @@ public final class SettingsReader {
                 new Settings.Replies(
                         config.replies().chunkLinger(), config.replies().chunkMaxChars()),
                 new Settings.Topics(
+                        config.topics().deferred(),
                         config.topics().replies(),
                         config.topics().commands(),
                         config.topics().dlq()),
+                ledger(config),
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
                 config.drain().timeout());
@@ -208,6 +211,25 @@ public final class SettingsReader {
         }
         return new Settings.Intake(
                 intake.enabled(), intake.slots(), intake.consumers(), intake.batch(), List.copyOf(topics));
+    }
+
+    private Settings.Ledger ledger(PenstockConfig config) {
+        String given = config.ledger().kind();
+        Optional<Settings.LedgerKind> kind = Arrays.stream(Settings.LedgerKind.values())
+                .filter(known -> known.wireName().equals(given))
+                .findFirst();
+        if (kind.isEmpty()) {
+            mistake("ledger.kind", "'%s' is none of sqlite, postgresql, none".formatted(given));
+        }
+        positive("ledger.retention", config.ledger().retention());
+        if (kind.equals(Optional.of(Settings.LedgerKind.POSTGRESQL))
+                && !config.ledger().url().orElse("").startsWith("jdbc:postgresql:")) {
+            mistake("ledger.url", "must be said for postgresql, as jdbc:postgresql://host:5432/database");
+        }
+        return new Settings.Ledger(
+                kind.orElse(Settings.LedgerKind.NONE),
+                config.ledger().retention(),
+                Path.of(config.ledger().path()));
     }
 
     private Priority priority(String key, String value) {

@@ -2,9 +2,11 @@ package dev.penstock.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.Answer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Task;
@@ -13,7 +15,10 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Map;
+import java.util.Optional;
+import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /** An event's value: an OpenAI object plus {@code job}. */
@@ -36,6 +41,43 @@ public final class EventDocument {
             throw new UncheckedIOException("writing to memory does not fail", e);
         }
         return bytes.toByteArray();
+    }
+
+    /** An event that is said once more. */
+    public record Replay(long seq, Bytes value) {}
+
+    /** The same event, with {@code "replayed": true}. */
+    public static Replay replay(String event) {
+        JsonNode document = Json.parseLenient(event);
+        if (!(document instanceof ObjectNode root) || !(root.get("job") instanceof ObjectNode job)) {
+            throw new IllegalArgumentException("no event");
+        }
+        job.put("replayed", true);
+        return new Replay(job.path("seq").asLong(), Bytes.wrap(Json.bytes(root)));
+    }
+
+    /** The number of an event within its attempt. */
+    public static long seq(String event) {
+        JsonNode document = Json.parseLenient(event);
+        return document == null ? 0 : document.path("job").path("seq").asLong();
+    }
+
+    /** What an event says failed; empty where it says nothing of the kind. */
+    public static Optional<JobFailure> failure(byte[] value) {
+        JsonNode event = Json.parseLenient(new String(value, StandardCharsets.UTF_8));
+        JsonNode error = event == null ? null : event.get("error");
+        if (error == null || !error.isObject()) {
+            return Optional.empty();
+        }
+        String code = error.path("code").asText();
+        return Arrays.stream(JobFailure.Code.values())
+                .filter(known -> known.wireName().equals(code))
+                .findFirst()
+                .map(known -> new JobFailure(
+                        known,
+                        error.path("message").asText(),
+                        error.path("param").asText(null),
+                        error.path("node").asText(null)));
     }
 
     /** The record that a {@code rejected} speaks of; null where the value says none. */

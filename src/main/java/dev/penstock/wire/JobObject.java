@@ -1,34 +1,87 @@
 package dev.penstock.wire;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
 import dev.penstock.job.PromptJob;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** A job as REST shows it. */
 public final class JobObject {
     private JobObject() {}
 
-    /** A job that was just accepted. */
-    public static ObjectNode queued(PromptJob job, Instant acceptedAt) {
+    /**
+     * What an outcome said, as JSON texts.
+     *
+     * @param event the whole event; empty: not shown, as in lists
+     */
+    public record Ending(
+            String event, @Nullable String error, @Nullable String usage) {}
+
+    /**
+     * A job by what is known of it.
+     *
+     * @param place how many jobs go before it; null: it does not wait, or nobody knows
+     * @param wait an estimate; null as the place
+     * @param ending null: it has not ended
+     */
+    public static ObjectNode of(
+            JobState job, @Nullable Integer place, @Nullable Duration wait, @Nullable Ending ending) {
         ObjectNode object = Json.mapper().createObjectNode();
-        object.put("id", job.id().value()).put("object", "job").put("status", "queued");
+        object.put("id", job.id().value()).put("object", "job");
+        object.put("status", job.status().wireName());
         object.put("task", job.task().wireName()).put("model", job.model());
         object.put("priority", job.priority().wireName()).put("tenant", job.tenant());
-        object.put("created_at", acceptedAt.toString());
-        object.putNull("started_at").putNull("finished_at").put("attempts", 0);
-        object.putNull("node").putNull("backend").putNull("queue_position");
-        object.putNull("response").putNull("error").putNull("usage");
-        object.set("metadata", Json.mapper().valueToTree(job.metadata()));
+        object.put("created_at", job.createdAt().toString());
+        object.put("started_at", text(job.startedAt()));
+        object.put("finished_at", text(job.finishedAt()));
+        object.put("attempts", job.attempts());
+        object.put("node", job.node()).put("backend", job.backend());
+        object.put("queue_position", place);
+        if (wait != null) {
+            object.put("estimated_wait_ms", wait.toMillis());
+        }
+        object.set("response", ending == null || ending.event().isEmpty() ? null : response(ending.event()));
+        object.set("error", ending == null ? null : json(ending.error()));
+        object.set("usage", ending == null ? null : json(ending.usage()));
+        object.set("metadata", Json.mapper().valueToTree(new TreeMap<>(job.metadata())));
         return object;
+    }
+
+    /** What the model server answered: a completed event without what Penstock added. */
+    private static @Nullable JsonNode response(String event) {
+        if (!(Json.parseLenient(event) instanceof ObjectNode root) || !root.has("choices")) {
+            return null;
+        }
+        boolean truncated = root.path("job").path("truncated").asBoolean();
+        root.remove("job");
+        root.remove("metadata");
+        if (truncated) {
+            root.put("truncated", true);
+        }
+        return root;
+    }
+
+    private static @Nullable JsonNode json(@Nullable String text) {
+        return text == null ? null : Json.parseLenient(text);
+    }
+
+    private static @Nullable String text(@Nullable Instant time) {
+        return time == null ? null : time.toString();
+    }
+
+    /** A job that was just accepted. */
+    public static ObjectNode queued(PromptJob job, Instant acceptedAt) {
+        return of(JobState.queued(job, acceptedAt), null, null, null);
     }
 
     /** A job that is being cancelled. */
     public static ObjectNode cancelling(JobId id) {
-        return Json.mapper()
-                .createObjectNode()
-                .put("id", id.value())
-                .put("object", "job")
-                .put("status", "cancelling");
+        return Json.mapper().valueToTree(Map.of("id", id.value(), "object", "job", "status", "cancelling"));
     }
 }

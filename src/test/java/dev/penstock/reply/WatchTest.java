@@ -25,7 +25,7 @@ class WatchTest {
         // it is there when the scan comes by, and it comes live too
         watch.live(log.get(3));
         log.forEach(watch::older);
-        watch.caughtUp();
+        watch.caughtUp(null);
 
         assertThat(offsets(watch)).containsExactly(10L, 11L, 12L, 13L);
     }
@@ -49,7 +49,7 @@ class WatchTest {
                     watch.older(log.get(older++));
                 }
             }
-            watch.caughtUp();
+            watch.caughtUp(null);
             log.subList(live, log.size()).forEach(watch::live);
 
             assertThat(offsets(watch)).as("seed %d", seed).containsExactly(10L, 11L, 12L, 13L);
@@ -61,13 +61,13 @@ class WatchTest {
         List<ConsumerRecord<byte[], byte[]>> log = log();
         Watch first = new Watch(ID, 0, ResumePoint.START, _ -> {});
         log.forEach(first::older);
-        first.caughtUp();
+        first.caughtUp(null);
         Watch.Next.Event started = (Watch.Next.Event) first.next(Duration.ZERO);
         ResumePoint sent = ResumePoint.parse(started.resume().toString()).orElseThrow();
 
         Watch second = new Watch(ID, 0, sent, _ -> {});
         log.forEach(second::older);
-        second.caughtUp();
+        second.caughtUp(null);
 
         assertThat(offsets(second)).containsExactly(11L, 12L, 13L);
     }
@@ -79,7 +79,7 @@ class WatchTest {
         watch.older(record(11, EventMark.Kind.STARTED, 2, "b", 0));
         watch.older(record(12, EventMark.Kind.COMPLETED, 1, "a", 1));
         watch.older(record(13, EventMark.Kind.COMPLETED, 2, "b", 1));
-        watch.caughtUp();
+        watch.caughtUp(null);
 
         assertThat(offsets(watch)).containsExactly(10L, 11L, 13L);
     }

@@ -3,8 +3,6 @@ package dev.penstock.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.smallrye.config.SmallRyeConfig;
-import io.smallrye.config.SmallRyeConfigBuilder;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,7 +47,7 @@ class SettingsReaderTest {
     @Test
     void nodes_from_the_environment() {
         Settings settings = SettingsReader.read(
-                config(Map.of()),
+                TestSettings.config(Map.of()),
                 Map.of("VLLM_URL", "http://gpu:8000/v1", "VLLM_MODEL", "m", "OLLAMA_HOST", "0.0.0.0:11434"));
 
         assertThat(settings.nodes()).extracting(NodeSettings::name).containsExactly("vllm", "ollama");
@@ -91,15 +89,6 @@ class SettingsReaderTest {
     }
 
     private static Settings read(Map<String, String> keys) {
-        return SettingsReader.read(config(keys), Map.of());
-    }
-
-    private static PenstockConfig config(Map<String, String> keys) {
-        SmallRyeConfig config = new SmallRyeConfigBuilder()
-                .withMapping(PenstockConfig.class)
-                .withDefaultValues(keys)
-                .addDiscoveredConverters()
-                .build();
-        return config.getConfigMapping(PenstockConfig.class);
+        return SettingsReader.read(TestSettings.config(keys), Map.of());
     }
 }

@@ -44,6 +44,8 @@ public final class PenstockProcess implements AutoCloseable {
         private OptionalInt port = OptionalInt.empty();
         private OptionalInt managementPort = OptionalInt.empty();
 
+        private final Path ledgers;
+
         private Builder(String bootstrap) {
             for (String variable : System.getenv().keySet()) {
                 if (variable.matches("(PENSTOCK|QUARKUS|KAFKA|SMALLRYE|VLLM|LMSTUDIO|OPENAI|AZURE_OPENAI|ANTHROPIC)_.*"
@@ -52,6 +54,7 @@ public final class PenstockProcess implements AutoCloseable {
                 }
             }
             environment.put("KAFKA_BOOTSTRAP_SERVERS", bootstrap);
+            ledgers = TestEnvironment.buildDir().resolve("ledgers").resolve(bootstrap.replaceAll("[^A-Za-z0-9.]", "-"));
             // waiting until it is ready asks many times
             config.put("quarkus.log.category.\"io.smallrye.health\".level", "WARN");
         }
@@ -80,6 +83,13 @@ public final class PenstockProcess implements AutoCloseable {
                     .config("penstock.nodes." + node + ".max-in-flight", Integer.toString(maxInFlight));
         }
 
+        /** Any number of replicas may share it; else each has a file of its own, which a process of the same name finds again. */
+        public Builder ledger(Postgres postgres) {
+            return config("penstock.ledger.kind", "postgresql")
+                    .config("penstock.ledger.url", postgres.url())
+                    .config("penstock.ledger.username", postgres.username());
+        }
+
         /** For the JVM and for a native executable alike: -Xmx512m and the like; a later one wins. */
         public Builder runtimeOption(String option) {
             runtimeOptions.add(option);
@@ -103,6 +113,8 @@ public final class PenstockProcess implements AutoCloseable {
             int management = managementPort.orElseGet(Broker::freePort);
             config.put("quarkus.http.port", Integer.toString(service));
             config.put("quarkus.management.port", Integer.toString(management));
+            config.putIfAbsent(
+                    "penstock.ledger.path", ledgers.resolve(name + ".db").toString());
             return new PenstockProcess(
                     ChildProcess.start(name, command(), environment),
                     URI.create("http://127.0.0.1:" + service),

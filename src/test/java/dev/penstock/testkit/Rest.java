@@ -36,8 +36,14 @@ public final class Rest {
         }
     }
 
-    public static Reply get(URI server, String path) throws InterruptedException {
-        return send(HttpRequest.newBuilder(server.resolve(path)).GET());
+    /** @param headers name and value in turn */
+    public static Reply get(URI server, String path, String... headers) throws InterruptedException {
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(server.resolve(path)).GET();
+        for (int i = 0; i < headers.length; i += 2) {
+            request.header(headers[i], headers[i + 1]);
+        }
+        return send(request);
     }
 
     public static Reply delete(URI server, String path) throws InterruptedException {
@@ -59,7 +65,7 @@ public final class Rest {
     private static Reply send(HttpRequest.Builder request) throws InterruptedException {
         try {
             HttpResponse<String> answer =
-                    HTTP.send(request.timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString());
+                    HTTP.send(request.timeout(Duration.ofSeconds(70)).build(), HttpResponse.BodyHandlers.ofString());
             String type = answer.headers().firstValue("content-type").orElse("");
             return new Reply(answer.statusCode(), type, answer.headers(), answer.body());
         } catch (IOException e) {

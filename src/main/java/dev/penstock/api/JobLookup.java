@@ -1,0 +1,242 @@
+package dev.penstock.api;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.intake.Submissions;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
+import dev.penstock.ledger.JobRow;
+import dev.penstock.ledger.Ledger;
+import dev.penstock.ledger.LedgerDatabase;
+import dev.penstock.ledger.Queries;
+import dev.penstock.ledger.Submission;
+import dev.penstock.reply.LiveReplies;
+import dev.penstock.reply.ResumePoint;
+import dev.penstock.reply.Watch;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.BodyHash;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.JobObject;
+import dev.penstock.wire.Json;
+import jakarta.inject.Singleton;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.kafka.common.utils.Bytes;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Jobs as their callers ask for them: found in the ledger, shown, waited for, watched. */
+@Singleton
+public final class JobLookup {
+    private static final Logger LOG = Logger.getLogger(JobLookup.class);
+
+    private final Ledger ledger;
+    private final LiveReplies replies;
+    private final Settings settings;
+
+    public JobLookup(Ledger ledger, LiveReplies replies, Settings settings) {
+        this.ledger = ledger;
+        this.replies = replies;
+        this.settings = settings;
+    }
+
+    /** A job that any replica has accepted; else not_found, or ledger_unavailable. */
+    JobRow find(JobId id) throws InterruptedException {
+        return found(id).row().orElseThrow();
+    }
+
+    private Ledger.Found found(JobId id) throws InterruptedException {
+        try {
+            Ledger.Found found = ledger.find(id);
+            if (found.state().isEmpty()) {
+                throw new ApiException(JobFailure.of(
+                        JobFailure.Code.NOT_FOUND,
+                        "job '%s' not found: there was none, or it ended more than %s ago (penstock.ledger.retention)"
+                                .formatted(id, settings.ledger().retention())));
+            }
+            return found;
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
+    private static ApiException unavailable(LedgerDatabase.Unavailable e) {
+        return new ApiException(JobFailure.of(
+                JobFailure.Code.LEDGER_UNAVAILABLE,
+                "%s: what became of a job cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
+    }
+
+    /** False: nothing can be looked up, by choice. */
+    boolean isKept() {
+        return settings.ledger().kind() != Settings.LedgerKind.NONE;
+    }
+
+    /** A page of jobs; their answers are left out. */
+    ObjectNode list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit) throws InterruptedException {
+        try {
+            Queries.Page page = ledger.list(filter, after, limit);
+            ArrayNode jobs = Json.mapper().createArrayNode();
+            for (JobRow row : page.rows()) {
+                jobs.add(shortly(row));
+            }
+            Queries.Cursor next = page.next();
+            return Lists.of(jobs).put("next", next == null ? null : next.toString());
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
+    /** The job object, with its place where it waits. */
+    ObjectNode show(JobRow row) throws InterruptedException {
+        JobState state = row.state().orElseThrow();
+        try {
+            Ledger.Place place = ledger.place(state).orElse(null);
+            return place == null
+                    ? JobObject.of(state, null, null, ending(row))
+                    : JobObject.of(state, place.ahead(), place.estimatedWait(), ending(row));
+        } catch (LedgerDatabase.Unavailable _) {
+            return JobObject.of(state, null, null, ending(row));
+        }
+    }
+
+    /** The job object without its answer. */
+    static ObjectNode shortly(JobRow row) {
+        return JobObject.of(row.state().orElseThrow(), null, null, ending(row));
+    }
+
+    private static JobObject.@Nullable Ending ending(JobRow row) {
+        JobRow.Ending ending = row.ending();
+        return ending == null ? null : new JobObject.Ending(ending.event(), ending.error(), ending.usage());
+    }
+
+    /** Those of these jobs that are there already, by their ids; nothing where the ledger is away. */
+    Map<JobId, JobRow> alreadyThere(Collection<Submissions.Checked.Fit> submissions) throws InterruptedException {
+        List<JobId> given = submissions.stream()
+                .filter(Submissions.Checked.Fit::idWasGiven)
+                .map(fit -> fit.job().id())
+                .toList();
+        Map<JobId, JobRow> there = new HashMap<>();
+        if (!given.isEmpty() && isKept()) {
+            try {
+                ledger.findAll(given).forEach(row -> there.put(row.id(), row));
+            } catch (LedgerDatabase.Unavailable e) {
+                LOG.debugf("submitted unseen: %s", e.getMessage());
+            }
+        }
+        return there;
+    }
+
+    /** Why a job cannot be submitted under an id that is there already; empty: it is the same job. */
+    static Optional<JobFailure> conflict(JobRow there, Submissions.Checked.Fit fit) {
+        if (there.forgotten()) {
+            return Optional.of(JobFailure.of(
+                    JobFailure.Code.ID_CONFLICT,
+                    "job '%s' has ended, and its answer is no longer kept: another job needs another id"
+                            .formatted(there.id())));
+        }
+        String hash = BodyHash.of(fit.document().get());
+        return there.arrivals()
+                .chosen()
+                .map(Submission::bodyHash)
+                .filter(known -> !known.equals(hash))
+                .map(_ -> JobFailure.of(
+                        JobFailure.Code.ID_CONFLICT,
+                        "job '%s' is there already with another body: another job needs another id"
+                                .formatted(there.id())));
+    }
+
+    /** Watches a job that is there, or that the ledger cannot say anything about. */
+    Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
+        try {
+            return replies.watch(id, from, () -> isKept() ? past(id, mustBeThere) : LiveReplies.Past.UNKNOWN);
+        } catch (LiveReplies.Unavailable e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** Watches a job whose id is new. */
+    Watch watchFresh(JobId id) throws InterruptedException {
+        try {
+            return replies.watchFresh(id);
+        } catch (LiveReplies.Unavailable e) {
+            throw unreadable(e);
+        }
+    }
+
+    private static ApiException unreadable(LiveReplies.Unavailable e) {
+        LOG.warnf("%s: %s", e.getMessage(), e.getCause());
+        return new ApiException(JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, String.valueOf(e.getMessage())));
+    }
+
+    private LiveReplies.Past past(JobId id, boolean mustBeThere) throws InterruptedException {
+        Ledger.Found found;
+        if (mustBeThere) {
+            found = found(id);
+        } else {
+            try {
+                found = ledger.findNow(id);
+            } catch (LedgerDatabase.Unavailable _) {
+                return LiveReplies.Past.UNKNOWN;
+            }
+        }
+        JobRow row = found.row().orElse(null);
+        Long first = row == null ? null : row.life().firstOffset();
+        return new LiveReplies.Past(first == null ? found.replyOffset() : first, row == null ? null : outcome(row));
+    }
+
+    private static Watch.@Nullable Known outcome(JobRow row) {
+        JobRow.Ending ending = row.ending();
+        EventMark.Kind kind = row.life().reading().outcome();
+        String run = row.life().reading().run();
+        Long offset = row.life().outcomeOffset();
+        Long millis = row.life().finishedMillis();
+        if (ending == null
+                || ending.event().isEmpty()
+                || kind == null
+                || run == null
+                || offset == null
+                || millis == null) {
+            return null;
+        }
+        EventMark mark = new EventMark(kind, row.life().reading().attempt(), run, EventDocument.seq(ending.event()));
+        return new Watch.Known(mark, Bytes.wrap(ending.event().getBytes(StandardCharsets.UTF_8)), offset, millis);
+    }
+
+    /**
+     * Waits for a job's outcome.
+     *
+     * @param row what is known of it now
+     * @return what is known of it then
+     */
+    static JobRow await(Watch watch, JobRow row, Duration atMost) throws InterruptedException {
+        JobRow known = row;
+        long until = System.nanoTime() + atMost.toNanos();
+        while (true) {
+            switch (watch.next(Duration.ofNanos(Math.max(0, until - System.nanoTime())))) {
+                case Watch.Next.Event event
+                when event.mark().kind() == EventMark.Kind.REJECTED ->
+                    throw new ApiException(EventDocument.failure(event.value().get())
+                            .orElse(JobFailure.of(JobFailure.Code.INTERNAL, "the record was refused")));
+                case Watch.Next.Event event ->
+                    known = known.after(event.mark(), event.offset(), event.millis(), event.value());
+                case Watch.Next.Failed(JobFailure failure) -> throw new ApiException(failure);
+                case Watch.Next.Nothing _, Watch.Next.Ended _, Watch.Next.TooSlow _ -> {
+                    return known;
+                }
+            }
+        }
+    }
+
+    /** What is known of a job that was just accepted. */
+    static JobRow accepted(Submissions.Checked.Fit fit, Instant at) {
+        return JobRow.accepted(fit.job(), at);
+    }
+}

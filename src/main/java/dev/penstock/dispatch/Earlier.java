@@ -1,0 +1,218 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Reading;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.ledger.JobRow;
+import dev.penstock.ledger.Ledger;
+import dev.penstock.ledger.LedgerDatabase;
+import dev.penstock.ledger.Submission;
+import dev.penstock.reply.JobReplies;
+import dev.penstock.reply.Recovery;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds out, before a job is run, what may have happened to it earlier: a run of this record that died, or another record
+ * with the same id. Owned by the thread of the run.
+ */
+final class Earlier {
+    private static final Logger LOG = Logger.getLogger(Earlier.class);
+    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
+    private static final Duration SET_ASIDE = Duration.ofSeconds(5);
+
+    private final TakenJob taken;
+    private final Hold hold;
+    private final JobReplies replies;
+    private final StopSignal signal;
+    private final RunContext context;
+    private boolean counted;
+
+    Earlier(TakenJob taken, Hold hold, JobReplies replies, StopSignal signal, RunContext context) {
+        this.taken = taken;
+        this.hold = hold;
+        this.replies = replies;
+        this.signal = signal;
+        this.context = context;
+    }
+
+    /** What is to be done with the record. */
+    sealed interface Advice {
+        /** @param known null: it is the first run */
+        record Run(Recovery.@Nullable Known known) implements Advice {}
+
+        /** The job has its outcome: acknowledge. */
+        record Over() implements Advice {}
+
+        /** It is another job under a known id. */
+        record Refuse(JobFailure failure) implements Advice {}
+
+        /** The run was stopped: it says nothing. */
+        record Stop() implements Advice {}
+    }
+
+    /** @param row null: the ledger is away, and only the topic was read */
+    private record Look(Recovery.Known known, @Nullable JobRow row) {}
+
+    /**
+     * A duplicate is not run, and not acknowledged before the job has an outcome: it is set aside, and looked at again as a
+     * record that was delivered before is.
+     */
+    Advice advise() throws InterruptedException {
+        if (!hold.mayHaveRun() && !mayBeAnothers()) {
+            return new Advice.Run(null);
+        }
+        while (true) {
+            Look look = look();
+            if (look == null) {
+                return new Advice.Stop();
+            }
+            JobRow row = look.row();
+            boolean closed = look.known().reading().isClosed();
+            boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
+            if (!duplicate) {
+                return closed ? new Advice.Over() : new Advice.Run(look.known());
+            }
+            if (row != null && isAnothers(row)) {
+                count();
+                Optional<JobFailure> conflict = conflict(row);
+                if (conflict.isPresent()) {
+                    return new Advice.Refuse(conflict.get());
+                }
+                if (closed) {
+                    return replay(row) ? new Advice.Over() : new Advice.Stop();
+                }
+            } else if (closed) {
+                return new Advice.Over();
+            }
+            signal.pause(SET_ASIDE);
+            if (signal.reason() == StopSignal.Reason.CANCELLED) {
+                return new Advice.Run(look.known());
+            } else if (signal.isGiven()) {
+                return new Advice.Stop();
+            }
+        }
+    }
+
+    /** A look that costs nothing; closer together than the ledger's lag two records may both run. */
+    private boolean mayBeAnothers() throws InterruptedException {
+        if (!taken.namesItself()) {
+            return false;
+        }
+        return context.smallerInHand(taken)
+                || context.ledger()
+                        .glance(taken.job().id())
+                        .filter(row -> row.life().reading().attempt() >= 0
+                                || row.life().reading().isClosed()
+                                || isDuplicate(row))
+                        .isPresent();
+    }
+
+    private boolean isDuplicate(JobRow row) {
+        return taken.stamp()
+                .isDuplicate(
+                        row.arrivals().stamps(),
+                        row.life().named(),
+                        row.life().reading().isClosed());
+    }
+
+    /** Whether the job is another record's: the one that started, else the smallest. */
+    private boolean isAnothers(JobRow row) {
+        return !owner(row).equals(taken.place());
+    }
+
+    private RecordPlace owner(JobRow row) {
+        RecordPlace named = row.life().named();
+        return named != null
+                ? named
+                : row.arrivals().stamps().stream()
+                        .filter(stamp -> stamp.compareTo(taken.stamp()) < 0)
+                        .findFirst()
+                        .map(RecordStamp::place)
+                        .orElse(taken.place());
+    }
+
+    private Optional<JobFailure> conflict(JobRow row) {
+        RecordPlace owner = owner(row);
+        return row.arrivals().standing().stream()
+                .filter(other -> other.stamp().place().equals(owner))
+                .map(Submission::bodyHash)
+                .filter(hash -> !hash.equals(taken.bodyHash()))
+                .findFirst()
+                .map(_ -> conflict(taken.job().id(), owner));
+    }
+
+    private static JobFailure conflict(JobId id, RecordPlace owner) {
+        return JobFailure.of(
+                JobFailure.Code.ID_CONFLICT,
+                "job '%s' is there already with another body (record %s): another job needs another id"
+                        .formatted(id, owner));
+    }
+
+    /** @return false where the lock was lost before it was there */
+    private boolean replay(JobRow row) throws InterruptedException {
+        JobRow.Ending ending = row.ending();
+        if (ending == null || ending.event().isEmpty()) {
+            LOG.debugf("job=%s record=%s a late duplicate: its answer is forgotten", row.id(), taken.place());
+            return true;
+        }
+        Reading reading = row.life().reading();
+        EventMark.Kind outcome = reading.outcome();
+        String run = reading.run();
+        if (outcome == null || run == null) {
+            return true;
+        }
+        int tries = 1;
+        while (!replies.replay(ending.event(), outcome, reading.attempt(), run)) {
+            signal.pause(context.settings().retries().backoff(tries++));
+            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void count() {
+        if (!counted) {
+            counted = true;
+            context.duplicate();
+            LOG.debugf("job=%s record=%s is a duplicate", taken.job().id(), taken.place());
+        }
+    }
+
+    /** @return null when the run was stopped before anybody answered */
+    private @Nullable Look look() throws InterruptedException {
+        JobId id = taken.job().id();
+        while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {
+            try {
+                Ledger.Found found = context.ledger().lookUp(id);
+                JobRow row = found.row().orElse(null);
+                if (row == null) {
+                    return new Look(new Recovery.Known(Reading.START, null, found.replyOffset()), null);
+                }
+                Long started = row.life().startedMillis();
+                return new Look(
+                        new Recovery.Known(
+                                row.life().reading(),
+                                started == null ? null : Instant.ofEpochMilli(started),
+                                found.replyOffset()),
+                        row);
+            } catch (LedgerDatabase.Unavailable e) {
+                LOG.debugf("job=%s %s: its reply partition is read", id, e.getMessage());
+            }
+            try {
+                return new Look(context.recovery().lookUp(id, taken.job().acceptedAt()), null);
+            } catch (Recovery.LookUpFailed e) {
+                LOG.warnf("job=%s %s; trying again", id, e.getMessage());
+                signal.pause(LOOK_AGAIN);
+            }
+        }
+        return null;
+    }
+}

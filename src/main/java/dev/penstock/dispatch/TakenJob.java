@@ -1,0 +1,31 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.wire.BodyHash;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A valid job, as it came off a topic.
+ *
+ * @param document the record's value
+ * @param namesItself whether the id is the producer's choice, and other records may have it too; a derived one is the
+ *     record's own
+ * @param traceparent of the job's producer; null where there is none
+ */
+public record TakenJob(
+        PromptJob job,
+        RecordStamp stamp,
+        Bytes document,
+        boolean namesItself,
+        @Nullable Bytes traceparent) {
+    RecordPlace place() {
+        return stamp.place();
+    }
+
+    String bodyHash() {
+        return BodyHash.of(document.get());
+    }
+}

@@ -1,0 +1,174 @@
+package dev.penstock.ledger;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.Priority;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Task;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * By which records a job came in, merged by union, so that the order in which they are seen makes no difference.
+ *
+ * @param records each once, in the duplicate rule's order
+ * @param refused records that were told to be no jobs; they strike out
+ * @param lastCopy the last of the copies that were set aside
+ */
+public record Arrivals(
+        List<Submission> records,
+        SortedSet<RecordStamp> refused,
+        @Nullable RecordStamp lastCopy) {
+    static final Arrivals NONE = new Arrivals(List.of(), new TreeSet<>(), null);
+
+    private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
+
+    public Arrivals {
+        records = List.copyOf(records);
+        refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
+    }
+
+    Arrivals with(Submission record) {
+        if (records.stream()
+                .anyMatch(known -> known.stamp().place().equals(record.stamp().place()))) {
+            return this;
+        }
+        List<Submission> more = new ArrayList<>(records);
+        more.add(record);
+        more.sort(ORDER);
+        return new Arrivals(more, refused, lastCopy);
+    }
+
+    Arrivals withRefused(RecordStamp record) {
+        TreeSet<RecordStamp> more = new TreeSet<>(refused);
+        more.add(record);
+        return more.equals(refused) ? this : new Arrivals(records, more, lastCopy);
+    }
+
+    Arrivals withCopy(RecordStamp copy) {
+        return lastCopy != null && lastCopy.compareTo(copy) >= 0 ? this : new Arrivals(records, refused, copy);
+    }
+
+    /** The records that count, the smallest first. */
+    public List<Submission> standing() {
+        return records.stream()
+                .filter(record -> refused.stream()
+                        .noneMatch(
+                                struck -> struck.place().equals(record.stamp().place())))
+                .toList();
+    }
+
+    /** The record whose job it is; empty: none has been seen yet. */
+    public Optional<Submission> chosen() {
+        return standing().stream().findFirst();
+    }
+
+    /** As the duplicate rule asks for them. */
+    public Collection<RecordStamp> stamps() {
+        return standing().stream().map(Submission::stamp).toList();
+    }
+
+    Arrivals slim() {
+        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, lastCopy);
+    }
+
+    String toJson() {
+        ObjectNode root = Json.mapper().createObjectNode();
+        ArrayNode list = root.putArray("records");
+        for (Submission record : records) {
+            ObjectNode node = list.addObject();
+            write(node, record.stamp());
+            node.put("hash", record.bodyHash())
+                    .put("task", record.task().wireName())
+                    .put("priority", record.priority().wireName())
+                    .put("tenant", record.tenant())
+                    .put("timeout", record.timeoutMillis());
+            if (record.model() != null) {
+                node.put("model", record.model());
+            }
+            if (record.deadlineMillis() != null) {
+                node.put("deadline", record.deadlineMillis());
+            }
+            if (!record.metadata().isEmpty()) {
+                node.set("metadata", Json.mapper().valueToTree(new TreeMap<>(record.metadata())));
+            }
+        }
+        if (!refused.isEmpty()) {
+            ArrayNode struck = root.putArray("refused");
+            refused.forEach(stamp -> write(struck.addObject(), stamp));
+        }
+        if (lastCopy != null) {
+            write(root.putObject("copy"), lastCopy);
+        }
+        return new String(Json.bytes(root), StandardCharsets.UTF_8);
+    }
+
+    static Arrivals ofJson(@Nullable String json) {
+        JsonNode root = json == null ? null : Json.parseLenient(json);
+        if (root == null) {
+            return NONE;
+        }
+        List<Submission> records = new ArrayList<>();
+        for (JsonNode node : root.path("records")) {
+            Map<String, String> metadata = new HashMap<>();
+            node.path("metadata")
+                    .properties()
+                    .forEach(pair -> metadata.put(pair.getKey(), pair.getValue().asText()));
+            records.add(new Submission(
+                    stamp(node),
+                    node.path("hash").asText(),
+                    named(Task.values(), Task::wireName, node.path("task").asText()),
+                    named(
+                            Priority.values(),
+                            Priority::wireName,
+                            node.path("priority").asText()),
+                    node.path("tenant").asText(),
+                    node.hasNonNull("model") ? node.path("model").asText() : null,
+                    node.path("timeout").asLong(),
+                    node.hasNonNull("deadline") ? (Long) node.path("deadline").asLong() : null,
+                    metadata));
+        }
+        TreeSet<RecordStamp> refused = new TreeSet<>();
+        root.path("refused").forEach(node -> refused.add(stamp(node)));
+        return new Arrivals(records, refused, root.has("copy") ? stamp(root.path("copy")) : null);
+    }
+
+    private static void write(ObjectNode node, RecordStamp stamp) {
+        node.put("topic", stamp.place().topic())
+                .put("partition", stamp.place().partition())
+                .put("offset", stamp.place().offset())
+                .put("ms", stamp.millis());
+    }
+
+    private static RecordStamp stamp(JsonNode node) {
+        RecordPlace place = new RecordPlace(
+                node.path("topic").asText(),
+                node.path("partition").asInt(),
+                node.path("offset").asLong());
+        return new RecordStamp(node.path("ms").asLong(), place);
+    }
+
+    private static <T> T named(T[] values, Function<T, String> name, String wanted) {
+        for (T value : values) {
+            if (name.apply(value).equals(wanted)) {
+                return value;
+            }
+        }
+        throw new IllegalStateException("the ledger holds an unknown name: " + wanted);
+    }
+}

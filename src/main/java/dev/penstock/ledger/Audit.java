@@ -1,0 +1,213 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.reply.DeadLetters;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeoutException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds records that the broker dropped: by retention, at the delivery limit, or because somebody acknowledged them.
+ *
+ * <p>The order is what makes it never wrong: first where the groups and the logs stand, then the ends of the replies and the
+ * set-aside jobs, then it waits until the projection has passed those. A record below the first that was finished had its
+ * outcome, its refusal or its copy on the broker before, and so in the ledger now.
+ */
+final class Audit implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(Audit.class);
+    private static final Duration OLD = Duration.ofMinutes(1);
+    private static final Duration ASK_WITHIN = Duration.ofSeconds(10);
+    private static final Duration PROJECT_WITHIN = Duration.ofSeconds(30);
+    private static final int AT_ONCE = 500;
+
+    private final LedgerDatabase database;
+    private final CatchUp catchUp;
+    private final OutcomePublisher outcomes;
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final DeadLetters deadLetters;
+    private final Clock clock;
+    private final Counter lost;
+    private @Nullable Admin admin;
+
+    Audit(
+            LedgerDatabase database,
+            CatchUp catchUp,
+            OutcomePublisher outcomes,
+            KafkaSettings kafka,
+            Settings settings,
+            DeadLetters deadLetters,
+            Clock clock,
+            MeterRegistry meters) {
+        this.database = database;
+        this.catchUp = catchUp;
+        this.outcomes = outcomes;
+        this.kafka = kafka;
+        this.settings = settings;
+        this.deadLetters = deadLetters;
+        this.clock = clock;
+        lost = meters.counter("penstock.lost");
+    }
+
+    void round() throws InterruptedException, LedgerDatabase.Unavailable {
+        TopicPlaces places = TopicPlaces.of(admin(), settings);
+        List<TopicPartition> deferred = places.deferred(settings);
+        Map<TopicPartition, Long> below =
+                new HashMap<>(TopicPlaces.offsets(admin(), places.jobs(), OffsetSpec.earliest()));
+        TopicPlaces.groupStarts(admin(), settings)
+                .forEach((partition, start) -> below.merge(partition, start, Math::max));
+        below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
+        committed(deferred).forEach((partition, offset) -> below.merge(partition, offset, Math::max));
+
+        List<TopicPartition> told = new ArrayList<>(places.replies());
+        told.addAll(deferred);
+        try {
+            if (!catchUp.await(catchUp.ends(told, ASK_WITHIN), PROJECT_WITHIN)) {
+                return;
+            }
+        } catch (TimeoutException e) {
+            LOG.debugf("no audit now: %s", e.getMessage());
+            return;
+        }
+        for (TopicPartition partition : places.jobs()) {
+            long end = below.getOrDefault(partition, 0L);
+            for (JobRow row : database.read(connection -> Queries.openBelow(connection, partition, end, AT_ONCE))) {
+                Submission record = row.arrivals().chosen().orElse(null);
+                if (record != null && isDropped(row, record, below) && outcomes.isOurs(row)) {
+                    tell(row, record);
+                }
+            }
+        }
+    }
+
+    private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
+        RecordStamp copy = row.arrivals().lastCopy();
+        return record.stamp().millis() < clock.millis() - OLD.toMillis()
+                && row.arrivals().stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below))
+                && (copy == null || liesBelow(copy.place(), below));
+    }
+
+    private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
+        return place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
+    }
+
+    private Map<TopicPartition, Long> committed(List<TopicPartition> deferred) throws InterruptedException {
+        String group = "penstock." + settings.topics().deferred();
+        Map<TopicPartition, Long> committed = new HashMap<>();
+        try {
+            Map<TopicPartition, OffsetAndMetadata> offsets = admin().listConsumerGroupOffsets(group)
+                    .partitionsToOffsetAndMetadata()
+                    .get();
+            for (TopicPartition partition : deferred) {
+                OffsetAndMetadata offset = offsets.get(partition);
+                if (offset != null) {
+                    committed.put(partition, offset.offset());
+                }
+            }
+        } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof GroupIdNotFoundException)) {
+                throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
+            }
+        }
+        return committed;
+    }
+
+    private void tell(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {
+        RecordPlace place = record.stamp().place();
+        Optional<ConsumerRecord<byte[], byte[]>> dropped = reread(place);
+        if (dropped.isEmpty()) {
+            dropped = database.read(connection -> Queries.request(connection, row.id(), record.bodyHash()))
+                    .map(document -> new ConsumerRecord<>(
+                            place.topic(),
+                            place.partition(),
+                            place.offset(),
+                            row.id().value().getBytes(StandardCharsets.UTF_8),
+                            document.getBytes(StandardCharsets.UTF_8)));
+        }
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.LOST,
+                "the broker dropped record %s before the job had an outcome: by retention, at the delivery limit of group penstock.%s, or because something else acknowledged it. %s"
+                        .formatted(
+                                place,
+                                place.topic(),
+                                dropped.isPresent()
+                                        ? "The record is in "
+                                                + settings.topics().deadLetters() + ": send it again"
+                                        : "The record is gone: send the job again"));
+        try {
+            if (dropped.isPresent()) {
+                deadLetters.write(dropped.get(), failure, row.life().attempts()).get();
+            }
+        } catch (ExecutionException e) {
+            LOG.warnf("job=%s its lost record could not be dead-lettered, trying again: %s", row.id(), e.getMessage());
+            return;
+        }
+        lost.increment();
+        LOG.errorf("job=%s record=%s lost: %s", row.id(), place, failure.message());
+        outcomes.tell(row, record, new JobEvent.Failed(failure, null, record.metadata()));
+    }
+
+    /** Empty where the log does not have it any more. */
+    private Optional<ConsumerRecord<byte[], byte[]>> reread(RecordPlace place) {
+        TopicPartition partition = new TopicPartition(place.topic(), place.partition());
+        Map<String, Object> properties = Map.of(
+                ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+                1,
+                ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
+                10_000,
+                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                settings.maxRecord() + 65_536);
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-audit", properties)) {
+            reader.assign(List.of(partition));
+            reader.seek(partition, place.offset());
+            for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofSeconds(5))) {
+                if (record.offset() == place.offset()) {
+                    return Optional.of(record);
+                }
+            }
+            return Optional.empty();
+        }
+    }
+
+    private Admin admin() {
+        Admin known = admin;
+        if (known == null) {
+            known = kafka.admin("penstock-audit");
+            admin = known;
+        }
+        return known;
+    }
+
+    @Override
+    public void close() {
+        Admin known = admin;
+        if (known != null) {
+            known.close(Duration.ofSeconds(2));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.JobId;
+import dev.penstock.reply.ReplyTopic;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.apache.kafka.common.TopicPartition;
+
+/** Finds jobs by their ids; one question to the database serves all who ask at the same time. */
+final class Finder implements AutoCloseable {
+    private static final int THREADS = 2;
+    /** Their answers are read too. */
+    private static final int AT_ONCE = 64;
+
+    private final LedgerDatabase database;
+    private final ReplyTopic replies;
+    private final LinkedBlockingQueue<Asked> asked = new LinkedBlockingQueue<>();
+    private final List<Thread> threads = new ArrayList<>();
+
+    private record Asked(JobId id, CompletableFuture<Ledger.Found> found) {}
+
+    /** What is there of each job, and where the reply partitions stood just before. */
+    private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
+
+    Finder(LedgerDatabase database, ReplyTopic replies) {
+        this.database = database;
+        this.replies = replies;
+    }
+
+    void start() {
+        for (int i = 0; i < THREADS; i++) {
+            threads.add(Thread.ofVirtual().name("ledger-finder-" + i).start(this::serve));
+        }
+    }
+
+    /** What the ledger has of a job now. */
+    Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
+        database.mustBeThere();
+        Asked mine = new Asked(id, new CompletableFuture<>());
+        asked.add(mine);
+        try {
+            return mine.found().get(atMost.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            asked.remove(mine);
+            throw new LedgerDatabase.Unavailable("the ledger does not answer in time", e);
+        } catch (ExecutionException e) {
+            throw new LedgerDatabase.Unavailable("the ledger cannot be read", e.getCause());
+        }
+    }
+
+    private void serve() {
+        try {
+            while (true) {
+                List<Asked> batch = new ArrayList<>();
+                batch.add(asked.take());
+                asked.drainTo(batch, AT_ONCE - 1);
+                try {
+                    answer(batch);
+                } catch (LedgerDatabase.Unavailable | RuntimeException e) {
+                    batch.forEach(each -> each.found().completeExceptionally(e));
+                }
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void answer(List<Asked> batch) throws LedgerDatabase.Unavailable, InterruptedException {
+        List<JobId> ids = batch.stream().map(Asked::id).distinct().toList();
+        Read read = database.read(
+                connection -> new Read(Positions.all(connection), Queries.findWithOutcome(connection, ids)));
+        Map<JobId, JobRow> rows = new HashMap<>();
+        read.rows().forEach(row -> rows.put(row.id(), row));
+        for (Asked each : batch) {
+            TopicPartition partition = new TopicPartition(replies.name(), replies.partitionOf(each.id()));
+            each.found()
+                    .complete(new Ledger.Found(
+                            Optional.ofNullable(rows.get(each.id())),
+                            read.positions().getOrDefault(partition, 0L)));
+        }
+    }
+
+    @Override
+    public void close() {
+        threads.forEach(Thread::interrupt);
+    }
+}

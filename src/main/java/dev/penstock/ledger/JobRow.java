@@ -1,0 +1,153 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import java.time.Instant;
+import java.util.Optional;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the ledger knows of one job. Events are merged in the order of their partition; everything else by union or minimum.
+ * So any interleaving of the partitions, and any repeat, gives the same row.
+ *
+ * @param cancelMillis when it was first asked to be cancelled
+ * @param ending what its outcome said; null while it is open, and where it was not loaded
+ * @param forgotten its retention is over: only what tells a late duplicate is left
+ */
+public record JobRow(
+        JobId id,
+        Arrivals arrivals,
+        @Nullable Long cancelMillis,
+        Life life,
+        @Nullable Ending ending,
+        boolean forgotten) {
+
+    /**
+     * An outcome's value, and out of it what lists show.
+     *
+     * @param event the whole event as JSON
+     * @param error JSON; null where there is none
+     * @param usage JSON; null where there is none
+     */
+    public record Ending(
+            String event, @Nullable String error, @Nullable String usage) {}
+
+    static JobRow unknown(JobId id) {
+        return new JobRow(id, Arrivals.NONE, null, Life.NONE, null, false);
+    }
+
+    /** A job that was just accepted, and of which nothing else is known. */
+    public static JobRow accepted(PromptJob job, Instant at) {
+        RecordStamp nowhere = new RecordStamp(at.toEpochMilli(), new RecordPlace("", 0, 0));
+        return unknown(job.id()).after(new Change.Submitted(Submission.of(job, nowhere, ""), ""));
+    }
+
+    /** What is known after one more event of its reply partition. */
+    public JobRow after(EventMark mark, long offset, long millis, Bytes value) {
+        return Projection.happened(mark, offset, millis, value.get())
+                .map(this::after)
+                .orElse(this);
+    }
+
+    /** One thing that the topics say of a job. */
+    sealed interface Change {
+        /** Where it happens to a job that nothing else is known of, that row is kept from this time on. */
+        long millis();
+
+        /** @param document the request; kept beside the row */
+        record Submitted(Submission submission, String document) implements Change {
+            @Override
+            public long millis() {
+                return submission.stamp().millis();
+            }
+        }
+
+        record Refused(RecordStamp record) implements Change {
+            @Override
+            public long millis() {
+                return record.millis();
+            }
+        }
+
+        record Copied(RecordStamp copy) implements Change {
+            @Override
+            public long millis() {
+                return copy.millis();
+            }
+        }
+
+        record Cancel(long millis) implements Change {}
+
+        /** @param ending null for a {@code started} */
+        record Happened(Life.Event event, @Nullable Ending ending) implements Change {
+            @Override
+            public long millis() {
+                return event.millis();
+            }
+        }
+    }
+
+    JobRow after(Change change) {
+        return switch (change) {
+            case Change.Submitted(Submission submission, String _) ->
+                new JobRow(id, arrivals.with(submission), cancelMillis, life, ending, forgotten);
+            case Change.Refused(RecordStamp record) ->
+                new JobRow(id, arrivals.withRefused(record), cancelMillis, life, ending, forgotten);
+            case Change.Copied(RecordStamp copy) ->
+                new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
+            case Change.Cancel(long millis) ->
+                new JobRow(
+                        id,
+                        arrivals,
+                        cancelMillis == null ? (Long) millis : (Long) Math.min(cancelMillis, millis),
+                        life,
+                        ending,
+                        forgotten);
+            case Change.Happened(Life.Event event, Ending said) ->
+                new JobRow(
+                        id,
+                        arrivals,
+                        cancelMillis,
+                        life.after(event),
+                        said != null && life.accepts(event) ? said : ending,
+                        forgotten);
+        };
+    }
+
+    /** The job, once a record of it was seen; a row without one is not there yet. */
+    public Optional<JobState> state() {
+        return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
+    }
+
+    private JobState state(Submission record) {
+        return new JobState(
+                id,
+                JobState.Status.of(life.reading()),
+                record.task(),
+                life.model() == null ? record.model() : life.model(),
+                record.priority(),
+                record.tenant(),
+                Instant.ofEpochMilli(record.stamp().millis()),
+                life.startedMillis() == null ? null : Instant.ofEpochMilli(life.startedMillis()),
+                life.finishedMillis() == null ? null : Instant.ofEpochMilli(life.finishedMillis()),
+                life.attempts(),
+                life.node(),
+                life.backend(),
+                record.metadata());
+    }
+
+    /** When a running job's time is over; null: it does not run, or no record of it was seen. */
+    @Nullable
+    Long overdueMillis() {
+        Long started = life.startedMillis();
+        if (started == null || life.finishedMillis() != null || forgotten) {
+            return null;
+        }
+        return arrivals.chosen().map(record -> started + record.timeoutMillis()).orElse(null);
+    }
+}

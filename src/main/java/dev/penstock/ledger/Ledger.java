@@ -1,0 +1,233 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
+import dev.penstock.reply.DeadLetters;
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** What became of each job, as far as the topics have been projected. Nothing that runs a job waits for it for long. */
+@Singleton
+public class Ledger {
+    private static final Logger LOG = Logger.getLogger(Ledger.class);
+    private static final Duration RETRY = Duration.ofSeconds(2);
+    private static final Duration CATCH_UP_WITHIN = Duration.ofSeconds(2);
+    private static final Duration FIND_WITHIN = Duration.ofSeconds(2);
+    private static final Duration GLANCE_WITHIN = Duration.ofMillis(250);
+    private static final Duration PACE_OVER = Duration.ofMinutes(1);
+
+    private final LedgerDatabase database;
+    private final CatchUp catchUp;
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final ReplyTopic replies;
+    private final DeadLetters deadLetters;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private final Finder finder;
+    private volatile List<TopicPartition> jobPartitions = List.of();
+    private volatile @Nullable Projector projector;
+    private volatile @Nullable Housekeeping housekeeping;
+
+    public Ledger(
+            LedgerDatabase database,
+            CatchUp catchUp,
+            KafkaSettings kafka,
+            Settings settings,
+            ReplyTopic replies,
+            DeadLetters deadLetters,
+            Clock clock,
+            MeterRegistry meters) {
+        this.database = database;
+        this.catchUp = catchUp;
+        this.kafka = kafka;
+        this.settings = settings;
+        this.replies = replies;
+        this.deadLetters = deadLetters;
+        this.clock = clock;
+        this.meters = meters;
+        finder = new Finder(database, replies);
+    }
+
+    /**
+     * Begins to project; the topics are there.
+     *
+     * @param topicIds of each job topic
+     * @throws LedgerDatabase.Unusable the message says what to do
+     */
+    public void start(Map<String, UUID> topicIds) throws InterruptedException, LedgerDatabase.Unusable {
+        if (database.kind() == Settings.LedgerKind.NONE) {
+            return;
+        }
+        String instance = database.open();
+        while (jobPartitions.isEmpty()) {
+            try (Admin admin = kafka.admin("penstock-ledger-setup")) {
+                if (database.kind() == Settings.LedgerKind.SQLITE) {
+                    Membership.awaitAlone(admin, instance);
+                }
+                jobPartitions = TopicPlaces.of(admin, settings).jobs();
+            } catch (KafkaException e) {
+                LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
+                TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
+            }
+        }
+        try {
+            database.migrate();
+        } catch (LedgerDatabase.Unavailable e) {
+            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.getCause());
+        }
+        finder.start();
+        Projector projecting = new Projector(
+                database, kafka, settings, new Projection(settings, topicIds), replies::partitionOf, clock, instance);
+        projecting.start();
+        projector = projecting;
+        Gauge.builder("penstock.ledger.lag.seconds", projecting, running -> running.behindMillis() / 1000.0)
+                .register(meters);
+        Housekeeping housekeeper =
+                new Housekeeping(database, catchUp, projecting, kafka, settings, replies, deadLetters, clock, meters);
+        housekeeper.start();
+        housekeeping = housekeeper;
+    }
+
+    public void stop() {
+        Housekeeping housekeeper = housekeeping;
+        if (housekeeper != null) {
+            housekeeper.close();
+        }
+        Projector projecting = projector;
+        if (projecting != null) {
+            projecting.close();
+        }
+        finder.close();
+    }
+
+    /**
+     * A job, and from where on its events may say more.
+     *
+     * @param row empty: no record, event or command of it is known
+     * @param replyOffset every event of the job that lies below it is in the row
+     */
+    public record Found(Optional<JobRow> row, long replyOffset) {
+        /** The job, where a record of it was seen and is not forgotten. */
+        public Optional<JobState> state() {
+            return row.flatMap(JobRow::state);
+        }
+    }
+
+    /** Finds a job that any replica had accepted before this call: where it is not there yet, the projection catches up. */
+    public Found find(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
+        Found found = findNow(id);
+        if (found.state().isPresent()) {
+            return found;
+        }
+        awaitPast(jobPartitions);
+        return findNow(id);
+    }
+
+    /** Those of these jobs that any replica had accepted before this call; without their answers. */
+    public List<JobRow> findAll(Collection<JobId> ids) throws LedgerDatabase.Unavailable, InterruptedException {
+        List<JobRow> rows = database.read(connection -> Rows.find(connection, ids));
+        boolean all =
+                rows.stream().filter(Ledger::isKnown).map(JobRow::id).distinct().count()
+                        == ids.stream().distinct().count();
+        if (!all) {
+            awaitPast(jobPartitions);
+            rows = database.read(connection -> Rows.find(connection, ids));
+        }
+        return rows.stream().filter(Ledger::isKnown).toList();
+    }
+
+    private static boolean isKnown(JobRow row) {
+        return row.forgotten() || row.state().isPresent();
+    }
+
+    /** What a job's events said before this call, and more; for a job that may have run before. */
+    public Found lookUp(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
+        database.mustBeThere();
+        awaitPast(List.of(new TopicPartition(replies.name(), replies.partitionOf(id))));
+        return findNow(id);
+    }
+
+    private void awaitPast(Collection<TopicPartition> partitions)
+            throws LedgerDatabase.Unavailable, InterruptedException {
+        long until = System.nanoTime() + CATCH_UP_WITHIN.toNanos();
+        try {
+            Map<TopicPartition, Long> ends = catchUp.ends(partitions, CATCH_UP_WITHIN);
+            if (catchUp.await(ends, Duration.ofNanos(until - System.nanoTime()))) {
+                return;
+            }
+        } catch (TimeoutException e) {
+            throw new LedgerDatabase.Unavailable(String.valueOf(e.getMessage()), e);
+        }
+        throw new LedgerDatabase.Unavailable("the ledger is behind the topics", null);
+    }
+
+    /** What the ledger has of a job now. */
+    public Found findNow(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
+        return finder.find(id, FIND_WITHIN);
+    }
+
+    /** What is known of a job at this moment; nothing where the ledger does not say at once. */
+    public Optional<JobRow> glance(JobId id) throws InterruptedException {
+        try {
+            return database.isThere() ? finder.find(id, GLANCE_WITHIN).row() : Optional.empty();
+        } catch (LedgerDatabase.Unavailable _) {
+            return Optional.empty();
+        }
+    }
+
+    /** A page of jobs, newest first; without their answers. */
+    public Queries.Page list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit)
+            throws LedgerDatabase.Unavailable, InterruptedException {
+        return database.read(connection -> Queries.list(connection, filter, after, limit));
+    }
+
+    /**
+     * A queued job's place.
+     *
+     * @param ahead how many go before it; null where there are very many
+     * @param estimatedWait at the pace of the last minute; null where none has ended in it
+     */
+    public record Place(@Nullable Integer ahead, @Nullable Duration estimatedWait) {}
+
+    /** Empty: it does not wait. */
+    public Optional<Place> place(JobState job) throws LedgerDatabase.Unavailable, InterruptedException {
+        if (job.status() != JobState.Status.QUEUED) {
+            return Optional.empty();
+        }
+        long since = clock.instant().minus(PACE_OVER).toEpochMilli();
+        return Optional.of(database.read(connection -> {
+            int ahead = Queries.placeInLine(
+                    connection, job.priority(), job.createdAt().toEpochMilli(), job.id());
+            int done = Queries.finishedSince(connection, since);
+            return new Place(
+                    ahead < Queries.FARTHEST_PLACE ? (Integer) ahead : null,
+                    done == 0 || ahead >= Queries.FARTHEST_PLACE
+                            ? null
+                            : PACE_OVER.multipliedBy(ahead).dividedBy(done));
+        }));
+    }
+
+    /** The request of a job, for as long as it is kept. */
+    public Optional<String> request(JobId id, String bodyHash) throws LedgerDatabase.Unavailable, InterruptedException {
+        return database.read(connection -> Queries.request(connection, id, bodyHash));
+    }
+}

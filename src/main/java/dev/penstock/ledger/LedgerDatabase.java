@@ -1,0 +1,221 @@
+package dev.penstock.ledger;
+
+import dev.penstock.settings.Settings;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import javax.sql.DataSource;
+import org.flywaydb.core.Flyway;
+import org.flywaydb.core.api.FlywayException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The database that was chosen at start. Only the projector finds out whether it is there: while it is away, readers are
+ * told so at once, and none of them waits for a connection that does not come.
+ */
+public class LedgerDatabase {
+    private static final Logger LOG = Logger.getLogger(LedgerDatabase.class);
+    private static final Duration READ_WITHIN = Duration.ofSeconds(2);
+
+    private final Settings.Ledger settings;
+    private final @Nullable DataSource source;
+    private final @Nullable Flyway flyway;
+    private volatile boolean there;
+    private @Nullable FileLock fileLock;
+
+    /** @param source and its migrations; both null: there is no ledger */
+    LedgerDatabase(Settings.Ledger settings, @Nullable DataSource source, @Nullable Flyway flyway) {
+        this.settings = settings;
+        this.source = source;
+        this.flyway = flyway;
+    }
+
+    /** It cannot be asked now, or there is none; the message says which. */
+    public static final class Unavailable extends Exception {
+        Unavailable(String message, @Nullable Throwable cause) {
+            super(message, cause);
+        }
+    }
+
+    /** What is done with a connection. */
+    @FunctionalInterface
+    interface Work<T extends @Nullable Object> {
+        T with(Connection connection) throws SQLException;
+    }
+
+    Settings.LedgerKind kind() {
+        return settings.kind();
+    }
+
+    /**
+     * Keeps a second process away from the file.
+     *
+     * @return the file's own name in the group, whichever process has it; empty: the database serves many
+     */
+    String open() throws Unusable {
+        if (settings.kind() != Settings.LedgerKind.SQLITE) {
+            return "";
+        }
+        Path file = settings.sqliteFile().toAbsolutePath();
+        try {
+            Files.createDirectories(file.resolveSibling("."));
+            FileChannel channel = FileChannel.open(
+                    file.resolveSibling(file.getFileName() + ".lock"),
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE);
+            fileLock = channel.tryLock();
+            if (fileLock != null) {
+                return name(channel);
+            }
+        } catch (OverlappingFileLockException _) {
+            fileLock = null;
+        } catch (IOException e) {
+            throw new Unusable(
+                    "the ledger's file %s cannot be made: %s. penstock.ledger.path names another place, and penstock.ledger.kind=none does without"
+                            .formatted(file, e));
+        }
+        throw new Unusable(
+                "the ledger %s is in use by another Penstock: SQLite serves one replica. For more than one set penstock.ledger.kind to postgresql"
+                        .formatted(file));
+    }
+
+    private static String name(FileChannel channel) throws IOException {
+        ByteBuffer known = ByteBuffer.allocate(64);
+        channel.read(known, 0);
+        String name = new String(known.array(), 0, known.position(), StandardCharsets.US_ASCII);
+        if (name.isEmpty()) {
+            name = "sqlite-" + UUID.randomUUID();
+            channel.write(ByteBuffer.wrap(name.getBytes(StandardCharsets.US_ASCII)), 0);
+        }
+        return name;
+    }
+
+    /** Something has to be done by whoever runs Penstock. */
+    public static final class Unusable extends Exception {
+        Unusable(String message) {
+            super(message);
+        }
+    }
+
+    /** Brings the tables up to date; from then on it is there. */
+    void migrate() throws Unavailable {
+        try {
+            if (flyway != null) {
+                flyway.migrate();
+            }
+        } catch (FlywayException e) {
+            throw gone(e);
+        }
+        write(Positions::all);
+    }
+
+    /** Says at once where it is not. */
+    void mustBeThere() throws Unavailable {
+        if (source == null) {
+            throw new Unavailable("there is no ledger (penstock.ledger.kind is none)", null);
+        }
+        if (!there) {
+            throw new Unavailable("the ledger is away", null);
+        }
+    }
+
+    /** Reads, within two seconds. */
+    <T extends @Nullable Object> T read(Work<T> work) throws Unavailable, InterruptedException {
+        mustBeThere();
+        CompletableFuture<T> answer = new CompletableFuture<>();
+        Thread.ofVirtual().name("ledger-read").start(() -> {
+            try (Connection connection = connection()) {
+                answer.complete(work.with(connection));
+            } catch (SQLException | RuntimeException e) {
+                answer.completeExceptionally(e);
+            }
+        });
+        try {
+            return answer.get(READ_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            throw new Unavailable("the ledger does not answer in time", e);
+        } catch (ExecutionException e) {
+            throw new Unavailable("the ledger cannot be read", e.getCause());
+        }
+    }
+
+    /** All of it, or nothing. For the threads that keep the ledger. */
+    <T extends @Nullable Object> T write(Work<T> work) throws Unavailable {
+        try (Connection connection = connection()) {
+            connection.setAutoCommit(false);
+            boolean done = false;
+            try {
+                T result = work.with(connection);
+                connection.commit();
+                done = true;
+                there = true;
+                return result;
+            } finally {
+                if (!done) {
+                    rollBack(connection);
+                }
+                connection.setAutoCommit(true);
+            }
+        } catch (SQLException e) {
+            if (isConflict(e)) {
+                throw new Conflict(e);
+            }
+            throw gone(e);
+        }
+    }
+
+    /** Another projector wrote the same rows at the same moment: try again. */
+    static final class Conflict extends RuntimeException {
+        Conflict(Throwable cause) {
+            super(cause);
+        }
+    }
+
+    /** PostgreSQL: serialization_failure, deadlock_detected. */
+    private static boolean isConflict(SQLException e) {
+        return "40001".equals(e.getSQLState()) || "40P01".equals(e.getSQLState());
+    }
+
+    private Connection connection() throws SQLException {
+        if (source == null) {
+            throw new SQLException("there is no ledger");
+        }
+        return source.getConnection();
+    }
+
+    private static void rollBack(Connection connection) {
+        try {
+            connection.rollback();
+        } catch (SQLException e) {
+            LOG.debugf("a transaction could not be rolled back: %s", e.getMessage());
+        }
+    }
+
+    private Unavailable gone(Throwable why) {
+        if (there) {
+            LOG.warnf("the ledger is away: %s. Jobs and replies go on; polling answers 503", why.getMessage());
+        }
+        there = false;
+        return new Unavailable("the ledger is away", why);
+    }
+
+    boolean isThere() {
+        return there;
+    }
+}

@@ -1,0 +1,89 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.Reading;
+import dev.penstock.job.RecordPlace;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a job's events say of it, read in the order of their partition by the reading rule. A repeat changes nothing: the
+ * offset of the last event that was applied is kept.
+ *
+ * @param appliedOffset −1: no event yet
+ * @param firstOffset of the first valid event
+ * @param named the record that the last valid {@code started} names
+ * @param startedMillis of the first valid {@code started}
+ * @param finishedMillis of the outcome
+ * @param attempts the last attempt that started
+ * @param outcomeOffset where the outcome lies
+ */
+public record Life(
+        Reading reading,
+        long appliedOffset,
+        @Nullable Long firstOffset,
+        @Nullable RecordPlace named,
+        @Nullable Long startedMillis,
+        @Nullable Long finishedMillis,
+        int attempts,
+        @Nullable String node,
+        @Nullable String backend,
+        @Nullable String model,
+        @Nullable Long outcomeOffset) {
+    static final Life NONE = new Life(Reading.START, -1, null, null, null, null, 0, null, null, null, null);
+
+    /**
+     * A {@code started} or an outcome, with what the ledger keeps of its value.
+     *
+     * @param started null for an outcome
+     */
+    record Event(
+            EventMark mark,
+            long offset,
+            long millis,
+            @Nullable Started started) {}
+
+    record Started(
+            RecordPlace record,
+            @Nullable String node,
+            @Nullable String backend,
+            @Nullable String model) {}
+
+    /** Whether this event counts. */
+    boolean accepts(Event event) {
+        return event.offset() > appliedOffset && reading.judge(event.mark()) != Reading.Verdict.VOID;
+    }
+
+    Life after(Event event) {
+        if (event.offset() <= appliedOffset) {
+            return this;
+        }
+        if (!accepts(event)) {
+            return new Life(
+                    reading,
+                    event.offset(),
+                    firstOffset,
+                    named,
+                    startedMillis,
+                    finishedMillis,
+                    attempts,
+                    node,
+                    backend,
+                    model,
+                    outcomeOffset);
+        }
+        Started started = event.started();
+        boolean over = event.mark().kind().isOutcome();
+        return new Life(
+                reading.after(event.mark()),
+                event.offset(),
+                firstOffset == null ? (Long) event.offset() : firstOffset,
+                started == null ? named : started.record(),
+                startedMillis == null && started != null ? (Long) event.millis() : startedMillis,
+                over ? (Long) event.millis() : null,
+                started == null ? attempts : event.mark().attempt(),
+                started == null ? node : started.node(),
+                started == null ? backend : started.backend(),
+                started == null ? model : started.model(),
+                over ? (Long) event.offset() : null);
+    }
+}

@@ -1,0 +1,73 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobId;
+import dev.penstock.reply.ReplyTopic;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+
+/**
+ * Ends a job that nobody runs. It is one more outcome on the reply topic, which the reading rule judges like any other: a
+ * worker that was there first, or comes back with a later attempt, makes it void.
+ */
+final class OutcomePublisher {
+    private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
+    private static final String RUN = "janitor";
+    /** Until the ledger has seen what was told. */
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+    private final ReplyTopic replies;
+    private final Projector projector;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private final Map<JobId, Instant> told = new ConcurrentHashMap<>();
+
+    OutcomePublisher(ReplyTopic replies, Projector projector, Clock clock, MeterRegistry meters) {
+        this.replies = replies;
+        this.projector = projector;
+        this.clock = clock;
+        this.meters = meters;
+    }
+
+    /** Whether the job's events lie in a partition that this replica looks after, and nothing was told just now. */
+    boolean isOurs(JobRow row) {
+        Instant now = clock.instant();
+        told.values().removeIf(at -> at.plus(PATIENCE).isBefore(now));
+        return !told.containsKey(row.id())
+                && projector.owned().contains(new TopicPartition(replies.name(), replies.partitionOf(row.id())));
+    }
+
+    /** Says an outcome that no attempt led to; returns when it is on the broker. */
+    void tell(JobRow row, Submission record, JobEvent outcome) throws InterruptedException {
+        EventMark mark = new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), RUN, 0);
+        try {
+            replies.send(row.id(), mark, outcome, null).get();
+        } catch (ExecutionException e) {
+            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), e.getMessage());
+            return;
+        }
+        told.put(row.id(), clock.instant());
+        LOG.infof(
+                "job=%s record=%s outcome=%s: no worker ended it",
+                row.id(), record.stamp().place(), outcome.kind().wireName());
+        meters.counter(
+                        "penstock.jobs",
+                        "outcome",
+                        outcome.kind().wireName(),
+                        "task",
+                        record.task().wireName(),
+                        "backend",
+                        "none",
+                        "pool",
+                        "none")
+                .increment();
+    }
+}

@@ -1,0 +1,160 @@
+package dev.penstock.ledger;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.BodyHash;
+import dev.penstock.wire.CommandDocument;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.UUID;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.jspecify.annotations.Nullable;
+
+/** What a record of any topic says of a job; a pure function of the record. Chunks say nothing, and are not parsed. */
+final class Projection {
+    static final Comparator<JobId> BY_VALUE = Comparator.comparing(JobId::value);
+
+    private final Settings settings;
+    private final Map<String, Jobs> jobTopics = new HashMap<>();
+
+    private record Jobs(UUID topicId, JobDocument.Defaults defaults) {}
+
+    /** What one record says of one job. */
+    record Said(JobId id, JobRow.Change change) {}
+
+    /** @param topicIds of each job topic */
+    Projection(Settings settings, Map<String, UUID> topicIds) {
+        this.settings = settings;
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            UUID id = topicIds.get(topic.name());
+            if (id != null) {
+                jobTopics.put(topic.name(), new Jobs(id, settings.defaults(topic)));
+            }
+        }
+    }
+
+    /** The changes of each job, in the order of the records. */
+    SortedMap<JobId, List<JobRow.Change>> changes(Iterable<ConsumerRecord<byte[], byte[]>> records) {
+        TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(BY_VALUE);
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            read(record)
+                    .ifPresent(said -> changes.computeIfAbsent(said.id(), _ -> new ArrayList<>())
+                            .add(said.change()));
+        }
+        return changes;
+    }
+
+    Optional<Said> read(ConsumerRecord<byte[], byte[]> record) {
+        Jobs jobs = jobTopics.get(record.topic());
+        if (jobs != null) {
+            return submitted(record, jobs);
+        } else if (record.topic().equals(settings.topics().replies())) {
+            return event(record);
+        } else if (record.topic().equals(settings.topics().commands())) {
+            return CommandDocument.cancelled(record.value())
+                    .map(id -> new Said(id, new JobRow.Change.Cancel(record.timestamp())));
+        } else if (record.topic().equals(settings.topics().deferred())) {
+            String id = EventHeaders.text(record.headers(), "job-id");
+            return id == null || !JobId.isValid(id)
+                    ? Optional.empty()
+                    : Optional.of(new Said(new JobId(id), new JobRow.Change.Copied(stamp(record))));
+        }
+        return Optional.empty();
+    }
+
+    private Optional<Said> submitted(ConsumerRecord<byte[], byte[]> record, Jobs jobs) {
+        byte[] value = record.value();
+        if (value == null || value.length > settings.maxRecord()) {
+            return Optional.empty();
+        }
+        Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
+        JobId derived = JobId.derived(jobs.topicId(), record.partition(), record.offset(), acceptedAt);
+        var arrival = new JobDocument.Arrival(EventHeaders.text(record.headers(), "job-id"), derived, acceptedAt);
+        return switch (JobDocument.parse(value, arrival, jobs.defaults())) {
+            case JobDocument.Parsed.Refused _ -> Optional.empty();
+            case JobDocument.Parsed.Valid(PromptJob job) ->
+                Optional.of(new Said(
+                        job.id(),
+                        new JobRow.Change.Submitted(
+                                Submission.of(job, stamp(record), BodyHash.of(value)),
+                                new String(value, StandardCharsets.UTF_8))));
+        };
+    }
+
+    private static RecordStamp stamp(ConsumerRecord<?, ?> record) {
+        return new RecordStamp(
+                record.timestamp(), new RecordPlace(record.topic(), record.partition(), record.offset()));
+    }
+
+    private static Optional<Said> event(ConsumerRecord<byte[], byte[]> record) {
+        EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
+        if (mark == null || mark.kind() == EventMark.Kind.CHUNK || record.key() == null || record.value() == null) {
+            return Optional.empty();
+        }
+        String id = new String(record.key(), StandardCharsets.UTF_8);
+        if (!JobId.isValid(id)) {
+            return Optional.empty();
+        }
+        return change(record, mark).map(change -> new Said(new JobId(id), change));
+    }
+
+    private static Optional<JobRow.Change> change(ConsumerRecord<byte[], byte[]> record, EventMark mark) {
+        if (mark.kind() == EventMark.Kind.REJECTED) {
+            RecordPlace place = EventDocument.rejectedPlace(record.value());
+            return place == null
+                    ? Optional.empty()
+                    : Optional.of(new JobRow.Change.Refused(new RecordStamp(record.timestamp(), place)));
+        }
+        return happened(mark, record.offset(), record.timestamp(), record.value());
+    }
+
+    /** What a {@code started} or an outcome says; a chunk says nothing. */
+    static Optional<JobRow.Change> happened(EventMark mark, long offset, long millis, byte[] value) {
+        if (mark.kind() == EventMark.Kind.CHUNK) {
+            return Optional.empty();
+        }
+        String text = new String(value, StandardCharsets.UTF_8);
+        JsonNode document = Json.parseLenient(text);
+        if (document == null) {
+            return Optional.empty();
+        }
+        boolean outcome = mark.kind().isOutcome();
+        Life.Event event = new Life.Event(mark, offset, millis, outcome ? null : started(document.path("job")));
+        JobRow.Ending ending =
+                outcome ? new JobRow.Ending(text, json(document.get("error")), json(document.get("usage"))) : null;
+        return Optional.of(new JobRow.Change.Happened(event, ending));
+    }
+
+    private static Life.Started started(JsonNode job) {
+        JsonNode record = job.path("record");
+        return new Life.Started(
+                new RecordPlace(
+                        record.path("topic").asText(),
+                        record.path("partition").asInt(),
+                        record.path("offset").asLong()),
+                job.path("node").asText(null),
+                job.path("backend").asText(null),
+                job.path("model").asText(null));
+    }
+
+    private static @Nullable String json(@Nullable JsonNode node) {
+        return node == null || node.isNull() ? null : new String(Json.bytes(node), StandardCharsets.UTF_8);
+    }
+}

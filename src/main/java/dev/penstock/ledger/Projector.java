@@ -1,0 +1,321 @@
+package dev.penstock.ledger;
+
+import dev.penstock.job.JobId;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.ToIntFunction;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.WakeupException;
+import org.jboss.logging.Logger;
+
+/**
+ * Writes what the topics say into the ledger: the partitions that the group {@code penstock-ledger} gives this replica, in
+ * batches, off the path of every job. Where it stands is in the database, and moves in the transaction of the rows; so a
+ * projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves nothing
+ * out. What the group is told is for lag and scaling only.
+ *
+ * <p>Everything here belongs to its own thread, except {@link #owned()} and {@link #behindMillis()}.
+ */
+final class Projector implements AutoCloseable {
+    static final String GROUP = "penstock-ledger";
+    static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
+
+    private static final Logger LOG = Logger.getLogger(Projector.class);
+    private static final Duration POLL = Duration.ofMillis(250);
+    /** Under load a transaction for every few records would cost more than the records. */
+    private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
+
+    private static final Duration RETRY = Duration.ofSeconds(1);
+    private static final int CONFLICTS = 20;
+
+    private final LedgerDatabase database;
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final Projection projection;
+    private final ToIntFunction<JobId> replyPartition;
+    private final Clock clock;
+    private final String instance;
+    private final CountDownLatch closing = new CountDownLatch(1);
+    private final Thread thread;
+    /** Where each partition that is ours stands; the database says the same, or somebody else has it. */
+    private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
+
+    private final Set<TopicPartition> unplaced = new HashSet<>();
+    private volatile long behindSince;
+
+    /** @param instance of the group; a replica that comes back under the same name takes its place at once. Empty: none */
+    Projector(
+            LedgerDatabase database,
+            KafkaSettings kafka,
+            Settings settings,
+            Projection projection,
+            ToIntFunction<JobId> replyPartition,
+            Clock clock,
+            String instance) {
+        this.database = database;
+        this.kafka = kafka;
+        this.settings = settings;
+        this.projection = projection;
+        this.replyPartition = replyPartition;
+        this.clock = clock;
+        this.instance = instance;
+        thread = Thread.ofPlatform().daemon().name("penstock-ledger").unstarted(this::run);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    /** The partitions that this replica projects now. */
+    Set<TopicPartition> owned() {
+        return Set.copyOf(next.keySet());
+    }
+
+    /** How old the last record is that was projected, where there are more; else 0. */
+    long behindMillis() {
+        long since = behindSince;
+        return since == 0 ? 0 : Math.max(0, clock.millis() - since);
+    }
+
+    private void run() {
+        while (!isClosing()) {
+            try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+                follow(consumer);
+            } catch (InterruptedException _) {
+                return;
+            } catch (RuntimeException e) {
+                LOG.errorf(e, "the ledger's projector failed; it starts anew");
+                pause(RETRY);
+            } finally {
+                next.clear();
+                unplaced.clear();
+            }
+        }
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer() {
+        Map<String, Object> properties = new HashMap<>(Map.of(
+                ConsumerConfig.GROUP_ID_CONFIG,
+                GROUP,
+                ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
+                (int) SESSION_TIMEOUT.toMillis(),
+                ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
+                2_000,
+                ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG,
+                CooperativeStickyAssignor.class.getName(),
+                ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+                5_000,
+                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                Math.max(1_048_576, settings.maxRecord() + 65_536)));
+        if (!instance.isEmpty()) {
+            properties.put(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG, instance);
+        }
+        return kafka.reader("penstock-ledger", properties);
+    }
+
+    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        List<String> topics = new ArrayList<>(
+                settings.intake().topics().stream().map(Settings.JobTopic::name).toList());
+        topics.add(settings.topics().replies());
+        topics.add(settings.topics().commands());
+        topics.add(settings.topics().deferred());
+        consumer.subscribe(topics, new Assignments());
+        while (!isClosing()) {
+            try {
+                if (!database.isThere()) {
+                    database.migrate();
+                }
+                place(consumer);
+                project(consumer);
+            } catch (LedgerDatabase.Unavailable e) {
+                waitForDatabase(consumer, e);
+            } catch (WakeupException _) {
+                // closing
+            }
+        }
+    }
+
+    /** Stays in the group, reads nothing, and begins again where the database says. */
+    private void waitForDatabase(KafkaConsumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why) {
+        LOG.debugf("%s: %s", why.getMessage(), why.getCause());
+        if (behindSince == 0) {
+            behindSince = clock.millis();
+        }
+        unplaced.addAll(consumer.assignment());
+        next.clear();
+        consumer.pause(consumer.assignment());
+        consumer.poll(Duration.ZERO);
+        pause(RETRY);
+    }
+
+    /** Goes to where the database says that a partition stands. */
+    private void place(KafkaConsumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
+        if (unplaced.isEmpty()) {
+            return;
+        }
+        Map<TopicPartition, Long> positions = database.write(Positions::all);
+        if (!positions.keySet().containsAll(unplaced)) {
+            Map<TopicPartition, Long> beginnings = beginnings();
+            positions = database.write(connection -> {
+                Positions.begin(connection, beginnings);
+                return Positions.all(connection);
+            });
+        }
+        for (TopicPartition partition : Set.copyOf(unplaced)) {
+            long position = positions.getOrDefault(partition, 0L);
+            consumer.seek(partition, position);
+            next.put(partition, position);
+        }
+        consumer.resume(unplaced);
+        unplaced.clear();
+    }
+
+    private Map<TopicPartition, Long> beginnings() throws InterruptedException {
+        try (Admin admin = kafka.admin("penstock-ledger-start");
+                KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
+            return TopicPlaces.of(admin, settings).beginnings(admin, reader, settings, clock.instant());
+        }
+    }
+
+    private void project(KafkaConsumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable {
+        ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+        if (records.nextOffsets().isEmpty()) {
+            behindSince = 0;
+            return;
+        }
+        long begun = System.nanoTime();
+        Map<TopicPartition, Long> ends = new TreeMap<>(CatchUp.inOrder());
+        records.nextOffsets().forEach((partition, offset) -> {
+            if (next.containsKey(partition)) {
+                ends.put(partition, offset.offset());
+            }
+        });
+        if (write(records, ends)) {
+            next.putAll(ends);
+            Map<TopicPartition, OffsetAndMetadata> told = new HashMap<>();
+            ends.forEach((partition, end) -> told.put(partition, new OffsetAndMetadata(end)));
+            consumer.commitAsync(told, (_, failure) -> {
+                if (failure != null) {
+                    LOG.debugf("the group was not told: %s", failure.getMessage());
+                }
+            });
+            measure(consumer, records);
+        } else {
+            // somebody else has moved one of them: look again
+            unplaced.addAll(ends.keySet());
+            unplaced.retainAll(consumer.assignment());
+            next.keySet().removeAll(ends.keySet());
+        }
+        pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
+    }
+
+    /** @return false where a partition has been moved by somebody else */
+    private boolean write(ConsumerRecords<byte[], byte[]> records, Map<TopicPartition, Long> ends)
+            throws LedgerDatabase.Unavailable {
+        List<ConsumerRecord<byte[], byte[]>> mine = new ArrayList<>();
+        for (TopicPartition partition : ends.keySet()) {
+            long from = next.getOrDefault(partition, Long.MAX_VALUE);
+            for (ConsumerRecord<byte[], byte[]> record : records.records(partition)) {
+                if (record.offset() >= from) {
+                    mine.add(record);
+                }
+            }
+        }
+        SortedMap<JobId, List<JobRow.Change>> changes = projection.changes(mine);
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return database.write(connection -> {
+                    for (Map.Entry<TopicPartition, Long> end : ends.entrySet()) {
+                        long from = next.getOrDefault(end.getKey(), 0L);
+                        if (!Positions.advance(connection, end.getKey(), from, end.getValue())) {
+                            connection.rollback();
+                            return false;
+                        }
+                    }
+                    Rows.apply(connection, database.kind(), changes, replyPartition);
+                    return true;
+                });
+            } catch (LedgerDatabase.Conflict e) {
+                if (attempt == CONFLICTS) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private void measure(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
+        long oldest = 0;
+        for (TopicPartition partition : records.partitions()) {
+            if (consumer.currentLag(partition).orElse(0) > 0) {
+                long last = records.records(partition).getLast().timestamp();
+                oldest = oldest == 0 ? last : Math.min(oldest, last);
+            }
+        }
+        behindSince = oldest;
+    }
+
+    /** Called by the group, in this thread. */
+    private final class Assignments implements ConsumerRebalanceListener {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            unplaced.addAll(partitions);
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            unplaced.removeAll(partitions);
+            next.keySet().removeAll(partitions);
+        }
+
+        @Override
+        public void onPartitionsLost(Collection<TopicPartition> partitions) {
+            onPartitionsRevoked(partitions);
+        }
+    }
+
+    private boolean isClosing() {
+        return closing.getCount() == 0;
+    }
+
+    private void pause(Duration duration) {
+        try {
+            if (duration.isPositive()) {
+                var _ = closing.await(duration.toNanos(), TimeUnit.NANOSECONDS);
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void close() {
+        closing.countDown();
+        try {
+            thread.join(Duration.ofSeconds(5));
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+package dev.penstock.settings;
+
+import io.smallrye.config.ConfigSourceInterceptor;
+import io.smallrye.config.ConfigSourceInterceptorContext;
+import io.smallrye.config.ConfigValue;
+import jakarta.annotation.Priority;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Both databases are in one build; {@code penstock.ledger.kind} says at start which of them is active. */
+@Priority(101)
+public final class LedgerChoice implements ConfigSourceInterceptor {
+    private static final long serialVersionUID = 1L;
+    private static final Map<String, String> KINDS = Map.of(
+            "quarkus.datasource.sqlite.active", "sqlite",
+            "quarkus.flyway.sqlite.active", "sqlite",
+            "quarkus.datasource.postgresql.active", "postgresql",
+            "quarkus.flyway.postgresql.active", "postgresql");
+
+    @Override
+    public @Nullable ConfigValue getValue(ConfigSourceInterceptorContext context, String name) {
+        String kind = KINDS.get(name);
+        if (kind == null) {
+            return context.proceed(name);
+        }
+        ConfigValue said = context.proceed("penstock.ledger.kind");
+        String chosen = said == null || said.getValue() == null ? "sqlite" : said.getValue();
+        return ConfigValue.builder()
+                .withName(name)
+                .withValue(Boolean.toString(chosen.equals(kind)))
+                .build();
+    }
+}

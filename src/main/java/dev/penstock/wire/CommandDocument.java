@@ -1,0 +1,27 @@
+package dev.penstock.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobId;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** A record of the commands topic: {@code {"command":"cancel","id":"…"}}. */
+public final class CommandDocument {
+    private CommandDocument() {}
+
+    public static byte[] cancel(JobId id) {
+        return Json.bytes(Map.of("command", "cancel", "id", id.value()));
+    }
+
+    /** The job to cancel. Somebody else may write to the topic too: empty for what is no such command. */
+    public static Optional<JobId> cancelled(byte @Nullable [] value) {
+        JsonNode command = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
+        if (command == null || !command.path("command").asText("").equals("cancel")) {
+            return Optional.empty();
+        }
+        String id = command.path("id").asText("");
+        return JobId.isValid(id) ? Optional.of(new JobId(id)) : Optional.empty();
+    }
+}

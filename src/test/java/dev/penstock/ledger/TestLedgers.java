@@ -1,0 +1,85 @@
+package dev.penstock.ledger;
+
+import dev.penstock.settings.Settings;
+import dev.penstock.testkit.Postgres;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import javax.sql.DataSource;
+import org.flywaydb.core.Flyway;
+import org.postgresql.ds.PGSimpleDataSource;
+import org.sqlite.SQLiteDataSource;
+
+/** Ledgers without a service around them, with the tables that the product makes. */
+final class TestLedgers {
+    private TestLedgers() {}
+
+    static LedgerDatabase sqlite(Path file) {
+        SQLiteDataSource source = new SQLiteDataSource();
+        source.setUrl("jdbc:sqlite:" + file + "?journal_mode=WAL&synchronous=NORMAL&busy_timeout=20000");
+        return database(Settings.LedgerKind.SQLITE, file, source);
+    }
+
+    static LedgerDatabase postgres(Postgres postgres) {
+        PGSimpleDataSource source = new PGSimpleDataSource();
+        source.setUrl(postgres.url());
+        source.setUser(postgres.username());
+        return database(Settings.LedgerKind.POSTGRESQL, Path.of("none"), source);
+    }
+
+    private static LedgerDatabase database(Settings.LedgerKind kind, Path file, DataSource source) {
+        Flyway flyway = Flyway.configure()
+                .dataSource(source)
+                .locations("classpath:db/ledger")
+                .load();
+        LedgerDatabase database =
+                new LedgerDatabase(new Settings.Ledger(kind, Duration.ofHours(24), file), source, flyway);
+        try {
+            database.migrate();
+        } catch (LedgerDatabase.Unavailable e) {
+            throw new IllegalStateException(e);
+        }
+        return database;
+    }
+
+    static void empty(LedgerDatabase database) throws LedgerDatabase.Unavailable {
+        database.write(connection -> {
+            try (Statement statement = connection.createStatement()) {
+                for (String table : List.of("jobs", "requests", "positions")) {
+                    statement.execute("DELETE FROM " + table);
+                }
+            }
+            return null;
+        });
+    }
+
+    /** Every row of {@code jobs} and {@code requests}, whole, in the order of their ids. */
+    static List<String> dump(LedgerDatabase database) throws LedgerDatabase.Unavailable {
+        return database.write(TestLedgers::dump);
+    }
+
+    static List<String> dump(Connection connection) throws SQLException {
+        List<String> dump = new ArrayList<>();
+        for (String query : List.of(
+                "SELECT * FROM jobs ORDER BY reply_partition, id", "SELECT * FROM requests ORDER BY id, body_hash")) {
+            try (Statement statement = connection.createStatement();
+                    ResultSet rows = statement.executeQuery(query)) {
+                int columns = rows.getMetaData().getColumnCount();
+                while (rows.next()) {
+                    StringBuilder row = new StringBuilder();
+                    for (int i = 1; i <= columns; i++) {
+                        row.append(rows.getString(i)).append('|');
+                    }
+                    dump.add(row.toString());
+                }
+            }
+        }
+        dump.sort(null);
+        return dump;
+    }
+}

@@ -1,0 +1,24 @@
+package dev.penstock.settings;
+
+import io.smallrye.config.SmallRyeConfig;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.util.Map;
+
+/** Settings as the product reads them, without a service around them. */
+public final class TestSettings {
+    private TestSettings() {}
+
+    /** What is in force where nothing is configured. */
+    public static Settings defaults() {
+        return SettingsReader.read(config(Map.of()), Map.of());
+    }
+
+    static PenstockConfig config(Map<String, String> keys) {
+        SmallRyeConfig config = new SmallRyeConfigBuilder()
+                .withMapping(PenstockConfig.class)
+                .withDefaultValues(keys)
+                .addDiscoveredConverters()
+                .build();
+        return config.getConfigMapping(PenstockConfig.class);
+    }
+}
