@@ -402,6 +402,7 @@ final class LedgerIT {
 
     @Test
     void a_queued_job_shows_its_place() throws InterruptedException {
+        fake.script(_ -> Answer.of("ok"));
         fake.stop();
         for (PenstockProcess replica : List.of(first, second)) {
             Metrics.await(replica, "penstock_node_up{node=\"fake\"}", 0, PATIENCE);

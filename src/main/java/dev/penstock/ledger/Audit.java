@@ -53,6 +53,7 @@ final class Audit implements AutoCloseable {
     private final DeadLetters deadLetters;
     private final Clock clock;
     private final Counter lost;
+    private final Counter rounds;
     private @Nullable Admin admin;
 
     Audit(
@@ -72,6 +73,7 @@ final class Audit implements AutoCloseable {
         this.deadLetters = deadLetters;
         this.clock = clock;
         lost = meters.counter("penstock.lost");
+        rounds = meters.counter("penstock.audit.rounds");
     }
 
     void round() throws InterruptedException, LedgerDatabase.Unavailable {
@@ -79,7 +81,7 @@ final class Audit implements AutoCloseable {
         List<TopicPartition> deferred = places.deferred(settings);
         Map<TopicPartition, Long> below =
                 new HashMap<>(TopicPlaces.offsets(admin(), places.jobs(), OffsetSpec.earliest()));
-        TopicPlaces.groupStarts(admin(), settings)
+        TopicPlaces.groupStarts(admin(), settings, places.jobs())
                 .forEach((partition, start) -> below.merge(partition, start, Math::max));
         below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
         committed(deferred).forEach((partition, offset) -> below.merge(partition, offset, Math::max));
@@ -94,6 +96,7 @@ final class Audit implements AutoCloseable {
             LOG.debugf("no audit now: %s", e.getMessage());
             return;
         }
+        LOG.debugf("the groups and the logs stand at %s", below);
         for (TopicPartition partition : places.jobs()) {
             long end = below.getOrDefault(partition, 0L);
             for (JobRow row : database.read(connection -> Queries.openBelow(connection, partition, end, AT_ONCE))) {
@@ -103,6 +106,7 @@ final class Audit implements AutoCloseable {
                 }
             }
         }
+        rounds.increment();
     }
 
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {

@@ -71,11 +71,16 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
     }
 
     /**
-     * Before which offset a share group has nothing unfinished, for every job partition that it has begun.
+     * Before which offset a share group has nothing unfinished, for every job partition that it has begun. The start that the
+     * broker tells is that of its last write but one (4.3.1: it is written with an acknowledgement, and moved after it), so
+     * that a partition whose records are all done may look as if the last ones were not; its lag says that they are.
      *
      * @throws KafkaException the broker did not say
      */
-    static Map<TopicPartition, Long> groupStarts(Admin admin, Settings settings) throws InterruptedException {
+    static Map<TopicPartition, Long> groupStarts(Admin admin, Settings settings, List<TopicPartition> jobs)
+            throws InterruptedException {
+        // asked first: what lies below has been counted by the lag
+        Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
         settings.intake().topics().forEach(topic -> groups.put(topic.group(), new ListShareGroupOffsetsSpec()));
         Map<TopicPartition, Long> starts = new HashMap<>();
@@ -83,8 +88,11 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
         for (String group : groups.keySet()) {
             for (Map.Entry<TopicPartition, SharePartitionOffsetInfo> found :
                     get(asked.partitionsToOffsetInfo(group)).entrySet()) {
-                if (found.getValue() != null && found.getValue().startOffset() >= 0) {
-                    starts.put(found.getKey(), found.getValue().startOffset());
+                SharePartitionOffsetInfo info = found.getValue();
+                if (info != null && info.startOffset() >= 0) {
+                    boolean done = info.lag().orElse(-1L) == 0;
+                    long end = ends.getOrDefault(found.getKey(), 0L);
+                    starts.put(found.getKey(), done ? Math.max(end, info.startOffset()) : info.startOffset());
                 }
             }
         }
@@ -103,7 +111,7 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
         starts.putAll(offsets(admin, others, OffsetSpec.earliest()));
         Map<TopicPartition, Long> replyStarts = offsets(admin, replies, OffsetSpec.earliest());
         starts.putAll(replyStarts);
-        Map<TopicPartition, Long> unfinished = groupStarts(admin, settings);
+        Map<TopicPartition, Long> unfinished = groupStarts(admin, settings, jobs);
         Map<TopicPartition, Long> earliest = offsets(admin, jobs, OffsetSpec.earliest());
         Instant horizon = horizon(reader, replyStarts, now);
         Map<TopicPartition, Long> told = new HashMap<>();
