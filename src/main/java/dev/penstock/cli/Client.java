@@ -22,6 +22,8 @@ public final class Client {
         CommandLine line = new CommandLine(new PenstockCommand())
                 .addSubcommand(new SubmitCommand(terminal))
                 .addSubcommand(new WatchCommand(terminal))
+                .addSubcommand(new GetCommand(terminal))
+                .addSubcommand(new ListCommand(terminal))
                 .addSubcommand(new CancelCommand(terminal))
                 .addSubcommand(new NodesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))

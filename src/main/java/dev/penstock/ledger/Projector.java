@@ -63,6 +63,7 @@ final class Projector implements AutoCloseable {
     private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
 
     private final Set<TopicPartition> unplaced = new HashSet<>();
+    private long lookedNanos = System.nanoTime();
     private volatile long behindSince;
 
     /** @param instance of the group; a replica that comes back under the same name takes its place at once. Empty: none */
@@ -203,6 +204,7 @@ final class Projector implements AutoCloseable {
         ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
+            lookAfterDatabase();
             return;
         }
         long begun = System.nanoTime();
@@ -229,6 +231,15 @@ final class Projector implements AutoCloseable {
             next.keySet().removeAll(ends.keySet());
         }
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
+    }
+
+    /** With nothing to write nobody else would find out that it is gone, or that it is back and empty. */
+    private void lookAfterDatabase() throws LedgerDatabase.Unavailable {
+        long now = System.nanoTime();
+        if (now - lookedNanos > RETRY.toNanos()) {
+            lookedNanos = now;
+            database.write(Positions::all);
+        }
     }
 
     /** @return false where a partition has been moved by somebody else */

@@ -26,9 +26,13 @@ final class TestLedgers {
     }
 
     static LedgerDatabase postgres(Postgres postgres) {
+        return postgres(postgres.url(), postgres.username());
+    }
+
+    static LedgerDatabase postgres(String url, String username) {
         PGSimpleDataSource source = new PGSimpleDataSource();
-        source.setUrl(postgres.url());
-        source.setUser(postgres.username());
+        source.setUrl(url);
+        source.setUser(username);
         return database(Settings.LedgerKind.POSTGRESQL, Path.of("none"), source);
     }
 

@@ -39,9 +39,13 @@ final class Topics {
     }
 
     static Topics random(RandomGenerator random, int jobs) {
+        return random(random, "job-", jobs);
+    }
+
+    static Topics random(RandomGenerator random, String prefix, int jobs) {
         Topics topics = new Topics(random);
         for (int i = 0; i < jobs; i++) {
-            topics.job("job-" + i);
+            topics.job(prefix + i);
         }
         return topics;
     }
@@ -56,6 +60,11 @@ final class Topics {
 
     List<ConsumerRecord<byte[], byte[]>> log(TopicPartition partition) {
         return logs.getOrDefault(partition, List.of());
+    }
+
+    /** Of all partitions, one after the other. */
+    List<ConsumerRecord<byte[], byte[]>> all() {
+        return logs.values().stream().flatMap(List::stream).toList();
     }
 
     private void job(String name) {

@@ -8,10 +8,13 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Comparator;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** A real PostgreSQL 17 on a free port, with a folder of its own. It can be stopped and started again on the same port. */
 public final class Postgres implements AutoCloseable {
+    public static final String USERNAME = "postgres";
+
     private final Path folder;
     private final int port;
     private EmbeddedPostgres server;
@@ -48,7 +51,7 @@ public final class Postgres implements AutoCloseable {
     }
 
     public String username() {
-        return "postgres";
+        return USERNAME;
     }
 
     public Connection connect() throws SQLException {
@@ -64,8 +67,56 @@ public final class Postgres implements AutoCloseable {
         }
     }
 
+    /** SIGKILL for the whole server: connections break, and nothing is cleaned up. */
+    public void kill() {
+        for (ProcessHandle process : processes()) {
+            process.destroyForcibly();
+        }
+        processes().forEach(process -> process.onExit().join());
+    }
+
+    /** SIGSTOP: connections stay, and nobody answers. */
+    public void freeze() {
+        signal("STOP");
+    }
+
+    public void thaw() {
+        signal("CONT");
+    }
+
+    private void signal(String name) {
+        for (ProcessHandle process : processes()) {
+            try {
+                new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                        .start()
+                        .onExit()
+                        .join();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+
+    /** The postmaster and those that serve connections. */
+    private List<ProcessHandle> processes() {
+        try {
+            Path file = folder.resolve("data").resolve("postmaster.pid");
+            if (!Files.exists(file)) {
+                return List.of();
+            }
+            long pid = Long.parseLong(Files.readAllLines(file).getFirst().strip());
+            return ProcessHandle.of(pid).stream()
+                    .flatMap(postmaster -> Stream.concat(Stream.of(postmaster), postmaster.descendants()))
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     public void restart() {
         try {
+            // one that was killed still holds its folder
+            server.close();
             server = start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

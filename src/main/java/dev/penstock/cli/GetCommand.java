@@ -1,0 +1,96 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import java.net.http.HttpRequest;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code penstock get}: a job as it is now, and its answer. */
+@Command(
+        name = "get",
+        mixinStandardHelpOptions = true,
+        versionProvider = PenstockCommand.Version.class,
+        description = {
+            "Shows a job as it is now: its answer goes to standard output, everything about it to standard error.",
+            "Exits as submit does once the job has ended, and with 0 before."
+        },
+        sortOptions = false)
+final class GetCommand implements Callable<Integer> {
+    private static final int MOST_SECONDS = 60;
+    private static final Duration MORE = Duration.ofSeconds(10);
+
+    private final Terminal terminal;
+
+    @Parameters(paramLabel = "ID", description = "the job's id")
+    private String id = "";
+
+    @Mixin
+    private final RestOptions rest = new RestOptions();
+
+    @Option(names = "--wait", paramLabel = "S", description = "wait up to S seconds for its outcome, 60 at most")
+    private int wait;
+
+    @Option(names = "--json", description = "print the service's answer as it is")
+    private boolean json;
+
+    GetCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws Problem, InterruptedException {
+        JobId jobId = WatchCommand.jobId(id);
+        if (wait < 0 || wait > MOST_SECONDS) {
+            throw Problem.usage("--wait: 0 to %d seconds".formatted(MOST_SECONDS));
+        }
+        try (Rest service = rest.open()) {
+            HttpRequest.Builder request = service.request("/v1/jobs/" + Rest.encoded(jobId.value()))
+                    .timeout(MORE.plusSeconds(Math.max(20, wait)));
+            JsonNode job = service.call((wait == 0 ? request : request.header("Prefer", "wait=" + wait)).build());
+            if (json) {
+                terminal.line(job.toString());
+            } else {
+                show(job);
+            }
+            return EventMark.Kind.of(job.path("status").asText())
+                    .filter(EventMark.Kind::isOutcome)
+                    .map(Ending::of)
+                    .orElse(Ending.COMPLETED)
+                    .exitCode();
+        }
+    }
+
+    private void show(JsonNode job) throws Problem {
+        for (String name : List.of(
+                "status", "model", "node", "attempts", "queue_position", "created_at", "started_at", "finished_at")) {
+            if (job.hasNonNull(name)) {
+                terminal.note("%s: %s"
+                        .formatted(name.replace('_', ' '), job.path(name).asText()));
+            }
+        }
+        if (job.hasNonNull("estimated_wait_ms")) {
+            terminal.note("estimated wait: %.1f s"
+                    .formatted(job.path("estimated_wait_ms").asLong() / 1000.0));
+        }
+        if (job.hasNonNull("error")) {
+            terminal.note(ValidEvent.failure(job.path("error")));
+        }
+        for (JsonNode choice : job.path("response").path("choices")) {
+            String text = choice.has("message")
+                    ? choice.path("message").path("content").asText("")
+                    : choice.path("text").asText("");
+            terminal.text(text.endsWith("\n") ? text : text + "\n");
+        }
+        if (job.path("response").path("truncated").asBoolean()) {
+            terminal.note("the answer is too large for one record: its text is in the events (penstock watch %s)"
+                    .formatted(job.path("id").asText()));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code penstock list}: the newest jobs. */
+@Command(
+        name = "list",
+        mixinStandardHelpOptions = true,
+        versionProvider = PenstockCommand.Version.class,
+        description = "Lists the newest jobs, whichever replica accepted them.",
+        sortOptions = false)
+final class ListCommand implements Callable<Integer> {
+    private static final String CLEAR = "\u001b[H\u001b[2J";
+    private static final int PAGE = 100;
+
+    private final Terminal terminal;
+
+    @Mixin
+    private final RestOptions rest = new RestOptions();
+
+    @Option(
+            names = "--status",
+            paramLabel = "S",
+            description = "only jobs that are queued, running, completed, failed, cancelled or expired")
+    private @Nullable String status;
+
+    @Option(names = "--model", paramLabel = "M", description = "only jobs of this model")
+    private @Nullable String model;
+
+    @Option(names = "--tenant", paramLabel = "T", description = "only jobs of this tenant")
+    private @Nullable String tenant;
+
+    @Option(
+            names = "--limit",
+            paramLabel = "N",
+            defaultValue = "20",
+            description = "how many; default ${DEFAULT-VALUE}")
+    private int limit;
+
+    @Option(names = "--watch", description = "show it again every second, until it is interrupted")
+    private boolean watch;
+
+    @Option(names = "--json", description = "print each job as a line of JSON in place of a table")
+    private boolean json;
+
+    ListCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws Problem, InterruptedException {
+        if (limit < 1) {
+            throw Problem.usage("--limit: at least 1");
+        }
+        try (Rest service = rest.open()) {
+            print(jobs(service));
+            while (watch) {
+                TimeUnit.SECONDS.sleep(1);
+                List<JsonNode> jobs = jobs(service);
+                if (terminal.redraws()) {
+                    terminal.text(CLEAR);
+                }
+                print(jobs);
+            }
+        }
+        return Ending.COMPLETED.exitCode();
+    }
+
+    private void print(List<JsonNode> jobs) throws Problem {
+        if (!json) {
+            terminal.text(table(jobs, Instant.now()));
+            return;
+        }
+        for (JsonNode job : jobs) {
+            terminal.line(job.toString());
+        }
+    }
+
+    private List<JsonNode> jobs(Rest service) throws Problem, InterruptedException {
+        List<JsonNode> jobs = new ArrayList<>();
+        String after = "";
+        do {
+            int page = Math.min(PAGE, limit - jobs.size());
+            JsonNode list = service.call(service.request("/v1/jobs?limit=" + page + filter("status", status)
+                            + filter("model", model) + filter("tenant", tenant) + after)
+                    .build());
+            list.path("data").forEach(jobs::add);
+            after = list.hasNonNull("next") ? filter("after", list.path("next").asText()) : "";
+        } while (!after.isEmpty() && jobs.size() < limit);
+        return jobs;
+    }
+
+    private static String filter(String name, @Nullable String value) {
+        return value == null ? "" : "&" + name + "=" + URLEncoder.encode(value, StandardCharsets.UTF_8);
+    }
+
+    static String table(List<JsonNode> jobs, Instant now) {
+        Table table = new Table(List.of("ID", "STATUS", "AGE", "TOOK", "TASK", "MODEL", "NODE", "PRIORITY", "ERROR"));
+        for (JsonNode job : jobs) {
+            Instant created = Instant.parse(job.path("created_at").asText());
+            table.add(List.of(
+                    job.path("id").asText(),
+                    job.path("status").asText(),
+                    span(Duration.between(created, now)),
+                    job.hasNonNull("finished_at")
+                            ? span(Duration.between(
+                                    created,
+                                    Instant.parse(job.path("finished_at").asText())))
+                            : "",
+                    job.path("task").asText(),
+                    job.path("model").asText(""),
+                    job.path("node").asText(""),
+                    job.path("priority").asText(),
+                    job.path("error").path("code").asText("")));
+        }
+        return table.toString();
+    }
+
+    private static String span(Duration duration) {
+        long seconds = Math.max(0, duration.toSeconds());
+        if (seconds < 10) {
+            return "%.1fs".formatted(Math.max(0, duration.toMillis()) / 1000.0);
+        }
+        return seconds < 120
+                ? seconds + "s"
+                : seconds < 7_200
+                        ? seconds / 60 + "m"
+                        : seconds < 172_800 ? seconds / 3_600 + "h" : seconds / 86_400 + "d";
+    }
+}

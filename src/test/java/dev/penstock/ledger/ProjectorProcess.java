@@ -1,0 +1,37 @@
+package dev.penstock.ledger;
+
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.TestSettings;
+import dev.penstock.testkit.Postgres;
+import java.io.OutputStream;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Map;
+import java.util.UUID;
+
+/** The product's projector as a process of its own, until its standard input ends: BOOTSTRAP, then an SQLite file or a JDBC URL. */
+final class ProjectorProcess {
+    private ProjectorProcess() {}
+
+    public static void main(String... args) throws Exception {
+        Settings settings = TestSettings.defaults();
+        KafkaSettings kafka = new KafkaSettings(Map.of("bootstrap.servers", args[0]), settings.maxRecord());
+        LedgerDatabase database = args[1].startsWith("jdbc:")
+                ? TestLedgers.postgres(args[1], Postgres.USERNAME)
+                : TestLedgers.sqlite(Path.of(args[1]));
+        ReplyTopic replies = new ReplyTopic(kafka, settings);
+        Projector projector = new Projector(
+                database,
+                kafka,
+                settings,
+                new Projection(settings, Map.of("prompt-jobs", new UUID(1, 2))),
+                replies::partitionOf,
+                Clock.systemUTC(),
+                "the-only-one");
+        projector.start();
+        System.out.println("ready");
+        System.in.transferTo(OutputStream.nullOutputStream());
+    }
+}
