@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo native bench run format clean jdk
+.PHONY: help build test test-rows demo native bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -17,7 +17,7 @@ changed = [ ! -f $(1) ] || [ -n "$$(find pom.xml $(2) -newer $(1) | head -n 1)" 
 
 help: ## This list
 	@echo "Penstock: prompt jobs from Kafka or REST, dispatched to model servers, answers streamed back"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; nothing where no source has changed
 	@if $(call changed,target/built,src/main src/test) || [ ! -f $(JAR) ] || [ ! -f target/test-classpath ]; then \
@@ -47,6 +47,9 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 
 bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
+
+test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
+	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
 
 run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
 	@exec $(JAVA) -jar $(JAR)

@@ -2,6 +2,7 @@ package dev.penstock.bench;
 
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Postgres;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -20,19 +21,36 @@ final class KafkaLane {
 
     private final Stage stage;
     private final Options options;
+    private final String ledger;
     private final int jobs;
 
-    private KafkaLane(Stage stage, Options options) {
+    private KafkaLane(Stage stage, Options options, String ledger) {
+        this.ledger = ledger;
         this.stage = stage;
         this.options = options;
         jobs = options.jobs().orElse(JOBS);
     }
 
     static void run(Options options) throws InterruptedException, IOException {
-        try (Stage stage = Stage.open()) {
-            new KafkaLane(stage, options).measure(options.rounds().orElse(ROUNDS));
+        Table sideBySide = new Table("ledger", "jobs/s", "of the raw loop", "own CPU us/job");
+        for (String ledger : options.ledgers()) {
+            try (Stage stage = Stage.open()) {
+                Measured measured = new KafkaLane(stage, options, ledger)
+                        .measure(options.rounds().orElse(ROUNDS));
+                sideBySide.row(
+                        ledger,
+                        measured.perSecond().text(0),
+                        measured.ratio().text(2),
+                        measured.ownMicros().text(0));
+            }
         }
+        System.out.printf(
+                "%nkafka, by ledger; the goal is that one costs less than a quarter of the rate without%n%n%s",
+                sideBySide);
     }
+
+    /** What Penstock made of it with one kind of ledger. */
+    private record Measured(Spread perSecond, Spread ratio, Spread ownMicros) {}
 
     /**
      * One way to do the jobs.
@@ -64,16 +82,29 @@ final class KafkaLane {
         }
     }
 
-    private void measure(int rounds) throws InterruptedException, IOException {
+    private Measured measure(int rounds) throws InterruptedException, IOException {
         Tally events = new Tally();
         Tally answers = new Tally();
-        try (PenstockProcess penstock = stage.penstock("penstock", options.intake());
+        Map<String, String> config = new LinkedHashMap<>(options.intake());
+        config.put("penstock.ledger.kind", ledger);
+        try (Postgres postgres = ledger.equals("postgresql") ? Postgres.start("bench") : null) {
+            if (postgres != null) {
+                config.put("penstock.ledger.url", postgres.url());
+                config.put("penstock.ledger.username", postgres.username());
+            }
+            return measure(rounds, events, answers, config);
+        }
+    }
+
+    private Measured measure(int rounds, Tally events, Tally answers, Map<String, String> config)
+            throws InterruptedException, IOException {
+        try (PenstockProcess penstock = stage.penstock("penstock", config);
                 ChildProcess raw = stage.rawLoop(RAW_JOBS, RAW_ANSWERS, RAW_GROUP);
                 Arrivals _ = Arrivals.follow(stage.bootstrap(), "prompt-replies", events);
                 Arrivals _ = Arrivals.follow(stage.bootstrap(), RAW_ANSWERS, answers)) {
             Way a = new Way("penstock", penstock.pid(), Stage.JOBS, Stage.GROUP, events);
             Way b = new Way("raw", raw.pid(), RAW_JOBS, RAW_GROUP, answers);
-            Report report = new Report("kafka", rounds, settings());
+            Report report = new Report("kafka-" + ledger, rounds, settings());
             List<Run> ours = new ArrayList<>();
             List<Run> theirs = new ArrayList<>();
             for (int round = 0; round <= rounds; round++) {
@@ -88,7 +119,7 @@ final class KafkaLane {
                     theirs.add(their);
                 }
             }
-            print(report, ours, theirs);
+            return print(report, ours, theirs);
         }
     }
 
@@ -98,6 +129,7 @@ final class KafkaLane {
         settings.put("job_bytes", 1000);
         settings.put("slots", Stage.SLOTS);
         settings.put("partitions", Stage.PARTITIONS);
+        settings.put("ledger", ledger);
         settings.put("intake", options.intake());
         settings.put("raw_consumers", RawLoop.CONSUMERS);
         settings.put("raw_batch", RawLoop.BATCH);
@@ -131,7 +163,7 @@ final class KafkaLane {
         }
     }
 
-    private void print(Report report, List<Run> ours, List<Run> theirs) throws IOException {
+    private Measured print(Report report, List<Run> ours, List<Run> theirs) throws IOException {
         List<Double> ratios = new ArrayList<>();
         for (int i = 0; i < ours.size(); i++) {
             ratios.add(ours.get(i).perSecond() / theirs.get(i).perSecond());
@@ -144,7 +176,8 @@ final class KafkaLane {
         report.summary("ratio", ratio);
         System.out.printf(
                 Locale.ROOT,
-                "%nkafka: %,d jobs of 1 kB on %d partitions, 8 tokens at once, %d slots; median of %d rounds (min..max)%n%n",
+                "%nkafka, ledger %s: %,d jobs of 1 kB on %d partitions, 8 tokens at once, %d slots; median of %d rounds (min..max)%n%n",
+                ledger,
                 jobs,
                 Stage.PARTITIONS,
                 Stage.SLOTS,
@@ -160,6 +193,7 @@ final class KafkaLane {
                 started and chunk events, parse strictly, renew locks, keep an order, fail over, or look for what ran before.
                 """, GOAL, RawLoop.BATCH, RawLoop.CONSUMERS);
         Bench.wrote(report.write());
+        return new Measured(our, ratio, Spread.of(ours.stream().mapToDouble(Run::ownMicros)));
     }
 
     private static String[] row(String name, Spread perSecond, List<Run> runs) {

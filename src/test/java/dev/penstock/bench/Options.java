@@ -19,6 +19,7 @@ import java.util.Set;
  * @param size of the parts of {@code shapes}, as a share of the usual number of jobs
  * @param shapes consumers and batch of the intake
  * @param parts of {@code shapes}: a, b, c, d
+ * @param ledgers kinds of ledger that the lane {@code kafka} is run with, one after the other
  * @param intake overrides for the lanes {@code kafka} and {@code streams}: keys of Penstock
  * @param sticky jobs go where a producer's own partitioner puts them, else to each partition in turn
  */
@@ -31,6 +32,7 @@ record Options(
         double size,
         List<Shape> shapes,
         Set<String> parts,
+        List<String> ledgers,
         Map<String, String> intake,
         boolean sticky) {
     static final String USAGE = """
@@ -44,6 +46,7 @@ record Options(
               --size X               of parts a, b and d, as a share of the usual number of jobs (1)
               --consumers N          the intake's, in kafka and streams (Penstock's own default)
               --batch N              the intake's, in kafka and streams (Penstock's own default)
+              --ledger a,b           of kafka: kinds of ledger, one after the other (none,sqlite,postgresql)
               --spread even|sticky   jobs go to each partition in turn, or where a default producer puts them (even)
             """;
 
@@ -51,6 +54,7 @@ record Options(
 
     Options {
         shapes = List.copyOf(shapes);
+        ledgers = List.copyOf(ledgers);
         intake = Map.copyOf(intake);
     }
 
@@ -69,7 +73,9 @@ record Options(
                     "penstock.intake.consumers",
                     Integer.toString(consumers),
                     "penstock.intake.batch",
-                    Integer.toString(batch));
+                    Integer.toString(batch),
+                    "penstock.ledger.kind",
+                    "none");
         }
 
         @Override
@@ -92,6 +98,8 @@ record Options(
                 "64x4,32x8,16x16,8x32,4x64",
                 "parts",
                 "a,b,c,d",
+                "ledger",
+                "none,sqlite,postgresql",
                 "spread",
                 "even"));
         Set<String> known = new LinkedHashSet<>(given.keySet());
@@ -115,6 +123,7 @@ record Options(
                 Double.parseDouble(text(given, "size")),
                 list(given, "shapes").stream().map(Shape::parse).toList(),
                 new LinkedHashSet<>(list(given, "parts")),
+                list(given, "ledger"),
                 intake(given),
                 text(given, "spread").equals("sticky"));
     }

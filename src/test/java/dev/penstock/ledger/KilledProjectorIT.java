@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -71,12 +72,9 @@ final class KilledProjectorIT {
                 // somewhere in its work: it has written something, and then some more
                 long until = System.nanoTime() + PATIENCE.toNanos();
                 while (killed.write(Positions::all).equals(before) && System.nanoTime() < until) {
-                    Thread.onSpinWait();
+                    LockSupport.parkNanos(10_000_000);
                 }
-                long more = System.nanoTime() + random.nextInt(300) * 1_000_000L;
-                while (System.nanoTime() < more) {
-                    Thread.onSpinWait();
-                }
+                LockSupport.parkNanos(random.nextInt(100) * 1_000_000L);
                 projector.kill9();
             }
             enough.set(true);
@@ -129,6 +127,8 @@ final class KilledProjectorIT {
                             record.topic(), null, null, record.key(), record.value(), record.headers()));
                 }
                 producer.flush();
+                // a load, and time for those that are to work under it
+                LockSupport.parkNanos(50_000_000);
             }
         }
     }
