@@ -6,6 +6,8 @@ CREATE TABLE positions (
     topic TEXT NOT NULL,
     topic_partition INTEGER NOT NULL,
     next_offset BIGINT NOT NULL,
+    -- when records were found to be gone before they were projected; 0: never
+    gap_ms BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (topic, topic_partition)
 );
 

@@ -114,6 +114,42 @@ final class AuditIT {
     }
 
     @Test
+    void a_ledger_that_was_away_for_longer_than_the_replies_are_kept_tells_nothing() throws Exception {
+        try (Broker broker = Broker.start();
+                JobSender jobs = new JobSender(broker.bootstrap());
+                JobSender answers = new JobSender(broker.bootstrap(), "prompt-replies", Map.of());
+                Admin admin = broker.admin()) {
+            try (PenstockProcess before = projecting(broker, "away")) {
+                configure(admin, "share.auto.offset.reset", "earliest");
+                send(jobs, 0, "answered");
+                jobs.flush();
+                assertThat(Rest.get(before.url(), "/v1/jobs/answered")
+                                .json()
+                                .path("status")
+                                .asText())
+                        .isEqualTo("queued");
+            }
+            long sent = System.currentTimeMillis();
+            answers.send(cancelled("answered", sent));
+            RecordMetadata answer = answers.flush().getLast();
+            consume(broker, Set.of("answered"), Set.of());
+            admin.deleteRecords(Map.of(
+                            new TopicPartition(answer.topic(), answer.partition()),
+                            RecordsToDelete.beforeOffset(answer.offset() + 1)))
+                    .all()
+                    .get();
+
+            try (PenstockProcess after = projecting(broker, "away");
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+                awaitAnotherAudit(jobs, replies, broker);
+                assertThat(Metrics.value(after, "penstock_lost_total").orElse(0))
+                        .isEqualTo(1);
+                assertThat(replies.all("answered")).isEmpty();
+            }
+        }
+    }
+
+    @Test
     void a_ledger_that_is_built_again_tells_nothing_of_six_days_of_old_jobs() throws Exception {
         try (Broker broker = Broker.start();
                 FakeUpstream fake = FakeUpstream.start()) {

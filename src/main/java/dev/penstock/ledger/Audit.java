@@ -36,7 +36,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The order is what makes it never wrong: first where the groups and the logs stand, then the ends of the replies and the
  * set-aside jobs, then it waits until the projection has passed those. A record below the first that was finished had its
- * outcome, its refusal or its copy on the broker before, and so in the ledger now.
+ * outcome, its refusal or its copy on the broker before, and so in the ledger now. Unless the replies have forgotten it
+ * before the ledger saw it: of jobs from before such a gap nothing is told.
  */
 final class Audit implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Audit.class);
@@ -97,11 +98,15 @@ final class Audit implements AutoCloseable {
             return;
         }
         LOG.debugf("the groups and the logs stand at %s", below);
+        Map<TopicPartition, Long> gaps = database.read(Positions::gaps);
         for (TopicPartition partition : places.jobs()) {
             long end = below.getOrDefault(partition, 0L);
             for (JobRow row : database.read(connection -> Queries.openBelow(connection, partition, end, AT_ONCE))) {
                 Submission record = row.arrivals().chosen().orElse(null);
-                if (record != null && isDropped(row, record, below) && outcomes.isOurs(row)) {
+                if (record != null
+                        && isDropped(row, record, below)
+                        && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
+                        && outcomes.isOurs(row)) {
                     tell(row, record);
                 }
             }

@@ -41,8 +41,12 @@ final class OutcomePublisher {
     boolean isOurs(JobRow row) {
         Instant now = clock.instant();
         told.values().removeIf(at -> at.plus(PATIENCE).isBefore(now));
-        return !told.containsKey(row.id())
-                && projector.owned().contains(new TopicPartition(replies.name(), replies.partitionOf(row.id())));
+        return !told.containsKey(row.id()) && projector.owned().contains(partitionOf(row));
+    }
+
+    /** Where the job's events lie. */
+    TopicPartition partitionOf(JobRow row) {
+        return new TopicPartition(replies.name(), replies.partitionOf(row.id()));
     }
 
     /** Says an outcome that no attempt led to; returns when it is on the broker. */

@@ -41,6 +41,33 @@ final class Positions {
         }
     }
 
+    /** Goes on where the log begins by now: it has forgotten records that were not projected. */
+    static void jump(Connection connection, TopicPartition partition, long from, long to, long nowMillis)
+            throws SQLException {
+        try (PreparedStatement update = connection.prepareStatement(
+                "UPDATE positions SET next_offset = ?, gap_ms = ? WHERE topic = ? AND topic_partition = ? AND next_offset = ?")) {
+            update.setLong(1, to);
+            update.setLong(2, nowMillis);
+            update.setString(3, partition.topic());
+            update.setInt(4, partition.partition());
+            update.setLong(5, from);
+            update.executeUpdate();
+        }
+    }
+
+    /** Of each partition that was jumped in: the last time. Of jobs older than that the ledger may know too little. */
+    static Map<TopicPartition, Long> gaps(Connection connection) throws SQLException {
+        Map<TopicPartition, Long> gaps = new HashMap<>();
+        try (PreparedStatement select = connection.prepareStatement(
+                        "SELECT topic, topic_partition, gap_ms FROM positions WHERE gap_ms > 0");
+                ResultSet rows = select.executeQuery()) {
+            while (rows.next()) {
+                gaps.put(new TopicPartition(rows.getString(1), rows.getInt(2)), rows.getLong(3));
+            }
+        }
+        return gaps;
+    }
+
     /** @return false where somebody else has moved it */
     static boolean advance(Connection connection, TopicPartition partition, long from, long to) throws SQLException {
         try (PreparedStatement update = connection.prepareStatement(

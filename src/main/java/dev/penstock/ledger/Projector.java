@@ -184,8 +184,19 @@ final class Projector implements AutoCloseable {
                 return Positions.all(connection);
             });
         }
+        Map<TopicPartition, Long> logStarts = consumer.beginningOffsets(unplaced);
         for (TopicPartition partition : Set.copyOf(unplaced)) {
-            long position = positions.getOrDefault(partition, 0L);
+            long known = positions.getOrDefault(partition, 0L);
+            long position = Math.max(known, logStarts.getOrDefault(partition, 0L));
+            if (position > known) {
+                LOG.warnf(
+                        "partition=%s the topic has forgotten what lies between %d and %d, and the ledger never saw it: it was away for longer than the topic keeps its records",
+                        partition, known, position);
+                database.write(connection -> {
+                    Positions.jump(connection, partition, known, position, clock.millis());
+                    return null;
+                });
+            }
             consumer.seek(partition, position);
             next.put(partition, position);
         }
