@@ -26,7 +26,7 @@ CREATE TABLE jobs (
     tenant TEXT,
     asked_model TEXT,
     deadline_ms BIGINT,
-    -- all records, refusals and the last copy, as JSON
+    -- all records, refusals and the last copies, as JSON
     arrivals TEXT NOT NULL,
 
     -- from commands
@@ -44,6 +44,8 @@ CREATE TABLE jobs (
     started_ms BIGINT,
     finished_ms BIGINT,
     attempts INTEGER NOT NULL,
+    -- the first attempt of each run that began, such as 1,2,4
+    run_starts TEXT NOT NULL,
     node TEXT,
     backend TEXT,
     model TEXT,

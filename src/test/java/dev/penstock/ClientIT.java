@@ -144,7 +144,7 @@ class ClientIT {
         assertThat(done).hasSize(60);
     }
 
-    private static ChildProcess run(List<String> arguments) {
+    static ChildProcess run(List<String> arguments) {
         Path program = PenstockProcess.defaultExecutable();
         List<String> command = new ArrayList<>();
         if (program.toString().endsWith(".jar")) {

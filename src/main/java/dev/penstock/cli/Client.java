@@ -25,6 +25,7 @@ public final class Client {
                 .addSubcommand(new GetCommand(terminal))
                 .addSubcommand(new ListCommand(terminal))
                 .addSubcommand(new CancelCommand(terminal))
+                .addSubcommand(new DlqCommand(terminal))
                 .addSubcommand(new NodesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))
                 .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
@@ -34,7 +35,10 @@ public final class Client {
                 .setParameterExceptionHandler((e, _) -> misread(terminal, e))
                 .setExecutionExceptionHandler((e, command, _) -> broken(terminal, command, e));
         document(line);
-        line.getSubcommands().values().forEach(Client::document);
+        for (CommandLine command : line.getSubcommands().values()) {
+            document(command);
+            command.getSubcommands().values().forEach(Client::document);
+        }
         return line.execute(args);
     }
 

@@ -35,15 +35,20 @@ import org.jspecify.annotations.Nullable;
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
     private static final int RUN_ID_LENGTH = 10;
+    private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(5);
 
     private final ReplyTopic topic;
     private final CancelCommands commands;
     private final Ledger ledger;
     private final RunContext context;
     private final RandomGenerator random = new SecureRandom();
+    /** By the record that the job came in; a copy counts as its origin. */
     private final Map<RecordPlace, InHand> inHand = new ConcurrentHashMap<>();
+
     /** Of jobs whose id is their producer's choice. */
     private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
+
+    private volatile boolean draining;
 
     private record InHand(JobRun run, CompletableFuture<@Nullable Void> ended) {}
 
@@ -59,7 +64,8 @@ public class Dispatcher {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
-        context = new RunContext(line, recovery, ledger, commands, this::hasSmaller, settings, clock, meters);
+        context = new RunContext(
+                line, recovery, ledger, commands, new Suspects(meters), this::hasSmaller, settings, clock, meters);
     }
 
     /**
@@ -90,8 +96,8 @@ public class Dispatcher {
     }
 
     /**
-     * Runs a job to its end, or until it is stopped. A run of the same record that this replica still has, after it lost
-     * its lock, is ended first.
+     * Runs a job to its end, or until it is stopped or set aside. A run of the same record that this replica still has, after
+     * it lost its lock, is ended first; one of a copy of it, or of what it is a copy of, may end by itself.
      *
      * @return why the record is refused after all; empty: it is acknowledged, or it comes again
      */
@@ -112,8 +118,16 @@ public class Dispatcher {
                 new CompletableFuture<>());
         InHand before;
         while ((before = inHand.putIfAbsent(taken.place(), own)) != null) {
-            before.run().stop(StopSignal.Reason.LOCK_LOST);
-            before.ended().join();
+            if (before.run().taken().inHand().equals(taken.inHand())) {
+                before.run().stop(StopSignal.Reason.LOCK_LOST);
+                before.ended().join();
+                own.run().excuse(before.run().lastAttempt());
+            } else {
+                before.ended().join();
+            }
+        }
+        if (draining) {
+            own.run().stop(StopSignal.Reason.SHUTDOWN);
         }
         if (taken.namesItself()) {
             byId.compute(job.id(), (_, stamps) -> {
@@ -146,11 +160,25 @@ public class Dispatcher {
         return stamps != null && !stamps.headSet(taken.stamp()).isEmpty();
     }
 
-    /** The record's lock is lost: whoever runs it here stops. */
-    public void lockLost(RecordPlace record) {
-        InHand running = inHand.get(record);
-        if (running != null) {
-            running.run().stop(StopSignal.Reason.LOCK_LOST);
+    /**
+     * The record is lost to this replica: whoever runs it here stops.
+     *
+     * @param origin the record that the job came in
+     * @param record itself, or a copy of it
+     */
+    public void lost(RecordPlace origin, RecordPlace record) {
+        stop(origin, record, StopSignal.Reason.LOCK_LOST);
+    }
+
+    /** The record goes to another replica: whoever runs it here stops, and hands it back. */
+    public void leave(RecordPlace origin, RecordPlace record) {
+        stop(origin, record, StopSignal.Reason.SHUTDOWN);
+    }
+
+    private void stop(RecordPlace origin, RecordPlace record, StopSignal.Reason reason) {
+        InHand running = inHand.get(origin);
+        if (running != null && running.run().taken().inHand().equals(record)) {
+            running.run().stop(reason);
         }
     }
 
@@ -160,18 +188,41 @@ public class Dispatcher {
                 .forEach(job -> job.run().stop(StopSignal.Reason.CANCELLED));
     }
 
-    /** Waits for the jobs in hand to end; those that have not by then are stopped without a word. */
+    /**
+     * Hands back the jobs that only wait, and waits for the others to end; those that have not by then are stopped without a
+     * word, and handed back too.
+     */
     public void drain(Duration atMost) throws InterruptedException {
+        draining = true;
+        inHand.values().stream()
+                .filter(job -> job.run().isWaiting())
+                .forEach(job -> job.run().stop(StopSignal.Reason.SHUTDOWN));
+        if (!awaitEnds(atMost)) {
+            LOG.warnf(
+                    "%d jobs have not ended within penstock.drain.timeout: another replica takes them", inHand.size());
+            inHand.values().forEach(job -> job.run().stop(StopSignal.Reason.SHUTDOWN));
+            if (!awaitEnds(HAND_BACK_WITHIN)) {
+                LOG.warnf("%d jobs could not be handed back: they come again when their locks end", inHand.size());
+            }
+        }
+    }
+
+    private boolean awaitEnds(Duration atMost) throws InterruptedException {
         CompletableFuture<?> all = CompletableFuture.allOf(
                 inHand.values().stream().map(InHand::ended).toArray(CompletableFuture[]::new));
         try {
             all.get(atMost.toMillis(), TimeUnit.MILLISECONDS);
+            return true;
         } catch (TimeoutException _) {
-            LOG.warnf("%d jobs have not ended within the drain timeout: another replica takes them", inHand.size());
-            inHand.values().forEach(job -> job.run().stop(StopSignal.Reason.SHUTDOWN));
+            return false;
         } catch (ExecutionException e) {
             throw new AssertionError("runs never end exceptionally", e);
         }
+    }
+
+    /** Whether any node takes jobs now; where none does, no further records should be taken. */
+    public boolean isOpen() {
+        return context.line().isOpen();
     }
 
     /** How many jobs are in this replica's hand, waiting or running. */

@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.RunStarts;
 import dev.penstock.ledger.JobRow;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
@@ -25,14 +26,12 @@ import org.jspecify.annotations.Nullable;
 final class Earlier {
     private static final Logger LOG = Logger.getLogger(Earlier.class);
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
-    private static final Duration SET_ASIDE = Duration.ofSeconds(5);
 
     private final TakenJob taken;
     private final Hold hold;
     private final JobReplies replies;
     private final StopSignal signal;
     private final RunContext context;
-    private boolean counted;
 
     Earlier(TakenJob taken, Hold hold, JobReplies replies, StopSignal signal, RunContext context) {
         this.taken = taken;
@@ -49,6 +48,9 @@ final class Earlier {
 
         /** The job has its outcome: acknowledge. */
         record Over() implements Advice {}
+
+        /** It is a duplicate of an open job: to be looked at again later. */
+        record SetAside() implements Advice {}
 
         /** It is another job under a known id. */
         record Refuse(JobFailure failure) implements Advice {}
@@ -68,36 +70,29 @@ final class Earlier {
         if (!hold.mayHaveRun() && !mayBeAnothers()) {
             return new Advice.Run(null);
         }
-        while (true) {
-            Look look = look();
-            if (look == null) {
-                return new Advice.Stop();
-            }
-            JobRow row = look.row();
-            boolean closed = look.known().reading().isClosed();
-            boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
-            if (!duplicate) {
-                return closed ? new Advice.Over() : new Advice.Run(look.known());
-            }
-            if (row != null && isAnothers(row)) {
-                count();
-                Optional<JobFailure> conflict = conflict(row);
-                if (conflict.isPresent()) {
-                    return new Advice.Refuse(conflict.get());
-                }
-                if (closed) {
-                    return replay(row) ? new Advice.Over() : new Advice.Stop();
-                }
-            } else if (closed) {
-                return new Advice.Over();
-            }
-            signal.pause(SET_ASIDE);
-            if (signal.reason() == StopSignal.Reason.CANCELLED) {
-                return new Advice.Run(look.known());
-            } else if (signal.isGiven()) {
-                return new Advice.Stop();
-            }
+        Look look = look();
+        if (look == null) {
+            return new Advice.Stop();
         }
+        JobRow row = look.row();
+        boolean closed = look.known().reading().isClosed();
+        boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
+        if (!duplicate) {
+            return closed ? new Advice.Over() : new Advice.Run(look.known());
+        }
+        if (row != null && isAnothers(row)) {
+            count();
+            Optional<JobFailure> conflict = conflict(row);
+            if (conflict.isPresent()) {
+                return new Advice.Refuse(conflict.get());
+            }
+            if (closed) {
+                return replay(row) ? new Advice.Over() : new Advice.Stop();
+            }
+        } else if (closed) {
+            return new Advice.Over();
+        }
+        return signal.reason() == StopSignal.Reason.CANCELLED ? new Advice.Run(look.known()) : new Advice.SetAside();
     }
 
     /** A look that costs nothing; closer together than the ledger's lag two records may both run. */
@@ -178,9 +173,9 @@ final class Earlier {
         return true;
     }
 
+    /** Once for each record: a copy of it was counted before. */
     private void count() {
-        if (!counted) {
-            counted = true;
+        if (!taken.isCopy()) {
             context.duplicate();
             LOG.debugf("job=%s record=%s is a duplicate", taken.job().id(), taken.place());
         }
@@ -194,13 +189,14 @@ final class Earlier {
                 Ledger.Found found = context.ledger().lookUp(id);
                 JobRow row = found.row().orElse(null);
                 if (row == null) {
-                    return new Look(new Recovery.Known(Reading.START, null, found.replyOffset()), null);
+                    return new Look(new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
                 }
                 Long started = row.life().startedMillis();
                 return new Look(
                         new Recovery.Known(
                                 row.life().reading(),
                                 started == null ? null : Instant.ofEpochMilli(started),
+                                row.life().runs(),
                                 found.replyOffset()),
                         row);
             } catch (LedgerDatabase.Unavailable e) {

@@ -1,9 +1,23 @@
 package dev.penstock.dispatch;
 
-/** What the intake holds of a job: its record, locked for this replica until it is acknowledged or lost. */
+import dev.penstock.job.JobFailure;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/** What the intake holds of a job: its record, this replica's until it is acknowledged, given back or lost. */
 public interface Hold {
     /** Whether the record may have been run before: by a replica that died, or by this one. */
     boolean mayHaveRun();
+
+    /** Whether the broker hands the record out no more after this: it has to be copied at once, and not run. */
+    boolean isLastDelivery();
+
+    /** The last attempt when the job was last handed back by a replica that lived; runs before it died of nothing. */
+    int handedBack();
+
+    /** When the job was first set aside; null: never. */
+    @Nullable
+    Instant setAsideSince();
 
     /**
      * Prolongs the lock now.
@@ -14,4 +28,26 @@ public interface Hold {
 
     /** Acknowledges the record: a valid outcome of its job is on the broker. */
     void acknowledge();
+
+    /**
+     * Puts a copy on the topic of jobs that are set aside, then acknowledges the record. Where the broker does not take the
+     * copy, the record comes again.
+     *
+     * @param handedBack the last attempt of the job, where its run here ends alive; else as it was
+     */
+    void setAside(Delay delay, int handedBack) throws InterruptedException;
+
+    /**
+     * This replica ends: another one gets the job at once.
+     *
+     * @param lastAttempt of the job here; 0: it has not started here
+     */
+    void handBack(int lastAttempt) throws InterruptedException;
+
+    /**
+     * Writes the record to the dead letters.
+     *
+     * @return false where the broker did not take it
+     */
+    boolean deadLetter(JobFailure failure, int attempts) throws InterruptedException;
 }

@@ -35,6 +35,10 @@ final class JobRun {
     private @Nullable Instant firstStarted;
     private int lastAttempt;
     private @Nullable Long queuedMillis;
+    private @Nullable Delay obstacle;
+    private int excused;
+    private boolean hasStarted;
+    private volatile boolean attempting;
 
     JobRun(TakenJob taken, Hold hold, JobReplies replies, RunContext context) {
         this.taken = taken;
@@ -52,32 +56,104 @@ final class JobRun {
         signal.stop(reason);
     }
 
+    /** The last attempt so far, of whichever run. */
+    int lastAttempt() {
+        return lastAttempt;
+    }
+
+    /** Whether it only waits: for its turn, its node, or what happened earlier. */
+    boolean isWaiting() {
+        return !attempting;
+    }
+
+    /** A run of this job that this replica itself ended is no sign of poison. */
+    void excuse(int attempt) {
+        excused = Math.max(excused, attempt);
+    }
+
     /** @return why the record is refused after all: another job has its id; null in any other case */
     @Nullable
     JobFailure run() throws InterruptedException {
-        return switch (new Earlier(taken, hold, replies, signal, context).advise()) {
-            case Earlier.Advice.Run(Recovery.Known known) -> {
-                run(known);
-                yield null;
+        if (hold.isLastDelivery()) {
+            hold.setAside(Delay.NONE, hold.handedBack());
+            return null;
+        }
+        switch (new Earlier(taken, hold, replies, signal, context).advise()) {
+            case Earlier.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
+            case Earlier.Advice.Over() -> hold.acknowledge();
+            case Earlier.Advice.SetAside() -> hold.setAside(Delay.SHORT, hold.handedBack());
+            case Earlier.Advice.Refuse(JobFailure failure) -> {
+                return failure;
             }
-            case Earlier.Advice.Over() -> {
-                hold.acknowledge();
-                yield null;
-            }
-            case Earlier.Advice.Refuse(JobFailure failure) -> failure;
-            case Earlier.Advice.Stop() -> null;
-        };
+            case Earlier.Advice.Stop() -> handBack();
+        }
+        return null;
     }
 
-    private void run(Recovery.@Nullable Known known) throws InterruptedException {
-        if (known != null) {
-            firstStarted = known.firstStarted();
-            lastAttempt = known.reading().nextRunAttempt() - 1;
+    /** Where the replica ends, another one shall have the job at once. */
+    private void handBack() throws InterruptedException {
+        if (signal.reason() == StopSignal.Reason.SHUTDOWN) {
+            hold.handBack(hasStarted ? lastAttempt : 0);
         }
-        Outcome worked = work(known);
-        if (worked == null) {
+    }
+
+    /** @param recovered null: it is the first run */
+    private void run(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
+        firstStarted = known.firstStarted();
+        lastAttempt = known.reading().nextRunAttempt() - 1;
+        int silentRuns = known.runs().after(Math.max(excused, hold.handedBack()));
+        if (context.commands().isCancelled(job.id())) {
+            perform(recovered);
+            return;
+        } else if (silentRuns >= Suspects.POISON) {
+            endPoison(known, silentRuns);
             return;
         }
+        try (Suspects.Pass pass = context.suspects().enter(silentRuns)) {
+            if (pass == null) {
+                hold.setAside(Delay.SHORT, hold.handedBack());
+            } else {
+                if (silentRuns > 1) {
+                    LOG.warnf(
+                            "job=%s record=%s %d of its runs ended without a word: it runs apart from most others, and after %d it is poison",
+                            job.id(), taken.place(), silentRuns, Suspects.POISON);
+                }
+                perform(recovered);
+            }
+        }
+    }
+
+    private void endPoison(Recovery.Known known, int silentRuns) throws InterruptedException {
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.POISON,
+                "%d runs of the job ended together with the process that ran it. Its record is among the dead letters: look at it before it is sent again"
+                        .formatted(silentRuns));
+        if (!hold.deadLetter(failure, lastAttempt)) {
+            return;
+        }
+        LOG.errorf("job=%s record=%s poison: %s", job.id(), taken.place(), failure.message());
+        conclude(
+                known,
+                withoutAttempt(
+                        new JobEvent.Failed(failure, null, job.metadata()),
+                        known.reading().nextOutcomeAttempt()));
+    }
+
+    private void perform(Recovery.@Nullable Known known) throws InterruptedException {
+        Outcome worked;
+        try (Line.Ticket ticket = context.line().new Ticket(taken)) {
+            worked = work(known, ticket);
+        }
+        if (worked != null) {
+            conclude(known, worked);
+        } else if (obstacle != null) {
+            hold.setAside(obstacle, hasStarted ? lastAttempt : hold.handedBack());
+        } else {
+            handBack();
+        }
+    }
+
+    private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
         Outcome outcome = lastWord.fitting(worked);
         if (!lastWord.say(outcome) || (known != null && !settle(known, outcome, lastWord))) {
@@ -90,56 +166,60 @@ final class JobRun {
                 job.id(), outcome.event().kind().wireName(), lastAttempt);
     }
 
-    /** @return null when the run was stopped: it says nothing more */
-    private @Nullable Outcome work(Recovery.@Nullable Known known) throws InterruptedException {
+    /** @return null when the run was stopped, or has to be set aside: it says nothing more */
+    private @Nullable Outcome work(Recovery.@Nullable Known known, Line.Ticket ticket) throws InterruptedException {
         int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
         Set<String> useless = new HashSet<>();
         Set<String> failed = new HashSet<>();
         int failures = 0;
         JobFailure last = null;
-        try (Line.Ticket ticket = context.line().new Ticket(job)) {
-            while (true) {
-                if (context.commands().isCancelled(job.id())) {
-                    signal.stop(StopSignal.Reason.CANCELLED);
+        while (true) {
+            if (context.commands().isCancelled(job.id())) {
+                signal.stop(StopSignal.Reason.CANCELLED);
+            }
+            Set<String> avoid = new HashSet<>(useless);
+            if (last != null) {
+                Set<String> both = new HashSet<>(useless);
+                both.addAll(failed);
+                if (ticket.hasOther(both)) {
+                    avoid = both;
+                } else if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(useless)) {
+                    return withoutAttempt(new JobEvent.Failed(last, null, job.metadata()), outcomeAttempt);
+                } else {
+                    signal.pause(context.settings().retries().backoff(failures));
                 }
-                Set<String> avoid = new HashSet<>(useless);
-                if (last != null) {
-                    Set<String> both = new HashSet<>(useless);
-                    both.addAll(failed);
-                    if (ticket.hasOther(both)) {
-                        avoid = both;
-                    } else if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(useless)) {
-                        return withoutAttempt(new JobEvent.Failed(last, null, job.metadata()), outcomeAttempt);
+                if (!signal.isGiven() && !hold.renew()) {
+                    return null;
+                }
+            }
+            switch (ticket.await(avoid, signal, timeLeft())) {
+                case Line.Place.Nowhere(JobFailure failure) -> {
+                    return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()), outcomeAttempt);
+                }
+                case Line.Place.Stopped() -> {
+                    return stopped(null, outcomeAttempt);
+                }
+                case Line.Place.Blocked(boolean down) -> {
+                    obstacle = delay(down);
+                    return null;
+                }
+                case Line.Place.TooLate() -> {
+                    return withoutAttempt(tooLate(null), outcomeAttempt);
+                }
+                case Line.Place.Taken(Node.Slot slot, String model) -> {
+                    attempting = true;
+                    Step step = attempt(slot, model, failures);
+                    attempting = false;
+                    if (step.outcome() != null || step.failure() == null) {
+                        return step.outcome();
+                    }
+                    last = step.failure();
+                    outcomeAttempt = lastAttempt + 1;
+                    failed.add(slot.node().name());
+                    if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE) {
+                        useless.add(slot.node().name());
                     } else {
-                        signal.pause(context.settings().retries().backoff(failures));
-                    }
-                    if (!signal.isGiven() && !hold.renew()) {
-                        return null;
-                    }
-                }
-                switch (ticket.await(avoid, signal, timeLeft())) {
-                    case Line.Place.Nowhere(JobFailure failure) -> {
-                        return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()), outcomeAttempt);
-                    }
-                    case Line.Place.Stopped() -> {
-                        return stopped(null, outcomeAttempt);
-                    }
-                    case Line.Place.TooLate() -> {
-                        return withoutAttempt(tooLate(null), outcomeAttempt);
-                    }
-                    case Line.Place.Taken(Node.Slot slot, String model) -> {
-                        Step step = attempt(slot, model, failures);
-                        if (step.outcome() != null || step.failure() == null) {
-                            return step.outcome();
-                        }
-                        last = step.failure();
-                        outcomeAttempt = lastAttempt + 1;
-                        failed.add(slot.node().name());
-                        if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE) {
-                            useless.add(slot.node().name());
-                        } else {
-                            failures++;
-                        }
+                        failures++;
                     }
                 }
             }
@@ -155,6 +235,7 @@ final class JobRun {
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
     private Step attempt(Node.Slot held, String model, int failuresBefore) throws InterruptedException {
+        hasStarted = true;
         try (Node.Slot slot = held) {
             Node node = slot.node();
             Instant now = context.clock().instant();
@@ -224,6 +305,17 @@ final class JobRun {
                         Duration.between(job.acceptedAt(), context.clock().instant())
                                 .toMillis()),
                 lastAttempt);
+    }
+
+    /** Longer, the longer it has been set aside; a pool that is only full is looked at again within a minute. */
+    private Delay delay(boolean down) {
+        Instant since = hold.setAsideSince();
+        if (since == null) {
+            return Delay.SHORT;
+        }
+        boolean longSince =
+                since.plus(Delay.LONG.length()).isBefore(context.clock().instant());
+        return down && longSince ? Delay.LONG : Delay.MEDIUM;
     }
 
     /** An outcome that no attempt led to stands for itself: an attempt of its own, seq 0. */

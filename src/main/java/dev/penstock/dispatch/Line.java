@@ -11,11 +11,12 @@ import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
+import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -26,12 +27,22 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Where jobs wait: by priority, then by turn, for one of this replica's slots and a node with a free slot, both at once,
- * so that a job whose nodes are full holds up nobody else.
+ * so that a job whose nodes are full holds up nobody else. Low ones get their share of the starts while any wait.
+ *
+ * <p>A job keeps its place here only while its obstacle is short. It is to be set aside when all nodes that may serve it have
+ * been down for a while and others are up, or when there are more waiting than slots and another node is idle: whatever is
+ * behind it in the topics may be for that one.
  */
 @Singleton
 public final class Line {
+    private static final Duration FAR = Duration.ofDays(365);
+
     private final Nodes nodes;
     private final Router router;
+    private final Clock clock;
+    private final Duration park;
+    private final double lowShare;
+    private final int slots;
 
     private final ReentrantLock lock = new ReentrantLock();
     /* All below are guarded by the lock. */
@@ -39,15 +50,24 @@ public final class Line {
             new TreeSet<>(Comparator.comparing((Waiter waiter) -> waiter.ticket.job.priority())
                     .thenComparingLong(waiter -> waiter.turn));
     private final Map<Wish, Router.Route> routes = new HashMap<>();
+    private final Map<String, Integer> slotsLeft = new HashMap<>();
+    private final Map<Wish, Integer> waitingByWish = new HashMap<>();
     private List<Router.NodeView> views = List.of();
     private long viewsVersion = -1;
     private int freeSlots;
+    private int waitersWithSlot;
+    private double lowCredit;
     private long nextTurn;
 
-    public Line(Settings settings, Nodes nodes, MeterRegistry meters) {
+    public Line(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
         this.nodes = nodes;
+        this.clock = clock;
+        park = settings.intake().park();
+        lowShare = settings.intake().lowShare();
+        slots = settings.intake().slots();
+        settings.intake().topics().forEach(topic -> slotsLeft.put(topic.name(), topic.slots()));
         router = new Router(settings.profiles(), settings.defaultProfile());
-        freeSlots = settings.intake().slots();
+        freeSlots = slots;
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", this, line -> line.waiting(priority))
@@ -64,6 +84,13 @@ public final class Line {
         /** Nothing here can ever serve it. */
         record Nowhere(JobFailure failure) implements Place {}
 
+        /**
+         * It has to be set aside.
+         *
+         * @param down its nodes are; false: they are only full
+         */
+        record Blocked(boolean down) implements Place {}
+
         /** The signal was given. */
         record Stopped() implements Place {}
 
@@ -77,11 +104,13 @@ public final class Line {
     /** A job's place in the line over all its attempts; it holds one of the replica's slots from its first node on. */
     final class Ticket implements AutoCloseable {
         private final PromptJob job;
+        private final String topic;
         private final Wish wish;
         private boolean hasSlot;
 
-        Ticket(PromptJob job) {
-            this.job = job;
+        Ticket(TakenJob taken) {
+            job = taken.job();
+            topic = taken.place().topic();
             wish = new Wish(job.model(), job.pins());
         }
 
@@ -100,18 +129,23 @@ public final class Line {
             lock.lockInterruptibly();
             Waiter waiter = new Waiter(this, Set.copyOf(avoid), nextTurn++, lock.newCondition());
             try {
-                waiters.add(waiter);
+                join(waiter);
                 serve();
-                long left = atMost.toNanos();
+                long end = System.nanoTime() + Math.min(atMost.toNanos(), FAR.toNanos());
                 try (var _ = signal.wakeBy(() -> wake(waiter))) {
-                    while (waiter.place == null && !signal.isGiven() && left > 0) {
-                        left = waiter.turnCame.awaitNanos(left);
+                    while (waiter.place == null && !signal.isGiven() && end - System.nanoTime() > 0) {
+                        long parked = parkedNanos(waiter);
+                        if (parked <= 0) {
+                            waiter.place = new Place.Blocked(true);
+                        } else {
+                            var _ = waiter.turnCame.awaitNanos(Math.min(end - System.nanoTime(), parked));
+                        }
                     }
                 }
                 Place place = waiter.place;
                 return place != null ? place : signal.isGiven() ? new Place.Stopped() : new Place.TooLate();
             } finally {
-                waiters.remove(waiter);
+                leave(waiter);
                 lock.unlock();
             }
         }
@@ -139,6 +173,7 @@ public final class Line {
                 if (hasSlot) {
                     hasSlot = false;
                     freeSlots++;
+                    slotsLeft.computeIfPresent(topic, (_, left) -> left + 1);
                     serve();
                 }
             } finally {
@@ -153,6 +188,7 @@ public final class Line {
         private final long turn;
         private final Condition turnCame;
         private @Nullable Place place;
+        private boolean hadSlot;
 
         Waiter(Ticket ticket, Set<String> avoid, long turn, Condition turnCame) {
             this.ticket = ticket;
@@ -171,9 +207,49 @@ public final class Line {
         }
     }
 
+    private void join(Waiter waiter) {
+        waiters.add(waiter);
+        waitingByWish.merge(waiter.ticket.wish, 1, Integer::sum);
+        waitersWithSlot += waiter.ticket.hasSlot ? 1 : 0;
+        waiter.hadSlot = waiter.ticket.hasSlot;
+    }
+
+    private void leave(Waiter waiter) {
+        if (waiters.remove(waiter)) {
+            waitingByWish.computeIfPresent(waiter.ticket.wish, (_, count) -> count == 1 ? null : count - 1);
+            waitersWithSlot -= waiter.hadSlot ? 1 : 0;
+        }
+    }
+
+    /** How long the job may still keep its place; all its nodes are down, and others are not. */
+    private long parkedNanos(Waiter waiter) {
+        if (!(route(waiter.ticket.wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
+            return FAR.toNanos();
+        }
+        Instant since = Instant.MIN;
+        for (List<Router.Candidate> pool : pools) {
+            for (Router.Candidate candidate : pool) {
+                Node.Health health =
+                        nodes.find(candidate.node()).map(Node::health).orElse(null);
+                if (health != null && health.state() != Node.State.DOWN) {
+                    return FAR.toNanos();
+                } else if (health != null && health.since().isAfter(since)) {
+                    since = health.since();
+                }
+            }
+        }
+        return nodes.anyUp() && since.isAfter(Instant.MIN)
+                ? Duration.between(clock.instant(), since.plus(park)).toNanos()
+                : FAR.toNanos();
+    }
+
     private void changed() {
         lock.lock();
         try {
+            if (viewsVersion != nodes.version()) {
+                // a node that went down or came up changes how long they may wait
+                waiters.forEach(waiter -> waiter.turnCame.signal());
+            }
             serve();
         } finally {
             lock.unlock();
@@ -209,32 +285,89 @@ public final class Line {
 
     /** Gives every free slot to the first in the line that can use it. */
     private void serve() {
-        if (waiters.isEmpty()) {
+        Set<Wish> full = new HashSet<>();
+        if (lowCredit >= 1 && freeSlots > 0) {
+            for (Waiter waiter : waiters.stream().filter(Line::isLow).toList()) {
+                if (lowCredit < 1) {
+                    break;
+                }
+                serve(waiter, full);
+            }
+        }
+        for (Waiter waiter : List.copyOf(waiters)) {
+            if ((freeSlots <= 0 && waitersWithSlot == 0) || full.size() == waitingByWish.size()) {
+                break;
+            }
+            serve(waiter, full);
+        }
+        if (full.size() == waitingByWish.size()) {
+            relieve(full);
+        }
+    }
+
+    /** @param full the wishes that no node can fulfil now */
+    private void serve(Waiter waiter, Set<Wish> full) {
+        Ticket ticket = waiter.ticket;
+        boolean mayGo = ticket.hasSlot || (freeSlots > 0 && slotsLeft.getOrDefault(ticket.topic, slots) > 0);
+        if (!mayGo || full.contains(ticket.wish)) {
             return;
         }
-        Set<Wish> full = new HashSet<>();
-        Iterator<Waiter> inOrder = waiters.iterator();
-        while (inOrder.hasNext()) {
-            Waiter waiter = inOrder.next();
-            boolean mayGo = waiter.ticket.hasSlot || freeSlots > 0;
-            if (!mayGo || full.contains(waiter.ticket.wish)) {
-                continue;
+        Place place = place(waiter);
+        if (place == null) {
+            if (waiter.avoid.isEmpty()) {
+                full.add(ticket.wish);
             }
-            Place place = place(waiter);
-            if (place == null) {
-                if (waiter.avoid.isEmpty()) {
-                    full.add(waiter.ticket.wish);
-                }
-                continue;
+            return;
+        }
+        leave(waiter);
+        if (place instanceof Place.Taken && !ticket.hasSlot) {
+            ticket.hasSlot = true;
+            freeSlots--;
+            slotsLeft.computeIfPresent(ticket.topic, (_, left) -> left - 1);
+            if (isLow(waiter)) {
+                lowCredit = Math.max(0, lowCredit - 1);
+            } else if (!waiters.isEmpty() && isLow(waiters.last())) {
+                lowCredit = Math.min(1, lowCredit + lowShare / (1 - Math.min(lowShare, 0.99)));
             }
-            if (place instanceof Place.Taken && !waiter.ticket.hasSlot) {
-                waiter.ticket.hasSlot = true;
-                freeSlots--;
-            }
-            waiter.place = place;
-            inOrder.remove();
+        }
+        waiter.place = place;
+        waiter.turnCame.signal();
+    }
+
+    private static boolean isLow(Waiter waiter) {
+        return waiter.ticket.job.priority() == Priority.LOW;
+    }
+
+    /**
+     * Nobody in the line can go. Where a node is idle all the same, and the line is longer than there are slots, the last
+     * ones that wait for the fullest nodes make room.
+     */
+    private void relieve(Set<Wish> full) {
+        int tooMany = waiters.size() - slots;
+        if (tooMany <= 0 || freeSlots <= 0 || !anyIdle()) {
+            return;
+        }
+        Wish fullest = full.stream()
+                .max(Comparator.comparingInt(wish -> waitingByWish.getOrDefault(wish, 0)))
+                .orElse(null);
+        List<Waiter> last = waiters.descendingSet().stream()
+                .filter(waiter -> waiter.ticket.wish.equals(fullest) && !waiter.ticket.hasSlot)
+                .limit(tooMany)
+                .toList();
+        for (Waiter waiter : last) {
+            leave(waiter);
+            waiter.place = new Place.Blocked(false);
             waiter.turnCame.signal();
         }
+    }
+
+    boolean isOpen() {
+        return nodes.anyUp();
+    }
+
+    private boolean anyIdle() {
+        return nodes.all().stream()
+                .anyMatch(node -> node.health().state() == Node.State.UP && node.inFlight() < node.limit());
     }
 
     private @Nullable Place place(Waiter waiter) {

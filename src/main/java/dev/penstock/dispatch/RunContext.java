@@ -21,6 +21,7 @@ record RunContext(
         Recovery recovery,
         Ledger ledger,
         CancelCommands commands,
+        Suspects suspects,
         Predicate<TakenJob> inHand,
         Settings settings,
         Clock clock,

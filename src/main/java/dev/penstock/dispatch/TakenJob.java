@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param document the record's value
  * @param namesItself whether the id is the producer's choice, and other records may have it too; a derived one is the
  *     record's own
+ * @param stamp of the record that the job came in; a copy's origin
+ * @param copy where the copy lies that was taken; null: the record itself was
  * @param traceparent of the job's producer; null where there is none
  */
 public record TakenJob(
@@ -20,9 +22,19 @@ public record TakenJob(
         RecordStamp stamp,
         Bytes document,
         boolean namesItself,
+        @Nullable RecordPlace copy,
         @Nullable Bytes traceparent) {
     RecordPlace place() {
         return stamp.place();
+    }
+
+    boolean isCopy() {
+        return copy != null;
+    }
+
+    /** The very record in hand. */
+    RecordPlace inHand() {
+        return copy == null ? place() : copy;
     }
 
     String bodyHash() {

@@ -1,72 +1,106 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Delay;
 import dev.penstock.dispatch.Hold;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import java.util.concurrent.CompletableFuture;
-import org.apache.kafka.clients.consumer.AcknowledgeType;
+import dev.penstock.reply.DeadLetters;
+import java.time.Instant;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
-/**
- * A record in one share consumer's hand. Its run's thread says what it wants of it; the consumer's own thread does it.
- */
-final class Held implements Hold {
-    private final ConsumerRecord<byte[], byte[]> record;
-    private final ShareConsumerLoop owner;
-    private boolean acknowledged;
+/** A record in this replica's hand, whichever consumer took it. Owned by the thread of its run. */
+abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
+    private static final Logger LOG = Logger.getLogger(Held.class);
 
-    Held(ConsumerRecord<byte[], byte[]> record, ShareConsumerLoop owner) {
-        this.record = record;
-        this.owner = owner;
+    private final Origin origin;
+    private final Writers writers;
+    private @Nullable JobId id;
+
+    /** Where else a record may go. */
+    record Writers(SetAsideJobs setAside, DeadLetters deadLetters) {}
+
+    Held(Origin origin, Writers writers) {
+        this.origin = origin;
+        this.writers = writers;
     }
 
-    /** What the thread of a run asks of the consumer's. */
-    sealed interface Wish {
-        Held held();
-
-        /** The run is over. */
-        record Finish(Held held, AcknowledgeType how) implements Wish {}
-
-        /** @param renewed completed with whether the lock is still ours */
-        record Renew(Held held, CompletableFuture<Boolean> renewed) implements Wish {}
+    Origin origin() {
+        return origin;
     }
 
+    /** As it came from its producer. */
     ConsumerRecord<byte[], byte[]> record() {
-        return record;
+        return origin.record();
     }
 
+    /** The very record in hand: the copy, where it is one. */
     RecordPlace place() {
-        return new RecordPlace(record.topic(), record.partition(), record.offset());
+        RecordPlace copy = origin.copy();
+        return copy == null ? origin.place() : copy;
     }
 
-    int deliveries() {
-        return record.deliveryCount().map(Short::intValue).orElse(1);
+    /** From here on its job is known. */
+    void named(JobId job) {
+        id = job;
     }
 
-    @Override
-    public boolean mayHaveRun() {
-        return deliveries() > 1;
-    }
-
-    @Override
-    public boolean renew() throws InterruptedException {
-        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
-        owner.wish(new Wish.Renew(this, renewed));
-        return renewed.join();
-    }
-
-    @Override
-    public void acknowledge() {
-        acknowledged = true;
-        owner.wish(new Wish.Finish(this, AcknowledgeType.ACCEPT));
+    private JobId named() {
+        JobId job = id;
+        if (job == null) {
+            throw new IllegalStateException("its job is not known yet");
+        }
+        return job;
     }
 
     /**
-     * The run is over. Without an acknowledgement the record goes back; its delivery count stays raised, so this is only
-     * for what was lost, stopped or failed without a word.
+     * The run is over. Where it neither acknowledged nor gave the record back, it ended without a word: the record comes
+     * again.
      */
-    void end() {
-        if (!acknowledged) {
-            owner.wish(new Wish.Finish(this, AcknowledgeType.RELEASE));
+    abstract void end();
+
+    @Override
+    public int handedBack() {
+        return origin.handedBack();
+    }
+
+    @Override
+    public @Nullable Instant setAsideSince() {
+        return origin.setAside();
+    }
+
+    @Override
+    public void setAside(Delay delay, int handedBack) throws InterruptedException {
+        if (copy(delay, handedBack)) {
+            acknowledge();
+        }
+    }
+
+    final boolean copy(Delay delay, int handedBack) throws InterruptedException {
+        JobId job = named();
+        try {
+            writers.setAside()
+                    .write(origin, job, delay, Math.max(handedBack, origin.handedBack()))
+                    .get();
+            LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
+            return true;
+        } catch (ExecutionException e) {
+            LOG.warnf("job=%s record=%s could not be set aside, it comes again: %s", job, place(), e.getMessage());
+            return false;
+        }
+    }
+
+    @Override
+    public boolean deadLetter(JobFailure failure, int attempts) throws InterruptedException {
+        try {
+            writers.deadLetters().write(record(), named(), failure, attempts).get();
+            return true;
+        } catch (ExecutionException e) {
+            LOG.warnf("record=%s could not be dead-lettered, it comes again: %s", place(), e.getMessage());
+            return false;
         }
     }
 }

@@ -13,6 +13,7 @@ import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -21,6 +22,7 @@ import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Jobs enter here: a share group for each job topic. Starts when the broker is there, and stops by draining.
@@ -33,11 +35,13 @@ public final class Intake {
     private final Settings settings;
     private final KafkaSettings kafka;
     private final Dispatcher dispatcher;
-    private final DeadLetters deadLetters;
+    private final Held.Writers writers;
+    private final Clock clock;
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final QueueLag lag;
     private final List<TopicIntake> topics = new CopyOnWriteArrayList<>();
+    private volatile @Nullable DeferredIntake deferred;
     private volatile State state = State.STARTING;
 
     /** Where the intake is in its life. */
@@ -53,13 +57,16 @@ public final class Intake {
             KafkaSettings kafka,
             Dispatcher dispatcher,
             DeadLetters deadLetters,
+            SetAsideJobs setAside,
+            Clock clock,
             ReplyTopic replies,
             Recovery recovery,
             MeterRegistry meters) {
         this.settings = settings;
         this.kafka = kafka;
         this.dispatcher = dispatcher;
-        this.deadLetters = deadLetters;
+        writers = new Held.Writers(setAside, deadLetters);
+        this.clock = clock;
         this.replies = replies;
         this.recovery = recovery;
         lag = new QueueLag(kafka, settings, meters);
@@ -88,7 +95,10 @@ public final class Intake {
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
         dispatcher.start(topicIds);
         if (settings.intake().enabled()) {
-            found.forEach(this::join);
+            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery);
+            found.forEach(topic -> join(topic, records));
+            deferred = new DeferredIntake(settings, kafka, records, dispatcher, writers, dispatcher::isOpen, clock);
+            deferred.start();
         }
         lag.start();
         state = State.RUNNING;
@@ -114,9 +124,8 @@ public final class Intake {
         }
     }
 
-    private void join(TopicSetup.Found found) {
-        JobRecords records = new JobRecords(found, settings, dispatcher, deadLetters, replies, recovery);
-        TopicIntake topic = new TopicIntake(found, settings, kafka, records, dispatcher);
+    private void join(TopicSetup.Found found, JobRecords records) {
+        TopicIntake topic = new TopicIntake(found, settings, kafka, records, dispatcher, writers, dispatcher::isOpen);
         topics.add(topic);
         topic.start();
     }
@@ -125,11 +134,18 @@ public final class Intake {
     void stop(@Observes @Priority(100) ShutdownEvent event) {
         state = State.DRAINING;
         topics.forEach(TopicIntake::stop);
+        DeferredIntake copies = deferred;
+        if (copies != null) {
+            copies.stop();
+        }
         try {
             dispatcher.drain(settings.drainTimeout());
             topics.forEach(TopicIntake::close);
             for (TopicIntake topic : topics) {
                 topic.awaitClosed();
+            }
+            if (copies != null) {
+                copies.awaitClosed();
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();

@@ -6,17 +6,22 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordStamp;
-import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import java.time.Instant;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.utils.Bytes;
@@ -26,29 +31,27 @@ import org.jspecify.annotations.Nullable;
 /** What becomes of a record that was taken: a run, or a dead letter and a {@code rejected}. */
 final class JobRecords {
     private static final Logger LOG = Logger.getLogger(JobRecords.class);
+    private static final Settings.JobTopic UNKNOWN = new Settings.JobTopic("", Priority.NORMAL, "default", 1);
+    private static final UUID NO_TOPIC = new UUID(0, 0);
 
-    private final TopicSetup.Found topic;
-    private final JobDocument.Defaults defaults;
-    private final int maxRecord;
+    private final Map<String, TopicSetup.Found> topics;
+    private final Settings settings;
     private final Dispatcher dispatcher;
-    private final DeadLetters deadLetters;
     private final ReplyTopic replies;
     private final Recovery recovery;
 
     JobRecords(
-            TopicSetup.Found topic,
+            List<TopicSetup.Found> topics,
             Settings settings,
             Dispatcher dispatcher,
-            DeadLetters deadLetters,
             ReplyTopic replies,
             Recovery recovery) {
-        this.topic = topic;
+        this.topics =
+                topics.stream().collect(Collectors.toMap(found -> found.topic().name(), Function.identity()));
+        this.settings = settings;
         this.dispatcher = dispatcher;
-        this.deadLetters = deadLetters;
         this.replies = replies;
         this.recovery = recovery;
-        defaults = settings.defaults(topic.topic());
-        maxRecord = settings.maxRecord();
     }
 
     /** Starts the record's run on a virtual thread of its own. */
@@ -60,6 +63,7 @@ final class JobRecords {
         try {
             switch (parse(held.record())) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
+                    held.named(job.id());
                     Optional<JobFailure> refused = dispatcher.run(taken(held, job), held);
                     if (refused.isPresent()) {
                         refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()));
@@ -80,19 +84,24 @@ final class JobRecords {
         ConsumerRecord<byte[], byte[]> record = held.record();
         return new TakenJob(
                 job,
-                new RecordStamp(record.timestamp(), held.place()),
+                new RecordStamp(record.timestamp(), held.origin().place()),
                 Bytes.wrap(record.value()),
                 !job.id().equals(derivedId(record)),
+                held.origin().copy(),
                 Bytes.wrap(header(record, "traceparent")));
     }
 
     private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
-        return JobId.derived(topic.id(), record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
+        TopicSetup.Found topic = topics.get(record.topic());
+        // a copy whose topic is none of ours any more has its id from its value or its header
+        UUID topicId = topic == null ? NO_TOPIC : topic.id();
+        return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
     }
 
     private JobDocument.Parsed parse(ConsumerRecord<byte[], byte[]> record) {
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
         JobId derived = derivedId(record);
+        int maxRecord = settings.maxRecord();
         if (record.value() != null && record.value().length > maxRecord) {
             return new JobDocument.Parsed.Refused(
                     derived,
@@ -104,18 +113,21 @@ final class JobRecords {
         return JobDocument.parse(
                 record.value(),
                 new JobDocument.Arrival(EventHeaders.text(record.headers(), "job-id"), derived, acceptedAt),
-                defaults);
+                settings.defaults(settings.topic(record.topic()).orElse(UNKNOWN)));
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
     private void refuse(Held held, JobDocument.Parsed.Refused refused) throws InterruptedException {
+        held.named(refused.id());
         try {
             if (!held.mayHaveRun()
                     || !recovery.wasRejected(
-                            refused.id(), held.place(), held.record().timestamp())) {
+                            refused.id(), held.origin().place(), held.record().timestamp())) {
                 EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, "intake", 0);
-                JobEvent event = new JobEvent.Rejected(held.place(), refused.failure());
-                deadLetters.write(held.record(), refused.failure(), 0).get();
+                JobEvent event = new JobEvent.Rejected(held.origin().place(), refused.failure());
+                if (!held.deadLetter(refused.failure(), 0)) {
+                    return;
+                }
                 replies.send(refused.id(), mark, event, header(held.record(), "traceparent"))
                         .get();
             }
@@ -124,7 +136,7 @@ final class JobRecords {
                     refused.id(), held.place(), refused.failure().message());
             held.acknowledge();
         } catch (ExecutionException | Recovery.LookUpFailed e) {
-            LOG.warnf("record=%s could not be dead-lettered, it comes again: %s", held.place(), e.getMessage());
+            LOG.warnf("record=%s could not be rejected, it comes again: %s", held.place(), e.getMessage());
         }
     }
 

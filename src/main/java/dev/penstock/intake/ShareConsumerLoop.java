@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
@@ -36,15 +37,19 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration ACKNOWLEDGE_WITHIN = Duration.ofSeconds(10);
     private static final int DEFAULT_LOCK_MILLIS = 30_000;
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+    private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
     private final Supplier<KafkaShareConsumer<byte[], byte[]>> consumers;
+    private final int deliveryLimit;
+    private final Held.Writers writers;
+    private final BooleanSupplier open;
     private final Consumer<Held> onRecord;
-    private final Consumer<RecordPlace> onLost;
+    private final Consumer<Held> onLost;
     private final Runnable onBusy;
     private final Duration leaveAfter;
-    private final LinkedBlockingQueue<Held.Wish> wishes = new LinkedBlockingQueue<>();
-    private final Map<RecordPlace, Held> hand = new LinkedHashMap<>();
-    private final Map<Held, AcknowledgeType> finished = new LinkedHashMap<>();
+    private final LinkedBlockingQueue<ShareHeld.Wish> wishes = new LinkedBlockingQueue<>();
+    private final Map<RecordPlace, ShareHeld> hand = new LinkedHashMap<>();
+    private final Map<ShareHeld, AcknowledgeType> finished = new LinkedHashMap<>();
     private volatile int inHand;
     private volatile boolean stopping;
     private volatile boolean closing;
@@ -52,6 +57,8 @@ final class ShareConsumerLoop implements Runnable {
     private long acknowledgeAtNanos;
 
     /**
+     * @param deliveryLimit at which the broker hands a record out no more
+     * @param open whether there is any node for a job now
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
      * @param onBusy called when records were taken, and now and then while they are in hand
@@ -59,11 +66,17 @@ final class ShareConsumerLoop implements Runnable {
      */
     ShareConsumerLoop(
             Supplier<KafkaShareConsumer<byte[], byte[]>> consumers,
+            int deliveryLimit,
+            Held.Writers writers,
+            BooleanSupplier open,
             Consumer<Held> onRecord,
-            Consumer<RecordPlace> onLost,
+            Consumer<Held> onLost,
             Runnable onBusy,
             Duration leaveAfter) {
         this.consumers = consumers;
+        this.deliveryLimit = deliveryLimit;
+        this.writers = writers;
+        this.open = open;
         this.onRecord = onRecord;
         this.onLost = onLost;
         this.onBusy = onBusy;
@@ -71,7 +84,7 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /** From the thread of a run. */
-    void wish(Held.Wish wish) {
+    void wish(ShareHeld.Wish wish) {
         wishes.add(wish);
     }
 
@@ -124,18 +137,26 @@ final class ShareConsumerLoop implements Runnable {
             }
         });
         long idleSince = System.nanoTime();
+        boolean armed = false;
         while (!closing) {
             if (!hand.isEmpty()) {
                 work(consumer);
                 idleSince = System.nanoTime();
+                armed = false;
+            } else if (!stopping && !armed && !open.getAsBoolean()) {
+                // what a poll has asked for cannot be taken back, so one that has asked goes on
+                answerStale();
+                Thread.sleep(WHILE_CLOSED);
             } else if (stopping || (System.nanoTime() - idleSince) / 1_000_000 > leaveAfter.toMillis()) {
                 break;
             } else {
                 answerStale();
                 take(consumer.poll(POLL), lockMillis(consumer));
+                armed = true;
             }
         }
         // closing the consumer gives back what an armed fetch may still have brought, and what is in hand
+        note(drained());
         flush(consumer);
         loseAll();
     }
@@ -144,27 +165,14 @@ final class ShareConsumerLoop implements Runnable {
     private void work(KafkaShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         long now = System.nanoTime();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
-        Held.@Nullable Wish first =
+        ShareHeld.@Nullable Wish first =
                 wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
-        List<Held.Wish> all = new ArrayList<>();
+        List<ShareHeld.Wish> all = new ArrayList<>();
         if (first != null) {
             all.add(first);
-            wishes.drainTo(all);
+            all.addAll(drained());
         }
-        List<Held.Wish.Renew> renewals = new ArrayList<>();
-        for (Held.Wish wish : all) {
-            switch (wish) {
-                case Held.Wish.Finish(Held held, AcknowledgeType how) -> {
-                    if (hand.get(held.place()) == held) {
-                        if (finished.isEmpty()) {
-                            acknowledgeAtNanos = System.nanoTime() + ACKNOWLEDGE_AFTER_NANOS;
-                        }
-                        finished.put(held, how);
-                    }
-                }
-                case Held.Wish.Renew renewal -> renewals.add(renewal);
-            }
-        }
+        List<ShareHeld.Wish.Renew> renewals = note(all);
         if (first == null) {
             onBusy.run();
         }
@@ -176,9 +184,34 @@ final class ShareConsumerLoop implements Runnable {
             flush(consumer);
         }
         inHand = hand.size();
-        for (Held.Wish.Renew renewal : renewals) {
+        for (ShareHeld.Wish.Renew renewal : renewals) {
             renewal.renewed().complete(hand.get(renewal.held().place()) == renewal.held());
         }
+    }
+
+    private List<ShareHeld.Wish> drained() {
+        List<ShareHeld.Wish> all = new ArrayList<>();
+        wishes.drainTo(all);
+        return all;
+    }
+
+    /** @return the locks that are to be renewed */
+    private List<ShareHeld.Wish.Renew> note(List<ShareHeld.Wish> asked) {
+        List<ShareHeld.Wish.Renew> renewals = new ArrayList<>();
+        for (ShareHeld.Wish wish : asked) {
+            switch (wish) {
+                case ShareHeld.Wish.Finish(ShareHeld held, AcknowledgeType how) -> {
+                    if (hand.get(held.place()) == held) {
+                        if (finished.isEmpty()) {
+                            acknowledgeAtNanos = System.nanoTime() + ACKNOWLEDGE_AFTER_NANOS;
+                        }
+                        finished.put(held, how);
+                    }
+                }
+                case ShareHeld.Wish.Renew renewal -> renewals.add(renewal);
+            }
+        }
+        return renewals;
     }
 
     /**
@@ -205,9 +238,9 @@ final class ShareConsumerLoop implements Runnable {
         report(consumer);
         // hands back what was renewed, and fetches nothing; what is missing has lost its lock
         Set<RecordPlace> kept = new HashSet<>();
-        List<Held> unexpected = new ArrayList<>();
+        List<ShareHeld> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
-            Held held = new Held(record, this);
+            ShareHeld held = held(record);
             if (hand.containsKey(held.place())) {
                 kept.add(held.place());
             } else {
@@ -229,7 +262,7 @@ final class ShareConsumerLoop implements Runnable {
 
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            accept(new Held(record, this));
+            accept(held(record));
         }
         renewAtNanos = System.nanoTime() + lockMillis * 1_000_000L / 3;
         inHand = hand.size();
@@ -238,15 +271,21 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    private void accept(Held held) {
+    private void accept(ShareHeld held) {
         hand.put(held.place(), held);
         onRecord.accept(held);
     }
 
+    private ShareHeld held(ConsumerRecord<byte[], byte[]> record) {
+        return new ShareHeld(record, deliveryLimit, writers, this);
+    }
+
     private void lose(RecordPlace place) {
         LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
-        hand.remove(place);
-        onLost.accept(place);
+        ShareHeld held = hand.remove(place);
+        if (held != null) {
+            onLost.accept(held);
+        }
     }
 
     private void loseAll() {
@@ -257,9 +296,9 @@ final class ShareConsumerLoop implements Runnable {
 
     /** Nothing is in hand: whatever a run still wishes is about a record that is gone. */
     private void answerStale() {
-        Held.Wish wish;
+        ShareHeld.Wish wish;
         while ((wish = wishes.poll()) != null) {
-            if (wish instanceof Held.Wish.Renew(Held _, CompletableFuture<Boolean> renewed)) {
+            if (wish instanceof ShareHeld.Wish.Renew(ShareHeld _, CompletableFuture<Boolean> renewed)) {
                 renewed.complete(false);
             }
         }

@@ -82,7 +82,7 @@ public final class Submissions {
         }
         Instant now = clock.instant();
         JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
-        JobDocument.Defaults defaults = settings.defaults(new Settings.JobTopic("", Priority.NORMAL, TENANT));
+        JobDocument.Defaults defaults = settings.defaults(new Settings.JobTopic("", Priority.NORMAL, TENANT, 1));
         return switch (JobDocument.parse(document, new JobDocument.Arrival(null, id, now), defaults)) {
             case JobDocument.Parsed.Refused refused -> new Checked.Unfit(refused.failure());
             case JobDocument.Parsed.Valid(PromptJob job) -> {
@@ -93,6 +93,11 @@ public final class Submissions {
                         : new Checked.Unfit(noTopic(job));
             }
         };
+    }
+
+    /** Of the jobs of a topic that say nothing themselves; empty: it is none of ours. */
+    public Optional<Priority> priorityOf(String topic) {
+        return settings.topic(topic).map(Settings.JobTopic::priority);
     }
 
     private JobFailure noTopic(PromptJob job) {

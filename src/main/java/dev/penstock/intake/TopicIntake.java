@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
@@ -32,6 +33,8 @@ final class TopicIntake {
     private final KafkaSettings kafka;
     private final JobRecords records;
     private final Dispatcher dispatcher;
+    private final Held.Writers writers;
+    private final BooleanSupplier open;
     private final AtomicInteger nextNumber = new AtomicInteger();
     private final List<Member> members = new CopyOnWriteArrayList<>();
     private volatile boolean stopping;
@@ -41,12 +44,20 @@ final class TopicIntake {
     private record Member(ShareConsumerLoop loop, Thread thread) {}
 
     TopicIntake(
-            TopicSetup.Found topic, Settings settings, KafkaSettings kafka, JobRecords records, Dispatcher dispatcher) {
+            TopicSetup.Found topic,
+            Settings settings,
+            KafkaSettings kafka,
+            JobRecords records,
+            Dispatcher dispatcher,
+            Held.Writers writers,
+            BooleanSupplier open) {
         this.topic = topic;
         this.settings = settings;
         this.kafka = kafka;
         this.records = records;
         this.dispatcher = dispatcher;
+        this.writers = writers;
+        this.open = open;
     }
 
     void start() {
@@ -84,7 +95,14 @@ final class TopicIntake {
             String clientId = topic.topic().name() + "-" + nextNumber.getAndIncrement();
             Duration wait = BETWEEN_JOINS.multipliedBy(i);
             ShareConsumerLoop loop = new ShareConsumerLoop(
-                    () -> consumer(clientId, batch), records::start, dispatcher::lockLost, this::grow, leaveAfter);
+                    () -> consumer(clientId, batch),
+                    topic.deliveryLimit(),
+                    writers,
+                    open,
+                    records::start,
+                    held -> dispatcher.lost(held.origin().place(), held.place()),
+                    this::grow,
+                    leaveAfter);
             Thread thread = Thread.ofPlatform()
                     .name("penstock-intake-" + clientId)
                     .unstarted(() -> {

@@ -1,5 +1,6 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
@@ -12,6 +13,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
@@ -26,6 +28,11 @@ import org.jboss.logging.Logger;
 /** What has to be on the broker before jobs are taken: the topics, and how the share groups begin. */
 final class TopicSetup {
     private static final Logger LOG = Logger.getLogger(TopicSetup.class);
+    private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
+    /** Of a broker that knows no limit of a group's own (before 4.3), unless it is configured there. */
+    private static final int DEFAULT_DELIVERY_LIMIT = 5;
+
+    private static final Config NO_CONFIG = new Config(List.of());
     private static final int JOB_PARTITIONS = 4;
     private static final int REPLY_PARTITIONS = 12;
     private static final Duration WEEK = Duration.ofDays(7);
@@ -46,8 +53,9 @@ final class TopicSetup {
      * A job topic as it is on the broker.
      *
      * @param id tells a topic from an earlier one of the same name
+     * @param deliveryLimit how often its group hands a record out
      */
-    record Found(Settings.JobTopic topic, UUID id, int partitions) {}
+    record Found(Settings.JobTopic topic, UUID id, int partitions, int deliveryLimit) {}
 
     /** Something has to be done by whoever runs the broker. */
     static final class Unusable extends Exception {
@@ -76,6 +84,11 @@ final class TopicSetup {
                 create(admin, missing);
                 there.putAll(describe(admin));
             }
+            if (settings.intake().enabled()) {
+                for (Settings.JobTopic topic : settings.intake().topics()) {
+                    configureGroup(admin, topic.group());
+                }
+            }
             List<Found> found = new ArrayList<>();
             for (Settings.JobTopic topic : settings.intake().topics()) {
                 TopicDescription description = there.get(topic.name());
@@ -86,12 +99,8 @@ final class TopicSetup {
                 found.add(new Found(
                         topic,
                         new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits()),
-                        description.partitions().size()));
-            }
-            if (settings.intake().enabled()) {
-                for (Settings.JobTopic topic : settings.intake().topics()) {
-                    configureGroup(admin, topic.group());
-                }
+                        description.partitions().size(),
+                        deliveryLimit(admin, topic.group())));
             }
             return found;
         }
@@ -105,20 +114,18 @@ final class TopicSetup {
                     new NewTopicShape(
                             JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, "LogAppendTime")));
         }
-        wanted.put(settings.topics().deferred(), new NewTopicShape(JOB_PARTITIONS, WEEK, Map.of()));
+        wanted.put(settings.topics().deferred(), new NewTopicShape(Delay.values().length, WEEK, copies()));
         wanted.put(
                 settings.topics().replies(),
                 new NewTopicShape(REPLY_PARTITIONS, DAY, Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "lz4")));
         wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
-        wanted.put(
-                settings.topics().deadLetters(),
-                new NewTopicShape(
-                        JOB_PARTITIONS,
-                        MONTH,
-                        Map.of(
-                                TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
-                                Integer.toString(settings.maxRecord() + 2 * OVERHEAD))));
+        wanted.put(settings.topics().deadLetters(), new NewTopicShape(JOB_PARTITIONS, MONTH, copies()));
         return wanted;
+    }
+
+    /** A copy has more headers than the record had. */
+    private Map<String, String> copies() {
+        return Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + 2 * OVERHEAD));
     }
 
     private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
@@ -183,8 +190,23 @@ final class TopicSetup {
                             .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));
         }
         // what a broker before 4.3 does not know per group is left as the broker has it
-        trySet(admin, group, "share.delivery.count.limit", "10");
+        trySet(admin, group, DELIVERY_LIMIT, "10");
         trySet(admin, group, "share.partition.max.record.locks", "4000");
+    }
+
+    private static int deliveryLimit(Admin admin, String group) throws InterruptedException {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+        try {
+            ConfigEntry limit = admin.describeConfigs(List.of(resource))
+                    .all()
+                    .get()
+                    .getOrDefault(resource, NO_CONFIG)
+                    .get(DELIVERY_LIMIT);
+            return limit == null || limit.value() == null ? DEFAULT_DELIVERY_LIMIT : Integer.parseInt(limit.value());
+        } catch (ExecutionException | NumberFormatException e) {
+            LOG.debugf("group=%s its delivery limit is not known, %d is assumed: %s", group, DEFAULT_DELIVERY_LIMIT, e);
+            return DEFAULT_DELIVERY_LIMIT;
+        }
     }
 
     private static void trySet(Admin admin, String group, String key, String value) throws InterruptedException {

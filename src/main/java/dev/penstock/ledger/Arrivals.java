@@ -28,19 +28,17 @@ import org.jspecify.annotations.Nullable;
  *
  * @param records each once, in the duplicate rule's order
  * @param refused records that were told to be no jobs; they strike out
- * @param lastCopy the last of the copies that were set aside
+ * @param copies that were set aside: of each partition of their topic the last
  */
-public record Arrivals(
-        List<Submission> records,
-        SortedSet<RecordStamp> refused,
-        @Nullable RecordStamp lastCopy) {
-    static final Arrivals NONE = new Arrivals(List.of(), new TreeSet<>(), null);
+public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused, SortedSet<RecordStamp> copies) {
+    static final Arrivals NONE = new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>());
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
 
     public Arrivals {
         records = List.copyOf(records);
         refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
+        copies = Collections.unmodifiableSortedSet(new TreeSet<>(copies));
     }
 
     Arrivals with(Submission record) {
@@ -51,17 +49,31 @@ public record Arrivals(
         List<Submission> more = new ArrayList<>(records);
         more.add(record);
         more.sort(ORDER);
-        return new Arrivals(more, refused, lastCopy);
+        return new Arrivals(more, refused, copies);
     }
 
     Arrivals withRefused(RecordStamp record) {
         TreeSet<RecordStamp> more = new TreeSet<>(refused);
         more.add(record);
-        return more.equals(refused) ? this : new Arrivals(records, more, lastCopy);
+        return more.equals(refused) ? this : new Arrivals(records, more, copies);
     }
 
     Arrivals withCopy(RecordStamp copy) {
-        return lastCopy != null && lastCopy.compareTo(copy) >= 0 ? this : new Arrivals(records, refused, copy);
+        TreeSet<RecordStamp> last = new TreeSet<>(copies);
+        RecordStamp before = last.stream()
+                .filter(known -> isSamePartition(known.place(), copy.place()))
+                .findFirst()
+                .orElse(null);
+        if (before != null && before.place().offset() >= copy.place().offset()) {
+            return this;
+        }
+        last.removeIf(known -> known.equals(before));
+        last.add(copy);
+        return new Arrivals(records, refused, last);
+    }
+
+    private static boolean isSamePartition(RecordPlace one, RecordPlace other) {
+        return one.topic().equals(other.topic()) && one.partition() == other.partition();
     }
 
     /** The records that count, the smallest first. */
@@ -84,7 +96,7 @@ public record Arrivals(
     }
 
     Arrivals slim() {
-        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, lastCopy);
+        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies);
     }
 
     String toJson() {
@@ -112,8 +124,9 @@ public record Arrivals(
             ArrayNode struck = root.putArray("refused");
             refused.forEach(stamp -> write(struck.addObject(), stamp));
         }
-        if (lastCopy != null) {
-            write(root.putObject("copy"), lastCopy);
+        if (!copies.isEmpty()) {
+            ArrayNode last = root.putArray("copies");
+            copies.forEach(stamp -> write(last.addObject(), stamp));
         }
         return new String(Json.bytes(root), StandardCharsets.UTF_8);
     }
@@ -145,7 +158,9 @@ public record Arrivals(
         }
         TreeSet<RecordStamp> refused = new TreeSet<>();
         root.path("refused").forEach(node -> refused.add(stamp(node)));
-        return new Arrivals(records, refused, root.has("copy") ? stamp(root.path("copy")) : null);
+        TreeSet<RecordStamp> copies = new TreeSet<>();
+        root.path("copies").forEach(node -> copies.add(stamp(node)));
+        return new Arrivals(records, refused, copies);
     }
 
     private static void write(ObjectNode node, RecordStamp stamp) {

@@ -3,7 +3,6 @@ package dev.penstock.ledger;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.job.RecordStamp;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
@@ -115,10 +114,9 @@ final class Audit implements AutoCloseable {
     }
 
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
-        RecordStamp copy = row.arrivals().lastCopy();
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && row.arrivals().stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below))
-                && (copy == null || liesBelow(copy.place(), below));
+                && row.arrivals().copies().stream().allMatch(copy -> liesBelow(copy.place(), below));
     }
 
     private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
@@ -126,7 +124,7 @@ final class Audit implements AutoCloseable {
     }
 
     private Map<TopicPartition, Long> committed(List<TopicPartition> deferred) throws InterruptedException {
-        String group = "penstock." + settings.topics().deferred();
+        String group = settings.topics().deferredGroup();
         Map<TopicPartition, Long> committed = new HashMap<>();
         try {
             Map<TopicPartition, OffsetAndMetadata> offsets = admin().listConsumerGroupOffsets(group)
@@ -170,7 +168,9 @@ final class Audit implements AutoCloseable {
                                         : "The record is gone: send the job again"));
         try {
             if (dropped.isPresent()) {
-                deadLetters.write(dropped.get(), failure, row.life().attempts()).get();
+                deadLetters
+                        .write(dropped.get(), row.id(), failure, row.life().attempts())
+                        .get();
             }
         } catch (ExecutionException e) {
             LOG.warnf("job=%s its lost record could not be dead-lettered, trying again: %s", row.id(), e.getMessage());

@@ -3,6 +3,7 @@ package dev.penstock.ledger;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RunStarts;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,11 +26,13 @@ public record Life(
         @Nullable Long startedMillis,
         @Nullable Long finishedMillis,
         int attempts,
+        RunStarts runs,
         @Nullable String node,
         @Nullable String backend,
         @Nullable String model,
         @Nullable Long outcomeOffset) {
-    static final Life NONE = new Life(Reading.START, -1, null, null, null, null, 0, null, null, null, null);
+    static final Life NONE =
+            new Life(Reading.START, -1, null, null, null, null, 0, RunStarts.NONE, null, null, null, null);
 
     /**
      * A {@code started} or an outcome, with what the ledger keeps of its value.
@@ -66,6 +69,7 @@ public record Life(
                     startedMillis,
                     finishedMillis,
                     attempts,
+                    runs,
                     node,
                     backend,
                     model,
@@ -81,6 +85,7 @@ public record Life(
                 startedMillis == null && started != null ? (Long) event.millis() : startedMillis,
                 over ? (Long) event.millis() : null,
                 started == null ? attempts : event.mark().attempt(),
+                runs.after(reading, event.mark()),
                 started == null ? node : started.node(),
                 started == null ? backend : started.backend(),
                 started == null ? model : started.model(),

@@ -5,6 +5,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RunStarts;
 import dev.penstock.settings.Settings;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -25,7 +26,7 @@ import org.jspecify.annotations.Nullable;
 final class Rows {
     static final String WITHOUT_OUTCOME = """
             id, arrivals, cancel_ms, status, attempt, run, applied_offset, first_offset, named_topic, named_partition, \
-            named_offset, started_ms, finished_ms, attempts, node, backend, model, outcome_offset, forgotten, error, usage""";
+            named_offset, started_ms, finished_ms, attempts, run_starts, node, backend, model, outcome_offset, forgotten, error, usage""";
 
     /** A few sizes, so that few statements are prepared. */
     private static final int[] SIZES = {1, 8, 64, 512};
@@ -53,6 +54,7 @@ final class Rows {
             "started_ms",
             "finished_ms",
             "attempts",
+            "run_starts",
             "node",
             "backend",
             "model",
@@ -267,6 +269,7 @@ final class Rows {
         Columns.set(statement, i++, life.startedMillis());
         Columns.set(statement, i++, life.finishedMillis());
         statement.setInt(i++, life.attempts());
+        statement.setString(i++, life.runs().toText());
         Columns.set(statement, i++, life.node());
         Columns.set(statement, i++, life.backend());
         Columns.set(statement, i++, life.model());
@@ -288,8 +291,10 @@ final class Rows {
         for (var struck : row.arrivals().refused()) {
             last = Math.max(last, struck.millis());
         }
-        var copy = row.arrivals().lastCopy();
-        return Math.max(last, copy == null ? 0 : copy.millis());
+        for (var copy : row.arrivals().copies()) {
+            last = Math.max(last, copy.millis());
+        }
+        return last;
     }
 
     private static int writeEnding(PreparedStatement statement, int index, JobRow.@Nullable Ending ending)
@@ -319,6 +324,7 @@ final class Rows {
                 Columns.number(row, "started_ms"),
                 Columns.number(row, "finished_ms"),
                 row.getInt("attempts"),
+                RunStarts.ofText(row.getString("run_starts")),
                 row.getString("node"),
                 row.getString("backend"),
                 row.getString("model"),

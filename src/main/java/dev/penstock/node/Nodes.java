@@ -66,6 +66,11 @@ public class Nodes {
         return nodes.values();
     }
 
+    /** Whether any node takes jobs now. */
+    public boolean anyUp() {
+        return nodes.values().stream().anyMatch(node -> node.health().state() == Node.State.UP);
+    }
+
     public Optional<Node> find(String name) {
         return Optional.ofNullable(nodes.get(name));
     }

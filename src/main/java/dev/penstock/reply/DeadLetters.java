@@ -1,6 +1,7 @@
 package dev.penstock.reply;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
@@ -40,21 +41,36 @@ public class DeadLetters {
     /**
      * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*.
      *
+     * @param id of its job, as far as it has one
      * @return done when it is on the broker
      */
-    public CompletableFuture<Void> write(ConsumerRecord<byte[], byte[]> record, JobFailure failure, int attempts) {
+    public CompletableFuture<Void> write(
+            ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
         Headers headers = new RecordHeaders(record.headers())
                 .add("dlq-reason", EventHeaders.utf8(failure.code().wireName()))
                 .add("dlq-message", EventHeaders.utf8(failure.message()))
                 .add("dlq-topic", EventHeaders.utf8(record.topic()))
                 .add("dlq-partition", EventHeaders.utf8(Integer.toString(record.partition())))
                 .add("dlq-offset", EventHeaders.utf8(Long.toString(record.offset())))
-                .add("dlq-attempts", EventHeaders.utf8(Integer.toString(attempts)));
+                .add("dlq-attempts", EventHeaders.utf8(Integer.toString(attempts)))
+                .add("dlq-job-id", EventHeaders.utf8(id.value()));
         return KafkaSettings.send(
                         producer, new ProducerRecord<>(topic, null, null, record.key(), record.value(), headers))
                 .thenAccept(_ -> meters.counter(
                                 "penstock.dlq", "reason", failure.code().wireName())
                         .increment());
+    }
+
+    /**
+     * Notes that a dead letter needs no attention any more; it stays on the topic for as long as that keeps it.
+     *
+     * @param how what became of it, in a word or two
+     */
+    public CompletableFuture<?> close(DeadLetter letter, String how) {
+        return KafkaSettings.send(
+                producer,
+                new ProducerRecord<>(
+                        topic, letter.partition(), null, null, null, DeadLetter.closing(letter.offset(), how)));
     }
 
     @PreDestroy

@@ -4,6 +4,7 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RunStarts;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import jakarta.inject.Singleton;
@@ -29,19 +30,23 @@ public class Recovery {
      * A job as far as its reply partition has been read.
      *
      * @param firstStarted when the job first ran; null: never
+     * @param runs that began to work on it
      * @param nextOffset where to read on
      */
-    public record Known(Reading reading, @Nullable Instant firstStarted, long nextOffset) {
-        static final Known NOTHING = new Known(Reading.START, null, 0);
+    public record Known(Reading reading, @Nullable Instant firstStarted, RunStarts runs, long nextOffset) {
+        public static final Known NOTHING = new Known(Reading.START, null, RunStarts.NONE, 0);
 
         Known after(ConsumerRecord<byte[], byte[]> record) {
             EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
-            if (mark == null) {
+            if (mark == null || reading.judge(mark) == Reading.Verdict.VOID) {
                 return this;
             }
             boolean first = firstStarted == null && mark.kind() == EventMark.Kind.STARTED;
             return new Known(
-                    reading.after(mark), first ? Instant.ofEpochMilli(record.timestamp()) : firstStarted, nextOffset);
+                    reading.after(mark),
+                    first ? Instant.ofEpochMilli(record.timestamp()) : firstStarted,
+                    runs.after(reading, mark),
+                    nextOffset);
         }
     }
 
@@ -71,7 +76,7 @@ public class Recovery {
     private Known read(JobId id, PartitionScans.Start start, Known from) throws InterruptedException, LookUpFailed {
         Known[] known = {from};
         long end = scan(id, start, record -> known[0] = known[0].after(record));
-        return new Known(known[0].reading(), known[0].firstStarted(), end);
+        return new Known(known[0].reading(), known[0].firstStarted(), known[0].runs(), end);
     }
 
     private long scan(JobId id, PartitionScans.Start start, Consumer<ConsumerRecord<byte[], byte[]>> visitor)

@@ -116,6 +116,14 @@ public interface PenstockConfig {
         /** Records in one consumer's hand; consumers × batch = slots × partitions. Default: computed. */
         Optional<Integer> batch();
 
+        /** How long a job keeps its place here while all its nodes are down, before it is set aside. */
+        @WithDefault("5s")
+        Duration park();
+
+        /** Of the starts, what low jobs get at least while any wait. */
+        @WithDefault("0.1")
+        double lowShare();
+
         /** The job topics; default: one for each priority, named under {@code penstock.topics}. */
         Optional<List<IntakeTopicConfig>> topics();
     }
@@ -130,6 +138,9 @@ public interface PenstockConfig {
         /** Whose jobs they are. */
         @WithDefault("default")
         String tenant();
+
+        /** How many of a replica's slots its jobs hold at most; default: all. */
+        Optional<Integer> slots();
     }
 
     /** How answers are batched onto the reply topic. */

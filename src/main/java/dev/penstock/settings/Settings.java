@@ -45,15 +45,28 @@ public record Settings(
     /**
      * @param consumers for each topic
      * @param batch records in one consumer's hand; empty: so that consumers × batch = slots × partitions
+     * @param park how long a job whose nodes are all down keeps its place here before it is set aside
+     * @param lowShare of the starts that low jobs get at least while any wait; 0 to 1
      */
-    public record Intake(boolean enabled, int slots, int consumers, Optional<Integer> batch, List<JobTopic> topics) {
+    public record Intake(
+            boolean enabled,
+            int slots,
+            int consumers,
+            Optional<Integer> batch,
+            Duration park,
+            double lowShare,
+            List<JobTopic> topics) {
         public int batch(int partitions) {
             return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(slots * partitions, consumers)));
         }
     }
 
-    /** A topic that jobs come from. */
-    public record JobTopic(String name, Priority priority, String tenant) {
+    /**
+     * A topic that jobs come from.
+     *
+     * @param slots how many of a replica's slots its jobs hold at most
+     */
+    public record JobTopic(String name, Priority priority, String tenant, int slots) {
         /** The group that takes its jobs. */
         public String group() {
             return "penstock." + name;
@@ -62,7 +75,12 @@ public record Settings(
 
     public record Replies(Duration chunkLinger, int chunkMaxChars) {}
 
-    public record Topics(String deferred, String replies, String commands, String deadLetters) {}
+    public record Topics(String deferred, String replies, String commands, String deadLetters) {
+        /** The group that takes the jobs that were set aside. */
+        public String deferredGroup() {
+            return "penstock." + deferred;
+        }
+    }
 
     /** @param retention counts from a job's outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
@@ -83,6 +101,13 @@ public record Settings(
     public Settings {
         nodes = List.copyOf(nodes);
         profiles = Map.copyOf(profiles);
+    }
+
+    /** The job topic of that name; empty: this replica knows none, or no longer. */
+    public Optional<JobTopic> topic(String name) {
+        return intake.topics().stream()
+                .filter(topic -> topic.name().equals(name))
+                .findFirst();
     }
 
     /** What the jobs of a topic are where they say nothing. */

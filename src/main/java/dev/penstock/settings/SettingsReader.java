@@ -186,18 +186,26 @@ public final class SettingsReader {
         var intake = config.intake();
         atLeast("intake.slots", intake.slots(), 1);
         atLeast("intake.consumers", intake.consumers(), 1);
+        positive("intake.park", intake.park());
+        if (!(intake.lowShare() >= 0 && intake.lowShare() <= 1)) {
+            mistake("intake.low-share", "must lie between 0 and 1");
+        }
         intake.batch().ifPresent(batch -> atLeast("intake.batch", batch, 1));
         List<Settings.JobTopic> topics = new ArrayList<>();
         if (intake.topics().isEmpty()) {
-            topics.add(new Settings.JobTopic(config.topics().jobsHigh(), Priority.HIGH, "default"));
-            topics.add(new Settings.JobTopic(config.topics().jobs(), Priority.NORMAL, "default"));
-            topics.add(new Settings.JobTopic(config.topics().jobsLow(), Priority.LOW, "default"));
+            topics.add(new Settings.JobTopic(config.topics().jobsHigh(), Priority.HIGH, "default", intake.slots()));
+            topics.add(new Settings.JobTopic(config.topics().jobs(), Priority.NORMAL, "default", intake.slots()));
+            topics.add(new Settings.JobTopic(config.topics().jobsLow(), Priority.LOW, "default", intake.slots()));
         } else {
             for (int i = 0; i < intake.topics().get().size(); i++) {
                 var topic = intake.topics().get().get(i);
                 String key = "intake.topics[" + i + "]";
+                topic.slots().ifPresent(slots -> atLeast(key + ".slots", slots, 1));
                 topics.add(new Settings.JobTopic(
-                        topic.name(), priority(key + ".priority", topic.priority()), topic.tenant()));
+                        topic.name(),
+                        priority(key + ".priority", topic.priority()),
+                        topic.tenant(),
+                        topic.slots().orElse(intake.slots())));
             }
         }
         Set<String> names = new HashSet<>();
@@ -210,7 +218,13 @@ public final class SettingsReader {
             }
         }
         return new Settings.Intake(
-                intake.enabled(), intake.slots(), intake.consumers(), intake.batch(), List.copyOf(topics));
+                intake.enabled(),
+                intake.slots(),
+                intake.consumers(),
+                intake.batch(),
+                intake.park(),
+                intake.lowShare(),
+                List.copyOf(topics));
     }
 
     private Settings.Ledger ledger(PenstockConfig config) {

@@ -1,0 +1,59 @@
+package dev.penstock.dispatch;
+
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Jobs under suspicion of ending the process that runs them, by how many of their runs ended without a word. The first time
+ * may be anybody's; after the second it runs among few suspects, after the third alone among them, so that an innocent one
+ * that was only beside the guilty is cleared. Thread-safe.
+ */
+final class Suspects {
+    /** A job with so many silent runs is poison. */
+    static final int POISON = 4;
+
+    private static final int ALONE = 3;
+    private static final int FREE = 1;
+    private static final int AT_ONCE = 8;
+
+    /* Guarded by this. */
+    private int running;
+    private boolean alone;
+
+    Suspects(MeterRegistry meters) {
+        Gauge.builder("penstock.suspects", this, Suspects::running).register(meters);
+    }
+
+    /** The right to run; closing it gives it back. */
+    interface Pass extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /**
+     * @param silentRuns of the job, fewer than {@link #POISON}
+     * @return null: it has to wait
+     */
+    synchronized @Nullable Pass enter(int silentRuns) {
+        if (silentRuns <= FREE) {
+            return () -> {};
+        }
+        boolean wantsAlone = silentRuns >= ALONE;
+        if (alone || running >= (wantsAlone ? 1 : AT_ONCE)) {
+            return null;
+        }
+        running++;
+        alone = wantsAlone;
+        return this::leave;
+    }
+
+    private synchronized void leave() {
+        running--;
+        alone = false;
+    }
+
+    private synchronized int running() {
+        return running;
+    }
+}

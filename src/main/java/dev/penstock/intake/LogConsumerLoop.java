@@ -1,0 +1,364 @@
+package dev.penstock.intake;
+
+import dev.penstock.job.RecordPlace;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.WakeupException;
+import org.jboss.logging.Logger;
+
+/**
+ * One member of a classic consumer group and its thread. It hands records over as they come, whatever became of those before
+ * them, and commits of each partition how far everything is done. It polls all the time, so that no job is too long for the
+ * group: partitions pause while enough is in hand, and while the record at their head is not due.
+ *
+ * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop}, {@link #close} and
+ * {@link #inHand}.
+ */
+final class LogConsumerLoop implements Runnable {
+    private static final Logger LOG = Logger.getLogger(LogConsumerLoop.class);
+    private static final Duration POLL = Duration.ofMillis(100);
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+    private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(3);
+    private static final Duration COMMIT_WITHIN = Duration.ofSeconds(5);
+
+    private final Setup setup;
+    private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
+    private final Map<TopicPartition, Partition> partitions = new HashMap<>();
+    private final List<Again> again = new ArrayList<>();
+    private volatile int inHand;
+    private volatile boolean stopping;
+    private volatile boolean closing;
+
+    private record Finish(LogHeld held, boolean done) {}
+
+    /** A record whose run ended without a word. */
+    private record Again(LogHeld held, Instant at) {}
+
+    /**
+     * What the loop is for.
+     *
+     * @param consumers makes its consumer, a member of a group, with no auto commit
+     * @param origins of a record; empty: it is nobody's, and skipped
+     * @param alwaysMayHaveRun whether every record may have been run before; else those that lay in a partition when it was
+     *     given to this replica
+     * @param capacity how many records it may have in hand
+     * @param open whether there is any node for a job now
+     * @param onRecord must not block: it starts the record's run
+     * @param onLost the run of that record has to stop
+     * @param onLeave the run of that record has to stop and to hand it back
+     */
+    record Setup(
+            String topic,
+            Supplier<KafkaConsumer<byte[], byte[]>> consumers,
+            Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
+            boolean alwaysMayHaveRun,
+            int capacity,
+            BooleanSupplier open,
+            Consumer<Held> onRecord,
+            Consumer<Held> onLost,
+            Consumer<Held> onLeave,
+            Held.Writers writers,
+            Clock clock) {}
+
+    /** A partition that is ours. */
+    private static final class Partition {
+        /** Records before it may have been run by whoever had the partition before. */
+        private final long endWhenGiven;
+
+        private final TreeMap<Long, LogHeld> open = new TreeMap<>();
+        /** The first that has not been handed over. */
+        private long next;
+
+        private long committed = -1;
+        private Instant pausedUntil = Instant.MIN;
+
+        Partition(long endWhenGiven, long next) {
+            this.endWhenGiven = endWhenGiven;
+            this.next = next;
+        }
+
+        long done() {
+            return open.isEmpty() ? next : open.firstKey();
+        }
+    }
+
+    LogConsumerLoop(Setup setup) {
+        this.setup = setup;
+    }
+
+    /** From the thread of a run. */
+    void finished(LogHeld held, boolean done) {
+        finishes.add(new Finish(held, done));
+    }
+
+    /** From any thread. */
+    int inHand() {
+        return inHand;
+    }
+
+    /** Takes no further records. */
+    void stop() {
+        stopping = true;
+    }
+
+    /** Ends the loop, and leaves the group. */
+    void close() {
+        stopping = true;
+        closing = true;
+    }
+
+    @Override
+    public void run() {
+        while (!closing) {
+            try (KafkaConsumer<byte[], byte[]> consumer = setup.consumers().get()) {
+                serve(consumer);
+            } catch (InterruptedException _) {
+                return;
+            } catch (RuntimeException e) {
+                LOG.errorf(e, "topic=%s a consumer failed; it starts anew", setup.topic());
+                loseAll(Set.copyOf(partitions.keySet()));
+                pause();
+            }
+        }
+    }
+
+    private void serve(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
+        while (!closing) {
+            try {
+                settle(Duration.ZERO);
+                commit(consumer);
+                regulate(consumer);
+                accept(consumer, consumer.poll(POLL));
+                handOverAgain();
+            } catch (WakeupException _) {
+                // nobody wakes it
+            }
+        }
+        settle(Duration.ZERO);
+        commitNow(consumer, partitions.keySet());
+        loseAll(Set.copyOf(partitions.keySet()));
+    }
+
+    /** Takes note of runs that have ended; waits that long for one. */
+    private void settle(Duration wait) throws InterruptedException {
+        Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
+        while (finish != null) {
+            LogHeld held = finish.held();
+            Partition partition = partitions.get(partitionOf(held));
+            if (partition != null && partition.open.get(held.place().offset()) == held) {
+                if (finish.done()) {
+                    partition.open.remove(held.place().offset());
+                } else {
+                    held.lose();
+                    again.add(new Again(held, setup.clock().instant().plus(AFTER_FAILURE)));
+                }
+            }
+            finish = finishes.poll();
+        }
+        inHand = partitions.values().stream()
+                .mapToInt(partition -> partition.open.size())
+                .sum();
+    }
+
+    private void handOverAgain() {
+        Instant now = setup.clock().instant();
+        for (Again due : List.copyOf(again)) {
+            if (!due.at().isAfter(now)) {
+                again.remove(due);
+                Partition partition = partitions.get(partitionOf(due.held()));
+                if (partition != null && !stopping) {
+                    handOver(partition, due.held().origin(), true);
+                }
+            }
+        }
+    }
+
+    private void regulate(KafkaConsumer<byte[], byte[]> consumer) {
+        boolean full = stopping || inHand >= setup.capacity() || !setup.open().getAsBoolean();
+        Instant now = setup.clock().instant();
+        Set<TopicPartition> paused = new HashSet<>();
+        partitions.forEach((place, partition) -> {
+            if (full || partition.pausedUntil.isAfter(now)) {
+                paused.add(place);
+            }
+        });
+        Set<TopicPartition> others = new HashSet<>(partitions.keySet());
+        others.removeAll(paused);
+        consumer.pause(paused);
+        consumer.resume(others);
+    }
+
+    private void accept(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
+        Instant now = setup.clock().instant();
+        for (TopicPartition place : records.partitions()) {
+            Partition partition = partitions.get(place);
+            if (partition == null) {
+                continue;
+            }
+            for (ConsumerRecord<byte[], byte[]> record : records.records(place)) {
+                Origin origin = setup.origins().apply(record).orElse(null);
+                if (origin != null && origin.notBefore().isAfter(now)) {
+                    partition.pausedUntil = origin.notBefore();
+                    consumer.seek(place, record.offset());
+                    break;
+                }
+                partition.next = record.offset() + 1;
+                if (origin != null) {
+                    handOver(partition, origin, setup.alwaysMayHaveRun() || record.offset() < partition.endWhenGiven);
+                }
+            }
+        }
+    }
+
+    private void handOver(Partition partition, Origin origin, boolean mayHaveRun) {
+        LogHeld held = new LogHeld(origin, mayHaveRun, setup.writers(), this);
+        partition.open.put(held.place().offset(), held);
+        setup.onRecord().accept(held);
+    }
+
+    private void commit(KafkaConsumer<byte[], byte[]> consumer) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = due(partitions.keySet());
+        if (!offsets.isEmpty()) {
+            offsets.forEach((place, offset) -> committed(place, offset.offset()));
+            consumer.commitAsync(offsets, (_, failure) -> {
+                if (failure != null) {
+                    LOG.debugf("topic=%s a commit failed, a later one tells more: %s", setup.topic(), failure);
+                }
+            });
+        }
+    }
+
+    private void commitNow(KafkaConsumer<byte[], byte[]> consumer, Collection<TopicPartition> places) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (TopicPartition place : places) {
+            Partition partition = partitions.get(place);
+            if (partition != null) {
+                offsets.put(place, new OffsetAndMetadata(partition.done()));
+            }
+        }
+        try {
+            consumer.commitSync(offsets, COMMIT_WITHIN);
+        } catch (KafkaException e) {
+            LOG.warnf("topic=%s a commit failed, the records come again: %s", setup.topic(), e.getMessage());
+        }
+    }
+
+    private Map<TopicPartition, OffsetAndMetadata> due(Collection<TopicPartition> places) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (TopicPartition place : places) {
+            Partition partition = partitions.get(place);
+            if (partition != null && partition.done() != partition.committed) {
+                offsets.put(place, new OffsetAndMetadata(partition.done()));
+            }
+        }
+        return offsets;
+    }
+
+    private void committed(TopicPartition place, long offset) {
+        Partition partition = partitions.get(place);
+        if (partition != null) {
+            partition.committed = offset;
+        }
+    }
+
+    private void loseAll(Collection<TopicPartition> places) {
+        for (TopicPartition place : places) {
+            Partition partition = partitions.remove(place);
+            if (partition != null) {
+                partition.open.values().forEach(held -> {
+                    held.lose();
+                    setup.onLost().accept(held);
+                });
+            }
+        }
+        again.removeIf(waiting -> !partitions.containsKey(partitionOf(waiting.held())));
+    }
+
+    private static TopicPartition partitionOf(LogHeld held) {
+        RecordPlace place = held.place();
+        return new TopicPartition(place.topic(), place.partition());
+    }
+
+    /** Called by the group, in this thread. */
+    private final class Assignments implements ConsumerRebalanceListener {
+        private final KafkaConsumer<byte[], byte[]> consumer;
+
+        Assignments(KafkaConsumer<byte[], byte[]> consumer) {
+            this.consumer = consumer;
+        }
+
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> places) {
+            if (places.isEmpty()) {
+                return;
+            }
+            Map<TopicPartition, Long> ends = consumer.endOffsets(places);
+            for (TopicPartition place : places) {
+                partitions.put(
+                        place, new Partition(ends.getOrDefault(place, Long.MAX_VALUE), consumer.position(place)));
+            }
+        }
+
+        /** What has started is handed back before somebody else gets the partition. */
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> places) {
+            Set<LogHeld> leaving = new HashSet<>();
+            for (TopicPartition place : places) {
+                Partition partition = partitions.get(place);
+                if (partition != null) {
+                    leaving.addAll(partition.open.values());
+                }
+            }
+            leaving.forEach(setup.onLeave());
+            try {
+                Instant until = setup.clock().instant().plus(HAND_BACK_WITHIN);
+                while (!leaving.stream().allMatch(LogHeld::isOver)
+                        && setup.clock().instant().isBefore(until)) {
+                    settle(POLL);
+                }
+                settle(Duration.ZERO);
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+            }
+            commitNow(consumer, places);
+            loseAll(places);
+        }
+
+        @Override
+        public void onPartitionsLost(Collection<TopicPartition> places) {
+            loseAll(places);
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(AFTER_FAILURE);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Delay;
+
+/** A record of a partition that a consumer group gave this replica; ours as long as the partition is. */
+final class LogHeld extends Held {
+    private final LogConsumerLoop owner;
+    private final boolean mayHaveRun;
+    private volatile boolean lost;
+    private volatile boolean over;
+
+    /** @param mayHaveRun somebody had the partition before, and the record was there */
+    LogHeld(Origin origin, boolean mayHaveRun, Held.Writers writers, LogConsumerLoop owner) {
+        super(origin, writers);
+        this.mayHaveRun = mayHaveRun;
+        this.owner = owner;
+    }
+
+    /** The partition is somebody else's. */
+    void lose() {
+        lost = true;
+    }
+
+    boolean isOver() {
+        return over;
+    }
+
+    @Override
+    public boolean mayHaveRun() {
+        return mayHaveRun;
+    }
+
+    /** A log counts no deliveries. */
+    @Override
+    public boolean isLastDelivery() {
+        return false;
+    }
+
+    @Override
+    public boolean renew() {
+        return !lost;
+    }
+
+    @Override
+    public void acknowledge() {
+        finish(true);
+    }
+
+    /** What has not started stays where it is, and the next owner of the partition takes it. */
+    @Override
+    public void handBack(int lastAttempt) throws InterruptedException {
+        finish(lastAttempt > 0 && copy(Delay.NONE, lastAttempt));
+    }
+
+    @Override
+    void end() {
+        if (!over) {
+            finish(false);
+        }
+    }
+
+    private void finish(boolean done) {
+        owner.finished(this, done);
+        over = true;
+    }
+}

@@ -1,0 +1,145 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Delay;
+import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.EventHeaders;
+import java.time.Instant;
+import java.util.Optional;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.record.TimestampType;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
+ * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
+ * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was) and {@code penstock-handed-back} (the last
+ * attempt of a run that ended alive).
+ *
+ * @param record as it came from its producer, at the place where it came in
+ * @param copy where the copy lies; null: this is the record itself
+ * @param notBefore when the copy is due
+ * @param setAside when it was first set aside; null: never
+ * @param handedBack 0: never
+ */
+record Origin(
+        ConsumerRecord<byte[], byte[]> record,
+        @Nullable RecordPlace copy,
+        Instant notBefore,
+        @Nullable Instant setAside,
+        int handedBack) {
+    private static final String PREFIX = "penstock-";
+    private static final String ORIGIN = PREFIX + "origin";
+    private static final String CREATED_AT = PREFIX + "created-at";
+    private static final String NOT_BEFORE = PREFIX + "not-before";
+    private static final String KEY = PREFIX + "key";
+    private static final String SET_ASIDE = PREFIX + "set-aside";
+    private static final String HANDED_BACK = PREFIX + "handed-back";
+    private static final String JOB_ID = "job-id";
+
+    /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
+    static Origin itself(ConsumerRecord<byte[], byte[]> record) {
+        return new Origin(record, null, Instant.EPOCH, null, 0);
+    }
+
+    /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
+    static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
+        String[] place =
+                String.valueOf(EventHeaders.text(copy.headers(), ORIGIN)).split("/", -1);
+        Long createdAt = number(copy.headers(), CREATED_AT);
+        Long notBefore = number(copy.headers(), NOT_BEFORE);
+        if (place.length != 3 || createdAt == null || notBefore == null) {
+            return Optional.empty();
+        }
+        try {
+            RecordHeaders headers = new RecordHeaders();
+            for (Header header : copy.headers()) {
+                if (!header.key().startsWith(PREFIX) && !header.key().equals(JOB_ID)) {
+                    headers.add(header);
+                }
+            }
+            Header ownId = copy.headers().lastHeader(PREFIX + JOB_ID);
+            if (ownId != null) {
+                headers.add(JOB_ID, ownId.value());
+            }
+            Header key = copy.headers().lastHeader(KEY);
+            ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
+                    place[0],
+                    Integer.parseInt(place[1]),
+                    Long.parseLong(place[2]),
+                    createdAt,
+                    TimestampType.LOG_APPEND_TIME,
+                    copy.serializedKeySize(),
+                    copy.serializedValueSize(),
+                    key == null ? null : key.value(),
+                    copy.value(),
+                    headers,
+                    Optional.empty());
+            Long since = number(copy.headers(), SET_ASIDE);
+            Long handedBack = number(copy.headers(), HANDED_BACK);
+            return Optional.of(new Origin(
+                    record,
+                    placeOf(copy),
+                    Instant.ofEpochMilli(notBefore),
+                    since == null ? null : Instant.ofEpochMilli(since),
+                    handedBack == null ? 0 : handedBack.intValue()));
+        } catch (NumberFormatException _) {
+            return Optional.empty();
+        }
+    }
+
+    /**
+     * @param topic of jobs that are set aside
+     * @param partitions of it
+     */
+    ProducerRecord<byte[], byte[]> copyTo(
+            String topic, int partitions, JobId id, Delay delay, int lastHandedBack, Instant now) {
+        Headers headers = new RecordHeaders();
+        for (Header header : record.headers()) {
+            if (!header.key().startsWith(PREFIX)) {
+                // the job's own header job-id may not be one: what it is depends on the value too
+                headers.add(header.key().equals(JOB_ID) ? PREFIX + JOB_ID : header.key(), header.value());
+            }
+        }
+        byte[] key = EventHeaders.utf8(id.value());
+        RecordPlace place = place();
+        headers.add(JOB_ID, key)
+                .add(ORIGIN, EventHeaders.utf8(place.topic() + "/" + place.partition() + "/" + place.offset()))
+                .add(CREATED_AT, utf8(record.timestamp()))
+                .add(NOT_BEFORE, utf8(now.plus(delay.length()).toEpochMilli()))
+                .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));
+        if (lastHandedBack > 0) {
+            headers.add(HANDED_BACK, utf8(lastHandedBack));
+        }
+        if (record.key() != null) {
+            headers.add(KEY, record.key());
+        }
+        return new ProducerRecord<>(topic, delay.partition() % partitions, null, key, record.value(), headers);
+    }
+
+    /** Where the job came in. */
+    RecordPlace place() {
+        return placeOf(record);
+    }
+
+    static RecordPlace placeOf(ConsumerRecord<?, ?> record) {
+        return new RecordPlace(record.topic(), record.partition(), record.offset());
+    }
+
+    private static byte[] utf8(long number) {
+        return EventHeaders.utf8(Long.toString(number));
+    }
+
+    private static @Nullable Long number(Headers headers, String name) {
+        String text = EventHeaders.text(headers, name);
+        try {
+            return text == null ? null : Long.valueOf(text);
+        } catch (NumberFormatException _) {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,64 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Delay;
+import dev.penstock.job.JobId;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.KafkaException;
+
+/**
+ * The topic of jobs that are set aside, as its writer: a partition for each length of time. A record that is copied there is
+ * not given back to the broker: that would raise its delivery count, and bring it again at once.
+ */
+@Singleton
+public class SetAsideJobs {
+    /** The largest copy has some headers more than its origin. */
+    private static final int MORE_HEADERS = 131_072;
+
+    private final String topic;
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final Clock clock;
+    private final MeterRegistry meters;
+
+    public SetAsideJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+        topic = settings.topics().deferred();
+        this.clock = clock;
+        this.meters = meters;
+        producer = kafka.producer(
+                "penstock-deferred",
+                Map.of(
+                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                        "lz4",
+                        ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                        settings.maxRecord() + MORE_HEADERS));
+    }
+
+    /** Done when the copy is on the broker. */
+    CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack) {
+        try {
+            int partitions = producer.partitionsFor(topic).size();
+            return KafkaSettings.send(
+                            producer, origin.copyTo(topic, partitions, id, delay, handedBack, clock.instant()))
+                    .thenRun(() -> meters.counter(
+                                    "penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT))
+                            .increment());
+        } catch (KafkaException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    @PreDestroy
+    void close() {
+        producer.close(Duration.ofSeconds(5));
+    }
+}

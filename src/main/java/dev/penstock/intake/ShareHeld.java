@@ -1,0 +1,81 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Delay;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+
+/**
+ * A record in one share consumer's hand. Its run's thread says what it wants of it; the consumer's own thread does it.
+ */
+final class ShareHeld extends Held {
+    private final ShareConsumerLoop owner;
+    private final int deliveryLimit;
+    private boolean over;
+
+    ShareHeld(ConsumerRecord<byte[], byte[]> record, int deliveryLimit, Held.Writers writers, ShareConsumerLoop owner) {
+        super(Origin.itself(record), writers);
+        this.owner = owner;
+        this.deliveryLimit = deliveryLimit;
+    }
+
+    /** What the thread of a run asks of the consumer's. */
+    sealed interface Wish {
+        ShareHeld held();
+
+        /** The run is over. */
+        record Finish(ShareHeld held, AcknowledgeType how) implements Wish {}
+
+        /** @param renewed completed with whether the lock is still ours */
+        record Renew(ShareHeld held, CompletableFuture<Boolean> renewed) implements Wish {}
+    }
+
+    int deliveries() {
+        return record().deliveryCount().map(Short::intValue).orElse(1);
+    }
+
+    @Override
+    public boolean mayHaveRun() {
+        return deliveries() > 1;
+    }
+
+    @Override
+    public boolean isLastDelivery() {
+        return deliveries() >= deliveryLimit;
+    }
+
+    @Override
+    public boolean renew() throws InterruptedException {
+        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
+        owner.wish(new Wish.Renew(this, renewed));
+        return renewed.join();
+    }
+
+    @Override
+    public void acknowledge() {
+        finish(AcknowledgeType.ACCEPT);
+    }
+
+    /** A first delivery is released: nobody waits for the lock. A second release would come too near to the limit. */
+    @Override
+    public void handBack(int lastAttempt) throws InterruptedException {
+        if (deliveries() == 1) {
+            finish(AcknowledgeType.RELEASE);
+        } else {
+            setAside(Delay.NONE, lastAttempt);
+        }
+    }
+
+    /** Without an acknowledgement the record goes back; its delivery count stays raised. */
+    @Override
+    void end() {
+        if (!over) {
+            finish(AcknowledgeType.RELEASE);
+        }
+    }
+
+    private void finish(AcknowledgeType how) {
+        over = true;
+        owner.wish(new Wish.Finish(this, how));
+    }
+}

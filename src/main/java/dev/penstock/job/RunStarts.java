@@ -1,0 +1,44 @@
+package dev.penstock.job;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * Which runs began to work on a job: the first attempt of each, in order. A job that ends its process again and again is
+ * found by them.
+ */
+public record RunStarts(List<Integer> attempts) {
+    public static final RunStarts NONE = new RunStarts(List.of());
+
+    public RunStarts {
+        attempts = List.copyOf(attempts);
+    }
+
+    /** @param before the job as it was read up to this event, which is valid */
+    public RunStarts after(Reading before, EventMark event) {
+        if (event.kind() != EventMark.Kind.STARTED || event.run().equals(before.run())) {
+            return this;
+        }
+        List<Integer> more = new ArrayList<>(attempts);
+        more.add(event.attempt());
+        return new RunStarts(more);
+    }
+
+    /** How many began after that attempt. */
+    public int after(int attempt) {
+        return (int) attempts.stream().filter(first -> first > attempt).count();
+    }
+
+    public String toText() {
+        return attempts.stream().map(String::valueOf).collect(Collectors.joining(","));
+    }
+
+    public static RunStarts ofText(String text) {
+        return text.isEmpty()
+                ? NONE
+                : new RunStarts(
+                        Arrays.stream(text.split(",")).map(Integer::valueOf).toList());
+    }
+}
