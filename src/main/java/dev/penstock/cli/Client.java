@@ -26,6 +26,7 @@ public final class Client {
                 .addSubcommand(new ListCommand(terminal))
                 .addSubcommand(new CancelCommand(terminal))
                 .addSubcommand(new DlqCommand(terminal))
+                .addSubcommand(new IntakeCommand(terminal))
                 .addSubcommand(new NodesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))
                 .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))

@@ -11,6 +11,7 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
 import java.security.SecureRandom;
@@ -72,12 +73,13 @@ public class Dispatcher {
      * Begins to follow the commands and to keep the ledger; returns when all commands that are there now are known.
      *
      * @param topicIds of each job topic
+     * @param mode how jobs are taken
      * @throws Unusable the message says what to do
      */
-    public void start(Map<String, UUID> topicIds) throws InterruptedException, Unusable {
+    public void start(Map<String, UUID> topicIds, IntakeMode mode) throws InterruptedException, Unusable {
         commands.follow(this::cancel);
         try {
-            ledger.start(topicIds);
+            ledger.start(topicIds, mode);
         } catch (LedgerDatabase.Unusable e) {
             throw new Unusable(String.valueOf(e.getMessage()), e);
         }

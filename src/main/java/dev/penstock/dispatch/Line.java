@@ -30,12 +30,16 @@ import org.jspecify.annotations.Nullable;
  * so that a job whose nodes are full holds up nobody else. Low ones get their share of the starts while any wait.
  *
  * <p>A job keeps its place here only while its obstacle is short. It is to be set aside when all nodes that may serve it have
- * been down for a while and others are up, or when there are more waiting than slots and another node is idle: whatever is
- * behind it in the topics may be for that one.
+ * been down for a while and others are up, or when many wait and another node is idle: what is behind them in the topics may
+ * be for that one.
  */
 @Singleton
 public final class Line {
     private static final Duration FAR = Duration.ofDays(365);
+    /** So many slots for each that may wait while a node is idle: each of those that wait may hold up a consumer's batch. */
+    private static final int PARKED_SHARE = 8;
+
+    private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     private final Nodes nodes;
     private final Router router;
@@ -138,7 +142,12 @@ public final class Line {
                         if (parked <= 0) {
                             waiter.place = new Place.Blocked(true);
                         } else {
-                            var _ = waiter.turnCame.awaitNanos(Math.min(end - System.nanoTime(), parked));
+                            long patience = waiter.patienceNanos();
+                            var _ = waiter.turnCame.awaitNanos(Math.min(
+                                    Math.min(end - System.nanoTime(), parked), patience > 0 ? patience : parked));
+                            if (patience > 0 && waiter.place == null && waiter.patienceNanos() <= 0) {
+                                serve();
+                            }
                         }
                     }
                 }
@@ -188,6 +197,7 @@ public final class Line {
         private final long turn;
         private final Condition turnCame;
         private @Nullable Place place;
+        private final long sinceNanos = System.nanoTime();
         private boolean hadSlot;
 
         Waiter(Ticket ticket, Set<String> avoid, long turn, Condition turnCame) {
@@ -195,6 +205,11 @@ public final class Line {
             this.avoid = avoid;
             this.turn = turn;
             this.turnCame = turnCame;
+        }
+
+        /** How long it may still wait for a full node without making room for others. */
+        private long patienceNanos() {
+            return PATIENCE.toNanos() - (System.nanoTime() - sinceNanos);
         }
     }
 
@@ -339,11 +354,11 @@ public final class Line {
     }
 
     /**
-     * Nobody in the line can go. Where a node is idle all the same, and the line is longer than there are slots, the last
-     * ones that wait for the fullest nodes make room.
+     * Nobody in the line can go. Where a node is idle all the same, and the line is longer than it takes to keep the others
+     * busy, the last ones that have waited for the fullest nodes for a while make room.
      */
     private void relieve(Set<Wish> full) {
-        int tooMany = waiters.size() - slots;
+        int tooMany = waiters.size() - Math.max(1, slots / PARKED_SHARE);
         if (tooMany <= 0 || freeSlots <= 0 || !anyIdle()) {
             return;
         }
@@ -351,7 +366,8 @@ public final class Line {
                 .max(Comparator.comparingInt(wish -> waitingByWish.getOrDefault(wish, 0)))
                 .orElse(null);
         List<Waiter> last = waiters.descendingSet().stream()
-                .filter(waiter -> waiter.ticket.wish.equals(fullest) && !waiter.ticket.hasSlot)
+                .filter(waiter ->
+                        waiter.ticket.wish.equals(fullest) && !waiter.ticket.hasSlot && waiter.patienceNanos() <= 0)
                 .limit(tooMany)
                 .toList();
         for (Waiter waiter : last) {

@@ -22,7 +22,6 @@ import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Jobs enter here: a share group for each job topic. Starts when the broker is there, and stops by draining.
@@ -40,8 +39,7 @@ public final class Intake {
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final QueueLag lag;
-    private final List<TopicIntake> topics = new CopyOnWriteArrayList<>();
-    private volatile @Nullable DeferredIntake deferred;
+    private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile State state = State.STARTING;
 
     /** Where the intake is in its life. */
@@ -90,20 +88,32 @@ public final class Intake {
     }
 
     private void begin() throws InterruptedException, TopicSetup.Unusable, Dispatcher.Unusable {
-        List<TopicSetup.Found> found = ensureTopics();
+        TopicSetup setup = new TopicSetup(kafka, settings);
+        List<TopicSetup.Found> found = asking(setup::ensure);
+        ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
         Map<String, UUID> topicIds = new HashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
-        dispatcher.start(topicIds);
+        dispatcher.start(topicIds, chosen.mode());
         if (settings.intake().enabled()) {
             JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery);
-            found.forEach(topic -> join(topic, records));
-            deferred = new DeferredIntake(settings, kafka, records, dispatcher, writers, dispatcher::isOpen, clock);
-            deferred.start();
+            LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, writers, clock);
+            switch (chosen.mode()) {
+                case SHARE -> {
+                    Map<String, Integer> limits = asking(setup::ensureShareGroups);
+                    for (TopicSetup.Found topic : found) {
+                        int limit = limits.getOrDefault(topic.topic().name(), Integer.MAX_VALUE);
+                        join(new TopicIntake(topic, settings, kafka, records, dispatcher, writers, limit, chosen));
+                    }
+                }
+                case CLASSIC -> found.forEach(topic -> join(LogIntake.ofJobs(parts, topic.topic())));
+            }
+            join(LogIntake.ofDeferred(parts));
         }
-        lag.start();
+        lag.start(chosen.mode());
         state = State.RUNNING;
         LOG.infof(
-                "taking jobs from %s, answers go to %s",
+                "taking jobs in %s mode from %s, answers go to %s",
+                chosen.mode().wireName(),
                 settings.intake().enabled()
                         ? settings.intake().topics().stream()
                                 .map(Settings.JobTopic::name)
@@ -112,11 +122,15 @@ public final class Intake {
                 replies.name());
     }
 
-    private List<TopicSetup.Found> ensureTopics() throws InterruptedException, TopicSetup.Unusable {
-        TopicSetup setup = new TopicSetup(kafka, settings);
+    /** Something that only the broker can say. */
+    private interface Question<T> {
+        T ask() throws InterruptedException, TopicSetup.Unusable;
+    }
+
+    private <T> T asking(Question<T> question) throws InterruptedException, TopicSetup.Unusable {
         while (true) {
             try {
-                return setup.ensure();
+                return question.ask();
             } catch (KafkaException e) {
                 LOG.warnf("the broker at %s cannot be used yet: %s", kafka.bootstrapServers(), e.getMessage());
                 Thread.sleep(RETRY);
@@ -124,28 +138,20 @@ public final class Intake {
         }
     }
 
-    private void join(TopicSetup.Found found, JobRecords records) {
-        TopicIntake topic = new TopicIntake(found, settings, kafka, records, dispatcher, writers, dispatcher::isOpen);
-        topics.add(topic);
-        topic.start();
+    private void join(Source source) {
+        sources.add(source);
+        source.start();
     }
 
     /** Before the beans that runs need are closed. */
     void stop(@Observes @Priority(100) ShutdownEvent event) {
         state = State.DRAINING;
-        topics.forEach(TopicIntake::stop);
-        DeferredIntake copies = deferred;
-        if (copies != null) {
-            copies.stop();
-        }
+        sources.forEach(Source::stop);
         try {
             dispatcher.drain(settings.drainTimeout());
-            topics.forEach(TopicIntake::close);
-            for (TopicIntake topic : topics) {
-                topic.awaitClosed();
-            }
-            if (copies != null) {
-                copies.awaitClosed();
+            sources.forEach(Source::close);
+            for (Source source : sources) {
+                source.awaitClosed();
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();

@@ -13,6 +13,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -40,6 +41,7 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
     private final Supplier<KafkaShareConsumer<byte[], byte[]>> consumers;
+    private final Predicate<ConsumerRecord<byte[], byte[]>> ranBefore;
     private final int deliveryLimit;
     private final Held.Writers writers;
     private final BooleanSupplier open;
@@ -57,6 +59,7 @@ final class ShareConsumerLoop implements Runnable {
     private long acknowledgeAtNanos;
 
     /**
+     * @param ranBefore whether a record may have been run before its first delivery
      * @param deliveryLimit at which the broker hands a record out no more
      * @param open whether there is any node for a job now
      * @param onRecord must not block: it starts the record's run
@@ -66,6 +69,7 @@ final class ShareConsumerLoop implements Runnable {
      */
     ShareConsumerLoop(
             Supplier<KafkaShareConsumer<byte[], byte[]>> consumers,
+            Predicate<ConsumerRecord<byte[], byte[]>> ranBefore,
             int deliveryLimit,
             Held.Writers writers,
             BooleanSupplier open,
@@ -74,6 +78,7 @@ final class ShareConsumerLoop implements Runnable {
             Runnable onBusy,
             Duration leaveAfter) {
         this.consumers = consumers;
+        this.ranBefore = ranBefore;
         this.deliveryLimit = deliveryLimit;
         this.writers = writers;
         this.open = open;
@@ -277,7 +282,7 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     private ShareHeld held(ConsumerRecord<byte[], byte[]> record) {
-        return new ShareHeld(record, deliveryLimit, writers, this);
+        return new ShareHeld(record, ranBefore.test(record), deliveryLimit, writers, this);
     }
 
     private void lose(RecordPlace place) {

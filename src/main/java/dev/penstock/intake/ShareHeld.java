@@ -10,12 +10,19 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
  */
 final class ShareHeld extends Held {
     private final ShareConsumerLoop owner;
+    private final boolean ranBefore;
     private final int deliveryLimit;
     private boolean over;
 
-    ShareHeld(ConsumerRecord<byte[], byte[]> record, int deliveryLimit, Held.Writers writers, ShareConsumerLoop owner) {
+    ShareHeld(
+            ConsumerRecord<byte[], byte[]> record,
+            boolean ranBefore,
+            int deliveryLimit,
+            Held.Writers writers,
+            ShareConsumerLoop owner) {
         super(Origin.itself(record), writers);
         this.owner = owner;
+        this.ranBefore = ranBefore;
         this.deliveryLimit = deliveryLimit;
     }
 
@@ -36,7 +43,7 @@ final class ShareHeld extends Held {
 
     @Override
     public boolean mayHaveRun() {
-        return deliveries() > 1;
+        return ranBefore || deliveries() > 1;
     }
 
     @Override

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
@@ -21,7 +20,7 @@ import org.jboss.logging.Logger;
  * the start, and as soon as half of all are busy more with one record each, up to one for each slot; those leave
  * again when they have had nothing to do for a while. Ahead of need, since a new consumer's first record takes 5 s.
  */
-final class TopicIntake {
+final class TopicIntake implements Source {
     private static final Logger LOG = Logger.getLogger(TopicIntake.class);
     private static final Duration BETWEEN_JOINS = Duration.ofMillis(50);
     private static final Duration LEAVE_AFTER = Duration.ofMinutes(5);
@@ -34,7 +33,8 @@ final class TopicIntake {
     private final JobRecords records;
     private final Dispatcher dispatcher;
     private final Held.Writers writers;
-    private final BooleanSupplier open;
+    private final int deliveryLimit;
+    private final ModeChoice.Chosen mode;
     private final AtomicInteger nextNumber = new AtomicInteger();
     private final List<Member> members = new CopyOnWriteArrayList<>();
     private volatile boolean stopping;
@@ -50,17 +50,20 @@ final class TopicIntake {
             JobRecords records,
             Dispatcher dispatcher,
             Held.Writers writers,
-            BooleanSupplier open) {
+            int deliveryLimit,
+            ModeChoice.Chosen mode) {
         this.topic = topic;
         this.settings = settings;
         this.kafka = kafka;
         this.records = records;
         this.dispatcher = dispatcher;
         this.writers = writers;
-        this.open = open;
+        this.deliveryLimit = deliveryLimit;
+        this.mode = mode;
     }
 
-    void start() {
+    @Override
+    public void start() {
         add(settings.intake().consumers(), settings.intake().batch(topic.partitions()), Duration.ofDays(365_000));
     }
 
@@ -96,9 +99,10 @@ final class TopicIntake {
             Duration wait = BETWEEN_JOINS.multipliedBy(i);
             ShareConsumerLoop loop = new ShareConsumerLoop(
                     () -> consumer(clientId, batch),
-                    topic.deliveryLimit(),
+                    record -> mode.mayHaveRun(record.topic(), record.partition(), record.offset()),
+                    deliveryLimit,
                     writers,
-                    open,
+                    dispatcher::isOpen,
                     records::start,
                     held -> dispatcher.lost(held.origin().place(), held.place()),
                     this::grow,
@@ -140,18 +144,19 @@ final class TopicIntake {
         return consumer;
     }
 
-    /** Takes no further records. */
-    synchronized void stop() {
+    @Override
+    public synchronized void stop() {
         stopping = true;
         members.forEach(member -> member.loop().stop());
     }
 
-    /** Leaves the group; what is still in hand goes back to the broker. */
-    void close() {
+    @Override
+    public void close() {
         members.forEach(member -> member.loop().close());
     }
 
-    void awaitClosed() throws InterruptedException {
+    @Override
+    public void awaitClosed() throws InterruptedException {
         for (Member member : members) {
             member.thread().join(CLOSE_WITHIN);
         }

@@ -35,6 +35,9 @@ final class TopicSetup {
     private static final Config NO_CONFIG = new Config(List.of());
     private static final int JOB_PARTITIONS = 4;
     private static final int REPLY_PARTITIONS = 12;
+    /** Kafka's −1. */
+    private static final Duration FOR_EVER = Duration.ofMillis(-1);
+
     private static final Duration WEEK = Duration.ofDays(7);
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
@@ -53,9 +56,8 @@ final class TopicSetup {
      * A job topic as it is on the broker.
      *
      * @param id tells a topic from an earlier one of the same name
-     * @param deliveryLimit how often its group hands a record out
      */
-    record Found(Settings.JobTopic topic, UUID id, int partitions, int deliveryLimit) {}
+    record Found(Settings.JobTopic topic, UUID id, int partitions) {}
 
     /** Something has to be done by whoever runs the broker. */
     static final class Unusable extends Exception {
@@ -84,11 +86,6 @@ final class TopicSetup {
                 create(admin, missing);
                 there.putAll(describe(admin));
             }
-            if (settings.intake().enabled()) {
-                for (Settings.JobTopic topic : settings.intake().topics()) {
-                    configureGroup(admin, topic.group());
-                }
-            }
             List<Found> found = new ArrayList<>();
             for (Settings.JobTopic topic : settings.intake().topics()) {
                 TopicDescription description = there.get(topic.name());
@@ -99,11 +96,27 @@ final class TopicSetup {
                 found.add(new Found(
                         topic,
                         new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits()),
-                        description.partitions().size(),
-                        deliveryLimit(admin, topic.group())));
+                        description.partitions().size()));
             }
             return found;
         }
+    }
+
+    /**
+     * Sets up the share groups of the job topics before anybody joins them.
+     *
+     * @return how often each hands a record out
+     * @throws KafkaException the broker cannot be reached now
+     */
+    Map<String, Integer> ensureShareGroups() throws Unusable, InterruptedException {
+        Map<String, Integer> deliveryLimits = new HashMap<>();
+        try (Admin admin = kafka.admin("penstock-setup")) {
+            for (Settings.JobTopic topic : settings.intake().topics()) {
+                configureGroup(admin, topic.group());
+                deliveryLimits.put(topic.name(), deliveryLimit(admin, topic.group()));
+            }
+        }
+        return deliveryLimits;
     }
 
     private Map<String, NewTopicShape> wanted() {
@@ -119,6 +132,7 @@ final class TopicSetup {
                 settings.topics().replies(),
                 new NewTopicShape(REPLY_PARTITIONS, DAY, Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "lz4")));
         wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
+        wanted.put(settings.topics().settings(), new NewTopicShape(1, FOR_EVER, Map.of()));
         wanted.put(settings.topics().deadLetters(), new NewTopicShape(JOB_PARTITIONS, MONTH, copies()));
         return wanted;
     }

@@ -6,6 +6,7 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.nio.charset.StandardCharsets;
@@ -23,10 +24,7 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
-import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -50,6 +48,7 @@ final class Audit implements AutoCloseable {
     private final OutcomePublisher outcomes;
     private final KafkaSettings kafka;
     private final Settings settings;
+    private final IntakeMode mode;
     private final DeadLetters deadLetters;
     private final Clock clock;
     private final Counter lost;
@@ -62,6 +61,7 @@ final class Audit implements AutoCloseable {
             OutcomePublisher outcomes,
             KafkaSettings kafka,
             Settings settings,
+            IntakeMode mode,
             DeadLetters deadLetters,
             Clock clock,
             MeterRegistry meters) {
@@ -70,6 +70,7 @@ final class Audit implements AutoCloseable {
         this.outcomes = outcomes;
         this.kafka = kafka;
         this.settings = settings;
+        this.mode = mode;
         this.deadLetters = deadLetters;
         this.clock = clock;
         lost = meters.counter("penstock.lost");
@@ -81,10 +82,11 @@ final class Audit implements AutoCloseable {
         List<TopicPartition> deferred = places.deferred(settings);
         Map<TopicPartition, Long> below =
                 new HashMap<>(TopicPlaces.offsets(admin(), places.jobs(), OffsetSpec.earliest()));
-        TopicPlaces.groupStarts(admin(), settings, places.jobs())
+        TopicPlaces.groupStarts(admin(), settings, mode, places.jobs())
                 .forEach((partition, start) -> below.merge(partition, start, Math::max));
         below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
-        committed(deferred).forEach((partition, offset) -> below.merge(partition, offset, Math::max));
+        TopicPlaces.committed(admin(), settings.topics().deferredGroup())
+                .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
 
         List<TopicPartition> told = new ArrayList<>(places.replies());
         told.addAll(deferred);
@@ -121,27 +123,6 @@ final class Audit implements AutoCloseable {
 
     private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
         return place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
-    }
-
-    private Map<TopicPartition, Long> committed(List<TopicPartition> deferred) throws InterruptedException {
-        String group = settings.topics().deferredGroup();
-        Map<TopicPartition, Long> committed = new HashMap<>();
-        try {
-            Map<TopicPartition, OffsetAndMetadata> offsets = admin().listConsumerGroupOffsets(group)
-                    .partitionsToOffsetAndMetadata()
-                    .get();
-            for (TopicPartition partition : deferred) {
-                OffsetAndMetadata offset = offsets.get(partition);
-                if (offset != null) {
-                    committed.put(partition, offset.offset());
-                }
-            }
-        } catch (ExecutionException e) {
-            if (!(e.getCause() instanceof GroupIdNotFoundException)) {
-                throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
-            }
-        }
-        return committed;
     }
 
     private void tell(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {

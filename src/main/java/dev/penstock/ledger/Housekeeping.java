@@ -4,6 +4,7 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
@@ -38,6 +39,7 @@ final class Housekeeping implements AutoCloseable {
             Projector projector,
             KafkaSettings kafka,
             Settings settings,
+            IntakeMode mode,
             ReplyTopic replies,
             DeadLetters deadLetters,
             Clock clock,
@@ -48,7 +50,7 @@ final class Housekeeping implements AutoCloseable {
         this.clock = clock;
         OutcomePublisher outcomes = new OutcomePublisher(replies, projector, clock, meters);
         janitor = new Janitor(database, outcomes, clock);
-        audit = new Audit(database, catchUp, outcomes, kafka, settings, deadLetters, clock, meters);
+        audit = new Audit(database, catchUp, outcomes, kafka, settings, mode, deadLetters, clock, meters);
         first = new TopicPartition(replies.name(), 0);
     }
 

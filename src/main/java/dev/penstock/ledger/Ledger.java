@@ -6,6 +6,7 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -71,9 +72,11 @@ public class Ledger {
      * Begins to project; the topics are there.
      *
      * @param topicIds of each job topic
+     * @param mode how jobs are taken
      * @throws LedgerDatabase.Unusable the message says what to do
      */
-    public void start(Map<String, UUID> topicIds) throws InterruptedException, LedgerDatabase.Unusable {
+    public void start(Map<String, UUID> topicIds, IntakeMode mode)
+            throws InterruptedException, LedgerDatabase.Unusable {
         if (database.kind() == Settings.LedgerKind.NONE) {
             return;
         }
@@ -96,13 +99,20 @@ public class Ledger {
         }
         finder.start();
         Projector projecting = new Projector(
-                database, kafka, settings, new Projection(settings, topicIds), replies::partitionOf, clock, instance);
+                database,
+                kafka,
+                settings,
+                new Projection(settings, topicIds),
+                replies::partitionOf,
+                clock,
+                mode,
+                instance);
         projecting.start();
         projector = projecting;
         Gauge.builder("penstock.ledger.lag.seconds", projecting, running -> running.behindMillis() / 1000.0)
                 .register(meters);
-        Housekeeping housekeeper =
-                new Housekeeping(database, catchUp, projecting, kafka, settings, replies, deadLetters, clock, meters);
+        Housekeeping housekeeper = new Housekeeping(
+                database, catchUp, projecting, kafka, settings, mode, replies, deadLetters, clock, meters);
         housekeeper.start();
         housekeeping = housekeeper;
     }

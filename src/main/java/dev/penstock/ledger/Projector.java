@@ -3,6 +3,7 @@ package dev.penstock.ledger;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -56,6 +57,7 @@ final class Projector implements AutoCloseable {
     private final Projection projection;
     private final ToIntFunction<JobId> replyPartition;
     private final Clock clock;
+    private final IntakeMode mode;
     private final String instance;
     private final CountDownLatch closing = new CountDownLatch(1);
     private final Thread thread;
@@ -74,6 +76,7 @@ final class Projector implements AutoCloseable {
             Projection projection,
             ToIntFunction<JobId> replyPartition,
             Clock clock,
+            IntakeMode mode,
             String instance) {
         this.database = database;
         this.kafka = kafka;
@@ -81,6 +84,7 @@ final class Projector implements AutoCloseable {
         this.projection = projection;
         this.replyPartition = replyPartition;
         this.clock = clock;
+        this.mode = mode;
         this.instance = instance;
         thread = Thread.ofPlatform().daemon().name("penstock-ledger").unstarted(this::run);
     }
@@ -207,7 +211,7 @@ final class Projector implements AutoCloseable {
     private Map<TopicPartition, Long> beginnings() throws InterruptedException {
         try (Admin admin = kafka.admin("penstock-ledger-start");
                 KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
-            return TopicPlaces.of(admin, settings).beginnings(admin, reader, settings, clock.instant());
+            return TopicPlaces.of(admin, settings).beginnings(admin, reader, settings, mode, clock.instant());
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
  * Where the topics begin and end, and where their groups stand.
@@ -71,14 +73,21 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
     }
 
     /**
-     * Before which offset a share group has nothing unfinished, for every job partition that it has begun. The start that the
-     * broker tells is that of its last write but one (4.3.1: it is written with an acknowledgement, and moved after it), so
+     * Before which offset a group has nothing unfinished, for every job partition that it has begun. The start that the
+     * broker tells of a share group is that of its last write but one (4.3.1: it is written with an acknowledgement, and moved after it), so
      * that a partition whose records are all done may look as if the last ones were not; its lag says that they are.
      *
      * @throws KafkaException the broker did not say
      */
-    static Map<TopicPartition, Long> groupStarts(Admin admin, Settings settings, List<TopicPartition> jobs)
-            throws InterruptedException {
+    static Map<TopicPartition, Long> groupStarts(
+            Admin admin, Settings settings, IntakeMode mode, List<TopicPartition> jobs) throws InterruptedException {
+        if (mode == IntakeMode.CLASSIC) {
+            Map<TopicPartition, Long> committed = new HashMap<>();
+            for (Settings.JobTopic topic : settings.intake().topics()) {
+                committed.putAll(committed(admin, topic.group()));
+            }
+            return committed;
+        }
         // asked first: what lies below has been counted by the lag
         Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
@@ -99,19 +108,39 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
         return starts;
     }
 
+    /** What a consumer group has committed; nothing where it is not there. */
+    static Map<TopicPartition, Long> committed(Admin admin, String group) throws InterruptedException {
+        Map<TopicPartition, Long> committed = new HashMap<>();
+        try {
+            admin.listConsumerGroupOffsets(group)
+                    .partitionsToOffsetAndMetadata()
+                    .get()
+                    .forEach((partition, offset) -> {
+                        if (offset != null) {
+                            committed.put(partition, offset.offset());
+                        }
+                    });
+        } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof GroupIdNotFoundException)) {
+                throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
+            }
+        }
+        return committed;
+    }
+
     /**
      * Where a new ledger begins: replies and commands at their start; each job topic where the replies still tell of its jobs,
      * or at the oldest unfinished record, whichever comes first. Before that the events of a job may be gone, and it would
      * look as if nobody had run it.
      */
     Map<TopicPartition, Long> beginnings(
-            Admin admin, KafkaConsumer<byte[], byte[]> reader, Settings settings, Instant now)
+            Admin admin, KafkaConsumer<byte[], byte[]> reader, Settings settings, IntakeMode mode, Instant now)
             throws InterruptedException {
         Map<TopicPartition, Long> starts = new HashMap<>();
         starts.putAll(offsets(admin, others, OffsetSpec.earliest()));
         Map<TopicPartition, Long> replyStarts = offsets(admin, replies, OffsetSpec.earliest());
         starts.putAll(replyStarts);
-        Map<TopicPartition, Long> unfinished = groupStarts(admin, settings, jobs);
+        Map<TopicPartition, Long> unfinished = groupStarts(admin, settings, mode, jobs);
         Map<TopicPartition, Long> earliest = offsets(admin, jobs, OffsetSpec.earliest());
         Instant horizon = horizon(reader, replyStarts, now);
         Map<TopicPartition, Long> told = new HashMap<>();

@@ -105,6 +105,10 @@ public interface PenstockConfig {
         @WithDefault("true")
         boolean enabled();
 
+        /** share (Kafka 4.3), classic (any broker) or auto: whichever is in use, else what the broker can do. */
+        @WithDefault("auto")
+        String mode();
+
         /** Jobs that run at once in this replica. */
         @WithDefault("64")
         int slots();
@@ -215,6 +219,9 @@ public interface PenstockConfig {
 
         @WithDefault("prompt-jobs-dlq")
         String dlq();
+
+        @WithDefault("penstock-settings")
+        String settings();
     }
 
     /** How a replica stops. */

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.JobDocument;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -43,6 +44,7 @@ public record Settings(
     }
 
     /**
+     * @param mode empty: whichever is in use, else what the broker can do
      * @param consumers for each topic
      * @param batch records in one consumer's hand; empty: so that consumers × batch = slots × partitions
      * @param park how long a job whose nodes are all down keeps its place here before it is set aside
@@ -50,6 +52,7 @@ public record Settings(
      */
     public record Intake(
             boolean enabled,
+            Optional<IntakeMode> mode,
             int slots,
             int consumers,
             Optional<Integer> batch,
@@ -75,7 +78,7 @@ public record Settings(
 
     public record Replies(Duration chunkLinger, int chunkMaxChars) {}
 
-    public record Topics(String deferred, String replies, String commands, String deadLetters) {
+    public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {
         /** The group that takes the jobs that were set aside. */
         public String deferredGroup() {
             return "penstock." + deferred;

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.wire.IntakeMode;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import java.net.URI;
 import java.nio.file.Path;
@@ -88,7 +89,8 @@ public final class SettingsReader {
                         config.topics().deferred(),
                         config.topics().replies(),
                         config.topics().commands(),
-                        config.topics().dlq()),
+                        config.topics().dlq(),
+                        config.topics().settings()),
                 ledger(config),
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
@@ -219,12 +221,21 @@ public final class SettingsReader {
         }
         return new Settings.Intake(
                 intake.enabled(),
+                mode(intake.mode()),
                 intake.slots(),
                 intake.consumers(),
                 intake.batch(),
                 intake.park(),
                 intake.lowShare(),
                 List.copyOf(topics));
+    }
+
+    private Optional<IntakeMode> mode(String given) {
+        Optional<IntakeMode> mode = IntakeMode.of(given);
+        if (mode.isEmpty() && !given.equals("auto")) {
+            mistake("intake.mode", "'%s' is none of auto, share, classic".formatted(given));
+        }
+        return mode;
     }
 
     private Settings.Ledger ledger(PenstockConfig config) {

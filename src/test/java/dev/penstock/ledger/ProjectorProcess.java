@@ -5,6 +5,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.TestSettings;
 import dev.penstock.testkit.Postgres;
+import dev.penstock.wire.IntakeMode;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -29,6 +30,7 @@ final class ProjectorProcess {
                 new Projection(settings, Map.of("prompt-jobs", new UUID(1, 2))),
                 replies::partitionOf,
                 Clock.systemUTC(),
+                IntakeMode.SHARE,
                 "the-only-one");
         projector.start();
         System.out.println("ready");

@@ -1,0 +1,112 @@
+package dev.penstock.intake;
+
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+
+/**
+ * Takes jobs by a consumer group: those that were set aside, when they are due; and those of a job topic, where share groups
+ * are not to be had.
+ */
+final class LogIntake implements Source {
+    private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
+    private static final Duration SESSION_TIMEOUT = Duration.ofSeconds(10);
+    private static final Duration HEARTBEAT = Duration.ofSeconds(1);
+    /** A copy has some headers more than the largest record. */
+    private static final int OVERHEAD = 131_072;
+
+    private final Settings settings;
+    private final KafkaSettings kafka;
+    private final LogConsumerLoop loop;
+    private final Thread thread;
+
+    /** What every one of them needs. */
+    record Parts(
+            Settings settings,
+            KafkaSettings kafka,
+            JobRecords records,
+            Dispatcher dispatcher,
+            Held.Writers writers,
+            Clock clock) {}
+
+    private LogIntake(
+            Parts parts,
+            String topic,
+            String group,
+            Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
+            boolean alwaysMayHaveRun) {
+        settings = parts.settings();
+        kafka = parts.kafka();
+        loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
+                topic,
+                () -> consumer(group),
+                origins,
+                alwaysMayHaveRun,
+                2 * settings.intake().slots(),
+                parts.dispatcher()::isOpen,
+                parts.records()::start,
+                held -> parts.dispatcher().lost(held.origin().place(), held.place()),
+                held -> parts.dispatcher().leave(held.origin().place(), held.place()),
+                parts.writers(),
+                parts.clock()));
+        thread = Thread.ofPlatform().daemon().name("penstock-" + topic).unstarted(loop);
+    }
+
+    /** The jobs that were set aside; their order within a partition is that of their time. */
+    static LogIntake ofDeferred(Parts parts) {
+        Settings.Topics topics = parts.settings().topics();
+        return new LogIntake(parts, topics.deferred(), topics.deferredGroup(), Origin::ofCopy, true);
+    }
+
+    /** The jobs of a topic. */
+    static LogIntake ofJobs(Parts parts, Settings.JobTopic topic) {
+        return new LogIntake(parts, topic.name(), topic.group(), record -> Optional.of(Origin.itself(record)), false);
+    }
+
+    @Override
+    public void start() {
+        thread.start();
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer(String group) {
+        return kafka.reader(
+                group,
+                Map.of(
+                        ConsumerConfig.GROUP_ID_CONFIG,
+                        group,
+                        ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG,
+                        CooperativeStickyAssignor.class.getName(),
+                        ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
+                        (int) SESSION_TIMEOUT.toMillis(),
+                        ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
+                        (int) HEARTBEAT.toMillis(),
+                        ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+                        settings.intake().slots(),
+                        ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                        Math.max(ConsumerConfig.DEFAULT_MAX_PARTITION_FETCH_BYTES, settings.maxRecord() + OVERHEAD)));
+    }
+
+    @Override
+    public void stop() {
+        loop.stop();
+    }
+
+    @Override
+    public void close() {
+        loop.close();
+    }
+
+    @Override
+    public void awaitClosed() throws InterruptedException {
+        thread.join(CLOSE_WITHIN);
+    }
+}

@@ -1,0 +1,164 @@
+package dev.penstock.intake;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.SettingsLog;
+import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.SettingsVersion;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.GroupListing;
+import org.apache.kafka.common.GroupType;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidRequestException;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decides how jobs are taken. What was decided at the first start stays: it is written to the topic of the settings, and
+ * changed by {@code penstock intake migrate} alone, since a group of the one kind knows nothing of what the other has done.
+ */
+final class ModeChoice {
+    private static final Logger LOG = Logger.getLogger(ModeChoice.class);
+    private static final String SHARE_SETTING = "share.delivery.count.limit";
+
+    private final Settings settings;
+    private final KafkaSettings kafka;
+    private final SettingsLog log;
+
+    ModeChoice(Settings settings, KafkaSettings kafka) {
+        this.settings = settings;
+        this.kafka = kafka;
+        log = new SettingsLog(kafka, settings);
+    }
+
+    /**
+     * @param recoverBelow by topic and partition, as topic/partition: records before that offset may have been run in the
+     *     other mode
+     */
+    record Chosen(IntakeMode mode, Map<String, Long> recoverBelow) {
+        boolean mayHaveRun(String topic, int partition, long offset) {
+            return offset < recoverBelow.getOrDefault(topic + "/" + partition, 0L);
+        }
+    }
+
+    /** @throws KafkaException the broker cannot be reached now */
+    Chosen choose() throws InterruptedException, TopicSetup.Unusable {
+        try (Admin admin = kafka.admin("penstock-mode")) {
+            Map<String, GroupListing> groups = groups(admin);
+            SettingsVersion version = log.read();
+            IntakeMode mode = version.intakeMode().orElse(null);
+            if (mode == null) {
+                IntakeMode first = first(admin, groups.values());
+                if (settings.intake().enabled()) {
+                    version = log.change(current -> current.intakeMode().isPresent()
+                            ? current.settings()
+                            : current.withIntake(first, Map.of()));
+                    mode = version.intakeMode().orElse(first);
+                    LOG.infof("jobs are taken in %s mode from now on", mode.wireName());
+                } else {
+                    mode = first;
+                }
+            }
+            IntakeMode said = settings.intake().mode().orElse(mode);
+            if (said != mode) {
+                throw new TopicSetup.Unusable(
+                        "penstock.intake.mode is %s, but jobs of these topics are taken in %s mode (topic %s). Stop every replica, then: penstock intake migrate --kafka %s --to %s"
+                                .formatted(
+                                        said.wireName(),
+                                        mode.wireName(),
+                                        settings.topics().settings(),
+                                        kafka.bootstrapServers(),
+                                        said.wireName()));
+            }
+            refuseOthers(groups.values(), mode);
+            return new Chosen(mode, version.recoverBelow());
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
+        }
+    }
+
+    private void refuseOthers(Collection<GroupListing> groups, IntakeMode mode) throws TopicSetup.Unusable {
+        for (GroupListing group : groups) {
+            if (modeOf(group).filter(other -> other != mode).isPresent()) {
+                throw new TopicSetup.Unusable(
+                        "group %s is a %s group, but jobs are taken in %s mode. Stop whoever uses it, then: penstock intake migrate --kafka %s --to %s"
+                                .formatted(
+                                        group.groupId(),
+                                        group.type().map(GroupType::toString).orElse("?"),
+                                        mode.wireName(),
+                                        kafka.bootstrapServers(),
+                                        mode.wireName()));
+            }
+        }
+    }
+
+    private IntakeMode first(Admin admin, Collection<GroupListing> groups)
+            throws InterruptedException, ExecutionException {
+        if (settings.intake().mode().isPresent()) {
+            return settings.intake().mode().get();
+        }
+        for (GroupListing group : groups) {
+            Optional<IntakeMode> known = modeOf(group);
+            if (known.isPresent()) {
+                return known.get();
+            }
+        }
+        return knowsShareGroups(admin) ? IntakeMode.SHARE : IntakeMode.CLASSIC;
+    }
+
+    private static Optional<IntakeMode> modeOf(GroupListing group) {
+        return switch (group.type().orElse(GroupType.UNKNOWN)) {
+            case SHARE -> Optional.of(IntakeMode.SHARE);
+            case CLASSIC, CONSUMER -> Optional.of(IntakeMode.CLASSIC);
+            default -> Optional.empty();
+        };
+    }
+
+    /** The groups of our topics that are there, whichever kind they are. */
+    private Map<String, GroupListing> groups(Admin admin) throws InterruptedException, ExecutionException {
+        Map<String, GroupListing> ours = new HashMap<>();
+        List<String> names = settings.intake().topics().stream()
+                .map(Settings.JobTopic::group)
+                .toList();
+        try {
+            for (GroupListing group : admin.listGroups().all().get()) {
+                if (names.contains(group.groupId())) {
+                    ours.put(group.groupId(), group);
+                }
+            }
+        } catch (ExecutionException e) {
+            if (!isUnknownThere(e.getCause())) {
+                throw e;
+            }
+        }
+        return ours;
+    }
+
+    /** Whether a group may have settings of its own for its deliveries: Kafka 4.3. */
+    private boolean knowsShareGroups(Admin admin) throws InterruptedException, ExecutionException {
+        ConfigResource group = new ConfigResource(
+                ConfigResource.Type.GROUP, settings.intake().topics().getFirst().group());
+        try {
+            Config config = admin.describeConfigs(List.of(group)).all().get().get(group);
+            return config != null && config.get(SHARE_SETTING) != null;
+        } catch (ExecutionException e) {
+            if (isUnknownThere(e.getCause())) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    private static boolean isUnknownThere(@Nullable Throwable e) {
+        return e instanceof UnsupportedVersionException || e instanceof InvalidRequestException;
+    }
+}

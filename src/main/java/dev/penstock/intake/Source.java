@@ -1,0 +1,14 @@
+package dev.penstock.intake;
+
+/** Where this replica takes jobs from. */
+sealed interface Source permits TopicIntake, LogIntake {
+    void start();
+
+    /** Takes no further records. */
+    void stop();
+
+    /** Leaves the group; what is still in hand goes to another replica. */
+    void close();
+
+    void awaitClosed() throws InterruptedException;
+}

@@ -1,0 +1,77 @@
+package dev.penstock.settings;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.wire.SettingsVersion;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+
+/** The topic of the settings that change at run time: one partition, kept for ever, read from its beginning. */
+public final class SettingsLog {
+    private static final Duration POLL = Duration.ofMillis(200);
+
+    private final KafkaSettings kafka;
+    private final String topic;
+
+    public SettingsLog(KafkaSettings kafka, Settings settings) {
+        this.kafka = kafka;
+        topic = settings.topics().settings();
+    }
+
+    /**
+     * The version in force, read to the end of the topic.
+     *
+     * @throws KafkaException the broker did not answer
+     */
+    public SettingsVersion read() {
+        TopicPartition partition = new TopicPartition(topic, 0);
+        SettingsVersion version = SettingsVersion.start();
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", Map.of())) {
+            reader.assign(List.of(partition));
+            reader.seekToBeginning(List.of(partition));
+            long end = reader.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
+            while (reader.position(partition) < end) {
+                for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL)) {
+                    version = version.after(record.offset(), record.value());
+                }
+            }
+        }
+        return version;
+    }
+
+    /**
+     * Changes the settings. Where somebody else was faster, the change is made again on top of theirs.
+     *
+     * @param change may return what it got: then there is nothing to change
+     * @return the version in force
+     * @throws KafkaException the broker did not answer; the change may have been made
+     */
+    public SettingsVersion change(Function<SettingsVersion, ObjectNode> change) throws InterruptedException {
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer("penstock-settings", Map.of())) {
+            while (true) {
+                SettingsVersion before = read();
+                ObjectNode changed = change.apply(before);
+                if (changed.equals(before.settings())) {
+                    return before;
+                }
+                long offset = KafkaSettings.send(producer, new ProducerRecord<>(topic, 0, null, before.next(changed)))
+                        .get()
+                        .offset();
+                SettingsVersion after = read();
+                if (after.number() == offset) {
+                    return after;
+                }
+            }
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
+        }
+    }
+}

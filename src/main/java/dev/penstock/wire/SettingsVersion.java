@@ -1,0 +1,72 @@
+package dev.penstock.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The settings that change at run time, as the log of them says: each record is the whole document, and names the version
+ * that it was based on. It counts only where that is the current one; so of two writers at once one has to write again.
+ *
+ * @param number the offset of its record; −1: there is none yet
+ */
+public record SettingsVersion(long number, ObjectNode settings) {
+    private static final String BASED_ON = "based_on";
+    private static final String SETTINGS = "settings";
+    private static final String INTAKE = "intake";
+    private static final String MODE = "mode";
+    private static final String RECOVER_BELOW = "recover_below";
+
+    /** Nothing has been written yet. */
+    public static SettingsVersion start() {
+        return new SettingsVersion(-1, Json.mapper().createObjectNode());
+    }
+
+    /** The version after one more record of the log. */
+    public SettingsVersion after(long offset, byte @Nullable [] value) {
+        JsonNode record = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
+        return record != null
+                        && record.path(SETTINGS) instanceof ObjectNode changed
+                        && record.path(BASED_ON).isIntegralNumber()
+                        && record.path(BASED_ON).asLong() == number
+                ? new SettingsVersion(offset, changed)
+                : this;
+    }
+
+    /** A record that makes these settings the next version. */
+    public byte[] next(ObjectNode changed) {
+        ObjectNode record = Json.mapper().createObjectNode().put(BASED_ON, number);
+        record.set(SETTINGS, changed);
+        return Json.bytes(record);
+    }
+
+    /** How jobs are taken; empty: nobody has taken any yet. */
+    public Optional<IntakeMode> intakeMode() {
+        return IntakeMode.of(settings.path(INTAKE).path(MODE).asText());
+    }
+
+    /** By topic and partition, as topic/partition: records before that offset may have been run in the other mode. */
+    public Map<String, Long> recoverBelow() {
+        Map<String, Long> ends = new HashMap<>();
+        settings.path(INTAKE)
+                .path(RECOVER_BELOW)
+                .properties()
+                .forEach(end -> ends.put(end.getKey(), end.getValue().asLong()));
+        return ends;
+    }
+
+    /** These settings with another way to take jobs. */
+    public ObjectNode withIntake(IntakeMode mode, Map<String, Long> recoverBelow) {
+        ObjectNode changed = settings.deepCopy();
+        ObjectNode intake = changed.putObject(INTAKE).put(MODE, mode.wireName());
+        if (!recoverBelow.isEmpty()) {
+            ObjectNode ends = intake.putObject(RECOVER_BELOW);
+            recoverBelow.forEach(ends::put);
+        }
+        return changed;
+    }
+}
