@@ -9,6 +9,12 @@ public interface Hold {
     /** Whether the record may have been run before: by a replica that died, or by this one. */
     boolean mayHaveRun();
 
+    /**
+     * Asked before the end of what looked like a first run: whether it may have been none. Waits until the broker has said
+     * what there is to say about it.
+     */
+    boolean mayHaveRunAfterAll() throws InterruptedException;
+
     /** Whether the broker hands the record out no more after this: it has to be copied at once, and not run. */
     boolean isLastDelivery();
 

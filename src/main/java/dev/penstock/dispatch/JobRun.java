@@ -156,7 +156,11 @@ final class JobRun {
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
         Outcome outcome = lastWord.fitting(worked);
-        if (!lastWord.say(outcome) || (known != null && !settle(known, outcome, lastWord))) {
+        if (!lastWord.say(outcome)) {
+            return;
+        }
+        boolean again = known != null || hold.mayHaveRunAfterAll();
+        if (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord)) {
             return;
         }
         hold.acknowledge();
@@ -354,12 +358,15 @@ final class JobRun {
     }
 
     /**
-     * The second look-up of a run that recovered: another run may have taken over and died since.
+     * The look-up at the end of a run that recovered, or that may have been no first one after all: another run may have taken
+     * over and died since.
      *
+     * @param first what is known now; null: the run was stopped before the broker answered
      * @return false when the run was stopped before a valid outcome was there
      */
-    private boolean settle(Recovery.Known known, Outcome outcome, LastWord lastWord) throws InterruptedException {
-        Recovery.Known now = lookUpAgain(known);
+    private boolean settle(Recovery.@Nullable Known first, Outcome outcome, LastWord lastWord)
+            throws InterruptedException {
+        Recovery.Known now = first;
         while (now != null && !now.reading().isClosed()) {
             if (!lastWord.sayAgain(outcome, now.reading().nextRunAttempt())) {
                 return false;
@@ -369,11 +376,23 @@ final class JobRun {
         return now != null;
     }
 
-    /** @return null when the run was stopped before the broker answered */
+    private Recovery.@Nullable Known lookUp() throws InterruptedException {
+        return asking(() -> context.recovery().lookUp(job.id(), job.acceptedAt()));
+    }
+
     private Recovery.@Nullable Known lookUpAgain(Recovery.Known last) throws InterruptedException {
+        return asking(() -> context.recovery().lookUpAgain(job.id(), last));
+    }
+
+    private interface LookUp {
+        Recovery.Known now() throws InterruptedException, Recovery.LookUpFailed;
+    }
+
+    /** @return null when the run was stopped before the broker answered */
+    private Recovery.@Nullable Known asking(LookUp lookUp) throws InterruptedException {
         while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {
             try {
-                return context.recovery().lookUpAgain(job.id(), last);
+                return lookUp.now();
             } catch (Recovery.LookUpFailed e) {
                 LOG.warnf("job=%s %s; trying again", job.id(), e.getMessage());
                 signal.pause(LOOK_UP_AGAIN);

@@ -20,8 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.IntStream;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Jobs enter here: a share group for each job topic. Starts when the broker is there, and stops by draining.
@@ -40,6 +43,7 @@ public final class Intake {
     private final Recovery recovery;
     private final QueueLag lag;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
+    private volatile @Nullable LeaderEpochs epochs;
     private volatile State state = State.STARTING;
 
     /** Where the intake is in its life. */
@@ -100,9 +104,13 @@ public final class Intake {
             switch (chosen.mode()) {
                 case SHARE -> {
                     Map<String, Integer> limits = asking(setup::ensureShareGroups);
+                    LeaderEpochs asking = new LeaderEpochs(kafka, partitions(found));
+                    asking.start();
+                    epochs = asking;
+                    ShareHeld.Origins origins = new ShareHeld.Origins(chosen, asking);
                     for (TopicSetup.Found topic : found) {
                         int limit = limits.getOrDefault(topic.topic().name(), Integer.MAX_VALUE);
-                        join(new TopicIntake(topic, settings, kafka, records, dispatcher, writers, limit, chosen));
+                        join(new TopicIntake(topic, settings, kafka, records, dispatcher, writers, limit, origins));
                     }
                 }
                 case CLASSIC -> found.forEach(topic -> join(LogIntake.ofJobs(parts, topic.topic())));
@@ -138,6 +146,13 @@ public final class Intake {
         }
     }
 
+    private static List<TopicPartition> partitions(List<TopicSetup.Found> topics) {
+        return topics.stream()
+                .flatMap(found -> IntStream.range(0, found.partitions())
+                        .mapToObj(partition -> new TopicPartition(found.topic().name(), partition)))
+                .toList();
+    }
+
     private void join(Source source) {
         sources.add(source);
         source.start();
@@ -157,6 +172,10 @@ public final class Intake {
             Thread.currentThread().interrupt();
         }
         dispatcher.stop();
+        LeaderEpochs asking = epochs;
+        if (asking != null) {
+            asking.close();
+        }
         lag.close();
     }
 }

@@ -30,6 +30,12 @@ final class LogHeld extends Held {
         return mayHaveRun;
     }
 
+    /** It was known when the record was taken. */
+    @Override
+    public boolean mayHaveRunAfterAll() {
+        return mayHaveRun;
+    }
+
     /** A log counts no deliveries. */
     @Override
     public boolean isLastDelivery() {

@@ -13,7 +13,6 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -41,7 +40,7 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
     private final Supplier<KafkaShareConsumer<byte[], byte[]>> consumers;
-    private final Predicate<ConsumerRecord<byte[], byte[]>> ranBefore;
+    private final ShareHeld.Origins origins;
     private final int deliveryLimit;
     private final Held.Writers writers;
     private final BooleanSupplier open;
@@ -59,7 +58,7 @@ final class ShareConsumerLoop implements Runnable {
     private long acknowledgeAtNanos;
 
     /**
-     * @param ranBefore whether a record may have been run before its first delivery
+     * @param origins which records may have been run before their first delivery
      * @param deliveryLimit at which the broker hands a record out no more
      * @param open whether there is any node for a job now
      * @param onRecord must not block: it starts the record's run
@@ -69,7 +68,7 @@ final class ShareConsumerLoop implements Runnable {
      */
     ShareConsumerLoop(
             Supplier<KafkaShareConsumer<byte[], byte[]>> consumers,
-            Predicate<ConsumerRecord<byte[], byte[]>> ranBefore,
+            ShareHeld.Origins origins,
             int deliveryLimit,
             Held.Writers writers,
             BooleanSupplier open,
@@ -78,7 +77,7 @@ final class ShareConsumerLoop implements Runnable {
             Runnable onBusy,
             Duration leaveAfter) {
         this.consumers = consumers;
-        this.ranBefore = ranBefore;
+        this.origins = origins;
         this.deliveryLimit = deliveryLimit;
         this.writers = writers;
         this.open = open;
@@ -281,8 +280,9 @@ final class ShareConsumerLoop implements Runnable {
         onRecord.accept(held);
     }
 
+    /** The leader is asked for after the record has come from it. */
     private ShareHeld held(ConsumerRecord<byte[], byte[]> record) {
-        return new ShareHeld(record, ranBefore.test(record), deliveryLimit, writers, this);
+        return new ShareHeld(record, origins, origins.epochs().ask(), deliveryLimit, writers, this);
     }
 
     private void lose(RecordPlace place) {

@@ -2,28 +2,46 @@ package dev.penstock.intake;
 
 import dev.penstock.dispatch.Delay;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A record in one share consumer's hand. Its run's thread says what it wants of it; the consumer's own thread does it.
  */
 final class ShareHeld extends Held {
     private final ShareConsumerLoop owner;
-    private final boolean ranBefore;
+    private final Origins origins;
+    private final CompletableFuture<@Nullable Void> epochsKnown;
     private final int deliveryLimit;
     private boolean over;
 
     ShareHeld(
             ConsumerRecord<byte[], byte[]> record,
-            boolean ranBefore,
+            Origins origins,
+            CompletableFuture<@Nullable Void> epochsKnown,
             int deliveryLimit,
             Held.Writers writers,
             ShareConsumerLoop owner) {
         super(Origin.itself(record), writers);
         this.owner = owner;
-        this.ranBefore = ranBefore;
+        this.origins = origins;
+        this.epochsKnown = epochsKnown;
         this.deliveryLimit = deliveryLimit;
+    }
+
+    /**
+     * What is known of records apart from their deliveries.
+     *
+     * @param mode records from before a change of it may have been run in the other one
+     * @param epochs a delivery under another leader was counted by that one
+     */
+    record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
+        boolean mayHaveRun(ConsumerRecord<?, ?> record) {
+            return mode.mayHaveRun(record.topic(), record.partition(), record.offset())
+                    || epochs.isFromEarlierLeader(record);
+        }
     }
 
     /** What the thread of a run asks of the consumer's. */
@@ -43,7 +61,17 @@ final class ShareHeld extends Held {
 
     @Override
     public boolean mayHaveRun() {
-        return ranBefore || deliveries() > 1;
+        return deliveries() > 1 || origins.mayHaveRun(record());
+    }
+
+    @Override
+    public boolean mayHaveRunAfterAll() throws InterruptedException {
+        try {
+            epochsKnown.get();
+            return mayHaveRun();
+        } catch (ExecutionException _) {
+            return true;
+        }
     }
 
     @Override

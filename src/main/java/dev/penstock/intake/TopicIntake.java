@@ -34,7 +34,7 @@ final class TopicIntake implements Source {
     private final Dispatcher dispatcher;
     private final Held.Writers writers;
     private final int deliveryLimit;
-    private final ModeChoice.Chosen mode;
+    private final ShareHeld.Origins origins;
     private final AtomicInteger nextNumber = new AtomicInteger();
     private final List<Member> members = new CopyOnWriteArrayList<>();
     private volatile boolean stopping;
@@ -51,7 +51,7 @@ final class TopicIntake implements Source {
             Dispatcher dispatcher,
             Held.Writers writers,
             int deliveryLimit,
-            ModeChoice.Chosen mode) {
+            ShareHeld.Origins origins) {
         this.topic = topic;
         this.settings = settings;
         this.kafka = kafka;
@@ -59,7 +59,7 @@ final class TopicIntake implements Source {
         this.dispatcher = dispatcher;
         this.writers = writers;
         this.deliveryLimit = deliveryLimit;
-        this.mode = mode;
+        this.origins = origins;
     }
 
     @Override
@@ -99,7 +99,7 @@ final class TopicIntake implements Source {
             Duration wait = BETWEEN_JOINS.multipliedBy(i);
             ShareConsumerLoop loop = new ShareConsumerLoop(
                     () -> consumer(clientId, batch),
-                    record -> mode.mayHaveRun(record.topic(), record.partition(), record.offset()),
+                    origins,
                     deliveryLimit,
                     writers,
                     dispatcher::isOpen,

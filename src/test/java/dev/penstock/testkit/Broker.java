@@ -68,7 +68,15 @@ public final class Broker implements AutoCloseable {
     /** @param more broker settings over the kit's own */
     public static Broker start(int port, Map<String, String> more) {
         try {
-            Path folder = Files.createTempDirectory("penstock-broker");
+            return start(port, more, Files.createTempDirectory("penstock-broker"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** @param folder of its log; where there is one it goes on with it */
+    private static Broker start(int port, Map<String, String> more, Path folder) {
+        try {
             Map<String, String> settings = new LinkedHashMap<>();
             int controller = freePort();
             settings.put("process.roles", "broker,controller");
@@ -98,7 +106,9 @@ public final class Broker implements AutoCloseable {
             settings.putAll(more);
             settings.put(
                     "controller.quorum.voters", "1@" + settings.get("listeners").replaceFirst(".*CONTROLLER://", ""));
-            format(folder);
+            if (!Files.exists(folder.resolve("meta.properties"))) {
+                format(folder);
+            }
             Properties properties = new Properties();
             properties.putAll(settings);
             KafkaRaftServer server = new KafkaRaftServer(new KafkaConfig(properties, false), Time.SYSTEM);
@@ -193,7 +203,8 @@ public final class Broker implements AutoCloseable {
     /** A broker as a process of its own: prints {@code ready BOOTSTRAP}, ends when its standard input does. */
     public static void main(String... args) throws IOException {
         int port = args.length > 0 ? Integer.parseInt(args[0]) : freePort();
-        try (Broker broker = start(port, Map.of())) {
+        Path folder = args.length > 1 ? Path.of(args[1]) : Files.createTempDirectory("penstock-broker");
+        try (Broker broker = start(port, Map.of(), folder)) {
             System.out.println("ready " + broker.bootstrap());
             while (System.in.read() >= 0) {
                 // until the parent ends

@@ -25,12 +25,23 @@ public final class BrokerProcess implements AutoCloseable {
 
     public static BrokerProcess start(int port) throws InterruptedException {
         // killed, it cannot clear up after itself: so its files lie in a folder that goes with the process
-        Path folder = newFolder();
+        return start(port, newFolder());
+    }
+
+    /** Kill -9, and a new process on the same port with the same log. */
+    public BrokerProcess killAndRestart() throws InterruptedException {
+        Path folder = process.takeFolder();
+        process.kill9();
+        return start(Integer.parseInt(bootstrap.replaceFirst(".*:", "")), folder);
+    }
+
+    private static BrokerProcess start(int port, Path folder) throws InterruptedException {
         ChildProcess process = ChildProcess.java(
                         "broker",
                         List.of("-Xmx768m", "-Djava.io.tmpdir=" + folder),
                         Broker.class,
-                        Integer.toString(port))
+                        Integer.toString(port),
+                        folder.resolve("log").toString())
                 .deletingAfterwards(folder);
         try {
             return new BrokerProcess(process, process.awaitWord("ready", Duration.ofSeconds(90)));

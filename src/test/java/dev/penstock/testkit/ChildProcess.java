@@ -249,6 +249,16 @@ public final class ChildProcess implements AutoCloseable {
         return this;
     }
 
+    /** The folder that was to go with the process stays, for whoever asks for it here. */
+    synchronized Path takeFolder() {
+        Path folder = ownFolder;
+        if (folder == null) {
+            throw new IllegalStateException("it has no folder of its own");
+        }
+        ownFolder = null;
+        return folder;
+    }
+
     /** Once; who comes second waits for it, so that the JVM does not end before it is done. */
     private synchronized void deleteOwnFolder() {
         if (ownFolder != null) {

@@ -1,0 +1,100 @@
+package dev.penstock.intake;
+
+import dev.penstock.settings.KafkaSettings;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Since when each job partition has had its leader. A share group's leader keeps in memory how often it has handed a record
+ * out; another one, or the same broker after a restart, begins to count anew (4.3.1). So a first delivery proves nothing
+ * where the record was written under an earlier leader. The epoch counts leaders; a record carries the one it was written
+ * under.
+ */
+final class LeaderEpochs implements AutoCloseable {
+    private static final Duration BETWEEN = Duration.ofMillis(5);
+
+    private final KafkaSettings kafka;
+    private final Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+    private final Map<TopicPartition, Integer> known = new ConcurrentHashMap<>();
+    private final Thread thread =
+            Thread.ofPlatform().daemon().name("penstock-epochs").unstarted(this::run);
+    /** Guarded by this. */
+    private @Nullable CompletableFuture<@Nullable Void> next;
+
+    private volatile boolean closed;
+
+    LeaderEpochs(KafkaSettings kafka, List<TopicPartition> partitions) {
+        this.kafka = kafka;
+        partitions.forEach(partition -> asked.put(partition, OffsetSpec.latest()));
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    /** Done when the broker has answered a question that was put after this call; one question serves all that wait. */
+    synchronized CompletableFuture<@Nullable Void> ask() {
+        CompletableFuture<@Nullable Void> waiting = next;
+        if (waiting == null) {
+            waiting = new CompletableFuture<>();
+            next = waiting;
+            notifyAll();
+        }
+        return waiting;
+    }
+
+    /** As far as is known here; only what {@link #ask} has answered since is certain. */
+    boolean isFromEarlierLeader(ConsumerRecord<?, ?> record) {
+        Integer current = known.get(new TopicPartition(record.topic(), record.partition()));
+        return current != null
+                && record.leaderEpoch().filter(epoch -> epoch >= current).isEmpty();
+    }
+
+    private void run() {
+        try (Admin admin = kafka.admin("penstock-epochs")) {
+            while (!closed) {
+                CompletableFuture<@Nullable Void> answer = take();
+                try {
+                    admin.listOffsets(asked)
+                            .all()
+                            .get()
+                            .forEach((partition, end) ->
+                                    end.leaderEpoch().ifPresent(epoch -> known.merge(partition, epoch, Math::max)));
+                    answer.complete(null);
+                } catch (ExecutionException e) {
+                    answer.completeExceptionally(e);
+                }
+                Thread.sleep(BETWEEN);
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized CompletableFuture<@Nullable Void> take() throws InterruptedException {
+        while (true) {
+            CompletableFuture<@Nullable Void> waiting = next;
+            if (waiting != null) {
+                next = null;
+                return waiting;
+            }
+            wait();
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        thread.interrupt();
+    }
+}
