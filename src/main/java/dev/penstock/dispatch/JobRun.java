@@ -311,15 +311,15 @@ final class JobRun {
                 lastAttempt);
     }
 
-    /** Longer, the longer it has been set aside; a pool that is only full is looked at again within a minute. */
+    /** Longer, the longer it has been set aside; a node that is only full may have room at any moment. */
     private Delay delay(boolean down) {
         Instant since = hold.setAsideSince();
-        if (since == null) {
+        if (since == null || !down) {
             return Delay.SHORT;
         }
-        boolean longSince =
+        boolean forLong =
                 since.plus(Delay.LONG.length()).isBefore(context.clock().instant());
-        return down && longSince ? Delay.LONG : Delay.MEDIUM;
+        return forLong ? Delay.LONG : Delay.MEDIUM;
     }
 
     /** An outcome that no attempt led to stands for itself: an attempt of its own, seq 0. */

@@ -14,6 +14,7 @@ import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -39,7 +40,15 @@ public final class Line {
     /** So many slots for each that may wait while a node is idle: each of those that wait may hold up a consumer's batch. */
     private static final int PARKED_SHARE = 8;
 
-    private static final Duration PATIENCE = Duration.ofSeconds(1);
+    /** How long a job waits for a full node before it makes room: it may hold up a consumer's batch. */
+    private static final Duration PATIENCE = Duration.ofMillis(300);
+
+    /** A copy holds up nobody's batch; but while it is here others that were set aside are not. */
+    private static final Duration PATIENCE_OF_COPIES = Duration.ofSeconds(5);
+    /** So that a node is not idle while those that made room are away. */
+    private static final Duration KEPT_FOR = Duration.ofSeconds(6);
+
+    private static final int MANY_WISHES = 1_000;
 
     private final Nodes nodes;
     private final Router router;
@@ -56,6 +65,9 @@ public final class Line {
     private final Map<Wish, Router.Route> routes = new HashMap<>();
     private final Map<String, Integer> slotsLeft = new HashMap<>();
     private final Map<Wish, Integer> waitingByWish = new HashMap<>();
+    /** When jobs of a wish were sent to their nodes lately, in nanoseconds. */
+    private final Map<Wish, ArrayDeque<Long>> starts = new HashMap<>();
+
     private List<Router.NodeView> views = List.of();
     private long viewsVersion = -1;
     private int freeSlots;
@@ -110,9 +122,11 @@ public final class Line {
         private final PromptJob job;
         private final String topic;
         private final Wish wish;
+        private final boolean isCopy;
         private boolean hasSlot;
 
         Ticket(TakenJob taken) {
+            isCopy = taken.isCopy();
             job = taken.job();
             topic = taken.place().topic();
             wish = new Wish(job.model(), job.pins());
@@ -209,7 +223,8 @@ public final class Line {
 
         /** How long it may still wait for a full node without making room for others. */
         private long patienceNanos() {
-            return PATIENCE.toNanos() - (System.nanoTime() - sinceNanos);
+            Duration patience = ticket.isCopy ? PATIENCE_OF_COPIES : PATIENCE;
+            return patience.toNanos() - (System.nanoTime() - sinceNanos);
         }
     }
 
@@ -335,6 +350,13 @@ public final class Line {
             return;
         }
         leave(waiter);
+        if (place instanceof Place.Taken) {
+            if (starts.size() > MANY_WISHES) {
+                List.copyOf(starts.keySet()).forEach(this::recentStarts);
+            }
+            recentStarts(ticket.wish);
+            starts.computeIfAbsent(ticket.wish, _ -> new ArrayDeque<>()).addLast(System.nanoTime());
+        }
         if (place instanceof Place.Taken && !ticket.hasSlot) {
             ticket.hasSlot = true;
             freeSlots--;
@@ -354,17 +376,21 @@ public final class Line {
     }
 
     /**
-     * Nobody in the line can go. Where a node is idle all the same, and the line is longer than it takes to keep the others
-     * busy, the last ones that have waited for the fullest nodes for a while make room.
+     * Nobody in the line can go. Where a node is idle all the same, and more wait for the fullest ones than it takes to keep
+     * them busy, the last of those that have waited for a while make room.
      */
     private void relieve(Set<Wish> full) {
-        int tooMany = waiters.size() - Math.max(1, slots / PARKED_SHARE);
-        if (tooMany <= 0 || freeSlots <= 0 || !anyIdle()) {
+        if (freeSlots <= 0 || !anyIdle()) {
             return;
         }
         Wish fullest = full.stream()
                 .max(Comparator.comparingInt(wish -> waitingByWish.getOrDefault(wish, 0)))
                 .orElse(null);
+        int kept = Math.max(Math.max(1, slots / PARKED_SHARE), recentStarts(fullest));
+        int tooMany = waitingByWish.getOrDefault(fullest, 0) - kept;
+        if (fullest == null || tooMany <= 0) {
+            return;
+        }
         List<Waiter> last = waiters.descendingSet().stream()
                 .filter(waiter ->
                         waiter.ticket.wish.equals(fullest) && !waiter.ticket.hasSlot && waiter.patienceNanos() <= 0)
@@ -379,6 +405,21 @@ public final class Line {
 
     boolean isOpen() {
         return nodes.anyUp();
+    }
+
+    private int recentStarts(@Nullable Wish wish) {
+        ArrayDeque<Long> ofWish = starts.get(wish);
+        if (ofWish == null) {
+            return 0;
+        }
+        long oldest = System.nanoTime() - KEPT_FOR.toNanos();
+        while (!ofWish.isEmpty() && ofWish.getFirst() - oldest < 0) {
+            ofWish.removeFirst();
+        }
+        if (ofWish.isEmpty()) {
+            starts.remove(wish);
+        }
+        return ofWish.size();
     }
 
     private boolean anyIdle() {
