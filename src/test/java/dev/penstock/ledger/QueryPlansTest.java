@@ -115,7 +115,7 @@ class QueryPlansTest {
             statement.execute("""
                     INSERT INTO jobs (id, reply_partition, created_ms, record_topic, record_partition, record_offset, task,
                         priority, tenant, asked_model, deadline_ms, arrivals, cancel_ms, status, attempt, run,
-                        applied_offset, first_offset, started_ms, finished_ms, attempts, node, backend, model,
+                        applied_offset, first_offset, started_ms, finished_ms, attempts, run_starts, node, backend, model,
                         outcome_offset, error, usage, outcome, overdue_ms, stub_ms, forgotten)
                     SELECT 'job-' || n, n %% 12, %1$d - n, 'prompt-jobs', n %% 4, n / 4, 'chat', n %% 3,
                         'tenant-' || n %% 10, 'model-' || n %% 10,
@@ -128,7 +128,7 @@ class QueryPlansTest {
                         CASE WHEN s = 0 THEN -1 ELSE 1 END, CASE WHEN s > 0 THEN 'run' END, n,
                         CASE WHEN s > 0 THEN n END, CASE WHEN s > 0 THEN %1$d - n END,
                         CASE WHEN s > 1 THEN %1$d - n + 500 END, CASE WHEN s > 0 THEN 1 ELSE 0 END,
-                        'node', 'vllm', CASE WHEN s > 0 THEN 'model-' || n %% 10 END, n, NULL, NULL, NULL,
+                        CASE WHEN s > 0 THEN '1' ELSE '' END, 'node', 'vllm', CASE WHEN s > 0 THEN 'model-' || n %% 10 END, n, NULL, NULL, NULL,
                         CASE WHEN s = 1 THEN %1$d - n + 600000 END, NULL::bigint, 0
                     FROM (SELECT n, n %% 50 AS s FROM generate_series(1, %2$d) AS n) AS numbers WHERE s < 5
                     UNION ALL
@@ -137,7 +137,7 @@ class QueryPlansTest {
                         '{"records":[{"topic":"prompt-jobs","partition":' || n %% 4 || ',"offset":' || n / 4
                             || ',"ms":' || %1$d - n || ',"hash":"h","task":"chat","priority":"normal","tenant":"tenant-'
                             || n %% 10 || '","timeout":600000,"model":"model-' || n %% 10 || '"}]}',
-                        NULL, 'completed', 1, 'run', n, n, %1$d - n, %1$d - n + 500, 1, 'node', 'vllm',
+                        NULL, 'completed', 1, 'run', n, n, %1$d - n, %1$d - n + 500, 1, '1', 'node', 'vllm',
                         'model-' || n %% 10, n, NULL, '{"total_tokens":3}', '{"job":{"seq":2},"choices":[]}', NULL::bigint, NULL::bigint, 0
                     FROM generate_series(1, %2$d) AS n WHERE n %% 50 >= 5
                     """.formatted(NOW, ROWS));
