@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-rows demo native bench run format clean jdk
+.PHONY: help build test test-long test-rows demo native bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -47,6 +47,9 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 
 bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
+
+test-long: build ## Tests of many minutes: pools that are down, poison, replicas and brokers that are killed
+	$(MVN) verify -Dpenstock.test.excluded= -Dpenstock.test.groups=long -Dtest=ArchitectureTest -Dsurefire.failIfNoSpecifiedTests=false -Djacoco.skip=true -DargLine=
 
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g

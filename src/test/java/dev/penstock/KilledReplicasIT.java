@@ -18,11 +18,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Under load, replicas are killed one after the other, or the broker is: nothing is lost, and each job has one outcome. */
+@Tag("long")
 class KilledReplicasIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final int JOBS = 5_000;

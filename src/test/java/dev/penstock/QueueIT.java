@@ -24,6 +24,7 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A queue that holds: pools that are down or full, priorities, a drain, a job that ends its process. */
@@ -59,6 +60,7 @@ class QueueIT {
     }
 
     @Test
+    @Tag("long")
     void a_pool_that_is_down_holds_up_no_other() throws InterruptedException {
         gpu.stop();
         start(twoPools());
@@ -84,6 +86,7 @@ class QueueIT {
     }
 
     @Test
+    @Tag("long")
     void a_pool_that_is_full_holds_up_no_other() throws InterruptedException {
         start(twoPools());
         double alone = alone();
@@ -186,6 +189,7 @@ class QueueIT {
     }
 
     @Test
+    @Tag("long")
     void a_job_that_ends_its_process_is_found_and_those_beside_it_are_not_blamed() throws InterruptedException {
         AtomicReference<PenstockProcess> running = new AtomicReference<>();
         AtomicInteger deaths = new AtomicInteger();

@@ -212,8 +212,10 @@ final class IntakeCommand implements Runnable {
                 }
             }
         }
+        Map<String, Long> all = new HashMap<>(version.recoverBelow());
+        ends.forEach((place, end) -> all.merge(place, end, Math::max));
         try (KafkaProducer<byte[], byte[]> producer = access.producer()) {
-            access.write(producer, new ProducerRecord<>(topic, 0, null, version.next(version.withIntake(mode, ends))));
+            access.write(producer, new ProducerRecord<>(topic, 0, null, version.next(version.withIntake(mode, all))));
         }
     }
 }

@@ -17,6 +17,10 @@ import jakarta.inject.Singleton;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedSet;
@@ -36,6 +40,7 @@ import org.jspecify.annotations.Nullable;
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
     private static final int RUN_ID_LENGTH = 10;
+    private static final int REMEMBERED = 10_000;
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(5);
 
     private final ReplyTopic topic;
@@ -48,6 +53,14 @@ public class Dispatcher {
 
     /** Of jobs whose id is their producer's choice. */
     private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
+
+    /** First attempts of runs that ended here because their records were lost; the latest of many. */
+    private final Map<RecordPlace, List<Integer>> lostHere = Collections.synchronizedMap(new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<RecordPlace, List<Integer>> eldest) {
+            return size() > REMEMBERED;
+        }
+    });
 
     private volatile boolean draining;
 
@@ -122,12 +135,10 @@ public class Dispatcher {
         while ((before = inHand.putIfAbsent(taken.place(), own)) != null) {
             if (before.run().taken().inHand().equals(taken.inHand())) {
                 before.run().stop(StopSignal.Reason.LOCK_LOST);
-                before.ended().join();
-                own.run().excuse(before.run().lastAttempt());
-            } else {
-                before.ended().join();
             }
+            before.ended().join();
         }
+        own.run().excuse(lostHere.getOrDefault(taken.place(), List.of()));
         if (draining) {
             own.run().stop(StopSignal.Reason.SHUTDOWN);
         }
@@ -152,9 +163,18 @@ public class Dispatcher {
                 stamps.remove(taken.stamp());
                 return stamps.isEmpty() ? null : stamps;
             });
+            if (own.run().firstAttemptOfLost() > 0) {
+                lostHere.merge(taken.place(), List.of(own.run().firstAttemptOfLost()), Dispatcher::joined);
+            }
             inHand.remove(taken.place(), own);
             own.ended().complete(null);
         }
+    }
+
+    private static List<Integer> joined(List<Integer> some, List<Integer> more) {
+        List<Integer> all = new ArrayList<>(some);
+        all.addAll(more);
+        return all;
     }
 
     private boolean hasSmaller(TakenJob taken) {

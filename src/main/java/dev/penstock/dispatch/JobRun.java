@@ -10,7 +10,9 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Collection;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -36,7 +38,8 @@ final class JobRun {
     private int lastAttempt;
     private @Nullable Long queuedMillis;
     private @Nullable Delay obstacle;
-    private int excused;
+    private List<Integer> excused = List.of();
+    private int firstAttempt;
     private boolean hasStarted;
     private volatile boolean attempting;
 
@@ -56,9 +59,9 @@ final class JobRun {
         signal.stop(reason);
     }
 
-    /** The last attempt so far, of whichever run. */
-    int lastAttempt() {
-        return lastAttempt;
+    /** The first attempt of a run that was ended because its record was lost, while this replica lives; 0: it was not. */
+    int firstAttemptOfLost() {
+        return signal.reason() == StopSignal.Reason.LOCK_LOST ? firstAttempt : 0;
     }
 
     /** Whether it only waits: for its turn, its node, or what happened earlier. */
@@ -66,9 +69,9 @@ final class JobRun {
         return !attempting;
     }
 
-    /** A run of this job that this replica itself ended is no sign of poison. */
-    void excuse(int attempt) {
-        excused = Math.max(excused, attempt);
+    /** Runs of this job that this replica ended itself are no sign of poison. */
+    void excuse(Collection<Integer> firstAttempts) {
+        excused = List.copyOf(firstAttempts);
     }
 
     /** @return why the record is refused after all: another job has its id; null in any other case */
@@ -101,7 +104,7 @@ final class JobRun {
     private void run(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
         firstStarted = known.firstStarted();
         lastAttempt = known.reading().nextRunAttempt() - 1;
-        int silentRuns = known.runs().after(Math.max(excused, hold.handedBack()));
+        int silentRuns = known.runs().after(hold.handedBack(), excused);
         if (context.commands().isCancelled(job.id())) {
             perform(recovered);
             return;
@@ -244,6 +247,7 @@ final class JobRun {
             Node node = slot.node();
             Instant now = context.clock().instant();
             replies.begin(++lastAttempt);
+            firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
             if (queuedMillis == null) {
                 queuedMillis =
                         Math.max(0, Duration.between(job.acceptedAt(), now).toMillis());

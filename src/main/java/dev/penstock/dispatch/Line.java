@@ -268,9 +268,13 @@ public final class Line {
                 }
             }
         }
-        return nodes.anyUp() && since.isAfter(Instant.MIN)
+        if (!nodes.anyUp()) {
+            return FAR.toNanos();
+        }
+        // a node that was never up is not known to have the model, so that there may be none at all
+        return since.isAfter(Instant.MIN)
                 ? Duration.between(clock.instant(), since.plus(park)).toNanos()
-                : FAR.toNanos();
+                : park.toNanos() - (System.nanoTime() - waiter.sinceNanos);
     }
 
     private void changed() {
@@ -330,7 +334,7 @@ public final class Line {
             }
             serve(waiter, full);
         }
-        if (full.size() == waitingByWish.size()) {
+        if (!full.isEmpty()) {
             relieve(full);
         }
     }
@@ -376,7 +380,7 @@ public final class Line {
     }
 
     /**
-     * Nobody in the line can go. Where a node is idle all the same, and more wait for the fullest ones than it takes to keep
+     * Nobody else in the line can go. Where a node is idle all the same, and more wait for the fullest ones than it takes to keep
      * them busy, the last of those that have waited for a while make room.
      */
     private void relieve(Set<Wish> full) {

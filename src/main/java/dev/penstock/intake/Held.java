@@ -81,16 +81,19 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
 
     final boolean copy(Delay delay, int handedBack) throws InterruptedException {
         JobId job = named();
-        try {
-            writers.setAside()
-                    .write(origin, job, delay, Math.max(handedBack, origin.handedBack()))
-                    .get();
-            LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
-            return true;
-        } catch (ExecutionException e) {
-            LOG.warnf("job=%s record=%s could not be set aside, it comes again: %s", job, place(), e.getMessage());
-            return false;
-        }
+        do {
+            try {
+                writers.setAside()
+                        .write(origin, job, delay, Math.max(handedBack, origin.handedBack()))
+                        .get();
+                LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
+                return true;
+            } catch (ExecutionException e) {
+                LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), e.getMessage());
+            }
+            // at its last delivery it would not come again
+        } while (isLastDelivery() && renew());
+        return false;
     }
 
     @Override

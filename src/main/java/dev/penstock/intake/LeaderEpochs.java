@@ -9,8 +9,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class LeaderEpochs implements AutoCloseable {
     private static final Duration BETWEEN = Duration.ofMillis(5);
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
+    private static final int ANSWER_WITHIN_MILLIS = 5_000;
 
     private final KafkaSettings kafka;
     private final Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
@@ -61,23 +65,42 @@ final class LeaderEpochs implements AutoCloseable {
     }
 
     private void run() {
-        try (Admin admin = kafka.admin("penstock-epochs")) {
-            while (!closed) {
-                CompletableFuture<@Nullable Void> answer = take();
-                try {
-                    admin.listOffsets(asked)
-                            .all()
-                            .get()
-                            .forEach((partition, end) ->
-                                    end.leaderEpoch().ifPresent(epoch -> known.merge(partition, epoch, Math::max)));
-                    answer.complete(null);
-                } catch (ExecutionException e) {
-                    answer.completeExceptionally(e);
-                }
-                Thread.sleep(BETWEEN);
+        while (!closed) {
+            try (Admin admin = kafka.admin("penstock-epochs")) {
+                answer(admin);
+            } catch (InterruptedException _) {
+                return;
+            } catch (KafkaException e) {
+                // no client could be made: whoever waits looks the job up
+                ask().completeExceptionally(e);
+                pause();
             }
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(AFTER_FAILURE);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Where the broker does not say, whoever waits has to look the job up. */
+    private void answer(Admin admin) throws InterruptedException {
+        while (!closed) {
+            CompletableFuture<@Nullable Void> answer = take();
+            try {
+                admin.listOffsets(asked, new ListOffsetsOptions().timeoutMs(ANSWER_WITHIN_MILLIS))
+                        .all()
+                        .get()
+                        .forEach((partition, end) ->
+                                end.leaderEpoch().ifPresent(epoch -> known.merge(partition, epoch, Math::max)));
+                answer.complete(null);
+            } catch (ExecutionException | KafkaException e) {
+                answer.completeExceptionally(e);
+            }
+            Thread.sleep(BETWEEN);
         }
     }
 

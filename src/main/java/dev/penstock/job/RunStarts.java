@@ -2,6 +2,7 @@ package dev.penstock.job;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -26,9 +27,15 @@ public record RunStarts(List<Integer> attempts) {
         return new RunStarts(more);
     }
 
-    /** How many began after that attempt. */
-    public int after(int attempt) {
-        return (int) attempts.stream().filter(first -> first > attempt).count();
+    /**
+     * How many there are after an attempt.
+     *
+     * @param others first attempts of runs that do not count
+     */
+    public int after(int attempt, Collection<Integer> others) {
+        return (int) attempts.stream()
+                .filter(first -> first > attempt && !others.contains(first))
+                .count();
     }
 
     public String toText() {

@@ -83,7 +83,11 @@ public record DeadLetter(
     /** Which offset of the same partition a note closes; empty where it is none. */
     static Optional<Long> closes(ConsumerRecord<byte[], byte[]> record) {
         String offset = EventHeaders.text(record.headers(), CLOSES);
-        return offset != null && offset.matches("\\d{1,18}") ? Optional.of(Long.valueOf(offset)) : Optional.empty();
+        // a record that was dead-lettered may have had such a header itself
+        boolean letter = EventHeaders.text(record.headers(), "dlq-reason") != null;
+        return offset != null && !letter && offset.matches("\\d{1,18}")
+                ? Optional.of(Long.valueOf(offset))
+                : Optional.empty();
     }
 
     static String closed(ConsumerRecord<byte[], byte[]> record) {
