@@ -280,8 +280,9 @@ class ReplicasIT {
 
     @Test
     void a_record_without_an_id_keeps_one_id_over_three_deliveries() throws InterruptedException {
-        fake.script(request ->
-                request.sequence() <= 2 ? Answer.tokens(1000).every(Duration.ofMillis(200)) : Answer.of("at last"));
+        fake.script(request -> request.prompt().equals("no id") && request.sequence() <= 2
+                ? Answer.tokens(1000).every(Duration.ofMillis(200))
+                : Answer.unicode(12).every(Duration.ofMillis(10)));
         try (JobSender jobs = new JobSender(broker.bootstrap())) {
             jobs.send(new ProducerRecord<>(
                     "prompt-jobs", "{\"prompt\":\"no id\",\"stream\":false}".getBytes(StandardCharsets.UTF_8)));
