@@ -39,8 +39,9 @@ final class JobRun {
     private @Nullable Long queuedMillis;
     private @Nullable Delay obstacle;
     private List<Integer> excused = List.of();
+    /** Of this run; 0: it has not started. */
     private int firstAttempt;
-    private boolean hasStarted;
+
     private volatile boolean attempting;
 
     JobRun(TakenJob taken, Hold hold, JobReplies replies, RunContext context) {
@@ -96,7 +97,7 @@ final class JobRun {
     /** Where the replica ends, another one shall have the job at once. */
     private void handBack() throws InterruptedException {
         if (signal.reason() == StopSignal.Reason.SHUTDOWN) {
-            hold.handBack(hasStarted ? lastAttempt : 0);
+            hold.handBack(firstAttempt > 0 ? lastAttempt : 0);
         }
     }
 
@@ -150,7 +151,7 @@ final class JobRun {
         if (worked != null) {
             conclude(known, worked);
         } else if (obstacle != null) {
-            hold.setAside(obstacle, hasStarted ? lastAttempt : hold.handedBack());
+            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack());
         } else {
             handBack();
         }
@@ -242,7 +243,6 @@ final class JobRun {
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
     private Step attempt(Node.Slot held, String model, int failuresBefore) throws InterruptedException {
-        hasStarted = true;
         try (Node.Slot slot = held) {
             Node node = slot.node();
             Instant now = context.clock().instant();

@@ -34,8 +34,7 @@ import org.jboss.logging.Logger;
  * them, and commits of each partition how far everything is done. It polls all the time, so that no job is too long for the
  * group: partitions pause while enough is in hand, and while the record at their head is not due.
  *
- * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop}, {@link #close} and
- * {@link #inHand}.
+ * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
  */
 final class LogConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(LogConsumerLoop.class);
@@ -48,7 +47,7 @@ final class LogConsumerLoop implements Runnable {
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
     private final Map<TopicPartition, Partition> partitions = new HashMap<>();
     private final List<Again> again = new ArrayList<>();
-    private volatile int inHand;
+    private int inHand;
     private volatile boolean stopping;
     private volatile boolean closing;
 
@@ -112,11 +111,6 @@ final class LogConsumerLoop implements Runnable {
     /** From the thread of a run. */
     void finished(LogHeld held, boolean done) {
         finishes.add(new Finish(held, done));
-    }
-
-    /** From any thread. */
-    int inHand() {
-        return inHand;
     }
 
     /** Takes no further records. */

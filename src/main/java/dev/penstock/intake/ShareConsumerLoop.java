@@ -244,11 +244,11 @@ final class ShareConsumerLoop implements Runnable {
         Set<RecordPlace> kept = new HashSet<>();
         List<ShareHeld> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
-            ShareHeld held = held(record);
-            if (hand.containsKey(held.place())) {
-                kept.add(held.place());
+            RecordPlace place = Origin.placeOf(record);
+            if (hand.containsKey(place)) {
+                kept.add(place);
             } else {
-                unexpected.add(held);
+                unexpected.add(held(record, origins.epochs().ask()));
             }
         }
         List<RecordPlace> lost =
@@ -265,8 +265,11 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
+        CompletableFuture<@Nullable Void> epochsKnown = null;
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            accept(held(record));
+            // the leader is asked for after the records have come from it
+            epochsKnown = epochsKnown == null ? origins.epochs().ask() : epochsKnown;
+            accept(held(record, epochsKnown));
         }
         renewAtNanos = System.nanoTime() + lockMillis * 1_000_000L / 3;
         inHand = hand.size();
@@ -280,9 +283,8 @@ final class ShareConsumerLoop implements Runnable {
         onRecord.accept(held);
     }
 
-    /** The leader is asked for after the record has come from it. */
-    private ShareHeld held(ConsumerRecord<byte[], byte[]> record) {
-        return new ShareHeld(record, origins, origins.epochs().ask(), deliveryLimit, writers, this);
+    private ShareHeld held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
+        return new ShareHeld(record, origins, epochsKnown, deliveryLimit, writers, this);
     }
 
     private void lose(RecordPlace place) {

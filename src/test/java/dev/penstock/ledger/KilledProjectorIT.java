@@ -27,9 +27,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** A projector that is killed fifty times under load ends with the rows of one that was not. */
 final class KilledProjectorIT {
     private static final int KILLS = 50;
-    /** Fewer, for the time of it; -Dpenstock.test.kills=50 for as many. */
-    private static final int POSTGRES_KILLS = Integer.getInteger("penstock.test.kills", 20);
-
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
     @TempDir
@@ -39,18 +36,18 @@ final class KilledProjectorIT {
     void with_sqlite() throws Exception {
         Path killed = folder.resolve("killed.db");
         Path other = folder.resolve("other.db");
-        check(KILLS, killed.toString(), TestLedgers.sqlite(killed), other.toString(), TestLedgers.sqlite(other));
+        check(killed.toString(), TestLedgers.sqlite(killed), other.toString(), TestLedgers.sqlite(other));
     }
 
     @Test
     void with_postgresql() throws Exception {
         try (Postgres killed = Postgres.start("killed");
                 Postgres other = Postgres.start("not-killed")) {
-            check(POSTGRES_KILLS, killed.url(), TestLedgers.postgres(killed), other.url(), TestLedgers.postgres(other));
+            check(killed.url(), TestLedgers.postgres(killed), other.url(), TestLedgers.postgres(other));
         }
     }
 
-    private static void check(int kills, String killedAt, LedgerDatabase killed, String otherAt, LedgerDatabase other)
+    private static void check(String killedAt, LedgerDatabase killed, String otherAt, LedgerDatabase other)
             throws Exception {
         try (Broker broker = Broker.start();
                 Admin admin = broker.admin()) {
@@ -68,7 +65,7 @@ final class KilledProjectorIT {
             AtomicBoolean enough = new AtomicBoolean();
             Thread load = Thread.ofPlatform().start(() -> load(broker.bootstrap(), enough));
             Random random = new Random(1);
-            for (int kill = 0; kill < kills; kill++) {
+            for (int kill = 0; kill < KILLS; kill++) {
                 ChildProcess projector = projector(broker, killedAt);
                 projector.awaitLine("ready"::equals, PATIENCE);
                 Map<TopicPartition, Long> before = killed.write(Positions::all);
@@ -85,7 +82,7 @@ final class KilledProjectorIT {
             finish(broker, admin, killedAt, killed);
             finish(broker, admin, otherAt, other);
             List<String> rows = TestLedgers.dump(killed);
-            System.out.printf("%s: a projector killed %d times: %,d rows%n", killed.kind(), kills, rows.size());
+            System.out.printf("%s: a projector killed %d times: %,d rows%n", killed.kind(), KILLS, rows.size());
             assertThat(rows).hasSizeGreaterThan(1_000).isEqualTo(TestLedgers.dump(other));
         }
     }
