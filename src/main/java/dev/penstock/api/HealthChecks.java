@@ -5,6 +5,7 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.eclipse.microprofile.health.HealthCheckResponse;
+import org.eclipse.microprofile.health.HealthCheckResponseBuilder;
 import org.eclipse.microprofile.health.Liveness;
 import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
@@ -24,19 +25,21 @@ final class HealthChecks {
     @Singleton
     @Readiness
     static HealthCheck ready(Intake intake) {
-        return () -> check("intake", intake, intake.state() == Intake.State.RUNNING);
+        return () -> {
+            HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
+                    .status(intake.state() == Intake.State.RUNNING)
+                    .withData("intake", intake.state().name());
+            intake.standing().forEach(check::withData);
+            return check.build();
+        };
     }
 
     @Produces
     @Singleton
     @Startup
     static HealthCheck started(Intake intake) {
-        return () -> check("topics", intake, intake.state() != Intake.State.STARTING);
-    }
-
-    private static HealthCheckResponse check(String name, Intake intake, boolean up) {
-        return HealthCheckResponse.named(name)
-                .status(up)
+        return () -> HealthCheckResponse.named("topics")
+                .status(intake.state() != Intake.State.STARTING)
                 .withData("intake", intake.state().name())
                 .build();
     }

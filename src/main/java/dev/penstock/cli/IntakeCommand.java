@@ -1,12 +1,15 @@
 package dev.penstock.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.SettingsVersion;
-import java.time.Duration;
+import dev.penstock.wire.SettingsVersion.Moving;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -14,13 +17,13 @@ import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.GroupType;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.jspecify.annotations.Nullable;
@@ -39,8 +42,6 @@ import picocli.CommandLine.Spec;
         description = "How jobs are taken: by share groups, or by classic consumer groups.",
         sortOptions = false)
 final class IntakeCommand implements Runnable {
-    private static final Duration POLL = Duration.ofMillis(200);
-
     private final Terminal terminal;
 
     @Spec
@@ -99,11 +100,31 @@ final class IntakeCommand implements Runnable {
                 groups.put(group.groupId(), group);
             }
             refuseMembers(groups, topics, deferred);
-            Map<String, Long> ends = new HashMap<>();
-            for (String topic : topics) {
-                ends.putAll(migrate(access, admin, groups.get(group(topic)), topic, mode));
+            SettingsVersion version = read(access, settingsTopic);
+            SettingsVersion.Moving brokenOff = version.moving().orElse(null);
+            if (brokenOff != null && brokenOff.to() != mode) {
+                throw Problem.refused("an earlier change to %s mode broke off: --to %s first, and back then"
+                        .formatted(brokenOff.to().wireName(), brokenOff.to().wireName()));
             }
-            write(access, settingsTopic, mode, ends);
+            Map<String, Long> starts = new HashMap<>();
+            Map<TopicPartition, Long> ends = new HashMap<>();
+            for (String topic : topics) {
+                Map<TopicPartition, Long> ofTopic = ends(access, admin, topic);
+                ends.putAll(ofTopic);
+                starts(access, admin, groups.get(group(topic)), mode, ofTopic)
+                        .forEach((partition, start) -> starts.put(place(partition), start));
+            }
+            if (brokenOff != null) {
+                // the old groups may be gone, and the new ones may be without their starts
+                starts.putAll(brokenOff.starts());
+            }
+            version = write(access, settingsTopic, version, version.withMoving(new Moving(mode, starts)));
+            for (String topic : topics) {
+                move(access, admin, groups.get(group(topic)), topic, mode, starts);
+            }
+            Map<String, Long> recoverBelow = new HashMap<>(version.recoverBelow());
+            ends.forEach((partition, end) -> recoverBelow.merge(place(partition), end, Math::max));
+            write(access, settingsTopic, version, version.withIntake(mode, recoverBelow));
         }
         terminal.note(
                 "jobs are taken in %s mode from now on: start the replicas again (penstock.intake.mode is auto or %s)"
@@ -133,11 +154,8 @@ final class IntakeCommand implements Runnable {
         }
     }
 
-    /** @return the ends of the topic's partitions, as topic/partition */
-    private Map<String, Long> migrate(
-            KafkaAccess access, Admin admin, @Nullable GroupListing old, String topic, IntakeMode mode)
+    private static Map<TopicPartition, Long> ends(KafkaAccess access, Admin admin, String topic)
             throws Problem, InterruptedException {
-        String group = group(topic);
         TopicDescription description =
                 access.get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic);
         Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
@@ -147,75 +165,117 @@ final class IntakeCommand implements Runnable {
                     .forEach(partition ->
                             asked.put(new TopicPartition(topic, partition.partition()), OffsetSpec.latest()));
         }
-        Map<String, Long> ends = new HashMap<>();
-        Map<TopicPartition, Long> logEnds = new HashMap<>();
-        access.get(admin.listOffsets(asked).all()).forEach((partition, end) -> {
-            ends.put(topic + "/" + partition.partition(), end.offset());
-            logEnds.put(partition, end.offset());
-        });
-        GroupType type = old == null ? GroupType.UNKNOWN : old.type().orElse(GroupType.UNKNOWN);
-        if (mode == IntakeMode.CLASSIC && type == GroupType.SHARE) {
-            Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-            access.get(admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
-                            .partitionsToOffsetInfo(group))
-                    .forEach((partition, info) -> {
-                        if (info != null && info.startOffset() >= 0) {
-                            boolean done = info.lag().orElse(-1L) == 0;
-                            offsets.put(
-                                    partition,
-                                    new OffsetAndMetadata(
-                                            done
-                                                    ? logEnds.getOrDefault(partition, info.startOffset())
-                                                    : info.startOffset()));
-                        }
-                    });
-            access.get(admin.deleteShareGroups(List.of(group)).all());
-            access.get(admin.alterConsumerGroupOffsets(group, offsets).all());
-            terminal.note("%s: a classic group now, at %s".formatted(group, offsets(offsets)));
-        } else if (mode == IntakeMode.SHARE && (type == GroupType.CLASSIC || type == GroupType.CONSUMER)) {
-            Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>(
-                    access.get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()));
-            access.get(admin.deleteConsumerGroups(List.of(group)).all());
-            var earliest =
-                    new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
-            access.get(admin.incrementalAlterConfigs(
-                            Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(earliest)))
-                    .all());
-            Map<TopicPartition, Long> starts = new HashMap<>();
-            offsets.forEach((partition, offset) -> starts.put(partition, offset.offset()));
-            access.get(admin.alterShareGroupOffsets(group, starts).all());
-            terminal.note("%s: a share group now, at %s".formatted(group, offsets(offsets)));
-        } else {
-            terminal.note("%s: nothing to move".formatted(group));
-        }
+        Map<TopicPartition, Long> ends = new HashMap<>();
+        access.get(admin.listOffsets(asked).all()).forEach((partition, end) -> ends.put(partition, end.offset()));
         return ends;
     }
 
-    private static Map<Integer, Long> offsets(Map<TopicPartition, OffsetAndMetadata> offsets) {
-        Map<Integer, Long> byPartition = new HashMap<>();
-        offsets.forEach((partition, offset) -> byPartition.put(partition.partition(), offset.offset()));
-        return byPartition;
+    /** How far the old group has come; empty where there is none. */
+    private static Map<TopicPartition, Long> starts(
+            KafkaAccess access,
+            Admin admin,
+            @Nullable GroupListing old,
+            IntakeMode mode,
+            Map<TopicPartition, Long> ends)
+            throws Problem, InterruptedException {
+        Map<TopicPartition, Long> starts = new HashMap<>();
+        GroupType type = type(old);
+        if (old != null && mode == IntakeMode.CLASSIC && type == GroupType.SHARE) {
+            access.get(admin.listShareGroupOffsets(Map.of(old.groupId(), new ListShareGroupOffsetsSpec()))
+                            .partitionsToOffsetInfo(old.groupId()))
+                    .forEach((partition, info) -> {
+                        if (info != null && info.startOffset() >= 0) {
+                            // the start that a share group tells is one write old
+                            boolean done = info.lag().orElse(-1L) == 0;
+                            starts.put(
+                                    partition,
+                                    done ? ends.getOrDefault(partition, info.startOffset()) : info.startOffset());
+                        }
+                    });
+        } else if (old != null && mode == IntakeMode.SHARE && isClassic(type)) {
+            access.get(admin.listConsumerGroupOffsets(old.groupId()).partitionsToOffsetAndMetadata())
+                    .forEach((partition, offset) -> starts.put(partition, offset.offset()));
+        }
+        return starts;
     }
 
-    private static void write(KafkaAccess access, String topic, IntakeMode mode, Map<String, Long> ends)
+    private static GroupType type(@Nullable GroupListing group) {
+        return group == null ? GroupType.UNKNOWN : group.type().orElse(GroupType.UNKNOWN);
+    }
+
+    private static boolean isClassic(GroupType type) {
+        return type == GroupType.CLASSIC || type == GroupType.CONSUMER;
+    }
+
+    private void move(
+            KafkaAccess access,
+            Admin admin,
+            @Nullable GroupListing old,
+            String topic,
+            IntakeMode mode,
+            Map<String, Long> allStarts)
             throws Problem, InterruptedException {
-        TopicPartition partition = new TopicPartition(topic, 0);
-        SettingsVersion version = SettingsVersion.start();
-        try (KafkaConsumer<byte[], byte[]> reader = access.consumer()) {
-            access.partitions(reader, topic);
-            reader.assign(List.of(partition));
-            reader.seekToBeginning(List.of(partition));
-            long end = reader.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-            while (reader.position(partition) < end) {
-                for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL)) {
-                    version = version.after(record.offset(), record.value());
+        String group = group(topic);
+        Map<TopicPartition, Long> starts = new TreeMap<>(Comparator.comparingInt(TopicPartition::partition));
+        allStarts.forEach((place, start) -> {
+            String[] parts = place.split("/", -1);
+            if (parts[0].equals(topic)) {
+                starts.put(new TopicPartition(topic, Integer.parseInt(parts[1])), start);
+            }
+        });
+        if (starts.isEmpty()) {
+            terminal.note("%s: nothing to move".formatted(group));
+            return;
+        }
+        switch (mode) {
+            case CLASSIC -> {
+                if (type(old) == GroupType.SHARE) {
+                    access.get(admin.deleteShareGroups(List.of(group)).all());
                 }
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                starts.forEach((partition, start) -> offsets.put(partition, new OffsetAndMetadata(start)));
+                access.get(admin.alterConsumerGroupOffsets(group, offsets).all());
+            }
+            case SHARE -> {
+                if (isClassic(type(old))) {
+                    access.get(admin.deleteConsumerGroups(List.of(group)).all());
+                }
+                var earliest = new AlterConfigOp(
+                        new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+                access.get(admin.incrementalAlterConfigs(
+                                Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(earliest)))
+                        .all());
+                access.get(admin.alterShareGroupOffsets(group, starts).all());
             }
         }
-        Map<String, Long> all = new HashMap<>(version.recoverBelow());
-        ends.forEach((place, end) -> all.merge(place, end, Math::max));
+        terminal.note("%s: a %s group now, at %s".formatted(group, mode.wireName(), starts.values()));
+    }
+
+    private static String place(TopicPartition partition) {
+        return partition.topic() + "/" + partition.partition();
+    }
+
+    private static SettingsVersion read(KafkaAccess access, String topic) throws Problem {
+        try (KafkaConsumer<byte[], byte[]> reader = access.consumer()) {
+            access.partitions(reader, topic);
+            return SettingsVersion.read(reader, topic);
+        } catch (KafkaException e) {
+            throw access.problem(e);
+        }
+    }
+
+    /** @return the version that is in force then */
+    private static SettingsVersion write(KafkaAccess access, String topic, SettingsVersion before, ObjectNode changed)
+            throws Problem, InterruptedException {
         try (KafkaProducer<byte[], byte[]> producer = access.producer()) {
-            access.write(producer, new ProducerRecord<>(topic, 0, null, version.next(version.withIntake(mode, all))));
+            long offset = access.write(producer, new ProducerRecord<>(topic, 0, null, before.next(changed)))
+                    .offset();
+            SettingsVersion after = read(access, topic);
+            if (after.number() != offset) {
+                throw Problem.refused(
+                        "somebody else changed the settings in %s meanwhile: run it again".formatted(topic));
+            }
+            return after;
         }
     }
 }

@@ -71,7 +71,7 @@ final class KafkaGate implements Gate {
         try {
             BlockingQueue<ReplyFeed.Next> events = feed.subscribe(draft.id());
             byte[] key = EventHeaders.utf8(draft.id().value());
-            List<Header> headers = List.of(new RecordHeader("job-id", key));
+            List<Header> headers = List.of(new RecordHeader(EventHeaders.JOB_ID, key));
             RecordMetadata written = access.write(
                     producer,
                     new ProducerRecord<>(jobTopic, null, key, draft.document().get(), headers));

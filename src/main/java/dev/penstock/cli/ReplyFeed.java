@@ -131,7 +131,7 @@ final class ReplyFeed implements AutoCloseable {
     }
 
     private void hand(ConsumerRecord<byte[], byte[]> record) throws InterruptedException {
-        String id = EventHeaders.text(record.headers(), "job-id");
+        String id = EventHeaders.text(record.headers(), EventHeaders.JOB_ID);
         BlockingQueue<Next> queue = id == null ? null : subscribers.get(id);
         EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
         if (queue != null && mark != null && record.value() != null) {

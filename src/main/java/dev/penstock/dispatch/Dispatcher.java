@@ -132,11 +132,18 @@ public class Dispatcher {
                         context),
                 new CompletableFuture<>());
         InHand before;
+        boolean waited = false;
         while ((before = inHand.putIfAbsent(taken.place(), own)) != null) {
             if (before.run().taken().inHand().equals(taken.inHand())) {
                 before.run().stop(StopSignal.Reason.LOCK_LOST);
             }
             before.ended().join();
+            waited = true;
+        }
+        if (waited && !hold.renew()) {
+            inHand.remove(taken.place(), own);
+            own.ended().complete(null);
+            return Optional.empty();
         }
         own.run().excuse(lostHere.getOrDefault(taken.place(), List.of()));
         if (draining) {
@@ -250,6 +257,17 @@ public class Dispatcher {
     /** How many jobs are in this replica's hand, waiting or running. */
     public int size() {
         return inHand.size();
+    }
+
+    /** How many of them only wait: for their turn, their node, or what happened earlier. */
+    public int parked() {
+        return (int)
+                inHand.values().stream().filter(job -> job.run().isWaiting()).count();
+    }
+
+    /** How many jobs run apart from others, since two or more of their runs ended without a word. */
+    public int suspects() {
+        return context.suspects().running();
     }
 
     private String runId() {

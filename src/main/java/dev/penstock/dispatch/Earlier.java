@@ -46,7 +46,7 @@ final class Earlier {
         /** @param known null: it is the first run */
         record Run(Recovery.@Nullable Known known) implements Advice {}
 
-        /** The job has its outcome: acknowledge. */
+        /** The job has its outcome, or a later copy that it goes on in: acknowledge. */
         record Over() implements Advice {}
 
         /** It is a duplicate of an open job: to be looked at again later. */
@@ -76,6 +76,9 @@ final class Earlier {
         }
         JobRow row = look.row();
         boolean closed = look.known().reading().isClosed();
+        if (row != null && isSuperseded(row)) {
+            return new Advice.Over();
+        }
         boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
         if (!duplicate) {
             return closed ? new Advice.Over() : new Advice.Run(look.known());
@@ -107,6 +110,12 @@ final class Earlier {
                                 || row.life().reading().isClosed()
                                 || isDuplicate(row))
                         .isPresent();
+    }
+
+    /** Whether the record was set aside again after this copy of it, by somebody who died before acknowledging this one. */
+    private boolean isSuperseded(JobRow row) {
+        RecordPlace copy = taken.copy();
+        return copy != null && row.arrivals().hasLaterCopy(copy, taken.place());
     }
 
     private boolean isDuplicate(JobRow row) {

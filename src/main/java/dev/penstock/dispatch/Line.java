@@ -24,6 +24,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -334,7 +335,8 @@ public final class Line {
             }
             serve(waiter, full);
         }
-        if (!full.isEmpty()) {
+        if (freeSlots > 0) {
+            relieveTopics();
             relieve(full);
         }
     }
@@ -380,25 +382,34 @@ public final class Line {
     }
 
     /**
-     * Nobody else in the line can go. Where a node is idle all the same, and more wait for the fullest ones than it takes to keep
+     * Nobody else in the line can go. Where a node is idle all the same, and more wait for full ones than it takes to keep
      * them busy, the last of those that have waited for a while make room.
      */
     private void relieve(Set<Wish> full) {
-        if (freeSlots <= 0 || !anyIdle()) {
-            return;
+        Wish fullest = full.stream().max(Comparator.comparingInt(this::tooMany)).orElse(null);
+        int tooMany = fullest == null || !anyIdle() ? 0 : tooMany(fullest);
+        if (tooMany > 0) {
+            setAsideLast(waiter -> waiter.ticket.wish.equals(fullest), tooMany);
         }
-        Wish fullest = full.stream()
-                .max(Comparator.comparingInt(wish -> waitingByWish.getOrDefault(wish, 0)))
-                .orElse(null);
-        int kept = Math.max(Math.max(1, slots / PARKED_SHARE), recentStarts(fullest));
-        int tooMany = waitingByWish.getOrDefault(fullest, 0) - kept;
-        if (fullest == null || tooMany <= 0) {
-            return;
-        }
+    }
+
+    private int tooMany(Wish wish) {
+        return waitingByWish.getOrDefault(wish, 0) - Math.max(Math.max(1, slots / PARKED_SHARE), recentStarts(wish));
+    }
+
+    /** Copies of all topics share one intake: those of a topic that has all its slots let others through. */
+    private void relieveTopics() {
+        slotsLeft.forEach((topic, left) -> {
+            if (left <= 0) {
+                setAsideLast(waiter -> waiter.ticket.isCopy && waiter.ticket.topic.equals(topic), Integer.MAX_VALUE);
+            }
+        });
+    }
+
+    private void setAsideLast(Predicate<Waiter> which, int atMost) {
         List<Waiter> last = waiters.descendingSet().stream()
-                .filter(waiter ->
-                        waiter.ticket.wish.equals(fullest) && !waiter.ticket.hasSlot && waiter.patienceNanos() <= 0)
-                .limit(tooMany)
+                .filter(waiter -> which.test(waiter) && !waiter.ticket.hasSlot && waiter.patienceNanos() <= 0)
+                .limit(atMost)
                 .toList();
         for (Waiter waiter : last) {
             leave(waiter);
@@ -411,7 +422,7 @@ public final class Line {
         return nodes.anyUp();
     }
 
-    private int recentStarts(@Nullable Wish wish) {
+    private int recentStarts(Wish wish) {
         ArrayDeque<Long> ofWish = starts.get(wish);
         if (ofWish == null) {
             return 0;

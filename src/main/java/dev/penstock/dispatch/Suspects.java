@@ -53,7 +53,7 @@ final class Suspects {
         alone = false;
     }
 
-    private synchronized int running() {
+    synchronized int running() {
         return running;
     }
 }

@@ -43,6 +43,9 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
         return copy == null ? origin.place() : copy;
     }
 
+    /** How often it was handed out, this time included, as far as whoever counts it knows. */
+    abstract int deliveries();
+
     /** From here on its job is known. */
     void named(JobId job) {
         id = job;

@@ -15,9 +15,11 @@ import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
@@ -41,7 +43,8 @@ public final class Intake {
     private final Clock clock;
     private final ReplyTopic replies;
     private final Recovery recovery;
-    private final QueueLag lag;
+    private final QueueWatch watch;
+    private final Hand hand;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile @Nullable LeaderEpochs epochs;
     private volatile State state = State.STARTING;
@@ -71,7 +74,8 @@ public final class Intake {
         this.clock = clock;
         this.replies = replies;
         this.recovery = recovery;
-        lag = new QueueLag(kafka, settings, meters);
+        watch = new QueueWatch(kafka, settings, clock, meters);
+        hand = new Hand(settings, watch, meters);
     }
 
     public State state() {
@@ -98,26 +102,30 @@ public final class Intake {
         Map<String, UUID> topicIds = new HashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
         dispatcher.start(topicIds, chosen.mode());
+        Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
-            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery);
+            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery, hand);
             LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
-                    Map<String, Integer> limits = asking(setup::ensureShareGroups);
+                    Map<String, TopicSetup.GroupLimits> limits = asking(setup::ensureShareGroups);
+                    limits.forEach((topic, limit) -> windows.put(topic, limit.locks()));
                     LeaderEpochs asking = new LeaderEpochs(kafka, partitions(found));
                     asking.start();
                     epochs = asking;
                     ShareHeld.Origins origins = new ShareHeld.Origins(chosen, asking);
                     for (TopicSetup.Found topic : found) {
-                        int limit = limits.getOrDefault(topic.topic().name(), Integer.MAX_VALUE);
-                        join(new TopicIntake(topic, settings, kafka, records, dispatcher, writers, limit, origins));
+                        TopicSetup.GroupLimits limit = limits.get(topic.topic().name());
+                        int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
+                        join(new TopicIntake(
+                                topic, settings, kafka, records, dispatcher, writers, deliveries, origins));
                     }
                 }
                 case CLASSIC -> found.forEach(topic -> join(LogIntake.ofJobs(parts, topic.topic())));
             }
             join(LogIntake.ofDeferred(parts));
         }
-        lag.start(chosen.mode());
+        watch.start(chosen.mode(), windows, partitions(found));
         state = State.RUNNING;
         LOG.infof(
                 "taking jobs in %s mode from %s, answers go to %s",
@@ -128,6 +136,26 @@ public final class Intake {
                                 .toList()
                         : "no topic (penstock.intake.enabled is false)",
                 replies.name());
+    }
+
+    /**
+     * How things stand, for people, by name: numbers, and what somebody has to do something about.
+     */
+    public Map<String, String> standing() {
+        Map<String, String> standing = new TreeMap<>();
+        Instant away = watch.awaySince();
+        standing.put(
+                "broker",
+                state == State.STARTING
+                        ? "%s has not been reached yet".formatted(kafka.bootstrapServers())
+                        : away == null ? "reachable" : "away since " + away);
+        standing.put("in_hand", Integer.toString(dispatcher.size()));
+        standing.put("parked", Integer.toString(dispatcher.parked()));
+        standing.put("suspects", Integer.toString(dispatcher.suspects()));
+        watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
+        watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
+        hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
+        return standing;
     }
 
     /** Something that only the broker can say. */
@@ -176,6 +204,6 @@ public final class Intake {
         if (asking != null) {
             asking.close();
         }
-        lag.close();
+        watch.close();
     }
 }

@@ -39,29 +39,33 @@ final class JobRecords {
     private final Dispatcher dispatcher;
     private final ReplyTopic replies;
     private final Recovery recovery;
+    private final Hand hand;
 
     JobRecords(
             List<TopicSetup.Found> topics,
             Settings settings,
             Dispatcher dispatcher,
             ReplyTopic replies,
-            Recovery recovery) {
+            Recovery recovery,
+            Hand hand) {
         this.topics =
                 topics.stream().collect(Collectors.toMap(found -> found.topic().name(), Function.identity()));
         this.settings = settings;
         this.dispatcher = dispatcher;
         this.replies = replies;
         this.recovery = recovery;
+        this.hand = hand;
     }
 
     /** Starts the record's run on a virtual thread of its own. */
     void start(Held held) {
+        hand.take(held);
         Thread.ofVirtual().name("job-" + held.place()).start(() -> handle(held));
     }
 
     private void handle(Held held) {
         try {
-            switch (parse(held.record())) {
+            switch (parse(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());
                     Optional<JobFailure> refused = dispatcher.run(taken(held, job), held);
@@ -76,8 +80,14 @@ final class JobRecords {
         } catch (RuntimeException e) {
             LOG.errorf(e, "record=%s could not be handled", held.place());
         } finally {
+            hand.release(held);
             held.end();
         }
+    }
+
+    /** Whether further records should be taken: there is a node for them, and memory. */
+    boolean isOpen() {
+        return hand.hasRoom() && dispatcher.isOpen();
     }
 
     private TakenJob taken(Held held, PromptJob job) {
@@ -93,14 +103,16 @@ final class JobRecords {
 
     private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
         TopicSetup.Found topic = topics.get(record.topic());
-        // a copy whose topic is none of ours any more has its id from its value or its header
         UUID topicId = topic == null ? NO_TOPIC : topic.id();
         return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
     }
 
-    private JobDocument.Parsed parse(ConsumerRecord<byte[], byte[]> record) {
+    private JobDocument.Parsed parse(Held held) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
-        JobId derived = derivedId(record);
+        // a replica may have copies of a topic that it does not know itself
+        JobId named = held.origin().id();
+        JobId derived = named == null ? derivedId(record) : named;
         int maxRecord = settings.maxRecord();
         if (record.value() != null && record.value().length > maxRecord) {
             return new JobDocument.Parsed.Refused(
@@ -112,7 +124,7 @@ final class JobRecords {
         }
         return JobDocument.parse(
                 record.value(),
-                new JobDocument.Arrival(EventHeaders.text(record.headers(), "job-id"), derived, acceptedAt),
+                new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt),
                 settings.defaults(settings.topic(record.topic()).orElse(UNKNOWN)));
     }
 

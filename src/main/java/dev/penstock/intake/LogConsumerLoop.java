@@ -64,6 +64,7 @@ final class LogConsumerLoop implements Runnable {
      * @param alwaysMayHaveRun whether every record may have been run before; else those that lay in a partition when it was
      *     given to this replica
      * @param capacity how many records it may have in hand
+     * @param sessionTimeout of the group: who says nothing for so long has lost its partitions
      * @param open whether there is any node for a job now
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
@@ -75,6 +76,7 @@ final class LogConsumerLoop implements Runnable {
             Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
             boolean alwaysMayHaveRun,
             int capacity,
+            Duration sessionTimeout,
             BooleanSupplier open,
             Consumer<Held> onRecord,
             Consumer<Held> onLost,
@@ -141,8 +143,15 @@ final class LogConsumerLoop implements Runnable {
 
     private void serve(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
+        long before = System.nanoTime();
         while (!closing) {
             try {
+                long now = System.nanoTime();
+                if (now - before > setup.sessionTimeout().toNanos()) {
+                    throw new IllegalStateException("it stood still for %d ms: the partitions may be somebody else's"
+                            .formatted((now - before) / 1_000_000));
+                }
+                before = now;
                 settle(Duration.ZERO);
                 commit(consumer);
                 regulate(consumer);

@@ -25,6 +25,12 @@ final class LogHeld extends Held {
         return over;
     }
 
+    /** A log counts none. */
+    @Override
+    int deliveries() {
+        return 1;
+    }
+
     @Override
     public boolean mayHaveRun() {
         return mayHaveRun;
@@ -36,7 +42,6 @@ final class LogHeld extends Held {
         return mayHaveRun;
     }
 
-    /** A log counts no deliveries. */
     @Override
     public boolean isLastDelivery() {
         return false;

@@ -21,8 +21,6 @@ final class LogIntake implements Source {
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
     private static final Duration SESSION_TIMEOUT = Duration.ofSeconds(10);
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
-    /** A copy has some headers more than the largest record. */
-    private static final int OVERHEAD = 131_072;
 
     private final Settings settings;
     private final KafkaSettings kafka;
@@ -52,7 +50,8 @@ final class LogIntake implements Source {
                 origins,
                 alwaysMayHaveRun,
                 2 * settings.intake().slots(),
-                parts.dispatcher()::isOpen,
+                SESSION_TIMEOUT,
+                parts.records()::isOpen,
                 parts.records()::start,
                 held -> parts.dispatcher().lost(held.origin().place(), held.place()),
                 held -> parts.dispatcher().leave(held.origin().place(), held.place()),
@@ -91,8 +90,8 @@ final class LogIntake implements Source {
                         (int) HEARTBEAT.toMillis(),
                         ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
                         settings.intake().slots(),
-                        ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                        Math.max(ConsumerConfig.DEFAULT_MAX_PARTITION_FETCH_BYTES, settings.maxRecord() + OVERHEAD)));
+                        ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
+                        settings.intake().fetchBytes()));
     }
 
     @Override

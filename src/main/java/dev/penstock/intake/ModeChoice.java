@@ -55,6 +55,15 @@ final class ModeChoice {
         try (Admin admin = kafka.admin("penstock-mode")) {
             Map<String, GroupListing> groups = groups(admin);
             SettingsVersion version = log.read();
+            SettingsVersion.Moving moving = version.moving().orElse(null);
+            if (moving != null) {
+                throw new TopicSetup.Unusable(
+                        "penstock intake migrate broke off on the way to %s mode. Run it again: penstock intake migrate --kafka %s --to %s"
+                                .formatted(
+                                        moving.to().wireName(),
+                                        kafka.bootstrapServers(),
+                                        moving.to().wireName()));
+            }
             IntakeMode mode = version.intakeMode().orElse(null);
             if (mode == null) {
                 IntakeMode first = first(admin, groups.values());

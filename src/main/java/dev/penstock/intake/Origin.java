@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param record as it came from its producer, at the place where it came in
  * @param copy where the copy lies; null: this is the record itself
+ * @param id the job's, as the copy says; null: this is the record itself
  * @param notBefore when the copy is due
  * @param setAside when it was first set aside; null: never
  * @param handedBack 0: never
@@ -29,67 +30,64 @@ import org.jspecify.annotations.Nullable;
 record Origin(
         ConsumerRecord<byte[], byte[]> record,
         @Nullable RecordPlace copy,
+        @Nullable JobId id,
         Instant notBefore,
         @Nullable Instant setAside,
         int handedBack) {
     private static final String PREFIX = "penstock-";
-    private static final String ORIGIN = PREFIX + "origin";
     private static final String CREATED_AT = PREFIX + "created-at";
     private static final String NOT_BEFORE = PREFIX + "not-before";
     private static final String KEY = PREFIX + "key";
     private static final String SET_ASIDE = PREFIX + "set-aside";
     private static final String HANDED_BACK = PREFIX + "handed-back";
-    private static final String JOB_ID = "job-id";
 
     /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, Instant.EPOCH, null, 0);
+        return new Origin(record, null, null, Instant.EPOCH, null, 0);
     }
 
     /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
     static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
-        String[] place =
-                String.valueOf(EventHeaders.text(copy.headers(), ORIGIN)).split("/", -1);
+        RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
+                .orElse(null);
         Long createdAt = number(copy.headers(), CREATED_AT);
         Long notBefore = number(copy.headers(), NOT_BEFORE);
-        if (place.length != 3 || createdAt == null || notBefore == null) {
+        String id = String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.JOB_ID));
+        if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null) {
             return Optional.empty();
         }
-        try {
-            RecordHeaders headers = new RecordHeaders();
-            for (Header header : copy.headers()) {
-                if (!header.key().startsWith(PREFIX) && !header.key().equals(JOB_ID)) {
-                    headers.add(header);
-                }
+        RecordHeaders headers = new RecordHeaders();
+        for (Header header : copy.headers()) {
+            if (!header.key().startsWith(PREFIX) && !header.key().equals(EventHeaders.JOB_ID)) {
+                headers.add(header);
             }
-            Header ownId = copy.headers().lastHeader(PREFIX + JOB_ID);
-            if (ownId != null) {
-                headers.add(JOB_ID, ownId.value());
-            }
-            Header key = copy.headers().lastHeader(KEY);
-            ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
-                    place[0],
-                    Integer.parseInt(place[1]),
-                    Long.parseLong(place[2]),
-                    createdAt,
-                    TimestampType.LOG_APPEND_TIME,
-                    copy.serializedKeySize(),
-                    copy.serializedValueSize(),
-                    key == null ? null : key.value(),
-                    copy.value(),
-                    headers,
-                    Optional.empty());
-            Long since = number(copy.headers(), SET_ASIDE);
-            Long handedBack = number(copy.headers(), HANDED_BACK);
-            return Optional.of(new Origin(
-                    record,
-                    placeOf(copy),
-                    Instant.ofEpochMilli(notBefore),
-                    since == null ? null : Instant.ofEpochMilli(since),
-                    handedBack == null ? 0 : handedBack.intValue()));
-        } catch (NumberFormatException _) {
-            return Optional.empty();
         }
+        Header ownId = copy.headers().lastHeader(PREFIX + EventHeaders.JOB_ID);
+        if (ownId != null) {
+            headers.add(EventHeaders.JOB_ID, ownId.value());
+        }
+        Header key = copy.headers().lastHeader(KEY);
+        ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
+                place.topic(),
+                place.partition(),
+                place.offset(),
+                createdAt,
+                TimestampType.LOG_APPEND_TIME,
+                copy.serializedKeySize(),
+                copy.serializedValueSize(),
+                key == null ? null : key.value(),
+                copy.value(),
+                headers,
+                Optional.empty());
+        Long since = number(copy.headers(), SET_ASIDE);
+        Long handedBack = number(copy.headers(), HANDED_BACK);
+        return Optional.of(new Origin(
+                record,
+                placeOf(copy),
+                new JobId(id),
+                Instant.ofEpochMilli(notBefore),
+                since == null ? null : Instant.ofEpochMilli(since),
+                handedBack == null ? 0 : handedBack.intValue()));
     }
 
     /**
@@ -102,13 +100,14 @@ record Origin(
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
                 // the job's own header job-id may not be one: what it is depends on the value too
-                headers.add(header.key().equals(JOB_ID) ? PREFIX + JOB_ID : header.key(), header.value());
+                headers.add(
+                        header.key().equals(EventHeaders.JOB_ID) ? PREFIX + EventHeaders.JOB_ID : header.key(),
+                        header.value());
             }
         }
         byte[] key = EventHeaders.utf8(id.value());
-        RecordPlace place = place();
-        headers.add(JOB_ID, key)
-                .add(ORIGIN, EventHeaders.utf8(place.topic() + "/" + place.partition() + "/" + place.offset()))
+        headers.add(EventHeaders.JOB_ID, key)
+                .add(EventHeaders.ORIGIN, EventHeaders.utf8(place().path()))
                 .add(CREATED_AT, utf8(record.timestamp()))
                 .add(NOT_BEFORE, utf8(now.plus(delay.length()).toEpochMilli()))
                 .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));

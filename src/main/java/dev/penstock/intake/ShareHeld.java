@@ -55,6 +55,7 @@ final class ShareHeld extends Held {
         record Renew(ShareHeld held, CompletableFuture<Boolean> renewed) implements Wish {}
     }
 
+    @Override
     int deliveries() {
         return record().deliveryCount().map(Short::intValue).orElse(1);
     }

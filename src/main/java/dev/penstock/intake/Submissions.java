@@ -6,6 +6,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
@@ -119,7 +120,7 @@ public final class Submissions {
             int partitions = producer.partitionsFor(topic).size();
             int partition = Math.floorMod(next.getAndIncrement(), partitions);
             byte[] id = fit.job().id().value().getBytes(StandardCharsets.UTF_8);
-            Headers headers = new RecordHeaders().add("job-id", id);
+            Headers headers = new RecordHeaders().add(EventHeaders.JOB_ID, id);
             return KafkaSettings.send(
                     producer,
                     new ProducerRecord<>(topic, partition, id, fit.document().get(), headers));

@@ -102,7 +102,7 @@ final class TopicIntake implements Source {
                     origins,
                     deliveryLimit,
                     writers,
-                    dispatcher::isOpen,
+                    records::isOpen,
                     records::start,
                     held -> dispatcher.lost(held.origin().place(), held.place()),
                     this::grow,
@@ -137,7 +137,7 @@ final class TopicIntake implements Source {
                 ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
-                Math.max(ConsumerConfig.DEFAULT_FETCH_MAX_BYTES, settings.maxRecord())));
+                settings.intake().fetchBytes()));
         KafkaShareConsumer<byte[], byte[]> consumer =
                 new KafkaShareConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         consumer.subscribe(List.of(topic.topic().name()));

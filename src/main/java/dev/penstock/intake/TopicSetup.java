@@ -24,6 +24,7 @@ import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /** What has to be on the broker before jobs are taken: the topics, and how the share groups begin. */
 final class TopicSetup {
@@ -31,6 +32,8 @@ final class TopicSetup {
     private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
     /** Of a broker that knows no limit of a group's own (before 4.3), unless it is configured there. */
     private static final int DEFAULT_DELIVERY_LIMIT = 5;
+
+    private static final int DEFAULT_LOCKS = 2000;
 
     private static final Config NO_CONFIG = new Config(List.of());
     private static final int JOB_PARTITIONS = 4;
@@ -103,21 +106,26 @@ final class TopicSetup {
     }
 
     /**
-     * Sets up the share groups of the job topics before anybody joins them.
+     * Sets up the share groups of the job topics before anybody joins them. What was said of a group by hand stays.
      *
-     * @return how often each hands a record out
+     * @return the limits of each topic's group
      * @throws KafkaException the broker cannot be reached now
      */
-    Map<String, Integer> ensureShareGroups() throws Unusable, InterruptedException {
-        Map<String, Integer> deliveryLimits = new HashMap<>();
+    Map<String, GroupLimits> ensureShareGroups() throws Unusable, InterruptedException {
+        Map<String, GroupLimits> limits = new HashMap<>();
         try (Admin admin = kafka.admin("penstock-setup")) {
             for (Settings.JobTopic topic : settings.intake().topics()) {
-                configureGroup(admin, topic.group());
-                deliveryLimits.put(topic.name(), deliveryLimit(admin, topic.group()));
+                limits.put(topic.name(), configureGroup(admin, topic.group()));
             }
         }
-        return deliveryLimits;
+        return limits;
     }
+
+    /**
+     * @param deliveries how often a record is handed out
+     * @param locks how far the newest record in somebody's hand may be from the oldest that is not finished
+     */
+    record GroupLimits(int deliveries, int locks) {}
 
     private Map<String, NewTopicShape> wanted() {
         Map<String, NewTopicShape> wanted = new LinkedHashMap<>();
@@ -195,7 +203,7 @@ final class TopicSetup {
     }
 
     /** A share group begins at the end of its topic unless it is told otherwise before the first join. */
-    private void configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
+    private GroupLimits configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
         try {
             set(admin, group, "share.auto.offset.reset", "earliest");
         } catch (ExecutionException e) {
@@ -204,23 +212,35 @@ final class TopicSetup {
                             .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));
         }
         // what a broker before 4.3 does not know per group is left as the broker has it
-        trySet(admin, group, DELIVERY_LIMIT, "10");
-        trySet(admin, group, "share.partition.max.record.locks", "4000");
+        return new GroupLimits(
+                limit(admin, group, DELIVERY_LIMIT, 10, DEFAULT_DELIVERY_LIMIT),
+                limit(admin, group, "share.partition.max.record.locks", 4000, DEFAULT_LOCKS));
     }
 
-    private static int deliveryLimit(Admin admin, String group) throws InterruptedException {
-        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+    /** @param unknown what a broker does that says nothing about it */
+    private static int limit(Admin admin, String group, String key, int wanted, int unknown)
+            throws InterruptedException {
         try {
-            ConfigEntry limit = admin.describeConfigs(List.of(resource))
-                    .all()
-                    .get()
-                    .getOrDefault(resource, NO_CONFIG)
-                    .get(DELIVERY_LIMIT);
-            return limit == null || limit.value() == null ? DEFAULT_DELIVERY_LIMIT : Integer.parseInt(limit.value());
+            ConfigEntry said = entry(admin, group, key);
+            if (said == null || said.source() != ConfigEntry.ConfigSource.DYNAMIC_GROUP_CONFIG) {
+                trySet(admin, group, key, Integer.toString(wanted));
+                said = entry(admin, group, key);
+            }
+            return said == null || said.value() == null ? unknown : Integer.parseInt(said.value());
         } catch (ExecutionException | NumberFormatException e) {
-            LOG.debugf("group=%s its delivery limit is not known, %d is assumed: %s", group, DEFAULT_DELIVERY_LIMIT, e);
-            return DEFAULT_DELIVERY_LIMIT;
+            LOG.debugf("group=%s its %s is not known, %d is assumed: %s", group, key, unknown, e);
+            return unknown;
         }
+    }
+
+    private static @Nullable ConfigEntry entry(Admin admin, String group, String key)
+            throws InterruptedException, ExecutionException {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+        return admin.describeConfigs(List.of(resource))
+                .all()
+                .get()
+                .getOrDefault(resource, NO_CONFIG)
+                .get(key);
     }
 
     private static void trySet(Admin admin, String group, String key, String value) throws InterruptedException {

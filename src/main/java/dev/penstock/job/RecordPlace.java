@@ -1,7 +1,26 @@
 package dev.penstock.job;
 
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
 /** Where a job's record lies. */
 public record RecordPlace(String topic, int partition, long offset) {
+    private static final Pattern PATH = Pattern.compile("([^/]+)/(\\d{1,9})/(\\d{1,18})");
+
+    /** As a header carries it: topic/partition/offset. */
+    public String path() {
+        return topic + "/" + partition + "/" + offset;
+    }
+
+    public static Optional<RecordPlace> ofPath(String path) {
+        Matcher parts = PATH.matcher(path);
+        return parts.matches()
+                ? Optional.of(new RecordPlace(
+                        parts.group(1), Integer.parseInt(parts.group(2)), Long.parseLong(parts.group(3))))
+                : Optional.empty();
+    }
+
     @Override
     public String toString() {
         return topic + "-" + partition + "@" + offset;

@@ -28,10 +28,28 @@ import org.jspecify.annotations.Nullable;
  *
  * @param records each once, in the duplicate rule's order
  * @param refused records that were told to be no jobs; they strike out
- * @param copies that were set aside: of each partition of their topic the last
+ * @param copies that were set aside: of each record, in each partition of their topic, the last
  */
-public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused, SortedSet<RecordStamp> copies) {
+public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused, SortedSet<Copy> copies) {
     static final Arrivals NONE = new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>());
+
+    /** @param origin the record that it is a copy of */
+    public record Copy(RecordStamp stamp, RecordPlace origin) implements Comparable<Copy> {
+        private static final Comparator<Copy> ORDER = Comparator.comparing(Copy::stamp)
+                .thenComparing(copy -> copy.origin().path());
+
+        /** A later one of the same record means that this one was done with. */
+        private boolean isOfOneLine(Copy other) {
+            RecordPlace own = stamp.place();
+            RecordPlace its = other.stamp.place();
+            return own.topic().equals(its.topic()) && own.partition() == its.partition() && origin.equals(other.origin);
+        }
+
+        @Override
+        public int compareTo(Copy other) {
+            return ORDER.compare(this, other);
+        }
+    }
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
 
@@ -58,22 +76,22 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         return more.equals(refused) ? this : new Arrivals(records, more, copies);
     }
 
-    Arrivals withCopy(RecordStamp copy) {
-        TreeSet<RecordStamp> last = new TreeSet<>(copies);
-        RecordStamp before = last.stream()
-                .filter(known -> isSamePartition(known.place(), copy.place()))
-                .findFirst()
-                .orElse(null);
-        if (before != null && before.place().offset() >= copy.place().offset()) {
+    Arrivals withCopy(Copy copy) {
+        if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
             return this;
         }
-        last.removeIf(known -> known.equals(before));
+        TreeSet<Copy> last = new TreeSet<>(copies);
+        last.removeIf(copy::isOfOneLine);
         last.add(copy);
         return new Arrivals(records, refused, last);
     }
 
-    private static boolean isSamePartition(RecordPlace one, RecordPlace other) {
-        return one.topic().equals(other.topic()) && one.partition() == other.partition();
+    /** Whether the same record was set aside again, in the same partition, after this copy. */
+    public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
+        Copy asked = new Copy(new RecordStamp(0, copy), origin);
+        return copies.stream()
+                .anyMatch(
+                        last -> last.isOfOneLine(asked) && last.stamp().place().offset() > copy.offset());
     }
 
     /** The records that count, the smallest first. */
@@ -126,7 +144,8 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         }
         if (!copies.isEmpty()) {
             ArrayNode last = root.putArray("copies");
-            copies.forEach(stamp -> write(last.addObject(), stamp));
+            copies.forEach(
+                    copy -> write(last.addObject().put("of", copy.origin().path()), copy.stamp()));
         }
         return new String(Json.bytes(root), StandardCharsets.UTF_8);
     }
@@ -158,8 +177,10 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         }
         TreeSet<RecordStamp> refused = new TreeSet<>();
         root.path("refused").forEach(node -> refused.add(stamp(node)));
-        TreeSet<RecordStamp> copies = new TreeSet<>();
-        root.path("copies").forEach(node -> copies.add(stamp(node)));
+        TreeSet<Copy> copies = new TreeSet<>();
+        root.path("copies")
+                .forEach(node -> RecordPlace.ofPath(node.path("of").asText())
+                        .ifPresent(origin -> copies.add(new Copy(stamp(node), origin))));
         return new Arrivals(records, refused, copies);
     }
 

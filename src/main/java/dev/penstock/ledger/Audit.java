@@ -118,7 +118,8 @@ final class Audit implements AutoCloseable {
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && row.arrivals().stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below))
-                && row.arrivals().copies().stream().allMatch(copy -> liesBelow(copy.place(), below));
+                && row.arrivals().copies().stream()
+                        .allMatch(copy -> liesBelow(copy.stamp().place(), below));
     }
 
     private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {

@@ -74,10 +74,10 @@ public record JobRow(
             }
         }
 
-        record Copied(RecordStamp copy) implements Change {
+        record Copied(Arrivals.Copy copy) implements Change {
             @Override
             public long millis() {
-                return copy.millis();
+                return copy.stamp().millis();
             }
         }
 
@@ -98,7 +98,7 @@ public record JobRow(
                 new JobRow(id, arrivals.with(submission), cancelMillis, life, ending, forgotten);
             case Change.Refused(RecordStamp record) ->
                 new JobRow(id, arrivals.withRefused(record), cancelMillis, life, ending, forgotten);
-            case Change.Copied(RecordStamp copy) ->
+            case Change.Copied(Arrivals.Copy copy) ->
                 new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
             case Change.Cancel(long millis) ->
                 new JobRow(

@@ -71,10 +71,7 @@ final class Projection {
             return CommandDocument.cancelled(record.value())
                     .map(id -> new Said(id, new JobRow.Change.Cancel(record.timestamp())));
         } else if (record.topic().equals(settings.topics().deferred())) {
-            String id = EventHeaders.text(record.headers(), "job-id");
-            return id == null || !JobId.isValid(id)
-                    ? Optional.empty()
-                    : Optional.of(new Said(new JobId(id), new JobRow.Change.Copied(stamp(record))));
+            return copied(record);
         }
         return Optional.empty();
     }
@@ -86,7 +83,8 @@ final class Projection {
         }
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
         JobId derived = JobId.derived(jobs.topicId(), record.partition(), record.offset(), acceptedAt);
-        var arrival = new JobDocument.Arrival(EventHeaders.text(record.headers(), "job-id"), derived, acceptedAt);
+        var arrival =
+                new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
         return switch (JobDocument.parse(value, arrival, jobs.defaults())) {
             case JobDocument.Parsed.Refused _ -> Optional.empty();
             case JobDocument.Parsed.Valid(PromptJob job) ->
@@ -96,6 +94,14 @@ final class Projection {
                                 Submission.of(job, stamp(record), BodyHash.of(value)),
                                 new String(value, StandardCharsets.UTF_8))));
         };
+    }
+
+    private static Optional<Said> copied(ConsumerRecord<byte[], byte[]> record) {
+        String id = String.valueOf(EventHeaders.text(record.headers(), EventHeaders.JOB_ID));
+        return RecordPlace.ofPath(String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
+                .filter(_ -> JobId.isValid(id))
+                .map(origin ->
+                        new Said(new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin))));
     }
 
     private static RecordStamp stamp(ConsumerRecord<?, ?> record) {

@@ -292,7 +292,7 @@ final class Rows {
             last = Math.max(last, struck.millis());
         }
         for (var copy : row.arrivals().copies()) {
-            last = Math.max(last, copy.millis());
+            last = Math.max(last, copy.stamp().millis());
         }
         return last;
     }

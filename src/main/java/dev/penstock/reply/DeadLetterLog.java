@@ -2,8 +2,8 @@ package dev.penstock.reply;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.LogRange;
 import jakarta.inject.Singleton;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
@@ -19,7 +18,6 @@ import org.jspecify.annotations.Nullable;
 /** The dead-letter topic, read back: what lies there and was neither retried nor dropped. */
 @Singleton
 public class DeadLetterLog {
-    private static final Duration POLL = Duration.ofMillis(200);
     private static final Comparator<DeadLetter> NEWEST_FIRST = Comparator.comparing(DeadLetter::at)
             .thenComparingInt(DeadLetter::partition)
             .thenComparingLong(DeadLetter::offset)
@@ -101,23 +99,19 @@ public class DeadLetterLog {
     private Part read(
             KafkaConsumer<byte[], byte[]> reader, TopicPartition partition, long from, long end, boolean first) {
         Part part = new Part(new HashMap<>(), new HashMap<>());
-        reader.assign(List.of(partition));
-        reader.seek(partition, from);
-        while (reader.position(partition) < end) {
-            for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL).records(partition)) {
-                Optional<Long> closes = DeadLetter.closes(record);
-                if (closes.isPresent()) {
-                    part.open().remove(closes.get());
-                    part.closed().put(closes.get(), DeadLetter.closed(record));
-                } else {
-                    DeadLetter.of(record)
-                            .ifPresent(letter -> part.open()
-                                    .put(
-                                            letter.offset(),
-                                            first && letter.offset() == from ? letter : letter.withoutValue()));
-                }
+        LogRange.read(reader, partition, from, end, record -> {
+            Optional<Long> closes = DeadLetter.closes(record);
+            if (closes.isPresent()) {
+                part.open().remove(closes.get());
+                part.closed().put(closes.get(), DeadLetter.closed(record));
+            } else {
+                DeadLetter.of(record)
+                        .ifPresent(letter -> part.open()
+                                .put(
+                                        letter.offset(),
+                                        first && letter.offset() == from ? letter : letter.withoutValue()));
             }
-        }
+        });
         return part;
     }
 

@@ -30,7 +30,14 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     }
 
     public Admin admin(String clientId) {
-        return Admin.create(with(Map.of(CommonClientConfigs.CLIENT_ID_CONFIG, clientId)));
+        return admin(clientId, Map.of());
+    }
+
+    /** @param more what is special to it */
+    public Admin admin(String clientId, Map<String, Object> more) {
+        Map<String, Object> properties = with(more);
+        properties.put(CommonClientConfigs.CLIENT_ID_CONFIG, clientId);
+        return Admin.create(properties);
     }
 
     /**

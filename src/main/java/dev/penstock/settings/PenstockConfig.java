@@ -1,5 +1,6 @@
 package dev.penstock.settings;
 
+import io.quarkus.runtime.configuration.MemorySize;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
 import java.time.Duration;
@@ -119,6 +120,9 @@ public interface PenstockConfig {
 
         /** Records in one consumer's hand; consumers × batch = slots × partitions. Default: computed. */
         Optional<Integer> batch();
+
+        /** Of records in this replica's hand; beyond it takes no more. Default: a sixteenth of the largest heap. */
+        Optional<MemorySize> maxBytes();
 
         /** How long a job keeps its place here while all its nodes are down, before it is set aside. */
         @WithDefault("5s")

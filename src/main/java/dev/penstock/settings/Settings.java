@@ -47,6 +47,7 @@ public record Settings(
      * @param mode empty: whichever is in use, else what the broker can do
      * @param consumers for each topic
      * @param batch records in one consumer's hand; empty: so that consumers × batch = slots × partitions
+     * @param maxBytes of records in this replica's hand; beyond it takes no more
      * @param park how long a job whose nodes are all down keeps its place here before it is set aside
      * @param lowShare of the starts that low jobs get at least while any wait; 0 to 1
      */
@@ -56,11 +57,20 @@ public record Settings(
             int slots,
             int consumers,
             Optional<Integer> batch,
+            long maxBytes,
             Duration park,
             double lowShare,
             List<JobTopic> topics) {
+        private static final int MIN_FETCH_BYTES = 1 << 20;
+        private static final int MAX_FETCH_BYTES = 50 << 20;
+
         public int batch(int partitions) {
             return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(slots * partitions, consumers)));
+        }
+
+        /** What one consumer asks for at once: all of them together may bring as much again as may be in hand. */
+        public int fetchBytes() {
+            return Math.clamp(maxBytes / (consumers * (long) topics.size()), MIN_FETCH_BYTES, MAX_FETCH_BYTES);
         }
     }
 

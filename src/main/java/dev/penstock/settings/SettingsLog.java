@@ -2,22 +2,16 @@ package dev.penstock.settings;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.SettingsVersion;
-import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.TopicPartition;
 
 /** The topic of the settings that change at run time: one partition, kept for ever, read from its beginning. */
 public final class SettingsLog {
-    private static final Duration POLL = Duration.ofMillis(200);
-
     private final KafkaSettings kafka;
     private final String topic;
 
@@ -32,19 +26,9 @@ public final class SettingsLog {
      * @throws KafkaException the broker did not answer
      */
     public SettingsVersion read() {
-        TopicPartition partition = new TopicPartition(topic, 0);
-        SettingsVersion version = SettingsVersion.start();
         try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", Map.of())) {
-            reader.assign(List.of(partition));
-            reader.seekToBeginning(List.of(partition));
-            long end = reader.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-            while (reader.position(partition) < end) {
-                for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL)) {
-                    version = version.after(record.offset(), record.value());
-                }
-            }
+            return SettingsVersion.read(reader, topic);
         }
-        return version;
     }
 
     /**

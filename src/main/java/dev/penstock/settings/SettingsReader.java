@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import dev.penstock.job.Priority;
 import dev.penstock.wire.IntakeMode;
 import io.quarkus.runtime.configuration.ConfigurationException;
+import io.quarkus.runtime.configuration.MemorySize;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
+    /** Of the largest heap: a job takes several times its record's size while it runs. */
+    private static final int HEAP_SHARE = 16;
+
     private final List<String> mistakes = new ArrayList<>();
 
     private SettingsReader() {}
@@ -189,6 +193,16 @@ public final class SettingsReader {
         atLeast("intake.slots", intake.slots(), 1);
         atLeast("intake.consumers", intake.consumers(), 1);
         positive("intake.park", intake.park());
+        long maxBytes = intake.maxBytes()
+                .map(MemorySize::asLongValue)
+                .orElse(Math.max(
+                        config.kafka().maxRecord(), Runtime.getRuntime().maxMemory() / HEAP_SHARE));
+        if (maxBytes < config.kafka().maxRecord()) {
+            mistake(
+                    "intake.max-bytes",
+                    "must be at least kafka.max-record, %d"
+                            .formatted(config.kafka().maxRecord()));
+        }
         if (!(intake.lowShare() >= 0 && intake.lowShare() <= 1)) {
             mistake("intake.low-share", "must lie between 0 and 1");
         }
@@ -225,6 +239,7 @@ public final class SettingsReader {
                 intake.slots(),
                 intake.consumers(),
                 intake.batch(),
+                maxBytes,
                 intake.park(),
                 intake.lowShare(),
                 List.copyOf(topics));

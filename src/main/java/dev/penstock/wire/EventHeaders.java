@@ -10,6 +10,12 @@ import org.jspecify.annotations.Nullable;
 
 /** The headers of an event on a reply topic: enough for the reading rule, so that no value is parsed for it. */
 public final class EventHeaders {
+    /** Of a job's record, of every event, and of a copy. */
+    public static final String JOB_ID = "job-id";
+
+    /** Of a copy: the place of the record that the job came in, as its path. */
+    public static final String ORIGIN = "penstock-origin";
+
     private static final byte[] SCHEMA = utf8("1");
     private static final byte[] JSON = utf8("application/json");
 
@@ -17,7 +23,7 @@ public final class EventHeaders {
 
     public static Headers of(byte[] jobId, EventMark mark, byte @Nullable [] traceparent) {
         Headers headers = new RecordHeaders()
-                .add("job-id", jobId)
+                .add(JOB_ID, jobId)
                 .add("event", utf8(mark.kind().wireName()))
                 .add("seq", utf8(Long.toString(mark.seq())))
                 .add("attempt", utf8(Integer.toString(mark.attempt())))

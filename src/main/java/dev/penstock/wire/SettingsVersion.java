@@ -6,6 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +22,9 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String INTAKE = "intake";
     private static final String MODE = "mode";
     private static final String RECOVER_BELOW = "recover_below";
+    private static final String MOVING = "moving";
+    private static final String TO = "to";
+    private static final String STARTS = "starts";
 
     /** Nothing has been written yet. */
     public static SettingsVersion start() {
@@ -37,6 +42,15 @@ public record SettingsVersion(long number, ObjectNode settings) {
                 : this;
     }
 
+    /** The version in force now. */
+    public static SettingsVersion read(KafkaConsumer<byte[], byte[]> reader, String topic) {
+        SettingsVersion[] version = {start()};
+        LogRange.read(reader, new TopicPartition(topic, 0), record -> {
+            version[0] = version[0].after(record.offset(), record.value());
+        });
+        return version[0];
+    }
+
     /** A record that makes these settings the next version. */
     public byte[] next(ObjectNode changed) {
         ObjectNode record = Json.mapper().createObjectNode().put(BASED_ON, number);
@@ -51,12 +65,41 @@ public record SettingsVersion(long number, ObjectNode settings) {
 
     /** By topic and partition, as topic/partition: records before that offset may have been run in the other mode. */
     public Map<String, Long> recoverBelow() {
-        Map<String, Long> ends = new HashMap<>();
-        settings.path(INTAKE)
-                .path(RECOVER_BELOW)
-                .properties()
-                .forEach(end -> ends.put(end.getKey(), end.getValue().asLong()));
-        return ends;
+        return offsets(settings.path(INTAKE).path(RECOVER_BELOW));
+    }
+
+    /**
+     * A change of the mode that is under way, or broke off.
+     *
+     * @param starts by topic and partition, as topic/partition: where the new groups begin
+     */
+    public record Moving(IntakeMode to, Map<String, Long> starts) {}
+
+    public Optional<Moving> moving() {
+        JsonNode moving = settings.path(INTAKE).path(MOVING);
+        return IntakeMode.of(moving.path(TO).asText()).map(to -> new Moving(to, offsets(moving.path(STARTS))));
+    }
+
+    private static Map<String, Long> offsets(JsonNode byPlace) {
+        Map<String, Long> offsets = new HashMap<>();
+        byPlace.properties()
+                .forEach(
+                        offset -> offsets.put(offset.getKey(), offset.getValue().asLong()));
+        return offsets;
+    }
+
+    /** These settings while the mode is being changed: what the old groups knew outlives them. */
+    public ObjectNode withMoving(Moving moving) {
+        ObjectNode changed = settings.deepCopy();
+        ObjectNode told = changed.withObjectProperty(INTAKE)
+                .putObject(MOVING)
+                .put(TO, moving.to().wireName());
+        put(told.putObject(STARTS), moving.starts());
+        return changed;
+    }
+
+    private static void put(ObjectNode byPlace, Map<String, Long> offsets) {
+        offsets.forEach(byPlace::put);
     }
 
     /** These settings with another way to take jobs. */
@@ -64,8 +107,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
         ObjectNode changed = settings.deepCopy();
         ObjectNode intake = changed.putObject(INTAKE).put(MODE, mode.wireName());
         if (!recoverBelow.isEmpty()) {
-            ObjectNode ends = intake.putObject(RECOVER_BELOW);
-            recoverBelow.forEach(ends::put);
+            put(intake.putObject(RECOVER_BELOW), recoverBelow);
         }
         return changed;
     }

@@ -1,0 +1,267 @@
+package dev.penstock.intake;
+
+import dev.penstock.job.RecordPlace;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.IntakeMode;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How the queue stands, as the broker itself tells it: what is not finished of each topic, how much of a partition's window
+ * is used, and whether the broker answers at all. Says aloud, once, what somebody has to do something about.
+ */
+final class QueueWatch implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(QueueWatch.class);
+    private static final Duration PERIOD = Duration.ofSeconds(5);
+    private static final Duration ASSIGNED_WITHIN = Duration.ofSeconds(15);
+    private static final double NEARLY_FULL = 0.8;
+
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private final Map<String, Long> lag = new ConcurrentHashMap<>();
+    private final Map<TopicPartition, Window> windows = new ConcurrentHashMap<>();
+    /** The newest record that this replica has taken, plus one. */
+    private final Map<TopicPartition, Long> takenUpTo = new ConcurrentHashMap<>();
+
+    private final Map<String, String> warnings = new ConcurrentHashMap<>();
+    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
+    private volatile @Nullable Instant awaySince;
+    private volatile boolean assigned;
+    private Map<String, Integer> locks = Map.of();
+    private Instant startedAt = Instant.MAX;
+
+    /**
+     * A partition hands out no more while its newest record in somebody's hand is so far behind its oldest one that is not
+     * finished.
+     *
+     * @param oldest the first that is not finished
+     * @param newest the last that this replica has, plus one
+     * @param limit share.partition.max.record.locks
+     */
+    private record Window(long oldest, long newest, int limit) {
+        double used() {
+            return (double) Math.max(0, newest - oldest) / limit;
+        }
+    }
+
+    QueueWatch(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+        this.kafka = kafka;
+        this.settings = settings;
+        this.clock = clock;
+        this.meters = meters;
+        settings.intake().topics().forEach(topic -> lagGauge(topic.name()));
+        lagGauge(settings.topics().deferred());
+        Gauge.builder("penstock.broker.up", this, watch -> watch.awaySince == null ? 1 : 0)
+                .register(meters);
+    }
+
+    private void lagGauge(String topic) {
+        Gauge.builder("penstock.queue.lag", lag, known -> known.getOrDefault(topic, 0L))
+                .tag("topic", topic)
+                .register(meters);
+    }
+
+    /**
+     * @param windowLimits of each topic that share groups take; empty in classic mode, where there is no window
+     * @param partitions of the job topics
+     */
+    void start(IntakeMode mode, Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
+        locks = windowLimits;
+        startedAt = clock.instant();
+        if (!windowLimits.isEmpty()) {
+            for (TopicPartition partition : partitions) {
+                Gauge.builder("penstock.intake.window.used", windows, known -> used(known.get(partition)))
+                        .tag("topic", partition.topic())
+                        .tag("partition", Integer.toString(partition.partition()))
+                        .register(meters);
+            }
+        }
+        var _ = timer.submit(() -> watch(mode));
+    }
+
+    private static double used(@Nullable Window window) {
+        return window == null ? 0 : window.used();
+    }
+
+    /** From any thread. */
+    void taken(RecordPlace place) {
+        takenUpTo.merge(new TopicPartition(place.topic(), place.partition()), place.offset() + 1, Math::max);
+    }
+
+    /** Whether the broker has answered lately; empty where it has not since. */
+    @Nullable
+    Instant awaySince() {
+        return awaySince;
+    }
+
+    /** By topic; what was known last. */
+    Map<String, Long> lag() {
+        return new TreeMap<>(lag);
+    }
+
+    /** What somebody has to do something about, by what it is about. */
+    Map<String, String> warnings() {
+        return new TreeMap<>(warnings);
+    }
+
+    private void watch(IntakeMode mode) {
+        int patience = (int) PERIOD.toMillis();
+        try (Admin admin = kafka.admin(
+                "penstock-queue-watch",
+                Map.of(
+                        AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, patience,
+                        AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, patience))) {
+            while (!timer.isShutdown()) {
+                look(admin, mode);
+                TimeUnit.MILLISECONDS.sleep(PERIOD.toMillis());
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void look(Admin admin, IntakeMode mode) throws InterruptedException {
+        try {
+            switch (mode) {
+                case SHARE -> {
+                    for (Settings.JobTopic topic : settings.intake().topics()) {
+                        ofShareGroup(admin, topic.name(), topic.group());
+                    }
+                    if (!assigned && settings.intake().enabled()) {
+                        lookForAssignment(admin);
+                    }
+                }
+                case CLASSIC -> {
+                    for (Settings.JobTopic topic : settings.intake().topics()) {
+                        ofConsumerGroup(admin, topic.name(), topic.group());
+                    }
+                }
+            }
+            ofConsumerGroup(
+                    admin, settings.topics().deferred(), settings.topics().deferredGroup());
+            if (awaySince != null) {
+                awaySince = null;
+                warnings.remove("broker");
+                LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
+            }
+        } catch (ExecutionException | RuntimeException e) {
+            if (awaySince == null) {
+                awaySince = clock.instant();
+                warn(
+                        "broker",
+                        "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s)"
+                                .formatted(kafka.bootstrapServers(), e.getMessage()));
+            }
+        }
+    }
+
+    private void ofShareGroup(Admin admin, String topic, String group) throws ExecutionException, InterruptedException {
+        var partitions = admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
+                .partitionsToOffsetInfo(group)
+                .get();
+        long sum = 0;
+        for (var partition : partitions.entrySet()) {
+            if (partition.getValue() != null) {
+                long left = partition.getValue().lag().orElse(0L);
+                sum += left;
+                window(
+                        topic,
+                        partition.getKey(),
+                        left > 0 ? partition.getValue().startOffset() : Long.MAX_VALUE);
+            }
+        }
+        lag.put(topic, sum);
+    }
+
+    /** @param oldest the first record that is not finished */
+    private void window(String topic, TopicPartition partition, long oldest) {
+        Window window =
+                new Window(oldest, takenUpTo.getOrDefault(partition, 0L), locks.getOrDefault(topic, Integer.MAX_VALUE));
+        windows.put(partition, window);
+        String about = "window." + partition;
+        if (window.used() <= NEARLY_FULL) {
+            warnings.remove(about);
+        } else if (!warnings.containsKey(about)) {
+            warn(
+                    about,
+                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit: kafka-configs --bootstrap-server %s --alter --group penstock.%s --add-config share.partition.max.record.locks=%d"
+                            .formatted(
+                                    partition,
+                                    window.limit(),
+                                    oldest,
+                                    window.newest() - oldest,
+                                    kafka.bootstrapServers(),
+                                    topic,
+                                    2L * window.limit()));
+        }
+    }
+
+    /** A single broker whose share coordinator wants three replicas of its own topic assigns nothing, and only its log says why. */
+    private void lookForAssignment(Admin admin) throws ExecutionException, InterruptedException {
+        List<String> groups = settings.intake().topics().stream()
+                .map(Settings.JobTopic::group)
+                .toList();
+        assigned = admin.describeShareGroups(groups).all().get().values().stream()
+                .flatMap(group -> group.members().stream())
+                .anyMatch(member -> !member.assignment().topicPartitions().isEmpty());
+        if (assigned) {
+            warnings.remove("assignment");
+        } else if (!warnings.containsKey("assignment")
+                && startedAt.plus(ASSIGNED_WITHIN).isBefore(clock.instant())) {
+            warn(
+                    "assignment",
+                    "the broker has given no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
+                            .formatted(groups, ASSIGNED_WITHIN.toSeconds()));
+        }
+    }
+
+    private void ofConsumerGroup(Admin admin, String topic, String group)
+            throws ExecutionException, InterruptedException {
+        var committed = admin.listConsumerGroupOffsets(group)
+                .partitionsToOffsetAndMetadata()
+                .get();
+        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        committed.keySet().forEach(partition -> asked.put(partition, OffsetSpec.latest()));
+        long sum = 0;
+        for (var end : admin.listOffsets(asked).all().get().entrySet()) {
+            OffsetAndMetadata offset = committed.get(end.getKey());
+            sum += offset == null ? 0 : end.getValue().offset() - offset.offset();
+        }
+        lag.put(topic, sum);
+    }
+
+    private void warn(String about, String words) {
+        warnings.put(about, words);
+        LOG.warn(words);
+    }
+
+    @Override
+    public void close() {
+        timer.shutdownNow();
+    }
+}

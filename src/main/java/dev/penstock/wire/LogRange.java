@@ -1,0 +1,55 @@
+package dev.penstock.wire;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TimeoutException;
+
+/** A part of one partition, read whole. */
+public final class LogRange {
+    private static final Duration POLL = Duration.ofMillis(200);
+    private static final Duration STANDSTILL = Duration.ofSeconds(10);
+
+    private LogRange() {}
+
+    /**
+     * Reads from an offset up to another, and leaves the reader there.
+     *
+     * @throws TimeoutException nothing more has come for ten seconds
+     */
+    public static void read(
+            KafkaConsumer<byte[], byte[]> reader,
+            TopicPartition partition,
+            long from,
+            long end,
+            Consumer<ConsumerRecord<byte[], byte[]>> onRecord) {
+        reader.assign(List.of(partition));
+        reader.seek(partition, from);
+        long position = from;
+        long movedAt = System.nanoTime();
+        while (position < end) {
+            reader.poll(POLL).records(partition).forEach(onRecord);
+            long now = reader.position(partition);
+            if (now > position) {
+                position = now;
+                movedAt = System.nanoTime();
+            } else if (System.nanoTime() - movedAt > STANDSTILL.toNanos()) {
+                throw new TimeoutException(
+                        "partition %s does not answer: it was read up to %d of %d".formatted(partition, position, end));
+            }
+        }
+    }
+
+    /** Reads all that is there now. */
+    public static void read(
+            KafkaConsumer<byte[], byte[]> reader,
+            TopicPartition partition,
+            Consumer<ConsumerRecord<byte[], byte[]>> onRecord) {
+        List<TopicPartition> one = List.of(partition);
+        long start = reader.beginningOffsets(one).getOrDefault(partition, 0L);
+        read(reader, partition, start, reader.endOffsets(one).getOrDefault(partition, start), onRecord);
+    }
+}

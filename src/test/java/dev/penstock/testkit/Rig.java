@@ -1,0 +1,120 @@
+package dev.penstock.testkit;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/** What a test of the whole takes: a broker, a database, a model server, and the replicas between them. */
+public final class Rig implements AutoCloseable {
+    private final Broker broker;
+    private final Postgres postgres;
+    private final FakeUpstream fake;
+
+    /* Guarded by this. */
+    private final List<PenstockProcess> processes = new ArrayList<>();
+    private @Nullable ReplyLog replies;
+
+    private Rig(Broker broker, Postgres postgres, FakeUpstream fake) {
+        this.broker = broker;
+        this.postgres = postgres;
+        this.fake = fake;
+    }
+
+    /** @param name of the database */
+    public static Rig start(String name) {
+        return start(name, Broker.start());
+    }
+
+    public static Rig start(String name, Broker broker) {
+        return new Rig(broker, Postgres.start(name), FakeUpstream.start());
+    }
+
+    public Broker broker() {
+        return broker;
+    }
+
+    public Postgres postgres() {
+        return postgres;
+    }
+
+    /** The node {@code fake} of every replica. */
+    public FakeUpstream fake() {
+        return fake;
+    }
+
+    /** A replica that shares the ledger, with one node that has as many slots as itself. */
+    public PenstockProcess.Builder replica(String name, int slots) {
+        return PenstockProcess.with(broker.bootstrap())
+                .name(name)
+                .ledger(postgres)
+                .config("penstock.intake.slots", Integer.toString(slots))
+                .node("fake", "vllm", URI.create(fake.url()), slots);
+    }
+
+    /** Starts it, and waits until it takes jobs. */
+    public synchronized PenstockProcess start(PenstockProcess.Builder replica) throws InterruptedException {
+        PenstockProcess started = replica.startReady();
+        processes.add(started);
+        return started;
+    }
+
+    /** What lies on prompt-replies; that is there once a replica has been. */
+    public synchronized ReplyLog replies() {
+        ReplyLog known = replies;
+        if (known == null) {
+            known = ReplyLog.follow(broker.bootstrap());
+            replies = known;
+        }
+        return known;
+    }
+
+    /** Sends chat jobs to prompt-jobs, and waits until the broker has them. */
+    public void send(Collection<String> ids, String prompt) throws InterruptedException {
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            ids.forEach(id -> jobs.send(id, prompt));
+            jobs.flush();
+        }
+    }
+
+    /** Sends chat jobs, each with a prompt of its own. */
+    public void send(Map<String, String> prompts) throws InterruptedException {
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            prompts.forEach(jobs::send);
+            jobs.flush();
+        }
+    }
+
+    /** How many of these jobs started more than once. */
+    public long startedAgain(Collection<String> ids) {
+        return ids.stream()
+                .filter(id -> replies().count(id, EventMark.Kind.STARTED) > 1)
+                .count();
+    }
+
+    /** name-0, name-1 and so on. */
+    public static List<String> ids(String name, int count) {
+        return IntStream.range(0, count).mapToObj(i -> name + "-" + i).toList();
+    }
+
+    /** Since a reading of {@link System#nanoTime}. */
+    public static double seconds(long start) {
+        return (System.nanoTime() - start) / 1e9;
+    }
+
+    @Override
+    public synchronized void close() {
+        processes.forEach(PenstockProcess::kill9);
+        if (replies != null) {
+            replies.close();
+        }
+        fake.close();
+        postgres.close();
+        broker.close();
+    }
+}
