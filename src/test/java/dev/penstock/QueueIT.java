@@ -3,12 +3,11 @@ package dev.penstock;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.EventMark;
-import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
-import dev.penstock.testkit.Postgres;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rig;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.net.URI;
@@ -20,120 +19,107 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A queue that holds: pools that are down or full, priorities, a drain, a job that ends its process. */
 class QueueIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 64;
 
-    private Broker broker;
-    private Postgres postgres;
+    private Rig rig;
     private FakeUpstream gpu;
     private FakeUpstream cpu;
-    private @Nullable ReplyLog followed;
-    private final List<PenstockProcess> processes = new ArrayList<>();
 
     @BeforeEach
     void startParts() {
-        broker = Broker.start();
-        postgres = Postgres.start("queue");
+        rig = Rig.start("queue");
         gpu = FakeUpstream.start();
-        cpu = FakeUpstream.start();
+        cpu = rig.fake();
     }
 
     @AfterEach
     void stopParts() {
-        processes.forEach(PenstockProcess::kill9);
-        if (followed != null) {
-            followed.close();
-        }
+        rig.close();
         gpu.close();
-        cpu.close();
-        postgres.close();
-        broker.close();
     }
 
     @Test
-    @Tag("long")
     void a_pool_that_is_down_holds_up_no_other() throws InterruptedException {
         gpu.stop();
-        start(twoPools());
+        rig.start(twoPools());
         double alone = alone();
-        List<String> blocked = ids("down", 5000);
-        List<String> others = ids("other", 500);
+        List<String> blocked = Rig.ids("down", 5000);
+        List<String> others = Rig.ids("other", 500);
         send(blocked, "gpu", "[[tokens=1]]");
 
         long start = System.nanoTime();
         send(others, "cpu", "[[tokens=1 first=5000]]");
-        replies().awaitOutcomes(others, PATIENCE);
+        rig.replies().awaitOutcomes(others, PATIENCE);
 
-        double seconds = seconds(start);
+        double seconds = Rig.seconds(start);
         System.out.printf(
                 "500 jobs of 5 s behind 5,000 for a pool that is down: %.1f s, alone %.1f s%n", seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
-        assertThat(replies().outcomes(others)).isEqualTo(Map.of("completed", 500));
+        assertThat(rig.replies().outcomes(others)).isEqualTo(Map.of("completed", 500));
 
         gpu.restart();
-        replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
-        assertThat(replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
+        rig.replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
+        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
         assertRanOnce(blocked);
     }
 
     @Test
-    @Tag("long")
     void a_pool_that_is_full_holds_up_no_other() throws InterruptedException {
-        start(twoPools());
+        rig.start(twoPools());
         double alone = alone();
         AtomicBoolean slow = new AtomicBoolean(true);
         gpu.script(_ -> Answer.tokens(1).firstTokenAfter(slow.get() ? Duration.ofSeconds(15) : Duration.ZERO));
-        List<String> blocked = ids("full", 5000);
-        List<String> others = ids("other", 500);
+        List<String> blocked = Rig.ids("full", 5000);
+        List<String> others = Rig.ids("other", 500);
         send(blocked, "gpu", "x");
 
         long start = System.nanoTime();
         send(others, "cpu", "[[tokens=1 first=5000]]");
-        replies().awaitOutcomes(others, PATIENCE);
+        rig.replies().awaitOutcomes(others, PATIENCE);
 
-        double seconds = seconds(start);
+        double seconds = Rig.seconds(start);
         System.out.printf(
                 "500 jobs of 5 s behind 5,000 for a pool that is full: %.1f s, alone %.1f s%n", seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
 
         slow.set(false);
-        replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
-        assertThat(replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
+        rig.replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
+        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
         assertRanOnce(blocked);
     }
 
     @Test
     void high_goes_first_and_low_keeps_its_share() throws InterruptedException {
-        start(onePool("replica", SLOTS));
+        rig.start(onePool("replica", SLOTS));
         cpu.script(_ -> Answer.tokens(1).firstTokenAfter(Duration.ofMillis(500)));
-        List<String> low = ids("low", 10_000);
-        try (JobSender jobs = new JobSender(broker.bootstrap(), "prompt-jobs-low", Map.of())) {
+        List<String> low = Rig.ids("low", 10_000);
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap(), "prompt-jobs-low", Map.of())) {
             low.forEach(id -> jobs.send(id, "low"));
             jobs.flush();
         }
         cpu.awaitInFlight(SLOTS, PATIENCE);
 
         List<Integer> between = new ArrayList<>();
-        try (JobSender jobs = new JobSender(broker.bootstrap(), "prompt-jobs-high", Map.of())) {
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap(), "prompt-jobs-high", Map.of())) {
             for (int i = 0; i < 20; i++) {
                 String id = "high-" + i;
                 jobs.send(id, "high");
                 long recordTime = jobs.flush().getLast().timestamp();
-                replies().awaitOutcomes(List.of(id), PATIENCE);
-                long startedTime = replies()
+                rig.replies().awaitOutcomes(List.of(id), PATIENCE);
+                long startedTime = rig.replies()
                         .awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.STARTED, PATIENCE)
                         .timestamp();
                 between.add((int) low.stream()
-                        .flatMap(job -> replies().all(job).stream())
+                        .flatMap(job -> rig.replies().all(job).stream())
                         .filter(event -> event.mark().kind() == EventMark.Kind.STARTED)
                         .filter(event -> event.timestamp() > recordTime && event.timestamp() < startedTime)
                         .count());
@@ -141,7 +127,7 @@ class QueueIT {
         }
 
         long lowDone =
-                low.stream().filter(id -> replies().reading(id).isClosed()).count();
+                low.stream().filter(id -> rig.replies().reading(id).isClosed()).count();
         System.out.printf(
                 "low ones that started between a high one's record and its start: %s; low ones done meanwhile: %d%n",
                 between, lowDone);
@@ -153,31 +139,32 @@ class QueueIT {
     void a_stop_lets_jobs_end_and_hands_the_others_back() throws InterruptedException {
         cpu.script(request ->
                 Answer.tokens(request.prompt().equals("long") ? 250 : 100).every(Duration.ofMillis(300)));
-        PenstockProcess leaving = start(onePool("leaving", 200).config("penstock.drain.timeout", "30s"));
-        List<String> shortOnes = ids("short", 100);
-        List<String> longOnes = ids("long", 100);
+        PenstockProcess leaving = rig.start(onePool("leaving", 200).config("penstock.drain.timeout", "30s"));
+        List<String> shortOnes = Rig.ids("short", 100);
+        List<String> longOnes = Rig.ids("long", 100);
         send(shortOnes, "cpu", "short");
         send(longOnes, "cpu", "long");
         cpu.awaitInFlight(200, PATIENCE);
-        start(onePool("staying", 200));
+        rig.start(onePool("staying", 200));
 
         long asked = System.currentTimeMillis();
         leaving.terminate();
 
         List<String> all = new ArrayList<>(shortOnes);
         all.addAll(longOnes);
-        replies().awaitOutcomes(all, PATIENCE);
+        rig.replies().awaitOutcomes(all, PATIENCE);
         assertThat(leaving.process().awaitExit(PATIENCE)).hasValue(143);
-        assertThat(replies().outcomes(all)).isEqualTo(Map.of("completed", 200));
-        shortOnes.forEach(id ->
-                assertThat(replies().count(id, EventMark.Kind.STARTED)).as(id).isEqualTo(1));
+        assertThat(rig.replies().outcomes(all)).isEqualTo(Map.of("completed", 200));
+        shortOnes.forEach(id -> assertThat(rig.replies().count(id, EventMark.Kind.STARTED))
+                .as(id)
+                .isEqualTo(1));
         long latest = 0;
         for (String id : longOnes) {
-            List<ReplyLog.Event> starts = replies().all(id).stream()
+            List<ReplyLog.Event> starts = rig.replies().all(id).stream()
                     .filter(event -> event.mark().kind() == EventMark.Kind.STARTED)
                     .toList();
             assertThat(starts).as(id).hasSize(2);
-            assertThat(replies().chunkText(id)).isEqualTo(replies().completedText(id));
+            assertThat(rig.replies().chunkText(id)).isEqualTo(rig.replies().completedText(id));
             latest = Math.max(latest, starts.getLast().timestamp() - asked);
         }
         System.out.printf(
@@ -188,9 +175,10 @@ class QueueIT {
                 .isLessThan(45_000);
     }
 
-    @Test
-    @Tag("long")
-    void a_job_that_ends_its_process_is_found_and_those_beside_it_are_not_blamed() throws InterruptedException {
+    @ParameterizedTest
+    @ValueSource(strings = {"share", "classic"})
+    void a_job_that_ends_its_process_is_found_and_those_beside_it_are_not_blamed(String mode)
+            throws InterruptedException {
         AtomicReference<PenstockProcess> running = new AtomicReference<>();
         AtomicInteger deaths = new AtomicInteger();
         cpu.script(request -> {
@@ -200,8 +188,8 @@ class QueueIT {
             }
             return Answer.tokens(10).every(Duration.ofSeconds(1));
         });
-        List<String> innocent = ids("innocent", 63);
-        running.set(start(onePool("victim", SLOTS)));
+        List<String> innocent = Rig.ids("innocent", 63);
+        running.set(rig.start(onePool("victim", SLOTS).config("penstock.intake.mode", mode)));
         send(innocent, "cpu", "innocent");
         cpu.awaitInFlight(63, PATIENCE);
         send(List.of("guilty"), "cpu", "poison");
@@ -217,7 +205,7 @@ class QueueIT {
                                     .awaitExit(Duration.ofMillis(200))
                                     .isPresent()
                             && !over.get()) {
-                        running.set(start(onePool("victim", SLOTS)));
+                        running.set(rig.start(onePool("victim", SLOTS).config("penstock.intake.mode", mode)));
                     }
                 }
             } catch (InterruptedException _) {
@@ -225,28 +213,35 @@ class QueueIT {
             }
         });
         try {
-            replies().awaitOutcomes(all, Duration.ofMinutes(6));
+            rig.replies().awaitOutcomes(all, Duration.ofMinutes(6));
         } finally {
             over.set(true);
             supervisor.join();
         }
 
-        System.out.printf("the process died %d times of the poisonous job%n", deaths.get());
-        assertThat(replies().outcomes(innocent)).isEqualTo(Map.of("completed", 63));
-        assertThat(replies().outcome("guilty").json().path("error").path("code").asText())
+        System.out.printf(
+                "%s: the process died %d times of the poisonous job; those beside it: %s%n",
+                mode, deaths.get(), rig.replies().outcomes(innocent));
+        assertThat(rig.replies().outcomes(innocent)).isEqualTo(Map.of("completed", 63));
+        assertThat(rig.replies()
+                        .outcome("guilty")
+                        .json()
+                        .path("error")
+                        .path("code")
+                        .asText())
                 .isEqualTo("poison");
-        assertThat(Records.all(broker.bootstrap(), "prompt-jobs-dlq"))
+        assertThat(Records.all(rig.broker().bootstrap(), "prompt-jobs-dlq"))
                 .singleElement()
                 .satisfies(record -> assertThat(record.value()).isEqualTo(document("guilty", "cpu", "poison")));
     }
 
     /** What 500 jobs of 5 s take on 64 slots with nothing else there; 40 s where nothing costs anything. */
     private double alone() throws InterruptedException {
-        List<String> ids = ids("alone", 500);
+        List<String> ids = Rig.ids("alone", 500);
         long start = System.nanoTime();
         send(ids, "cpu", "[[tokens=1 first=5000]]");
-        replies().awaitOutcomes(ids, PATIENCE);
-        return seconds(start);
+        rig.replies().awaitOutcomes(ids, PATIENCE);
+        return Rig.seconds(start);
     }
 
     private PenstockProcess.Builder twoPools() {
@@ -256,31 +251,11 @@ class QueueIT {
     }
 
     private PenstockProcess.Builder onePool(String name, int slots) {
-        return PenstockProcess.with(broker.bootstrap())
-                .name(name)
-                .ledger(postgres)
-                .config("penstock.intake.slots", Integer.toString(slots))
-                .config("penstock.nodes.cpu-a.pool", "cpu")
-                .node("cpu-a", "vllm", URI.create(cpu.url()), slots);
-    }
-
-    private synchronized PenstockProcess start(PenstockProcess.Builder builder) throws InterruptedException {
-        PenstockProcess started = builder.startReady();
-        processes.add(started);
-        return started;
-    }
-
-    private ReplyLog replies() {
-        ReplyLog known = followed;
-        if (known == null) {
-            known = ReplyLog.follow(broker.bootstrap());
-            followed = known;
-        }
-        return known;
+        return rig.replica(name, slots).config("penstock.nodes.fake.pool", "cpu");
     }
 
     private void send(List<String> ids, String pool, String prompt) throws InterruptedException {
-        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
             ids.forEach(id -> jobs.sendRaw(null, document(id, pool, prompt)));
             jobs.flush();
         }
@@ -293,15 +268,8 @@ class QueueIT {
     }
 
     private void assertRanOnce(List<String> ids) {
-        ids.forEach(id ->
-                assertThat(replies().count(id, EventMark.Kind.STARTED)).as(id).isEqualTo(1));
-    }
-
-    private static List<String> ids(String name, int count) {
-        return IntStream.range(0, count).mapToObj(i -> name + "-" + i).toList();
-    }
-
-    private static double seconds(long start) {
-        return (System.nanoTime() - start) / 1e9;
+        ids.forEach(id -> assertThat(rig.replies().count(id, EventMark.Kind.STARTED))
+                .as(id)
+                .isEqualTo(1));
     }
 }

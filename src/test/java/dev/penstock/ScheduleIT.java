@@ -67,8 +67,9 @@ class ScheduleIT {
                         .as(id)
                         .isEqualTo(1));
         assertThat(rig.fake().stats().maxInFlight()).isEqualTo(SLOTS);
-        // the machine is shared: a fifth is the goal, and the figure is printed
-        assertThat(seconds).isLessThan(2 * ideal);
+        assertThat(seconds)
+                .as("a fifth more is the goal; a busy machine has its share")
+                .isLessThan(1.5 * ideal);
         assertThat(replica.process().isAlive()).isTrue();
     }
 

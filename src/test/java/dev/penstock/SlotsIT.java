@@ -21,6 +21,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** 64 slots, used fully whatever partition the jobs lie on, and never more. */
 class SlotsIT {
@@ -75,6 +77,24 @@ class SlotsIT {
         try (Admin admin = broker.admin()) {
             ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"prompt-jobs-high", "prompt-jobs", "prompt-jobs-low"})
+    void a_backlog_in_one_topic_alone_uses_every_slot(String topic) throws InterruptedException {
+        List<String> ids = new ArrayList<>();
+        try (JobSender jobs = new JobSender(broker.bootstrap(), topic, Map.of())) {
+            for (int i = 0; i < 400; i++) {
+                ids.add(topic + "-" + i);
+                jobs.send(topic + "-" + i, "[[tokens=1 first=500]]");
+            }
+            jobs.flush();
+        }
+
+        fake.await(stats -> stats.inFlight() == 64, PATIENCE);
+        replies.awaitOutcomes(ids, PATIENCE);
+
+        assertThat(fake.stats().maxInFlight()).isEqualTo(64);
     }
 
     @Test

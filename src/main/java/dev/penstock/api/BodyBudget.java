@@ -45,12 +45,14 @@ final class BodyBudget {
             JobFailure failure = JobFailure.of(
                     JobFailure.Code.RATE_LIMITED,
                     "the bodies of the calls under way take all the memory there is for them: send this one again in a moment");
-            call.response()
+            // the rest of the body is not waited for
+            var _ = call.response()
                     .setStatusCode(503)
                     .putHeader("Retry-After", "2")
                     .putHeader("Content-Type", "application/json")
                     .putHeader("Connection", "close")
-                    .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))));
+                    .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))))
+                    .onComplete(_ -> call.request().connection().close());
             return;
         }
         call.addEndHandler(_ -> taken.addAndGet(-size));

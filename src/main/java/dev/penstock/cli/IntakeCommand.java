@@ -223,23 +223,22 @@ final class IntakeCommand implements Runnable {
                 starts.put(new TopicPartition(topic, Integer.parseInt(parts[1])), start);
             }
         });
+        if (mode == IntakeMode.CLASSIC && type(old) == GroupType.SHARE) {
+            access.get(admin.deleteShareGroups(List.of(group)).all());
+        } else if (mode == IntakeMode.SHARE && isClassic(type(old))) {
+            access.get(admin.deleteConsumerGroups(List.of(group)).all());
+        }
         if (starts.isEmpty()) {
             terminal.note("%s: nothing to move".formatted(group));
             return;
         }
         switch (mode) {
             case CLASSIC -> {
-                if (type(old) == GroupType.SHARE) {
-                    access.get(admin.deleteShareGroups(List.of(group)).all());
-                }
                 Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
                 starts.forEach((partition, start) -> offsets.put(partition, new OffsetAndMetadata(start)));
                 access.get(admin.alterConsumerGroupOffsets(group, offsets).all());
             }
             case SHARE -> {
-                if (isClassic(type(old))) {
-                    access.get(admin.deleteConsumerGroups(List.of(group)).all());
-                }
                 var earliest = new AlterConfigOp(
                         new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
                 access.get(admin.incrementalAlterConfigs(

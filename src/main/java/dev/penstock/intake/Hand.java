@@ -56,6 +56,9 @@ final class Hand {
 
     void release(Held held) {
         bytes.addAndGet(-size(held));
+        if (held.origin().copy() == null) {
+            watch.released(held.place());
+        }
     }
 
     private static long size(Held held) {

@@ -118,7 +118,7 @@ public final class Intake {
                         TopicSetup.GroupLimits limit = limits.get(topic.topic().name());
                         int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
                         join(new TopicIntake(
-                                topic, settings, kafka, records, dispatcher, writers, deliveries, origins));
+                                topic, settings, kafka, records, dispatcher, writers, deliveries, origins, watch));
                     }
                 }
                 case CLASSIC -> found.forEach(topic -> join(LogIntake.ofJobs(parts, topic.topic())));

@@ -25,6 +25,8 @@ import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.DisconnectException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -34,7 +36,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class QueueWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(QueueWatch.class);
-    private static final Duration PERIOD = Duration.ofSeconds(5);
+    private static final Duration PERIOD = Duration.ofSeconds(1);
+    private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final Duration ASSIGNED_WITHIN = Duration.ofSeconds(15);
     private static final double NEARLY_FULL = 0.8;
 
@@ -46,6 +49,10 @@ final class QueueWatch implements AutoCloseable {
     private final Map<TopicPartition, Window> windows = new ConcurrentHashMap<>();
     /** The newest record that this replica has taken, plus one. */
     private final Map<TopicPartition, Long> takenUpTo = new ConcurrentHashMap<>();
+
+    private final Map<TopicPartition, Integer> inHand = new ConcurrentHashMap<>();
+    /** How often in a row the broker had more of a partition than was in hand here. */
+    private final Map<TopicPartition, Integer> behind = new ConcurrentHashMap<>();
 
     private final Map<String, String> warnings = new ConcurrentHashMap<>();
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
@@ -110,7 +117,20 @@ final class QueueWatch implements AutoCloseable {
 
     /** From any thread. */
     void taken(RecordPlace place) {
-        takenUpTo.merge(new TopicPartition(place.topic(), place.partition()), place.offset() + 1, Math::max);
+        TopicPartition partition = new TopicPartition(place.topic(), place.partition());
+        takenUpTo.merge(partition, place.offset() + 1, Math::max);
+        inHand.merge(partition, 1, Integer::sum);
+    }
+
+    /** From any thread. */
+    void released(RecordPlace place) {
+        inHand.merge(new TopicPartition(place.topic(), place.partition()), -1, Integer::sum);
+    }
+
+    /** Whether the broker had more of some partition than was in hand here, the last two times that it was asked. */
+    boolean isBehind(String topic) {
+        return behind.entrySet().stream()
+                .anyMatch(partition -> partition.getKey().topic().equals(topic) && partition.getValue() > 1);
     }
 
     /** Whether the broker has answered lately; empty where it has not since. */
@@ -130,7 +150,7 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void watch(IntakeMode mode) {
-        int patience = (int) PERIOD.toMillis();
+        int patience = (int) PATIENCE.toMillis();
         try (Admin admin = kafka.admin(
                 "penstock-queue-watch",
                 Map.of(
@@ -146,37 +166,48 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
-        try {
+        for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
-                case SHARE -> {
-                    for (Settings.JobTopic topic : settings.intake().topics()) {
-                        ofShareGroup(admin, topic.name(), topic.group());
-                    }
-                    if (!assigned && settings.intake().enabled()) {
-                        lookForAssignment(admin);
-                    }
-                }
-                case CLASSIC -> {
-                    for (Settings.JobTopic topic : settings.intake().topics()) {
-                        ofConsumerGroup(admin, topic.name(), topic.group());
-                    }
-                }
+                case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), topic.group()));
+                case CLASSIC -> asking(() -> ofConsumerGroup(admin, topic.name(), topic.group()));
             }
-            ofConsumerGroup(
-                    admin, settings.topics().deferred(), settings.topics().deferredGroup());
-            if (awaySince != null) {
-                awaySince = null;
-                warnings.remove("broker");
-                LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
-            }
+        }
+        if (mode == IntakeMode.SHARE && !assigned && settings.intake().enabled()) {
+            asking(() -> lookForAssignment(admin));
+        }
+        Settings.Topics topics = settings.topics();
+        asking(() -> ofConsumerGroup(admin, topics.deferred(), topics.deferredGroup()));
+    }
+
+    private interface Question {
+        void ask() throws ExecutionException, InterruptedException;
+    }
+
+    private void asking(Question question) throws InterruptedException {
+        try {
+            question.ask();
+            answered();
         } catch (ExecutionException | RuntimeException e) {
-            if (awaySince == null) {
+            Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
+            if (!(cause instanceof TimeoutException || cause instanceof DisconnectException)) {
+                // a group that is not there yet, a coordinator that is being chosen
+                LOG.debugf("the queue could not be looked at: %s", e.getMessage());
+                answered();
+            } else if (awaySince == null) {
                 awaySince = clock.instant();
                 warn(
                         "broker",
                         "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s)"
                                 .formatted(kafka.bootstrapServers(), e.getMessage()));
             }
+        }
+    }
+
+    private void answered() {
+        if (awaySince != null) {
+            awaySince = null;
+            warnings.remove("broker");
+            LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
         }
     }
 
@@ -189,6 +220,8 @@ final class QueueWatch implements AutoCloseable {
             if (partition.getValue() != null) {
                 long left = partition.getValue().lag().orElse(0L);
                 sum += left;
+                boolean more = left > inHand.getOrDefault(partition.getKey(), 0);
+                behind.compute(partition.getKey(), (_, times) -> more ? times == null ? 1 : times + 1 : null);
                 window(
                         topic,
                         partition.getKey(),

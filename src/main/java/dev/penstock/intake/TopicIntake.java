@@ -17,7 +17,7 @@ import org.jboss.logging.Logger;
 /**
  * The share consumers of one job topic. A consumer gives nothing new before its whole batch is done, so short jobs want
  * few consumers with large batches, and long ones that come one by one a consumer each. Hence some with large batches from
- * the start, and as soon as half of all are busy more with one record each, up to one for each slot; those leave
+ * the start, and more with smaller ones when those are not enough; they leave
  * again when they have had nothing to do for a while. Ahead of need, since a new consumer's first record takes 5 s.
  */
 final class TopicIntake implements Source {
@@ -26,6 +26,11 @@ final class TopicIntake implements Source {
     private static final Duration LEAVE_AFTER = Duration.ofMinutes(5);
     private static final Duration SHORT_FOR = Duration.ofMillis(200);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
+    /** A new consumer's first record takes 5 s: so many jobs for each slot should be in hand by then. */
+    private static final int AHEAD = 2;
+
+    /** So many times the consumers at the start, each further one with as much smaller a batch. */
+    private static final int GROWS_TO = 4;
 
     private final TopicSetup.Found topic;
     private final Settings settings;
@@ -35,6 +40,7 @@ final class TopicIntake implements Source {
     private final Held.Writers writers;
     private final int deliveryLimit;
     private final ShareHeld.Origins origins;
+    private final QueueWatch watch;
     private final AtomicInteger nextNumber = new AtomicInteger();
     private final List<Member> members = new CopyOnWriteArrayList<>();
     private volatile boolean stopping;
@@ -51,7 +57,8 @@ final class TopicIntake implements Source {
             Dispatcher dispatcher,
             Held.Writers writers,
             int deliveryLimit,
-            ShareHeld.Origins origins) {
+            ShareHeld.Origins origins,
+            QueueWatch watch) {
         this.topic = topic;
         this.settings = settings;
         this.kafka = kafka;
@@ -60,6 +67,7 @@ final class TopicIntake implements Source {
         this.writers = writers;
         this.deliveryLimit = deliveryLimit;
         this.origins = origins;
+        this.watch = watch;
     }
 
     @Override
@@ -68,28 +76,30 @@ final class TopicIntake implements Source {
     }
 
     /**
-     * Called by the consumers' threads now and then. More are needed when most have been busy for a moment with fewer records
-     * than there are slots: then jobs are long and come one by one, and free slots find no consumer.
+     * Called by the consumers' threads now and then. More are needed when for a moment there have been fewer jobs in hand than
+     * will keep the slots busy until a new consumer has its first record, and either most consumers are busy (jobs
+     * are long and come one by one) or the broker has more of a partition than is in hand (those on it wait for the last of
+     * their batches, while the others have nothing to do).
      */
     private synchronized void grow() {
         int size = members.size();
+        int consumers = settings.intake().consumers();
         long busy =
                 members.stream().filter(member -> member.loop().inHand() > 0).count();
-        int room = settings.intake().slots() - size;
+        int room = Math.min(settings.intake().slots(), GROWS_TO * consumers) - size;
         int inHand = members.stream().mapToInt(member -> member.loop().inHand()).sum();
+        boolean behind = watch.isBehind(topic.topic().name());
+        int enough = settings.intake().slots() * (behind ? AHEAD : 1);
         long now = System.nanoTime();
-        if (stopping
-                || room <= 0
-                || busy * 2 < size
-                || inHand >= settings.intake().slots()) {
+        if (stopping || room <= 0 || inHand >= enough || (busy * 2 < size && !behind)) {
             shortSince = now;
         } else if (now - shortSince > SHORT_FOR.toNanos()) {
             shortSince = now;
-            int more = Math.min(room, settings.intake().consumers());
+            int more = Math.min(room, consumers);
             LOG.debugf(
-                    "topic=%s %d of %d consumers are busy: %d more",
-                    topic.topic().name(), busy, size, more);
-            add(more, 1, LEAVE_AFTER);
+                    "topic=%s %d of %d consumers are busy with %d records: %d more",
+                    topic.topic().name(), busy, size, inHand, more);
+            add(more, Math.max(1, settings.intake().batch(topic.partitions()) / GROWS_TO), LEAVE_AFTER);
         }
     }
 

@@ -1,8 +1,6 @@
 package dev.penstock.bench;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.util.List;
+import dev.penstock.testkit.ChildProcess;
 
 /** A process held still (SIGSTOP) until it is let go: its work can be laid out while it is warm and does nothing. */
 final class Still implements AutoCloseable {
@@ -14,7 +12,7 @@ final class Still implements AutoCloseable {
     }
 
     static Still hold(long pid) {
-        signal("-STOP", pid);
+        ChildProcess.signal("STOP", pid);
         return new Still(pid);
     }
 
@@ -22,7 +20,7 @@ final class Still implements AutoCloseable {
     long letGo() {
         long now = System.nanoTime();
         held = false;
-        signal("-CONT", pid);
+        ChildProcess.signal("CONT", pid);
         return now;
     }
 
@@ -30,19 +28,6 @@ final class Still implements AutoCloseable {
     public void close() {
         if (held) {
             letGo();
-        }
-    }
-
-    private static void signal(String signal, long pid) {
-        try {
-            Process kill = new ProcessBuilder(List.of("kill", signal, Long.toString(pid)))
-                    .inheritIO()
-                    .start();
-            if (kill.onExit().join().exitValue() != 0) {
-                throw new IllegalStateException("process " + pid + " cannot be sent " + signal);
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
         }
     }
 }

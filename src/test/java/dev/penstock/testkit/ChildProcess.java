@@ -201,6 +201,29 @@ public final class ChildProcess implements AutoCloseable {
         awaitGone();
     }
 
+    /** SIGSTOP: it stands still, with everything that it holds, until {@link #thaw}. */
+    public void freeze() {
+        signal("STOP", pid());
+    }
+
+    public void thaw() {
+        signal("CONT", pid());
+    }
+
+    /** Any process of this machine. */
+    public static void signal(String name, long pid) {
+        try {
+            Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(pid))
+                    .inheritIO()
+                    .start();
+            if (kill.onExit().join().exitValue() != 0) {
+                throw new IllegalStateException("process " + pid + " cannot be sent " + name);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Closes its standard input, which ends a process of this kit; then SIGTERM, then kill -9. */
     public void stop() {
         try {

@@ -26,6 +26,8 @@ public final class KafkaProxy implements AutoCloseable {
     private final int brokerPort;
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
 
+    private volatile boolean severed;
+
     /* Guarded by this. */
     private @Nullable String frozen;
     private int held;
@@ -83,10 +85,24 @@ public final class KafkaProxy implements AutoCloseable {
         thaw();
     }
 
+    /** Closes every connection, and each new one at once, until {@link #mend}. */
+    public void sever() {
+        severed = true;
+        cut();
+    }
+
+    public void mend() {
+        severed = false;
+    }
+
     private void accept() {
         while (!server.isClosed()) {
             try {
                 Socket client = server.accept();
+                if (severed) {
+                    client.close();
+                    continue;
+                }
                 Socket broker = new Socket(InetAddress.getLoopbackAddress(), brokerPort);
                 client.setTcpNoDelay(true);
                 broker.setTcpNoDelay(true);

@@ -85,16 +85,7 @@ public final class Postgres implements AutoCloseable {
     }
 
     private void signal(String name) {
-        for (ProcessHandle process : processes()) {
-            try {
-                new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
-                        .start()
-                        .onExit()
-                        .join();
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        }
+        processes().forEach(process -> ChildProcess.signal(name, process.pid()));
     }
 
     /** The postmaster and those that serve connections. */

@@ -1,0 +1,316 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.Rig;
+import dev.penstock.testkit.ShareLag;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.wire.Json;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What a replica takes of memory, of connections and of a partition's window is bounded, whatever comes. */
+class BoundsIT {
+    private static final Duration PATIENCE = Duration.ofMinutes(3);
+    private static final int MEGABYTE = 1 << 20;
+    /** -Dpenstock.test.queued=100000 for as many; they take some minutes. */
+    private static final int QUEUED = Integer.getInteger("penstock.test.queued", 15_000);
+
+    private Rig rig;
+
+    @BeforeEach
+    void start() {
+        rig = Rig.start("bounds");
+    }
+
+    @AfterEach
+    void stop() {
+        rig.close();
+    }
+
+    @Test
+    void a_long_job_at_the_head_of_a_small_window_is_told_and_the_rest_goes_on() throws InterruptedException {
+        rig.broker().setGroup("penstock.prompt-jobs", "share.partition.max.record.locks", "100");
+        PenstockProcess replica = rig.start(rig.replica("replica", 64).config("penstock.intake.mode", "share"));
+        List<String> behind = Rig.ids("behind", 400);
+        List<String> others = Rig.ids("other", 400);
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
+            jobs.sendRaw(0, document("head", "[[tokens=60 delay=1000]]"));
+            jobs.flush();
+            behind.forEach(id -> jobs.sendRaw(0, document(id, "[[tokens=2]]")));
+            others.forEach(id -> jobs.sendRaw(1, document(id, "[[tokens=2]]")));
+            jobs.flush();
+        }
+
+        rig.replies().awaitOutcomes(others, PATIENCE);
+        String gauge = "penstock_intake_window_used{partition=\"0\",topic=\"prompt-jobs\"}";
+        Metrics.await(replica, gauge, 1, PATIENCE);
+        String warning = replica.process().awaitLine(line -> line.contains("hands out nothing more"), PATIENCE);
+        JsonNode ready = Rest.get(replica.managementUrl(), "/q/health/ready").json();
+
+        System.out.printf("a window of 100 behind a job of 60 s: %s 1.0%n%s%n", gauge, warning);
+        assertThat(warning).contains("penstock.intake.topics", "share.partition.max.record.locks=200");
+        assertThat(ready.toString()).contains("warning.window.prompt-jobs-0");
+        assertThat(rig.replies().reading("head").isClosed()).isFalse();
+        rig.replies().awaitOutcomes(List.of("head"), PATIENCE);
+        rig.replies().awaitOutcomes(behind, PATIENCE);
+        assertThat(rig.replies().outcomes(behind)).isEqualTo(Map.of("completed", 400));
+        Metrics.await(replica, gauge, 0, PATIENCE);
+    }
+
+    @Test
+    void the_largest_jobs_take_no_more_memory_than_there_is() throws InterruptedException {
+        rig.fake().script(_ -> Answer.tokens(1).firstTokenAfter(Duration.ofMillis(300)));
+        PenstockProcess replica = rig.start(rig.replica("replica", 64).runtimeOption("-Xmx512m"));
+        List<String> ids = Rig.ids("large", 150);
+        String filling = "x".repeat(4 * MEGABYTE);
+
+        double most = 0;
+        try (JobSender jobs =
+                new JobSender(rig.broker().bootstrap(), "prompt-jobs", Map.of("buffer.memory", 64L * MEGABYTE))) {
+            for (String id : ids) {
+                jobs.sendRaw(null, document(id, filling));
+            }
+            jobs.flush();
+        }
+        while (!ids.stream().allMatch(id -> rig.replies().reading(id).isClosed())) {
+            assertThat(replica.process().isAlive()).isTrue();
+            most = Math.max(
+                    most, Metrics.value(replica, "penstock_intake_bytes").orElse(0));
+            TimeUnit.MILLISECONDS.sleep(100);
+        }
+
+        System.out.printf(
+                "150 jobs of 4 MiB, a heap of 512 MiB: at most %.0f MiB in hand, %s%n",
+                most / MEGABYTE, rig.replies().outcomes(ids));
+        assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", 150));
+        assertThat(rig.startedAgain(ids)).isZero();
+    }
+
+    @Test
+    void the_bodies_of_all_calls_together_are_bounded() throws InterruptedException, IOException {
+        PenstockProcess replica = rig.start(rig.replica("replica", 4).runtimeOption("-Xmx256m"));
+        List<Socket> slow = new ArrayList<>();
+        try {
+            // 64 MiB each announced, and never sent
+            for (int i = 0; i < 2; i++) {
+                Socket socket = connect(replica.url());
+                String head = "Content-Type: application/x-ndjson\r\nContent-Length: " + 60 * MEGABYTE;
+                socket.getOutputStream()
+                        .write("POST /v1/jobs HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n{"
+                                .formatted(head)
+                                .getBytes(StandardCharsets.US_ASCII));
+                slow.add(socket);
+            }
+            String refusal = new String(slow.getLast().getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(refusal).startsWith("HTTP/1.1 503").containsIgnoringCase("retry-after");
+            assertThat(Rest.get(replica.url(), "/v1/nodes").status()).isEqualTo(200);
+        } finally {
+            for (Socket socket : slow) {
+                socket.close();
+            }
+        }
+        Rest.Reply accepted = submitUntilAccepted(replica);
+        assertThat(accepted.status()).as(accepted.body()).isEqualTo(202);
+    }
+
+    private static Rest.Reply submitUntilAccepted(PenstockProcess replica) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        String job = "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}";
+        Rest.Reply answer = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", job);
+        while (answer.status() == 503 && System.nanoTime() < until) {
+            answer = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", job);
+        }
+        return answer;
+    }
+
+    @Test
+    void connections_over_the_limit_are_refused_at_once() throws InterruptedException, IOException {
+        PenstockProcess replica =
+                rig.start(rig.replica("replica", 4).config("quarkus.http.limits.max-connections", "20"));
+        List<Socket> open = new ArrayList<>();
+        try {
+            for (int i = 0; i < 20; i++) {
+                Socket socket = connect(replica.url());
+                assertThat(status(socket)).isEqualTo("HTTP/1.1 200 OK");
+                open.add(socket);
+            }
+            try (Socket one = connect(replica.url())) {
+                assertThat(status(one)).as("closed without a word").isEmpty();
+            }
+            open.removeLast().close();
+            long until = System.nanoTime() + PATIENCE.toNanos();
+            String status = "";
+            while (status.isEmpty() && System.nanoTime() < until) {
+                try (Socket one = connect(replica.url())) {
+                    status = status(one);
+                }
+            }
+            assertThat(status).isEqualTo("HTTP/1.1 200 OK");
+        } finally {
+            for (Socket socket : open) {
+                socket.close();
+            }
+        }
+    }
+
+    @Test
+    void watchers_that_do_not_read_hold_up_nothing_and_can_go_on_later() throws InterruptedException, IOException {
+        PenstockProcess replica = rig.start(rig.replica("replica", 4).runtimeOption("-Xmx256m"));
+        rig.fake().script(_ -> Answer.tokens(60_000).firstTokenAfter(Duration.ofSeconds(2)));
+        rig.send(List.of("talker"), "x");
+        List<Socket> deaf = new ArrayList<>();
+        try {
+            for (int i = 0; i < 100; i++) {
+                Socket socket = new Socket();
+                socket.setReceiveBufferSize(4_096);
+                socket.connect(new InetSocketAddress(
+                        InetAddress.getLoopbackAddress(), replica.url().getPort()));
+                socket.getOutputStream()
+                        .write("GET /v1/jobs/talker/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+                                .getBytes(StandardCharsets.US_ASCII));
+                deaf.add(socket);
+            }
+            rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
+            assertThat(replica.process().isAlive()).isTrue();
+
+            StringBuilder text = new StringBuilder();
+            String last = null;
+            boolean over = false;
+            while (!over) {
+                try (Rest.Events events = Rest.events(replica.url(), "talker", last)) {
+                    Rest.SentEvent event;
+                    while (!over && (event = events.next()) != null) {
+                        last = event.id();
+                        over = event.name().equals("completed");
+                        if (event.name().equals("chunk")) {
+                            text.append(chunk(event));
+                        }
+                    }
+                }
+            }
+            assertThat(text.toString()).isEqualTo(rig.replies().completedText("talker"));
+        } finally {
+            for (Socket socket : deaf) {
+                socket.close();
+            }
+        }
+    }
+
+    private static String chunk(Rest.SentEvent event) {
+        JsonNode json = Objects.requireNonNull(Json.parseLenient(event.data()));
+        return json.path("choices").path(0).path("delta").path("content").asText("");
+    }
+
+    @Test
+    void a_long_queue_takes_no_more_memory_than_a_short_one() throws InterruptedException, IOException {
+        PenstockProcess replica = rig.start(rig.replica("replica", 64));
+        warmUp(replica);
+        double heapBefore = heapAfterGc(replica);
+        byte[] job = "{\"messages\":[{\"role\":\"user\",\"content\":\"[[tokens=2]] %s\"}]}"
+                .formatted("x".repeat(10_000))
+                .getBytes(StandardCharsets.UTF_8);
+        List<Long> tenths = new ArrayList<>();
+        double heapAfter;
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap());
+                Admin admin = rig.broker().admin()) {
+            long before = rig.fake().stats().finished();
+            for (int i = 0; i < QUEUED; i++) {
+                jobs.sendRaw(null, job);
+            }
+            jobs.flush();
+            for (int tenth = 1; tenth <= 10; tenth++) {
+                long wanted = before + (long) QUEUED * tenth / 10;
+                rig.fake().await(stats -> stats.finished() >= wanted, Duration.ofMinutes(5));
+                tenths.add(System.nanoTime());
+            }
+            ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            heapAfter = heapAfterGc(replica);
+        }
+
+        double first = QUEUED * 0.4 / seconds(tenths.get(0), tenths.get(4));
+        double last = QUEUED * 0.4 / seconds(tenths.get(5), tenths.get(9));
+        System.out.printf(
+                "%,d queued jobs of 10 kB: heap after GC %.0f MiB before, %.0f MiB after (%.2f); %.0f jobs/s in the 2nd to 5th tenth, %.0f in the 7th to 10th (%.2f)%n",
+                QUEUED, heapBefore / MEGABYTE, heapAfter / MEGABYTE, heapAfter / heapBefore, first, last, last / first);
+        assertThat(Metrics.value(
+                        replica,
+                        "penstock_jobs_total{backend=\"vllm\",outcome=\"completed\",pool=\"gpu\",task=\"chat\"}"))
+                .hasValue(QUEUED + 2_000.0);
+        assertThat(heapAfter).isLessThan(1.2 * heapBefore);
+        assertThat(last).as("the goal is 0.95; a busy machine has its share").isGreaterThan(0.7 * first);
+    }
+
+    private void warmUp(PenstockProcess replica) throws InterruptedException {
+        List<String> ids = Rig.ids("warm", 2_000);
+        rig.send(ids, "[[tokens=2]]");
+        rig.replies().awaitOutcomes(ids, PATIENCE);
+        assertThat(replica.process().isAlive()).isTrue();
+    }
+
+    /** Bytes; what is not live is gone. */
+    private static double heapAfterGc(PenstockProcess replica) throws InterruptedException, IOException {
+        for (int i = 0; i < 2; i++) {
+            new ProcessBuilder(System.getProperty("java.home") + "/bin/jcmd", Long.toString(replica.pid()), "GC.run")
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .start()
+                    .waitFor();
+        }
+        return Metrics.text(replica)
+                .lines()
+                .filter(line -> line.startsWith("jvm_memory_used_bytes{area=\"heap\""))
+                .mapToDouble(line -> Double.parseDouble(line.substring(line.indexOf("} ") + 2)))
+                .sum();
+    }
+
+    private static double seconds(long from, long to) {
+        return (to - from) / 1e9;
+    }
+
+    private static Socket connect(URI url) throws IOException {
+        return new Socket(url.getHost(), url.getPort());
+    }
+
+    /** The first line of an answer; empty where the connection was closed. */
+    private static String status(Socket socket) {
+        try {
+            socket.getOutputStream()
+                    .write("GET /v1/nodes HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            StringBuilder line = new StringBuilder();
+            InputStream in = socket.getInputStream();
+            int next = in.read();
+            while (next >= 0 && next != '\r') {
+                line.append((char) next);
+                next = in.read();
+            }
+            return line.toString();
+        } catch (IOException _) {
+            return "";
+        }
+    }
+
+    private static byte[] document(String id, String prompt) {
+        return JobSender.chat(id, prompt).getBytes(StandardCharsets.UTF_8);
+    }
+}

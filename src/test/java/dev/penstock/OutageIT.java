@@ -1,0 +1,131 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.KafkaProxy;
+import dev.penstock.testkit.Metrics;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.Rig;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/** A broker that is away, at the start or under load: the service stays up, says so, and goes on by itself. */
+class OutageIT {
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final String JSON = "application/json";
+
+    @Test
+    void a_broker_that_is_away_at_the_start_is_waited_for() throws InterruptedException {
+        int port = Broker.freePort();
+        try (FakeUpstream fake = FakeUpstream.start();
+                PenstockProcess penstock = PenstockProcess.with("127.0.0.1:" + port)
+                        .config("kafka.max.block.ms", "2000")
+                        .node("fake", "vllm", URI.create(fake.url()), 4)
+                        .start()) {
+            penstock.process().awaitOk(penstock.managementUrl().resolve("/q/health/live"), PATIENCE);
+
+            assertUnavailable(penstock);
+            assertThat(ready(penstock).path("status").asText()).isEqualTo("DOWN");
+
+            try (Broker broker = Broker.start(port, Map.of())) {
+                penstock.awaitReady(PATIENCE);
+                Rest.Reply answer = submit(penstock, "Prefer", "wait=30");
+                assertThat(answer.status()).isEqualTo(200);
+                assertThat(answer.json().path("status").asText()).isEqualTo("completed");
+                penstock.kill9();
+                assertThat(broker.bootstrap()).endsWith(":" + port);
+            }
+        }
+    }
+
+    @Test
+    void a_connection_that_is_cut_for_twenty_seconds_under_load_loses_nothing() throws InterruptedException {
+        int proxyPort = Broker.freePort();
+        Broker broker = Broker.behindProxy(proxyPort);
+        try (Rig rig = Rig.start("cut", broker);
+                KafkaProxy proxy = KafkaProxy.start(proxyPort, broker.proxiedPort())) {
+            rig.fake().script(_ -> Answer.tokens(10).every(Duration.ofMillis(200)));
+            PenstockProcess cut = rig.start(rig.replica("cut", 64)
+                    .environment("KAFKA_BOOTSTRAP_SERVERS", proxy.bootstrap())
+                    .config("kafka.max.block.ms", "3000"));
+            rig.start(rig.replica("other", 64));
+            List<String> ids = Rig.ids("job", 1_500);
+            rig.send(ids, "x");
+            rig.fake().await(stats -> stats.finished() > 200, PATIENCE);
+
+            proxy.sever();
+            TimeUnit.SECONDS.sleep(8);
+            assertUnavailable(cut);
+            JsonNode ready = ready(cut);
+            assertThat(ready.path("status").asText())
+                    .as("readiness stays: %s", ready)
+                    .isEqualTo("UP");
+            assertThat(ready.toString()).contains("away since", "does not answer");
+            assertThat(Metrics.value(cut, "penstock_broker_up")).hasValue(0);
+            TimeUnit.SECONDS.sleep(8);
+            proxy.mend();
+
+            rig.replies().awaitOutcomes(ids, PATIENCE);
+            Metrics.await(cut, "penstock_broker_up", 1, PATIENCE);
+            List<String> more = Rig.ids("more", 100);
+            rig.send(more, "x");
+            rig.replies().awaitOutcomes(more, PATIENCE);
+            System.out.printf(
+                    "one of two replicas cut off for 20 s under load: %d of 1,500 jobs started more than once, %s%n",
+                    rig.startedAgain(ids), rig.replies().outcomes(ids));
+            assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", 1_500));
+            assertThat(rig.startedAgain(ids)).isLessThanOrEqualTo(2 * 64);
+            assertThat(rig.startedAgain(more)).isZero();
+            ids.forEach(id -> assertThat(rig.replies().chunkText(id))
+                    .as(id)
+                    .isEqualTo(rig.replies().completedText(id)));
+        }
+    }
+
+    /** A cluster of one whose share coordinator wants three replicas delivers nothing; only its own log says why. */
+    @Test
+    void a_broker_that_gives_out_no_partitions_is_named_with_the_way_out() throws InterruptedException {
+        Broker broker = Broker.start(
+                Broker.freePort(),
+                Map.of(
+                        "share.coordinator.state.topic.replication.factor", "3",
+                        "share.coordinator.state.topic.min.isr", "2"));
+        try (Rig rig = Rig.start("unassigned", broker)) {
+            PenstockProcess penstock = rig.start(rig.replica("replica", 4).config("penstock.intake.mode", "share"));
+
+            String line = penstock.process().awaitLine(said -> said.contains("has given no partition"), PATIENCE);
+
+            assertThat(line).contains("share.coordinator.state.topic.replication.factor=1");
+            assertThat(ready(penstock).toString()).contains("share.coordinator.state.topic.replication.factor=1");
+        }
+    }
+
+    private static void assertUnavailable(PenstockProcess penstock) throws InterruptedException {
+        Rest.Reply refused = submit(penstock);
+        assertThat(refused.status()).as(refused.body()).isEqualTo(503);
+        assertThat(refused.code()).isEqualTo("broker_unavailable");
+        assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+    }
+
+    private static Rest.Reply submit(PenstockProcess penstock, String... headers) throws InterruptedException {
+        return Rest.post(
+                penstock.url(),
+                "/v1/jobs",
+                JSON,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"[[tokens=2]]\"}]}",
+                headers);
+    }
+
+    private static JsonNode ready(PenstockProcess penstock) throws InterruptedException {
+        return Rest.get(penstock.managementUrl(), "/q/health/ready").json();
+    }
+}
