@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-long test-rows demo native bench run format clean jdk
+.PHONY: help build chaos test test-long test-rows demo native bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -47,6 +47,9 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 
 bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
+
+chaos: build ## Three replicas under load and faults, then a checker; SECONDS=180 and SEED=... say how long and which
+	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) $(SEED)
 
 test-long: build ## Tests of many minutes: pools that are down, poison, replicas and brokers that are killed
 	$(MVN) verify -Dpenstock.test.excluded= -Dpenstock.test.groups=long -Dtest=ArchitectureTest -Dsurefire.failIfNoSpecifiedTests=false -Djacoco.skip=true -DargLine=

@@ -1,0 +1,53 @@
+package dev.penstock.chaos;
+
+import dev.penstock.testkit.ReplyLog;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.TimeUnit;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+
+/**
+ * Runs three replicas, a broker, a database and two nodes under load, does something bad to one of them every few seconds, lets
+ * everything recover, and checks what the topics and the ledger say. Ends with 1 where something does not hold.
+ *
+ * <p>Arguments: for how many seconds, and the seed; the load and the faults follow from it, their interleaving does not.
+ */
+public final class Chaos {
+    private static final Duration RECOVERY = Duration.ofMinutes(5);
+    private static final int FIRST_FAULT_AFTER_MILLIS = 5_000;
+
+    private Chaos() {}
+
+    public static void main(String... args) throws InterruptedException {
+        System.setProperty("java.util.logging.manager", "org.jboss.logmanager.LogManager");
+        // clients of a broker that is killed have much to say
+        Logger kafka = Logger.getLogger("org.apache.kafka");
+        kafka.setLevel(Level.OFF);
+        int seconds = args.length > 0 ? Integer.parseInt(args[0]) : 180;
+        long seed = args.length > 1 && !args[1].isBlank() ? Long.parseLong(args[1]) : System.currentTimeMillis();
+        System.out.printf(Locale.ROOT, "chaos for %d s, SEED=%d%n", seconds, seed);
+
+        List<String> violations;
+        try (Installation installation = Installation.start();
+                ReplyLog replies = ReplyLog.follow(installation.bootstrap());
+                Load load = Load.start(installation, seed)) {
+            Faults faults = new Faults(installation, seed + 1);
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+            TimeUnit.MILLISECONDS.sleep(FIRST_FAULT_AFTER_MILLIS);
+            while (System.nanoTime() < end) {
+                faults.next();
+            }
+            load.stop();
+            installation.heal();
+            System.out.printf(Locale.ROOT, "faults: %s%nload: %s%n", faults, load);
+            Checker checker = new Checker(installation, load, replies);
+            violations = checker.check(RECOVERY);
+            System.out.println(checker);
+        }
+        violations.stream().limit(20).forEach(violation -> System.out.println("VIOLATION " + violation));
+        System.out.printf(Locale.ROOT, "SEED=%d: %d violations%n", seed, violations.size());
+        System.exit(violations.isEmpty() ? 0 : 1);
+    }
+}

@@ -1,0 +1,146 @@
+package dev.penstock.chaos;
+
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.BrokerProcess;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Postgres;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.UpstreamRequest;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/** A broker, a database, two nodes and three replicas, each of which can be hurt. */
+final class Installation implements AutoCloseable {
+    static final int REPLICAS = 3;
+    static final int NODES = 2;
+
+    private static final int SLOTS = 16;
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+    private final Postgres postgres;
+    private final List<Node> nodes = new ArrayList<>();
+    private final List<PenstockProcess> replicas = new CopyOnWriteArrayList<>();
+    private BrokerProcess broker;
+
+    /** A model server that may answer slowly, or not at all. */
+    static final class Node {
+        private static final Duration FOR_EVER = Duration.ofHours(1);
+
+        final FakeUpstream server = FakeUpstream.start();
+        private final Random random;
+        volatile boolean hangs;
+        volatile int slowness = 1;
+
+        Node(long seed) {
+            random = new Random(seed);
+            server.script(this::answer);
+        }
+
+        private Answer answer(UpstreamRequest request) {
+            int tokens = 1 + random.nextInt(20);
+            Answer answer = Answer.tokens(tokens)
+                    .firstTokenAfter(Duration.ofMillis(random.nextInt(300)))
+                    .every(Duration.ofMillis((long) random.nextInt(100) * slowness));
+            return hangs ? answer.firstTokenAfter(FOR_EVER) : answer;
+        }
+    }
+
+    private Installation(BrokerProcess broker, Postgres postgres) {
+        this.broker = broker;
+        this.postgres = postgres;
+    }
+
+    static Installation start() throws InterruptedException {
+        Installation made = new Installation(BrokerProcess.start(Broker.freePort()), Postgres.start("chaos"));
+        for (int i = 0; i < NODES; i++) {
+            made.nodes.add(new Node(i));
+        }
+        for (int i = 0; i < REPLICAS; i++) {
+            PenstockProcess replica = made.replica(i);
+            made.replicas.add(replica);
+            replica.awaitReady(PATIENCE);
+        }
+        return made;
+    }
+
+    private PenstockProcess replica(int number) {
+        PenstockProcess.Builder builder = PenstockProcess.with(bootstrap())
+                .name("chaos-" + number)
+                .runtimeOption("-Xmx384m")
+                .ledger(postgres)
+                .config("penstock.intake.mode", "share")
+                .config("penstock.intake.slots", Integer.toString(SLOTS))
+                .config("penstock.drain.timeout", "2s")
+                .config("penstock.timeouts.first-token", "3s")
+                .config("penstock.timeouts.idle", "3s")
+                // what nodes do to a job shall not end it
+                .config("penstock.retries.max-attempts", "100");
+        for (int i = 0; i < NODES; i++) {
+            builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), SLOTS);
+        }
+        return builder.start();
+    }
+
+    String bootstrap() {
+        return broker.bootstrap();
+    }
+
+    Postgres postgres() {
+        return postgres;
+    }
+
+    Node node(int number) {
+        return nodes.get(number);
+    }
+
+    PenstockProcess replica(Random random) {
+        return replicas.get(random.nextInt(REPLICAS));
+    }
+
+    /** Kill -9, and a new one in its place. */
+    void killReplica(int number) {
+        replicas.get(number).kill9();
+        replicas.set(number, replica(number));
+    }
+
+    /** SIGTERM, and a new one in its place when it has gone. */
+    void stopReplica(int number) throws InterruptedException {
+        PenstockProcess leaving = replicas.get(number);
+        leaving.terminate();
+        if (leaving.process().awaitExit(PATIENCE).isEmpty()) {
+            throw new IllegalStateException(leaving.process() + " does not end after SIGTERM");
+        }
+        replicas.set(number, replica(number));
+    }
+
+    void killBroker() throws InterruptedException {
+        broker = broker.killAndRestart();
+    }
+
+    /** Everything runs again, and takes jobs. */
+    void heal() throws InterruptedException {
+        for (Node node : nodes) {
+            node.hangs = false;
+            node.slowness = 1;
+        }
+        for (int i = 0; i < REPLICAS; i++) {
+            if (!replicas.get(i).process().isAlive()) {
+                throw replicas.get(i).process().failure("was not hurt, and has ended all the same");
+            }
+            replicas.get(i).awaitReady(PATIENCE);
+        }
+    }
+
+    @Override
+    public void close() {
+        replicas.forEach(PenstockProcess::kill9);
+        nodes.forEach(node -> node.server.close());
+        postgres.close();
+        broker.kill9();
+    }
+}
