@@ -342,7 +342,9 @@ final class JobRun {
     }
 
     private JobEvent tooLate(JobEvent.@Nullable Execution execution) {
-        if (job.isPastDeadline(context.clock().instant())) {
+        // not what the clock says now: it may be a hair behind the wait that has just ended
+        Instant deadline = job.deadline();
+        if (deadline != null && (firstStarted == null || !deadline.isAfter(firstStarted.plus(job.timeout())))) {
             return new JobEvent.Expired(execution, job.metadata());
         }
         JobFailure failure = JobFailure.of(
