@@ -179,7 +179,6 @@ class NodesIT {
                 .isEqualTo("no_node");
         assertThat(code(run("unknown", "\"prompt\":\"Hi\",\"model\":\"nope\"", "")))
                 .isEqualTo("model_not_found");
-        assertThat(code(run("embed", "\"input\":\"Hi\"", ""))).isEqualTo("invalid_request");
         gpu.script(_ -> Answer.tokens(1000).every(Duration.ofMillis(20)));
         ReplyLog.Event late = run("late", "\"prompt\":\"Hi\"", "\"node\":\"gpu-a\",\"deadline\":\"PT0.5S\"");
         assertThat(late.mark().kind()).isEqualTo(EventMark.Kind.EXPIRED);

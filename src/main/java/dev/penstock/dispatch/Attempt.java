@@ -4,6 +4,7 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
 import dev.penstock.node.UpstreamStream;
@@ -11,7 +12,9 @@ import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.TagList;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** One attempt at one node: reads its stream, and sends what comes as chunks. Owned by the thread of the run. */
@@ -26,6 +29,7 @@ final class Attempt {
     private final long begunNanos = System.nanoTime();
     private long lastTokenNanos = begunNanos;
     private @Nullable Long firstTokenMillis;
+    private List<String> ignoredParameters = List.of();
 
     Attempt(
             PromptJob job,
@@ -61,6 +65,11 @@ final class Attempt {
         return firstTokenMillis;
     }
 
+    /** Fields of the job that the node's backend has no equivalent for. */
+    List<String> ignoredParameters() {
+        return ignoredParameters;
+    }
+
     /** From the first token to the last. */
     long streamMillis() {
         return firstTokenMillis == null ? 0 : (lastTokenNanos - begunNanos) / 1_000_000 - firstTokenMillis;
@@ -71,6 +80,7 @@ final class Attempt {
         long deadline = begunNanos + atMost.toNanos();
         try (UpstreamStream stream = node.stream(job, model);
                 var _ = signal.wakeBy(stream::wake)) {
+            ignoredParameters = stream.ignoredParameters();
             while (true) {
                 long now = System.nanoTime();
                 long untilChunk = job.stream() ? batch.dueInNanos(now) : Long.MAX_VALUE;
@@ -107,7 +117,7 @@ final class Attempt {
 
     private @Nullable End take(TokenEvent event, Node node) {
         switch (event) {
-            case TokenEvent.Text _, TokenEvent.ToolCall _, TokenEvent.Logprobs _ -> {
+            case TokenEvent.Text _, TokenEvent.ToolCall _, TokenEvent.Logprobs _, TokenEvent.Embedding _ -> {
                 long now = System.nanoTime();
                 lastTokenNanos = now;
                 if (firstTokenMillis == null) {
@@ -116,7 +126,7 @@ final class Attempt {
                 answer.add(event);
                 batch.add(event, now);
             }
-            case TokenEvent.Finish _, TokenEvent.Spent _ -> {
+            case TokenEvent.Role _, TokenEvent.Finish _, TokenEvent.Spent _ -> {
                 answer.add(event);
                 batch.add(event, System.nanoTime());
             }
@@ -124,7 +134,7 @@ final class Attempt {
                 if (job.stream() && batch.hasText()) {
                     sendChunk();
                 }
-                return new End.Whole(answer.build(head));
+                return whole(answer.build(head), node);
             }
             case TokenEvent.Broken(JobFailure failure) -> {
                 return new End.Failed(failure.atNode(node.name()));
@@ -133,12 +143,30 @@ final class Attempt {
         return null;
     }
 
+    /** What is no list of tags is no answer to a job that asked for one. */
+    private End whole(Answer said, Node node) {
+        if (job.task() != Task.TAG) {
+            return new End.Whole(said);
+        }
+        String text = said.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
+        if (TagList.of(text).isPresent()) {
+            return new End.Whole(said);
+        }
+        String line = text.strip().replaceAll("\\s+", " ");
+        return new End.Failed(JobFailure.of(
+                        JobFailure.Code.NODE_ERROR,
+                        "the model's answer is no list of tags: '%s'"
+                                .formatted(line.length() > 100 ? line.substring(0, 100) + "…" : line))
+                .atNode(node.name()));
+    }
+
     private void sendChunk() {
         replies.send(new JobEvent.Chunk(head, batch.take()));
     }
 
+    /** The next batch of embeddings is a request of its own. */
     private Duration patience() {
-        return firstTokenMillis == null ? timeouts.firstToken() : timeouts.idle();
+        return firstTokenMillis == null || job.task() == Task.EMBEDDINGS ? timeouts.firstToken() : timeouts.idle();
     }
 
     private JobFailure silent(Node node) {

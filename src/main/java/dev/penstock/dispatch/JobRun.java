@@ -4,7 +4,6 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
@@ -260,7 +259,7 @@ final class JobRun {
                     node.name(), node.settings().backend().wireName(), model, now, taken.place(), job.metadata());
             replies.send(started);
             Answer.Head head = new Answer.Head(
-                    (job.task() == Task.CHAT ? "chatcmpl-" : "cmpl-") + job.id(),
+                    (job.task().answersInChat() ? "chatcmpl-" : "cmpl-") + job.id(),
                     now.getEpochSecond(),
                     model,
                     job.task());
@@ -269,11 +268,11 @@ final class JobRun {
                     head,
                     replies,
                     signal,
-                    context.settings().timeouts(),
+                    node.timeouts(),
                     context.settings().replies());
             Attempt.End end = attempt.run(node, model, timeLeft());
             context.attempted(node, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            JobEvent.Execution execution = execution(started, attempt.firstTokenMillis());
+            JobEvent.Execution execution = execution(started, attempt);
             return switch (end) {
                 case Attempt.End.Whole(Answer answer) ->
                     new Step(
@@ -301,18 +300,19 @@ final class JobRun {
         }
     }
 
-    private JobEvent.Execution execution(JobEvent.Started started, @Nullable Long firstTokenMillis) {
+    private JobEvent.Execution execution(JobEvent.Started started, Attempt attempt) {
         return new JobEvent.Execution(
                 started.node(),
                 started.backend(),
                 started.model(),
                 queuedMillis == null ? 0 : queuedMillis,
-                firstTokenMillis,
+                attempt.firstTokenMillis(),
                 Math.max(
                         0,
                         Duration.between(job.acceptedAt(), context.clock().instant())
                                 .toMillis()),
-                lastAttempt);
+                lastAttempt,
+                attempt.ignoredParameters());
     }
 
     /** Longer, the longer it has been set aside; a node that is only full may have room at any moment. */

@@ -2,15 +2,19 @@ package dev.penstock.dispatch;
 
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Json;
 import java.util.List;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
 final class LastWord {
     /** JSON writes a control character in six. */
     private static final int MOST_BYTES_A_CHAR = 6;
+
+    private static final int ROOM_FOR_THE_REST = 16 * 1024;
 
     private static final int CHARS_A_CHUNK = 64 * 1024;
 
@@ -51,10 +55,31 @@ final class LastWord {
 
     /** An answer that no record can hold stands in the chunks alone, also where none were asked for. */
     Outcome fitting(Outcome outcome) {
+        if (outcome.event() instanceof JobEvent.Completed completed
+                && !completed.answer().embeddings().isEmpty()) {
+            return fittingEmbeddings(outcome, completed);
+        }
         return outcome.event() instanceof JobEvent.Completed completed
                         && completed.answer().chars() * MOST_BYTES_A_CHAR > settings.maxRecord()
                 ? outcome.truncated(completed)
                 : outcome;
+    }
+
+    /** Embeddings have no chunks that they could stand in. */
+    private Outcome fittingEmbeddings(Outcome outcome, JobEvent.Completed completed) {
+        int bytes = Json.bytes(completed.answer().embeddings()).length;
+        if (bytes + ROOM_FOR_THE_REST <= settings.maxRecord()) {
+            return outcome;
+        }
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TOO_LARGE,
+                "the embeddings have %d bytes, and a record takes %d (penstock.kafka.max-record): send fewer inputs, or ask for encoding_format base64"
+                        .formatted(bytes, settings.maxRecord()));
+        return new Outcome(
+                new JobEvent.Failed(failure, completed.execution(), completed.metadata()),
+                outcome.started(),
+                null,
+                outcome.node());
     }
 
     private boolean awaitSent(Outcome outcome) throws InterruptedException {

@@ -11,8 +11,9 @@ import org.jspecify.annotations.Nullable;
  * A whole answer: what all valid chunks of an attempt add up to, per choice and field.
  *
  * @param head the same as in each chunk of it
+ * @param embeddings in the order of the inputs; empty for any other task
  */
-public record Answer(Head head, List<Choice> choices, Usage usage) {
+public record Answer(Head head, List<Choice> choices, List<Object> embeddings, Usage usage) {
 
     /**
      * What the chunks and the whole answer have in common.
@@ -22,8 +23,10 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
      */
     public record Head(String id, long created, String model, Task task) {}
 
+    /** @param role who speaks; of a message only */
     public record Choice(
             int index,
+            String role,
             Map<TokenEvent.Field, String> text,
             List<ToolCall> toolCalls,
             List<Object> logprobs,
@@ -33,6 +36,7 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
 
     public Answer {
         choices = List.copyOf(choices);
+        embeddings = List.copyOf(embeddings);
     }
 
     /** How many characters its text has, in all choices and fields. */
@@ -54,9 +58,10 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
         return new Answer(
                 head,
                 choices.stream()
-                        .map(choice ->
-                                new Choice(choice.index(), Map.of(), List.of(), List.of(), choice.finishReason()))
+                        .map(choice -> new Choice(
+                                choice.index(), choice.role(), Map.of(), List.of(), List.of(), choice.finishReason()))
                         .toList(),
+                embeddings,
                 usage);
     }
 
@@ -80,10 +85,13 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
     /** Collects the events of one stream. Not thread-safe: owned by the thread of the run. */
     public static final class Builder {
         private final Map<Integer, ChoiceBuilder> choices = new TreeMap<>();
+        private final Map<Integer, Object> embeddings = new TreeMap<>();
         private Usage usage = Usage.NONE;
 
         public void add(TokenEvent event) {
             switch (event) {
+                case TokenEvent.Role role -> choice(role.choice()).role = role.role();
+                case TokenEvent.Embedding(int index, Object value) -> embeddings.put(index, value);
                 case TokenEvent.Text text ->
                     choice(text.choice())
                             .text
@@ -99,12 +107,15 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
         }
 
         public Answer build(Head head) {
-            choice(0);
+            if (head.task() != Task.EMBEDDINGS) {
+                choice(0);
+            }
             return new Answer(
                     head,
                     choices.entrySet().stream()
                             .map(entry -> entry.getValue().build(entry.getKey()))
                             .toList(),
+                    List.copyOf(embeddings.values()),
                     usage);
         }
 
@@ -117,6 +128,7 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
         private final Map<TokenEvent.Field, StringBuilder> text = new EnumMap<>(TokenEvent.Field.class);
         private final Map<Integer, ToolCallBuilder> toolCalls = new TreeMap<>();
         private final List<Object> logprobs = new ArrayList<>();
+        private String role = "assistant";
         private @Nullable String finishReason;
 
         void add(TokenEvent.ToolCall piece) {
@@ -135,6 +147,7 @@ public record Answer(Head head, List<Choice> choices, Usage usage) {
             text.forEach((field, pieces) -> whole.put(field, pieces.toString()));
             return new Choice(
                     index,
+                    role,
                     whole,
                     toolCalls.values().stream()
                             .map(call -> new ToolCall(call.id, call.name, call.arguments.toString()))

@@ -82,6 +82,7 @@ public sealed interface JobEvent {
      * @param firstTokenMillis from the attempt's start to its first token; null where none came
      * @param totalMillis from acceptance to the outcome
      * @param attempts attempts so far, over the job's whole life
+     * @param ignoredParameters fields of the request that the backend has no equivalent for
      */
     record Execution(
             String node,
@@ -90,5 +91,10 @@ public sealed interface JobEvent {
             long queuedMillis,
             @Nullable Long firstTokenMillis,
             long totalMillis,
-            int attempts) {}
+            int attempts,
+            List<String> ignoredParameters) {
+        public Execution {
+            ignoredParameters = List.copyOf(ignoredParameters);
+        }
+    }
 }

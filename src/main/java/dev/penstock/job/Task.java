@@ -15,6 +15,14 @@ public enum Task {
     /** {@code images} and {@code job.task: tag}: a list of tags. */
     TAG;
 
+    /** Whether the answer is a message, as a chat's is. */
+    public boolean answersInChat() {
+        return switch (this) {
+            case CHAT, DESCRIBE, TAG -> true;
+            case COMPLETION, EMBEDDINGS -> false;
+        };
+    }
+
     /** The name on the wire. */
     public String wireName() {
         return name().toLowerCase(Locale.ROOT);

@@ -22,6 +22,9 @@ public sealed interface TokenEvent {
         }
     }
 
+    /** Who speaks, where the server says so; comes once a choice, before its text. */
+    record Role(int choice, String role) implements TokenEvent {}
+
     /** A piece of text; a server may put many tokens into one. */
     record Text(int choice, Field field, String text) implements TokenEvent {}
 
@@ -35,6 +38,14 @@ public sealed interface TokenEvent {
 
     /** Log probabilities of the tokens just said, as the server's JSON value. */
     record Logprobs(int choice, Object value) implements TokenEvent {}
+
+    /**
+     * The embedding of one input, whole.
+     *
+     * @param index of the input, over all batches
+     * @param value a JSON array of numbers, or base64 text, as the job asked for it
+     */
+    record Embedding(int index, Object value) implements TokenEvent {}
 
     /** A choice is finished: stop, length, tool_calls or content_filter. */
     record Finish(int choice, String reason) implements TokenEvent {}

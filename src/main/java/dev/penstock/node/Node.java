@@ -3,16 +3,20 @@ package dev.penstock.node;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** One model server: its slots, its health and what it serves. Thread-safe. */
 public final class Node {
     private final NodeSettings settings;
-    private final WireProtocol protocol;
+    private final Settings service;
     private final NodeClient client;
+    private final MediaFetcher media;
     private final Runnable onSlotFreed;
     private final Runnable onHealth;
     private final Clock clock;
@@ -48,19 +52,32 @@ public final class Node {
     }
 
     /** The two listeners are called without any lock of the node. */
-    Node(NodeSettings settings, NodeClient client, Clock clock, Runnable onSlotFreed, Runnable onHealth) {
+    Node(
+            NodeSettings settings,
+            Settings service,
+            NodeClient client,
+            MediaFetcher media,
+            Clock clock,
+            Runnable onSlotFreed,
+            Runnable onHealth) {
         this.settings = settings;
+        this.service = service;
         this.client = client;
+        this.media = media;
         this.clock = clock;
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
-        protocol = WireProtocol.of(settings.backend());
         limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
     }
 
     public NodeSettings settings() {
         return settings;
+    }
+
+    /** How long it may take. */
+    public Settings.Timeouts timeouts() {
+        return settings.requests().timeouts().over(service.timeouts());
     }
 
     public String name() {
@@ -127,9 +144,18 @@ public final class Node {
         return new Slot();
     }
 
-    /** Sends a job; the caller holds a slot. */
-    public UpstreamStream stream(PromptJob job, String model) throws WireProtocol.Unsupported {
-        return client.stream(protocol, job, model);
+    /** Sends a job; the caller holds a slot. What it names by address is fetched first. */
+    public UpstreamStream stream(PromptJob job, String model) throws WireProtocol.Unsupported, InterruptedException {
+        NodeSettings.Requests requests = settings.requests();
+        Map<String, Object> defaults = new HashMap<>(service.parameters());
+        defaults.putAll(requests.parameters());
+        return client.stream(Prompt.of(
+                job.task(),
+                model,
+                media.inlined(job.body()),
+                defaults,
+                requests.extraBody(),
+                requests.embeddingBatch().orElse(0)));
     }
 
     /** The node refused a connection: it takes no job until a probe succeeds. */
@@ -139,7 +165,7 @@ public final class Node {
 
     /** Asks the server how it is. */
     void probe() throws InterruptedException {
-        ProbeResult result = Probe.of(client, protocol, settings.backend());
+        ProbeResult result = Probe.of(client);
         switch (result) {
             case ProbeResult.Up up -> {
                 synchronized (this) {

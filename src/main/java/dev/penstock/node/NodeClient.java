@@ -1,11 +1,11 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.job.PromptJob;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Json;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
@@ -16,6 +16,7 @@ import io.vertx.core.http.PoolOptions;
 import io.vertx.core.http.RequestOptions;
 import java.net.URI;
 import java.time.Duration;
+import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +33,8 @@ final class NodeClient implements AutoCloseable {
     private static final int KEEP_ALIVE_SECONDS = 3;
 
     private final NodeSettings settings;
+    private final WireProtocol protocol;
+    private final NodeErrors errors;
     private final Vertx vertx;
     private final HttpClient http;
     private final URI url;
@@ -40,6 +43,8 @@ final class NodeClient implements AutoCloseable {
     NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout) {
         this.settings = settings;
         this.vertx = vertx;
+        protocol = WireProtocol.of(settings);
+        errors = new NodeErrors(settings, protocol);
         url = settings.url();
         tls = "https".equals(url.getScheme());
         http = vertx.createHttpClient(
@@ -54,33 +59,36 @@ final class NodeClient implements AutoCloseable {
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 
-    /** The node as its users know it, for messages. */
-    private String who() {
-        return settings.backend().wireName() + " at " + url;
+    /** The node as its users know it. */
+    String title() {
+        return settings.title();
     }
 
-    private String advice() {
-        return switch (settings.backend()) {
-            case OLLAMA -> " (ollama serve)";
-            case VLLM -> " (vllm serve MODEL)";
-            case LLAMA_SERVER -> " (llama-server -m MODEL.gguf)";
-            case LM_STUDIO -> " (lms server start)";
-            case OPENAI, OPENAI_COMPATIBLE -> "";
-        };
+    WireProtocol protocol() {
+        return protocol;
     }
 
-    /** Sends a job and returns its answer's stream at once. */
-    UpstreamStream stream(WireProtocol protocol, PromptJob job, String model) throws WireProtocol.Unsupported {
-        WireProtocol.Request request = protocol.request(job, model);
-        UpstreamStream stream = new UpstreamStream(who(), vertx, protocol.parser(job));
-        http.request(options(HttpMethod.POST, request.path()))
-                .onFailure(cause -> stream.connectFailed(cause, advice()))
-                .onSuccess(connected -> {
-                    stream.connected(connected);
-                    connected.putHeader("Content-Type", "application/json");
-                    connected.send(request.body()).onSuccess(stream::answered).onFailure(stream::connectionFailed);
-                });
+    NodeErrors errors() {
+        return errors;
+    }
+
+    /** Sends a request and returns its answer's stream at once. */
+    UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = protocol.request(prompt);
+        UpstreamStream stream = new UpstreamStream(errors, vertx, prompt, protocol.parser(prompt), request.ignored());
+        send(request.path(), request.bodies().iterator(), stream);
         return stream;
+    }
+
+    private void send(String path, Iterator<Buffer> bodies, UpstreamStream stream) {
+        http.request(options(HttpMethod.POST, path))
+                .onFailure(stream::connectFailed)
+                .onSuccess(connected -> {
+                    Buffer body = bodies.next();
+                    stream.connected(connected, bodies.hasNext() ? () -> send(path, bodies, stream) : null);
+                    connected.putHeader("Content-Type", "application/json");
+                    connected.send(body).onSuccess(stream::answered).onFailure(stream::connectionFailed);
+                });
     }
 
     /** What a path answered. */
@@ -106,9 +114,9 @@ final class NodeClient implements AutoCloseable {
             return reply.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
-            throw new Unreachable(UpstreamStream.ConnectErrors.say(who(), cause, advice()), false);
+            throw new Unreachable(errors.unreachable(cause).message(), false);
         } catch (TimeoutException _) {
-            throw new Unreachable(who() + " did not answer " + path + " within " + timeout, true);
+            throw new Unreachable(errors.silent(path, timeout.toString()), true);
         }
     }
 
@@ -123,10 +131,8 @@ final class NodeClient implements AutoCloseable {
                 .setHost(url.getHost())
                 .setPort(port)
                 .setURI(url.getRawPath() + path);
+        protocol.headers(settings.apiKey()).forEach(options::putHeader);
         settings.headers().forEach(options::putHeader);
-        if (settings.apiKey() != null) {
-            options.putHeader("Authorization", "Bearer " + settings.apiKey());
-        }
         return options;
     }
 

@@ -35,6 +35,7 @@ public class Nodes {
     private final Clock clock;
     private final MeterRegistry meters;
     private final int ownPort;
+    private final MediaFetcher media;
     private final Map<String, Node> nodes = new ConcurrentSkipListMap<>();
     private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
     private final AtomicLong version = new AtomicLong();
@@ -51,13 +52,14 @@ public class Nodes {
         this.clock = clock;
         this.meters = meters;
         this.ownPort = ownPort;
+        media = new MediaFetcher(vertx, settings.permissions().hosts());
     }
 
     void start(@Observes StartupEvent event) {
         settings.nodes().forEach(this::add);
         if (settings.nodes().isEmpty()) {
             LOG.info(
-                    "no node is configured (penstock.nodes, VLLM_URL, OLLAMA_HOST, LLAMA_SERVER_URL): looking on localhost");
+                    "no node is configured (penstock.nodes, VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like): looking on localhost");
             Thread.ofVirtual().name("penstock-discovery").start(this::search);
         }
     }
@@ -95,8 +97,9 @@ public class Nodes {
     }
 
     private void add(NodeSettings found) {
-        NodeClient client = new NodeClient(found, vertx, settings.timeouts().connect());
-        Node node = new Node(found, client, clock, this::slotFreed, this::changed);
+        Settings.Timeouts timeouts = found.requests().timeouts().over(settings.timeouts());
+        NodeClient client = new NodeClient(found, vertx, timeouts.connect());
+        Node node = new Node(found, settings, client, media, clock, this::slotFreed, this::changed);
         nodes.put(found.name(), node);
         changed();
         Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
@@ -157,5 +160,6 @@ public class Nodes {
     void close() {
         closed = true;
         nodes.values().forEach(Node::close);
+        media.close();
     }
 }

@@ -2,71 +2,123 @@ package dev.penstock.node;
 
 import dev.penstock.wire.Json;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** An OpenAI request body in the words of Ollama's own API (measured: 0.33.0). */
+/** A prompt in the words of Ollama's own API (measured: 0.33.0). */
 final class OllamaRequest {
-    /** OpenAI's or the field's common name → Ollama's option. */
-    private static final Map<String, String> OPTIONS = Map.ofEntries(
-            Map.entry("temperature", "temperature"),
-            Map.entry("top_p", "top_p"),
-            Map.entry("top_k", "top_k"),
-            Map.entry("min_p", "min_p"),
-            Map.entry("typical_p", "typical_p"),
-            Map.entry("seed", "seed"),
-            Map.entry("presence_penalty", "presence_penalty"),
-            Map.entry("frequency_penalty", "frequency_penalty"),
-            Map.entry("repetition_penalty", "repeat_penalty"),
-            Map.entry("max_tokens", "num_predict"),
-            Map.entry("max_completion_tokens", "num_predict"));
+    /** Ollama's option, and what else it is called. */
+    private static final Map<String, List<String>> OPTIONS = Map.ofEntries(
+            Map.entry("temperature", List.of("temperature")),
+            Map.entry("top_p", List.of("top_p")),
+            Map.entry("top_k", List.of("top_k")),
+            Map.entry("min_p", List.of("min_p")),
+            Map.entry("typical_p", List.of("typical_p")),
+            Map.entry("seed", List.of("seed")),
+            Map.entry("presence_penalty", List.of("presence_penalty")),
+            Map.entry("frequency_penalty", List.of("frequency_penalty")),
+            Map.entry("repeat_penalty", List.of("repetition_penalty", "repeat_penalty")),
+            Map.entry("repeat_last_n", List.of("repeat_last_n")),
+            Map.entry("num_keep", List.of("num_keep", "n_keep")),
+            Map.entry("num_predict", List.of("max_completion_tokens", "max_tokens")));
 
-    private static final List<String> AS_THEY_ARE =
-            List.of("tools", "logprobs", "top_logprobs", "keep_alive", "think", "suffix", "raw", "template");
+    /** A job that changed these would have the model loaded anew for all: they are the configuration's. */
+    private static final Map<String, List<String>> LOADING = Map.of(
+            "num_ctx", List.of("num_ctx", "ctx_size"),
+            "num_batch", List.of("num_batch", "batch_size"),
+            "num_gpu", List.of("num_gpu"),
+            "num_thread", List.of("num_thread"));
+
+    private static final List<String> AS_THEY_ARE = List.of("logprobs", "top_logprobs", "keep_alive");
 
     private OllamaRequest() {}
 
-    static Map<String, Object> chat(Map<String, Object> body, String model) {
-        Map<String, Object> request = common(body, model);
+    static Translation chat(Prompt prompt) throws WireProtocol.Unsupported {
+        Translation request = common(prompt);
         List<Object> messages = new ArrayList<>();
-        if (body.get("messages") instanceof List<?> given) {
-            given.forEach(message -> messages.add(message instanceof Map<?, ?> fields ? message(fields) : message));
+        Map<String, String> callNames = new HashMap<>();
+        if (request.take("messages") instanceof List<?> given) {
+            for (Object message : given) {
+                messages.add(message instanceof Map<?, ?> fields ? message(fields, callNames) : message);
+            }
         }
         request.put("messages", messages);
+        Object choice = request.take("tool_choice");
+        Object tools = request.take("tools");
+        if (!"none".equals(choice)) {
+            request.put("tools", tools);
+        }
+        if (choice != null && !"none".equals(choice) && !"auto".equals(choice)) {
+            request.leave("tool_choice");
+        }
         return request;
     }
 
-    static Map<String, Object> generate(Map<String, Object> body, String model) {
-        Map<String, Object> request = common(body, model);
-        copy(body, request, "prompt");
-        copy(body, request, "system");
-        return request;
+    static Translation generate(Prompt prompt) throws WireProtocol.Unsupported {
+        Translation request = common(prompt).passAll(List.of("system", "suffix", "raw", "template", "context"));
+        return request.put("prompt", OpenAiProtocol.single(request.take("prompt")));
     }
 
-    private static Map<String, Object> common(Map<String, Object> body, String model) {
-        Map<String, Object> request = new LinkedHashMap<>();
-        request.put("model", model);
-        request.put("stream", true);
-        AS_THEY_ARE.forEach(name -> copy(body, request, name));
-        Map<String, Object> options = new LinkedHashMap<>();
-        OPTIONS.forEach((name, option) -> {
-            Object value = body.get(name);
+    static Translation embed(Prompt prompt) {
+        Translation request = new Translation(prompt).passAll(List.of("dimensions", "keep_alive"));
+        request.take("input", "encoding_format");
+        // what is too long is refused, and not cut
+        return request.put("truncate", false).put("options", loading(request));
+    }
+
+    private static Translation common(Prompt prompt) {
+        Translation request = new Translation(prompt).put("stream", true).passAll(AS_THEY_ARE);
+        Map<String, Object> options = loading(request);
+        OPTIONS.forEach((option, names) -> {
+            Object value = request.take(names.toArray(String[]::new));
             if (value != null) {
                 options.put(option, value);
             }
         });
-        Object stop = body.get("stop");
+        Object stop = request.take("stop");
         if (stop != null) {
             options.put("stop", stop instanceof List<?> ? stop : List.of(stop));
         }
-        request.put("options", options);
-        Object format = format(body.get("response_format"));
-        if (format != null) {
-            request.put("format", format);
+        if (request.take("options") instanceof Map<?, ?> allowed) {
+            allowed.forEach((name, value) -> options.put(String.valueOf(name), value));
         }
-        return request;
+        Object n = request.take("n");
+        if (n instanceof Number number && number.intValue() > 1) {
+            request.leave("n");
+        }
+        // too long a history is refused, and not cut
+        return request.put("truncate", false)
+                .put("options", options)
+                .put("format", format(request.take("response_format")))
+                .put("think", think(request));
+    }
+
+    private static Map<String, Object> loading(Translation request) {
+        Map<String, Object> options = new LinkedHashMap<>();
+        LOADING.forEach((option, names) -> {
+            Object value = request.configured(names.toArray(String[]::new));
+            if (value != null) {
+                options.put(option, value);
+            }
+        });
+        return options;
+    }
+
+    private static @Nullable Object think(Translation request) {
+        Object think = request.take("think");
+        Object effort = request.take("reasoning_effort");
+        if (think != null || effort == null) {
+            return think;
+        }
+        return switch (String.valueOf(effort)) {
+            case "none" -> false;
+            case "minimal" -> "low";
+            case "xhigh" -> "max";
+            default -> effort;
+        };
     }
 
     private static @Nullable Object format(@Nullable Object responseFormat) {
@@ -79,20 +131,20 @@ final class OllamaRequest {
         return format.get("json_schema") instanceof Map<?, ?> schema ? schema.get("schema") : null;
     }
 
-    /** Content parts become text and images; a tool call's arguments have to be an object. */
-    private static Map<String, Object> message(Map<?, ?> given) {
+    /** Content parts become text and images; a tool call's arguments have to be an object, and its answer names it. */
+    private static Map<String, Object> message(Map<?, ?> given, Map<String, String> callNames)
+            throws WireProtocol.Unsupported {
         Map<String, Object> message = new LinkedHashMap<>();
         given.forEach((name, value) -> message.put(String.valueOf(name), value));
+        if ("developer".equals(given.get("role"))) {
+            message.put("role", "system");
+        }
         if (given.get("content") instanceof List<?> parts) {
             StringBuilder text = new StringBuilder();
             List<String> images = new ArrayList<>();
             for (Object part : parts) {
-                if (part instanceof Map<?, ?> fields && fields.get("text") instanceof String piece) {
-                    text.append(piece);
-                } else if (part instanceof Map<?, ?> fields
-                        && fields.get("image_url") instanceof Map<?, ?> image
-                        && image.get("url") instanceof String url) {
-                    images.add(url.replaceFirst("^data:[^,]*,", ""));
+                if (part instanceof Map<?, ?> fields) {
+                    part(fields, text, images);
                 }
             }
             message.put("content", text.toString());
@@ -101,29 +153,42 @@ final class OllamaRequest {
             }
         }
         if (given.get("tool_calls") instanceof List<?> calls) {
-            message.put(
-                    "tool_calls", calls.stream().map(OllamaRequest::toolCall).toList());
+            List<Object> translated = new ArrayList<>();
+            for (Object call : calls) {
+                translated.add(toolCall(call, callNames));
+            }
+            message.put("tool_calls", translated);
+        }
+        String answered = callNames.get(String.valueOf(given.get("tool_call_id")));
+        if (answered != null) {
+            message.put("tool_name", answered);
         }
         return message;
     }
 
-    private static Object toolCall(@Nullable Object given) {
-        if (given instanceof Map<?, ?> call
-                && call.get("function") instanceof Map<?, ?> function
-                && function.get("arguments") instanceof String arguments) {
-            Map<String, Object> copy = new LinkedHashMap<>();
-            function.forEach((name, value) -> copy.put(String.valueOf(name), value));
-            Object parsed = Json.parseLenient(arguments);
-            copy.put("arguments", parsed == null ? Map.of() : parsed);
-            return Map.of("function", copy);
+    private static void part(Map<?, ?> part, StringBuilder text, List<String> images) throws WireProtocol.Unsupported {
+        Object image = part.get("image_url");
+        Object url = image instanceof Map<?, ?> fields ? fields.get("url") : image;
+        if (part.get("text") instanceof String piece) {
+            text.append(piece);
+        } else if (url instanceof String data) {
+            images.add(InlineData.of(data).base64());
+        } else {
+            throw new WireProtocol.Unsupported("messages", "ollama takes no part of type '" + part.get("type") + "'");
         }
-        return given == null ? Map.of() : given;
     }
 
-    private static void copy(Map<String, Object> from, Map<String, Object> to, String name) {
-        Object value = from.get(name);
-        if (value != null) {
-            to.put(name, value);
+    private static Object toolCall(@Nullable Object given, Map<String, String> callNames) {
+        if (!(given instanceof Map<?, ?> call) || !(call.get("function") instanceof Map<?, ?> function)) {
+            return given == null ? Map.of() : given;
         }
+        callNames.put(String.valueOf(call.get("id")), String.valueOf(function.get("name")));
+        Map<String, Object> copy = new LinkedHashMap<>();
+        function.forEach((name, value) -> copy.put(String.valueOf(name), value));
+        if (function.get("arguments") instanceof String arguments) {
+            Object parsed = Json.parseLenient(arguments);
+            copy.put("arguments", parsed == null ? Map.of() : parsed);
+        }
+        return Map.of("function", copy);
     }
 }

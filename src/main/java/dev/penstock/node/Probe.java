@@ -1,7 +1,6 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.settings.Backend;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,33 +12,28 @@ final class Probe {
 
     private Probe() {}
 
-    static Node.ProbeResult of(NodeClient client, WireProtocol protocol, Backend backend) throws InterruptedException {
+    static Node.ProbeResult of(NodeClient client) throws InterruptedException {
+        WireProtocol protocol = client.protocol();
         try {
             NodeClient.Reply listed = client.get(protocol.modelsPath(), PATIENCE);
             JsonNode models = listed.json();
             if (listed.status() == 503) {
-                return new Node.ProbeResult.Loading(refusal(protocol, listed));
+                return new Node.ProbeResult.Loading(refusal(client, listed));
             }
             if (models == null) {
-                return new Node.ProbeResult.Away(refusal(protocol, listed), false);
+                return new Node.ProbeResult.Away(refusal(client, listed), false);
             }
             List<@Nullable JsonNode> further = new ArrayList<>();
             for (String path : protocol.furtherPaths()) {
                 further.add(client.get(path, PATIENCE).json());
             }
-            int slots = 0;
-            if (backend == Backend.LLAMA_SERVER) {
-                JsonNode props = client.get("/props", PATIENCE).json();
-                slots = props == null ? 0 : props.path("total_slots").asInt(0);
-            }
-            return new Node.ProbeResult.Up(protocol.models(models, further), slots);
+            return new Node.ProbeResult.Up(protocol.models(models, further), protocol.totalSlots(further));
         } catch (NodeClient.Unreachable e) {
             return new Node.ProbeResult.Away(e.reason(), e.timedOut());
         }
     }
 
-    private static String refusal(WireProtocol protocol, NodeClient.Reply reply) {
-        return ServerErrors.refused(protocol.modelsPath(), reply.status(), reply.body())
-                .message();
+    private static String refusal(NodeClient client, NodeClient.Reply reply) {
+        return client.errors().refused(reply.status(), reply.body(), null).message();
     }
 }

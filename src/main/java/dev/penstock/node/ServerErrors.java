@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What a model server's refusal means, by its status and its own words. */
@@ -12,37 +13,105 @@ final class ServerErrors {
 
     private ServerErrors() {}
 
-    /** @param who the node, as a user knows it */
-    static JobFailure refused(String who, int status, String body) {
-        JsonNode json = Json.parseLenient(body);
-        String words = json == null ? shorten(body) : message(json);
-        String said = "%s answered %d: %s".formatted(who, status, words.isEmpty() ? "(no text)" : words);
-        return JobFailure.of(code(status, words.toLowerCase(Locale.ROOT), json), said);
+    /** What a refusal means. */
+    sealed interface Meaning {
+        /** Nothing beyond its code. */
+        record Coded(JobFailure.Code code) implements Meaning {}
+
+        record UnknownModel() implements Meaning {}
+
+        /** The model, or the server, cannot do what is asked. */
+        record Incapable(String what) implements Meaning {}
+
+        record PromptTooLong() implements Meaning {}
     }
 
-    private static JobFailure.Code code(int status, String words, @Nullable JsonNode json) {
-        boolean context = words.contains("context length")
-                || words.contains("context size")
-                || words.contains("exceed_context_size");
+    /** @param embeddings whether embeddings were asked for */
+    static Meaning meaning(int status, String body, boolean embeddings) {
+        JsonNode json = Json.parseLenient(body);
+        String words = words(body).toLowerCase(Locale.ROOT);
+        boolean refused = status >= 400 && status != 429 && status != 503;
+        if (refused
+                && says(
+                        words,
+                        "image input is not supported",
+                        "not a multimodal model",
+                        "does not support image",
+                        "does not support multimodal")) {
+            return new Meaning.Incapable("takes no images");
+        }
+        if (refused && says(words, "no vision", "missing data required for image input", "support vision")) {
+            return new Meaning.Incapable("takes no images");
+        }
+        if (status == 501 || (status == 404 && embeddings && !isError(json))) {
+            return new Meaning.Incapable(embeddings ? "makes no embeddings" : "cannot do that");
+        }
+        if (refused && tooLong(words)) {
+            return new Meaning.PromptTooLong();
+        }
+        // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken for
+        boolean model = says(words, "model", "deployment", "not found, try pulling");
+        if (status == 404 && isError(json) && model) {
+            return new Meaning.UnknownModel();
+        }
+        return new Meaning.Coded(code(status, words));
+    }
+
+    private static boolean isError(@Nullable JsonNode json) {
+        return json != null && json.has("error");
+    }
+
+    private static boolean tooLong(String words) {
+        return says(
+                words,
+                "context length",
+                "context size",
+                "exceed_context_size",
+                "context_length_exceeded",
+                "prompt is too long",
+                "is too large to process");
+    }
+
+    private static boolean says(String words, String... any) {
+        return Stream.of(any).anyMatch(words::contains);
+    }
+
+    private static JobFailure.Code code(int status, String words) {
         return switch (status) {
-            case 400, 422 -> context ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED : JobFailure.Code.INVALID_REQUEST;
-            case 401, 403 -> JobFailure.Code.NODE_UNAUTHORIZED;
-            // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken
-            // for
-            case 404 ->
-                json != null && json.has("error") ? JobFailure.Code.MODEL_NOT_FOUND : JobFailure.Code.NODE_ERROR;
+            case 400, 422 -> JobFailure.Code.INVALID_REQUEST;
+            case 401, 402, 403 -> JobFailure.Code.NODE_UNAUTHORIZED;
             case 413 -> JobFailure.Code.CONTEXT_LENGTH_EXCEEDED;
-            case 429, 503 -> JobFailure.Code.NODE_OVERLOADED;
+            // 529 is Anthropic's
+            case 429, 503, 529 -> JobFailure.Code.NODE_OVERLOADED;
             // Ollama says 500 to an option of the wrong type and to an unknown format
             case 500 ->
-                words.contains("must be of type") || words.contains("invalid format")
+                says(words, "must be of type", "invalid format")
                         ? JobFailure.Code.INVALID_REQUEST
                         : JobFailure.Code.NODE_ERROR;
             default -> JobFailure.Code.NODE_ERROR;
         };
     }
 
-    /** The server's own words: error as an object or a string, vLLM's detail, a runner's error nested as a string. */
+    /** What an error event in a stream means: it has no status, but a code or a type. */
+    static JobFailure.Code midStream(JsonNode event) {
+        JsonNode error = event.path("error");
+        String words = message(event).toLowerCase(Locale.ROOT);
+        int status = switch (error.path("type").asText("")) {
+            case "overloaded_error", "rate_limit_error" -> 529;
+            case "authentication_error", "permission_error" -> 401;
+            case "invalid_request_error", "BadRequestError", "exceed_context_size_error" -> 400;
+            default -> error.path("code").asInt(500);
+        };
+        return tooLong(words) ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED : code(status, words);
+    }
+
+    /** A server's own words, on one line, not too long. */
+    static String words(String body) {
+        JsonNode json = Json.parseLenient(body);
+        return json == null ? shorten(body) : message(json);
+    }
+
+    /** Error as an object or a string, vLLM's detail, a runner's error nested as a string. */
     static String message(JsonNode document) {
         JsonNode error = document.path("error");
         if (error.isTextual()) {
@@ -56,6 +125,16 @@ final class ServerErrors {
         }
         JsonNode detail = document.has("detail") ? document.get("detail") : document.path("message");
         return shorten(detail.isTextual() ? detail.textValue() : document.toString());
+    }
+
+    /** A count that a refusal tells, as llama-server's n_ctx; 0: it tells none. */
+    static long count(String body, String field) {
+        JsonNode json = Json.parseLenient(body);
+        JsonNode error = json == null ? null : json.path("error");
+        if (error != null && error.isTextual()) {
+            return count(error.textValue(), field);
+        }
+        return error == null ? 0 : error.path(field).asLong();
     }
 
     /** One line, not too long. */

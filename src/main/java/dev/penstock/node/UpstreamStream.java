@@ -7,7 +7,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
-import java.net.UnknownHostException;
+import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -25,9 +25,11 @@ public final class UpstreamStream implements AutoCloseable {
     private static final int MAX_ERROR_BODY = 64 * 1024;
     private static final long LEAVE_AFTER_END_MILLIS = 1000;
 
-    private final String who;
+    private final NodeErrors errors;
     private final Vertx vertx;
-    private final WireProtocol.LineParser parser;
+    private final Prompt prompt;
+    private final WireProtocol.AnswerParser parser;
+    private final List<String> ignored;
     private final LinkedBlockingQueue<Signal> signals = new LinkedBlockingQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -37,6 +39,8 @@ public final class UpstreamStream implements AutoCloseable {
     /* These belong to the event loop of the connection. */
     private @Nullable HttpClientRequest request;
     private @Nullable HttpClientResponse response;
+    private @Nullable Runnable next;
+    private boolean partIsWhole;
     private boolean over;
     private boolean responseEnded;
 
@@ -46,10 +50,18 @@ public final class UpstreamStream implements AutoCloseable {
         record Wake() implements Signal {}
     }
 
-    UpstreamStream(String who, Vertx vertx, WireProtocol.LineParser parser) {
-        this.who = who;
+    UpstreamStream(
+            NodeErrors errors, Vertx vertx, Prompt prompt, WireProtocol.AnswerParser parser, List<String> ignored) {
+        this.errors = errors;
         this.vertx = vertx;
+        this.prompt = prompt;
         this.parser = parser;
+        this.ignored = List.copyOf(ignored);
+    }
+
+    /** Fields of the job that the backend has no equivalent for. */
+    public List<String> ignoredParameters() {
+        return ignored;
     }
 
     /**
@@ -82,9 +94,16 @@ public final class UpstreamStream implements AutoCloseable {
         }
     }
 
-    /** On the event loop: the connection is there. */
-    void connected(HttpClientRequest connected) {
+    /**
+     * On the event loop: the connection is there.
+     *
+     * @param further sends the next part of the request, once this one is answered; null: there is none
+     */
+    void connected(HttpClientRequest connected, @Nullable Runnable further) {
         request = connected;
+        response = null;
+        responseEnded = false;
+        next = further;
         loop = vertx.getOrCreateContext();
         connected.exceptionHandler(this::connectionFailed);
         if (closed.get()) {
@@ -93,9 +112,8 @@ public final class UpstreamStream implements AutoCloseable {
     }
 
     /** On the event loop: there is no connection. */
-    void connectFailed(Throwable cause, String advice) {
-        finish(new TokenEvent.Broken(
-                JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, ConnectErrors.say(who, cause, advice))));
+    void connectFailed(Throwable cause) {
+        finish(new TokenEvent.Broken(errors.unreachable(cause)));
     }
 
     /** On the event loop: the status and headers are there. */
@@ -115,6 +133,13 @@ public final class UpstreamStream implements AutoCloseable {
             answer.endHandler(_ -> {
                 responseEnded = true;
                 lines.end();
+                parser.end(this::offer);
+                Runnable further = next;
+                if (partIsWhole && further != null && !closed.get()) {
+                    partIsWhole = false;
+                    further.run();
+                    return;
+                }
                 finish(broken("ended its stream before the answer was whole"));
             });
         } else {
@@ -126,7 +151,7 @@ public final class UpstreamStream implements AutoCloseable {
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new TokenEvent.Broken(ServerErrors.refused(who, answer.statusCode(), body.toString())));
+                finish(new TokenEvent.Broken(errors.refused(answer.statusCode(), body.toString(), prompt)));
             });
         }
         answer.exceptionHandler(this::connectionFailed);
@@ -139,15 +164,16 @@ public final class UpstreamStream implements AutoCloseable {
     }
 
     private TokenEvent broken(String what) {
-        return new TokenEvent.Broken(JobFailure.of(JobFailure.Code.STREAM_BROKEN, who + " " + what));
+        return new TokenEvent.Broken(errors.broken(what));
     }
 
     private void offer(TokenEvent event) {
-        if (event instanceof TokenEvent.End) {
+        if (event instanceof TokenEvent.End && next != null) {
+            partIsWhole = true;
+        } else if (event instanceof TokenEvent.End) {
             finish(event);
         } else if (event instanceof TokenEvent.Broken(JobFailure failure)) {
-            finish(new TokenEvent.Broken(
-                    new JobFailure(failure.code(), who + " " + failure.message(), failure.param(), failure.node())));
+            finish(new TokenEvent.Broken(errors.failed(failure)));
         } else if (!over) {
             signals.add(new Signal.Event(event));
         }
@@ -188,22 +214,6 @@ public final class UpstreamStream implements AutoCloseable {
                     response.resume();
                 }
             });
-        }
-    }
-
-    /** How a connection that did not come about is told. */
-    static final class ConnectErrors {
-        private ConnectErrors() {}
-
-        static String say(String who, Throwable cause, String advice) {
-            String words = String.valueOf(cause.getMessage());
-            if (cause instanceof UnknownHostException) {
-                return who + " has a host name that is not known: " + words;
-            }
-            if (words.contains("onnection refused")) {
-                return who + " refused the connection: is it running?" + advice;
-            }
-            return who + " could not be reached: " + ServerErrors.shorten(words) + advice;
         }
     }
 }

@@ -2,26 +2,43 @@ package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.PromptJob;
 import dev.penstock.job.TokenEvent;
-import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
 import io.vertx.core.buffer.Buffer;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** How one family of model servers is talked to; without state and without I/O. */
-public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol {
+/** How one kind of model server is talked to; without state and without I/O. */
+public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, AnthropicProtocol {
 
-    static WireProtocol of(Backend backend) {
-        return switch (backend) {
+    static WireProtocol of(NodeSettings node) {
+        return switch (node.backend()) {
+            case VLLM -> new VllmProtocol();
             case OLLAMA -> new OllamaProtocol();
-            case VLLM, OPENAI, LM_STUDIO, LLAMA_SERVER, OPENAI_COMPATIBLE -> new OpenAiProtocol();
+            case OPENAI -> new OpenAiCloudProtocol();
+            case AZURE_OPENAI -> new AzureOpenAiProtocol(node.requests().apiVersion());
+            case ANTHROPIC -> new AnthropicProtocol();
+            case LM_STUDIO -> new LmStudioProtocol();
+            case LLAMA_SERVER -> new LlamaServerProtocol();
+            case OPENAI_COMPATIBLE -> new OpenAiCompatibleProtocol();
         };
     }
 
-    /** A request to a server: always streamed, since a server may go on with one that is not when its client left. */
-    record Request(String path, Buffer body) {}
+    /**
+     * A request to a server: streamed wherever it can be, since a server may go on with one that is not when its client
+     * left.
+     *
+     * @param bodies sent one after the other
+     * @param ignored fields of the job that are not among them
+     */
+    record Request(String path, List<Buffer> bodies, List<String> ignored) {
+        public Request {
+            bodies = List.copyOf(bodies);
+            ignored = List.copyOf(ignored);
+        }
+    }
 
     /** Tells a job this protocol cannot carry. */
     final class Unsupported extends Exception {
@@ -32,21 +49,29 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol {
             failure = JobFailure.invalid(param, message);
         }
 
+        /** Another node may be able to. */
+        Unsupported(JobFailure failure) {
+            super(failure.message());
+            this.failure = failure;
+        }
+
         public JobFailure failure() {
             return failure;
         }
     }
 
-    Request request(PromptJob job, String model) throws Unsupported;
+    Request request(Prompt prompt) throws Unsupported;
 
-    /** A parser of one answer's lines. */
-    LineParser parser(PromptJob job);
+    /** A parser of one job's answer. */
+    AnswerParser parser(Prompt prompt);
 
     /** The path that lists the models; asking for it is the probe too. */
     String modelsPath();
 
     /** Paths whose answers say more, in the order of {@link #models}'s further arguments. */
-    List<String> furtherPaths();
+    default List<String> furtherPaths() {
+        return List.of();
+    }
 
     /**
      * The models a server has.
@@ -56,10 +81,33 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol {
      */
     List<Model> models(JsonNode listed, List<@Nullable JsonNode> further);
 
-    /** Reads the lines of one answer. Not thread-safe. */
-    interface LineParser {
+    /** How many requests the server takes at once; 0: it does not say. */
+    default int totalSlots(List<@Nullable JsonNode> further) {
+        return 0;
+    }
+
+    /** The headers of each request, with the key where there is one. */
+    default Map<String, String> headers(@Nullable String key) {
+        return key == null ? Map.of() : Map.of("Authorization", "Bearer " + key);
+    }
+
+    /** The command that starts such a server; empty: there is none. */
+    default String startCommand() {
+        return "";
+    }
+
+    /** What to do where a model is missing. */
+    default String getModel(String model) {
+        return "GET /v1/models says what there is";
+    }
+
+    /** Reads one answer. Not thread-safe. */
+    interface AnswerParser {
         /** Turns a line into what it says; after {@link TokenEvent.End} or {@link TokenEvent.Broken} nothing counts. */
         void line(String line, Consumer<TokenEvent> events);
+
+        /** The response has ended: once for each request. */
+        default void end(Consumer<TokenEvent> events) {}
     }
 
     /**

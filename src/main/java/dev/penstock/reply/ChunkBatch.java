@@ -27,7 +27,7 @@ public final class ChunkBatch {
             case TokenEvent.Text text -> text.text().length();
             case TokenEvent.ToolCall call -> call.arguments().length() + 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
-            case TokenEvent.Broken _ -> 0;
+            case TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
         };
         if (chars == 0 && size > 0) {
             oldestNanos = nowNanos;

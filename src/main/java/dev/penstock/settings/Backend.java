@@ -9,6 +9,8 @@ public enum Backend {
     VLLM("vllm", "gpu", 64),
     OLLAMA("ollama", "cpu", 1),
     OPENAI("openai", "cloud", 16),
+    AZURE_OPENAI("azure-openai", "cloud", 16),
+    ANTHROPIC("anthropic", "cloud", 16),
     LM_STUDIO("lm-studio", "cpu", 16),
     LLAMA_SERVER("llama-server", "cpu", 16),
     OPENAI_COMPATIBLE("openai-compatible", "cpu", 16);

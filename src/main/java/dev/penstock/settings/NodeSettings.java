@@ -1,7 +1,9 @@
 package dev.penstock.settings;
 
 import java.net.URI;
+import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -11,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param url scheme, host and port, and a path where the server has one; never ends with a slash or {@code /v1}
  * @param maxInFlight requests at once; empty: the server's own number, else the backend's default
  * @param model the only model to use; null: what the server lists
+ * @param requests what is sent to it, and how long it may take
  */
 public record NodeSettings(
         String name,
@@ -20,16 +23,78 @@ public record NodeSettings(
         OptionalInt maxInFlight,
         @Nullable String model,
         @Nullable String apiKey,
-        Map<String, String> headers) {
+        Map<String, String> headers,
+        Requests requests) {
+
+    /**
+     * How requests to one node differ from those to others.
+     *
+     * @param parameters where the job says nothing; over the service's own
+     * @param extraBody added to each request, over whatever the job says
+     * @param embeddingBatch inputs in one request; empty: the backend's default
+     * @param apiVersion of Azure OpenAI; null: the one that Penstock was written against
+     */
+    public record Requests(
+            Map<String, Object> parameters,
+            Map<String, Object> extraBody,
+            OptionalInt embeddingBatch,
+            @Nullable String apiVersion,
+            OwnTimeouts timeouts) {
+        public static final Requests PLAIN =
+                new Requests(Map.of(), Map.of(), OptionalInt.empty(), null, OwnTimeouts.NONE);
+
+        public Requests {
+            parameters = Map.copyOf(parameters);
+            extraBody = Map.copyOf(extraBody);
+        }
+    }
+
+    /** A node's own timeouts; empty: the service's. */
+    public record OwnTimeouts(Optional<Duration> connect, Optional<Duration> firstToken, Optional<Duration> idle) {
+        public static final OwnTimeouts NONE = new OwnTimeouts(Optional.empty(), Optional.empty(), Optional.empty());
+
+        public Settings.Timeouts over(Settings.Timeouts service) {
+            return new Settings.Timeouts(
+                    connect.orElse(service.connect()),
+                    firstToken.orElse(service.firstToken()),
+                    idle.orElse(service.idle()));
+        }
+    }
 
     public NodeSettings {
         headers = Map.copyOf(headers);
     }
 
+    public NodeSettings(
+            String name,
+            Backend backend,
+            URI url,
+            String pool,
+            OptionalInt maxInFlight,
+            @Nullable String model,
+            @Nullable String apiKey,
+            Map<String, String> headers) {
+        this(name, backend, url, pool, maxInFlight, model, apiKey, headers, Requests.PLAIN);
+    }
+
     /** A server that the environment or a probe of localhost names by its address alone. */
     public static NodeSettings at(Backend backend, URI url) {
+        return at(backend, url, null, null);
+    }
+
+    /** A server that the environment names, with what else it says. */
+    static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
         return new NodeSettings(
-                backend.wireName(), backend, url, backend.defaultPool(), OptionalInt.empty(), null, null, Map.of());
+                backend.wireName(), backend, url, backend.defaultPool(), OptionalInt.empty(), model, apiKey, Map.of());
+    }
+
+    NodeSettings with(Requests other) {
+        return new NodeSettings(name, backend, url, pool, maxInFlight, model, apiKey, headers, other);
+    }
+
+    /** What its users know it by; never the key. */
+    public String title() {
+        return (name.equals(backend.wireName()) ? "" : "node '" + name + "': ") + backend.wireName() + " at " + url;
     }
 
     /** Never shows the key. */

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** The keys under {@code penstock}, as a user writes them; {@link Settings} checks them. */
 @ConfigMapping(prefix = "penstock")
@@ -20,7 +21,12 @@ public interface PenstockConfig {
     /** The profile of a job that names no model. */
     Optional<String> defaultProfile();
 
+    /** Parameters of every request that says nothing else; a value that is JSON counts as JSON. */
+    Map<String, String> parameters();
+
     TimeoutsConfig timeouts();
+
+    ImagesConfig images();
 
     RetriesConfig retries();
 
@@ -42,13 +48,13 @@ public interface PenstockConfig {
 
     /** One model server. */
     interface NodeConfig {
-        /** vllm, ollama, openai, lm-studio, llama-server or openai-compatible. */
+        /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server or openai-compatible. */
         String backend();
 
         /** With or without {@code /v1}. */
         String url();
 
-        /** Default: gpu for vllm, cloud for openai, else cpu. */
+        /** Default: gpu for vllm, cloud for openai, azure-openai and anthropic, else cpu. */
         Optional<String> pool();
 
         /** Requests at once; default: vllm 64, llama-server its total_slots, ollama 1, others 16. */
@@ -57,11 +63,40 @@ public interface PenstockConfig {
         /** The only model to use here; default: what the server lists. */
         Optional<String> model();
 
-        /** Sent as a bearer token. */
+        /** Sent in the header that the backend wants it in. */
         Optional<String> apiKey();
 
         /** Further request headers. */
         Map<String, String> headers();
+
+        /** Added to each request, over what the job says; a value that is JSON counts as JSON. */
+        Map<String, String> extraBody();
+
+        /** Over those of the whole service. */
+        Map<String, String> parameters();
+
+        NodeTimeoutsConfig timeouts();
+
+        /** Of azure-openai: the api-version. */
+        Optional<String> apiVersion();
+
+        /** Inputs of one embeddings request; more are sent as several. */
+        Optional<Integer> embeddingBatch();
+    }
+
+    /** How long this node may take; where nothing is said, what holds for all. */
+    interface NodeTimeoutsConfig {
+        Optional<Duration> connect();
+
+        Optional<Duration> firstToken();
+
+        Optional<Duration> idle();
+    }
+
+    /** What Penstock fetches for a job. */
+    interface ImagesConfig {
+        /** Hosts whose images, audio, video and files a job may name by URL; host:port for a port of its own. */
+        Optional<Set<String>> allowedHosts();
     }
 
     /** How long a node may take. */
@@ -98,6 +133,9 @@ public interface PenstockConfig {
 
         @WithDefault("1h")
         Duration maxTimeout();
+
+        /** Fields that reach into a model server, and that jobs may name all the same. */
+        Optional<Set<String>> allowedFields();
     }
 
     /** How jobs are taken. */

@@ -16,11 +16,15 @@ import org.jspecify.annotations.Nullable;
  *
  * @param nodes from the configuration and the environment; empty: localhost is probed
  * @param profiles alias → backend → model
+ * @param parameters of every request that says nothing else
+ * @param permissions what a job's body may hold beyond what any may
  */
 public record Settings(
         List<NodeSettings> nodes,
         Map<String, Map<Backend, String>> profiles,
         @Nullable String defaultProfile,
+        Map<String, Object> parameters,
+        JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
         Duration jobTimeout,
@@ -114,6 +118,7 @@ public record Settings(
     public Settings {
         nodes = List.copyOf(nodes);
         profiles = Map.copyOf(profiles);
+        parameters = Map.copyOf(parameters);
     }
 
     /** The job topic of that name; empty: this replica knows none, or no longer. */
@@ -126,7 +131,7 @@ public record Settings(
     /** What the jobs of a topic are where they say nothing. */
     public JobDocument.Defaults defaults(JobTopic topic) {
         return new JobDocument.Defaults(
-                topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts());
+                topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts(), permissions);
     }
 
     /** The topic that a submission of this priority and tenant goes to. */

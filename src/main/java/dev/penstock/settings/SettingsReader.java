@@ -1,7 +1,9 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.wire.AllowedHosts;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.JobDocument;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.MemorySize;
 import java.net.URI;
@@ -17,7 +19,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
@@ -59,6 +60,7 @@ public final class SettingsReader {
         config.defaultProfile()
                 .filter(name -> !profiles.containsKey(name))
                 .ifPresent(name -> mistake("default-profile", "there is no profile '%s'".formatted(name)));
+        permissions(config);
         positive("timeouts.connect", config.timeouts().connect());
         positive("timeouts.first-token", config.timeouts().firstToken());
         positive("timeouts.idle", config.timeouts().idle());
@@ -76,6 +78,10 @@ public final class SettingsReader {
                 nodes(config, environment),
                 profiles,
                 config.defaultProfile().orElse(null),
+                ConfigValue.all(config.parameters()),
+                new JobDocument.Permissions(
+                        config.jobs().allowedFields().orElse(Set.of()),
+                        new AllowedHosts(config.images().allowedHosts().orElse(Set.of()))),
                 new Settings.Timeouts(
                         config.timeouts().connect(),
                         config.timeouts().firstToken(),
@@ -101,6 +107,19 @@ public final class SettingsReader {
                 config.drain().timeout());
     }
 
+    private void permissions(PenstockConfig config) {
+        for (String field : config.jobs().allowedFields().orElse(Set.of())) {
+            if (!JobDocument.reachesIntoServers(field)) {
+                mistake("jobs.allowed-fields", "'%s' is not a field that is refused".formatted(field));
+            }
+        }
+        for (String host : config.images().allowedHosts().orElse(Set.of())) {
+            if (!host.matches("[A-Za-z0-9.-]+(:\\d{1,5})?")) {
+                mistake("images.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
+            }
+        }
+    }
+
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {
         Map<String, Map<Backend, String>> profiles = new HashMap<>();
         config.profiles().forEach((alias, models) -> {
@@ -120,8 +139,12 @@ public final class SettingsReader {
                 mistake(key, "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -");
             }
             Optional<Backend> backend = backend(key + ".backend", node.backend());
-            Optional<URI> url = url(key + ".url", node.url());
+            Optional<URI> url = url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), node.url());
             node.maxInFlight().ifPresent(limit -> atLeast(key + ".max-in-flight", limit, 1));
+            node.embeddingBatch().ifPresent(batch -> atLeast(key + ".embedding-batch", batch, 1));
+            node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
+            node.timeouts().firstToken().ifPresent(time -> positive(key + ".timeouts.first-token", time));
+            node.timeouts().idle().ifPresent(time -> positive(key + ".timeouts.idle", time));
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
                         name,
@@ -130,44 +153,49 @@ public final class SettingsReader {
                         node.pool().orElse(backend.get().defaultPool()),
                         node.maxInFlight().map(OptionalInt::of).orElse(OptionalInt.empty()),
                         node.model().orElse(null),
-                        node.apiKey().filter(key1 -> !key1.isBlank()).orElse(null),
-                        node.headers()));
+                        node.apiKey()
+                                .filter(secret -> !secret.isBlank())
+                                .map(String::strip)
+                                .orElse(null),
+                        node.headers(),
+                        new NodeSettings.Requests(
+                                ConfigValue.all(node.parameters()),
+                                ConfigValue.all(node.extraBody()),
+                                node.embeddingBatch().map(OptionalInt::of).orElse(OptionalInt.empty()),
+                                node.apiVersion().orElse(null),
+                                new NodeSettings.OwnTimeouts(
+                                        node.timeouts().connect(),
+                                        node.timeouts().firstToken(),
+                                        node.timeouts().idle()))));
             }
         });
         fromEnvironment(environment, nodes);
+        for (NodeSettings node : nodes) {
+            if (KeyedHosts.needKey(node)) {
+                mistake(
+                        "nodes." + node.name() + ".api-key",
+                        "%s wants a key".formatted(node.url().getHost()));
+            }
+        }
         return nodes;
     }
 
     private void fromEnvironment(Map<String, String> environment, List<NodeSettings> nodes) {
         Set<String> taken = new HashSet<>();
         nodes.forEach(node -> taken.add(node.name()));
-        environmentNode(environment, "VLLM_URL", Backend.VLLM, taken)
-                .ifPresent(node -> nodes.add(new NodeSettings(
-                        node.name(),
-                        node.backend(),
-                        node.url(),
-                        node.pool(),
-                        node.maxInFlight(),
-                        given(environment, "VLLM_MODEL"),
-                        given(environment, "VLLM_API_KEY"),
-                        Map.of())));
-        environmentNode(environment, "OLLAMA_HOST", Backend.OLLAMA, taken).ifPresent(nodes::add);
-        environmentNode(environment, "LLAMA_SERVER_URL", Backend.LLAMA_SERVER, taken)
-                .ifPresent(nodes::add);
-    }
-
-    private Optional<NodeSettings> environmentNode(
-            Map<String, String> environment, String variable, Backend backend, Set<String> taken) {
-        String value = given(environment, variable);
-        if (value == null || taken.contains(backend.wireName())) {
-            return Optional.empty();
+        for (EnvironmentNode known : EnvironmentNode.ALL) {
+            String address = known.address(environment);
+            if (address == null || taken.contains(known.backend().wireName())) {
+                continue;
+            }
+            Optional<URI> url =
+                    parseUrl(known.backend(), known.backend() == Backend.OLLAMA ? ollamaAddress(address) : address);
+            if (url.isEmpty()) {
+                mistakes.add(known.addressVariable() + ": '" + shown(address) + "' is no http:// or https:// address");
+            } else {
+                nodes.add(known.node(url.get(), environment));
+            }
         }
-        String address = backend == Backend.OLLAMA ? ollamaAddress(value) : value;
-        Optional<URI> url = parseUrl(address);
-        if (url.isEmpty()) {
-            mistakes.add(variable + ": '" + value + "' is no http:// or https:// address");
-        }
-        return url.map(uri -> NodeSettings.at(backend, uri));
     }
 
     /** Ollama's own forms: host, host:port, :port, 0.0.0.0, with or without a scheme; port 11434 by default. */
@@ -181,11 +209,6 @@ public final class SettingsReader {
         String defaultPort = !schemeGiven ? "11434" : tls ? "443" : "80";
         String reachable = host.isEmpty() || host.equals("0.0.0.0") ? "127.0.0.1" : host;
         return (tls ? "https://" : "http://") + reachable + ":" + (port.isEmpty() ? defaultPort : port);
-    }
-
-    private static @Nullable String given(Map<String, String> environment, String variable) {
-        String value = environment.get(variable);
-        return value == null || value.isBlank() ? null : value.strip();
     }
 
     private Settings.Intake intake(PenstockConfig config) {
@@ -290,19 +313,28 @@ public final class SettingsReader {
         return backend;
     }
 
-    private Optional<URI> url(String key, String value) {
-        Optional<URI> url = parseUrl(value);
+    private Optional<URI> url(String key, Backend backend, String value) {
+        Optional<URI> url = parseUrl(backend, value);
         if (url.isEmpty()) {
-            mistake(key, "'%s' is no http:// or https:// address".formatted(value));
+            mistake(
+                    key,
+                    "'%s' is no http:// or https:// address without user, password and query".formatted(shown(value)));
         }
         return url;
     }
 
-    private static Optional<URI> parseUrl(String value) {
+    /** Without what may be a password. */
+    private static String shown(String address) {
+        return address.replaceFirst("//[^/]*@", "//…@").replaceFirst("\\?.*$", "?…");
+    }
+
+    private static Optional<URI> parseUrl(Backend backend, String value) {
         try {
-            URI url = URI.create(value.strip().replaceFirst("/+$", "").replaceFirst("/v1$", ""));
+            String address = value.strip().replaceFirst("/+$", "").replaceFirst("/v1$", "");
+            URI url = URI.create(backend == Backend.AZURE_OPENAI ? address.replaceFirst("/openai$", "") : address);
             boolean http = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
-            return http && url.getHost() != null ? Optional.of(url) : Optional.empty();
+            boolean bare = url.getRawUserInfo() == null && url.getRawQuery() == null && url.getRawFragment() == null;
+            return http && bare && url.getHost() != null ? Optional.of(url) : Optional.empty();
         } catch (IllegalArgumentException _) {
             return Optional.empty();
         }

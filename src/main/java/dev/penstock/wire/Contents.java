@@ -15,18 +15,76 @@ final class Contents {
                 if (!isTextArray(value) || value.isEmpty()) {
                     throw new InvalidField(name, "expected an array of base64 strings or data: URLs");
                 }
+                for (int i = 0; i < value.size(); i++) {
+                    checkImage(name + "[" + i + "]", value.get(i).textValue());
+                }
             }
             case "prompt" -> {
                 if (!value.isTextual() && (!isTextArray(value) || value.isEmpty())) {
                     throw new InvalidField(name, "expected a string, got " + Fields.kind(value));
                 }
             }
-            default -> {
-                if (!value.isTextual() && !value.isArray()) {
-                    throw new InvalidField(name, "expected a string or an array, got " + Fields.kind(value));
-                }
+            default -> checkInput(name, value);
+        }
+    }
+
+    /** Addresses are looked at elsewhere. */
+    private static void checkImage(String path, String image) throws InvalidField {
+        boolean data = image.startsWith("data:");
+        int comma = image.indexOf(',');
+        if (data && !image.substring(0, Math.max(0, comma)).endsWith(";base64")) {
+            throw new InvalidField(path, "expected data:image/…;base64,…");
+        }
+        boolean address = !data && image.indexOf(':') >= 0;
+        if (!address && !isBase64(data ? image.substring(comma + 1) : image)) {
+            throw new InvalidField(path, "is neither base64 nor a data: URL");
+        }
+    }
+
+    private static boolean isBase64(String text) {
+        int digits = 0;
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+            if (digit || c == '+' || c == '/') {
+                digits++;
+            } else if (c != '=' && c != '\n' && c != '\r') {
+                return false;
             }
         }
+        return digits > 0;
+    }
+
+    /** One text or several, as text or as token numbers. */
+    private static void checkInput(String name, JsonNode value) throws InvalidField {
+        if (!value.isTextual() && !value.isArray()) {
+            throw new InvalidField(name, "expected a string or an array, got " + Fields.kind(value));
+        }
+        if (value.isArray() && value.isEmpty()) {
+            throw new InvalidField(name, "at least one input is needed");
+        }
+        boolean texts = value.path(0).isTextual();
+        boolean numbers = value.path(0).isIntegralNumber();
+        for (int i = 0; i < value.size(); i++) {
+            JsonNode item = value.get(i);
+            boolean fits =
+                    texts ? item.isTextual() : numbers ? item.isIntegralNumber() : item.isArray() && isIntegers(item);
+            if (!fits) {
+                throw new InvalidField(
+                        name + "[" + i + "]",
+                        "expected " + (texts ? "a string" : numbers ? "a token number" : "token numbers") + ", got "
+                                + Fields.kind(item));
+            }
+        }
+    }
+
+    private static boolean isIntegers(JsonNode items) {
+        for (JsonNode item : items) {
+            if (!item.isIntegralNumber()) {
+                return false;
+            }
+        }
+        return !items.isEmpty();
     }
 
     static boolean isTextArray(JsonNode value) {

@@ -22,6 +22,9 @@ final class DeltaDocument {
         final List<Object> logprobs = new ArrayList<>();
 
         @Nullable
+        String role;
+
+        @Nullable
         String finishReason;
     }
 
@@ -33,6 +36,9 @@ final class DeltaDocument {
             json.writeNumberField("index", choice.getKey());
             if (chat) {
                 json.writeObjectFieldStart("delta");
+                if (merged.role != null) {
+                    json.writeStringField("role", merged.role);
+                }
                 for (Map.Entry<TokenEvent.Field, StringBuilder> text : merged.text.entrySet()) {
                     json.writeStringField(
                             text.getKey().wireName(), text.getValue().toString());
@@ -74,6 +80,7 @@ final class DeltaDocument {
         Map<Integer, Merged> choices = new TreeMap<>();
         for (TokenEvent delta : deltas) {
             switch (delta) {
+                case TokenEvent.Role role -> choice(choices, role.choice()).role = role.role();
                 case TokenEvent.Text text ->
                     choice(choices, text.choice())
                             .text
@@ -84,7 +91,7 @@ final class DeltaDocument {
                 case TokenEvent.Logprobs logprobs ->
                     choice(choices, logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(choices, finish.choice()).finishReason = finish.reason();
-                case TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> {}
+                case TokenEvent.Embedding _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> {}
             }
         }
         return choices;

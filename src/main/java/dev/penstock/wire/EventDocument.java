@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
@@ -106,7 +107,7 @@ public final class EventDocument {
             }
             case JobEvent.Chunk chunk -> {
                 json.writeEndObject();
-                boolean chat = chunk.head().task() == Task.CHAT;
+                boolean chat = chunk.head().task().answersInChat();
                 writeHead(json, chunk.head(), chat ? "chat.completion.chunk" : "text_completion");
                 DeltaDocument.writeChoices(json, chunk, chat);
             }
@@ -164,6 +165,9 @@ public final class EventDocument {
         }
         json.writeNumberField("total_ms", execution.totalMillis());
         json.writeNumberField("attempts", execution.attempts());
+        if (!execution.ignoredParameters().isEmpty()) {
+            json.writePOJOField("ignored_parameters", execution.ignoredParameters());
+        }
     }
 
     private static void writeMetadata(JsonGenerator json, Map<String, String> metadata) throws IOException {
@@ -180,7 +184,50 @@ public final class EventDocument {
     }
 
     private static void writeAnswer(JsonGenerator json, Answer answer) throws IOException {
-        boolean chat = answer.head().task() == Task.CHAT;
+        if (answer.head().task() == Task.EMBEDDINGS) {
+            writeEmbeddings(json, answer);
+        } else {
+            writeChoices(json, answer);
+            writeSeen(json, answer);
+        }
+        json.writeObjectFieldStart("usage");
+        json.writeNumberField("prompt_tokens", answer.usage().promptTokens());
+        json.writeNumberField("completion_tokens", answer.usage().completionTokens());
+        json.writeNumberField("total_tokens", answer.usage().totalTokens());
+        json.writeEndObject();
+    }
+
+    private static void writeEmbeddings(JsonGenerator json, Answer answer) throws IOException {
+        json.writeStringField("object", "list");
+        json.writeStringField("model", answer.head().model());
+        json.writeArrayFieldStart("data");
+        for (int i = 0; i < answer.embeddings().size(); i++) {
+            json.writeStartObject();
+            json.writeStringField("object", "embedding");
+            json.writeNumberField("index", i);
+            json.writePOJOField("embedding", answer.embeddings().get(i));
+            json.writeEndObject();
+        }
+        json.writeEndArray();
+    }
+
+    /** What a model saw in images, apart from the message that says it. */
+    private static void writeSeen(JsonGenerator json, Answer answer) throws IOException {
+        String content = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
+        switch (answer.head().task()) {
+            case DESCRIBE -> json.writeStringField("description", content.strip());
+            case TAG -> {
+                Optional<List<String>> tags = TagList.of(content);
+                if (tags.isPresent()) {
+                    json.writePOJOField("tags", tags.get());
+                }
+            }
+            case CHAT, COMPLETION, EMBEDDINGS -> {}
+        }
+    }
+
+    private static void writeChoices(JsonGenerator json, Answer answer) throws IOException {
+        boolean chat = answer.head().task().answersInChat();
         writeHead(json, answer.head(), chat ? "chat.completion" : "text_completion");
         json.writeArrayFieldStart("choices");
         for (Answer.Choice choice : answer.choices()) {
@@ -196,16 +243,11 @@ public final class EventDocument {
             json.writeEndObject();
         }
         json.writeEndArray();
-        json.writeObjectFieldStart("usage");
-        json.writeNumberField("prompt_tokens", answer.usage().promptTokens());
-        json.writeNumberField("completion_tokens", answer.usage().completionTokens());
-        json.writeNumberField("total_tokens", answer.usage().totalTokens());
-        json.writeEndObject();
     }
 
     private static void writeMessage(JsonGenerator json, Answer.Choice choice) throws IOException {
         json.writeObjectFieldStart("message");
-        json.writeStringField("role", "assistant");
+        json.writeStringField("role", choice.role());
         String content = choice.text().get(TokenEvent.Field.CONTENT);
         boolean silent = content == null && !choice.toolCalls().isEmpty();
         json.writeStringField("content", silent ? null : content == null ? "" : content);

@@ -11,6 +11,11 @@ final class InvalidField extends Exception {
         failure = JobFailure.invalid(path, message);
     }
 
+    InvalidField(JobFailure failure) {
+        super(failure.message());
+        this.failure = failure;
+    }
+
     InvalidField(String path, String message, Throwable cause) {
         super(message, cause);
         failure = JobFailure.invalid(path, message);

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A job's document, the same in a Kafka record and in {@code POST /v1/jobs}: parsed strictly into a valid job. */
@@ -26,6 +27,36 @@ public final class JobDocument {
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
             List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
+    /**
+     * These let a client reach into a server: into its slots and caches, other people's requests, its templates and what it
+     * loads. Penstock sets its own.
+     */
+    private static final Set<String> REACHING = Set.of(
+            "id_slot",
+            "slot_id",
+            "cache_prompt",
+            "n_cache_reuse",
+            "cache_salt",
+            "lora",
+            "lora_request",
+            "priority",
+            "request_id",
+            "kv_transfer_params",
+            "ec_transfer_params",
+            "chat_template",
+            "chat_template_kwargs",
+            "add_generation_prompt",
+            "continue_final_message",
+            "mm_processor_kwargs",
+            "media_io_kwargs",
+            "vllm_xargs",
+            "prompt_embeds",
+            "template",
+            "raw",
+            "context",
+            "keep_alive",
+            "options");
+
     private static final List<String> JOB_FIELDS = List.of(
             "id",
             "task",
@@ -45,7 +76,36 @@ public final class JobDocument {
     private JobDocument() {}
 
     /** What the place a job came in by decides where the document is silent. */
-    public record Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout, int maxAttempts) {}
+    public record Defaults(
+            Priority priority,
+            String tenant,
+            Duration timeout,
+            Duration maxTimeout,
+            int maxAttempts,
+            Permissions permissions) {
+        public Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout, int maxAttempts) {
+            this(priority, tenant, timeout, maxTimeout, maxAttempts, Permissions.NONE);
+        }
+    }
+
+    /**
+     * What a body may hold beyond what any body may.
+     *
+     * @param fields that reach into a server
+     * @param hosts whose images and the like may be named instead of sent
+     */
+    public record Permissions(Set<String> fields, AllowedHosts hosts) {
+        public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
+
+        public Permissions {
+            fields = Set.copyOf(fields);
+        }
+    }
+
+    /** Whether a field may stand in a body only where the configuration allows it. */
+    public static boolean reachesIntoServers(String field) {
+        return REACHING.contains(field);
+    }
 
     /**
      * Where and when a document arrived.
@@ -104,6 +164,7 @@ public final class JobDocument {
 
         Task task = task(root, top, job);
         checkParameters(root);
+        refuseReaching(root, defaults.permissions());
         Optional<JobId> ownId =
                 job.text("id").isPresent() ? Optional.of(id("job.id", job.text("id"))) : Optional.empty();
         JobId id = ownId.isPresent()
@@ -119,11 +180,16 @@ public final class JobDocument {
         Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
         body.remove("job");
         body.remove("metadata");
+        Optional<JobFailure> address =
+                MediaUrls.refused(body, defaults.permissions().hosts());
+        if (address.isPresent()) {
+            throw new InvalidField(address.get());
+        }
         return new PromptJob(
                 id,
                 task,
                 top.text("model").orElse(null),
-                top.flag("stream").orElse(true),
+                top.flag("stream").orElse(true) && task != Task.EMBEDDINGS,
                 metadata(root.get("metadata")),
                 job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
                 defaults.tenant(),
@@ -189,6 +255,11 @@ public final class JobDocument {
         for (String name : INTEGERS) {
             Fields.checkOptional(root, name, JsonNode::isIntegralNumber, "an integer");
         }
+        Fields.checkOptional(
+                root,
+                "encoding_format",
+                node -> node.asText().equals("float") || node.asText().equals("base64"),
+                "float or base64");
         Fields.checkOptional(root, "tools", JsonNode::isArray, "an array");
         Fields.checkOptional(root, "response_format", JsonNode::isObject, "an object");
         Fields.checkOptional(
@@ -196,6 +267,15 @@ public final class JobDocument {
                 "stop",
                 node -> node.isTextual() || Contents.isTextArray(node),
                 "a string or an array of strings");
+    }
+
+    private static void refuseReaching(ObjectNode root, Permissions permissions) throws InvalidField {
+        for (Map.Entry<String, JsonNode> field : root.properties()) {
+            if (REACHING.contains(field.getKey()) && !permissions.fields().contains(field.getKey())) {
+                throw new InvalidField(
+                        field.getKey(), "reaches into the model server, and is not among penstock.jobs.allowed-fields");
+            }
+        }
     }
 
     private static void refuseUnavailable(Fields job) throws InvalidField {

@@ -4,16 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.JobId;
-import dev.penstock.job.Priority;
-import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.upstream.Recording;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -25,6 +22,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The wire protocols against the recorded bytes of the real servers. */
 class ProtocolTest {
+    private static final NodeSettings NODE = NodeSettings.at(Backend.VLLM, URI.create("http://gpu:8000"));
+    private static final NodeErrors ERRORS = new NodeErrors(NODE, WireProtocol.of(NODE));
 
     @ParameterizedTest
     @ValueSource(
@@ -113,11 +112,11 @@ class ProtocolTest {
     void a_refusal_is_told_by_the_contracts_code_with_the_servers_words(String name, JobFailure.Code code) {
         Recording recording = Recording.of(name);
 
-        JobFailure failure = ServerErrors.refused("vllm at http://gpu:8000", recording.status(), recording.body());
+        JobFailure failure = ERRORS.refused(recording.status(), recording.body(), prompt(1));
 
         assertThat(failure.code()).as(failure.message()).isEqualTo(code);
         assertThat(failure.message())
-                .startsWith("vllm at http://gpu:8000 answered " + recording.status())
+                .contains("vllm at http://gpu:8000 answered " + recording.status())
                 .doesNotContain("\n");
     }
 
@@ -163,8 +162,8 @@ class ProtocolTest {
     }
 
     private static List<TokenEvent> parse(String name, int choices, byte[]... pieces) {
-        WireProtocol protocol = WireProtocol.of(name.startsWith("ollama/") ? Backend.OLLAMA : Backend.VLLM);
-        WireProtocol.LineParser parser = protocol.parser(job(choices));
+        WireProtocol protocol = name.startsWith("ollama/") ? new OllamaProtocol() : new VllmProtocol();
+        WireProtocol.AnswerParser parser = protocol.parser(prompt(choices));
         List<TokenEvent> events = new ArrayList<>();
         LineSplitter lines = new LineSplitter(1 << 20, line -> parser.line(line, events::add));
         for (byte[] piece : pieces) {
@@ -174,20 +173,8 @@ class ProtocolTest {
         return events;
     }
 
-    static PromptJob job(int choices) {
-        return new PromptJob(
-                new JobId("j"),
-                Task.CHAT,
-                "m",
-                true,
-                Map.of(),
-                Priority.NORMAL,
-                "default",
-                Instant.EPOCH,
-                Duration.ofMinutes(1),
-                null,
-                PromptJob.Pins.NONE,
-                3,
-                Map.of("messages", List.of(Map.of("role", "user", "content", "Hi")), "n", choices));
+    private static Prompt prompt(int choices) {
+        Map<String, Object> body = Map.of("messages", List.of(Map.of("role", "user", "content", "Hi")), "n", choices);
+        return Prompt.of(Task.CHAT, "m", body, Map.of(), Map.of(), 0);
     }
 }

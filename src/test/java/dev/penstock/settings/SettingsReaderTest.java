@@ -88,6 +88,94 @@ class SettingsReaderTest {
         assertThat(settings.toString()).doesNotContain("sk-secret");
     }
 
+    @Test
+    void nodes_of_the_clouds_from_the_environment() {
+        Settings settings = SettingsReader.read(
+                TestSettings.config(Map.of()),
+                Map.of(
+                        "OPENAI_API_KEY", "sk-1",
+                        "ANTHROPIC_API_KEY", "sk-2",
+                        "AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/openai/v1/",
+                        "AZURE_OPENAI_API_KEY", "sk-3",
+                        "AZURE_OPENAI_DEPLOYMENT", "gpt",
+                        "AZURE_OPENAI_API_VERSION", "2025-01-01",
+                        "LMSTUDIO_URL", "http://desk:1234/v1"));
+
+        assertThat(settings.nodes())
+                .extracting(node -> node.name() + " " + node.url() + " " + node.pool() + " " + node.apiKey())
+                .containsExactly(
+                        "lm-studio http://desk:1234 cpu null",
+                        "openai https://api.openai.com cloud sk-1",
+                        "azure-openai https://mine.openai.azure.com cloud sk-3",
+                        "anthropic https://api.anthropic.com cloud sk-2");
+        assertThat(settings.nodes().get(2).model()).isEqualTo("gpt");
+        assertThat(settings.nodes().get(2).requests().apiVersion()).isEqualTo("2025-01-01");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "openai, https://api.openai.com/v1, true",
+        "azure-openai, https://mine.openai.azure.com, true",
+        "anthropic, https://api.anthropic.com, true",
+        "openai-compatible, https://openrouter.ai/api/v1, true",
+        "openai, http://localhost:8000, false",
+        "anthropic, http://llama:8081, false",
+        "openai, https://not-api.openai.com.example, false"
+    })
+    void a_key_is_needed_where_nobody_is_answered_without(String backend, String url, boolean needed) {
+        Map<String, String> keys = Map.of("penstock.nodes.a.backend", backend, "penstock.nodes.a.url", url);
+        if (needed) {
+            assertThatThrownBy(() -> read(keys)).hasMessageContaining("penstock.nodes.a.api-key");
+        } else {
+            assertThat(read(keys).nodes()).hasSize(1);
+        }
+    }
+
+    @Test
+    void a_node_has_requests_of_its_own() {
+        Settings settings = read(Map.of(
+                "penstock.nodes.a.backend", "vllm",
+                "penstock.nodes.a.url", "http://a",
+                "penstock.nodes.a.parameters.temperature", "0.2",
+                "penstock.nodes.a.extra-body.chat_template_kwargs", "{\"enable_thinking\":false}",
+                "penstock.nodes.a.extra-body.service", "fast lane",
+                "penstock.nodes.a.timeouts.idle", "3s",
+                "penstock.parameters.top_k", "40",
+                "penstock.jobs.allowed-fields", "cache_salt,id_slot",
+                "penstock.images.allowed-hosts", "images.example"));
+
+        NodeSettings.Requests requests = settings.nodes().getFirst().requests();
+        assertThat(requests.parameters().get("temperature")).hasToString("0.2").isInstanceOf(Number.class);
+        assertThat(requests.extraBody())
+                .containsEntry("chat_template_kwargs", Map.of("enable_thinking", false))
+                .containsEntry("service", "fast lane");
+        assertThat(requests.timeouts().over(settings.timeouts()).idle()).hasSeconds(3);
+        assertThat(requests.timeouts().over(settings.timeouts()).connect())
+                .isEqualTo(settings.timeouts().connect());
+        assertThat(settings.parameters()).containsEntry("top_k", 40);
+        assertThat(settings.permissions().fields()).containsExactlyInAnyOrder("cache_salt", "id_slot");
+    }
+
+    @Test
+    void what_cannot_be_allowed_and_passwords_in_addresses_are_mistakes() {
+        assertThatThrownBy(() -> read(Map.of(
+                        "penstock.nodes.a.backend", "vllm",
+                        "penstock.nodes.a.url", "http://me:secret@a",
+                        "penstock.nodes.b.backend", "vllm",
+                        "penstock.nodes.b.url", "http://b",
+                        "penstock.nodes.b.timeouts.idle", "0s",
+                        "penstock.nodes.b.embedding-batch", "0",
+                        "penstock.jobs.allowed-fields", "temperature",
+                        "penstock.images.allowed-hosts", "https://images.example/")))
+                .hasMessageContaining("5 mistakes")
+                .hasMessageContaining("penstock.nodes.a.url")
+                .hasMessageContaining("penstock.nodes.b.timeouts.idle")
+                .hasMessageContaining("penstock.nodes.b.embedding-batch")
+                .hasMessageContaining("penstock.jobs.allowed-fields: 'temperature'")
+                .hasMessageContaining("penstock.images.allowed-hosts")
+                .satisfies(e -> assertThat(String.valueOf(e.getMessage())).doesNotContain("secret"));
+    }
+
     private static Settings read(Map<String, String> keys) {
         return SettingsReader.read(TestSettings.config(keys), Map.of());
     }

@@ -13,6 +13,11 @@ public final class TestSettings {
         return SettingsReader.read(config(Map.of()), Map.of());
     }
 
+    /** What is in force where the environment says all. */
+    public static Settings of(Map<String, String> environment) {
+        return SettingsReader.read(config(Map.of()), environment);
+    }
+
     static PenstockConfig config(Map<String, String> keys) {
         SmallRyeConfig config = new SmallRyeConfigBuilder()
                 .withMapping(PenstockConfig.class)

@@ -115,6 +115,11 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return with(new Content.Document(status, "", json));
     }
 
+    /** The same with this JSON document in the place of the text. */
+    Answer instead(String json) {
+        return content(new Content.Document(200, "", json));
+    }
+
     static Answer page(Listings.Page page) {
         return with(new Content.Document(page.status(), page.contentType(), page.body()));
     }

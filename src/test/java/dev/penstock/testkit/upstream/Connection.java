@@ -11,14 +11,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** One client connection: a request, its answer, the next request. Belongs to its event loop. */
 final class Connection {
-    private static final Set<String> GENERATING =
-            Set.of("/v1/chat/completions", "/v1/completions", "/api/chat", "/api/generate");
+    private static final Pattern GENERATING = Pattern.compile(
+            "(?:/v1|/openai/deployments/[^/]+)/(?:chat/completions|completions|embeddings)|/api/(?:chat|generate|embed)|/v1/messages");
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private final ChannelHandlerContext channel;
@@ -99,7 +99,8 @@ final class Connection {
 
     private void serve(RequestReader.Request read) {
         RequestReader.Head head = read.head();
-        boolean generating = GENERATING.contains(head.path()) && head.method().equals("POST");
+        boolean generating =
+                GENERATING.matcher(head.path()).matches() && head.method().equals("POST");
         Part part = parts.get();
         Optional<JsonNode> body = parse(read.body());
         Counts.Ticket ticket = counts.started(
@@ -142,7 +143,12 @@ final class Connection {
             return Answer.refuse(400, "the body is no JSON");
         }
         try {
-            return part.script().apply(request);
+            Answer answer = part.script().apply(request);
+            boolean vectors =
+                    request.path().endsWith("/embeddings") || request.path().equals("/api/embed");
+            return vectors && answer.content() instanceof Answer.Content.Text
+                    ? answer.instead(Vectors.document(request))
+                    : answer;
         } catch (RuntimeException e) {
             return Answer.refuse(400, "the script failed: " + e);
         }
@@ -167,6 +173,12 @@ final class Connection {
                 ? listings.models().getFirst().name()
                 : request.model();
         Said said = new Said(request, text, model, String.format("%016x", id + 0xa000_0000_0000_0000L), now);
+        if (request.path().equals("/v1/messages")) {
+            return new AnthropicDialect(said, dates.of(now));
+        }
+        if (request.path().startsWith("/openai/")) {
+            return new AzureDialect(said, dates.of(now));
+        }
         if (request.path().startsWith("/api/")) {
             return new OllamaDialect(said, dates.of(now));
         }

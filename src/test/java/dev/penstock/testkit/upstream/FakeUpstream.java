@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A model server at wire level that does as its script says. It speaks the OpenAI-compatible API as vLLM or
- * llama-server do, and Ollama's own, on one port of 127.0.0.1.
+ * llama-server do, Ollama's own, Anthropic's messages and Azure OpenAI's paths, on one port of 127.0.0.1.
  *
  * <p>Everything may be called from any thread. Scripts run on the event loop: they must not wait, and must not call
  * {@link #stop}, {@link #restart} or {@link #close}.

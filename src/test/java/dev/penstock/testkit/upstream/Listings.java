@@ -31,6 +31,8 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
         return Optional.ofNullable(
                 switch (path) {
                     case "/v1/models" -> json(vllm ? vllmModels(now) : llamaModels(now));
+                    // with the api-version in its query
+                    case "/openai/models" -> json(vllmModels(now));
                     case "/health" -> vllm ? new Page(200, JSON, "") : json("{\"status\":\"ok\"}");
                     case "/version" -> vllm ? json("{\"version\":\"" + VllmDialect.VERSION + "\"}") : null;
                     case "/props" -> vllm ? null : json(props());

@@ -16,7 +16,8 @@ record Said(UpstreamRequest request, Answer.Content.Text text, String model, Str
 
     /** OpenAI's completions, or Ollama's generate: text in, text out. */
     boolean plainText() {
-        return request.path().equals("/v1/completions") || request.path().equals("/api/generate");
+        String path = request.path();
+        return path.equals("/api/generate") || (path.endsWith("/completions") && !path.endsWith("/chat/completions"));
     }
 
     String finishReason() {

@@ -32,7 +32,9 @@ public record UpstreamRequest(
                 head.path(),
                 head.headers(),
                 body,
-                body.path("model").asText(""),
+                head.path().startsWith("/openai/deployments/")
+                        ? head.path().split("/", -1)[3]
+                        : body.path("model").asText(""),
                 body.path("stream").asBoolean(ollama),
                 prompt(body));
     }

@@ -1,0 +1,67 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Azure OpenAI: a path for each deployment, which is what the model is called there. */
+final class AzureOpenAiProtocol extends OpenAiProtocol {
+    private static final String API_VERSION = "2024-10-21";
+
+    private final String query;
+
+    /** @param apiVersion null: one that is generally available */
+    AzureOpenAiProtocol(@Nullable String apiVersion) {
+        query = "?api-version="
+                + URLEncoder.encode(apiVersion == null ? API_VERSION : apiVersion, StandardCharsets.UTF_8);
+    }
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        translation.passLimit().pass("user", "user");
+        if (chat) {
+            translation.passAll(
+                    List.of("reasoning_effort", "store", "modalities", "audio", "prediction", "data_sources"));
+        }
+    }
+
+    @Override
+    boolean completesInChat(String model) {
+        return !OpenAiCloudProtocol.knowsCompletions(model);
+    }
+
+    @Override
+    int mostInputs() {
+        return 2048;
+    }
+
+    @Override
+    String path(String what, String model) {
+        String deployment = URLEncoder.encode(model, StandardCharsets.UTF_8).replace("+", "%20");
+        return "/openai/deployments/" + deployment + "/" + what + query;
+    }
+
+    @Override
+    public String modelsPath() {
+        return "/openai/models" + query;
+    }
+
+    /** What a key can list is what could be deployed, not what is. */
+    @Override
+    public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
+        return List.of();
+    }
+
+    @Override
+    public Map<String, String> headers(@Nullable String key) {
+        return key == null ? Map.of() : Map.of("api-key", key);
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "make a deployment of that name, or name one as the node's model";
+    }
+}

@@ -1,0 +1,86 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** llama-server (measured: llama.cpp 0.7.0). */
+final class LlamaServerProtocol extends OpenAiProtocol {
+    private static final List<String> OWN = List.of(
+            "top_k",
+            "min_p",
+            "typical_p",
+            "top_n_sigma",
+            "repeat_last_n",
+            "mirostat",
+            "mirostat_tau",
+            "mirostat_eta",
+            "dynatemp_range",
+            "dynatemp_exponent",
+            "xtc_probability",
+            "xtc_threshold",
+            "dry_multiplier",
+            "dry_base",
+            "dry_allowed_length",
+            "dry_penalty_last_n",
+            "dry_sequence_breakers",
+            "samplers",
+            "min_keep",
+            "ignore_eos",
+            "n_keep",
+            "n_probs",
+            "grammar",
+            "json_schema",
+            "reasoning_format",
+            "thinking_budget_tokens");
+
+    private static final List<String> WHERE_ALLOWED =
+            List.of("id_slot", "n_cache_reuse", "lora", "chat_template", "add_generation_prompt");
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        translation
+                .passLimit()
+                .passAll(OWN)
+                .passAll(WHERE_ALLOWED)
+                .pass("repeat_penalty", "repetition_penalty", "repeat_penalty")
+                .pass("cache_prompt", "cache_prompt")
+                .pass("chat_template_kwargs", "chat_template_kwargs");
+        Object effort = chat ? translation.take("reasoning_effort") : null;
+        if (effort != null) {
+            translation.put(
+                    "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
+        }
+        if (prompt.hasMedia()) {
+            // an image in a slot's cache is compared by its place, not by what it shows
+            translation.put("cache_prompt", false);
+        }
+        if (!chat
+                && translation.take("response_format") instanceof Map<?, ?> format
+                && format.get("json_schema") instanceof Map<?, ?> schema) {
+            translation.put("json_schema", schema.get("schema"));
+        }
+    }
+
+    @Override
+    public List<String> furtherPaths() {
+        return List.of("/props");
+    }
+
+    @Override
+    public int totalSlots(List<@Nullable JsonNode> further) {
+        JsonNode props = further.getFirst();
+        return props == null ? 0 : props.path("total_slots").asInt(0);
+    }
+
+    @Override
+    public String startCommand() {
+        return "llama-server -m MODEL.gguf";
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "llama-server -m " + model + ".gguf";
+    }
+}

@@ -1,0 +1,76 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** LM Studio, by its documentation. */
+final class LmStudioProtocol extends OpenAiProtocol {
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        translation
+                .pass("max_tokens", "max_completion_tokens", "max_tokens")
+                .pass("top_k", "top_k")
+                .pass("repeat_penalty", "repetition_penalty", "repeat_penalty");
+        if (chat) {
+            translation.pass("reasoning_effort", "reasoning_effort");
+        }
+    }
+
+    /** Its answers are numbers, whatever is asked for. */
+    @Override
+    void embeddings(Translation translation) {
+        translation.take("encoding_format");
+    }
+
+    @Override
+    boolean takesN() {
+        return false;
+    }
+
+    @Override
+    public List<String> furtherPaths() {
+        return List.of("/api/v0/models");
+    }
+
+    /** Its own listing says which are loaded; where it is missing all count as loaded. */
+    @Override
+    public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
+        Map<String, JsonNode> known = new HashMap<>();
+        JsonNode own = further.getFirst();
+        if (own != null) {
+            own.path("data").forEach(model -> known.put(model.path("id").asText(), model));
+        }
+        List<Model> models = new ArrayList<>();
+        for (Model model : super.models(listed, List.of())) {
+            JsonNode more = known.get(model.id());
+            models.add(
+                    more == null
+                            ? model
+                            : new Model(
+                                    model.id(), more.path("state").asText("").equals("loaded"), context(more)));
+        }
+        return models;
+    }
+
+    private static @Nullable Long context(JsonNode model) {
+        JsonNode context = model.has("loaded_context_length")
+                ? model.get("loaded_context_length")
+                : model.path("max_context_length");
+        return context.isNumber() ? context.longValue() : null;
+    }
+
+    @Override
+    public String startCommand() {
+        return "lms server start";
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "lms get " + model;
+    }
+}

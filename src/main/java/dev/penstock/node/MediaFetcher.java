@@ -1,0 +1,260 @@
+package dev.penstock.node;
+
+import dev.penstock.wire.AllowedHosts;
+import dev.penstock.wire.MediaUrls;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpClientOptions;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpVersion;
+import io.vertx.core.http.PoolOptions;
+import io.vertx.core.http.RequestOptions;
+import io.vertx.core.net.SocketAddress;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Fetches the images and the like that a job names by URL, so that no node does it for a client: only from allowed
+ * hosts, each name resolved once and connected to at that address, never to an address that is not public, no redirect
+ * to another host, and no more than so many bytes of a few types. Thread-safe.
+ */
+final class MediaFetcher implements AutoCloseable {
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final int MOST_BYTES = 20 * 1024 * 1024;
+    private static final int MOST_REDIRECTS = 3;
+    private static final int POOL = 256;
+
+    private final AllowedHosts hosts;
+    private final Resolver resolver;
+    private final Predicate<InetAddress> reachable;
+    private final int mostBytes;
+    private final Duration patience;
+    private final HttpClient plain;
+    private final HttpClient tls;
+
+    /** How a name becomes addresses. */
+    interface Resolver {
+        InetAddress[] addresses(String host) throws UnknownHostException;
+    }
+
+    MediaFetcher(Vertx vertx, AllowedHosts hosts) {
+        this(vertx, hosts, InetAddress::getAllByName, PublicAddress::isPublic, MOST_BYTES, PATIENCE);
+    }
+
+    /** @param reachable which addresses may be connected to */
+    MediaFetcher(
+            Vertx vertx,
+            AllowedHosts hosts,
+            Resolver resolver,
+            Predicate<InetAddress> reachable,
+            int mostBytes,
+            Duration patience) {
+        this.hosts = hosts;
+        this.resolver = resolver;
+        this.reachable = reachable;
+        this.mostBytes = mostBytes;
+        this.patience = patience;
+        plain = client(vertx, false);
+        tls = client(vertx, true);
+    }
+
+    private static HttpClient client(Vertx vertx, boolean tls) {
+        return vertx.createHttpClient(
+                new HttpClientOptions()
+                        .setProtocolVersion(HttpVersion.HTTP_1_1)
+                        .setConnectTimeout((int) PATIENCE.toMillis())
+                        .setKeepAlive(false)
+                        .setSsl(tls)
+                        .setVerifyHost(true),
+                new PoolOptions().setHttp1MaxSize(POOL));
+    }
+
+    /** The same body with what it names by URL put in as data: URLs. */
+    Map<String, Object> inlined(Map<String, Object> body) throws WireProtocol.Unsupported, InterruptedException {
+        Map<String, String> fetched = new HashMap<>();
+        try {
+            return MediaUrls.replace(body, (path, url) -> {
+                String known = fetched.get(url);
+                if (known == null) {
+                    known = fetch(path, url);
+                    fetched.put(url, known);
+                }
+                return known;
+            });
+        } catch (Stopped e) {
+            throw e.interrupted;
+        } catch (Refused e) {
+            throw e.unsupported;
+        }
+    }
+
+    /** The replacement throws one kind of exception. */
+    private static class Refused extends Exception {
+        final transient WireProtocol.Unsupported unsupported;
+
+        Refused(String path, String message) {
+            super(message);
+            unsupported = new WireProtocol.Unsupported(path, message);
+        }
+    }
+
+    private static final class Stopped extends Refused {
+        final transient InterruptedException interrupted;
+
+        Stopped(InterruptedException interrupted) {
+            super("", "interrupted");
+            this.interrupted = interrupted;
+        }
+    }
+
+    private String fetch(String path, String url) throws Refused {
+        long deadline = System.nanoTime() + patience.toNanos();
+        URI target = address(path, url);
+        InetAddress address = resolve(path, target);
+        for (int redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+            Loaded loaded = load(path, target, address, deadline);
+            if (loaded.redirect() == null) {
+                return "data:" + loaded.type() + ";base64,"
+                        + Base64.getEncoder().encodeToString(loaded.bytes().getBytes());
+            }
+            target = sameHost(path, target, loaded.redirect());
+        }
+        throw new Refused(path, "%s redirects too often".formatted(target.getHost()));
+    }
+
+    private URI address(String path, String url) throws Refused {
+        try {
+            URI target = URI.create(url);
+            if (hosts.allow(target)) {
+                return target;
+            }
+        } catch (IllegalArgumentException _) {
+            // told below
+        }
+        throw new Refused(path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
+    }
+
+    private InetAddress resolve(String path, URI target) throws Refused {
+        String host = target.getHost();
+        try {
+            InetAddress[] addresses = resolver.addresses(host);
+            if (addresses.length > 0 && Arrays.stream(addresses).allMatch(reachable)) {
+                return addresses[0];
+            }
+        } catch (UnknownHostException _) {
+            throw new Refused(path, "the host %s is not known".formatted(host));
+        }
+        throw new Refused(path, "the host %s has an address that is not public".formatted(host));
+    }
+
+    private URI sameHost(String path, URI from, String location) throws Refused {
+        try {
+            URI to = from.resolve(location);
+            boolean downgraded = "https".equals(from.getScheme()) && !"https".equals(to.getScheme());
+            if (from.getHost().equalsIgnoreCase(to.getHost()) && !downgraded && hosts.allow(to)) {
+                return to;
+            }
+        } catch (IllegalArgumentException _) {
+            // told below
+        }
+        throw new Refused(path, "%s redirects to another host".formatted(from.getHost()));
+    }
+
+    /** @param redirect null: it is the thing itself */
+    private record Loaded(
+            String type, Buffer bytes, @Nullable String redirect) {}
+
+    private Loaded load(String path, URI target, InetAddress address, long deadline) throws Refused {
+        boolean secure = "https".equalsIgnoreCase(target.getScheme());
+        int port = target.getPort() > 0 ? target.getPort() : secure ? 443 : 80;
+        String query = target.getRawQuery() == null ? "" : "?" + target.getRawQuery();
+        String resource = target.getRawPath() == null || target.getRawPath().isEmpty() ? "/" : target.getRawPath();
+        RequestOptions options = new RequestOptions()
+                .setMethod(HttpMethod.GET)
+                .setHost(target.getHost())
+                .setPort(port)
+                .setSsl(secure)
+                .setServer(SocketAddress.inetSocketAddress(new InetSocketAddress(address, port)))
+                .setURI(resource + query)
+                .setFollowRedirects(false);
+        Promise<HttpClientRequest> sent = Promise.promise();
+        Future<Loaded> loading = (secure ? tls : plain)
+                .request(options)
+                .compose(request -> {
+                    sent.complete(request);
+                    return request.send();
+                })
+                .compose(response -> read(path, response));
+        try {
+            return loading.toCompletionStage()
+                    .toCompletableFuture()
+                    .get(Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Refused refused) {
+                throw refused;
+            }
+            throw new Refused(path, "%s could not be reached".formatted(target.getHost()));
+        } catch (TimeoutException _) {
+            throw new Refused(path, "%s did not send it within %s".formatted(target.getHost(), patience));
+        } catch (InterruptedException e) {
+            throw new Stopped(e);
+        } finally {
+            sent.future().onSuccess(HttpClientRequest::reset);
+        }
+    }
+
+    private Future<Loaded> read(String path, HttpClientResponse response) {
+        int status = response.statusCode();
+        String location = response.getHeader("Location");
+        if (status >= 300 && status < 400 && location != null) {
+            return Future.succeededFuture(new Loaded("", Buffer.buffer(), location));
+        }
+        String type = String.valueOf(response.getHeader("Content-Type"))
+                .replaceFirst(";.*$", "")
+                .strip()
+                .toLowerCase(Locale.ROOT);
+        if (status != 200) {
+            return Future.failedFuture(new Refused(path, "the server answered " + status));
+        }
+        if (!type.matches("(?:image/(?:png|jpeg|gif|webp)|audio/[a-z0-9.+-]+|video/[a-z0-9.+-]+|application/pdf)")) {
+            return Future.failedFuture(
+                    new Refused(path, "the type '%s' is no image, audio, video or PDF".formatted(type)));
+        }
+        Promise<Loaded> whole = Promise.promise();
+        Buffer body = Buffer.buffer();
+        response.handler(bytes -> {
+            if (body.length() + bytes.length() > mostBytes) {
+                whole.tryFail(new Refused(path, "has more than %d bytes".formatted(mostBytes)));
+            } else {
+                body.appendBuffer(bytes);
+            }
+        });
+        response.exceptionHandler(whole::tryFail);
+        response.endHandler(_ -> whole.tryComplete(new Loaded(type, body, null)));
+        return whole.future();
+    }
+
+    @Override
+    public void close() {
+        var _ = plain.close();
+        var _ = tls.close();
+    }
+}

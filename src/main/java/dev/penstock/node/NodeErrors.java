@@ -1,0 +1,99 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.settings.NodeSettings;
+import java.net.UnknownHostException;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** What goes wrong at one node, in words that name it, what its server said and the way out; never the key. */
+final class NodeErrors {
+    /** Some servers repeat the key that they refuse, or its ends. */
+    private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-[A-Za-z0-9_*.-]{6,}");
+
+    private final NodeSettings node;
+    private final WireProtocol protocol;
+
+    NodeErrors(NodeSettings node, WireProtocol protocol) {
+        this.node = node;
+        this.protocol = protocol;
+    }
+
+    /** @param prompt what was asked for; null: only the models were */
+    JobFailure refused(int status, String body, @Nullable Prompt prompt) {
+        String words = clean(ServerErrors.words(body));
+        String said = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
+        boolean embeddings = prompt != null && prompt.task() == Task.EMBEDDINGS;
+        String model = prompt == null ? "" : prompt.model();
+        return switch (ServerErrors.meaning(status, body, embeddings)) {
+            case ServerErrors.Meaning.UnknownModel() ->
+                JobFailure.of(
+                        JobFailure.Code.MODEL_NOT_FOUND,
+                        "model '%s' is not on node '%s': %s (%s)"
+                                .formatted(model, node.name(), protocol.getModel(model), said));
+            case ServerErrors.Meaning.Incapable(String what) ->
+                JobFailure.of(
+                        JobFailure.Code.MODEL_NOT_FOUND,
+                        "model '%s' on node '%s' %s: name another model (%s)"
+                                .formatted(model, node.name(), what, said));
+            case ServerErrors.Meaning.PromptTooLong() ->
+                JobFailure.of(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED, tooLong(body) + said);
+            case ServerErrors.Meaning.Coded(JobFailure.Code code) ->
+                JobFailure.of(
+                        code,
+                        code == JobFailure.Code.NODE_UNAUTHORIZED ? said.replaceFirst("\\.$", "") + keyHint() : said);
+        };
+    }
+
+    private static String tooLong(String body) {
+        long prompt = ServerErrors.count(body, "n_prompt_tokens");
+        long limit = ServerErrors.count(body, "n_ctx");
+        return prompt == 0 || limit == 0
+                ? ""
+                : String.format(Locale.ROOT, "prompt has %,d tokens, the node's limit is %,d: ", prompt, limit);
+    }
+
+    private String keyHint() {
+        return node.apiKey() == null
+                ? ". It wants a key: penstock.nodes.%s.api-key".formatted(node.name())
+                : ". See penstock.nodes.%s.api-key".formatted(node.name());
+    }
+
+    /** What the server, or the way to it, did in the midst of an answer. */
+    JobFailure failed(JobFailure failure) {
+        return new JobFailure(
+                failure.code(), node.title() + " " + clean(failure.message()), failure.param(), failure.node());
+    }
+
+    JobFailure broken(String what) {
+        return failed(JobFailure.of(JobFailure.Code.STREAM_BROKEN, what));
+    }
+
+    JobFailure unreachable(Throwable cause) {
+        String start = protocol.startCommand();
+        String advice =
+                start.isEmpty() ? " See penstock.nodes.%s.url".formatted(node.name()) : " (" + start + ")";
+        String words = String.valueOf(cause.getMessage());
+        String what;
+        if (cause instanceof UnknownHostException) {
+            what = " has a host name that is not known: " + words + ". See penstock.nodes.%s.url".formatted(node.name());
+        } else if (words.contains("onnection refused")) {
+            what = " refused the connection: is it running?" + advice;
+        } else {
+            what = " could not be reached: " + ServerErrors.shorten(words) + (start.isEmpty() ? "." : "") + advice;
+        }
+        return JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, node.title() + what);
+    }
+
+    String silent(String path, String within) {
+        return "%s did not answer %s within %s".formatted(node.title(), path, within);
+    }
+
+    private String clean(String words) {
+        String key = node.apiKey();
+        String without = key == null ? words : words.replace(key, "…");
+        return KEY.matcher(without).replaceAll("…");
+    }
+}

@@ -1,0 +1,86 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
+import dev.penstock.wire.Json;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/** Only {@code "done":true} with a done_reason means complete; a stream may end cleanly without it. */
+final class OllamaStream implements WireProtocol.AnswerParser {
+    private final boolean chat;
+    private int toolCalls;
+    private boolean spoken;
+    private boolean over;
+
+    OllamaStream(boolean chat) {
+        this.chat = chat;
+    }
+
+    @Override
+    public void line(String line, Consumer<TokenEvent> events) {
+        if (over) {
+            return;
+        }
+        JsonNode chunk = Json.parseLenient(line);
+        if (chunk == null || !chunk.isObject()) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(line));
+            return;
+        }
+        if (chunk.hasNonNull("error")) {
+            stop(events, ServerErrors.midStream(chunk), "failed in mid-stream: " + ServerErrors.message(chunk));
+            return;
+        }
+        JsonNode message = chat ? chunk.path("message") : chunk;
+        if (!spoken && chat && message.path("role").isTextual()) {
+            spoken = true;
+            events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
+        }
+        text(TokenEvent.Field.CONTENT, message.path(chat ? "content" : "response"), events);
+        text(TokenEvent.Field.REASONING, message.path("thinking"), events);
+        for (JsonNode call : message.path("tool_calls")) {
+            JsonNode function = call.path("function");
+            events.accept(new TokenEvent.ToolCall(
+                    0,
+                    toolCalls,
+                    call.path("id").asText("call_" + toolCalls),
+                    function.path("name").asText(),
+                    function.path("arguments").toString()));
+            toolCalls++;
+        }
+        if (chunk.path("logprobs").isArray() && !chunk.path("logprobs").isEmpty()) {
+            events.accept(new TokenEvent.Logprobs(0, Map.of("content", chunk.get("logprobs"))));
+        }
+        if (chunk.path("done").asBoolean(false)) {
+            done(chunk, events);
+        }
+    }
+
+    private void done(JsonNode chunk, Consumer<TokenEvent> events) {
+        String reason = chunk.path("done_reason").asText("");
+        if (reason.isEmpty()) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "aborted its stream: done without a done_reason");
+            return;
+        }
+        over = true;
+        boolean calls = toolCalls > 0 && reason.equals("stop");
+        events.accept(new TokenEvent.Spent(new Usage(
+                chunk.path("prompt_eval_count").asLong(),
+                chunk.path("eval_count").asLong())));
+        events.accept(new TokenEvent.Finish(0, calls ? "tool_calls" : reason));
+        events.accept(new TokenEvent.End());
+    }
+
+    private static void text(TokenEvent.Field field, JsonNode text, Consumer<TokenEvent> events) {
+        if (text.isTextual() && !text.textValue().isEmpty()) {
+            events.accept(new TokenEvent.Text(0, field, text.textValue()));
+        }
+    }
+
+    private void stop(Consumer<TokenEvent> events, JobFailure.Code code, String message) {
+        over = true;
+        events.accept(new TokenEvent.Broken(JobFailure.of(code, message)));
+    }
+}

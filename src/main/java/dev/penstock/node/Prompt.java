@@ -1,0 +1,96 @@
+package dev.penstock.node;
+
+import dev.penstock.job.Task;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a model is asked for, in OpenAI's words: a chat, a completion or embeddings. Images with a task are a chat here.
+ *
+ * @param task as the job has it
+ * @param model as the node calls it
+ * @param asked what the job's body says
+ * @param defaults for what it does not say; never reported as ignored
+ * @param extraBody the node's own, over everything
+ * @param batch embeddings inputs in one request; 0: the backend's own limit
+ */
+record Prompt(
+        Task task,
+        String model,
+        Map<String, Object> asked,
+        Map<String, Object> defaults,
+        Map<String, Object> extraBody,
+        int batch) {
+
+    private static final Map<String, Object> TAGS_SCHEMA = Map.of(
+            "type",
+            "object",
+            "properties",
+            Map.of("tags", Map.of("type", "array", "items", Map.of("type", "string"))),
+            "required",
+            List.of("tags"),
+            "additionalProperties",
+            false);
+
+    static Prompt of(
+            Task task,
+            String model,
+            Map<String, Object> body,
+            Map<String, Object> defaults,
+            Map<String, Object> extraBody,
+            int batch) {
+        return switch (task) {
+            case CHAT, COMPLETION, EMBEDDINGS -> new Prompt(task, model, body, defaults, extraBody, batch);
+            case DESCRIBE, TAG -> {
+                Map<String, Object> more = new LinkedHashMap<>(defaults);
+                if (task == Task.TAG) {
+                    more.put(
+                            "response_format",
+                            Map.of(
+                                    "type",
+                                    "json_schema",
+                                    "json_schema",
+                                    Map.of("name", "tags", "strict", true, "schema", TAGS_SCHEMA)));
+                }
+                yield new Prompt(task, model, chat(task, body), more, extraBody, batch);
+            }
+        };
+    }
+
+    private static Map<String, Object> chat(Task task, Map<String, Object> body) {
+        List<?> images = body.get("images") instanceof List<?> given ? given : List.of();
+        String these = images.size() == 1 ? "this image" : "these images";
+        String said = body.get("prompt") instanceof String prompt ? prompt : "";
+        String text = task == Task.TAG
+                ? (said.isEmpty() ? "Name what " + these + " shows, as short tags." : said)
+                        + " Answer with JSON only: {\"tags\": [\"…\"]}"
+                : said.isEmpty() ? "Describe " + these + "." : said;
+        List<Object> parts = new ArrayList<>();
+        parts.add(Map.of("type", "text", "text", text));
+        images.forEach(image -> parts.add(Map.of(
+                "type",
+                "image_url",
+                "image_url",
+                Map.of("url", InlineData.of(String.valueOf(image)).url()))));
+        Map<String, Object> chat = new LinkedHashMap<>(body);
+        chat.remove("images");
+        chat.remove("prompt");
+        chat.put("messages", List.of(Map.of("role", "user", "content", parts)));
+        return chat;
+    }
+
+    /** Whether a message holds an image, audio or the like. */
+    boolean hasMedia() {
+        return asked.get("messages") instanceof List<?> messages
+                && messages.stream().anyMatch(Prompt::holdsMedia);
+    }
+
+    private static boolean holdsMedia(Object message) {
+        return message instanceof Map<?, ?> fields
+                && fields.get("content") instanceof List<?> parts
+                && parts.stream()
+                        .anyMatch(part -> part instanceof Map<?, ?> piece && !"text".equals(piece.get("type")));
+    }
+}

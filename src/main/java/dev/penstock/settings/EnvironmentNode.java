@@ -1,0 +1,62 @@
+package dev.penstock.settings;
+
+import java.net.URI;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The variables of the environment that make a node, as the backend's own tools read them.
+ *
+ * @param alone the address where only the key is given; null: without an address there is no node
+ */
+record EnvironmentNode(
+        Backend backend,
+        String addressVariable,
+        @Nullable String keyVariable,
+        @Nullable String modelVariable,
+        @Nullable String alone) {
+
+    static final List<EnvironmentNode> ALL = List.of(
+            new EnvironmentNode(Backend.VLLM, "VLLM_URL", "VLLM_API_KEY", "VLLM_MODEL", null),
+            new EnvironmentNode(Backend.OLLAMA, "OLLAMA_HOST", null, null, null),
+            new EnvironmentNode(Backend.LM_STUDIO, "LMSTUDIO_URL", "LMSTUDIO_API_KEY", null, null),
+            new EnvironmentNode(Backend.LLAMA_SERVER, "LLAMA_SERVER_URL", "LLAMA_API_KEY", null, null),
+            new EnvironmentNode(
+                    Backend.OPENAI, "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "https://api.openai.com"),
+            new EnvironmentNode(
+                    Backend.AZURE_OPENAI,
+                    "AZURE_OPENAI_ENDPOINT",
+                    "AZURE_OPENAI_API_KEY",
+                    "AZURE_OPENAI_DEPLOYMENT",
+                    null),
+            new EnvironmentNode(
+                    Backend.ANTHROPIC,
+                    "ANTHROPIC_BASE_URL",
+                    "ANTHROPIC_API_KEY",
+                    "ANTHROPIC_MODEL",
+                    "https://api.anthropic.com"));
+
+    /** @return null where the environment names no such node */
+    @Nullable
+    String address(Map<String, String> environment) {
+        String address = given(environment, addressVariable);
+        return address == null && given(environment, keyVariable) != null ? alone : address;
+    }
+
+    NodeSettings node(URI url, Map<String, String> environment) {
+        NodeSettings node =
+                NodeSettings.at(backend, url, given(environment, modelVariable), given(environment, keyVariable));
+        String version = backend == Backend.AZURE_OPENAI ? given(environment, "AZURE_OPENAI_API_VERSION") : null;
+        return version == null
+                ? node
+                : node.with(new NodeSettings.Requests(
+                        Map.of(), Map.of(), OptionalInt.empty(), version, NodeSettings.OwnTimeouts.NONE));
+    }
+
+    private static @Nullable String given(Map<String, String> environment, @Nullable String variable) {
+        String value = variable == null ? null : environment.get(variable);
+        return value == null || value.isBlank() ? null : value.strip();
+    }
+}

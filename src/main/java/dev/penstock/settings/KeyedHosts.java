@@ -1,0 +1,36 @@
+package dev.penstock.settings;
+
+import java.util.List;
+import java.util.Locale;
+
+/** The hosts that answer nobody without a key: a node there that has none is a mistake of its configuration. */
+final class KeyedHosts {
+    private static final List<String> DOMAINS = List.of(
+            "api.openai.com",
+            "openai.azure.com",
+            "cognitiveservices.azure.com",
+            "services.ai.azure.com",
+            "api.anthropic.com",
+            "api.mistral.ai",
+            "api.groq.com",
+            "api.deepseek.com",
+            "api.together.xyz",
+            "api.fireworks.ai",
+            "api.x.ai",
+            "openrouter.ai",
+            "generativelanguage.googleapis.com",
+            "router.huggingface.co");
+
+    private static final List<String> KEY_HEADERS = List.of("authorization", "api-key", "x-api-key");
+
+    private KeyedHosts() {}
+
+    /** Whether a node lacks the key that its host wants. */
+    static boolean needKey(NodeSettings node) {
+        String host = node.url().getHost().toLowerCase(Locale.ROOT);
+        boolean keyed = DOMAINS.stream().anyMatch(domain -> host.equals(domain) || host.endsWith("." + domain));
+        boolean inHeader =
+                node.headers().keySet().stream().anyMatch(name -> KEY_HEADERS.contains(name.toLowerCase(Locale.ROOT)));
+        return keyed && node.apiKey() == null && !inHeader;
+    }
+}

@@ -1,0 +1,254 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
+import dev.penstock.settings.Backend;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Metrics;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.WireSchemas;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Vectors;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A node of each backend in one service: every task, from a job to its outcome. */
+class BackendsIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final WireSchemas SCHEMAS = new WireSchemas();
+    private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
+    private static final String KEY = "sk-not-the-real-one-4711";
+
+    private static Broker broker;
+    private static FakeUpstream fake;
+    private static PenstockProcess penstock;
+    private static ReplyLog replies;
+
+    @BeforeAll
+    static void start() throws InterruptedException {
+        broker = Broker.start();
+        fake = FakeUpstream.start();
+        PenstockProcess.Builder builder = PenstockProcess.with(broker.bootstrap())
+                .config("penstock.parameters.temperature", "0.35")
+                .config("penstock.parameters.mirostat", "0")
+                .config("penstock.images.allowed-hosts", "localhost:" + fake.port());
+        for (Backend backend : Backend.values()) {
+            String node = "penstock.nodes." + backend.wireName();
+            builder.node(backend.wireName(), backend.wireName(), URI.create(fake.url()), 4)
+                    .config(node + ".model", "tiny")
+                    .config(node + ".api-key", KEY)
+                    .config(node + ".embedding-batch", "2")
+                    .config(node + ".timeouts.first-token", "700ms")
+                    .config(node + ".timeouts.idle", "400ms")
+                    .config(node + ".extra-body.from_the_node", "7");
+        }
+        penstock = builder.startReady();
+        replies = ReplyLog.follow(broker.bootstrap());
+        for (Backend backend : Backend.values()) {
+            Metrics.await(penstock, "penstock_node_up{node=\"" + backend.wireName() + "\"}", 1, PATIENCE);
+        }
+    }
+
+    @AfterAll
+    static void stop() {
+        replies.close();
+        penstock.close();
+        fake.close();
+        broker.close();
+    }
+
+    @BeforeEach
+    void answerAsUsual() {
+        fake.script(_ -> Answer.unicode(20).every(Duration.ofMillis(3)));
+        fake.reset();
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void a_chat_is_answered_and_what_was_ignored_is_named(Backend backend) throws InterruptedException {
+        ReplyLog.Event outcome =
+                run(backend, "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":9,\"unheard_of\":1");
+
+        assertThat(outcome.mark().kind()).as(outcome.value()).isEqualTo(EventMark.Kind.COMPLETED);
+        assertThat(replies.completedText(outcome.id()))
+                .isEqualTo(Answer.unicode(20).joined());
+        assertThat(replies.chunkText(outcome.id())).isEqualTo(replies.completedText(outcome.id()));
+        assertThat(outcome.json().at("/usage/completion_tokens").asInt()).isEqualTo(20);
+        List<String> ignored = new ArrayList<>();
+        outcome.json().at("/job/ignored_parameters").forEach(name -> ignored.add(name.asText()));
+        assertThat(ignored)
+                .containsExactly(backend == Backend.OPENAI_COMPATIBLE ? new String[0] : new String[] {"unheard_of"});
+        String sent = fake.requests().getLast().request().body().toString();
+        assertThat(sent).as("the defaults and the node's own").contains("0.35").contains("\"from_the_node\":7");
+        assertThat(fake.requests().getLast().request().headers().toString()).contains(KEY);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void a_completion_is_answered(Backend backend) throws InterruptedException {
+        ReplyLog.Event outcome = run(backend, "\"prompt\":\"Hi\",\"system\":\"Be brief.\"");
+
+        assertThat(outcome.json().path("object").asText()).as(outcome.value()).isEqualTo("text_completion");
+        assertThat(replies.completedText(outcome.id()))
+                .isEqualTo(Answer.unicode(20).joined());
+        assertThat(replies.chunkText(outcome.id())).isEqualTo(replies.completedText(outcome.id()));
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Backend.class, names = "ANTHROPIC", mode = EnumSource.Mode.EXCLUDE)
+    void embeddings_keep_their_order_over_the_batches(Backend backend) throws InterruptedException {
+        ReplyLog.Event outcome = run(backend, "\"input\":[\"one\",\"three\",\"a longer one\",\"\",\"5\"]");
+
+        assertThat(outcome.mark().kind()).as(outcome.value()).isEqualTo(EventMark.Kind.COMPLETED);
+        JsonNode data = outcome.json().path("data");
+        assertThat(data).hasSize(5);
+        assertThat(data.at("/2/embedding/0").floatValue())
+                .isEqualTo(Vectors.of("a longer one").getFirst());
+        assertThat(data.at("/4/index").asInt()).isEqualTo(4);
+        assertThat(outcome.json().at("/usage/prompt_tokens").asInt()).isEqualTo(5);
+        assertThat(fake.stats().requests()).isEqualTo(3);
+        assertThat(replies.count(outcome.id(), EventMark.Kind.CHUNK)).isZero();
+        ReplyLog.Event base64 = run(backend, "\"input\":\"one\",\"encoding_format\":\"base64\"");
+        assertThat(base64.json().at("/data/0/embedding").isTextual()).isTrue();
+        Rest.Reply polled = Rest.get(penstock.url(), "/v1/jobs/" + outcome.id());
+        assertThat(polled.json().at("/response/data")).hasSize(5);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void an_image_is_described_and_tagged(Backend backend) throws InterruptedException {
+        String image = "\"images\":[\"" + PNG + "\"]";
+        fake.script(_ -> Answer.of(" A cat", " on a sofa. "));
+        ReplyLog.Event described = run(backend, image + ",\"prompt\":\"What is it?\"");
+        assertThat(described.json().path("description").asText())
+                .as(described.value())
+                .isEqualTo("A cat on a sofa.");
+        assertThat(described.json().path("object").asText()).isEqualTo("chat.completion");
+        assertThat(fake.requests().getLast().request().body().toString()).contains(PNG);
+
+        fake.script(_ -> Answer.of("```json\n{\"tags\":[\"cat\",", "\"sofa\"]}\n```"));
+        ReplyLog.Event tagged = runWith(backend, image, "\"task\":\"tag\"");
+        assertThat(tagged.json().path("tags")).as(tagged.value()).hasSize(2);
+
+        fake.script(_ -> Answer.of("I am not able to see any image here, and so I cannot say what it shows."));
+        ReplyLog.Event none = runWith(backend, image, "\"task\":\"tag\",\"max_attempts\":1");
+        assertThat(none.json().at("/error/code").asText()).isEqualTo("node_error");
+        assertThat(none.json().at("/error/message").asText()).contains("is no list of tags: 'I am not able");
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void each_phase_has_its_timeout(Backend backend) throws InterruptedException {
+        fake.script(_ -> Answer.tokens(5).stallBeforeResponse());
+        assertThat(failureCode(backend)).isEqualTo("first_token_timeout");
+
+        fake.script(_ -> Answer.tokens(5).stallAfter(2));
+        assertThat(failureCode(backend)).isEqualTo("idle_timeout");
+
+        fake.script(_ -> Answer.tokens(100_000).every(Duration.ofMillis(50)));
+        ReplyLog.Event timeout = runWith(backend, "\"prompt\":\"Hi\"", "\"timeout\":\"PT1S\"");
+        assertThat(timeout.json().at("/error/code").asText()).isEqualTo("timeout");
+        fake.awaitInFlight(0, PATIENCE);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void a_cancel_ends_the_request_at_the_server(Backend backend) throws InterruptedException {
+        fake.script(_ -> Answer.tokens(100_000).every(Duration.ofMillis(20)));
+        String id = submit(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
+        fake.awaitInFlight(1, PATIENCE);
+
+        assertThat(Rest.delete(penstock.url(), "/v1/jobs/" + id).status()).isEqualTo(202);
+
+        replies.awaitOutcomes(List.of(id), PATIENCE);
+        assertThat(replies.outcome(id).mark().kind()).isEqualTo(EventMark.Kind.CANCELLED);
+        fake.awaitInFlight(0, PATIENCE);
+    }
+
+    @Test
+    void a_key_is_in_no_message_and_no_log() throws InterruptedException {
+        fake.script(_ -> Answer.refuse(401, "Incorrect API key provided: " + KEY));
+        for (Backend backend : Backend.values()) {
+            ReplyLog.Event outcome = runWith(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
+            assertThat(outcome.json().at("/error/code").asText()).isEqualTo("node_unauthorized");
+            assertThat(outcome.value()).doesNotContain(KEY).doesNotContain("4711");
+            assertThat(Rest.get(penstock.url(), "/v1/nodes/" + backend.wireName())
+                            .body())
+                    .doesNotContain(KEY);
+        }
+        assertThat(String.join("\n", penstock.process().output())).doesNotContain(KEY);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            "images":["http://169.254.169.254/latest/meta-data"]                                                     | images[0]
+            "images":["file:///etc/passwd"]                                                                          | images[0]
+            "messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://10.0.0.1/x.png"}}]}] | messages[0].content[0].image_url.url
+            "messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"https://evil.example/v"}}]}] | messages[0].content[0].video_url.url
+            "prompt":"Hi","id_slot":3                                                                                | id_slot
+            "prompt":"Hi","priority":-5                                                                              | priority
+            """)
+    void what_would_reach_further_than_the_model_is_refused(String body, String param) throws InterruptedException {
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", "application/json", "{" + body + "}");
+
+        assertThat(reply.status()).isEqualTo(400);
+        assertThat(reply.json().at("/error/param").asText()).isEqualTo(param);
+        assertThat(fake.stats().requests()).isZero();
+    }
+
+    @Test
+    void an_allowed_host_with_a_private_address_is_refused_at_the_fetch() throws InterruptedException {
+        ReplyLog.Event outcome = run(Backend.VLLM, "\"images\":[\"http://localhost:" + fake.port() + "/v1/models\"]");
+
+        assertThat(outcome.json().at("/error/code").asText())
+                .as(outcome.value())
+                .isEqualTo("invalid_request");
+        assertThat(outcome.json().at("/error/message").asText())
+                .contains("images[0]: the host localhost has an address that is not public");
+        assertThat(fake.stats().requests()).isZero();
+    }
+
+    private static String failureCode(Backend backend) throws InterruptedException {
+        ReplyLog.Event outcome = runWith(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
+        assertThat(outcome.json().at("/error/node").asText()).isEqualTo(backend.wireName());
+        return outcome.json().at("/error/code").asText();
+    }
+
+    private static ReplyLog.Event run(Backend backend, String body) throws InterruptedException {
+        return runWith(backend, body, "\"max_attempts\":2");
+    }
+
+    private static ReplyLog.Event runWith(Backend backend, String body, String job) throws InterruptedException {
+        String id = submit(backend, body, job);
+        replies.awaitOutcomes(List.of(id), PATIENCE);
+        for (ReplyLog.Event event : replies.all(id)) {
+            SCHEMAS.check("event.schema.json", event.value());
+        }
+        return replies.outcome(id);
+    }
+
+    private static String submit(Backend backend, String body, String job) throws InterruptedException {
+        String id = backend.wireName() + "-" + UUID.randomUUID();
+        String document =
+                "{%s,\"job\":{\"id\":\"%s\",\"node\":\"%s\",%s}}".formatted(body, id, backend.wireName(), job);
+        SCHEMAS.check("job.schema.json", document);
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", "application/json", document);
+        assertThat(reply.status()).as(reply.body()).isEqualTo(202);
+        return id;
+    }
+}

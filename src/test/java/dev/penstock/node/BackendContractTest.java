@@ -1,0 +1,64 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.penstock.settings.Backend;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import io.vertx.core.Vertx;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.BiPredicate;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The contract of every backend, against the scripted server and the recorded bytes of the real ones. */
+class BackendContractTest {
+    private static FakeUpstream fake;
+    private static Vertx vertx;
+
+    @BeforeAll
+    static void start() {
+        fake = FakeUpstream.start();
+        vertx = Vertx.vertx();
+    }
+
+    @AfterAll
+    static void stop() {
+        fake.close();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    static Stream<Arguments> all() {
+        return cases((_, _) -> true);
+    }
+
+    /** Only what was recorded. */
+    static Stream<Arguments> recorded() {
+        return cases(RecordedSubject::has);
+    }
+
+    private static Stream<Arguments> cases(BiPredicate<Backend, ContractCase> which) {
+        return Arrays.stream(Backend.values())
+                .flatMap(backend -> Arrays.stream(ContractCase.values())
+                        .filter(wanted -> which.test(backend, wanted))
+                        .map(wanted -> Arguments.of(backend, wanted)));
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @MethodSource("all")
+    void the_scripted_server(Backend backend, ContractCase wanted) throws Exception {
+        Optional<Stage> stage = new FakeSubject(fake, backend, vertx).stage(wanted);
+        assumeThat(stage).as("Anthropic has no embeddings").isPresent();
+        wanted.check(stage.orElseThrow());
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @MethodSource("recorded")
+    void the_recorded_servers(Backend backend, ContractCase wanted) throws Exception {
+        wanted.check(new RecordedSubject(fake, backend, vertx).stage(wanted).orElseThrow());
+    }
+}

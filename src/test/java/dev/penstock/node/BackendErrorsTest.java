@@ -1,0 +1,179 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.testkit.TestEnvironment;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import io.vertx.core.Vertx;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What a user reads when a server is not running, has not the model or refuses the key; docs/backends.md shows it. */
+class BackendErrorsTest {
+    private static final String KEY = "sk-not-the-real-one-4711";
+    private static FakeUpstream fake;
+    private static Vertx vertx;
+
+    @BeforeAll
+    static void start() {
+        fake = FakeUpstream.start();
+        vertx = Vertx.vertx();
+    }
+
+    @AfterAll
+    static void stop() {
+        fake.close();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    @Test
+    void the_messages_stand_in_the_docs() throws Exception {
+        StringBuilder table =
+                new StringBuilder("| backend | not running | model missing | key wrong |\n|---|---|---|---|\n");
+        for (Backend backend : Backend.values()) {
+            JobFailure missing = failure(backend, refusal(backend, 404, missingWords(backend)));
+            JobFailure key = failure(backend, refusal(backend, 401, keyWords(backend)));
+            fake.stop();
+            JobFailure away = failure(backend, Answer.of());
+            fake.restart();
+
+            assertThat(away.code()).isEqualTo(JobFailure.Code.NODE_UNREACHABLE);
+            assertThat(missing.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+            assertThat(key.code()).isEqualTo(JobFailure.Code.NODE_UNAUTHORIZED);
+            table.append("| ").append(backend.wireName());
+            for (JobFailure failure : List.of(away, missing, key)) {
+                assertThat(failure.message())
+                        .doesNotContain(KEY)
+                        .doesNotContain("4711")
+                        .doesNotContain("\n");
+                table.append(" | ")
+                        .append(failure.message()
+                                .replace(fake.url(), address(backend))
+                                .replace("|", "\\|"));
+            }
+            table.append(" |\n");
+        }
+
+        System.out.println(table);
+        assertThat(Files.readString(TestEnvironment.projectDir().resolve("docs").resolve("backends.md")))
+                .contains(table);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void a_server_that_does_not_take_the_connection_is_given_up(Backend backend) throws Exception {
+        try (ServerSocket full = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            List<Socket> waiting = new ArrayList<>();
+            try {
+                fill(full, waiting);
+                NodeSettings node = NodeSettings.at(backend, URI.create("http://127.0.0.1:" + full.getLocalPort()));
+                try (NodeClient client = new NodeClient(node, vertx, Duration.ofMillis(300))) {
+                    Stage stage = Stage.of(client, "m");
+                    JobFailure failure = Heard.of(stage, ContractCase.PLAIN_ANSWER.prompt(stage))
+                            .requireFailure();
+                    assertThat(failure.code()).isEqualTo(JobFailure.Code.NODE_UNREACHABLE);
+                    assertThat(failure.message()).startsWith(node.title() + " could not be reached");
+                }
+            } finally {
+                for (Socket socket : waiting) {
+                    socket.close();
+                }
+            }
+        }
+    }
+
+    /** Until the kernel lets nobody in any more. */
+    private static void fill(ServerSocket full, List<Socket> waiting) throws IOException {
+        while (waiting.size() < 100) {
+            Socket socket = new Socket();
+            waiting.add(socket);
+            try {
+                socket.connect(full.getLocalSocketAddress(), 200);
+            } catch (SocketTimeoutException _) {
+                return;
+            }
+        }
+        throw new IllegalStateException("the backlog never fills");
+    }
+
+    private static JobFailure failure(Backend backend, Answer answer) throws Exception {
+        fake.script(_ -> answer);
+        NodeSettings node = new NodeSettings(
+                backend.wireName(),
+                backend,
+                URI.create(fake.url()),
+                backend.defaultPool(),
+                OptionalInt.empty(),
+                null,
+                KEY,
+                Map.of());
+        try (NodeClient client = new NodeClient(node, vertx, Duration.ofSeconds(2))) {
+            Stage stage = Stage.of(client, "x");
+            return Heard.of(stage, ContractCase.PLAIN_ANSWER.prompt(stage)).requireFailure();
+        }
+    }
+
+    /** In the form of those whose dialect is not played by their backend alone. */
+    private static Answer refusal(Backend backend, int status, String words) {
+        return switch (backend) {
+            case VLLM, OLLAMA, AZURE_OPENAI, ANTHROPIC -> Answer.refuse(status, words);
+            case OPENAI, LM_STUDIO, LLAMA_SERVER, OPENAI_COMPATIBLE ->
+                Answer.document(
+                        status,
+                        "{\"error\":{\"message\":\"%s\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}"
+                                .formatted(words));
+        };
+    }
+
+    private static String address(Backend backend) {
+        return switch (backend) {
+            case VLLM -> "http://localhost:8000";
+            case OLLAMA -> "http://localhost:11434";
+            case OPENAI -> "https://api.openai.com";
+            case AZURE_OPENAI -> "https://NAME.openai.azure.com";
+            case ANTHROPIC -> "https://api.anthropic.com";
+            case LM_STUDIO -> "http://localhost:1234";
+            case LLAMA_SERVER -> "http://localhost:8081";
+            case OPENAI_COMPATIBLE -> "http://localhost:9090";
+        };
+    }
+
+    private static String missingWords(Backend backend) {
+        return switch (backend) {
+            case VLLM, OPENAI -> "The model `x` does not exist.";
+            case OLLAMA -> "model 'x' not found";
+            case AZURE_OPENAI -> "The API deployment for this resource does not exist.";
+            case ANTHROPIC -> "model: x";
+            case LM_STUDIO, LLAMA_SERVER, OPENAI_COMPATIBLE -> "model 'x' not found";
+        };
+    }
+
+    private static String keyWords(Backend backend) {
+        return switch (backend) {
+            case OPENAI -> "Incorrect API key provided: sk-not-t****4711. You can find your API key in your account.";
+            case AZURE_OPENAI -> "Access denied due to invalid subscription key or wrong API endpoint.";
+            case ANTHROPIC -> "invalid x-api-key";
+            case LLAMA_SERVER -> "Invalid API Key";
+            case VLLM, OLLAMA, LM_STUDIO, OPENAI_COMPATIBLE -> "Invalid API key: " + KEY;
+        };
+    }
+}

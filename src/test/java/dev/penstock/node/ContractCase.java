@@ -1,0 +1,228 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.testkit.upstream.Vectors;
+import dev.penstock.wire.Json;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+
+/** What every backend has to do; {@link Subject} brings a server to the point where it can be seen. */
+enum ContractCase {
+    PLAIN_ANSWER("\"max_tokens\":60") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(heard.text()).isNotBlank();
+            stage.expected().ifPresent(text -> assertThat(heard.text()).isEqualTo(text));
+        }
+    },
+    STREAM("\"max_tokens\":60") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(heard.pieces()).hasSizeGreaterThan(1);
+            assertThat(String.join("", heard.pieces())).isEqualTo(heard.text());
+        }
+    },
+    COMPLETION("\"max_tokens\":40") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(
+                    stage,
+                    prompt(stage, Task.COMPLETION, "{\"prompt\":\"Tell me about the river\",\"max_tokens\":40}"));
+            heard.assertWhole();
+            assertThat(heard.text()).isNotBlank();
+            stage.expected().ifPresent(text -> assertThat(heard.text()).isEqualTo(text));
+        }
+    },
+    EMBEDDINGS("") {
+        @Override
+        void check(Stage stage) throws Exception {
+            List<String> inputs = List.of("the river", "a stone", "wind and rain", "fire", "sky");
+            Heard many = Heard.of(
+                    stage, new Prompt(Task.EMBEDDINGS, stage.model(), Map.of("input", inputs), Map.of(), Map.of(), 2));
+            many.assertWhole();
+            assertThat(many.answer().embeddings()).hasSize(5);
+            for (int i = 0; i < inputs.size(); i++) {
+                Heard one = Heard.of(stage, embedding(stage, Map.of("input", inputs.get(i))));
+                one.assertWhole();
+                assertThat(numbers(one, 0)).as("order kept, batches joined").isEqualTo(numbers(many, i));
+                if (stage.expected().isPresent()) {
+                    assertThat(numbers(one, 0)).isEqualTo(Vectors.of(inputs.get(i)));
+                }
+            }
+            assertThat(many.answer().usage().promptTokens()).isPositive();
+            Heard base64 = Heard.of(stage, embedding(stage, Map.of("input", "fire", "encoding_format", "base64")));
+            base64.assertWhole();
+            assertThat(base64.answer().embeddings().getFirst()).isInstanceOf(String.class);
+        }
+    },
+    USAGE("\"max_tokens\":20") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(heard.answer().usage().promptTokens()).isPositive();
+            assertThat(heard.answer().usage().completionTokens()).isPositive();
+        }
+    },
+    STOP("\"max_tokens\":2000") {
+        @Override
+        void check(Stage stage) throws Exception {
+            assertThat(finish(stage)).isEqualTo("stop");
+        }
+    },
+    LENGTH("\"max_tokens\":4") {
+        @Override
+        void check(Stage stage) throws Exception {
+            assertThat(finish(stage)).isEqualTo("length");
+        }
+    },
+    TOOLS("\"max_tokens\":400,\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{"
+            + "\"name\":\"get_weather\",\"description\":\"Tells the weather\",\"parameters\":{\"type\":\"object\","
+            + "\"properties\":{\"unit\":{\"type\":\"string\",\"enum\":[\"c\",\"f\"]}},\"required\":[\"unit\"]}}}]") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            for (int i = 1; i < stage.tries() && "length".equals(heard.choice().finishReason()); i++) {
+                heard = Heard.of(stage, prompt(stage));
+            }
+            heard.assertWhole();
+            assertThat(heard.choice().toolCalls()).isNotEmpty().allSatisfy(call -> {
+                assertThat(call.id()).isNotEmpty();
+                assertThat(call.name()).isNotEmpty();
+                assertThat(json(call.arguments()).isObject())
+                        .as(call.arguments())
+                        .isTrue();
+            });
+            assertThat(heard.choice().finishReason()).isIn("tool_calls", "stop");
+        }
+    },
+    JSON_SCHEMA(
+            "\"max_tokens\":400,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"r\",\"strict\":true,"
+                    + "\"schema\":{\"type\":\"object\",\"properties\":{\"ok\":{\"type\":\"boolean\"}},\"required\":[\"ok\"],"
+                    + "\"additionalProperties\":false}}}") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(json(heard.text()).isObject()).as(heard.text()).isTrue();
+            assertThat(heard.ignored()).isEmpty();
+        }
+    },
+    REASONING("\"max_tokens\":300") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(heard.choice().text().get(TokenEvent.Field.REASONING)).isNotBlank();
+        }
+    },
+    UNICODE("\"max_tokens\":60") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            heard.assertWhole();
+            assertThat(heard.text()).isNotBlank().doesNotContain("\uFFFD");
+            stage.expected().ifPresent(text -> assertThat(heard.text()).isEqualTo(text));
+        }
+    },
+    ERROR_BEFORE_THE_FIRST_TOKEN("\"max_tokens\":20") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.pieces()).isEmpty();
+            JobFailure failure = heard.requireFailure();
+            assertThat(failure.code()).isNotEqualTo(JobFailure.Code.STREAM_BROKEN);
+            assertThat(failure.message()).contains(stage.client().title()).doesNotContain("\n");
+        }
+    },
+    ERROR_IN_MID_STREAM("\"max_tokens\":2000") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.requireFailure().code().remedy()).isEqualTo(JobFailure.Remedy.RETRY);
+            assertThat(heard.requireFailure().message()).contains(stage.client().title());
+        }
+    },
+    CUT_IN_MID_STREAM("\"max_tokens\":2000") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.pieces()).isNotEmpty();
+            assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
+        }
+    },
+    CANCEL("\"max_tokens\":3000") {
+        @Override
+        void check(Stage stage) throws Exception {
+            try (UpstreamStream stream = stage.client().stream(prompt(stage))) {
+                while (!(Heard.next(stream) instanceof TokenEvent.Text)) {
+                    // until it speaks
+                }
+            }
+            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+        }
+    };
+
+    private final String parameters;
+
+    ContractCase(String parameters) {
+        this.parameters = parameters;
+    }
+
+    abstract void check(Stage stage) throws Exception;
+
+    String title() {
+        return name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    }
+
+    Prompt prompt(Stage stage) {
+        return prompt(
+                stage,
+                Task.CHAT,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],%s}".formatted(stage.says(), parameters));
+    }
+
+    private static String finish(Heard heard) {
+        heard.assertWhole();
+        return Objects.requireNonNull(heard.choice().finishReason());
+    }
+
+    String finish(Stage stage) throws Exception {
+        return finish(Heard.of(stage, prompt(stage)));
+    }
+
+    static Prompt prompt(Stage stage, Task task, String body) {
+        Map<String, Object> fields = Json.mapper().convertValue(json(body), new TypeReference<>() {});
+        return Prompt.of(task, stage.model(), fields, Map.of(), Map.of(), 0);
+    }
+
+    private static Prompt embedding(Stage stage, Map<String, Object> body) {
+        return new Prompt(Task.EMBEDDINGS, stage.model(), body, Map.of(), Map.of(), 0);
+    }
+
+    /** Rounded: a server computes a batch in another order than its inputs alone. */
+    private static List<Float> numbers(Heard heard, int index) {
+        JsonNode vector = Json.mapper().valueToTree(heard.answer().embeddings().get(index));
+        List<Float> numbers = new ArrayList<>();
+        vector.forEach(number -> numbers.add(Math.round(number.floatValue() * 1000) / 1000f));
+        return numbers;
+    }
+
+    private static JsonNode json(String text) {
+        return Objects.requireNonNull(Json.parseLenient(text), text);
+    }
+}

@@ -1,0 +1,62 @@
+package dev.penstock.node;
+
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Flavour;
+import dev.penstock.testkit.upstream.Recording;
+import io.vertx.core.Vertx;
+import java.net.URI;
+import java.time.Duration;
+import java.util.Optional;
+
+/** The scripted server, in the dialect of any backend. */
+final class FakeSubject implements Subject {
+    private final FakeUpstream fake;
+    private final Backend backend;
+    private final NodeClient client;
+
+    FakeSubject(FakeUpstream fake, Backend backend, Vertx vertx) {
+        this.fake = fake;
+        this.backend = backend;
+        client = new NodeClient(NodeSettings.at(backend, URI.create(fake.url())), vertx, Duration.ofSeconds(2));
+        fake.flavour(backend == Backend.LLAMA_SERVER ? Flavour.LLAMA_SERVER : Flavour.VLLM);
+    }
+
+    @Override
+    public Optional<Stage> stage(ContractCase wanted) {
+        if (wanted == ContractCase.EMBEDDINGS && backend == Backend.ANTHROPIC) {
+            return Optional.empty();
+        }
+        Answer answer = switch (wanted) {
+            case PLAIN_ANSWER, STREAM, COMPLETION, USAGE, STOP, EMBEDDINGS -> Answer.unicode(12);
+            case LENGTH -> Answer.tokens(4).finishReason("length");
+            case TOOLS -> Answer.raw(Recording.of(tools()).bytes());
+            case JSON_SCHEMA -> Answer.of("{\"ok\"", ":true}");
+            case REASONING -> Answer.unicode(3).reasoning("Let me", " think");
+            case UNICODE -> Answer.unicode(40).everyByteAlone();
+            case ERROR_BEFORE_THE_FIRST_TOKEN -> Answer.refuse(503, "too busy");
+            case ERROR_IN_MID_STREAM -> Answer.tokens(9).failAfter(3);
+            case CUT_IN_MID_STREAM -> Answer.tokens(9).closeAfter(3);
+            case CANCEL -> Answer.tokens(100_000).every(Duration.ofMillis(2));
+        };
+        fake.reset();
+        fake.script(_ -> answer);
+        Stage stage = Stage.of(client, "tiny").idleWhen(() -> fake.stats().inFlight() == 0);
+        return Optional.of(
+                switch (wanted) {
+                    case PLAIN_ANSWER, COMPLETION, UNICODE, EMBEDDINGS -> stage.expecting(answer.joined());
+                    default -> stage;
+                });
+    }
+
+    private String tools() {
+        return switch (backend) {
+            case OLLAMA -> "ollama/tools-go-stream";
+            case ANTHROPIC -> "vllm/anthropic-tool-stream";
+            case LLAMA_SERVER -> "llama-server/tools-required-stream";
+            default -> "vllm/tool-required-stream";
+        };
+    }
+}

@@ -1,0 +1,83 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/** One answer as it came in, to its end. */
+record Heard(
+        Answer answer, List<TokenEvent> events, @Nullable JobFailure failure, List<String> ignored) {
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(120);
+
+    static Heard of(Stage stage, Prompt prompt) throws Exception {
+        Answer.Builder builder = new Answer.Builder();
+        List<TokenEvent> events = new ArrayList<>();
+        JobFailure failure = null;
+        boolean spoken = false;
+        try (UpstreamStream stream = stage.client().stream(prompt)) {
+            while (true) {
+                TokenEvent event = next(stream);
+                if (event instanceof TokenEvent.End) {
+                    break;
+                }
+                if (event instanceof TokenEvent.Broken(JobFailure why)) {
+                    failure = why;
+                    break;
+                }
+                events.add(event);
+                builder.add(event);
+                if (!spoken && event instanceof TokenEvent.Text) {
+                    spoken = true;
+                    stage.onFirstToken().run();
+                }
+            }
+            Answer answer = builder.build(new Answer.Head("id", 1, prompt.model(), prompt.task()));
+            return new Heard(answer, events, failure, stream.ignoredParameters());
+        }
+    }
+
+    static TokenEvent next(UpstreamStream stream) throws InterruptedException {
+        return Objects.requireNonNull(stream.next(PATIENCE_NANOS), "the server says nothing more");
+    }
+
+    static void await(BooleanSupplier condition, Duration patience, String what) throws InterruptedException {
+        long deadline = System.nanoTime() + patience.toNanos();
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).as("waiting until " + what).isLessThan(deadline);
+            TimeUnit.MILLISECONDS.sleep(10);
+        }
+    }
+
+    void assertWhole() {
+        assertThat(failure).as("%s", failure).isNull();
+    }
+
+    JobFailure requireFailure() {
+        return Objects.requireNonNull(failure, "it did not fail");
+    }
+
+    Answer.Choice choice() {
+        return answer.choices().getFirst();
+    }
+
+    String text() {
+        return choice().text().getOrDefault(TokenEvent.Field.CONTENT, "");
+    }
+
+    /** The text in the pieces in which it came. */
+    List<String> pieces() {
+        return events.stream()
+                .filter(event -> event instanceof TokenEvent.Text text && text.field() == TokenEvent.Field.CONTENT)
+                .map(event -> ((TokenEvent.Text) event).text())
+                .toList();
+    }
+}

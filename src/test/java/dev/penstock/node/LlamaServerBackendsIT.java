@@ -1,0 +1,93 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.settings.Backend;
+import dev.penstock.testkit.LlamaServer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The contract against a real llama-server: its own backend, and the others whose API it speaks. */
+class LlamaServerBackendsIT {
+    private static RealLlama llama;
+
+    @BeforeAll
+    static void start() {
+        llama = new RealLlama();
+    }
+
+    @AfterAll
+    static void stop() {
+        llama.close();
+    }
+
+    static Stream<Arguments> cases() {
+        List<ContractCase> impossible = List.of(ContractCase.ERROR_IN_MID_STREAM);
+        List<ContractCase> notInMessages = List.of(ContractCase.EMBEDDINGS, ContractCase.JSON_SCHEMA);
+        return Stream.of(
+                        Backend.LLAMA_SERVER,
+                        Backend.OPENAI_COMPATIBLE,
+                        Backend.VLLM,
+                        Backend.OPENAI,
+                        Backend.LM_STUDIO,
+                        Backend.ANTHROPIC)
+                .flatMap(backend -> Arrays.stream(ContractCase.values())
+                        .filter(wanted -> !impossible.contains(wanted))
+                        .filter(wanted -> backend != Backend.ANTHROPIC || !notInMessages.contains(wanted))
+                        .map(wanted -> Arguments.of(backend, wanted)));
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @MethodSource("cases")
+    void the_contract(Backend backend, ContractCase wanted) throws Exception {
+        Optional<Stage> stage = llama.as(backend).stage(wanted);
+
+        wanted.check(stage.orElseThrow());
+    }
+
+    @Test
+    void too_long_a_prompt_is_told_with_both_numbers() throws Exception {
+        Stage stage = llama.as(Backend.LLAMA_SERVER)
+                .stage(ContractCase.ERROR_BEFORE_THE_FIRST_TOKEN)
+                .orElseThrow();
+
+        JobFailure failure = Heard.of(stage, ContractCase.ERROR_BEFORE_THE_FIRST_TOKEN.prompt(stage))
+                .requireFailure();
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
+        assertThat(failure.message()).matches("prompt has \\d+,\\d+ tokens, the node's limit is 1,024: .*");
+    }
+
+    @Test
+    void what_the_model_cannot_do_is_for_another_node() throws Exception {
+        NodeClient client = llama.client(Backend.LLAMA_SERVER, LlamaServer.Model.TINY);
+        Stage stage = Stage.of(client, LlamaServer.MODEL);
+        Prompt embeddings = ContractCase.prompt(stage, Task.EMBEDDINGS, "{\"input\":\"Hi\"}");
+        Prompt image = ContractCase.prompt(stage, Task.DESCRIBE, "{\"images\":[\"iVBORw0KGgo=\"]}");
+
+        for (Prompt prompt : List.of(embeddings, image)) {
+            JobFailure failure = Heard.of(stage, prompt).requireFailure();
+            assertThat(failure.code()).as(failure.message()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        }
+    }
+
+    @Test
+    void a_probe_says_its_models_and_slots() throws Exception {
+        NodeClient client = llama.client(Backend.LLAMA_SERVER, LlamaServer.Model.TINY);
+
+        assertThat(Probe.of(client)).isInstanceOfSatisfying(Node.ProbeResult.Up.class, up -> {
+            assertThat(up.totalSlots()).isEqualTo(4);
+            assertThat(up.models()).extracting(WireProtocol.Model::id).containsExactly(LlamaServer.MODEL);
+        });
+    }
+}

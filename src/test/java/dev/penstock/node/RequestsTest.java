@@ -1,0 +1,284 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.wire.Json;
+import java.net.URI;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A job in each backend's own words. */
+class RequestsTest {
+    private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            VLLM              | max_tokens:7 top_k:5 min_p:0.1 repetition_penalty:1.1                  | mirostat,unheard_of
+            LLAMA_SERVER      | max_tokens:7 top_k:5 min_p:0.1 repeat_penalty:1.1 mirostat:2           | unheard_of
+            LM_STUDIO         | max_tokens:7 top_k:5 repeat_penalty:1.1                                | min_p,mirostat,unheard_of
+            OPENAI            | max_completion_tokens:7                                                | min_p,mirostat,repetition_penalty,top_k,unheard_of
+            AZURE_OPENAI      | max_tokens:7                                                           | min_p,mirostat,repetition_penalty,top_k,unheard_of
+            OPENAI_COMPATIBLE | max_tokens:7 top_k:5 min_p:0.1 repetition_penalty:1.1 mirostat:2 unheard_of:1 |
+            ANTHROPIC         | max_tokens:7 top_k:5                                                   | min_p,mirostat,repetition_penalty,unheard_of
+            OLLAMA            | options.num_predict:7 options.top_k:5 options.min_p:0.1 options.repeat_penalty:1.1 | mirostat,unheard_of
+            """)
+    void what_has_an_equivalent_is_translated_and_the_rest_is_named(Backend backend, String sent, String ignored)
+            throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(backend, Task.CHAT, """
+                {"messages":[{"role":"user","content":"Hi"}],"max_tokens":7,"temperature":0.2,"top_k":5,"min_p":0.1,
+                 "repetition_penalty":1.1,"mirostat":2,"unheard_of":1,"seed":null,"stream":true,"n":1}""");
+
+        JsonNode body = body(request);
+        for (String pair : sent.split(" ", -1)) {
+            String path = "/" + pair.substring(0, pair.indexOf(':')).replace('.', '/');
+            assertThat(body.at(path).asText()).as(path).isEqualTo(pair.substring(pair.indexOf(':') + 1));
+        }
+        assertThat(request.ignored()).containsExactly(ignored == null ? new String[0] : ignored.split(",", -1));
+        for (String name : request.ignored()) {
+            assertThat(body.toString()).as(name).doesNotContain("\"" + name + "\"");
+        }
+        assertThat(body.path("stream").asBoolean()).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void defaults_apply_where_the_job_says_nothing_and_are_never_reported(Backend backend)
+            throws WireProtocol.Unsupported {
+        Map<String, Object> defaults =
+                Map.of("temperature", 0.35, "max_tokens", 99, "mirostat", 0, "ctx_size", 12192, "ubatch_size", 1024);
+        Prompt prompt = Prompt.of(
+                Task.CHAT,
+                "m",
+                map("{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_completion_tokens\":7}"),
+                defaults,
+                Map.of("options", Map.of("num_gpu", 1), "keep_alive", "10m"),
+                0);
+
+        WireProtocol.Request request = protocol(backend).request(prompt);
+
+        JsonNode body = body(request);
+        assertThat(request.ignored()).isEmpty();
+        assertThat(body.toString())
+                .contains("0.35")
+                .contains(":7")
+                .doesNotContain("99")
+                .doesNotContain("ubatch_size");
+        assertThat(body.at("/keep_alive").asText()).as("extra-body").isEqualTo("10m");
+        assertThat(body.at("/options/num_gpu").asInt()).isEqualTo(1);
+        assertThat(body.at("/options/num_ctx").asInt()).isEqualTo(backend == Backend.OLLAMA ? 12192 : 0);
+    }
+
+    @Test
+    void a_job_cannot_have_a_model_loaded_anew() throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(
+                Backend.OLLAMA,
+                Task.CHAT,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"ctx_size\":99,\"num_ctx\":77}");
+
+        assertThat(request.ignored()).containsExactly("ctx_size", "num_ctx");
+        assertThat(body(request).toString()).doesNotContain("99").doesNotContain("77");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "VLLM, /response_format/json_schema/schema/type",
+        "OLLAMA, /format/type",
+        "OPENAI, /response_format/json_schema/schema/type",
+        "AZURE_OPENAI, /response_format/json_schema/schema/type",
+        "ANTHROPIC, /output_config/format/schema/type",
+        "LM_STUDIO, /response_format/json_schema/schema/type",
+        "LLAMA_SERVER, /response_format/json_schema/schema/type"
+    })
+    void tags_are_asked_for_as_structured_output(Backend backend, String place) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(backend, Task.TAG, "{\"images\":[\"" + PNG + "\"]}");
+
+        assertThat(body(request).at(place).asText()).isEqualTo("object");
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @Test
+    void a_server_that_may_know_no_schema_is_asked_for_tags_in_words_alone() throws WireProtocol.Unsupported {
+        JsonNode body = body(
+                request(Backend.OPENAI_COMPATIBLE, Task.TAG, "{\"images\":[\"" + PNG + "\"],\"prompt\":\"Tags?\"}"));
+
+        assertThat(body.has("response_format")).isFalse();
+        assertThat(body.at("/messages/0/content/0/text").asText())
+                .startsWith("Tags?")
+                .contains("JSON");
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void an_image_is_sent_in_each_ones_form(Backend backend) throws WireProtocol.Unsupported {
+        JsonNode body = body(
+                request(backend, Task.DESCRIBE, "{\"images\":[\"" + PNG + "\",\"data:image/jpeg;base64,/9j/AA==\"]}"));
+
+        String first = switch (backend) {
+            case OLLAMA -> "/messages/0/images/0";
+            case ANTHROPIC -> "/messages/0/content/1/source/data";
+            default -> "/messages/0/content/1/image_url/url";
+        };
+        assertThat(body.at(first).asText()).endsWith(PNG);
+        assertThat(body.toString()).contains("/9j/AA==").contains("Describe these images.");
+        if (backend == Backend.ANTHROPIC) {
+            assertThat(body.at("/messages/0/content/1/source/media_type").asText())
+                    .isEqualTo("image/png");
+            assertThat(body.at("/messages/0/content/2/source/media_type").asText())
+                    .isEqualTo("image/jpeg");
+        }
+        if (backend == Backend.LLAMA_SERVER) {
+            assertThat(body.path("cache_prompt").asBoolean(true)).isFalse();
+        }
+    }
+
+    @Test
+    void images_in_a_chat_take_no_cache_slot_either_and_text_does() throws WireProtocol.Unsupported {
+        String image =
+                "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}]}]}";
+        String text = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}]}]}";
+
+        assertThat(body(request(Backend.LLAMA_SERVER, Task.CHAT, image))
+                        .path("cache_prompt")
+                        .asBoolean(true))
+                .isFalse();
+        assertThat(body(request(Backend.LLAMA_SERVER, Task.CHAT, text)).has("cache_prompt"))
+                .isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Backend.class, names = "ANTHROPIC", mode = EnumSource.Mode.EXCLUDE)
+    void inputs_are_split_to_the_nodes_limit(Backend backend) throws WireProtocol.Unsupported {
+        List<String> inputs = IntStream.range(0, 7).mapToObj(i -> "input " + i).toList();
+        Prompt prompt = Prompt.of(Task.EMBEDDINGS, "m", Map.of("input", inputs), Map.of("temperature", 1), Map.of(), 3);
+
+        WireProtocol.Request request = protocol(backend).request(prompt);
+
+        assertThat(request.bodies()).hasSize(3);
+        assertThat(request.bodies().stream()
+                        .map(bytes -> json(bytes.toString()).path("input").size()))
+                .containsExactly(3, 3, 1);
+        assertThat(request.bodies().getLast().toString()).doesNotContain("temperature");
+        for (String one : List.of("{\"input\":\"Hi\"}", "{\"input\":[1,2,3]}")) {
+            assertThat(request(backend, Task.EMBEDDINGS, one).bodies()).hasSize(1);
+        }
+    }
+
+    @Test
+    void anthropic_has_no_embeddings_and_another_node_may() {
+        assertThatThrownBy(() -> request(Backend.ANTHROPIC, Task.EMBEDDINGS, "{\"input\":\"Hi\"}"))
+                .isInstanceOfSatisfying(
+                        WireProtocol.Unsupported.class,
+                        e -> assertThat(e.failure().code().wireName()).isEqualTo("model_not_found"));
+    }
+
+    @Test
+    void a_conversation_with_tools_in_anthropics_words() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
+                {"messages":[
+                   {"role":"system","content":"Be brief."},
+                   {"role":"user","content":"Weather?"},
+                   {"role":"assistant","content":null,"tool_calls":[
+                     {"id":"c1","type":"function","function":{"name":"look","arguments":"{\\"at\\":\\"sky\\"}"}},
+                     {"id":"c2","type":"function","function":{"name":"feel","arguments":"{}"}}]},
+                   {"role":"tool","tool_call_id":"c1","content":"blue"},
+                   {"role":"tool","tool_call_id":"c2","content":"warm"}],
+                 "tools":[{"type":"function","function":{"name":"look","description":"Looks","parameters":{"type":"object"}}}],
+                 "tool_choice":"required","parallel_tool_calls":false,"stop":"END","user":"u1",
+                 "thinking":{"type":"enabled","budget_tokens":2000}}"""));
+
+        assertThat(body.at("/system/0/text").asText()).isEqualTo("Be brief.");
+        assertThat(body.path("messages")).hasSize(3);
+        assertThat(body.at("/messages/1/content/0/input/at").asText()).isEqualTo("sky");
+        assertThat(body.at("/messages/2/content/1/tool_use_id").asText()).isEqualTo("c2");
+        assertThat(body.at("/tools/0/input_schema/type").asText()).isEqualTo("object");
+        assertThat(body.at("/tool_choice/type").asText()).isEqualTo("any");
+        assertThat(body.at("/tool_choice/disable_parallel_tool_use").asBoolean())
+                .isTrue();
+        assertThat(body.at("/stop_sequences/0").asText()).isEqualTo("END");
+        assertThat(body.at("/metadata/user_id").asText()).isEqualTo("u1");
+        assertThat(body.at("/thinking/budget_tokens").asInt()).isEqualTo(2000);
+        assertThat(body.path("max_tokens").asInt()).as("the API wants one").isPositive();
+    }
+
+    @Test
+    void a_tool_call_of_the_history_in_ollamas_words() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """
+                {"messages":[
+                   {"role":"developer","content":[{"type":"text","text":"Be "},{"type":"text","text":"brief."}]},
+                   {"role":"assistant","tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{\\"at\\":\\"sky\\"}"}}]},
+                   {"role":"tool","tool_call_id":"c1","content":"blue"}],
+                 "tools":[{"type":"function","function":{"name":"look"}}],"tool_choice":"none",
+                 "reasoning_effort":"none","response_format":{"type":"json_object"},"stop":"END"}"""));
+
+        assertThat(body.at("/messages/0/role").asText()).isEqualTo("system");
+        assertThat(body.at("/messages/0/content").asText()).isEqualTo("Be brief.");
+        assertThat(body.at("/messages/1/tool_calls/0/function/arguments/at").asText())
+                .isEqualTo("sky");
+        assertThat(body.at("/messages/2/tool_name").asText()).isEqualTo("look");
+        assertThat(body.has("tools")).as("tool_choice none").isFalse();
+        assertThat(body.path("think").asBoolean(true)).isFalse();
+        assertThat(body.path("format").asText()).isEqualTo("json");
+        assertThat(body.at("/options/stop/0").asText()).isEqualTo("END");
+    }
+
+    @Test
+    void a_completion_at_openai_is_a_chat_unless_the_model_is_old() throws WireProtocol.Unsupported {
+        String body = "{\"system\":\"Be brief.\",\"prompt\":\"Hi\"}";
+        WireProtocol.Request chat = request(Backend.OPENAI, Task.COMPLETION, body);
+        WireProtocol.Request old = protocol(Backend.OPENAI)
+                .request(Prompt.of(Task.COMPLETION, "gpt-3.5-turbo-instruct", map(body), Map.of(), Map.of(), 0));
+
+        assertThat(chat.path()).isEqualTo("/v1/chat/completions");
+        assertThat(body(chat).at("/messages/1/content").asText()).isEqualTo("Hi");
+        assertThat(old.path()).isEqualTo("/v1/completions");
+        assertThat(body(old).path("prompt").asText()).isEqualTo("Be brief.\n\nHi");
+    }
+
+    @Test
+    void azure_has_a_path_for_each_deployment_and_a_header_for_the_key() throws WireProtocol.Unsupported {
+        WireProtocol azure = new AzureOpenAiProtocol("2025-01-01-preview");
+
+        WireProtocol.Request request =
+                azure.request(Prompt.of(Task.CHAT, "my gpt/4o", map("{\"messages\":[]}"), Map.of(), Map.of(), 0));
+
+        assertThat(request.path())
+                .isEqualTo("/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2025-01-01-preview");
+        assertThat(azure.headers("k")).containsExactly(Map.entry("api-key", "k"));
+        assertThat(new AnthropicProtocol().headers("k"))
+                .containsEntry("x-api-key", "k")
+                .containsKey("anthropic-version");
+        assertThat(new VllmProtocol().headers("k")).containsExactly(Map.entry("Authorization", "Bearer k"));
+    }
+
+    private static WireProtocol.Request request(Backend backend, Task task, String body)
+            throws WireProtocol.Unsupported {
+        return protocol(backend).request(Prompt.of(task, "m", map(body), Map.of(), Map.of(), 0));
+    }
+
+    private static WireProtocol protocol(Backend backend) {
+        return WireProtocol.of(NodeSettings.at(backend, URI.create("http://localhost")));
+    }
+
+    private static JsonNode body(WireProtocol.Request request) {
+        return json(request.bodies().getFirst().toString());
+    }
+
+    private static JsonNode json(String text) {
+        return Objects.requireNonNull(Json.parseLenient(text), text);
+    }
+
+    private static Map<String, Object> map(String text) {
+        return Json.mapper().convertValue(json(text), new com.fasterxml.jackson.core.type.TypeReference<>() {});
+    }
+}
