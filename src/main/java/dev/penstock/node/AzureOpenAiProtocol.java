@@ -34,11 +34,6 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
     }
 
     @Override
-    int mostInputs() {
-        return 2048;
-    }
-
-    @Override
     String path(String what, String model) {
         String deployment = URLEncoder.encode(model, StandardCharsets.UTF_8).replace("+", "%20");
         return "/openai/deployments/" + deployment + "/" + what + query;

@@ -73,12 +73,12 @@ final class NodeErrors {
 
     JobFailure unreachable(Throwable cause) {
         String start = protocol.startCommand();
-        String advice =
-                start.isEmpty() ? " See penstock.nodes.%s.url".formatted(node.name()) : " (" + start + ")";
+        String advice = start.isEmpty() ? " See penstock.nodes.%s.url".formatted(node.name()) : " (" + start + ")";
         String words = String.valueOf(cause.getMessage());
         String what;
         if (cause instanceof UnknownHostException) {
-            what = " has a host name that is not known: " + words + ". See penstock.nodes.%s.url".formatted(node.name());
+            what = " has a host name that is not known: " + words
+                    + ". See penstock.nodes.%s.url".formatted(node.name());
         } else if (words.contains("onnection refused")) {
             what = " refused the connection: is it running?" + advice;
         } else {

@@ -38,9 +38,4 @@ final class OpenAiCloudProtocol extends OpenAiProtocol {
     static boolean knowsCompletions(String model) {
         return model.contains("instruct") || model.startsWith("davinci") || model.startsWith("babbage");
     }
-
-    @Override
-    int mostInputs() {
-        return 2048;
-    }
 }

@@ -34,6 +34,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
             "functions",
             "function_call");
 
+    /** Inputs in one embeddings request: their answer is one document, and is held whole. */
     private static final int MOST_INPUTS = 128;
 
     @Override
@@ -43,7 +44,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
             translation.take("input");
             embeddings(translation);
             return translation.to(
-                    path("embeddings", prompt.model()), "input", EmbeddingsParser.inputs(prompt, mostInputs()));
+                    path("embeddings", prompt.model()), "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
         }
         boolean chat = inChat(prompt);
         translation.put("stream", true).put("stream_options", Map.of("include_usage", true));
@@ -112,11 +113,6 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         return true;
     }
 
-    /** Inputs in one embeddings request. */
-    int mostInputs() {
-        return MOST_INPUTS;
-    }
-
     String path(String what, String model) {
         return "/v1/" + what;
     }
@@ -128,7 +124,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
     @Override
     public AnswerParser parser(Prompt prompt) {
         if (prompt.task() == Task.EMBEDDINGS) {
-            return new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, mostInputs());
+            return new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, MOST_INPUTS);
         }
         int each = takesN() && prompt.asked().get("n") instanceof Number n ? Math.max(1, n.intValue()) : 1;
         int prompts = prompt.asked().get("prompt") instanceof List<?> many ? many.size() : 1;

@@ -5,6 +5,7 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.util.Map;
+import org.eclipse.microprofile.config.ConfigProvider;
 
 /** Hands the checked settings to whoever asks for them. */
 final class SettingsInForce {
@@ -13,7 +14,8 @@ final class SettingsInForce {
     @Produces
     @Singleton
     static Settings settings(PenstockConfig config) {
-        return SettingsReader.read(config, System.getenv());
+        return SettingsReader.read(
+                config, System.getenv(), ConfigProvider.getConfig().getPropertyNames());
     }
 
     @Produces

@@ -19,11 +19,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final int HEAP_SHARE = 16;
+
+    private static final Pattern NESTED = Pattern.compile(
+            "(penstock\\.(?:nodes\\..+\\.)?(?:extra-body|parameters)\\.(?:\"[^\"]+\"|[^.\\[\"]+))[.\\[].*");
 
     private final List<String> mistakes = new ArrayList<>();
 
@@ -42,8 +47,14 @@ public final class SettingsReader {
      * @throws InvalidSettings with every mistake
      */
     public static Settings read(PenstockConfig config, Map<String, String> environment) {
+        return read(config, environment, List.of());
+    }
+
+    /** @param keys all that are configured: a nested value under a free-form key would be lost without a word */
+    static Settings read(PenstockConfig config, Map<String, String> environment, Iterable<String> keys) {
         SettingsReader reader = new SettingsReader();
         Settings settings = reader.settings(config, environment);
+        keys.forEach(reader::nested);
         if (!reader.mistakes.isEmpty()) {
             throw new InvalidSettings(reader.mistakes);
         }
@@ -105,6 +116,13 @@ public final class SettingsReader {
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
                 config.drain().timeout());
+    }
+
+    private void nested(String key) {
+        Matcher nested = NESTED.matcher(key);
+        if (nested.matches()) {
+            mistakes.add("%s: a list or an object is written as JSON, in one string".formatted(nested.group(1)));
+        }
     }
 
     private void permissions(PenstockConfig config) {

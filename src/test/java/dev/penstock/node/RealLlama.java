@@ -60,7 +60,9 @@ final class RealLlama implements AutoCloseable {
                 anthropic
                         ? Optional.empty()
                         : Optional.of(Stage.of(client(backend, LlamaServer.Model.TINY), LlamaServer.MODEL));
-            case TOOLS -> Optional.of(Stage.of(client(backend, LlamaServer.Model.TOOLS), LlamaServer.MODEL).trying(20));
+            case TOOLS ->
+                Optional.of(Stage.of(client(backend, LlamaServer.Model.TOOLS), LlamaServer.MODEL)
+                        .trying(20));
             case REASONING -> Optional.of(Stage.of(client(backend, LlamaServer.Model.THINK), LlamaServer.MODEL));
             case EMBEDDINGS ->
                 anthropic

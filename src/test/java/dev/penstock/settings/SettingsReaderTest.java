@@ -157,6 +157,20 @@ class SettingsReaderTest {
     }
 
     @Test
+    void a_nested_value_that_is_not_written_as_json_is_a_mistake() {
+        Map<String, String> keys = Map.of(
+                "penstock.nodes.a.backend", "vllm",
+                "penstock.nodes.a.url", "http://a",
+                "penstock.nodes.a.extra-body.chat_template_kwargs.enable_thinking", "false",
+                "penstock.parameters.stop[0]", "END");
+
+        assertThatThrownBy(() -> SettingsReader.read(TestSettings.config(keys), Map.of(), keys.keySet()))
+                .hasMessageContaining("2 mistakes")
+                .hasMessageContaining("penstock.nodes.a.extra-body.chat_template_kwargs: a list or an object")
+                .hasMessageContaining("penstock.parameters.stop: a list or an object");
+    }
+
+    @Test
     void what_cannot_be_allowed_and_passwords_in_addresses_are_mistakes() {
         assertThatThrownBy(() -> read(Map.of(
                         "penstock.nodes.a.backend", "vllm",
