@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos test test-long test-rows demo native bench run format clean jdk
+.PHONY: help build chaos live test test-long test-rows demo native bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -56,6 +56,9 @@ test-long: build ## Tests of many minutes: pools that are down, poison, replicas
 
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
+
+live: build ## The backends' contract against what VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like point at; backend by case
+	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.node.LiveBackends
 
 run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
 	@exec $(JAVA) -jar $(JAR)

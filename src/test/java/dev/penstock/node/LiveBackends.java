@@ -1,0 +1,131 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.TestSettings;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The contract against whatever VLLM_URL, OLLAMA_HOST, OPENAI_BASE_URL and the like point at: a table backend by case.
+ * Ends with 1 where a case failed.
+ */
+final class LiveBackends {
+    private static final Duration CONNECT = Duration.ofSeconds(5);
+
+    private LiveBackends() {}
+
+    public static void main(String[] args) throws Exception {
+        List<NodeSettings> nodes = TestSettings.of(System.getenv()).nodes();
+        if (nodes.isEmpty()) {
+            System.err.println("nothing to run against: set VLLM_URL, OLLAMA_HOST, LMSTUDIO_URL, LLAMA_SERVER_URL,"
+                    + " OPENAI_API_KEY (OPENAI_BASE_URL), AZURE_OPENAI_ENDPOINT or ANTHROPIC_API_KEY");
+            System.exit(2);
+        }
+        Vertx vertx = Vertx.vertx();
+        List<String> failures = new ArrayList<>();
+        StringBuilder table = new StringBuilder("| backend | model |");
+        for (ContractCase wanted : ContractCase.values()) {
+            table.append(' ').append(wanted.title()).append(" |");
+        }
+        table.append("\n|---|---|")
+                .append("---|".repeat(ContractCase.values().length))
+                .append('\n');
+        for (NodeSettings node : nodes) {
+            try (NodeClient client = new NodeClient(node, vertx, CONNECT)) {
+                String model = model(node, client, failures);
+                table.append("| %s | %s |".formatted(node.backend().wireName(), model == null ? "–" : model));
+                for (ContractCase wanted : ContractCase.values()) {
+                    String result = model == null ? "–" : result(client, model, wanted, failures);
+                    table.append(' ').append(result).append(" |");
+                }
+                table.append('\n');
+            }
+        }
+        System.out.println(table);
+        failures.forEach(System.out::println);
+        vertx.close().toCompletionStage().toCompletableFuture().join();
+        System.exit(failures.isEmpty() ? 0 : 1);
+    }
+
+    private static @Nullable String model(NodeSettings node, NodeClient client, List<String> failures)
+            throws InterruptedException {
+        if (node.model() != null) {
+            return node.model();
+        }
+        return switch (Probe.of(client)) {
+            case Node.ProbeResult.Up up
+            when !up.models().isEmpty() ->
+                up.models().stream()
+                        .filter(WireProtocol.Model::loaded)
+                        .findFirst()
+                        .orElse(up.models().getFirst())
+                        .id();
+            case Node.ProbeResult.Up _ -> {
+                failures.add(node.name() + ": lists no model");
+                yield null;
+            }
+            case Node.ProbeResult.Loading(String words) -> {
+                failures.add(node.name() + ": " + words);
+                yield null;
+            }
+            case Node.ProbeResult.Away(String words, boolean _) -> {
+                failures.add(node.name() + ": " + words);
+                yield null;
+            }
+        };
+    }
+
+    private static String result(NodeClient client, String model, ContractCase wanted, List<String> failures) {
+        try {
+            Optional<Stage> stage = stage(client, model, wanted);
+            if (stage.isEmpty()) {
+                return "–";
+            }
+            wanted.check(stage.get());
+            return "yes";
+        } catch (Exception | AssertionError e) {
+            failures.add("%s, %s: %s"
+                    .formatted(client.title(), wanted.title(), ServerErrors.shorten(String.valueOf(e.getMessage()))));
+            return "NO";
+        }
+    }
+
+    /** Nobody's server is broken for a test, and a model that cannot do something is no failure of the backend. */
+    private static Optional<Stage> stage(NodeClient client, String model, ContractCase wanted) throws Exception {
+        Stage stage = Stage.of(client, model);
+        return switch (wanted) {
+            case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM -> Optional.empty();
+            case ERROR_BEFORE_THE_FIRST_TOKEN -> Optional.of(Stage.of(client, "no-such-model-here"));
+            case STOP -> Optional.of(stage.saying("Say the one word: yes"));
+            case CANCEL -> Optional.of(stage.saying("Tell a very long story about a river"));
+            case TOOLS, REASONING -> can(stage, wanted.prompt(stage), wanted) ? Optional.of(stage) : Optional.empty();
+            case EMBEDDINGS -> {
+                Prompt one = new Prompt(Task.EMBEDDINGS, model, Map.of("input", "Hi"), Map.of(), Map.of(), 0);
+                yield can(stage, one, wanted) ? Optional.of(stage) : Optional.empty();
+            }
+            default -> Optional.of(stage);
+        };
+    }
+
+    private static boolean can(Stage stage, Prompt prompt, ContractCase wanted) throws Exception {
+        Heard heard;
+        try {
+            heard = Heard.of(stage, prompt);
+        } catch (WireProtocol.Unsupported _) {
+            return false;
+        }
+        if (heard.failure() != null) {
+            JobFailure.Code code = heard.requireFailure().code();
+            return code != JobFailure.Code.MODEL_NOT_FOUND && code != JobFailure.Code.INVALID_REQUEST;
+        }
+        return wanted != ContractCase.REASONING || heard.choice().text().containsKey(TokenEvent.Field.REASONING);
+    }
+}
