@@ -6,7 +6,6 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import java.time.Clock;
 import java.time.Instant;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -147,8 +146,7 @@ public final class Node {
     /** Sends a job; the caller holds a slot. What it names by address is fetched first. */
     public UpstreamStream stream(PromptJob job, String model) throws WireProtocol.Unsupported, InterruptedException {
         NodeSettings.Requests requests = settings.requests();
-        Map<String, Object> defaults = new HashMap<>(service.parameters());
-        defaults.putAll(requests.parameters());
+        Map<String, Object> defaults = Prompt.defaults(service.parameters(), requests.parameters());
         return client.stream(Prompt.of(
                 job.task(),
                 model,

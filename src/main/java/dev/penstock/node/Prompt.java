@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import com.fasterxml.jackson.databind.node.NullNode;
 import dev.penstock.job.Task;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -57,6 +58,14 @@ record Prompt(
                 yield new Prompt(task, model, chat(task, body), more, extraBody, batch);
             }
         };
+    }
+
+    /** The node's over the service's; null there means that nothing is said to this node. */
+    static Map<String, Object> defaults(Map<String, Object> service, Map<String, Object> node) {
+        Map<String, Object> defaults = new LinkedHashMap<>(service);
+        defaults.putAll(node);
+        defaults.values().removeIf(NullNode.class::isInstance);
+        return defaults;
     }
 
     private static Map<String, Object> chat(Task task, Map<String, Object> body) {

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
@@ -19,10 +20,8 @@ final class ConfigValue {
     /** JSON where it is JSON, else the text. */
     private static Object of(String text) {
         try {
-            Object value = Json.mapper()
-                    .convertValue(
-                            Json.parseStrict(text.getBytes(StandardCharsets.UTF_8)), new TypeReference<Object>() {});
-            return value == null ? text : value;
+            JsonNode json = Json.parseStrict(text.getBytes(StandardCharsets.UTF_8));
+            return json.isNull() ? json : Json.mapper().convertValue(json, new TypeReference<Object>() {});
         } catch (Json.MalformedJson _) {
             return text;
         }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
@@ -77,6 +78,14 @@ class RequestsTest {
         assertThat(body.at("/keep_alive").asText()).as("extra-body").isEqualTo("10m");
         assertThat(body.at("/options/num_gpu").asInt()).isEqualTo(1);
         assertThat(body.at("/options/num_ctx").asInt()).isEqualTo(backend == Backend.OLLAMA ? 12192 : 0);
+    }
+
+    @Test
+    void a_node_can_be_told_nothing() {
+        assertThat(Prompt.defaults(
+                        Map.of("temperature", 0.35, "top_k", 40),
+                        Map.of("temperature", NullNode.getInstance(), "top_k", 5)))
+                .isEqualTo(Map.of("top_k", 5));
     }
 
     @Test
