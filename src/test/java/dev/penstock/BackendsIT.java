@@ -46,6 +46,7 @@ class BackendsIT {
         PenstockProcess.Builder builder = PenstockProcess.with(broker.bootstrap())
                 .config("penstock.parameters.temperature", "0.35")
                 .config("penstock.parameters.mirostat", "0")
+                .config("penstock.kafka.max-record", "1048576")
                 .config("penstock.images.allowed-hosts", "localhost:" + fake.port());
         for (Backend backend : Backend.values()) {
             String node = "penstock.nodes." + backend.wireName();
@@ -127,6 +128,20 @@ class BackendsIT {
         assertThat(base64.json().at("/data/0/embedding").isTextual()).isTrue();
         Rest.Reply polled = Rest.get(penstock.url(), "/v1/jobs/" + outcome.id());
         assertThat(polled.json().at("/response/data")).hasSize(5);
+    }
+
+    @Test
+    void embeddings_that_no_record_can_hold_end_with_the_way_out() throws InterruptedException {
+        String numbers = "0.12345678,".repeat(100_000) + "1";
+        fake.script(_ -> Answer.document(
+                200, "{\"data\":[{\"index\":0,\"embedding\":[" + numbers + "]}],\"usage\":{\"prompt_tokens\":1}}"));
+
+        ReplyLog.Event outcome = run(Backend.VLLM, "\"input\":\"much\"");
+
+        assertThat(outcome.json().at("/error/code").asText()).isEqualTo("too_large");
+        assertThat(outcome.json().at("/error/message").asText())
+                .contains("penstock.kafka.max-record")
+                .contains("base64");
     }
 
     @ParameterizedTest

@@ -90,24 +90,30 @@ enum ContractCase {
             assertThat(finish(stage)).isEqualTo("length");
         }
     },
-    TOOLS("\"max_tokens\":400,\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{"
-            + "\"name\":\"get_weather\",\"description\":\"Tells the weather\",\"parameters\":{\"type\":\"object\","
-            + "\"properties\":{\"unit\":{\"type\":\"string\",\"enum\":[\"c\",\"f\"]}},\"required\":[\"unit\"]}}}]") {
+    TOOLS(
+            "\"max_tokens\":600,\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"tools\":[{\"type\":\"function\","
+                    + "\"function\":{\"name\":\"get_weather\",\"description\":\"Tells the weather\",\"strict\":true,\"parameters\":{\"type\":\"object\","
+                    + "\"properties\":{\"unit\":{\"type\":\"string\",\"enum\":[\"c\",\"f\"]}},\"required\":[\"unit\"],"
+            + "\"additionalProperties\":false}}}]") {
         @Override
         void check(Stage stage) throws Exception {
-            Heard heard = Heard.of(stage, prompt(stage));
-            for (int i = 1; i < stage.tries() && "length".equals(heard.choice().finishReason()); i++) {
-                heard = Heard.of(stage, prompt(stage));
-            }
+            // what is cut in the midst of a call is no call: llama-server even closes the connection
+            Heard heard = Heard.until(stage, prompt(stage), said -> said.failure() == null && calls(said) > 0);
             heard.assertWhole();
-            assertThat(heard.choice().toolCalls()).isNotEmpty().allSatisfy(call -> {
+            assertThat(calls(heard)).isPositive();
+            assertThat(heard.choice().toolCalls().subList(0, calls(heard))).allSatisfy(call -> {
                 assertThat(call.id()).isNotEmpty();
                 assertThat(call.name()).isNotEmpty();
                 assertThat(json(call.arguments()).isObject())
                         .as(call.arguments())
                         .isTrue();
             });
-            assertThat(heard.choice().finishReason()).isIn("tool_calls", "stop");
+        }
+
+        // those that are whole: a model of random weights may not stop calling
+        private int calls(Heard said) {
+            int calls = said.choice().toolCalls().size();
+            return "length".equals(said.choice().finishReason()) ? calls - 1 : calls;
         }
     },
     JSON_SCHEMA(
@@ -125,7 +131,8 @@ enum ContractCase {
     REASONING("\"max_tokens\":300") {
         @Override
         void check(Stage stage) throws Exception {
-            Heard heard = Heard.of(stage, prompt(stage));
+            Heard heard = Heard.until(
+                    stage, prompt(stage), said -> said.choice().text().containsKey(TokenEvent.Field.REASONING));
             heard.assertWhole();
             assertThat(heard.choice().text().get(TokenEvent.Field.REASONING)).isNotBlank();
         }
@@ -165,12 +172,14 @@ enum ContractCase {
             assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         }
     },
-    CANCEL("\"max_tokens\":3000") {
+    CANCEL("\"max_tokens\":1500") {
         @Override
         void check(Stage stage) throws Exception {
             try (UpstreamStream stream = stage.client().stream(prompt(stage))) {
-                while (!(Heard.next(stream) instanceof TokenEvent.Text)) {
-                    // until it speaks
+                TokenEvent event = Heard.next(stream);
+                while (!(event instanceof TokenEvent.Text)) {
+                    assertThat(event).as("before it speaks").isNotInstanceOf(TokenEvent.Broken.class);
+                    event = Heard.next(stream);
                 }
             }
             Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");

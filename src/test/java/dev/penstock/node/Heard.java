@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** One answer as it came in, to its end. */
@@ -43,6 +44,15 @@ record Heard(
             Answer answer = builder.build(new Answer.Head("id", 1, prompt.model(), prompt.task()));
             return new Heard(answer, events, failure, stream.ignoredParameters());
         }
+    }
+
+    /** A model of random weights does what is asked of it only now and then. */
+    static Heard until(Stage stage, Prompt prompt, Predicate<Heard> done) throws Exception {
+        Heard heard = of(stage, prompt);
+        for (int i = 1; i < stage.tries() && !done.test(heard); i++) {
+            heard = of(stage, prompt);
+        }
+        return heard;
     }
 
     static TokenEvent next(UpstreamStream stream) throws InterruptedException {

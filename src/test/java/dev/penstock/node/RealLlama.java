@@ -63,7 +63,9 @@ final class RealLlama implements AutoCloseable {
             case TOOLS ->
                 Optional.of(Stage.of(client(backend, LlamaServer.Model.TOOLS), LlamaServer.MODEL)
                         .trying(20));
-            case REASONING -> Optional.of(Stage.of(client(backend, LlamaServer.Model.THINK), LlamaServer.MODEL));
+            case REASONING ->
+                Optional.of(Stage.of(client(backend, LlamaServer.Model.THINK), LlamaServer.MODEL)
+                        .trying(20));
             case EMBEDDINGS ->
                 anthropic
                         ? Optional.empty()
