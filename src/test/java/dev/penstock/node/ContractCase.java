@@ -94,7 +94,7 @@ enum ContractCase {
             "\"max_tokens\":600,\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"tools\":[{\"type\":\"function\","
                     + "\"function\":{\"name\":\"get_weather\",\"description\":\"Tells the weather\",\"strict\":true,\"parameters\":{\"type\":\"object\","
                     + "\"properties\":{\"unit\":{\"type\":\"string\",\"enum\":[\"c\",\"f\"]}},\"required\":[\"unit\"],"
-            + "\"additionalProperties\":false}}}]") {
+                    + "\"additionalProperties\":false}}}]") {
         @Override
         void check(Stage stage) throws Exception {
             // what is cut in the midst of a call is no call: llama-server even closes the connection
