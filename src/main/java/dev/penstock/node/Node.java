@@ -4,8 +4,11 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.NodeSettings;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** One model server: its slots, its health and what it serves. Thread-safe. */
@@ -17,16 +20,20 @@ public final class Node {
     private final Runnable onHealth;
     private final Clock clock;
     private final Pace pace = new Pace();
+    private final CountDownLatch probed = new CountDownLatch(1);
 
     /* Guarded by this. */
     private Health health;
     private int inFlight;
     private int limit;
+    private boolean draining;
 
     /** Whether a node takes jobs. */
     public enum State {
         UP,
         LOADING,
+        /** It is removed: what runs there ends, and nothing else begins. */
+        DRAINING,
         DOWN
     }
 
@@ -137,6 +144,11 @@ public final class Node {
         become(State.DOWN, health().models(), failure.message());
     }
 
+    /** Until the server has been asked once how it is, or the time is up. */
+    public void awaitProbed(Duration atMost) throws InterruptedException {
+        var _ = probed.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
     /** Asks the server how it is. */
     void probe() throws InterruptedException {
         ProbeResult result = Probe.of(client, protocol, settings.backend());
@@ -159,6 +171,7 @@ public final class Node {
                 }
             }
         }
+        probed.countDown();
     }
 
     private List<WireProtocol.Model> served(List<WireProtocol.Model> listed) {
@@ -171,8 +184,17 @@ public final class Node {
         return match.isEmpty() ? List.of(new WireProtocol.Model(only, false, null)) : match;
     }
 
+    /** Nothing begins here any more. */
+    void drain() {
+        become(State.DRAINING, health().models(), null);
+    }
+
     private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
         synchronized (this) {
+            if (draining) {
+                return;
+            }
+            draining = state == State.DRAINING;
             boolean sameState = state == health.state();
             boolean known = health.known() || state == State.UP;
             health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param url scheme, host and port, and a path where the server has one; never ends with a slash or {@code /v1}
  * @param maxInFlight requests at once; empty: the server's own number, else the backend's default
  * @param model the only model to use; null: what the server lists
+ * @param fetchesMissing whether it fetches a model that a job names and no node has
  */
 public record NodeSettings(
         String name,
@@ -20,7 +21,8 @@ public record NodeSettings(
         OptionalInt maxInFlight,
         @Nullable String model,
         @Nullable String apiKey,
-        Map<String, String> headers) {
+        Map<String, String> headers,
+        boolean fetchesMissing) {
 
     public NodeSettings {
         headers = Map.copyOf(headers);
@@ -29,7 +31,15 @@ public record NodeSettings(
     /** A server that the environment or a probe of localhost names by its address alone. */
     public static NodeSettings at(Backend backend, URI url) {
         return new NodeSettings(
-                backend.wireName(), backend, url, backend.defaultPool(), OptionalInt.empty(), null, null, Map.of());
+                backend.wireName(),
+                backend,
+                url,
+                backend.defaultPool(),
+                OptionalInt.empty(),
+                null,
+                null,
+                Map.of(),
+                false);
     }
 
     /** Never shows the key. */

@@ -39,6 +39,8 @@ public interface PenstockConfig {
 
     DrainConfig drain();
 
+    ChangesConfig config();
+
     /** One model server. */
     interface NodeConfig {
         /** vllm, ollama, openai, lm-studio, llama-server or openai-compatible. */
@@ -61,6 +63,10 @@ public interface PenstockConfig {
 
         /** Further request headers. */
         Map<String, String> headers();
+
+        /** missing: a model that a job names and no node has is fetched here; never (default). */
+        @WithDefault("never")
+        String pull();
     }
 
     /** How long a node may take. */
@@ -222,6 +228,13 @@ public interface PenstockConfig {
 
         @WithDefault("penstock-settings")
         String settings();
+    }
+
+    /** Whether this configuration is the last word. */
+    interface ChangesConfig {
+        /** false: nodes are neither added nor removed over REST. */
+        @WithDefault("true")
+        boolean runtimeChanges();
     }
 
     /** How a replica stops. */

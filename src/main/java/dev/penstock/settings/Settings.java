@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param nodes from the configuration and the environment; empty: localhost is probed
  * @param profiles alias → backend → model
+ * @param runtimeChanges whether nodes may be added and removed while it runs
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -31,7 +32,8 @@ public record Settings(
         Ledger ledger,
         boolean createTopics,
         int maxRecord,
-        Duration drainTimeout) {
+        Duration drainTimeout,
+        boolean runtimeChanges) {
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
 

@@ -7,16 +7,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TimeoutException;
 
 /** The topic of the settings that change at run time: one partition, kept for ever, read from its beginning. */
 public final class SettingsLog {
     private static final Duration POLL = Duration.ofMillis(200);
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     private final KafkaSettings kafka;
     private final String topic;
@@ -34,11 +38,16 @@ public final class SettingsLog {
     public SettingsVersion read() {
         TopicPartition partition = new TopicPartition(topic, 0);
         SettingsVersion version = SettingsVersion.start();
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", Map.of())) {
+        Map<String, Object> impatient = Map.of(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) PATIENCE.toMillis());
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", impatient)) {
             reader.assign(List.of(partition));
             reader.seekToBeginning(List.of(partition));
             long end = reader.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
+            long latest = System.nanoTime() + PATIENCE.toNanos();
             while (reader.position(partition) < end) {
+                if (System.nanoTime() - latest > 0) {
+                    throw new TimeoutException("topic %s could not be read to its end".formatted(topic));
+                }
                 for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL)) {
                     version = version.after(record.offset(), record.value());
                 }
@@ -55,7 +64,15 @@ public final class SettingsLog {
      * @throws KafkaException the broker did not answer; the change may have been made
      */
     public SettingsVersion change(Function<SettingsVersion, ObjectNode> change) throws InterruptedException {
-        try (KafkaProducer<byte[], byte[]> producer = kafka.producer("penstock-settings", Map.of())) {
+        int patience = (int) PATIENCE.toMillis();
+        Map<String, Object> impatient = Map.of(
+                ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                patience,
+                ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG,
+                patience / 2,
+                ProducerConfig.MAX_BLOCK_MS_CONFIG,
+                patience);
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer("penstock-settings", impatient)) {
             while (true) {
                 SettingsVersion before = read();
                 ObjectNode changed = change.apply(before);

@@ -45,6 +45,18 @@ public final class SettingsReader {
         return settings;
     }
 
+    /**
+     * The one node of a configuration that says nothing else.
+     *
+     * @param mistakes gets every mistake
+     */
+    static Optional<NodeSettings> node(PenstockConfig config, List<String> mistakes) {
+        SettingsReader reader = new SettingsReader();
+        List<NodeSettings> nodes = reader.nodes(config, Map.of());
+        mistakes.addAll(reader.mistakes);
+        return nodes.stream().findFirst();
+    }
+
     private Settings settings(PenstockConfig config, Map<String, String> environment) {
         config.auth()
                 .mode()
@@ -94,7 +106,8 @@ public final class SettingsReader {
                 ledger(config),
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
-                config.drain().timeout());
+                config.drain().timeout(),
+                config.config().runtimeChanges());
     }
 
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {
@@ -118,6 +131,7 @@ public final class SettingsReader {
             Optional<Backend> backend = backend(key + ".backend", node.backend());
             Optional<URI> url = url(key + ".url", node.url());
             node.maxInFlight().ifPresent(limit -> atLeast(key + ".max-in-flight", limit, 1));
+            boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull());
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
                         name,
@@ -127,11 +141,19 @@ public final class SettingsReader {
                         node.maxInFlight().map(OptionalInt::of).orElse(OptionalInt.empty()),
                         node.model().orElse(null),
                         node.apiKey().filter(key1 -> !key1.isBlank()).orElse(null),
-                        node.headers()));
+                        node.headers(),
+                        fetchesMissing));
             }
         });
         fromEnvironment(environment, nodes);
         return nodes;
+    }
+
+    private boolean fetchesMissing(String key, String pull) {
+        if (!pull.equals("missing") && !pull.equals("never")) {
+            mistake(key, "'%s' is none of missing, never".formatted(pull));
+        }
+        return pull.equals("missing");
     }
 
     private void fromEnvironment(Map<String, String> environment, List<NodeSettings> nodes) {
@@ -146,7 +168,8 @@ public final class SettingsReader {
                         node.maxInFlight(),
                         given(environment, "VLLM_MODEL"),
                         given(environment, "VLLM_API_KEY"),
-                        Map.of())));
+                        Map.of(),
+                        false)));
         environmentNode(environment, "OLLAMA_HOST", Backend.OLLAMA, taken).ifPresent(nodes::add);
         environmentNode(environment, "LLAMA_SERVER_URL", Backend.LLAMA_SERVER, taken)
                 .ifPresent(nodes::add);

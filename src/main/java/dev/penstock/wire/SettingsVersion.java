@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String INTAKE = "intake";
     private static final String MODE = "mode";
     private static final String RECOVER_BELOW = "recover_below";
+    private static final String NODES = "nodes";
 
     /** Nothing has been written yet. */
     public static SettingsVersion start() {
@@ -66,6 +68,29 @@ public record SettingsVersion(long number, ObjectNode settings) {
         if (!recoverBelow.isEmpty()) {
             ObjectNode ends = intake.putObject(RECOVER_BELOW);
             recoverBelow.forEach(ends::put);
+        }
+        return changed;
+    }
+
+    /** The nodes that were added at run time, by name; their keys are those of the configuration. */
+    public Map<String, JsonNode> nodes() {
+        Map<String, JsonNode> nodes = new TreeMap<>();
+        settings.path(NODES).properties().forEach(node -> nodes.put(node.getKey(), node.getValue()));
+        return nodes;
+    }
+
+    /** These settings with one more node, or with another one of that name. */
+    public ObjectNode withNode(String name, JsonNode node) {
+        ObjectNode changed = settings.deepCopy();
+        changed.withObjectProperty(NODES).set(name, node);
+        return changed;
+    }
+
+    /** These settings without that node. */
+    public ObjectNode withoutNode(String name) {
+        ObjectNode changed = settings.deepCopy();
+        if (changed.get(NODES) instanceof ObjectNode nodes) {
+            nodes.remove(name);
         }
         return changed;
     }
