@@ -20,7 +20,6 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
-import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jspecify.annotations.Nullable;
@@ -67,7 +66,7 @@ public final class NodesResource {
             summary = "Add a node, for every replica and over restarts",
             description = "Its server is asked first; force=true adds it even where that does not answer")
     public Response add(@QueryParam("force") @Nullable String force, byte[] body) throws InterruptedException {
-        ObjectNode document = parsed(body);
+        ObjectNode document = Bodies.object(body);
         String name = document.path(NAME).asText("");
         if (name.isEmpty()) {
             throw new ApiException(JobFailure.invalid(NAME, "is missing: how the node is called"));
@@ -102,18 +101,6 @@ public final class NodesResource {
             return true;
         }
         throw new ApiException(JobFailure.invalid("force", "expected true or false"));
-    }
-
-    private static ObjectNode parsed(byte[] body) {
-        try {
-            if (Json.parseStrict(body) instanceof ObjectNode _
-                    && Json.parseLenient(new String(body, StandardCharsets.UTF_8)) instanceof ObjectNode document) {
-                return document;
-            }
-            throw new ApiException(JobFailure.of(JobFailure.Code.INVALID_REQUEST, "expected a JSON object"));
-        } catch (Json.MalformedJson e) {
-            throw new ApiException(JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
-        }
     }
 
     private ObjectNode document(Node node) {

@@ -253,7 +253,12 @@ public final class Line {
 
     /** How long the job may still keep its place; all its nodes are down, and others are not. */
     private long parkedNanos(Waiter waiter) {
-        if (!(route(waiter.ticket.wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
+        List<List<Router.Candidate>> pools = switch (route(waiter.ticket.wish)) {
+            case Router.Route.To(List<List<Router.Candidate>> candidates) -> candidates;
+            case Router.Route.AfterFetch(List<Router.Candidate> candidates) -> List.of(candidates);
+            case Router.Route.Nowhere _ -> null;
+        };
+        if (pools == null) {
             return FAR.toNanos();
         }
         Instant since = Instant.MIN;
@@ -434,6 +439,13 @@ public final class Line {
     private @Nullable Place place(Waiter waiter) {
         return switch (route(waiter.ticket.wish)) {
             case Router.Route.Nowhere(JobFailure failure) -> new Place.Nowhere(failure);
+            case Router.Route.AfterFetch(List<Router.Candidate> candidates) -> {
+                candidates.stream()
+                        .filter(candidate -> nodes.isUp(candidate.node()))
+                        .findFirst()
+                        .ifPresent(candidate -> nodes.fetchMissing(candidate.node(), candidate.model()));
+                yield null;
+            }
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
                 Place.Taken taken = null;
                 for (List<Router.Candidate> pool : pools) {
@@ -485,6 +497,8 @@ public final class Line {
                 node.settings().pool(),
                 models,
                 node.health().known(),
-                node.settings().model());
+                node.settings().model(),
+                new Router.Fetching(
+                        node.settings().fetchesMissing(), node.models().cannotFetch()));
     }
 }

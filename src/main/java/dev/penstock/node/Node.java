@@ -3,6 +3,7 @@ package dev.penstock.node;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.wire.ModelName;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -19,6 +20,7 @@ public final class Node {
     private final Runnable onSlotFreed;
     private final Runnable onHealth;
     private final Clock clock;
+    private final NodeModels models;
     private final Pace pace = new Pace();
     private final CountDownLatch probed = new CountDownLatch(1);
 
@@ -62,6 +64,7 @@ public final class Node {
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
         protocol = WireProtocol.of(settings.backend());
+        models = new NodeModels(settings, client, clock, this::probe);
         limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
     }
@@ -72,6 +75,11 @@ public final class Node {
 
     public String name() {
         return settings.name();
+    }
+
+    /** Its models, to be changed. */
+    public NodeModels models() {
+        return models;
     }
 
     public Pace pace() {
@@ -179,9 +187,13 @@ public final class Node {
         if (only == null) {
             return listed;
         }
-        List<WireProtocol.Model> match =
-                listed.stream().filter(model -> model.id().equals(only)).toList();
-        return match.isEmpty() ? List.of(new WireProtocol.Model(only, false, null)) : match;
+        List<WireProtocol.Model> match = listed.stream()
+                .filter(model ->
+                        model.id().equals(only) || (settings.fetchesMissing() && ModelName.same(model.id(), only)))
+                .toList();
+        return match.isEmpty() && !settings.fetchesMissing()
+                ? List.of(new WireProtocol.Model(only, false, null))
+                : match;
     }
 
     /** Nothing begins here any more. */

@@ -6,6 +6,7 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Json;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
@@ -55,7 +56,7 @@ final class NodeClient implements AutoCloseable {
     }
 
     /** The node as its users know it, for messages. */
-    private String who() {
+    String who() {
         return settings.backend().wireName() + " at " + url;
     }
 
@@ -97,8 +98,18 @@ final class NodeClient implements AutoCloseable {
      * @throws Unreachable with one line that says why there is none
      */
     Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
-        CompletableFuture<Reply> reply = http.request(options(HttpMethod.GET, path))
-                .compose(HttpClientRequest::send)
+        return call(HttpMethod.GET, path, Buffer.buffer(), timeout);
+    }
+
+    /**
+     * Sends a document and waits for the whole answer.
+     *
+     * @param json empty: there is none
+     * @throws Unreachable with one line that says why there is no answer
+     */
+    Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
+        CompletableFuture<Reply> reply = http.request(options(method, path))
+                .compose(request -> send(request, json))
                 .compose(this::whole)
                 .toCompletionStage()
                 .toCompletableFuture();
@@ -110,6 +121,28 @@ final class NodeClient implements AutoCloseable {
         } catch (TimeoutException _) {
             throw new Unreachable(who() + " did not answer " + path + " within " + timeout, true);
         }
+    }
+
+    /**
+     * Sends a document and returns its answer's lines at once.
+     *
+     * @param json empty: there is none
+     */
+    LineFeed lines(HttpMethod method, String path, Buffer json) {
+        LineFeed feed = new LineFeed(who(), vertx);
+        http.request(options(method, path))
+                .onFailure(cause -> feed.connectFailed(cause, advice()))
+                .onSuccess(connected -> {
+                    feed.connected(connected);
+                    send(connected, json).onSuccess(feed::answered).onFailure(_ -> feed.broken());
+                });
+        return feed;
+    }
+
+    private static Future<HttpClientResponse> send(HttpClientRequest request, Buffer json) {
+        return json.length() == 0
+                ? request.send()
+                : request.putHeader("Content-Type", "application/json").send(json);
     }
 
     private Future<Reply> whole(HttpClientResponse response) {

@@ -95,6 +95,15 @@ public class Nodes {
         return Optional.ofNullable(nodes.get(name));
     }
 
+    public boolean isUp(String name) {
+        return find(name).filter(node -> node.health().state() == Node.State.UP).isPresent();
+    }
+
+    /** Fetches a model that jobs wait for; returns at once. */
+    public void fetchMissing(String name, String model) {
+        find(name).ifPresent(node -> node.models().fetchMissing(model));
+    }
+
     /** One that was removed and still has something to end. */
     public Optional<Node> findDraining(String name) {
         return draining.stream().filter(node -> node.name().equals(name)).findFirst();
