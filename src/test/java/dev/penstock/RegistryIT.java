@@ -20,6 +20,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.AfterAll;
@@ -125,7 +126,8 @@ class RegistryIT {
                         .status())
                 .isEqualTo(201);
         awaitNode(second, "leaving", "up", PATIENCE);
-        extra.script(_ -> Answer.tokens(40).every(Duration.ofMillis(50)));
+        AtomicBoolean mayEnd = new AtomicBoolean();
+        extra.script(_ -> Answer.tokens(2_000).everyNanos(() -> mayEnd.get() ? 0 : 20_000_000));
         send("runs", "\"node\":\"leaving\"");
         extra.awaitInFlight(1, PATIENCE);
 
@@ -144,6 +146,7 @@ class RegistryIT {
                         .asText())
                 .contains("node 'leaving' not found", "gpu-a");
         assertThat(state(holder, "leaving")).as("while it drains").isEqualTo("draining");
+        mayEnd.set(true);
         replies.awaitOutcomes(List.of("runs"), PATIENCE);
         assertThat(replies.outcome("runs").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
         assertThat(replies.outcome("runs").mark().attempt()).isEqualTo(1);

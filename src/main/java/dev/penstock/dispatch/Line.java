@@ -253,16 +253,12 @@ public final class Line {
 
     /** How long the job may still keep its place; all its nodes are down, and others are not. */
     private long parkedNanos(Waiter waiter) {
-        List<List<Router.Candidate>> pools = switch (route(waiter.ticket.wish)) {
-            case Router.Route.To(List<List<Router.Candidate>> candidates) -> candidates;
-            case Router.Route.AfterFetch(List<Router.Candidate> candidates) -> List.of(candidates);
-            case Router.Route.Nowhere _ -> null;
-        };
-        if (pools == null) {
+        Router.Route route = route(waiter.ticket.wish);
+        if (route instanceof Router.Route.Nowhere) {
             return FAR.toNanos();
         }
         Instant since = Instant.MIN;
-        for (List<Router.Candidate> pool : pools) {
+        for (List<Router.Candidate> pool : candidates(route)) {
             for (Router.Candidate candidate : pool) {
                 Node.Health health =
                         nodes.find(candidate.node()).map(Node::health).orElse(null);
@@ -311,11 +307,9 @@ public final class Line {
         lock.lock();
         try {
             return (int) waiters.stream()
-                    .filter(waiter -> route(waiter.ticket.wish)
-                                    instanceof Router.Route.To(List<List<Router.Candidate>> pools)
-                            && pools.stream()
-                                    .flatMap(List::stream)
-                                    .anyMatch(candidate -> candidate.node().equals(node)))
+                    .flatMap(waiter -> candidates(route(waiter.ticket.wish)).stream())
+                    .flatMap(List::stream)
+                    .filter(candidate -> candidate.node().equals(node))
                     .count();
         } finally {
             lock.unlock();
@@ -484,6 +478,15 @@ public final class Line {
             routes.clear();
         }
         return routes.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.pins(), views));
+    }
+
+    /** Where a job may go, now or once its model is there. */
+    private static List<List<Router.Candidate>> candidates(Router.Route route) {
+        return switch (route) {
+            case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
+            case Router.Route.AfterFetch(List<Router.Candidate> nodes) -> List.of(nodes);
+            case Router.Route.Nowhere _ -> List.of();
+        };
     }
 
     private static Router.NodeView view(Node node) {

@@ -64,7 +64,7 @@ public final class Node {
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
         protocol = WireProtocol.of(settings.backend());
-        models = new NodeModels(settings, client, clock, this::probe);
+        models = new NodeModels(settings, client, clock, this::hasNow);
         limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
     }
@@ -180,6 +180,11 @@ public final class Node {
             }
         }
         probed.countDown();
+    }
+
+    private boolean hasNow(String model) throws InterruptedException {
+        probe();
+        return health().models().stream().anyMatch(known -> ModelName.same(known.id(), model));
     }
 
     private List<WireProtocol.Model> served(List<WireProtocol.Model> listed) {

@@ -33,7 +33,8 @@ public final class NodeModels {
 
     /** Looks what the node has now. */
     interface Look {
-        void now() throws InterruptedException;
+        /** Whether this model is among it. */
+        boolean has(String model) throws InterruptedException;
     }
 
     /** @param words why no job can have it; empty: it is tried again */
@@ -117,7 +118,7 @@ public final class NodeModels {
         try {
             command.give(commands, client, model);
             LOG.infof("node=%s model=%s %s", settings.name(), model, done);
-            look.now();
+            var _ = look.has(model);
             return new Told.Done();
         } catch (ModelCommands.Refused e) {
             return new Told.Refused(e.failure().atNode(settings.name()));
@@ -148,7 +149,11 @@ public final class NodeModels {
                 end = failed(canonical, e.failure());
             }
             // the jobs that wait for it are looked at again, whatever came of it
-            look.now();
+            boolean listed = look.has(transfer.model());
+            if (!listed && end instanceof ModelTransfer.State.Done) {
+                // nor is it fetched again and again for them, where it is listed late or under another name
+                missed.put(canonical, new Missed(clock.instant().plus(RETRY), Optional.empty()));
+            }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "Penstock is stopping"));

@@ -64,7 +64,7 @@ public class SettingsFeed {
 
     private void read() {
         try (KafkaConsumer<byte[], byte[]> consumer =
-                kafka.reader("penstock-settings", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500))) {
+                kafka.reader("penstock-settings-feed", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500))) {
             consumer.assign(List.of(partition));
             consumer.seekToBeginning(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);

@@ -16,6 +16,7 @@ import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -119,6 +120,25 @@ class NodeModelsTest {
         assertThat(node.models().cannotFetch()).isEmpty();
         node.models().fetchMissing("nope");
         OLLAMA.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
+    }
+
+    @Test
+    void what_was_pulled_but_is_not_listed_is_not_pulled_again_and_again() throws InterruptedException {
+        OLLAMA.probes(request -> request.path().equals("/api/tags")
+                ? Optional.of(Answer.document(200, "{\"models\":[]}"))
+                : Optional.empty());
+        try {
+            assertThat(toEnd(begun(node.models().fetch("odd"))).getLast()).isEqualTo(new ModelTransfer.State.Done());
+            node.models().fetchMissing("odd");
+            assertThat(OLLAMA.stats().on("/api/pull")).isEqualTo(1);
+            assertThat(node.models().cannotFetch()).isEmpty();
+
+            now.set(Instant.EPOCH.plusSeconds(6));
+            node.models().fetchMissing("odd");
+            OLLAMA.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
+        } finally {
+            OLLAMA.probes(_ -> Optional.empty());
+        }
     }
 
     @Test
