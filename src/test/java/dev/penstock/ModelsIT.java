@@ -210,8 +210,11 @@ class ModelsIT {
         }
         try (router) {
             String node = "{\"name\":\"router\",\"backend\":\"llama-server\",\"url\":\"%s\"}".formatted(router.url());
-            assertThat(Rest.post(penstock.url(), "/v1/nodes", JSON, node).status())
+            // a server that has just started may be too slow for the probe
+            assertThat(Rest.post(penstock.url(), "/v1/nodes?force=true", JSON, node)
+                            .status())
                     .isEqualTo(201);
+            Metrics.await(penstock, "penstock_node_up{node=\"router\"}", 1, PATIENCE);
 
             List<Rest.SentEvent> loaded = watch("/v1/nodes/router/models", "{\"model\":\"one\"}");
             assertThat(loaded.getLast().name()).as(loaded.toString()).isEqualTo("done");
