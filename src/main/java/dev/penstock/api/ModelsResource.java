@@ -15,6 +15,8 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 
 /** What a job's {@code model} may say: the models of the nodes that are up, and the profiles. */
@@ -22,6 +24,8 @@ import org.eclipse.microprofile.openapi.annotations.Operation;
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread
 public final class ModelsResource {
+    private static final int MOST = 20;
+
     private final Nodes nodes;
     private final Settings settings;
 
@@ -47,24 +51,32 @@ public final class ModelsResource {
         if (model == null) {
             throw new ApiException(JobFailure.of(
                     JobFailure.Code.MODEL_NOT_FOUND,
-                    "model '%s' is on no node that is up. Available: %s"
-                            .formatted(id, all.isEmpty() ? "none" : String.join(", ", all.keySet()))));
+                    "model '%s' is on no node that is up, and no profile. Available: %s".formatted(id, whichWhere())));
         }
         return model;
+    }
+
+    private String whichWhere() {
+        String models = Stream.concat(
+                        settings.profiles().keySet().stream().sorted().map(profile -> profile + " (profile)"),
+                        up().flatMap(node ->
+                                node.health().models().stream().map(model -> model.id() + " on " + node.name())))
+                .limit(MOST)
+                .collect(Collectors.joining(", "));
+        return models.isEmpty() ? "none" : models;
+    }
+
+    private Stream<Node> up() {
+        return nodes.all().stream().filter(node -> node.health().state() == Node.State.UP);
     }
 
     private Map<String, ObjectNode> all() {
         Map<String, ObjectNode> all = new TreeMap<>();
         settings.profiles().keySet().forEach(profile -> all.put(profile, model(profile, "profile")));
-        for (Node node : nodes.all()) {
-            if (node.health().state() == Node.State.UP) {
-                node.health()
-                        .models()
-                        .forEach(model -> all.computeIfAbsent(
-                                model.id(),
-                                id -> model(id, node.settings().backend().wireName())));
-            }
-        }
+        up().forEach(node -> node.health()
+                .models()
+                .forEach(model -> all.computeIfAbsent(
+                        model.id(), id -> model(id, node.settings().backend().wireName()))));
         return all;
     }
 

@@ -6,28 +6,38 @@ import dev.penstock.dispatch.Line;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
+import dev.penstock.node.Registry;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.wire.Json;
 import io.smallrye.common.annotation.RunOnVirtualThread;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
+import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.PathParam;
 import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.core.MediaType;
+import jakarta.ws.rs.core.Response;
 import java.util.Locale;
-import java.util.stream.Collectors;
 import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.jspecify.annotations.Nullable;
 
-/** The model servers as they are now. */
+/** The model servers as they are now; added and removed. */
 @Path("/v1/nodes")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread
 public final class NodesResource {
+    private static final String NAME = "name";
+
     private final Nodes nodes;
+    private final Registry registry;
     private final Line line;
 
-    public NodesResource(Nodes nodes, Line line) {
+    public NodesResource(Nodes nodes, Registry registry, Line line) {
         this.nodes = nodes;
+        this.registry = registry;
         this.line = line;
     }
 
@@ -36,6 +46,7 @@ public final class NodesResource {
     public ObjectNode list() {
         ArrayNode data = Json.mapper().createArrayNode();
         nodes.all().forEach(node -> data.add(document(node)));
+        nodes.draining().forEach(node -> data.add(document(node)));
         return Lists.of(data);
     }
 
@@ -43,12 +54,53 @@ public final class NodesResource {
     @Path("/{name}")
     @Operation(summary = "One node")
     public ObjectNode get(@PathParam("name") String name) {
-        return nodes.find(name).map(this::document).orElseThrow(() -> {
-            String available = nodes.all().stream().map(Node::name).collect(Collectors.joining(", "));
-            return new ApiException(JobFailure.of(
-                    JobFailure.Code.NOT_FOUND,
-                    "node '%s' not found. Available: %s".formatted(name, available.isEmpty() ? "none" : available)));
-        });
+        return nodes.find(name)
+                .or(() -> nodes.findDraining(name))
+                .map(this::document)
+                .orElseThrow(() -> new ApiException(nodes.unknown(name)));
+    }
+
+    @POST
+    @Consumes(MediaType.APPLICATION_JSON)
+    @Operation(
+            summary = "Add a node, for every replica and over restarts",
+            description = "Its server is asked first; force=true adds it even where that does not answer")
+    public Response add(@QueryParam("force") @Nullable String force, byte[] body) throws InterruptedException {
+        ObjectNode document = Bodies.object(body);
+        String name = document.path(NAME).asText("");
+        if (name.isEmpty()) {
+            throw new ApiException(JobFailure.invalid(NAME, "is missing: how the node is called"));
+        }
+        document.remove(NAME);
+        return switch (registry.add(name, document, isTrue(force))) {
+            case Registry.Change.Made(Node node) ->
+                Response.status(Response.Status.CREATED)
+                        .entity(document(node))
+                        .header("Location", "/v1/nodes/" + name)
+                        .build();
+            case Registry.Change.Refused(JobFailure failure) -> throw new ApiException(failure);
+        };
+    }
+
+    @DELETE
+    @Path("/{name}")
+    @Operation(summary = "Remove a node that was added: what runs there ends, and nothing else begins")
+    public Response remove(@PathParam("name") String name) throws InterruptedException {
+        return switch (registry.remove(name)) {
+            case Registry.Change.Made(Node node) ->
+                Response.accepted(document(node)).build();
+            case Registry.Change.Refused(JobFailure failure) -> throw new ApiException(failure);
+        };
+    }
+
+    private static boolean isTrue(@Nullable String force) {
+        if (force == null || force.equals("false")) {
+            return false;
+        }
+        if (force.isEmpty() || force.equals("true")) {
+            return true;
+        }
+        throw new ApiException(JobFailure.invalid("force", "expected true or false"));
     }
 
     private ObjectNode document(Node node) {

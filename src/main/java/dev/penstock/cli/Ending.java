@@ -7,7 +7,7 @@ import java.util.Map;
 /** How a command ended; its number is the exit code. */
 enum Ending {
     COMPLETED(0, "completed, or the command did what it was asked for"),
-    FAILED(1, "the job failed; with --file: not all jobs are completed"),
+    FAILED(1, "the job or the pull failed; with --file: not all jobs are completed"),
     USAGE(2, "the command line is wrong"),
     CANCELLED(3, "the job was cancelled"),
     EXPIRED(4, "the job's deadline passed"),

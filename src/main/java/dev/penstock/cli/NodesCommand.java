@@ -1,19 +1,24 @@
 package dev.penstock.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.wire.Json;
+import java.net.http.HttpRequest;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code penstock nodes}: the model servers as they are now. */
 @Command(
         name = "nodes",
         mixinStandardHelpOptions = true,
         versionProvider = PenstockCommand.Version.class,
-        description = "Lists the nodes: the model servers that jobs are sent to.",
+        description = "Lists the nodes: the model servers that jobs are sent to. They can also be added and removed.",
         sortOptions = false)
 final class NodesCommand implements Callable<Integer> {
     private final Terminal terminal;
@@ -37,6 +42,93 @@ final class NodesCommand implements Callable<Integer> {
             } else {
                 terminal.text(table(list));
             }
+        }
+        return Ending.COMPLETED.exitCode();
+    }
+
+    @Command(
+            name = "add",
+            mixinStandardHelpOptions = true,
+            description = {
+                "Adds a node, for every replica and over restarts. Its server is asked first.",
+                "Here --url is the node's; --service names Penstock."
+            },
+            sortOptions = false)
+    int add(
+            @Mixin ServiceOptions service,
+            @Parameters(paramLabel = "NAME", description = "how the node is called") String name,
+            @Option(
+                            names = "--backend",
+                            paramLabel = "B",
+                            required = true,
+                            description = "vllm, ollama, llama-server, lm-studio, openai, openai-compatible…")
+                    String backend,
+            @Option(names = "--url", paramLabel = "URL", required = true, description = "with or without /v1")
+                    String url,
+            @Option(names = "--pool", paramLabel = "P", description = "default: by backend") @Nullable String pool,
+            @Option(names = "--max-in-flight", paramLabel = "N", description = "requests at once; default: by backend")
+                    @Nullable
+                    Integer maxInFlight,
+            @Option(names = "--model", paramLabel = "M", description = "the only model to use there") @Nullable
+                    String model,
+            @Option(
+                            names = "--key",
+                            paramLabel = "WHERE",
+                            description = "where each replica finds the server's key: env:NAME or file:/path")
+                    @Nullable
+                    String key,
+            @Option(
+                            names = "--pull",
+                            paramLabel = "WHEN",
+                            description = "missing: it pulls what a job names and no node has")
+                    @Nullable
+                    String pull,
+            @Option(names = "--force", description = "add it even where its server does not answer") boolean force)
+            throws Problem, InterruptedException {
+        ObjectNode node = Json.mapper().createObjectNode();
+        node.put("name", name).put("backend", backend).put("url", url);
+        put(node, "pool", pool);
+        put(node, "model", model);
+        put(node, "api-key", key);
+        put(node, "pull", pull);
+        if (maxInFlight != null) {
+            node.put("max-in-flight", maxInFlight);
+        }
+        try (Rest rest = service.open()) {
+            JsonNode added = rest.call(rest.request(force ? "/v1/nodes?force=true" : "/v1/nodes")
+                    .header("Content-Type", "application/json")
+                    .POST(HttpRequest.BodyPublishers.ofByteArray(Json.bytes(node)))
+                    .build());
+            terminal.note("node %s is added".formatted(name));
+            terminal.text(table(Json.mapper()
+                    .createObjectNode()
+                    .set("data", Json.mapper().createArrayNode().add(added))));
+        }
+        return Ending.COMPLETED.exitCode();
+    }
+
+    private static void put(ObjectNode node, String key, @Nullable String value) {
+        if (value != null) {
+            node.put(key, value);
+        }
+    }
+
+    @Command(
+            name = "remove",
+            mixinStandardHelpOptions = true,
+            description = "Removes a node that was added: what runs there ends, and nothing else begins.",
+            sortOptions = false)
+    int remove(
+            @Mixin RestOptions service, @Parameters(paramLabel = "NAME", description = "as nodes shows it") String name)
+            throws Problem, InterruptedException {
+        try (Rest open = service.open()) {
+            JsonNode node = open.call(
+                    open.request("/v1/nodes/" + Rest.encoded(name)).DELETE().build());
+            int running = node.path("in_flight").asInt();
+            terminal.note(
+                    running == 0
+                            ? "node %s is removed".formatted(name)
+                            : "node %s is removed once its %d requests have ended".formatted(name, running));
         }
         return Ending.COMPLETED.exitCode();
     }

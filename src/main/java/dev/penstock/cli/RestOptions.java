@@ -6,7 +6,7 @@ import picocli.CommandLine.Option;
 
 /** Where the service's REST API is. */
 final class RestOptions {
-    private static final String DEFAULT_URL = "http://localhost:8080";
+    static final String DEFAULT_URL = "http://localhost:8080";
 
     @Option(names = "--url", paramLabel = "URL", description = "the service; default " + DEFAULT_URL)
     private @Nullable String url;
@@ -23,7 +23,11 @@ final class RestOptions {
     }
 
     Rest open() throws Problem {
-        return new Rest(base(url == null ? DEFAULT_URL : url), apiKey == null || apiKey.isBlank() ? null : apiKey);
+        return open(url == null ? DEFAULT_URL : url, apiKey);
+    }
+
+    static Rest open(String url, @Nullable String apiKey) throws Problem {
+        return new Rest(base(url), apiKey == null || apiKey.isBlank() ? null : apiKey);
     }
 
     /** A URL with or without /v1 is understood. */

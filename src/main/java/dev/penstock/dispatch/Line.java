@@ -254,11 +254,12 @@ public final class Line {
 
     /** How long the job may still keep its place; all its nodes are down, and others are not. */
     private long parkedNanos(Waiter waiter) {
-        if (!(route(waiter.ticket.wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
+        Router.Route route = route(waiter.ticket.wish);
+        if (route instanceof Router.Route.Nowhere) {
             return FAR.toNanos();
         }
         Instant since = Instant.MIN;
-        for (List<Router.Candidate> pool : pools) {
+        for (List<Router.Candidate> pool : candidates(route)) {
             for (Router.Candidate candidate : pool) {
                 Node.Health health =
                         nodes.find(candidate.node()).map(Node::health).orElse(null);
@@ -307,11 +308,9 @@ public final class Line {
         lock.lock();
         try {
             return (int) waiters.stream()
-                    .filter(waiter -> route(waiter.ticket.wish)
-                                    instanceof Router.Route.To(List<List<Router.Candidate>> pools)
-                            && pools.stream()
-                                    .flatMap(List::stream)
-                                    .anyMatch(candidate -> candidate.node().equals(node)))
+                    .flatMap(waiter -> candidates(route(waiter.ticket.wish)).stream())
+                    .flatMap(List::stream)
+                    .filter(candidate -> candidate.node().equals(node))
                     .count();
         } finally {
             lock.unlock();
@@ -445,6 +444,13 @@ public final class Line {
     private @Nullable Place place(Waiter waiter) {
         return switch (route(waiter.ticket.wish)) {
             case Router.Route.Nowhere(JobFailure failure) -> new Place.Nowhere(failure);
+            case Router.Route.AfterFetch(List<Router.Candidate> candidates) -> {
+                candidates.stream()
+                        .filter(candidate -> nodes.isUp(candidate.node()))
+                        .findFirst()
+                        .ifPresent(candidate -> nodes.fetchMissing(candidate.node(), candidate.model()));
+                yield null;
+            }
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
                 Place.Taken taken = null;
                 for (List<Router.Candidate> pool : pools) {
@@ -485,6 +491,15 @@ public final class Line {
         return routes.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.pins(), views));
     }
 
+    /** Where a job may go, now or once its model is there. */
+    private static List<List<Router.Candidate>> candidates(Router.Route route) {
+        return switch (route) {
+            case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
+            case Router.Route.AfterFetch(List<Router.Candidate> nodes) -> List.of(nodes);
+            case Router.Route.Nowhere _ -> List.of();
+        };
+    }
+
     private static Router.NodeView view(Node node) {
         List<String> models = node.health().models().stream()
                 .sorted(Comparator.comparing(model -> !model.loaded()))
@@ -496,6 +511,8 @@ public final class Line {
                 node.settings().pool(),
                 models,
                 node.health().known(),
-                node.settings().model());
+                node.settings().model(),
+                new Router.Fetching(
+                        node.settings().fetchesMissing(), node.models().cannotFetch()));
     }
 }

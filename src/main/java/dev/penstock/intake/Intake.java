@@ -6,6 +6,7 @@ import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.settings.SettingsFeed;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
@@ -38,6 +39,7 @@ public final class Intake {
 
     private final Settings settings;
     private final KafkaSettings kafka;
+    private final SettingsFeed feed;
     private final Dispatcher dispatcher;
     private final Held.Writers writers;
     private final Clock clock;
@@ -60,6 +62,7 @@ public final class Intake {
     public Intake(
             Settings settings,
             KafkaSettings kafka,
+            SettingsFeed feed,
             Dispatcher dispatcher,
             DeadLetters deadLetters,
             SetAsideJobs setAside,
@@ -69,6 +72,7 @@ public final class Intake {
             MeterRegistry meters) {
         this.settings = settings;
         this.kafka = kafka;
+        this.feed = feed;
         this.dispatcher = dispatcher;
         writers = new Held.Writers(setAside, deadLetters);
         this.clock = clock;
@@ -101,6 +105,7 @@ public final class Intake {
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
         Map<String, UUID> topicIds = new HashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
+        feed.follow();
         dispatcher.start(topicIds, chosen.mode());
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {

@@ -4,10 +4,14 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.ModelName;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** One model server: its slots, its health and what it serves. Thread-safe. */
@@ -19,17 +23,22 @@ public final class Node {
     private final Runnable onSlotFreed;
     private final Runnable onHealth;
     private final Clock clock;
+    private final NodeModels models;
     private final Pace pace = new Pace();
+    private final CountDownLatch probed = new CountDownLatch(1);
 
     /* Guarded by this. */
     private Health health;
     private int inFlight;
     private int limit;
+    private boolean draining;
 
     /** Whether a node takes jobs. */
     public enum State {
         UP,
         LOADING,
+        /** It is removed: what runs there ends, and nothing else begins. */
+        DRAINING,
         DOWN
     }
 
@@ -66,6 +75,7 @@ public final class Node {
         this.clock = clock;
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
+        models = new NodeModels(settings, client, clock, this::hasNow);
         limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
     }
@@ -81,6 +91,11 @@ public final class Node {
 
     public String name() {
         return settings.name();
+    }
+
+    /** Its models, to be changed. */
+    public NodeModels models() {
+        return models;
     }
 
     public Pace pace() {
@@ -161,6 +176,11 @@ public final class Node {
         become(State.DOWN, health().models(), failure.message());
     }
 
+    /** Until the server has been asked once how it is, or the time is up. */
+    public void awaitProbed(Duration atMost) throws InterruptedException {
+        var _ = probed.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
     /** Asks the server how it is. */
     void probe() throws InterruptedException {
         ProbeResult result = Probe.of(client);
@@ -183,6 +203,12 @@ public final class Node {
                 }
             }
         }
+        probed.countDown();
+    }
+
+    private boolean hasNow(String model) throws InterruptedException {
+        probe();
+        return health().models().stream().anyMatch(known -> ModelName.same(known.id(), model));
     }
 
     private List<WireProtocol.Model> served(List<WireProtocol.Model> listed) {
@@ -190,13 +216,26 @@ public final class Node {
         if (only == null) {
             return listed;
         }
-        List<WireProtocol.Model> match =
-                listed.stream().filter(model -> model.id().equals(only)).toList();
-        return match.isEmpty() ? List.of(new WireProtocol.Model(only, false, null)) : match;
+        List<WireProtocol.Model> match = listed.stream()
+                .filter(model ->
+                        model.id().equals(only) || (settings.fetchesMissing() && ModelName.same(model.id(), only)))
+                .toList();
+        return match.isEmpty() && !settings.fetchesMissing()
+                ? List.of(new WireProtocol.Model(only, false, null))
+                : match;
+    }
+
+    /** Nothing begins here any more. */
+    void drain() {
+        become(State.DRAINING, health().models(), null);
     }
 
     private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
         synchronized (this) {
+            if (draining) {
+                return;
+            }
+            draining = state == State.DRAINING;
             boolean sameState = state == health.state();
             boolean known = health.known() || state == State.UP;
             health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());

@@ -105,8 +105,18 @@ final class NodeClient implements AutoCloseable {
      * @throws Unreachable with one line that says why there is none
      */
     Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
-        CompletableFuture<Reply> reply = http.request(options(HttpMethod.GET, path))
-                .compose(HttpClientRequest::send)
+        return call(HttpMethod.GET, path, Buffer.buffer(), timeout);
+    }
+
+    /**
+     * Sends a document and waits for the whole answer.
+     *
+     * @param json empty: there is none
+     * @throws Unreachable with one line that says why there is no answer
+     */
+    Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
+        CompletableFuture<Reply> reply = http.request(options(method, path))
+                .compose(request -> send(request, json))
                 .compose(this::whole)
                 .toCompletionStage()
                 .toCompletableFuture();
@@ -118,6 +128,26 @@ final class NodeClient implements AutoCloseable {
         } catch (TimeoutException _) {
             throw new Unreachable(errors.silent(path, timeout.toString()), true);
         }
+    }
+
+    /**
+     * Sends a document and returns its answer's lines at once.
+     *
+     * @param json empty: there is none
+     */
+    LineFeed lines(HttpMethod method, String path, Buffer json) {
+        LineFeed feed = new LineFeed(errors, vertx);
+        http.request(options(method, path)).onFailure(feed::connectFailed).onSuccess(connected -> {
+            feed.connected(connected);
+            send(connected, json).onSuccess(feed::answered).onFailure(_ -> feed.broken());
+        });
+        return feed;
+    }
+
+    private static Future<HttpClientResponse> send(HttpClientRequest request, Buffer json) {
+        return json.length() == 0
+                ? request.send()
+                : request.putHeader("Content-Type", "application/json").send(json);
     }
 
     private Future<Reply> whole(HttpClientResponse response) {

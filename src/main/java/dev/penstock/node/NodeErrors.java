@@ -28,6 +28,8 @@ final class NodeErrors {
         boolean embeddings = prompt != null && prompt.task() == Task.EMBEDDINGS;
         String model = prompt == null ? "" : prompt.model();
         return switch (ServerErrors.meaning(status, body, embeddings)) {
+            case ServerErrors.Meaning.UnknownModel()
+            when prompt == null -> JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, said);
             case ServerErrors.Meaning.UnknownModel() ->
                 JobFailure.of(
                         JobFailure.Code.MODEL_NOT_FOUND,

@@ -1,8 +1,10 @@
 package dev.penstock.node;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
@@ -15,6 +17,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
@@ -22,7 +25,10 @@ import java.util.concurrent.locks.LockSupport;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jboss.logging.Logger;
 
-/** The model servers by name: configured, or found on localhost while none is. Probes each on a thread of its own. */
+/**
+ * The model servers by name: configured, added at run time, or found on localhost while there is no other. Probes each on a
+ * thread of its own.
+ */
 @Singleton
 public class Nodes {
     private static final Logger LOG = Logger.getLogger(Nodes.class);
@@ -37,9 +43,17 @@ public class Nodes {
     private final int ownPort;
     private final MediaFetcher media;
     private final Map<String, Node> nodes = new ConcurrentSkipListMap<>();
+    /** Removed, with requests that have not ended yet. */
+    private final List<Node> draining = new CopyOnWriteArrayList<>();
+
     private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
     private final AtomicLong version = new AtomicLong();
     private volatile boolean closed;
+
+    /* Guarded by this. */
+    private final Map<String, NodeSettings> found = new TreeMap<>();
+    private final Map<String, List<Meter>> gauges = new TreeMap<>();
+    private Map<String, NodeSettings> added = Map.of();
 
     public Nodes(
             Settings settings,
@@ -56,7 +70,7 @@ public class Nodes {
     }
 
     void start(@Observes StartupEvent event) {
-        settings.nodes().forEach(this::add);
+        change();
         if (settings.nodes().isEmpty()) {
             LOG.info(
                     "no node is configured (penstock.nodes, VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like): looking on localhost");
@@ -64,8 +78,14 @@ public class Nodes {
         }
     }
 
+    /** Those that take jobs, or would if they were up. */
     public Collection<Node> all() {
         return nodes.values();
+    }
+
+    /** Those that were removed and still have something to end. */
+    public Collection<Node> draining() {
+        return draining;
     }
 
     /** Whether any node takes jobs now. */
@@ -77,17 +97,61 @@ public class Nodes {
         return Optional.ofNullable(nodes.get(name));
     }
 
+    public boolean isUp(String name) {
+        return find(name).filter(node -> node.health().state() == Node.State.UP).isPresent();
+    }
+
+    /** Fetches a model that jobs wait for; returns at once. */
+    public void fetchMissing(String name, String model) {
+        find(name).ifPresent(node -> node.models().fetchMissing(model));
+    }
+
+    /** One that was removed and still has something to end. */
+    public Optional<Node> findDraining(String name) {
+        return draining.stream().filter(node -> node.name().equals(name)).findFirst();
+    }
+
+    /** That there is none of that name, and which there are. */
+    public JobFailure unknown(String name) {
+        return JobFailure.of(
+                JobFailure.Code.NOT_FOUND,
+                "node '%s' not found. Available: %s"
+                        .formatted(name, nodes.isEmpty() ? "none" : String.join(", ", nodes.keySet())));
+    }
+
+    /** Whether it was added at run time. */
+    synchronized boolean isAdded(String name) {
+        return added.containsKey(name);
+    }
+
     /** The listener is called when a slot becomes free, or a node goes up or down. */
     public void onChange(Runnable listener) {
         listeners.add(listener);
     }
 
-    /** Counts up whenever a node appears or what is known of one changes; a slot changes nothing. */
+    /** Counts up whenever a node appears or leaves, or what is known of one changes; a slot changes nothing. */
     public long version() {
         return version.get();
     }
 
+    /** How a server is that is no node yet. */
+    Node.ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
+        try (NodeClient client =
+                new NodeClient(candidate, vertx, settings.timeouts().connect())) {
+            return Probe.of(client);
+        }
+    }
+
+    /** From now on these are the nodes that were added at run time; where the configuration has one of that name they win. */
+    synchronized void added(Map<String, NodeSettings> now) {
+        added = Map.copyOf(now);
+        change();
+    }
+
     private void slotFreed() {
+        for (Node node : draining) {
+            endIfIdle(node);
+        }
         listeners.forEach(Runnable::run);
     }
 
@@ -96,27 +160,70 @@ public class Nodes {
         listeners.forEach(Runnable::run);
     }
 
-    private void add(NodeSettings found) {
-        Settings.Timeouts timeouts = found.requests().timeouts().over(settings.timeouts());
-        NodeClient client = new NodeClient(found, vertx, timeouts.connect());
-        Node node = new Node(found, settings, client, media, clock, this::slotFreed, this::changed);
-        nodes.put(found.name(), node);
+    /** Begins with what is new, drains what has left or is another now, and leaves the rest as it is. */
+    private synchronized void change() {
+        Map<String, NodeSettings> wanted = new TreeMap<>(found);
+        settings.nodes().forEach(node -> wanted.put(node.name(), node));
+        wanted.putAll(added);
+        for (Node node : List.copyOf(nodes.values())) {
+            if (!node.settings().equals(wanted.get(node.name()))) {
+                remove(node);
+            }
+        }
+        wanted.forEach((name, node) -> {
+            if (!nodes.containsKey(name) && !closed) {
+                add(node);
+            }
+        });
+    }
+
+    private void add(NodeSettings wanted) {
+        Settings.Timeouts timeouts = wanted.requests().timeouts().over(settings.timeouts());
+        NodeClient client = new NodeClient(wanted, vertx, timeouts.connect());
+        Node node = new Node(wanted, settings, client, media, clock, this::slotFreed, this::changed);
+        nodes.put(wanted.name(), node);
         changed();
-        Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
-                .tag("node", node.name())
-                .register(meters);
-        Gauge.builder("penstock.node.slots", node, Node::limit)
-                .tag("node", node.name())
-                .register(meters);
-        Gauge.builder("penstock.node.up", node, up -> up.health().state() == Node.State.UP ? 1 : 0)
-                .tag("node", node.name())
-                .register(meters);
+        gauges.put(
+                node.name(),
+                List.of(
+                        Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder("penstock.node.slots", node, Node::limit)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder(
+                                        "penstock.node.up",
+                                        node,
+                                        up -> up.health().state() == Node.State.UP ? 1 : 0)
+                                .tag("node", node.name())
+                                .register(meters)));
         Thread.ofVirtual().name("penstock-probe-" + node.name()).start(() -> watch(node));
+    }
+
+    private void remove(Node node) {
+        LOG.infof("node=%s is removed; %d requests are still running there", node.settings(), node.inFlight());
+        gauges.getOrDefault(node.name(), List.of()).forEach(meters::remove);
+        draining.add(node);
+        nodes.remove(node.name(), node);
+        node.drain();
+        endIfIdle(node);
+    }
+
+    /** Once it drains nothing begins there, so that idle it is for ever. */
+    private void endIfIdle(Node node) {
+        if (node.health().state() == Node.State.DRAINING && node.inFlight() == 0 && draining.remove(node)) {
+            node.close();
+        }
+    }
+
+    private boolean isWatched(Node node) {
+        return !closed && node.health().state() != Node.State.DRAINING;
     }
 
     private void watch(Node node) {
         try {
-            while (!closed) {
+            while (isWatched(node)) {
                 Node.State before = node.health().state();
                 node.probe();
                 Node.Health now = node.health();
@@ -144,10 +251,12 @@ public class Nodes {
     private void search() {
         Discovery discovery = new Discovery(vertx, ownPort);
         try {
-            while (!closed && nodes.isEmpty()) {
-                for (NodeSettings found : discovery.look()) {
-                    LOG.infof("found %s", found);
-                    add(found);
+            while (!closed) {
+                if (nodes.isEmpty()) {
+                    for (NodeSettings one : discovery.look()) {
+                        LOG.infof("found %s", one);
+                        found(one);
+                    }
                 }
                 LockSupport.parkNanos(SEARCH.toNanos());
             }
@@ -156,10 +265,16 @@ public class Nodes {
         }
     }
 
+    private synchronized void found(NodeSettings one) {
+        found.put(one.name(), one);
+        change();
+    }
+
     @PreDestroy
     void close() {
         closed = true;
         nodes.values().forEach(Node::close);
+        draining.forEach(Node::close);
         media.close();
     }
 }

@@ -3,6 +3,7 @@ package dev.penstock.route;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.settings.Backend;
+import dev.penstock.wire.ModelName;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -36,6 +37,7 @@ public final class Router {
      * @param models in the server's order, loaded ones first
      * @param modelsKnown whether the server has ever said what it serves
      * @param only the only model to use there; null: any of its models
+     * @param fetching what it does about a model that it lacks
      */
     public record NodeView(
             String name,
@@ -43,9 +45,36 @@ public final class Router {
             String pool,
             List<String> models,
             boolean modelsKnown,
-            @Nullable String only) {
+            @Nullable String only,
+            Fetching fetching) {
         public NodeView {
             models = List.copyOf(models);
+        }
+
+        boolean has(String model) {
+            return models.stream().anyMatch(listed -> ModelName.same(listed, model));
+        }
+    }
+
+    /**
+     * What a node does about a model that it lacks.
+     *
+     * @param missing whether it fetches it
+     * @param inVain the models that it could not fetch lately, and why
+     */
+    public record Fetching(boolean missing, Map<String, String> inVain) {
+        /** Nothing. */
+        public static final Fetching NEVER = new Fetching(false, Map.of());
+
+        public Fetching {
+            inVain = Map.copyOf(inVain);
+        }
+
+        Optional<String> whyNot(String model) {
+            return inVain.entrySet().stream()
+                    .filter(failed -> ModelName.same(failed.getKey(), model))
+                    .map(Map.Entry::getValue)
+                    .findFirst();
         }
     }
 
@@ -53,6 +82,9 @@ public final class Router {
     public sealed interface Route {
         /** Pools in the order in which they are tried; within one, any node. */
         record To(List<List<Candidate>> pools) implements Route {}
+
+        /** Once one of these nodes has fetched the model; the first that is up shall. */
+        record AfterFetch(List<Candidate> nodes) implements Route {}
 
         /** Nothing here can ever serve it. */
         record Nowhere(JobFailure failure) implements Route {}
@@ -81,17 +113,28 @@ public final class Router {
         }
         Map<String, List<Candidate>> pools =
                 new TreeMap<>(Comparator.comparingInt(Router::rank).thenComparing(Comparator.naturalOrder()));
+        List<NodeView> fetching = new ArrayList<>();
         boolean anyUnknown = false;
         for (NodeView node : allowed) {
             anyUnknown |= !node.modelsKnown();
             modelAt(node, asked)
                     .ifPresent(model -> pools.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
                             .add(new Candidate(node.name(), model)));
+            if (toFetch(node, asked).isPresent()) {
+                fetching.add(node);
+            }
         }
-        if (pools.isEmpty() && !anyUnknown) {
-            return new Route.Nowhere(noModel(asked, allowed));
+        if (!pools.isEmpty() || anyUnknown) {
+            return new Route.To(List.copyOf(pools.values()));
         }
-        return new Route.To(List.copyOf(pools.values()));
+        if (!fetching.isEmpty()) {
+            return new Route.AfterFetch(fetching.stream()
+                    .sorted(Comparator.comparingInt((NodeView node) -> rank(node.pool()))
+                            .thenComparing(NodeView::pool))
+                    .flatMap(node -> toFetch(node, asked).map(model -> new Candidate(node.name(), model)).stream())
+                    .toList());
+        }
+        return new Route.Nowhere(noModel(asked, allowed, nodes));
     }
 
     private static int rank(String pool) {
@@ -103,23 +146,40 @@ public final class Router {
     private Optional<String> modelAt(NodeView node, @Nullable String asked) {
         String wanted = asked == null ? defaultProfile : asked;
         if (wanted == null) {
-            return node.only() != null
+            return node.only() != null && !node.fetching().missing()
                     ? Optional.of(node.only())
                     : node.models().stream().findFirst();
         }
         Map<Backend, String> profile = profiles.get(wanted);
         if (profile != null) {
-            return Optional.ofNullable(profile.get(node.backend()));
+            // a node that fetches what it lacks is asked only for what it has
+            return Optional.ofNullable(profile.get(node.backend()))
+                    .filter(model -> !node.fetching().missing() || !node.modelsKnown() || node.has(model));
         }
-        if (node.only() != null) {
-            return sameModel(node.only(), wanted) ? Optional.of(node.only()) : Optional.empty();
+        if (node.only() != null && !ModelName.same(node.only(), wanted)) {
+            return Optional.empty();
         }
-        return node.models().stream().filter(model -> sameModel(model, wanted)).findFirst();
+        return node.only() != null && !node.fetching().missing()
+                ? Optional.of(node.only())
+                : node.models().stream()
+                        .filter(model -> ModelName.same(model, wanted))
+                        .findFirst();
     }
 
-    /** Ollama lists a model without a tag as {@code :latest}. */
-    private static boolean sameModel(String listed, String wanted) {
-        return listed.equals(wanted) || listed.equals(wanted + ":latest");
+    /** What a node would have to fetch to serve it; empty: nothing that it does not have, or could. */
+    private Optional<String> toFetch(NodeView node, @Nullable String asked) {
+        String wanted = asked == null ? defaultProfile : asked;
+        if (!node.fetching().missing() || !node.modelsKnown()) {
+            return Optional.empty();
+        }
+        Map<Backend, String> profile = wanted == null ? null : profiles.get(wanted);
+        String model = profile != null ? profile.get(node.backend()) : wanted != null ? wanted : node.only();
+        boolean another =
+                profile == null && node.only() != null && model != null && !ModelName.same(node.only(), model);
+        return Optional.ofNullable(model)
+                .filter(_ -> !another)
+                .filter(name -> !node.has(name))
+                .filter(name -> node.fetching().whyNot(name).isEmpty());
     }
 
     private static Route noneAllowed(PromptJob.Pins pins, Collection<NodeView> nodes) {
@@ -140,7 +200,7 @@ public final class Router {
                 JobFailure.Code.NO_NODE, what + ". Available: " + (available.isEmpty() ? "none" : available)));
     }
 
-    private JobFailure noModel(@Nullable String asked, List<NodeView> allowed) {
+    private JobFailure noModel(@Nullable String asked, List<NodeView> allowed, Collection<NodeView> nodes) {
         String wanted = asked == null ? String.valueOf(defaultProfile) : asked;
         if (asked == null && defaultProfile == null) {
             return JobFailure.of(
@@ -152,12 +212,28 @@ public final class Router {
                 .flatMap(node -> node.models().stream().map(model -> model + " on " + node.name()))
                 .limit(20)
                 .collect(Collectors.joining(", "));
-        String pull =
-                allowed.stream().anyMatch(node -> node.backend() == Backend.OLLAMA && profiles.get(wanted) == null)
-                        ? " (ollama pull " + wanted + ")"
-                        : "";
+        String inVain = allowed.stream()
+                .flatMap(node -> node
+                        .fetching()
+                        .whyNot(profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted))
+                        .stream())
+                .collect(Collectors.joining("; "));
+        boolean byHand = inVain.isEmpty()
+                && profiles.get(wanted) == null
+                && allowed.stream().anyMatch(node -> node.backend() == Backend.OLLAMA);
+        String elsewhere = nodes.stream()
+                .filter(node -> !allowed.contains(node) && node.has(wanted))
+                .map(NodeView::name)
+                .collect(Collectors.joining(", "));
         return JobFailure.of(
                 JobFailure.Code.MODEL_NOT_FOUND,
-                "model '%s' is on no node%s. Available: %s".formatted(wanted, pull, there.isEmpty() ? "none" : there));
+                "model '%s' is on no node%s%s%s. Available: %s%s"
+                        .formatted(
+                                wanted,
+                                nodes.size() == allowed.size() ? "" : " that this job may use",
+                                byHand ? " (ollama pull " + wanted + ")" : "",
+                                inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain,
+                                there.isEmpty() ? "none" : there,
+                                elsewhere.isEmpty() ? "" : ". On: " + elsewhere));
     }
 }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxInFlight requests at once; empty: the server's own number, else the backend's default
  * @param model the only model to use; null: what the server lists
  * @param requests what is sent to it, and how long it may take
+ * @param fetchesMissing whether it fetches a model that a job names and no node has
  */
 public record NodeSettings(
         String name,
@@ -24,7 +25,8 @@ public record NodeSettings(
         @Nullable String model,
         @Nullable String apiKey,
         Map<String, String> headers,
-        Requests requests) {
+        Requests requests,
+        boolean fetchesMissing) {
 
     /**
      * How requests to one node differ from those to others.
@@ -74,7 +76,7 @@ public record NodeSettings(
             @Nullable String model,
             @Nullable String apiKey,
             Map<String, String> headers) {
-        this(name, backend, url, pool, maxInFlight, model, apiKey, headers, Requests.PLAIN);
+        this(name, backend, url, pool, maxInFlight, model, apiKey, headers, Requests.PLAIN, false);
     }
 
     /** A server that the environment or a probe of localhost names by its address alone. */
@@ -85,11 +87,20 @@ public record NodeSettings(
     /** A server that the environment names, with what else it says. */
     static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
         return new NodeSettings(
-                backend.wireName(), backend, url, backend.defaultPool(), OptionalInt.empty(), model, apiKey, Map.of());
+                backend.wireName(),
+                backend,
+                url,
+                backend.defaultPool(),
+                OptionalInt.empty(),
+                model,
+                apiKey,
+                Map.of(),
+                Requests.PLAIN,
+                false);
     }
 
     NodeSettings with(Requests other) {
-        return new NodeSettings(name, backend, url, pool, maxInFlight, model, apiKey, headers, other);
+        return new NodeSettings(name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing);
     }
 
     /** What its users know it by; never the key. */

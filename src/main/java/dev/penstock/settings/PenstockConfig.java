@@ -46,6 +46,8 @@ public interface PenstockConfig {
 
     DrainConfig drain();
 
+    ChangesConfig config();
+
     /** One model server. */
     interface NodeConfig {
         /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server or openai-compatible. */
@@ -82,6 +84,10 @@ public interface PenstockConfig {
 
         /** Inputs of one embeddings request; more are sent as several. */
         Optional<Integer> embeddingBatch();
+
+        /** missing: a model that a job names and no node has is fetched here; never (default). */
+        @WithDefault("never")
+        String pull();
     }
 
     /** How long this node may take; where nothing is said, what holds for all. */
@@ -264,6 +270,13 @@ public interface PenstockConfig {
 
         @WithDefault("penstock-settings")
         String settings();
+    }
+
+    /** Whether this configuration is the last word. */
+    interface ChangesConfig {
+        /** false: nodes are neither added nor removed over REST. */
+        @WithDefault("true")
+        boolean runtimeChanges();
     }
 
     /** How a replica stops. */

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param profiles alias → backend → model
  * @param parameters of every request that says nothing else
  * @param permissions what a job's body may hold beyond what any may
+ * @param runtimeChanges whether nodes may be added and removed while it runs
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -35,7 +36,8 @@ public record Settings(
         Ledger ledger,
         boolean createTopics,
         int maxRecord,
-        Duration drainTimeout) {
+        Duration drainTimeout,
+        boolean runtimeChanges) {
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
 

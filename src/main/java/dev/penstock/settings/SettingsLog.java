@@ -2,16 +2,21 @@ package dev.penstock.settings;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.SettingsVersion;
+import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 
 /** The topic of the settings that change at run time: one partition, kept for ever, read from its beginning. */
 public final class SettingsLog {
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+
     private final KafkaSettings kafka;
     private final String topic;
 
@@ -26,7 +31,8 @@ public final class SettingsLog {
      * @throws KafkaException the broker did not answer
      */
     public SettingsVersion read() {
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", Map.of())) {
+        Map<String, Object> impatient = Map.of(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) PATIENCE.toMillis());
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", impatient)) {
             return SettingsVersion.read(reader, topic);
         }
     }
@@ -39,7 +45,15 @@ public final class SettingsLog {
      * @throws KafkaException the broker did not answer; the change may have been made
      */
     public SettingsVersion change(Function<SettingsVersion, ObjectNode> change) throws InterruptedException {
-        try (KafkaProducer<byte[], byte[]> producer = kafka.producer("penstock-settings", Map.of())) {
+        int patience = (int) PATIENCE.toMillis();
+        Map<String, Object> impatient = Map.of(
+                ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                patience,
+                ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG,
+                patience / 2,
+                ProducerConfig.MAX_BLOCK_MS_CONFIG,
+                patience);
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer("penstock-settings", impatient)) {
             while (true) {
                 SettingsVersion before = read();
                 ObjectNode changed = change.apply(before);

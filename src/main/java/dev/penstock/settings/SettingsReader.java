@@ -61,6 +61,18 @@ public final class SettingsReader {
         return settings;
     }
 
+    /**
+     * The one node of a configuration that says nothing else.
+     *
+     * @param mistakes gets every mistake
+     */
+    static Optional<NodeSettings> node(PenstockConfig config, List<String> mistakes) {
+        SettingsReader reader = new SettingsReader();
+        List<NodeSettings> nodes = reader.nodes(config, Map.of());
+        mistakes.addAll(reader.mistakes);
+        return nodes.stream().findFirst();
+    }
+
     private Settings settings(PenstockConfig config, Map<String, String> environment) {
         config.auth()
                 .mode()
@@ -115,7 +127,8 @@ public final class SettingsReader {
                 ledger(config),
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
-                config.drain().timeout());
+                config.drain().timeout(),
+                config.config().runtimeChanges());
     }
 
     private void nested(String key) {
@@ -163,6 +176,7 @@ public final class SettingsReader {
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> positive(key + ".timeouts.first-token", time));
             node.timeouts().idle().ifPresent(time -> positive(key + ".timeouts.idle", time));
+            boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull());
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
                         name,
@@ -184,7 +198,8 @@ public final class SettingsReader {
                                 new NodeSettings.OwnTimeouts(
                                         node.timeouts().connect(),
                                         node.timeouts().firstToken(),
-                                        node.timeouts().idle()))));
+                                        node.timeouts().idle())),
+                        fetchesMissing));
             }
         });
         fromEnvironment(environment, nodes);
@@ -196,6 +211,13 @@ public final class SettingsReader {
             }
         }
         return nodes;
+    }
+
+    private boolean fetchesMissing(String key, String pull) {
+        if (!pull.equals("missing") && !pull.equals("never")) {
+            mistake(key, "'%s' is none of missing, never".formatted(pull));
+        }
+        return pull.equals("missing");
     }
 
     private void fromEnvironment(Map<String, String> environment, List<NodeSettings> nodes) {

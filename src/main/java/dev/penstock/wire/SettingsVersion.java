@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +26,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String MOVING = "moving";
     private static final String TO = "to";
     private static final String STARTS = "starts";
+    private static final String NODES = "nodes";
 
     /** Nothing has been written yet. */
     public static SettingsVersion start() {
@@ -108,6 +110,29 @@ public record SettingsVersion(long number, ObjectNode settings) {
         ObjectNode intake = changed.putObject(INTAKE).put(MODE, mode.wireName());
         if (!recoverBelow.isEmpty()) {
             put(intake.putObject(RECOVER_BELOW), recoverBelow);
+        }
+        return changed;
+    }
+
+    /** The nodes that were added at run time, by name; their keys are those of the configuration. */
+    public Map<String, JsonNode> nodes() {
+        Map<String, JsonNode> nodes = new TreeMap<>();
+        settings.path(NODES).properties().forEach(node -> nodes.put(node.getKey(), node.getValue()));
+        return nodes;
+    }
+
+    /** These settings with one more node, or with another one of that name. */
+    public ObjectNode withNode(String name, JsonNode node) {
+        ObjectNode changed = settings.deepCopy();
+        changed.withObjectProperty(NODES).set(name, node);
+        return changed;
+    }
+
+    /** These settings without that node. */
+    public ObjectNode withoutNode(String name) {
+        ObjectNode changed = settings.deepCopy();
+        if (changed.get(NODES) instanceof ObjectNode nodes) {
+            nodes.remove(name);
         }
         return changed;
     }

@@ -23,6 +23,10 @@ class ClientTest {
                 "submit --file jobs.ndjson",
                 "submit --file /nowhere/jobs.ndjson --out results.ndjson",
                 "submit --out results.ndjson x",
+                "pull",
+                "pull m --node a --pool b",
+                "nodes add a",
+                "nodes remove",
                 "watch",
                 "watch a/b",
                 "cancel"
@@ -34,7 +38,18 @@ class ClientTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"--help", "submit --help", "watch --help", "cancel --help", "nodes -h", "models -h"})
+    @ValueSource(
+            strings = {
+                "--help",
+                "submit --help",
+                "watch --help",
+                "cancel --help",
+                "nodes -h",
+                "nodes add -h",
+                "models -h",
+                "pull -h",
+                "doctor -h"
+            })
     void every_command_is_documented_with_its_exit_codes(String line) {
         assertThat(run(line)).isZero();
         assertThat(console.out()).contains("Usage:", "Exit codes:", "130");

@@ -7,6 +7,8 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.settings.Backend;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class RouterTest {
@@ -72,11 +74,70 @@ class RouterTest {
 
     @Test
     void while_a_node_has_not_said_what_it_serves_the_job_waits() {
-        Router.NodeView silent = new Router.NodeView("new", Backend.VLLM, "gpu", List.of(), false, null);
+        Router.NodeView silent =
+                new Router.NodeView("new", Backend.VLLM, "gpu", List.of(), false, null, Router.Fetching.NEVER);
 
         assertThat(router.find("nope", PromptJob.Pins.NONE, List.of(silent, CPU)))
                 .isEqualTo(new Router.Route.To(List.of()));
         assertThat(router.find("nope", PromptJob.Pins.NONE, List.of())).isEqualTo(new Router.Route.To(List.of()));
+    }
+
+    @Test
+    void a_model_that_nobody_has_is_fetched_by_a_node_that_does_so() {
+        Router.NodeView fetches = fetching("cpu-b", null, Map.of(), "tiny:latest");
+        Router.NodeView other = fetching("cpu-c", null, Map.of());
+
+        assertThat(router.find("hf:user/repo:Q4", PromptJob.Pins.NONE, List.of(other, GPU, CPU, fetches)))
+                .isEqualTo(afterFetch("hf:user/repo:Q4", "cpu-c", "cpu-b"));
+        assertThat(router.find("tiny", PromptJob.Pins.NONE, List.of(other, fetches)))
+                .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-b", "tiny:latest")))));
+        assertThat(router.find("llama-3b", PromptJob.Pins.NONE, List.of(other, GPU)))
+                .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("gpu-a", "llama-3b")))));
+        assertThat(router.find("fast", PromptJob.Pins.NONE, List.of(fetches)))
+                .isEqualTo(afterFetch("llama3.2:3b", "cpu-b"));
+    }
+
+    @Test
+    void a_node_with_a_model_of_its_own_fetches_that_one_only() {
+        Router.NodeView own = fetching("cpu-b", "qwen3:8b", Map.of());
+
+        assertThat(router.find(null, PromptJob.Pins.NONE, List.of(own))).isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
+        assertThat(router.find("qwen3:8b", PromptJob.Pins.NONE, List.of(own)))
+                .isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
+        assertThat(nowhere(router.find("tiny", PromptJob.Pins.NONE, List.of(own)))
+                        .code())
+                .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+    }
+
+    @Test
+    void what_could_not_be_fetched_is_told_with_the_reason() {
+        Router.NodeView failed = fetching("cpu-b", null, Map.of("nope:latest", "file does not exist"));
+        Router.NodeView next = fetching("cpu-c", null, Map.of());
+
+        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of(failed, next)))
+                .isEqualTo(afterFetch("nope", "cpu-c"));
+        assertThat(nowhere(router.find("nope", PromptJob.Pins.NONE, List.of(failed)))
+                        .message())
+                .isEqualTo(
+                        "model 'nope' is on no node, and could not be fetched: file does not exist. Available: none");
+    }
+
+    @Test
+    void a_model_that_only_others_have_is_told_with_who_they_are() {
+        JobFailure failure = nowhere(router.find("llama-3b", new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
+
+        assertThat(failure.message()).endsWith("tiny:latest on cpu-a. On: gpu-a");
+    }
+
+    private static Router.Route afterFetch(String model, String... nodes) {
+        return new Router.Route.AfterFetch(
+                Stream.of(nodes).map(node -> new Router.Candidate(node, model)).toList());
+    }
+
+    private static Router.NodeView fetching(
+            String name, @Nullable String only, Map<String, String> inVain, String... models) {
+        return new Router.NodeView(
+                name, Backend.OLLAMA, "cpu", List.of(models), true, only, new Router.Fetching(true, inVain));
     }
 
     private static JobFailure nowhere(Router.Route route) {
@@ -85,6 +146,6 @@ class RouterTest {
     }
 
     private static Router.NodeView view(String name, Backend backend, String pool, String... models) {
-        return new Router.NodeView(name, backend, pool, List.of(models), true, null);
+        return new Router.NodeView(name, backend, pool, List.of(models), true, null, Router.Fetching.NEVER);
     }
 }

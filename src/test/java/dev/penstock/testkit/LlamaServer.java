@@ -85,24 +85,48 @@ public final class LlamaServer implements AutoCloseable {
      */
     public static Start start(Model model, String... more) throws InterruptedException {
         try {
-            Path gguf;
-            Path program;
-            synchronized (LlamaServer.class) {
-                Path home = Files.createDirectories(TestEnvironment.projectDir().resolve(".demo"));
-                try (RandomAccessFile file =
-                                new RandomAccessFile(home.resolve("lock").toFile(), "rw");
-                        FileLock _ = file.getChannel().lock()) {
-                    program = program(home);
-                    gguf = modelFile(home, model);
-                }
-            }
-            return new Start.Started(launch(program, gguf, List.of(more)));
+            Parts parts = parts(model);
+            List<String> options = new ArrayList<>(List.of(
+                    "-m", parts.gguf().toString(), "--alias", MODEL, "--metrics", "--slots", "--parallel", "4"));
+            options.addAll(List.of(more));
+            return new Start.Started(launch(parts.program(), options));
         } catch (CannotBeHad | IOException e) {
-            String why = "no llama-server here: " + e.getMessage();
-            if (TestEnvironment.requiresAll()) {
-                throw new IllegalStateException(why, e);
+            return unavailable(e);
+        }
+    }
+
+    private static Start unavailable(Exception e) {
+        String why = "no llama-server here: " + e.getMessage();
+        if (TestEnvironment.requiresAll()) {
+            throw new IllegalStateException(why, e);
+        }
+        return new Start.Unavailable(why);
+    }
+
+    /** Brings one up as a router that has a tiny model under each of these names, loaded none. */
+    public static Start startRouter(Path folder, String... names) throws InterruptedException {
+        try {
+            Parts parts = parts(Model.TINY);
+            for (String name : names) {
+                Files.copy(parts.gguf(), folder.resolve(name + ".gguf"));
             }
-            return new Start.Unavailable(why);
+            return new Start.Started(
+                    launch(parts.program(), List.of("--models-dir", folder.toString(), "--parallel", "2")));
+        } catch (CannotBeHad | IOException e) {
+            return unavailable(e);
+        }
+    }
+
+    private record Parts(Path program, Path gguf) {}
+
+    private static Parts parts(Model model) throws CannotBeHad, IOException, InterruptedException {
+        synchronized (LlamaServer.class) {
+            Path home = Files.createDirectories(TestEnvironment.projectDir().resolve(".demo"));
+            try (RandomAccessFile file =
+                            new RandomAccessFile(home.resolve("lock").toFile(), "rw");
+                    FileLock _ = file.getChannel().lock()) {
+                return new Parts(program(home), modelFile(home, model));
+            }
         }
     }
 
@@ -151,14 +175,12 @@ public final class LlamaServer implements AutoCloseable {
         }
     }
 
-    private static LlamaServer launch(Path program, Path gguf, List<String> more)
-            throws CannotBeHad, InterruptedException {
+    private static LlamaServer launch(Path program, List<String> more) throws CannotBeHad, InterruptedException {
         int port = Broker.freePort();
-        List<String> command = new ArrayList<>(List.of(
-                program.toString(), "--host", "127.0.0.1", "--port", Integer.toString(port), "-m", gguf.toString()));
+        List<String> command =
+                new ArrayList<>(List.of(program.toString(), "--host", "127.0.0.1", "--port", Integer.toString(port)));
         // more than one thread spins on shared cores; with few for HTTP /health hangs behind queued requests
-        command.addAll(List.of("--alias", MODEL, "--no-webui", "--metrics", "--slots", "-t", "1", "-tb", "1"));
-        command.addAll(List.of("-c", "4096", "--parallel", "4", "--threads-http", "64"));
+        command.addAll(List.of("--no-webui", "-t", "1", "-tb", "1", "-c", "4096", "--threads-http", "64"));
         command.addAll(more);
         ChildProcess process = ChildProcess.start("llama-server", command, Map.of());
         URI url = URI.create("http://127.0.0.1:" + port);

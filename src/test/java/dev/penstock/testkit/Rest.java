@@ -147,6 +147,13 @@ public final class Rest {
                 .POST(HttpRequest.BodyPublishers.ofString(document)));
     }
 
+    /** Posts a document and reads what it is answered with as events. */
+    public static Events postAndWatch(URI server, String path, String document) throws InterruptedException {
+        return open(HttpRequest.newBuilder(server.resolve(path))
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(document)));
+    }
+
     private static Events open(HttpRequest.Builder request) throws InterruptedException {
         try {
             return new Events(HTTP.send(request.build(), HttpResponse.BodyHandlers.ofInputStream()));

@@ -11,7 +11,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.Supplier;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +22,7 @@ final class Connection {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private final ChannelHandlerContext channel;
-    private final Supplier<Part> parts;
+    private final AtomicReference<Part> parts;
     private final Counts counts;
     private final DateHeader dates;
     private final Outlet outlet;
@@ -32,7 +32,7 @@ final class Connection {
     private boolean closing;
 
     /** @param parts is asked anew for each request */
-    Connection(ChannelHandlerContext channel, Supplier<Part> parts, Counts counts, DateHeader dates) {
+    Connection(ChannelHandlerContext channel, AtomicReference<Part> parts, Counts counts, DateHeader dates) {
         this.channel = channel;
         this.parts = parts;
         this.counts = counts;
@@ -99,10 +99,11 @@ final class Connection {
 
     private void serve(RequestReader.Request read) {
         RequestReader.Head head = read.head();
-        boolean generating =
-                GENERATING.matcher(head.path()).matches() && head.method().equals("POST");
         Part part = parts.get();
         Optional<JsonNode> body = parse(read.body());
+        boolean generating = GENERATING.matcher(head.path()).matches()
+                && head.method().equals("POST")
+                && !(head.path().equals("/api/generate") && isLoad(body));
         Counts.Ticket ticket = counts.started(
                 head.path(),
                 generating,
@@ -118,6 +119,11 @@ final class Connection {
 
             @Override
             public void ended(Outcome outcome) {
+                if (isPull(request)
+                        && outcome == Outcome.FINISHED
+                        && answer.ending().how() == Answer.How.WHOLE) {
+                    parts.updateAndGet(now -> now.with(now.listings().with(pulled(request.model()))));
+                }
                 counts.ended(ticket, outcome);
             }
 
@@ -156,12 +162,59 @@ final class Connection {
 
     private Answer page(Part part, UpstreamRequest request) {
         Optional<Answer> scripted = part.probes().apply(request);
-        return scripted.orElseGet(() -> Answer.page(
-                request.method().equals("GET")
-                        ? part.listings()
-                                .get(request.path(), dates.now())
-                                .orElseGet(() -> part.listings().missing(request.path()))
-                        : part.listings().missing(request.path())));
+        return scripted.or(() -> command(part, request))
+                .orElseGet(() -> Answer.page(
+                        request.method().equals("GET")
+                                ? part.listings()
+                                        .get(request.path(), dates.now())
+                                        .orElseGet(() -> part.listings().missing(request.path()))
+                                : part.listings().missing(request.path())));
+    }
+
+    /** What changes Ollama's models. */
+    private Optional<Answer> command(Part part, UpstreamRequest request) {
+        String model = request.model();
+        Optional<ServedModel> there = part.listings().find(model);
+        return switch (request.method() + " " + request.path()) {
+            case "POST /api/pull" -> Optional.of(part.pulls().apply(request));
+            case "DELETE /api/delete" -> {
+                there.ifPresent(known ->
+                        parts.updateAndGet(now -> now.with(now.listings().without(known.name()))));
+                yield Optional.of(
+                        there.isPresent()
+                                ? Answer.page(new Listings.Page(200, "", ""))
+                                : Answer.refuse(404, "model '" + model + "' not found"));
+            }
+            case "POST /api/generate" -> {
+                boolean unload = request.body().path("keep_alive").asInt(-1) == 0;
+                there.ifPresent(known -> parts.updateAndGet(now ->
+                        now.with(now.listings().with(new ServedModel(known.name(), known.contextLength(), !unload)))));
+                yield Optional.of(
+                        there.isPresent()
+                                ? Answer.page(new Listings.Page(
+                                        200,
+                                        "",
+                                        "{\"model\":%s,\"created_at\":\"%s\",\"response\":\"\",\"done\":true,\"done_reason\":\"%s\"}"
+                                                .formatted(
+                                                        Dialect.quoted(model),
+                                                        dates.now(),
+                                                        unload ? "unload" : "load")))
+                                : Answer.refuse(404, "model '" + model + "' not found"));
+            }
+            default -> Optional.empty();
+        };
+    }
+
+    private static boolean isLoad(Optional<JsonNode> body) {
+        return body.isPresent() && !body.get().has("prompt");
+    }
+
+    private static boolean isPull(UpstreamRequest request) {
+        return request.path().equals("/api/pull") && request.method().equals("POST");
+    }
+
+    private static ServedModel pulled(String name) {
+        return new ServedModel(name, 4096, false);
     }
 
     private Dialect dialect(Listings listings, long id, UpstreamRequest request, Answer answer) {
@@ -180,7 +233,8 @@ final class Connection {
             return new AzureDialect(said, dates.of(now));
         }
         if (request.path().startsWith("/api/")) {
-            return new OllamaDialect(said, dates.of(now));
+            OllamaDialect ollama = new OllamaDialect(said, dates.of(now));
+            return isPull(request) ? new PullDialect(ollama) : ollama;
         }
         return switch (listings.flavour()) {
             case VLLM -> new VllmDialect(said, dates.of(now));

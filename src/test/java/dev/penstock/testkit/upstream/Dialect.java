@@ -8,7 +8,8 @@ import java.util.List;
  * How one server words its answers; the shapes are those of its recordings. A list has one string for each HTTP chunk.
  * Stateless but for what it was made from: one request.
  */
-sealed interface Dialect permits VllmDialect, LlamaServerDialect, OllamaDialect, AnthropicDialect, AzureDialect {
+sealed interface Dialect
+        permits VllmDialect, LlamaServerDialect, OllamaDialect, AnthropicDialect, AzureDialect, PullDialect {
 
     /** Whether the headers of a stream go out before its first token. */
     boolean headersAtOnce();

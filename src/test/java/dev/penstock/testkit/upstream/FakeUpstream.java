@@ -48,7 +48,8 @@ public final class FakeUpstream implements AutoCloseable {
     private final AtomicReference<Part> part = new AtomicReference<>(new Part(
             new Listings(Flavour.VLLM, List.of(ServedModel.of("tiny")), 4),
             new PromptScript(Map.of()),
-            _ -> Optional.empty()));
+            _ -> Optional.empty(),
+            _ -> Answer.tokens(PullDialect.lines(4))));
 
     /* These belong to the event loop. */
     private final Set<Connection> connections = new HashSet<>();
@@ -203,6 +204,17 @@ public final class FakeUpstream implements AutoCloseable {
         return this;
     }
 
+    /** How Ollama answers a pull, a line for each token; a whole answer leaves the model there. */
+    public FakeUpstream pulls(Function<UpstreamRequest, Answer> pulls) {
+        part.updateAndGet(current -> current.withPulls(pulls));
+        return this;
+    }
+
+    /** A pull in so many steps; {@link Answer#every} says how long each takes. */
+    public static Answer pull(int steps) {
+        return Answer.tokens(PullDialect.lines(steps));
+    }
+
     public FakeUpstream flavour(Flavour flavour) {
         return listings(now -> new Listings(flavour, now.models(), now.slots()));
     }
@@ -264,7 +276,7 @@ public final class FakeUpstream implements AutoCloseable {
     private void connected(NetSocket socket) {
         counts.connected();
         Connection connection =
-                new Connection(((NetSocketInternal) socket).channelHandlerContext(), part::get, counts, dates);
+                new Connection(((NetSocketInternal) socket).channelHandlerContext(), part, counts, dates);
         connections.add(connection);
         socket.handler(connection::received);
         socket.exceptionHandler(_ -> {});

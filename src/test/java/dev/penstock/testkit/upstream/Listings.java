@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What a server says about itself; the shapes are those of the recordings.
@@ -132,5 +133,28 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
     private static String details() {
         return "\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"llama\",\"families\":[\"llama\"],"
                 + "\"parameter_size\":\"56K\",\"quantization_level\":\"F16\"";
+    }
+
+    /** With this model too, or as it is now. */
+    Listings with(ServedModel model) {
+        return new Listings(
+                flavour,
+                Stream.concat(without(model.name()).models().stream(), Stream.of(model))
+                        .toList(),
+                slots);
+    }
+
+    Listings without(String name) {
+        return new Listings(
+                flavour,
+                models.stream().filter(model -> !model.name().equals(name)).toList(),
+                slots);
+    }
+
+    /** As Ollama looks one up: a name without a tag is the latest. */
+    Optional<ServedModel> find(String name) {
+        return models.stream()
+                .filter(model -> model.name().equals(name) || model.name().equals(name + ":latest"))
+                .findFirst();
     }
 }

@@ -32,7 +32,8 @@ final class OllamaDialect implements Dialect {
 
     @Override
     public String head(int status, String contentType, int length, boolean last) {
-        return Dialect.statusLine(status) + "\r\nContent-Type: " + contentType + "\r\nDate: " + date
+        return Dialect.statusLine(status) + (length == 0 ? "" : "\r\nContent-Type: " + contentType) + "\r\nDate: "
+                + date
                 + (length > CHUNKED_ABOVE ? "" : "\r\nContent-Length: " + length)
                 + (last ? "\r\nConnection: close" : "")
                 + (length > CHUNKED_ABOVE ? "\r\nTransfer-Encoding: chunked" : "");

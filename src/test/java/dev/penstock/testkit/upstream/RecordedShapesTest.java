@@ -140,6 +140,47 @@ class RecordedShapesTest {
     }
 
     @Test
+    void aPull() throws IOException {
+        Recording whole = Recording.of("ollama/pull-stream-again");
+        Recording missing = Recording.of("ollama/err-pull-missing-stream");
+        List<String> lines =
+                whole.body().lines().filter(line -> !line.contains("success")).toList();
+
+        FAKE.pulls(_ -> Answer.tokens(lines));
+        assertSame(posted("/api/pull", "{\"model\":\"x\"}"), whole);
+        FAKE.pulls(_ -> Answer.tokens(lines.subList(0, 1)).failAfter(1));
+        assertSame(posted("/api/pull", "{\"model\":\"nope\"}"), missing);
+    }
+
+    @Test
+    void whatChangesTheModelsOfOllama() throws IOException {
+        FAKE.models("tiny:latest", "tiny-copy:latest");
+
+        assertSame(
+                posted("/api/generate", "{\"model\":\"tiny\",\"keep_alive\":0}"),
+                Recording.of("ollama/generate-unload"));
+        try (WireClient client = new WireClient(FAKE)) {
+            assertThat(client.get("/api/ps").response().body())
+                    .contains("tiny-copy")
+                    .doesNotContain("tiny:latest");
+        }
+        assertSame(sent("DELETE", "/api/delete", "{\"model\":\"tiny-copy\"}"), Recording.of("ollama/delete"));
+        assertSame(
+                sent("DELETE", "/api/delete", "{\"model\":\"tiny-copy\"}"), Recording.of("ollama/err-delete-missing"));
+    }
+
+    private static Recording posted(String path, String body) throws IOException {
+        return sent("POST", path, body);
+    }
+
+    private static Recording sent(String method, String path, String body) throws IOException {
+        try (WireClient client = new WireClient(FAKE)) {
+            client.send(method, path, body, "Connection: close");
+            return Recording.parse("played", client.rest());
+        }
+    }
+
+    @Test
     void theTagsOfOllama() throws IOException {
         JsonNode recorded = MAPPER.readTree(Recording.of("ollama/tags").body())
                 .path("models")

@@ -30,9 +30,13 @@ final class WireClient implements AutoCloseable {
     }
 
     WireClient post(String path, String json, String... headers) throws IOException {
+        return send("POST", path, json, headers);
+    }
+
+    WireClient send(String method, String path, String json, String... headers) throws IOException {
         int length = json.getBytes(StandardCharsets.UTF_8).length;
         String more = headers.length == 0 ? "" : String.join("\r\n", headers) + "\r\n";
-        return send("POST " + path + " HTTP/1.1\r\nHost: x\r\n" + more
+        return send(method + " " + path + " HTTP/1.1\r\nHost: x\r\n" + more
                 + "Content-Type: application/json\r\nContent-Length: " + length + "\r\n\r\n" + json);
     }
 

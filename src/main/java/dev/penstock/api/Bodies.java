@@ -1,0 +1,25 @@
+package dev.penstock.api;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+
+/** What comes in, other than jobs. */
+final class Bodies {
+    private Bodies() {}
+
+    /** A body that is a JSON object. */
+    static ObjectNode object(byte[] body) {
+        try {
+            var _ = Json.parseStrict(body);
+        } catch (Json.MalformedJson e) {
+            throw new ApiException(JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
+        }
+        // read again as what is kept is read, so that the two can be compared
+        if (Json.parseLenient(new String(body, StandardCharsets.UTF_8)) instanceof ObjectNode object) {
+            return object;
+        }
+        throw new ApiException(JobFailure.of(JobFailure.Code.INVALID_REQUEST, "expected a JSON object"));
+    }
+}

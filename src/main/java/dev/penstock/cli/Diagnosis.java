@@ -1,0 +1,128 @@
+package dev.penstock.cli;
+
+import java.net.http.HttpClient;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+
+/**
+ * What of model servers there is on a machine.
+ *
+ * @param answers on each port that was looked at
+ * @param installed where each program lies, of those that were found
+ */
+record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> installed) {
+    /** Those where Penstock looks by itself. */
+    static final List<Integer> PORTS = List.of(11434, 8000, 1234, 8081, 8080);
+
+    Diagnosis {
+        answers = List.copyOf(answers);
+        installed = Map.copyOf(installed);
+    }
+
+    /** @param onPath whether its name alone starts it */
+    record Installed(Path file, boolean onPath) {}
+
+    /**
+     * Looks at this machine.
+     *
+     * @param path folders, as PATH has them
+     */
+    static Diagnosis look(List<Integer> ports, String path, Path home) throws InterruptedException {
+        Map<ModelServerKind, Installed> installed = new EnumMap<>(ModelServerKind.class);
+        for (ModelServerKind kind : ModelServerKind.values()) {
+            find(kind, path, home).ifPresent(found -> installed.put(kind, found));
+        }
+        try (HttpClient http = HttpClient.newBuilder()
+                        .version(HttpClient.Version.HTTP_1_1)
+                        .connectTimeout(Duration.ofSeconds(1))
+                        .build();
+                ExecutorService all = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<PortLook.Answer>> looks = ports.stream()
+                    .map(port -> all.submit(() -> new PortLook(http, port).look()))
+                    .toList();
+            List<PortLook.Answer> answers = new ArrayList<>();
+            for (Future<PortLook.Answer> look : looks) {
+                answers.add(look.get());
+            }
+            return new Diagnosis(answers, installed);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e.getCause());
+        }
+    }
+
+    private static Optional<Installed> find(ModelServerKind kind, String path, Path home) {
+        Optional<Path> onPath = first(Arrays.stream(path.split(System.getProperty("path.separator"), -1)), kind);
+        Stream<String> places = kind.places().stream()
+                .map(place -> place.startsWith("~/")
+                        ? home.resolve(place.substring(2)).toString()
+                        : place);
+        return onPath.map(file -> new Installed(file, true))
+                .or(() -> first(places, kind).map(file -> new Installed(file, false)));
+    }
+
+    private static Optional<Path> first(Stream<String> folders, ModelServerKind kind) {
+        return folders.filter(folder -> !folder.isEmpty())
+                .flatMap(folder -> Stream.of(kind.program(), kind.program() + ".exe")
+                        .map(name -> Path.of(folder).resolve(name)))
+                .filter(file -> Files.isRegularFile(file) && Files.isExecutable(file))
+                .findFirst();
+    }
+
+    boolean anyRuns() {
+        return answers.stream().anyMatch(PortLook.Answer.Server.class::isInstance);
+    }
+
+    /** What is on each port. */
+    String ports() {
+        Table table = new Table(List.of("PORT", "ANSWERS", "MODELS"));
+        for (PortLook.Answer answer : answers) {
+            table.add(
+                    switch (answer) {
+                        case PortLook.Answer.Server(
+                                int port,
+                                String what,
+                                Optional<ModelServerKind> _,
+                                List<String> models) ->
+                            List.of(String.valueOf(port), what, models.isEmpty() ? "none" : String.join(", ", models));
+                        case PortLook.Answer.Other(int port, String what) -> List.of(String.valueOf(port), what, "");
+                        case PortLook.Answer.Nothing(int port) -> List.of(String.valueOf(port), "nothing", "");
+                    });
+        }
+        return table.toString();
+    }
+
+    /** What there is of each kind, and what to do. */
+    String servers() {
+        Table table = new Table(List.of("SERVER", "STATE", "WHERE", "WHAT TO DO"));
+        for (ModelServerKind kind : ModelServerKind.values()) {
+            Installed file = installed.get(kind);
+            List<String> running = answers.stream()
+                    .filter(answer -> answer instanceof PortLook.Answer.Server server
+                            && server.kind().equals(Optional.of(kind)))
+                    .map(answer -> String.valueOf(((PortLook.Answer.Server) answer).port()))
+                    .toList();
+            String where = file == null ? "" : file.file().toString();
+            if (!running.isEmpty()) {
+                table.add(List.of(kind.label(), "runs on " + String.join(", ", running), where, ""));
+            } else if (file != null) {
+                String program = file.onPath() ? kind.program() : file.file().toString();
+                table.add(List.of(kind.label(), "installed, not running", where, "start it: " + kind.command(program)));
+            } else {
+                table.add(List.of(kind.label(), "not installed", "", "get it: " + kind.toGet()));
+            }
+        }
+        return table.toString();
+    }
+}

@@ -1,0 +1,114 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.wire.Json;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** What answers on a port of this machine, told by what it says of itself. */
+final class PortLook {
+    private static final Duration PATIENCE = Duration.ofSeconds(2);
+
+    private final HttpClient http;
+    private final int port;
+
+    PortLook(HttpClient http, int port) {
+        this.http = http;
+        this.port = port;
+    }
+
+    /** What was found on a port. */
+    sealed interface Answer {
+        /**
+         * @param kind empty: it is none of those that are known
+         * @param models empty: it lists none
+         */
+        record Server(int port, String what, Optional<ModelServerKind> kind, List<String> models) implements Answer {
+            public Server {
+                models = List.copyOf(models);
+            }
+        }
+
+        /** Something listens, but is no model server. */
+        record Other(int port, String what) implements Answer {}
+
+        record Nothing(int port) implements Answer {}
+    }
+
+    /** One document of the server. */
+    private record Page(int status, @Nullable JsonNode json) {
+        boolean has(String field) {
+            return json != null && json.has(field);
+        }
+    }
+
+    Answer look() throws InterruptedException {
+        try {
+            Page ollama = get("/api/version");
+            if (ollama.has("version")) {
+                return server(
+                        "Ollama " + text(ollama, "version"), ModelServerKind.OLLAMA, "/api/tags", "models", "name");
+            }
+            Page props = get("/props");
+            if (props.has("total_slots") || "router".equals(text(props, "role"))) {
+                String mode = "router".equals(text(props, "role")) ? "llama-server (router)" : "llama-server";
+                return server(mode, ModelServerKind.LLAMA_SERVER, "/v1/models", "data", "id");
+            }
+            Page nodes = get("/v1/nodes");
+            if (nodes.has("data")) {
+                return new Answer.Other(port, "Penstock");
+            }
+            Page version = get("/version");
+            Page models = get("/v1/models");
+            if (version.has("version") && models.has("data")) {
+                return server("vLLM " + text(version, "version"), ModelServerKind.VLLM, "/v1/models", "data", "id");
+            }
+            if (models.has("data")) {
+                return port == ModelServerKind.LM_STUDIO.port()
+                        ? server("LM Studio", ModelServerKind.LM_STUDIO, "/v1/models", "data", "id")
+                        : server("an OpenAI-compatible server", null, "/v1/models", "data", "id");
+            }
+            return new Answer.Other(
+                    port,
+                    models.status() == 401
+                            ? "a server that asks for a key"
+                            : "a server that is no model server (HTTP %d)".formatted(models.status()));
+        } catch (IOException e) {
+            return e instanceof ConnectException
+                    ? new Answer.Nothing(port)
+                    : new Answer.Other(port, "something that does not answer over HTTP");
+        }
+    }
+
+    private static @Nullable String text(Page page, String field) {
+        return page.json() == null ? null : page.json().path(field).asText();
+    }
+
+    private Answer server(String what, @Nullable ModelServerKind kind, String path, String list, String name)
+            throws IOException, InterruptedException {
+        List<String> models = new ArrayList<>();
+        JsonNode json = get(path).json();
+        if (json != null) {
+            json.path(list).forEach(model -> models.add(model.path(name).asText()));
+        }
+        return new Answer.Server(port, what, Optional.ofNullable(kind), models);
+    }
+
+    private Page get(String path) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+                .timeout(PATIENCE)
+                .build();
+        HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
+        JsonNode json = answer.statusCode() == 200 ? Json.parseLenient(answer.body()) : null;
+        return new Page(answer.statusCode(), json == null || !json.isObject() ? null : json);
+    }
+}

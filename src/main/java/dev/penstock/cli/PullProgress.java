@@ -1,0 +1,98 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** Shows on stderr how far pulls are: bars that are drawn over on a terminal, else a line now and then. */
+final class PullProgress implements AutoCloseable {
+    private static final String CLEARED_LINE = "\r\033[K";
+    private static final int BAR = 24;
+    private static final double EVERY_PERCENT = 10;
+    private static final double MEGABYTE = 1_000_000;
+
+    private final Terminal terminal;
+    private final String model;
+    private final Map<String, JsonNode> running = new LinkedHashMap<>();
+    private final Map<String, String> told = new HashMap<>();
+    private boolean drawn;
+
+    PullProgress(Terminal terminal, String model) {
+        this.terminal = terminal;
+        this.model = model;
+    }
+
+    /** A node's progress, as the service tells it. */
+    void at(String node, JsonNode progress) {
+        running.put(node, progress);
+        if (terminal.redraws()) {
+            draw();
+            return;
+        }
+        double percent = progress.path("percent").asDouble();
+        String step = progress.path("status").asText() + " " + (int) (percent / EVERY_PERCENT);
+        if (!step.equals(told.put(node, step))) {
+            terminal.note(node + ": " + numbers(progress));
+        }
+    }
+
+    /** @param error null: the model is there */
+    void end(String node, @Nullable JsonNode error) {
+        running.remove(node);
+        clear();
+        terminal.note(
+                error == null
+                        ? "%s: %s is there".formatted(node, model)
+                        : "%s: %s".formatted(node, ValidEvent.failure(error)));
+        draw();
+    }
+
+    private void draw() {
+        if (terminal.redraws() && !running.isEmpty()) {
+            drawn = true;
+            String line = running.entrySet().stream()
+                    .map(pull -> pull.getKey() + " " + bar(pull.getValue()))
+                    .collect(Collectors.joining("  "));
+            terminal.err().print(CLEARED_LINE + line);
+            terminal.err().flush();
+        }
+    }
+
+    private void clear() {
+        if (drawn) {
+            terminal.err().print(CLEARED_LINE);
+            terminal.err().flush();
+        }
+        drawn = false;
+    }
+
+    static String bar(JsonNode progress) {
+        int filled = (int) (BAR * Math.min(100, progress.path("percent").asDouble()) / 100);
+        return "[" + "#".repeat(filled) + ".".repeat(BAR - filled) + "] " + numbers(progress);
+    }
+
+    static String numbers(JsonNode progress) {
+        StringBuilder text = new StringBuilder();
+        if (progress.hasNonNull("percent")) {
+            text.append(String.format(
+                    Locale.ROOT, "%.1f %%, ", progress.path("percent").asDouble()));
+        }
+        if (progress.path("total").asLong() > 0) {
+            text.append(String.format(
+                    Locale.ROOT,
+                    "%.1f of %.1f MB, ",
+                    progress.path("completed").asLong() / MEGABYTE,
+                    progress.path("total").asLong() / MEGABYTE));
+        }
+        return text.append(progress.path("status").asText()).toString();
+    }
+
+    @Override
+    public void close() {
+        clear();
+    }
+}

@@ -1,0 +1,208 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.settings.AddedNode;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.SettingsFeed;
+import dev.penstock.settings.SettingsLog;
+import dev.penstock.wire.SettingsVersion;
+import io.quarkus.runtime.StartupEvent;
+import jakarta.annotation.Priority;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.apache.kafka.common.KafkaException;
+import org.jboss.logging.Logger;
+
+/** Nodes that come and go at run time: written to the settings log, and taken from there by every replica alike. */
+@Singleton
+public class Registry {
+    private static final Logger LOG = Logger.getLogger(Registry.class);
+    private static final Duration FIRST_PROBE = Duration.ofSeconds(4);
+
+    private final Nodes nodes;
+    private final SettingsFeed feed;
+    private final Settings settings;
+    private final SettingsLog log;
+
+    public Registry(Nodes nodes, SettingsFeed feed, KafkaSettings kafka, Settings settings) {
+        this.nodes = nodes;
+        this.feed = feed;
+        this.settings = settings;
+        log = new SettingsLog(kafka, settings);
+    }
+
+    /** What became of a change. */
+    public sealed interface Change {
+        /** It is on the broker, and in force here. */
+        record Made(Node node) implements Change {}
+
+        record Refused(JobFailure failure) implements Change {}
+    }
+
+    /** Before anybody reads the settings. */
+    void start(@Observes @Priority(1) StartupEvent event) {
+        feed.onChange(this::apply);
+    }
+
+    private void apply(SettingsVersion version) {
+        Map<String, NodeSettings> added = new HashMap<>();
+        version.nodes().forEach((name, document) -> {
+            switch (AddedNode.read(name, document, System.getenv())) {
+                case AddedNode.Fit(NodeSettings node, List<String> lacking) -> {
+                    lacking.forEach(what -> LOG.warnf("node=%s %s", name, what));
+                    added.put(name, node);
+                }
+                case AddedNode.Unfit(List<String> mistakes) ->
+                    LOG.errorf("node=%s was added at run time, but not for this version: %s", name, said(mistakes));
+            }
+        });
+        nodes.added(added);
+    }
+
+    /**
+     * Adds a node.
+     *
+     * @param document its keys, as the configuration has them
+     * @param force even where its server does not answer
+     */
+    public Change add(String name, JsonNode document, boolean force) throws InterruptedException {
+        Optional<JobFailure> obstacle = obstacle();
+        if (obstacle.isPresent()) {
+            return new Change.Refused(obstacle.get());
+        }
+        NodeSettings node;
+        switch (AddedNode.read(name, document, System.getenv())) {
+            case AddedNode.Unfit(List<String> mistakes) -> {
+                return refused(JobFailure.Code.INVALID_REQUEST, said(mistakes));
+            }
+            case AddedNode.Fit(NodeSettings read, List<String> lacking) -> {
+                if (!lacking.isEmpty()) {
+                    return refused(JobFailure.Code.INVALID_REQUEST, said(lacking));
+                }
+                node = read;
+            }
+        }
+        Node there = nodes.find(name).orElse(null);
+        if (there != null) {
+            return taken(name, " (" + there.settings() + ")");
+        }
+        if (!force && nodes.tryOut(node) instanceof Node.ProbeResult.Away(String words, boolean _)) {
+            return refused(
+                    JobFailure.Code.NODE_UNREACHABLE,
+                    "node '%s': %s; ?force=true adds it all the same".formatted(name, words));
+        }
+        AddedDocument added = new AddedDocument(name, document);
+        Optional<JobFailure> failed = write(added::over);
+        if (failed.isPresent()) {
+            return new Change.Refused(failed.get());
+        }
+        Node made = nodes.find(name).orElse(null);
+        if (added.isTaken() || made == null) {
+            return taken(name, "");
+        }
+        made.awaitProbed(FIRST_PROBE);
+        return new Change.Made(made);
+    }
+
+    /** Removes a node that was added: what runs there ends, on every replica. */
+    public Change remove(String name) throws InterruptedException {
+        Optional<JobFailure> obstacle = obstacle();
+        if (obstacle.isPresent()) {
+            return new Change.Refused(obstacle.get());
+        }
+        Node node = nodes.find(name).or(() -> nodes.findDraining(name)).orElse(null);
+        if (node == null) {
+            return new Change.Refused(nodes.unknown(name));
+        }
+        if (node.health().state() == Node.State.DRAINING) {
+            return new Change.Made(node);
+        }
+        if (!nodes.isAdded(name)) {
+            return refused(
+                    JobFailure.Code.INVALID_REQUEST,
+                    "node '%s' was not added over REST: it comes from the configuration (penstock.nodes.%s), from the environment (OLLAMA_HOST and the like) or from a search of localhost, and goes when it is gone there"
+                            .formatted(name, name));
+        }
+        Optional<JobFailure> failed = write(current -> current.withoutNode(name));
+        return failed.<Change>map(Change.Refused::new).orElseGet(() -> new Change.Made(node));
+    }
+
+    private Optional<JobFailure> obstacle() {
+        if (!settings.runtimeChanges()) {
+            return Optional.of(JobFailure.of(
+                    JobFailure.Code.FORBIDDEN,
+                    "nodes come from the configuration alone here: penstock.config.runtime-changes is false"));
+        }
+        return feed.isCaughtUp()
+                ? Optional.empty()
+                : Optional.of(JobFailure.of(
+                        JobFailure.Code.BROKER_UNAVAILABLE,
+                        "the broker has not been reached yet: nothing can be changed"));
+    }
+
+    private Optional<JobFailure> write(Function<SettingsVersion, ObjectNode> change) throws InterruptedException {
+        try {
+            feed.accept(log.change(change));
+            return Optional.empty();
+        } catch (KafkaException e) {
+            LOG.warnf("the settings could not be changed: %s", e.getMessage());
+            return Optional.of(JobFailure.of(
+                    JobFailure.Code.BROKER_UNAVAILABLE,
+                    "the broker did not confirm in time: the change may have been made all the same"));
+        }
+    }
+
+    private static Change taken(String name, String by) {
+        return refused(
+                JobFailure.Code.ID_CONFLICT,
+                "there is a node '%s' already%s: choose another name, or remove that one first".formatted(name, by));
+    }
+
+    private static Change refused(JobFailure.Code code, String message) {
+        return new Change.Refused(JobFailure.of(code, message));
+    }
+
+    private static String said(List<String> mistakes) {
+        return mistakes.size() == 1
+                ? mistakes.getFirst()
+                : mistakes.size() + " mistakes: " + String.join("; ", mistakes);
+    }
+
+    /** A node on its way into the log; it may have to be laid over more than one version. */
+    private static final class AddedDocument {
+        private final String name;
+        private final JsonNode document;
+        private boolean written;
+        private boolean taken;
+
+        AddedDocument(String name, JsonNode document) {
+            this.name = name;
+            this.document = document;
+        }
+
+        ObjectNode over(SettingsVersion current) {
+            JsonNode there = current.nodes().get(name);
+            // a later version of somebody else holds what was written here before
+            taken = there != null && !(written && there.equals(document));
+            if (there != null) {
+                return current.settings();
+            }
+            written = true;
+            return current.withNode(name, document);
+        }
+
+        boolean isTaken() {
+            return taken;
+        }
+    }
+}

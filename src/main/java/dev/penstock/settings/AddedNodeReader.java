@@ -1,0 +1,152 @@
+package dev.penstock.settings;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.ConfigValidationException;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** One reading of a node that was added at run time. */
+final class AddedNodeReader {
+    private static final int HIGHEST = 1_000;
+    private static final String API_KEY = "api-key";
+    private static final Set<String> STARTING = Set.of("llama-cli");
+    private static final Set<String> OF_PROCESSES =
+            Set.of("command", "model-path", "ctx-size", "batch-size", "ubatch-size", "gpu-layers");
+    private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/.+");
+    private static final Pattern SECRET =
+            Pattern.compile("(?i)(proxy-)?authorization|cookie|.*(api-?key|token|secret|password).*");
+    private static final String MISSING = "is missing";
+    private static final Pattern REQUIRED = Pattern.compile(".*config property (\\S+) is required.*");
+    private static final Pattern UNKNOWN = Pattern.compile("(\\S+) .*does not map to any root");
+
+    private final String name;
+    private final Map<String, String> environment;
+    private final String prefix;
+    private final Set<String> mistakes = new LinkedHashSet<>();
+    private final List<String> lacking = new ArrayList<>();
+    private final Map<String, String> keys = new HashMap<>();
+
+    AddedNodeReader(String name, Map<String, String> environment) {
+        this.name = name;
+        this.environment = environment;
+        prefix = "penstock.nodes." + name;
+    }
+
+    AddedNode read(JsonNode document) {
+        document.properties().forEach(field -> take(field.getKey(), field.getValue()));
+        for (String required : List.of("backend", "url")) {
+            if (!document.hasNonNull(required)) {
+                mistake(required, MISSING);
+            }
+        }
+        NodeSettings node = null;
+        try {
+            PenstockConfig config = new SmallRyeConfigBuilder()
+                    .withMapping(PenstockConfig.class)
+                    .withSources(new PropertiesConfigSource(keys, "node " + name, HIGHEST))
+                    .withConverter(Duration.class, HIGHEST, new DurationConverter())
+                    .withConverter(MemorySize.class, HIGHEST, new MemorySizeConverter())
+                    .build()
+                    .getConfigMapping(PenstockConfig.class);
+            List<String> ofItsValues = new ArrayList<>();
+            node = SettingsReader.node(config, ofItsValues).orElse(null);
+            mistakes.addAll(ofItsValues);
+        } catch (ConfigValidationException e) {
+            for (int i = 0; i < e.getProblemCount(); i++) {
+                mistakes.add(worded(e.getProblem(i).getMessage()));
+            }
+        }
+        return node == null || !mistakes.isEmpty()
+                ? new AddedNode.Unfit(List.copyOf(mistakes))
+                : new AddedNode.Fit(node, lacking);
+    }
+
+    private void take(String key, JsonNode value) {
+        if (OF_PROCESSES.contains(key) || (key.equals("backend") && STARTING.contains(value.asText()))) {
+            mistake(key, "a node that starts a process comes from the configuration only");
+        } else if (key.equals(API_KEY)) {
+            takeReference(value.asText());
+        } else if (key.equals("headers")) {
+            value.fieldNames().forEachRemaining(header -> {
+                if (SECRET.matcher(header).matches()) {
+                    mistake("headers." + header, "a secret is given by reference only: api-key: env:NAME");
+                }
+            });
+            flatten(key, value);
+        } else {
+            flatten(key, value);
+        }
+    }
+
+    private void takeReference(String reference) {
+        if (!REFERENCE.matcher(reference).matches()) {
+            mistake(API_KEY, "is given by reference only, as env:NAME or file:/path, and looked up by each replica");
+            return;
+        }
+        String found = reference.startsWith("env:")
+                ? environment.getOrDefault(reference.substring("env:".length()), "")
+                : content(Path.of(reference.substring("file:".length())));
+        if (found.isBlank()) {
+            lacking.add("%s.%s: there is no %s here".formatted(prefix, API_KEY, reference));
+        } else {
+            keys.put(prefix(API_KEY), found.strip());
+        }
+    }
+
+    private static String content(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException _) {
+            return "";
+        }
+    }
+
+    private void flatten(String key, JsonNode value) {
+        if (value.isObject()) {
+            value.properties().forEach(field -> flatten(key + "." + quoted(field.getKey()), field.getValue()));
+        } else if (value.isArray()) {
+            for (int i = 0; i < value.size(); i++) {
+                flatten(key + "[" + i + "]", value.get(i));
+            }
+        } else if (!value.isNull()) {
+            keys.put(prefix(key), value.asText());
+        }
+    }
+
+    private String prefix(String key) {
+        return "penstock.nodes." + quoted(name) + "." + key;
+    }
+
+    private static String quoted(String segment) {
+        return segment.matches("[A-Za-z0-9_-]+") ? segment : "\"" + segment.replace("\"", "") + "\"";
+    }
+
+    private void mistake(String key, String message) {
+        mistakes.add(prefix + "." + key + ": " + message);
+    }
+
+    private String worded(String problem) {
+        String plain = problem.replaceFirst("^SRCFG\\d+: ", "").replace(quoted(name), name);
+        Matcher required = REQUIRED.matcher(plain);
+        if (required.matches()) {
+            return required.group(1) + ": " + MISSING;
+        }
+        Matcher unknown = UNKNOWN.matcher(plain);
+        return unknown.matches() ? unknown.group(1) + ": there is no such key" : plain;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.penstock.wire;
+
+import java.util.Optional;
+
+/** What models are called: by jobs, and by the servers that list them. */
+public final class ModelName {
+    private static final String HUB = "hf:";
+    private static final String HUB_AT_OLLAMA = "hf.co/";
+    private static final String LATEST = ":latest";
+
+    private ModelName() {}
+
+    /** Of {@code hf:user/repo:quant} what comes after the colon; empty: the name is none of Hugging Face's. */
+    public static Optional<String> onHub(String name) {
+        return name.startsWith(HUB) && name.length() > HUB.length()
+                ? Optional.of(name.substring(HUB.length()))
+                : Optional.empty();
+    }
+
+    /** The name in full, as Ollama lists it: with its tag. */
+    public static String atOllama(String name) {
+        String path = onHub(name).map(repository -> HUB_AT_OLLAMA + repository).orElse(name);
+        return path.indexOf(':', path.lastIndexOf('/') + 1) < 0 ? path + LATEST : path;
+    }
+
+    /** Whether a server's model is the one that a job names. */
+    public static boolean same(String listed, String named) {
+        return listed.equals(named)
+                || listed.equals(named + LATEST)
+                || onHub(named)
+                        .filter(repository ->
+                                listed.equalsIgnoreCase(repository) || listed.equalsIgnoreCase(atOllama(named)))
+                        .isPresent();
+    }
+}
