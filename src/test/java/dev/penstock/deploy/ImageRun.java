@@ -93,7 +93,8 @@ public final class ImageRun {
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
         List<String> command = new ArrayList<>(podman);
         command.addAll(run);
-        command.addAll(List.of("--name", name, "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"));
+        command.addAll(List.of(
+                "--name", name, "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"));
         command.addAll(List.of("--volume", config + ":/opt/penstock/config:ro"));
         // what Kubernetes sets for a Service named penstock where links are not switched off
         variables(
