@@ -117,6 +117,11 @@ class ChartTest {
                             .as(manifest.toString())
                             .hasSize(1);
                 case "NetworkPolicy" -> {
+                    // a rule without peers or ports is open to all of them
+                    manifest.spec().path("egress").forEach(rule -> {
+                        assertThat(rule.path("ports")).isNotEmpty();
+                        assertThat(rule.path("to")).isNotEmpty().noneMatch(JsonNode::isEmpty);
+                    });
                     assertThat(selected(workloads, selector(manifest.spec().path("podSelector"))))
                             .hasSameSizeAs(workloads);
                     manifest.spec()
