@@ -4,8 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
-import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
@@ -34,6 +36,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** With the variables and files that the chart gives to a pod, the service gets past a broker that asks for all it can. */
 class SecuredKafkaIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final String STORE_PASSWORD = "changeit";
     private static final String PASSWORD = "correct horse; battery=staple";
     private static final String JAAS =
@@ -54,7 +57,7 @@ class SecuredKafkaIT {
         Path server = keyPair("broker");
         Path client = keyPair("client");
         int secured = Broker.freePort();
-        try (Broker _ = start(secured, server, client);
+        try (Broker broker = start(secured, server, client);
                 FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
             Manifest workload = render(secured, fake, sasl);
             Map<String, String> secrets = Map.of(
@@ -82,12 +85,15 @@ class SecuredKafkaIT {
                     .forEach((name, value) ->
                             penstock.environment(name, value.replace("/opt/penstock/kafka-ca", folder.toString())));
 
-            try (PenstockProcess running = penstock.startReady()) {
-                Rest.Reply reply = Rest.post(
-                        running.url(), "/v1/jobs", "application/json", "{\"prompt\":\"Hi\"}", "Prefer", "wait=60");
+            // the job comes in and is seen to end by the broker's other listener
+            try (PenstockProcess _ = penstock.startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                    JobSender jobs = new JobSender(broker.bootstrap())) {
+                jobs.send("secured", "Hi");
+                jobs.flush();
+                replies.awaitOutcomes(List.of("secured"), PATIENCE);
 
-                assertThat(reply.status()).as(how).isEqualTo(200);
-                assertThat(reply.json().path("status").asText()).isEqualTo("completed");
+                assertThat(replies.completedText("secured")).as(how).isEqualTo("past it");
             }
         }
     }
