@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-long test-rows demo native bench run format clean jdk
+.PHONY: help build chaos live test test-rows test-images demo native image manifests bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -17,7 +17,7 @@ changed = [ ! -f $(1) ] || [ -n "$$(find pom.xml $(2) -newer $(1) | head -n 1)" 
 
 help: ## This list
 	@echo "Penstock: prompt jobs from Kafka or REST, dispatched to model servers, answers streamed back"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; nothing where no source has changed
 	@if $(call changed,target/built,src/main src/test) || [ ! -f $(JAR) ] || [ ! -f target/test-classpath ]; then \
@@ -51,14 +51,21 @@ bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." 
 chaos: build ## Three replicas under load and faults, then a checker; SECONDS=180 and SEED=... say how long and which
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) $(SEED)
 
-test-long: build ## Tests of many minutes: pools that are down, poison, replicas and brokers that are killed
-	$(MVN) verify -Dpenstock.test.excluded= -Dpenstock.test.groups=long -Dtest=ArchitectureTest -Dsurefire.failIfNoSpecifiedTests=false -Djacoco.skip=true -DargLine=
-
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
 
 live: build ## The backends' contract against what VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like point at; backend by case
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.node.LiveBackends
+
+test-images: build ## Builds the images on stand-in bases and runs them, with buildah and podman, as root on Debian. IMAGES="jvm native"
+	@JAVA_HOME="$(JDK)" TEST_CLASSPATH="$(TEST_CLASSPATH)" IMAGES_GRAALVM="$(CURDIR)/target/graalvm" docker/test-images.sh $(IMAGES)
+
+image: ## The image penstock:0.1.0, from docker/Dockerfile.native. KIND=jvm: from Dockerfile.jvm. ENGINE=podman for another engine
+	$(or $(ENGINE),docker) build -f docker/Dockerfile.$(or $(KIND),native) -t penstock:0.1.0 \
+		--build-arg REVISION=$$(git rev-parse HEAD) .
+
+manifests: build ## Writes k8s/base and the chart's table of values anew
+	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.deploy.PlainManifests
 
 run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
 	@exec $(JAVA) -jar $(JAR)

@@ -1,0 +1,127 @@
+{{/* Values that contradict each other; what one value alone can be wrong about is in values.schema.json. */}}
+{{- define "penstock.check" -}}
+{{- $v := .Values -}}
+{{- $p := $v.penstock -}}
+{{- $sqlite := eq (include "penstock.ledgerKind" .) "sqlite" -}}
+{{- $scaled := include "penstock.scaled" . -}}
+{{- if not ($p.auth).mode -}}
+{{- fail "penstock.auth.mode must be said. This version has none only: everybody whom the NetworkPolicy lets in (networkPolicy.clients) may run jobs" -}}
+{{- end -}}
+{{- if not $v.networkPolicy.enabled -}}
+{{- fail "networkPolicy.enabled: with penstock.auth.mode none the NetworkPolicy is all that stands between anybody and the API" -}}
+{{- end -}}
+{{- if not $v.kafka.bootstrapServers -}}
+{{- fail "kafka.bootstrapServers must be said, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
+{{- end -}}
+{{- $named := list -}}
+{{- range $v.extraEnv }}{{ $named = append $named .name }}{{ end -}}
+{{- if not (or $p.nodes (has "VLLM_URL" $named) (has "OLLAMA_HOST" $named) (has "LLAMA_SERVER_URL" $named)) -}}
+{{- fail "penstock.nodes: there is no model server. Name one, e.g. penstock.nodes.gpu-a: {backend: vllm, url: \"http://vllm:8000\"}" -}}
+{{- end -}}
+{{- with (get $p "default-profile") -}}
+{{- if not (hasKey (default (dict) $p.profiles) .) -}}
+{{- fail (printf "penstock.default-profile: there is no profile '%s' in penstock.profiles" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $timeout := include "penstock.seconds" (default "10m" ($p.jobs).timeout) | int64 -}}
+{{- $maxTimeout := include "penstock.seconds" (default "1h" (get (default (dict) $p.jobs) "max-timeout")) | int64 -}}
+{{- if gt $timeout $maxTimeout -}}
+{{- fail "penstock.jobs.timeout is above penstock.jobs.max-timeout" -}}
+{{- end -}}
+
+{{- if $sqlite -}}
+{{- if and (not $scaled) (gt (int64 $v.replicas) 1) -}}
+{{- fail (printf "replicas is %d: SQLite is for one replica. Set penstock.ledger.kind to postgresql" (int64 $v.replicas)) -}}
+{{- end -}}
+{{- if $v.api.enabled -}}
+{{- fail "api.enabled: SQLite is for one replica. Set penstock.ledger.kind to postgresql" -}}
+{{- end -}}
+{{- if and $scaled (gt (int64 $v.autoscaling.maxReplicas) 1) -}}
+{{- fail "autoscaling.maxReplicas is above 1: SQLite is for one replica. Set penstock.ledger.kind to postgresql" -}}
+{{- end -}}
+{{- if eq $v.updateStrategy "RollingUpdate" -}}
+{{- fail "updateStrategy: with penstock.ledger.kind sqlite it is Recreate, since two replicas cannot have the file at once" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (include "penstock.ledgerKind" .) "postgresql" -}}
+{{- if not ($p.ledger).url -}}
+{{- fail "penstock.ledger.url must be said for postgresql, as jdbc:postgresql://host:5432/database" -}}
+{{- end -}}
+{{- if not $v.database.existingSecret -}}
+{{- fail "database.existingSecret must name the Secret with the database's user and password" -}}
+{{- end -}}
+{{- else if ($p.ledger).url -}}
+{{- fail "penstock.ledger.url is for penstock.ledger.kind postgresql" -}}
+{{- end -}}
+
+{{- if include "penstock.usesSasl" . -}}
+{{- if not $v.kafka.sasl.existingSecret -}}
+{{- fail (printf "kafka.sasl.existingSecret must name a Secret for kafka.securityProtocol %s" $v.kafka.securityProtocol) -}}
+{{- end -}}
+{{- if not (or $v.kafka.sasl.jaasConfigKey (and $v.kafka.sasl.usernameKey $v.kafka.sasl.passwordKey)) -}}
+{{- fail "kafka.sasl.jaasConfigKey, or usernameKey and passwordKey, must say what is where in kafka.sasl.existingSecret" -}}
+{{- end -}}
+{{- else if $v.kafka.sasl.existingSecret -}}
+{{- fail (printf "kafka.sasl.existingSecret is for SASL, and kafka.securityProtocol is %s" $v.kafka.securityProtocol) -}}
+{{- end -}}
+{{- if not (include "penstock.usesTls" .) -}}
+{{- if or $v.kafka.tls.caSecret $v.kafka.tls.clientSecret -}}
+{{- fail (printf "kafka.tls is for TLS, and kafka.securityProtocol is %s" $v.kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $_ := $v.kafka.properties -}}
+{{- if regexMatch "(password|jaas|secret|keystore.key|token)" $key -}}
+{{- fail (printf "kafka.properties: %s holds a secret; it belongs in a Secret (kafka.sasl, kafka.tls, extraEnv)" $key) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $variables := dict -}}
+{{- range $name, $_ := $v.nodeApiKeys -}}
+{{- if not (hasKey (default (dict) $p.nodes) $name) -}}
+{{- fail (printf "nodeApiKeys.%s: there is no node '%s' in penstock.nodes" $name $name) -}}
+{{- end -}}
+{{- $variable := include "penstock.keyVariable" $name -}}
+{{- if hasKey $variables $variable -}}
+{{- fail (printf "nodeApiKeys: the names %s and %s differ too little for the variable %s" (get $variables $variable) $name $variable) -}}
+{{- end -}}
+{{- $_ := set $variables $variable $name -}}
+{{- end -}}
+
+{{- if $scaled -}}
+{{- if gt (int64 $v.autoscaling.minReplicas) (int64 $v.autoscaling.maxReplicas) -}}
+{{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- $fromZero := eq (int64 $v.autoscaling.minReplicas) 0 -}}
+{{- if eq $v.autoscaling.kind "hpa" -}}
+{{- if $fromZero -}}
+{{- fail "autoscaling.minReplicas is 0: only KEDA scales from zero (autoscaling.kind: keda)" -}}
+{{- end -}}
+{{- else -}}
+{{- if not $v.autoscaling.keda.prometheusAddress -}}
+{{- fail "autoscaling.keda.prometheusAddress must be said: the backlog and the jobs in flight are read from there" -}}
+{{- end -}}
+{{- if and $fromZero (eq (include "penstock.ledgerKind" .) "none") -}}
+{{- fail "autoscaling.minReplicas is 0: what wakes the first replica is the lag of the ledger's group, and penstock.ledger.kind is none" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (toString (($p.intake).enabled)) "false" -}}
+{{- fail "penstock.intake.enabled is false: there is no backlog that autoscaling could follow" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.api.enabled (eq (toString (($p.intake).enabled)) "false") -}}
+{{- fail "penstock.intake.enabled is false: then no replica takes jobs, and api.enabled has nothing to take off them" -}}
+{{- end -}}
+
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
+{{- fail "ingress.hosts: name at least one host" -}}
+{{- end -}}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: name the Gateway" -}}
+{{- end -}}
+{{- if and $v.strimzi.enabled (not $v.strimzi.cluster) -}}
+{{- fail "strimzi.cluster must name the Kafka resource" -}}
+{{- end -}}
+{{- if and $v.strimzi.enabled (not $v.strimzi.topics) (not $v.strimzi.user) -}}
+{{- fail "strimzi.enabled: with strimzi.topics false and no strimzi.user there is nothing to make" -}}
+{{- end -}}
+{{- end -}}

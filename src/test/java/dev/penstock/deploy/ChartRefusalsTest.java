@@ -1,0 +1,145 @@
+package dev.penstock.deploy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Wrong values are refused before anything reaches the cluster, and the message names the value. */
+class ChartRefusalsTest {
+    private static final String GOOD = """
+            penstock:
+              auth: {mode: none}
+              nodes:
+                gpu-a: {backend: vllm, url: "http://vllm:8000"}
+              ledger: {kind: sqlite}
+            kafka:
+              bootstrapServers: kafka:9092
+            """;
+
+    /** Left: what is laid over good values, as YAML; right: what the message has to say. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    penstock: {auth: {mode: keys}}                            | /penstock/auth/mode
+                    penstock: {nodes: ~}                                      | penstock.nodes: there is no model server
+                    penstock: {nodes: {gpu-a: {backend: vlm}}}                | /penstock/nodes/gpu-a/backend
+                    penstock: {nodes: {gpu-a: {url: "vllm:8000"}}}            | /penstock/nodes/gpu-a/url
+                    penstock: {nodes: {gpu-a: {max-inflight: 2}}}             | max-inflight
+                    penstock: {nodes: {gpu-a: {api-key: sk-1}}}               | api-key
+                    penstock: {default-profile: fast}                         | penstock.default-profile: there is no profile 'fast'
+                    penstock: {drain: {timeout: 90}}                          | /penstock/drain/timeout
+                    penstock: {jobs: {timeout: 2h}}                           | penstock.jobs.timeout is above penstock.jobs.max-timeout
+                    penstock: {intake: {slots: 100000}}                       | /penstock/intake/slots
+                    penstock: {intake: {slots: 8, low-share: 2}}              | /penstock/intake/low-share
+                    penstock: {intake: {topics: [{name: a, priority: top}]}}  | /penstock/intake/topics/0/priority
+                    penstock: {ledger: {kind: mysql}}                         | /penstock/ledger/kind
+                    penstock: {ledger: {kind: postgresql}}                    | penstock.ledger.url must be said
+                    penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p"}} | database.existingSecret
+                    penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://u:p@db/p"}} | /penstock/ledger/url
+                    penstock: {ledger: {password: secret}}                    | password
+                    penstock: {replicas: 3}                                   | replicas
+                    replicas: 2                                               | replicas is 2: SQLite is for one replica
+                    replicas: 1000                                            | /replicas
+                    api: {enabled: true}                                      | api.enabled: SQLite is for one replica
+                    updateStrategy: RollingUpdate                             | updateStrategy: with penstock.ledger.kind sqlite
+                    autoscaling: {kind: hpa, maxReplicas: 3}                  | autoscaling.maxReplicas is above 1: SQLite
+                    autoscaling: {kind: hpa, minReplicas: 0, maxReplicas: 1}  | autoscaling.minReplicas is 0: only KEDA
+                    autoscaling: {kind: hpa, minReplicas: 2, maxReplicas: 1}  | autoscaling.minReplicas is above autoscaling.maxReplicas
+                    autoscaling: {kind: keda, maxReplicas: 1}                 | autoscaling.keda.prometheusAddress must be said
+                    autoscaling: {kind: vpa}                                  | /autoscaling/kind
+                    kafka: {bootstrapServers: ""}                             | kafka.bootstrapServers must be said
+                    kafka: {bootstrapServers: kafka}                          | /kafka/bootstrapServers
+                    kafka: {securityProtocol: SASL_SSL}                       | kafka.sasl.existingSecret must name a Secret
+                    kafka: {securityProtocol: TLS}                            | /kafka/securityProtocol
+                    kafka: {sasl: {existingSecret: a}}                        | kafka.sasl.existingSecret is for SASL
+                    kafka: {tls: {caSecret: a}}                               | kafka.tls is for TLS
+                    kafka: {properties: {sasl.jaas.config: a}}                | kafka.properties: sasl.jaas.config holds a secret
+                    kafka: {password: a}                                      | password
+                    kafka: {bootstrapServers: "broker.example.com:9092"}      | networkPolicy.hosts: kafka.bootstrapServers names broker.example.com
+                    nodeApiKeys: {gpu-b: {existingSecret: a, key: b}}         | nodeApiKeys.gpu-b: there is no node 'gpu-b'
+                    nodeApiKeys: {gpu-a: {existingSecret: a}}                 | /nodeApiKeys/gpu-a
+                    networkPolicy: {enabled: false}                           | networkPolicy.enabled: with penstock.auth.mode none
+                    ingress: {enabled: true}                                  | ingress.hosts: name at least one host
+                    httpRoute: {enabled: true}                                | httpRoute.parentRefs: name the Gateway
+                    strimzi: {enabled: true}                                  | strimzi.cluster must name
+                    preStopSeconds: 60                                        | /preStopSeconds
+                    image: {digest: "sha256:1"}                               | /image/digest
+                    service: {port: 70000}                                    | /service/port
+                    resources: {limits: {memory: lots}}                       | /resources/limits/memory
+                    podSecurity: {runAsUser: 0}                               | /podSecurity/runAsUser
+                    probes: {liveness: {path: /}}                             | path
+                    replicaCount: 2                                           | replicaCount
+                    """)
+    void a_wrong_value_is_refused_by_name(String values, String message) {
+        assertThatThrownBy(() -> Chart.render(Chart.valuesFile(GOOD), Chart.valuesFile(values)))
+                .hasMessageContaining(message);
+    }
+
+    @Test
+    void two_nodes_whose_keys_would_share_a_variable_are_refused() {
+        String values = """
+                penstock:
+                  nodes:
+                    gpu_a: {backend: vllm, url: "http://other:8000"}
+                nodeApiKeys:
+                  gpu-a: {existingSecret: a, key: k}
+                  gpu_a: {existingSecret: b, key: k}
+                """;
+
+        assertThatThrownBy(() -> Chart.render(Chart.valuesFile(GOOD), Chart.valuesFile(values)))
+                .hasMessageContaining("nodeApiKeys: the names gpu-a and gpu_a differ too little");
+    }
+
+    @Test
+    void who_may_call_must_be_said() {
+        String values = GOOD.replace("  auth: {mode: none}\n", "");
+
+        assertThatThrownBy(() -> Chart.render(Chart.valuesFile(values)))
+                .hasMessageContaining("penstock.auth.mode must be said");
+        assertThatThrownBy(() -> Chart.render(Chart.valuesFile("{}")))
+                .hasMessageContaining("penstock.auth.mode must be said");
+    }
+
+    @Test
+    void the_values_that_the_wrong_ones_are_laid_over_are_good() {
+        assertThat(Chart.render(Chart.valuesFile(GOOD))).hasSizeGreaterThan(5);
+    }
+
+    @Test
+    void every_object_of_the_schema_is_closed_and_every_number_has_a_maximum() throws IOException {
+        JsonNode schema = Manifest.YAML.readTree(Files.readString(Chart.FOLDER.resolve("values.schema.json")));
+        List<String> open = new ArrayList<>();
+
+        walk(schema, "", open);
+
+        assertThat(open).isEmpty();
+    }
+
+    private static void walk(JsonNode schema, String at, List<String> open) {
+        if (schema.has("properties") && !schema.has("additionalProperties")) {
+            open.add(at + ": takes unknown names");
+        }
+        String type = schema.path("type").toString();
+        if ((type.contains("integer") || type.contains("number"))
+                && !(schema.has("maximum") && schema.has("minimum"))) {
+            open.add(at + ": has no minimum and maximum");
+        }
+        schema.properties().forEach(entry -> {
+            if (entry.getKey().equals("properties")) {
+                entry.getValue()
+                        .properties()
+                        .forEach(property -> walk(property.getValue(), at + "." + property.getKey(), open));
+            } else if (entry.getValue() instanceof ObjectNode nested) {
+                walk(nested, at + "/" + entry.getKey(), open);
+            }
+        });
+    }
+}

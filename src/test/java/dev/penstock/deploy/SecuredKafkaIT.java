@@ -1,0 +1,223 @@
+package dev.penstock.deploy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ExecutionException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ScramCredentialInfo;
+import org.apache.kafka.clients.admin.ScramMechanism;
+import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** With the variables and files that the chart gives to a pod, the service gets past a broker that asks for all it can. */
+class SecuredKafkaIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final String STORE_PASSWORD = "changeit";
+    private static final String PASSWORD = "correct horse; battery=staple";
+    private static final String JAAS =
+            "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"penstock\" password=\"%s\";"
+                    .formatted(PASSWORD);
+    private static final Pattern REFERENCE = Pattern.compile("\\$\\(([A-Z_]+)\\)");
+
+    @TempDir
+    private Path folder = Path.of("");
+
+    @ParameterizedTest
+    @CsvSource({
+        "a JAAS line as Strimzi writes it, 'existingSecret: account'",
+        "name and password, 'existingSecret: account, usernameKey: username, passwordKey: password'"
+    })
+    void tls_with_a_certificate_of_our_own_and_scram(String how, String sasl)
+            throws IOException, InterruptedException, ExecutionException, GeneralSecurityException {
+        Path server = keyPair("broker");
+        Path client = keyPair("client");
+        int secured = Broker.freePort();
+        try (Broker broker = start(secured, server, client);
+                FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
+            Manifest workload = render(secured, fake, sasl);
+            Map<String, String> secrets = Map.of(
+                    "account/sasl.jaas.config",
+                    JAAS,
+                    "account/username",
+                    "penstock",
+                    "account/password",
+                    PASSWORD,
+                    "client/user.crt",
+                    pem("CERTIFICATE", store(client).getCertificate("client").getEncoded()),
+                    "client/user.key",
+                    pem(
+                            "PRIVATE KEY",
+                            store(client)
+                                    .getKey("client", STORE_PASSWORD.toCharArray())
+                                    .getEncoded()));
+            // mounted by the chart under this name
+            Files.writeString(
+                    folder.resolve("ca.crt"),
+                    pem("CERTIFICATE", store(server).getCertificate("broker").getEncoded()));
+            PenstockProcess.Builder penstock =
+                    PenstockProcess.with("unused:1").name("secured").node("fake", "vllm", URI.create(fake.url()), 4);
+            variables(workload, secrets)
+                    .forEach((name, value) ->
+                            penstock.environment(name, value.replace("/opt/penstock/kafka-ca", folder.toString())));
+
+            // the job comes in and is seen to end by the broker's other listener
+            try (PenstockProcess _ = penstock.startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                    JobSender jobs = new JobSender(broker.bootstrap())) {
+                jobs.send("secured", "Hi");
+                jobs.flush();
+                replies.awaitOutcomes(List.of("secured"), PATIENCE);
+
+                assertThat(replies.completedText("secured")).as(how).isEqualTo("past it");
+            }
+        }
+    }
+
+    private static Manifest render(int secured, FakeUpstream fake, String sasl) {
+        Path values = Chart.valuesFile("""
+            penstock:
+              auth: {mode: none}
+              nodes: {fake: {backend: vllm, url: "%s"}}
+            kafka:
+              bootstrapServers: 127.0.0.1:%d
+              securityProtocol: SASL_SSL
+              tls: {caSecret: ca, clientSecret: client}
+              sasl: {%s}
+            """.formatted(fake.url(), secured, sasl));
+        return Chart.render(values).stream()
+                .filter(manifest -> manifest.is("Deployment"))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** As the kubelet makes them: secrets looked up, references to earlier variables expanded. */
+    private static Map<String, String> variables(Manifest workload, Map<String, String> secrets) {
+        Map<String, String> variables = new HashMap<>();
+        for (JsonNode variable :
+                workload.podTemplate().path("spec").path("containers").path(0).path("env")) {
+            JsonNode reference = variable.path("valueFrom").path("secretKeyRef");
+            String value = reference.isObject()
+                    ? Objects.requireNonNull(secrets.get(reference.path("name").asText() + "/"
+                            + reference.path("key").asText()))
+                    : REFERENCE
+                            .matcher(variable.path("value").asText())
+                            .replaceAll(match ->
+                                    Matcher.quoteReplacement(Objects.requireNonNull(variables.get(match.group(1)))));
+            variables.put(variable.path("name").asText(), value);
+        }
+        return variables;
+    }
+
+    private static Broker start(int secured, Path server, Path client) throws InterruptedException, ExecutionException {
+        int plain = Broker.freePort();
+        Map<String, String> settings = new HashMap<>();
+        settings.put(
+                "listeners",
+                "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d"
+                        .formatted(plain, secured, Broker.freePort()));
+        settings.put(
+                "advertised.listeners", "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d".formatted(plain, secured));
+        settings.put("inter.broker.listener.name", "PLAINTEXT");
+        settings.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL,CONTROLLER:PLAINTEXT");
+        settings.put("sasl.enabled.mechanisms", "SCRAM-SHA-512");
+        settings.put(
+                "listener.name.secured.scram-sha-512.sasl.jaas.config",
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;");
+        settings.put("listener.name.secured.ssl.client.auth", "required");
+        settings.put("ssl.keystore.type", "PKCS12");
+        settings.put("ssl.keystore.location", server.toString());
+        settings.put("ssl.keystore.password", STORE_PASSWORD);
+        settings.put("ssl.truststore.type", "PKCS12");
+        settings.put(
+                "ssl.truststore.location",
+                client.resolveSibling("client.trust.p12").toString());
+        settings.put("ssl.truststore.password", STORE_PASSWORD);
+        Broker broker = Broker.start(plain, settings);
+        try (Admin admin = broker.admin()) {
+            admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(
+                            "penstock", new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD)))
+                    .all()
+                    .get();
+        }
+        return broker;
+    }
+
+    /** A key with a certificate that it signed itself, and a store in which others find that. */
+    private Path keyPair(String name) throws IOException, InterruptedException, GeneralSecurityException {
+        Path store = folder.resolve(name + ".p12");
+        keytool(
+                "-genkeypair",
+                "-alias",
+                name,
+                "-keyalg",
+                "EC",
+                "-dname",
+                "CN=" + name,
+                "-ext",
+                "san=ip:127.0.0.1",
+                "-keystore",
+                store.toString());
+        Path certificate = folder.resolve(name + ".pem");
+        Files.writeString(
+                certificate,
+                pem("CERTIFICATE", store(store).getCertificate(name).getEncoded()));
+        keytool(
+                "-importcert",
+                "-noprompt",
+                "-alias",
+                name,
+                "-file",
+                certificate.toString(),
+                "-keystore",
+                folder.resolve(name + ".trust.p12").toString());
+        return store;
+    }
+
+    private static void keytool(String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
+        command.addAll(List.of(arguments));
+        command.addAll(List.of("-storetype", "PKCS12", "-storepass", STORE_PASSWORD));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(said).isZero();
+    }
+
+    private static KeyStore store(Path file) throws IOException, GeneralSecurityException {
+        return KeyStore.getInstance(file.toFile(), STORE_PASSWORD.toCharArray());
+    }
+
+    private static String pem(String what, byte[] encoded) {
+        return "-----BEGIN %s-----%n%s%n-----END %s-----%n"
+                .formatted(
+                        what,
+                        Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII))
+                                .encodeToString(encoded),
+                        what);
+    }
+}
