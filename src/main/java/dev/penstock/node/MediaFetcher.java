@@ -196,13 +196,11 @@ final class MediaFetcher implements AutoCloseable {
                 .setURI(resource + query)
                 .setFollowRedirects(false);
         Promise<HttpClientRequest> sent = Promise.promise();
-        Future<Loaded> loading = (secure ? tls : plain)
-                .request(options)
-                .compose(request -> {
-                    sent.complete(request);
-                    return request.send();
-                })
-                .compose(response -> read(path, response));
+        Future<Loaded> loading = (secure ? tls : plain).request(options).compose(request -> {
+            sent.complete(request);
+            // in here, on the event loop: a thread that is slow to say what comes next misses the answer
+            return request.send().compose(response -> read(path, response));
+        });
         try {
             return loading.toCompletionStage()
                     .toCompletableFuture()
@@ -211,7 +209,10 @@ final class MediaFetcher implements AutoCloseable {
             if (e.getCause() instanceof Refused refused) {
                 throw refused;
             }
-            throw new Refused(path, "%s could not be reached".formatted(target.getHost()));
+            throw new Refused(
+                    path,
+                    "%s could not be reached: %s"
+                            .formatted(target.getHost(), ServerErrors.shorten(String.valueOf(e.getCause()))));
         } catch (TimeoutException _) {
             throw new Refused(path, "%s did not send it within %s".formatted(target.getHost(), patience));
         } catch (InterruptedException e) {

@@ -116,8 +116,8 @@ final class NodeClient implements AutoCloseable {
      */
     Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
         CompletableFuture<Reply> reply = http.request(options(method, path))
-                .compose(request -> send(request, json))
-                .compose(this::whole)
+                // in here, on the event loop: a thread that is slow to say what comes next misses the answer
+                .compose(request -> send(request, json).compose(NodeClient::whole))
                 .toCompletionStage()
                 .toCompletableFuture();
         try {
@@ -150,7 +150,7 @@ final class NodeClient implements AutoCloseable {
                 : request.putHeader("Content-Type", "application/json").send(json);
     }
 
-    private Future<Reply> whole(HttpClientResponse response) {
+    private static Future<Reply> whole(HttpClientResponse response) {
         return response.body().map(body -> new Reply(response.statusCode(), body.toString()));
     }
 

@@ -155,8 +155,11 @@ class ChartConfigurationTest {
     private static void keysOf(Type type, String at, Set<String> keys) {
         if (type instanceof ParameterizedType generic) {
             Type element = generic.getActualTypeArguments()[generic.getActualTypeArguments().length - 1];
-            String below = generic.getRawType() == Map.class ? ".*" : generic.getRawType() == List.class ? "[]" : "";
-            assertThat(List.of(Map.class, List.class, Optional.class)).contains((Class<?>) generic.getRawType());
+            String below = generic.getRawType() == Map.class
+                    ? ".*"
+                    : List.of(List.class, Set.class).contains(generic.getRawType()) ? "[]" : "";
+            assertThat(List.of(Map.class, List.class, Set.class, Optional.class))
+                    .contains((Class<?>) generic.getRawType());
             keysOf(element, at + below, keys);
         } else if (type instanceof Class<?> mapping && mapping.getName().startsWith("dev.penstock")) {
             for (Method method : mapping.getMethods()) {

@@ -46,7 +46,7 @@ class AddedNodeTest {
                 {"backend": "vlm", "url": "nowhere", "max-in-flight": 0, "pull": "always"}"""))
                 .containsExactlyInAnyOrder(
                         "penstock.nodes.cpu.b.backend: 'vlm' is none of " + Backend.all(),
-                        "penstock.nodes.cpu.b.url: 'nowhere' is no http:// or https:// address",
+                        "penstock.nodes.cpu.b.url: 'nowhere' is no http:// or https:// address without user, password and query",
                         "penstock.nodes.cpu.b.max-in-flight: must be at least 1",
                         "penstock.nodes.cpu.b.pull: 'always' is none of missing, never");
         assertThat(mistakes("{\"max_in_flight\": 1}"))
