@@ -7,6 +7,7 @@ import dev.penstock.wire.Json;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpVersion;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
@@ -18,6 +19,7 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
+    private static final int UNTOLD = 8;
 
     private final AtomicLong taken = new AtomicLong();
     private final long largest;
@@ -50,16 +52,19 @@ final class BodyBudget {
                     .setStatusCode(503)
                     .putHeader("Retry-After", "2")
                     .putHeader("Content-Type", "application/json")
-                    .putHeader("Connection", "close")
                     .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))))
-                    .onComplete(_ -> call.request().connection().close());
+                    .onComplete(_ -> {
+                        if (call.request().version() != HttpVersion.HTTP_2) {
+                            var _ = call.request().connection().close();
+                        }
+                    });
             return;
         }
         call.addEndHandler(_ -> taken.addAndGet(-size));
         call.next();
     }
 
-    /** One too large is refused by the server itself; one that does not tell its size counts as the largest of its kind. */
+    /** One too large is refused by the server itself; of one that does not tell its size a share is counted. */
     private long size(RoutingContext call) {
         String length = call.request().getHeader("Content-Length");
         if (length != null) {
@@ -69,10 +74,7 @@ final class BodyBudget {
                 return 0;
             }
         }
-        if (call.request().getHeader("Transfer-Encoding") == null) {
-            return 0;
-        }
         String type = call.request().getHeader("Content-Type");
-        return type != null && type.contains("ndjson") ? largest : Math.min(largest, largestJob);
+        return type == null ? 0 : (type.contains("ndjson") ? largest : largestJob) / UNTOLD;
     }
 }

@@ -33,7 +33,6 @@ import org.jspecify.annotations.Nullable;
 @Path("/v1/nodes/{name}/models")
 @RunOnVirtualThread
 public final class NodeModelsResource {
-    private static final String ANY = "-";
     private static final int LONGEST_NAME = 256;
 
     private final Nodes nodes;
@@ -136,12 +135,6 @@ public final class NodeModelsResource {
     private List<Node> chosen(String name, @Nullable String pool) {
         if (pool == null) {
             return List.of(nodes.find(name).orElseThrow(() -> new ApiException(nodes.unknown(name))));
-        }
-        if (!name.equals(ANY)) {
-            throw new ApiException(JobFailure.invalid(
-                    "pool",
-                    "goes with /v1/nodes/-/models: either one node or a pool, not '%s' and '%s'"
-                            .formatted(name, pool)));
         }
         List<Node> inPool = nodes.all().stream()
                 .filter(node -> node.settings().pool().equals(pool))

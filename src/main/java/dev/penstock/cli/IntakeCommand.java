@@ -7,8 +7,10 @@ import dev.penstock.wire.SettingsVersion.Moving;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -106,9 +108,14 @@ final class IntakeCommand implements Runnable {
                 throw Problem.refused("an earlier change to %s mode broke off: --to %s first, and back then"
                         .formatted(brokenOff.to().wireName(), brokenOff.to().wireName()));
             }
+            // those that broke off have to be finished, also where they are not named again
+            Set<String> moved = new LinkedHashSet<>(topics);
+            if (brokenOff != null) {
+                brokenOff.starts().keySet().forEach(place -> moved.add(place.replaceFirst("/.*", "")));
+            }
             Map<String, Long> starts = new HashMap<>();
             Map<TopicPartition, Long> ends = new HashMap<>();
-            for (String topic : topics) {
+            for (String topic : moved) {
                 Map<TopicPartition, Long> ofTopic = ends(access, admin, topic);
                 ends.putAll(ofTopic);
                 starts(access, admin, groups.get(group(topic)), mode, ofTopic)
@@ -119,7 +126,7 @@ final class IntakeCommand implements Runnable {
                 starts.putAll(brokenOff.starts());
             }
             version = write(access, settingsTopic, version, version.withMoving(new Moving(mode, starts)));
-            for (String topic : topics) {
+            for (String topic : moved) {
                 move(access, admin, groups.get(group(topic)), topic, mode, starts);
             }
             Map<String, Long> recoverBelow = new HashMap<>(version.recoverBelow());

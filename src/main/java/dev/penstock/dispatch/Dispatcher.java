@@ -140,11 +140,6 @@ public class Dispatcher {
             before.ended().join();
             waited = true;
         }
-        if (waited && !hold.renew()) {
-            inHand.remove(taken.place(), own);
-            own.ended().complete(null);
-            return Optional.empty();
-        }
         own.run().excuse(lostHere.getOrDefault(taken.place(), List.of()));
         if (draining) {
             own.run().stop(StopSignal.Reason.SHUTDOWN);
@@ -157,7 +152,9 @@ public class Dispatcher {
             });
         }
         try {
-            return Optional.ofNullable(own.run().run());
+            return waited && !hold.renew()
+                    ? Optional.empty()
+                    : Optional.ofNullable(own.run().run());
         } catch (RuntimeException e) {
             LOG.errorf(
                     e,

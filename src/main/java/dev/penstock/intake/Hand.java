@@ -6,7 +6,7 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Hand {
     private final AtomicLong bytes = new AtomicLong();
-    private final Map<Integer, AtomicLong> deliveries = new ConcurrentSkipListMap<>();
+    private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
     private final long maxBytes;
     private final QueueWatch watch;
     private final MeterRegistry meters;

@@ -48,6 +48,9 @@ final class LogConsumerLoop implements Runnable {
     private final Map<TopicPartition, Partition> partitions = new HashMap<>();
     private final List<Again> again = new ArrayList<>();
     private int inHand;
+    /** While it waits for the group or the broker its heartbeats go on. */
+    private long movedAt;
+
     private volatile boolean stopping;
     private volatile boolean closing;
 
@@ -143,15 +146,15 @@ final class LogConsumerLoop implements Runnable {
 
     private void serve(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
-        long before = System.nanoTime();
+        movedAt = System.nanoTime();
         while (!closing) {
             try {
-                long now = System.nanoTime();
-                if (now - before > setup.sessionTimeout().toNanos()) {
+                long stoodStill = System.nanoTime() - movedAt;
+                if (stoodStill > setup.sessionTimeout().toNanos()) {
                     throw new IllegalStateException("it stood still for %d ms: the partitions may be somebody else's"
-                            .formatted((now - before) / 1_000_000));
+                            .formatted(stoodStill / 1_000_000));
                 }
-                before = now;
+                movedAt = System.nanoTime();
                 settle(Duration.ZERO);
                 commit(consumer);
                 regulate(consumer);
@@ -324,6 +327,7 @@ final class LogConsumerLoop implements Runnable {
                 partitions.put(
                         place, new Partition(ends.getOrDefault(place, Long.MAX_VALUE), consumer.position(place)));
             }
+            movedAt = System.nanoTime();
         }
 
         /** What has started is handed back before somebody else gets the partition. */
@@ -349,6 +353,7 @@ final class LogConsumerLoop implements Runnable {
             }
             commitNow(consumer, places);
             loseAll(places);
+            movedAt = System.nanoTime();
         }
 
         @Override

@@ -55,22 +55,16 @@ final class ModeChoice {
         try (Admin admin = kafka.admin("penstock-mode")) {
             Map<String, GroupListing> groups = groups(admin);
             SettingsVersion version = log.read();
-            SettingsVersion.Moving moving = version.moving().orElse(null);
-            if (moving != null) {
-                throw new TopicSetup.Unusable(
-                        "penstock intake migrate broke off on the way to %s mode. Run it again: penstock intake migrate --kafka %s --to %s"
-                                .formatted(
-                                        moving.to().wireName(),
-                                        kafka.bootstrapServers(),
-                                        moving.to().wireName()));
-            }
+            refuseBrokenOff(version);
             IntakeMode mode = version.intakeMode().orElse(null);
             if (mode == null) {
                 IntakeMode first = first(admin, groups.values());
                 if (settings.intake().enabled()) {
-                    version = log.change(current -> current.intakeMode().isPresent()
-                            ? current.settings()
-                            : current.withIntake(first, Map.of()));
+                    version = log.change(current ->
+                            current.intakeMode().isPresent() || current.moving().isPresent()
+                                    ? current.settings()
+                                    : current.withIntake(first, Map.of()));
+                    refuseBrokenOff(version);
                     mode = version.intakeMode().orElse(first);
                     LOG.infof("jobs are taken in %s mode from now on", mode.wireName());
                 } else {
@@ -92,6 +86,18 @@ final class ModeChoice {
             return new Chosen(mode, version.recoverBelow());
         } catch (ExecutionException e) {
             throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
+        }
+    }
+
+    private void refuseBrokenOff(SettingsVersion version) throws TopicSetup.Unusable {
+        SettingsVersion.Moving moving = version.moving().orElse(null);
+        if (moving != null) {
+            throw new TopicSetup.Unusable(
+                    "penstock intake migrate broke off on the way to %s mode. Run it again: penstock intake migrate --kafka %s --to %s"
+                            .formatted(
+                                    moving.to().wireName(),
+                                    kafka.bootstrapServers(),
+                                    moving.to().wireName()));
         }
     }
 

@@ -37,7 +37,7 @@ import org.jspecify.annotations.Nullable;
 final class QueueWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(QueueWatch.class);
     private static final Duration PERIOD = Duration.ofSeconds(1);
-    private static final Duration PATIENCE = Duration.ofSeconds(5);
+    private static final Duration PATIENCE = Duration.ofSeconds(4);
     private static final Duration ASSIGNED_WITHIN = Duration.ofSeconds(15);
     private static final double NEARLY_FULL = 0.8;
 
@@ -151,14 +151,21 @@ final class QueueWatch implements AutoCloseable {
 
     private void watch(IntakeMode mode) {
         int patience = (int) PATIENCE.toMillis();
-        try (Admin admin = kafka.admin(
-                "penstock-queue-watch",
-                Map.of(
-                        AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, patience,
-                        AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, patience))) {
+        Map<String, Object> impatient = Map.of(
+                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, patience,
+                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, patience);
+        try {
             while (!timer.isShutdown()) {
-                look(admin, mode);
-                TimeUnit.MILLISECONDS.sleep(PERIOD.toMillis());
+                try (Admin admin = kafka.admin("penstock-queue-watch", impatient)) {
+                    while (!timer.isShutdown()) {
+                        look(admin, mode);
+                        TimeUnit.MILLISECONDS.sleep(PERIOD.toMillis());
+                    }
+                } catch (RuntimeException e) {
+                    // a name that is not resolved for a moment
+                    LOG.warnf("the queue could not be looked at, trying again: %s", e.getMessage());
+                    TimeUnit.MILLISECONDS.sleep(PATIENCE.toMillis());
+                }
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
@@ -168,38 +175,51 @@ final class QueueWatch implements AutoCloseable {
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
-                case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), topic.group()));
-                case CLASSIC -> asking(() -> ofConsumerGroup(admin, topic.name(), topic.group()));
+                case SHARE -> asking(admin, () -> ofShareGroup(admin, topic.name(), topic.group()));
+                case CLASSIC -> asking(admin, () -> ofConsumerGroup(admin, topic.name(), topic.group()));
             }
         }
         if (mode == IntakeMode.SHARE && !assigned && settings.intake().enabled()) {
-            asking(() -> lookForAssignment(admin));
+            asking(admin, () -> lookForAssignment(admin));
         }
         Settings.Topics topics = settings.topics();
-        asking(() -> ofConsumerGroup(admin, topics.deferred(), topics.deferredGroup()));
+        asking(admin, () -> ofConsumerGroup(admin, topics.deferred(), topics.deferredGroup()));
     }
 
     private interface Question {
         void ask() throws ExecutionException, InterruptedException;
     }
 
-    private void asking(Question question) throws InterruptedException {
+    private void asking(Admin admin, Question question) throws InterruptedException {
+        if (awaySince != null && !isThere(admin)) {
+            return;
+        }
         try {
             question.ask();
             answered();
         } catch (ExecutionException | RuntimeException e) {
             Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            if (!(cause instanceof TimeoutException || cause instanceof DisconnectException)) {
-                // a group that is not there yet, a coordinator that is being chosen
+            boolean silent = cause instanceof TimeoutException || cause instanceof DisconnectException;
+            if (!silent || isThere(admin)) {
+                // a group that is not there yet, a coordinator that is being chosen, a partition without a leader
                 LOG.debugf("the queue could not be looked at: %s", e.getMessage());
                 answered();
-            } else if (awaySince == null) {
+            } else {
                 awaySince = clock.instant();
                 warn(
                         "broker",
                         "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s)"
                                 .formatted(kafka.bootstrapServers(), e.getMessage()));
             }
+        }
+    }
+
+    private static boolean isThere(Admin admin) throws InterruptedException {
+        try {
+            admin.describeCluster().nodes().get();
+            return true;
+        } catch (ExecutionException | RuntimeException _) {
+            return false;
         }
     }
 
@@ -220,7 +240,9 @@ final class QueueWatch implements AutoCloseable {
             if (partition.getValue() != null) {
                 long left = partition.getValue().lag().orElse(0L);
                 sum += left;
-                boolean more = left > inHand.getOrDefault(partition.getKey(), 0);
+                // what other replicas hold is not finished either
+                boolean more = left - inHand.getOrDefault(partition.getKey(), 0)
+                        > settings.intake().slots() / 4;
                 behind.compute(partition.getKey(), (_, times) -> more ? times == null ? 1 : times + 1 : null);
                 window(
                         topic,
@@ -242,7 +264,7 @@ final class QueueWatch implements AutoCloseable {
         } else if (!warnings.containsKey(about)) {
             warn(
                     about,
-                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit: kafka-configs --bootstrap-server %s --alter --group penstock.%s --add-config share.partition.max.record.locks=%d"
+                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group penstock.%s --add-config share.partition.max.record.locks=%d"
                             .formatted(
                                     partition,
                                     window.limit(),

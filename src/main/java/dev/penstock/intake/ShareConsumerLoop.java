@@ -54,6 +54,7 @@ final class ShareConsumerLoop implements Runnable {
     private volatile int inHand;
     private volatile boolean stopping;
     private volatile boolean closing;
+    private volatile boolean ended;
     private long renewAtNanos;
     private long acknowledgeAtNanos;
 
@@ -90,6 +91,9 @@ final class ShareConsumerLoop implements Runnable {
     /** From the thread of a run. */
     void wish(ShareHeld.Wish wish) {
         wishes.add(wish);
+        if (ended) {
+            answerStale();
+        }
     }
 
     /** How many records it has in hand; while it has any it gets no others. From any thread. */
@@ -110,6 +114,15 @@ final class ShareConsumerLoop implements Runnable {
 
     @Override
     public void run() {
+        try {
+            consume();
+        } finally {
+            ended = true;
+            answerStale();
+        }
+    }
+
+    private void consume() {
         while (!closing) {
             try (KafkaShareConsumer<byte[], byte[]> consumer = consumers.get()) {
                 serve(consumer);
@@ -182,14 +195,19 @@ final class ShareConsumerLoop implements Runnable {
         }
         now = System.nanoTime();
         boolean allDone = finished.size() == hand.size();
-        if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
-            renew(consumer);
-        } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
-            flush(consumer);
-        }
-        inHand = hand.size();
-        for (ShareHeld.Wish.Renew renewal : renewals) {
-            renewal.renewed().complete(hand.get(renewal.held().place()) == renewal.held());
+        boolean answered = false;
+        try {
+            if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
+                renew(consumer);
+            } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
+                flush(consumer);
+            }
+            answered = true;
+        } finally {
+            inHand = hand.size();
+            for (ShareHeld.Wish.Renew renewal : renewals) {
+                renewal.renewed().complete(answered && hand.get(renewal.held().place()) == renewal.held());
+            }
         }
     }
 

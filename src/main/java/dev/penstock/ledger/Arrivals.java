@@ -51,6 +51,9 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         }
     }
 
+    /** Of a copy that an earlier version wrote down. */
+    private static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
+
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
 
     public Arrivals {
@@ -179,8 +182,9 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         root.path("refused").forEach(node -> refused.add(stamp(node)));
         TreeSet<Copy> copies = new TreeSet<>();
         root.path("copies")
-                .forEach(node -> RecordPlace.ofPath(node.path("of").asText())
-                        .ifPresent(origin -> copies.add(new Copy(stamp(node), origin))));
+                .forEach(node -> copies.add(new Copy(
+                        stamp(node),
+                        RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN))));
         return new Arrivals(records, refused, copies);
     }
 

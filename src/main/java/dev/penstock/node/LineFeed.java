@@ -24,10 +24,12 @@ final class LineFeed implements AutoCloseable {
     private final LinkedBlockingQueue<Next> lines = new LinkedBlockingQueue<>();
     private volatile @Nullable Context loop;
 
+    private volatile boolean closed;
+
     /* These belong to the event loop of the connection. */
     private @Nullable HttpClientRequest request;
-    private boolean closed;
     private boolean over;
+    private boolean responseEnded;
 
     /** What came next. */
     sealed interface Next {
@@ -69,12 +71,13 @@ final class LineFeed implements AutoCloseable {
         if (answer.statusCode() == 200) {
             LineSplitter splitter = new LineSplitter(MAX_LINE, line -> lines.add(new Next.Line(line)));
             answer.handler(buffer -> {
-                if (!splitter.feed(buffer.getBytes())) {
+                if (!over && !splitter.feed(buffer.getBytes())) {
                     broken();
                     leave();
                 }
             });
             answer.endHandler(_ -> {
+                responseEnded = true;
                 splitter.end();
                 finish(new Next.Ended());
             });
@@ -85,7 +88,10 @@ final class LineFeed implements AutoCloseable {
                     body.appendBuffer(buffer);
                 }
             });
-            answer.endHandler(_ -> finish(new Next.Broken(errors.refused(answer.statusCode(), body.toString(), null))));
+            answer.endHandler(_ -> {
+                responseEnded = true;
+                finish(new Next.Broken(errors.refused(answer.statusCode(), body.toString(), null)));
+            });
         }
         answer.exceptionHandler(_ -> broken());
     }
@@ -103,6 +109,7 @@ final class LineFeed implements AutoCloseable {
 
     @Override
     public void close() {
+        closed = true;
         Context context = loop;
         if (context != null) {
             context.runOnContext(_ -> leave());
@@ -110,10 +117,10 @@ final class LineFeed implements AutoCloseable {
     }
 
     private void leave() {
-        closed = true;
-        if (request != null && !over) {
-            over = true;
-            request.reset();
+        over = true;
+        if (request != null && !responseEnded) {
+            responseEnded = true;
+            var _ = request.reset();
         }
     }
 }

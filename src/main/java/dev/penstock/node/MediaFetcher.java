@@ -37,6 +37,12 @@ import org.jspecify.annotations.Nullable;
  * to another host, and no more than so many bytes of a few types. Thread-safe.
  */
 final class MediaFetcher implements AutoCloseable {
+    /** What all that one job names may take: addresses, largest files, times of patience. */
+    private static final int MOST_ADDRESSES = 32;
+
+    private static final int MOST_TIMES = 4;
+    private static final int IN_A_ROW = 3;
+
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final int MOST_BYTES = 20 * 1024 * 1024;
     private static final int MOST_REDIRECTS = 3;
@@ -90,11 +96,20 @@ final class MediaFetcher implements AutoCloseable {
     /** The same body with what it names by URL put in as data: URLs. */
     Map<String, Object> inlined(Map<String, Object> body) throws WireProtocol.Unsupported, InterruptedException {
         Map<String, String> fetched = new HashMap<>();
+        long latest = System.nanoTime() + patience.toNanos() * IN_A_ROW;
+        long[] bytes = {0};
         try {
             return MediaUrls.replace(body, (path, url) -> {
                 String known = fetched.get(url);
                 if (known == null) {
-                    known = fetch(path, url);
+                    if (fetched.size() == MOST_ADDRESSES || bytes[0] > MOST_TIMES * (long) mostBytes) {
+                        throw new Refused(
+                                path,
+                                "a job may name %d addresses at most, with %d bytes in all"
+                                        .formatted(MOST_ADDRESSES, MOST_TIMES * (long) mostBytes));
+                    }
+                    known = fetch(path, url, latest);
+                    bytes[0] += known.length();
                     fetched.put(url, known);
                 }
                 return known;
@@ -125,8 +140,9 @@ final class MediaFetcher implements AutoCloseable {
         }
     }
 
-    private String fetch(String path, String url) throws Refused {
-        long deadline = System.nanoTime() + patience.toNanos();
+    private String fetch(String path, String url, long latest) throws Refused {
+        long now = System.nanoTime();
+        long deadline = now + Math.min(patience.toNanos(), latest - now);
         URI target = address(path, url);
         InetAddress address = resolve(path, target);
         for (int redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {

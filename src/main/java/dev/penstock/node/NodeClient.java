@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Json;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
@@ -115,9 +116,13 @@ final class NodeClient implements AutoCloseable {
      * @throws Unreachable with one line that says why there is no answer
      */
     Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
+        Promise<HttpClientRequest> sent = Promise.promise();
         CompletableFuture<Reply> reply = http.request(options(method, path))
-                // in here, on the event loop: a thread that is slow to say what comes next misses the answer
-                .compose(request -> send(request, json).compose(NodeClient::whole))
+                .compose(request -> {
+                    sent.complete(request);
+                    // in here, on the event loop: a thread that is slow to say what comes next misses the answer
+                    return send(request, json).compose(NodeClient::whole);
+                })
                 .toCompletionStage()
                 .toCompletableFuture();
         try {
@@ -126,6 +131,7 @@ final class NodeClient implements AutoCloseable {
             Throwable cause = e.getCause() == null ? e : e.getCause();
             throw new Unreachable(errors.unreachable(cause).message(), false);
         } catch (TimeoutException _) {
+            var _ = sent.future().onSuccess(HttpClientRequest::reset);
             throw new Unreachable(errors.silent(path, timeout.toString()), true);
         }
     }

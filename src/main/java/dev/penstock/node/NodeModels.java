@@ -135,7 +135,9 @@ public final class NodeModels {
         String canonical = known.canonical(transfer.model());
         LOG.infof("node=%s model=%s fetching", settings.name(), transfer.model());
         Logged logged = new Logged(transfer.model());
-        ModelTransfer.State end;
+        ModelTransfer.State end = new ModelTransfer.State.Failed(
+                JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log says why")
+                        .atNode(settings.name()));
         try {
             try {
                 known.fetch(client, transfer.model(), progress -> {
@@ -157,9 +159,13 @@ public final class NodeModels {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "Penstock is stopping"));
+        } catch (IllegalStateException _) {
+            // the client of a node that was removed is closed
+            end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "the node was removed"));
+        } finally {
+            running.remove(canonical, transfer);
+            transfer.become(end);
         }
-        running.remove(canonical, transfer);
-        transfer.become(end);
     }
 
     private ModelTransfer.State failed(String canonical, JobFailure failure) {

@@ -225,7 +225,7 @@ public class Nodes {
         try {
             while (isWatched(node)) {
                 Node.State before = node.health().state();
-                node.probe();
+                probe(node);
                 Node.Health now = node.health();
                 if (now.state() != before) {
                     LOG.infof(
@@ -236,6 +236,18 @@ public class Nodes {
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** A server may answer what nobody has thought of: its node is down then, and is asked again. */
+    private static void probe(Node node) throws InterruptedException {
+        try {
+            node.probe();
+        } catch (RuntimeException e) {
+            // not its words: they may hold a header
+            String what = "its probe failed: " + e.getClass().getSimpleName();
+            LOG.debugf("node=%s %s", node.name(), what);
+            node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
         }
     }
 

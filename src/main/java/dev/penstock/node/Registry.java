@@ -60,7 +60,7 @@ public class Registry {
             switch (AddedNode.read(name, document, System.getenv())) {
                 case AddedNode.Fit(NodeSettings node, List<String> lacking) -> {
                     lacking.forEach(what -> LOG.warnf("node=%s %s", name, what));
-                    added.put(name, node);
+                    added.put(node.name(), node);
                 }
                 case AddedNode.Unfit(List<String> mistakes) ->
                     LOG.errorf("node=%s was added at run time, but not for this version: %s", name, said(mistakes));

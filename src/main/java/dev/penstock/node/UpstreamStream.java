@@ -116,11 +116,21 @@ public final class UpstreamStream implements AutoCloseable {
         finish(new TokenEvent.Broken(errors.unreachable(cause)));
     }
 
+    /** Here nobody else would hear of what a parser has not thought of. */
+    private void guarded(Runnable parsing) {
+        try {
+            parsing.run();
+        } catch (RuntimeException e) {
+            finish(broken("sent what cannot be read: " + e.getClass().getSimpleName()));
+            leave();
+        }
+    }
+
     /** On the event loop: the status and headers are there. */
     void answered(HttpClientResponse answer) {
         response = answer;
         if (answer.statusCode() == 200) {
-            LineSplitter lines = new LineSplitter(MAX_LINE, line -> parser.line(line, this::offer));
+            LineSplitter lines = new LineSplitter(MAX_LINE, line -> guarded(() -> parser.line(line, this::offer)));
             answer.handler(buffer -> {
                 if (!lines.feed(buffer.getBytes())) {
                     finish(broken("sent a line of more than " + MAX_LINE + " bytes"));
@@ -133,7 +143,7 @@ public final class UpstreamStream implements AutoCloseable {
             answer.endHandler(_ -> {
                 responseEnded = true;
                 lines.end();
-                parser.end(this::offer);
+                guarded(() -> parser.end(this::offer));
                 Runnable further = next;
                 if (partIsWhole && further != null && !closed.get()) {
                     partIsWhole = false;

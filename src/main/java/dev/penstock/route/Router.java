@@ -124,7 +124,7 @@ public final class Router {
                 fetching.add(node);
             }
         }
-        if (!pools.isEmpty() || anyUnknown) {
+        if (!pools.isEmpty() || (anyUnknown && fetching.isEmpty())) {
             return new Route.To(List.copyOf(pools.values()));
         }
         if (!fetching.isEmpty()) {

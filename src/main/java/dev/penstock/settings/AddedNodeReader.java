@@ -23,6 +23,7 @@ import java.util.regex.Pattern;
 /** One reading of a node that was added at run time. */
 final class AddedNodeReader {
     private static final int HIGHEST = 1_000;
+    private static final int LONGEST_KEY = 16_384;
     private static final String API_KEY = "api-key";
     private static final Set<String> STARTING = Set.of("llama-cli");
     private static final Set<String> OF_PROCESSES =
@@ -48,6 +49,9 @@ final class AddedNodeReader {
     }
 
     AddedNode read(JsonNode document) {
+        if (!name.matches(SettingsReader.NODE_NAME)) {
+            return new AddedNode.Unfit(List.of("name: " + SettingsReader.NODE_NAME_RULE));
+        }
         document.properties().forEach(field -> take(field.getKey(), field.getValue()));
         for (String required : List.of("backend", "url")) {
             if (!document.hasNonNull(required)) {
@@ -77,7 +81,9 @@ final class AddedNodeReader {
     }
 
     private void take(String key, JsonNode value) {
-        if (OF_PROCESSES.contains(key) || (key.equals("backend") && STARTING.contains(value.asText()))) {
+        if (!key.matches("[A-Za-z-]+")) {
+            mistake(key, "there is no such key");
+        } else if (OF_PROCESSES.contains(key) || (key.equals("backend") && STARTING.contains(value.asText()))) {
             mistake(key, "a node that starts a process comes from the configuration only");
         } else if (key.equals(API_KEY)) {
             takeReference(value.asText());
@@ -99,18 +105,23 @@ final class AddedNodeReader {
             return;
         }
         String found = reference.startsWith("env:")
-                ? environment.getOrDefault(reference.substring("env:".length()), "")
-                : content(Path.of(reference.substring("file:".length())));
-        if (found.isBlank()) {
+                ? environment
+                        .getOrDefault(reference.substring("env:".length()), "")
+                        .strip()
+                : content(Path.of(reference.substring("file:".length()))).strip();
+        if (found.chars().anyMatch(Character::isISOControl)) {
+            mistake(API_KEY, "what %s holds is more than one line".formatted(reference));
+        } else if (found.isBlank()) {
             lacking.add("%s.%s: there is no %s here".formatted(prefix, API_KEY, reference));
         } else {
-            keys.put(prefix(API_KEY), found.strip());
+            keys.put(prefix(API_KEY), found);
         }
     }
 
     private static String content(Path file) {
         try {
-            return Files.readString(file);
+            // a device or a pipe would be read for ever
+            return Files.isRegularFile(file) && Files.size(file) <= LONGEST_KEY ? Files.readString(file) : "";
         } catch (IOException _) {
             return "";
         }

@@ -56,6 +56,9 @@ public class SettingsFeed {
                 } catch (KafkaException e) {
                     LOG.warnf("the settings could not be read, trying again: %s", e.getMessage());
                     pause();
+                } catch (RuntimeException e) {
+                    LOG.error("the settings could not be applied, trying again", e);
+                    pause();
                 }
             }
         });
@@ -85,7 +88,13 @@ public class SettingsFeed {
     public synchronized void accept(SettingsVersion read) {
         if (read.number() > version.number()) {
             version = read;
-            listeners.forEach(listener -> listener.accept(read));
+            for (Consumer<SettingsVersion> listener : listeners) {
+                try {
+                    listener.accept(read);
+                } catch (RuntimeException e) {
+                    LOG.errorf(e, "version %d of the settings could not be applied whole", read.number());
+                }
+            }
         }
     }
 

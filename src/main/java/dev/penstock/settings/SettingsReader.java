@@ -24,6 +24,9 @@ import java.util.regex.Pattern;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
+    static final String NODE_NAME = "[A-Za-z0-9._-]{1,64}";
+    static final String NODE_NAME_RULE = "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -";
+
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final int HEAP_SHARE = 16;
 
@@ -166,8 +169,8 @@ public final class SettingsReader {
         List<NodeSettings> nodes = new ArrayList<>();
         config.nodes().forEach((name, node) -> {
             String key = "nodes." + name;
-            if (!name.matches("[A-Za-z0-9._-]{1,64}")) {
-                mistake(key, "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -");
+            if (!name.matches(NODE_NAME)) {
+                mistake(key, NODE_NAME_RULE);
             }
             Optional<Backend> backend = backend(key + ".backend", node.backend());
             Optional<URI> url = url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), node.url());

@@ -19,7 +19,9 @@ public final class ModelName {
 
     /** The name in full, as Ollama lists it: with its tag. */
     public static String atOllama(String name) {
-        String path = onHub(name).map(repository -> HUB_AT_OLLAMA + repository).orElse(name);
+        String path = onHub(name)
+                .map(repository -> HUB_AT_OLLAMA + repository)
+                .orElse(name.replaceFirst("^(?:registry\\.ollama\\.ai/)?(?:library/)?", ""));
         return path.indexOf(':', path.lastIndexOf('/') + 1) < 0 ? path + LATEST : path;
     }
 
@@ -27,6 +29,7 @@ public final class ModelName {
     public static boolean same(String listed, String named) {
         return listed.equals(named)
                 || listed.equals(named + LATEST)
+                || (named.matches("(?:registry\\.ollama\\.ai/|library/).*") && listed.equals(atOllama(named)))
                 || onHub(named)
                         .filter(repository ->
                                 listed.equalsIgnoreCase(repository) || listed.equalsIgnoreCase(atOllama(named)))
