@@ -6,6 +6,7 @@ import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.BrokerProcess;
 import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Postgres;
 import dev.penstock.testkit.ReplyLog;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -64,8 +66,8 @@ class KilledReplicasIT {
 
                 long twice = again(replies, ids);
                 System.out.printf(
-                        "%s: %d kills of one of three replicas over %,d jobs: %d started more than once, %s%n",
-                        mode, KILLS, JOBS, twice, replies.outcomes(ids));
+                        "%s: %d kills of one of three replicas over %,d jobs: %d started more than once, %s; deliveries at those that live: %s%n",
+                        mode, KILLS, JOBS, twice, replies.outcomes(ids), deliveries(replicas));
                 assertThat(replies.outcomes(ids)).isEqualTo(Map.of("completed", JOBS));
                 assertThat(twice).isLessThanOrEqualTo(atKills);
                 assertWhole(replies, ids);
@@ -117,6 +119,21 @@ class KilledReplicasIT {
                 .config("penstock.intake.slots", Integer.toString(SLOTS))
                 .node("fake", "vllm", URI.create(fake.url()), 3 * SLOTS)
                 .startReady();
+    }
+
+    /** How many records came for the n-th time. */
+    private static Map<String, Double> deliveries(List<PenstockProcess> replicas) throws InterruptedException {
+        Map<String, Double> all = new TreeMap<>();
+        for (PenstockProcess replica : replicas) {
+            Metrics.text(replica)
+                    .lines()
+                    .filter(line -> line.startsWith("penstock_deliveries_total{count="))
+                    .forEach(line -> all.merge(
+                            line.replaceFirst(".*count=\"(\\d+)\".*", "$1"),
+                            Double.valueOf(line.replaceFirst(".*} ", "")),
+                            Double::sum));
+        }
+        return all;
     }
 
     private static long again(ReplyLog replies, List<String> ids) {

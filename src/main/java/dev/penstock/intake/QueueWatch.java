@@ -173,6 +173,9 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
+        if (awaySince != null && isThere(admin)) {
+            answered();
+        }
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
                 case SHARE -> asking(admin, () -> ofShareGroup(admin, topic.name(), topic.group()));
@@ -191,7 +194,7 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void asking(Admin admin, Question question) throws InterruptedException {
-        if (awaySince != null && !isThere(admin)) {
+        if (awaySince != null) {
             return;
         }
         try {
