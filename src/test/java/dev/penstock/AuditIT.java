@@ -308,7 +308,7 @@ final class AuditIT {
         copy.headers()
                 .add(
                         "penstock-origin",
-                        "prompt-jobs-%d@%d".formatted(partition, offset).getBytes(StandardCharsets.UTF_8));
+                        "prompt-jobs/%d/%d".formatted(partition, offset).getBytes(StandardCharsets.UTF_8));
         jobs.send(copy);
         jobs.flush();
     }

@@ -29,7 +29,7 @@ class KilledReplicasIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final int JOBS = 5_000;
     /** -Dpenstock.test.replica-kills=20 for more; each takes ten seconds. */
-    private static final int KILLS = Integer.getInteger("penstock.test.replica-kills", 5);
+    private static final int KILLS = Integer.getInteger("penstock.test.replica-kills", 3);
 
     private static final int SLOTS = 32;
 

@@ -51,8 +51,8 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         }
     }
 
-    /** Of a copy that an earlier version wrote down. */
-    private static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
+    /** The origin of a copy that does not say it. */
+    static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
 

@@ -98,10 +98,14 @@ final class Projection {
 
     private static Optional<Said> copied(ConsumerRecord<byte[], byte[]> record) {
         String id = String.valueOf(EventHeaders.text(record.headers(), EventHeaders.JOB_ID));
-        return RecordPlace.ofPath(String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
-                .filter(_ -> JobId.isValid(id))
-                .map(origin ->
-                        new Said(new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin))));
+        // one whose origin cannot be read keeps its job from being told lost all the same
+        RecordPlace origin = RecordPlace.ofPath(
+                        String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
+                .orElse(Arrivals.UNKNOWN);
+        return JobId.isValid(id)
+                ? Optional.of(
+                        new Said(new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin))))
+                : Optional.empty();
     }
 
     private static RecordStamp stamp(ConsumerRecord<?, ?> record) {
