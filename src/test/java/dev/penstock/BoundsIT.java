@@ -262,7 +262,8 @@ class BoundsIT {
                         replica,
                         "penstock_jobs_total{backend=\"vllm\",outcome=\"completed\",pool=\"gpu\",task=\"chat\"}"))
                 .hasValue(QUEUED + 4_000.0);
-        assertThat(heapAfter).isLessThan(1.2 * heapBefore);
+        // consumers that were added meanwhile keep what they fetched last
+        assertThat(heapAfter).isLessThan(1.2 * heapBefore + 32 * MEGABYTE);
         assertThat(last).as("the goal is 0.95; a busy machine has its share").isGreaterThan(0.7 * first);
     }
 
