@@ -262,8 +262,7 @@ class BoundsIT {
                         replica,
                         "penstock_jobs_total{backend=\"vllm\",outcome=\"completed\",pool=\"gpu\",task=\"chat\"}"))
                 .hasValue(QUEUED + 4_000.0);
-        // consumers that were added meanwhile keep what they fetched last
-        assertThat(heapAfter).isLessThan(1.2 * heapBefore + 32 * MEGABYTE);
+        assertThat(heapAfter).isLessThan(1.2 * heapBefore);
         assertThat(last).as("the goal is 0.95; a busy machine has its share").isGreaterThan(0.7 * first);
     }
 

@@ -133,9 +133,7 @@ class QueueIT {
         System.out.printf(
                 "low ones that started between a high one's record and its start: %s; low ones done meanwhile: %d%n",
                 between, lowDone);
-        // where the machine is so busy that a high one's record is taken later than 500 ms, a second wave has started
-        assertThat(between.stream().filter(count -> count > SLOTS).count()).isLessThan(5);
-        assertThat(between).allMatch(count -> count <= 2 * SLOTS);
+        assertThat(between).allMatch(count -> count <= SLOTS);
         assertThat(lowDone).isPositive();
     }
 

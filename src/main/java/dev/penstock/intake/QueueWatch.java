@@ -19,6 +19,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
@@ -46,14 +48,7 @@ final class QueueWatch implements AutoCloseable {
     private final Clock clock;
     private final MeterRegistry meters;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
-    private final Map<TopicPartition, Window> windows = new ConcurrentHashMap<>();
-    /** The newest record that this replica has taken, plus one. */
-    private final Map<TopicPartition, Long> takenUpTo = new ConcurrentHashMap<>();
-
-    private final Map<TopicPartition, Integer> inHand = new ConcurrentHashMap<>();
-    /** How often in a row the broker had more of a partition than was in hand here. */
-    private final Map<TopicPartition, Integer> behind = new ConcurrentHashMap<>();
-
+    private final Map<TopicPartition, Partition> partitions = new ConcurrentHashMap<>();
     private final Map<String, String> warnings = new ConcurrentHashMap<>();
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
@@ -61,6 +56,20 @@ final class QueueWatch implements AutoCloseable {
     private volatile boolean assigned;
     private Map<String, Integer> locks = Map.of();
     private Instant startedAt = Instant.MAX;
+    /** Made and used by the timer's thread. */
+    private @Nullable Admin admin;
+
+    /** What this replica has of a partition, and what the broker said of it last. */
+    private static final class Partition {
+        /** The newest record that was taken here, plus one. */
+        private final AtomicLong takenUpTo = new AtomicLong();
+
+        private final AtomicInteger inHand = new AtomicInteger();
+        /** How often in a row the broker had more of it than was in hand here. */
+        private volatile int behind;
+
+        private volatile double windowUsed;
+    }
 
     /**
      * A partition hands out no more while its newest record in somebody's hand is so far behind its oldest one that is not
@@ -102,38 +111,42 @@ final class QueueWatch implements AutoCloseable {
         startedAt = clock.instant();
         if (!windowLimits.isEmpty()) {
             for (TopicPartition partition : partitions) {
-                Gauge.builder("penstock.intake.window.used", windows, known -> used(known.get(partition)))
+                Gauge.builder("penstock.intake.window.used", of(partition), known -> known.windowUsed)
                         .tag("topic", partition.topic())
                         .tag("partition", Integer.toString(partition.partition()))
                         .register(meters);
             }
         }
-        var _ = timer.submit(() -> watch(mode));
+        var _ = timer.scheduleWithFixedDelay(() -> watch(mode), 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private static double used(@Nullable Window window) {
-        return window == null ? 0 : window.used();
+    private Partition of(TopicPartition partition) {
+        return partitions.computeIfAbsent(partition, _ -> new Partition());
+    }
+
+    private Partition of(RecordPlace place) {
+        return of(new TopicPartition(place.topic(), place.partition()));
     }
 
     /** From any thread. */
     void taken(RecordPlace place) {
-        TopicPartition partition = new TopicPartition(place.topic(), place.partition());
-        takenUpTo.merge(partition, place.offset() + 1, Math::max);
-        inHand.merge(partition, 1, Integer::sum);
+        Partition partition = of(place);
+        partition.takenUpTo.accumulateAndGet(place.offset() + 1, Math::max);
+        partition.inHand.incrementAndGet();
     }
 
     /** From any thread. */
     void released(RecordPlace place) {
-        inHand.merge(new TopicPartition(place.topic(), place.partition()), -1, Integer::sum);
+        of(place).inHand.decrementAndGet();
     }
 
     /** Whether the broker had more of some partition than was in hand here, the last two times that it was asked. */
     boolean isBehind(String topic) {
-        return behind.entrySet().stream()
-                .anyMatch(partition -> partition.getKey().topic().equals(topic) && partition.getValue() > 1);
+        return partitions.entrySet().stream()
+                .anyMatch(known -> known.getKey().topic().equals(topic) && known.getValue().behind > 1);
     }
 
-    /** Whether the broker has answered lately; empty where it has not since. */
+    /** Since when the broker has not answered; null: it does. */
     @Nullable
     Instant awaySince() {
         return awaySince;
@@ -150,26 +163,28 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void watch(IntakeMode mode) {
-        int patience = (int) PATIENCE.toMillis();
-        Map<String, Object> impatient = Map.of(
-                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, patience,
-                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, patience);
         try {
-            while (!timer.isShutdown()) {
-                try (Admin admin = kafka.admin("penstock-queue-watch", impatient)) {
-                    while (!timer.isShutdown()) {
-                        look(admin, mode);
-                        TimeUnit.MILLISECONDS.sleep(PERIOD.toMillis());
-                    }
-                } catch (RuntimeException e) {
-                    // a name that is not resolved for a moment
-                    LOG.warnf("the queue could not be looked at, trying again: %s", e.getMessage());
-                    TimeUnit.MILLISECONDS.sleep(PATIENCE.toMillis());
-                }
-            }
+            look(admin(), mode);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            // a name that is not resolved for a moment; what a timer's task throws would end it
+            LOG.warnf("the queue could not be looked at, trying again: %s", e.getMessage());
         }
+    }
+
+    private Admin admin() {
+        Admin known = admin;
+        if (known == null) {
+            int patience = (int) PATIENCE.toMillis();
+            known = kafka.admin(
+                    "penstock-queue-watch",
+                    Map.of(
+                            AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, patience,
+                            AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, patience));
+            admin = known;
+        }
+        return known;
     }
 
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
@@ -243,10 +258,10 @@ final class QueueWatch implements AutoCloseable {
             if (partition.getValue() != null) {
                 long left = partition.getValue().lag().orElse(0L);
                 sum += left;
+                Partition known = of(partition.getKey());
                 // what other replicas hold is not finished either
-                boolean more = left - inHand.getOrDefault(partition.getKey(), 0)
-                        > settings.intake().slots() / 4;
-                behind.compute(partition.getKey(), (_, times) -> more ? times == null ? 1 : times + 1 : null);
+                boolean more = left - known.inHand.get() > settings.intake().slots() / 4;
+                known.behind = more ? known.behind + 1 : 0;
                 window(
                         topic,
                         partition.getKey(),
@@ -258,9 +273,8 @@ final class QueueWatch implements AutoCloseable {
 
     /** @param oldest the first record that is not finished */
     private void window(String topic, TopicPartition partition, long oldest) {
-        Window window =
-                new Window(oldest, takenUpTo.getOrDefault(partition, 0L), locks.getOrDefault(topic, Integer.MAX_VALUE));
-        windows.put(partition, window);
+        Window window = new Window(oldest, of(partition).takenUpTo.get(), locks.getOrDefault(topic, Integer.MAX_VALUE));
+        of(partition).windowUsed = window.used();
         String about = "window." + partition;
         if (window.used() <= NEARLY_FULL) {
             warnings.remove(about);
@@ -320,6 +334,11 @@ final class QueueWatch implements AutoCloseable {
 
     @Override
     public void close() {
-        timer.shutdownNow();
+        var _ = timer.submit(() -> {
+            if (admin != null) {
+                admin.close(Duration.ZERO);
+            }
+        });
+        timer.shutdown();
     }
 }

@@ -49,8 +49,4 @@ public record PromptJob(
             throw new IllegalArgumentException("max_attempts must be at least 1");
         }
     }
-
-    public boolean isPastDeadline(Instant now) {
-        return deadline != null && !now.isBefore(deadline);
-    }
 }

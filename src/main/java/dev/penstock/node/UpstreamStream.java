@@ -130,8 +130,8 @@ public final class UpstreamStream implements AutoCloseable {
     void answered(HttpClientResponse answer) {
         response = answer;
         if (answer.statusCode() == 200) {
-            LineSplitter lines = new LineSplitter(MAX_LINE, line -> guarded(() -> parser.line(line, this::offer)));
-            answer.handler(buffer -> {
+            LineSplitter lines = new LineSplitter(MAX_LINE, line -> parser.line(line, this::offer));
+            answer.handler(buffer -> guarded(() -> {
                 if (!lines.feed(buffer.getBytes())) {
                     finish(broken("sent a line of more than " + MAX_LINE + " bytes"));
                     leave();
@@ -139,11 +139,13 @@ public final class UpstreamStream implements AutoCloseable {
                     paused = true;
                     answer.pause();
                 }
-            });
+            }));
             answer.endHandler(_ -> {
                 responseEnded = true;
-                lines.end();
-                guarded(() -> parser.end(this::offer));
+                guarded(() -> {
+                    lines.end();
+                    parser.end(this::offer);
+                });
                 Runnable further = next;
                 if (partIsWhole && further != null && !closed.get()) {
                     partIsWhole = false;
