@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-rows test-images demo native image manifests bench run format clean jdk
+.PHONY: help build chaos live test test-native test-rows test-images demo native image manifests bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -44,6 +44,13 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 			-Dquarkus.native.native-image-xmx=6g && \
 		mv target/building-native target/built-native; \
 	fi
+
+# what does not run the program is as it was
+NATIVE_TESTS := -Dpenstock.executable=$(RUNNER) -DargLine= -Dit.test='!KilledProjectorIT,!LlamaServerBackendsIT'
+
+test-native: build native ## The integration tests against the native executable
+	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
+		$(NATIVE_TESTS)
 
 bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)

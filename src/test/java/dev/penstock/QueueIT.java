@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -49,6 +50,7 @@ class QueueIT {
         gpu.close();
     }
 
+    @Tag("alone")
     @Test
     void a_pool_that_is_down_holds_up_no_other() throws InterruptedException {
         gpu.stop();
@@ -74,6 +76,7 @@ class QueueIT {
         assertRanOnce(blocked);
     }
 
+    @Tag("alone")
     @Test
     void a_pool_that_is_full_holds_up_no_other() throws InterruptedException {
         rig.start(twoPools());
@@ -99,6 +102,7 @@ class QueueIT {
         assertRanOnce(blocked);
     }
 
+    @Tag("alone")
     @Test
     void high_goes_first_and_low_keeps_its_share() throws InterruptedException {
         rig.start(onePool("replica", SLOTS));

@@ -40,6 +40,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Two replicas beside each other: who runs what, and what each can say of the other's jobs. */
@@ -87,6 +88,7 @@ class ReplicasIT {
         fake.reset();
     }
 
+    @Tag("alone")
     @Test
     void a_burst_is_shared() throws InterruptedException {
         burst("warm", 160, "[[tokens=1 first=100]]");

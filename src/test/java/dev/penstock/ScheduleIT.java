@@ -14,11 +14,13 @@ import java.util.PriorityQueue;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Five hundred slots, kept busy: jobs of all lengths end when an ideal schedule has them end, and jobs far longer than a lock run once. */
+@Tag("alone")
 class ScheduleIT {
     private static final Duration PATIENCE = Duration.ofMinutes(4);
     private static final int SLOTS = 500;

@@ -20,11 +20,13 @@ import org.apache.kafka.clients.admin.Admin;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** 64 slots, used fully whatever partition the jobs lie on, and never more. */
+@Tag("alone")
 class SlotsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 

@@ -44,6 +44,13 @@ final class Projector implements AutoCloseable {
     static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
 
     private static final Logger LOG = Logger.getLogger(Projector.class);
+    /**
+     * What is fetched at once, and of one partition: so much is in memory three times while the ledger is behind. A larger record
+     * comes alone. With 5,000 records of 10 kB in a transaction 40,000 queued jobs took 76 MiB, as if they had leaked.
+     */
+    private static final int FETCH_BYTES = 2 << 20;
+
+    private static final int PARTITION_FETCH_BYTES = 256 << 10;
     private static final Duration POLL = Duration.ofMillis(250);
     /** Under load a transaction for every few records would cost more than the records. */
     private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
@@ -132,8 +139,10 @@ final class Projector implements AutoCloseable {
                 CooperativeStickyAssignor.class.getName(),
                 ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
                 5_000,
+                ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
+                FETCH_BYTES,
                 ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                Math.max(1_048_576, settings.maxRecord() + 65_536)));
+                PARTITION_FETCH_BYTES));
         if (!instance.isEmpty()) {
             properties.put(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG, instance);
         }

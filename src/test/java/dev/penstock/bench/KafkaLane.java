@@ -3,6 +3,7 @@ package dev.penstock.bench;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Postgres;
+import dev.penstock.testkit.Vitals;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -36,9 +36,9 @@ record Options(
         Map<String, String> intake,
         boolean sticky) {
     static final String USAGE = """
-            usage: Bench [kafka] [streams] [shapes]
+            usage: Bench [kafka] [streams] [shapes] [programs]
               --rounds N             rounds that count, after one that does not (5; shapes: 1)
-              --jobs N               instant jobs of a round (kafka: 10000; shapes: 20000)
+              --jobs N               instant jobs of a round (kafka, programs: 10000; shapes: 20000)
               --waves N              waves of 64 streams in a round (3)
               --shapes 16x16,8x32    consumers x batch (64x4,32x8,16x16,8x32,4x64)
               --parts a,b,c,d        of shapes: mixed jobs, one partition, instant jobs, two replicas (all)
@@ -50,7 +50,7 @@ record Options(
               --spread even|sticky   jobs go to each partition in turn, or where a default producer puts them (even)
             """;
 
-    private static final Set<String> LANES = Set.of("kafka", "streams", "shapes");
+    private static final Set<String> LANES = Set.of("kafka", "streams", "shapes", "programs");
 
     Options {
         shapes = List.copyOf(shapes);

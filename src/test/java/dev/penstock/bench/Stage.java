@@ -71,8 +71,15 @@ final class Stage implements AutoCloseable {
 
     /** A Penstock that takes jobs: each of its consumers has its partitions. */
     PenstockProcess penstock(String name, Map<String, String> config) throws InterruptedException {
-        PenstockProcess.Builder builder =
-                PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, SLOTS);
+        return penstock(builder(name), config);
+    }
+
+    /** One with the fake as its only node, still to be started. */
+    PenstockProcess.Builder builder(String name) {
+        return PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, SLOTS);
+    }
+
+    PenstockProcess penstock(PenstockProcess.Builder builder, Map<String, String> config) throws InterruptedException {
         config.forEach(builder::config);
         int before = members().size();
         PenstockProcess penstock = builder.startReady();

@@ -78,7 +78,8 @@ final class RealLlama implements AutoCloseable {
             // it was never seen to send an error in mid-stream
             case ERROR_IN_MID_STREAM -> Optional.empty();
             case CUT_IN_MID_STREAM -> {
-                LlamaServer own = start(LlamaServer.Model.ENDLESS);
+                // a tiny one has said everything before it is dead
+                LlamaServer own = start(LlamaServer.Model.SLOW);
                 servers.put("cut " + servers.size(), own);
                 yield Optional.of(
                         Stage.of(client(backend, own.url()), LlamaServer.MODEL).onFirstToken(own::kill9));

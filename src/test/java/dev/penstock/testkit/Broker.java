@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
@@ -30,6 +31,9 @@ import org.apache.kafka.server.common.MetadataVersion;
 
 /** A real Kafka broker (KRaft, one node) in this JVM, on free ports of 127.0.0.1, with its log in a new folder. */
 public final class Broker implements AutoCloseable {
+    private static final int FIRST_PORT = 12_000;
+    private static final int LAST_PORT = 32_000;
+
     private final Path folder;
     private final int port;
     private final KafkaRaftServer server;
@@ -207,12 +211,18 @@ public final class Broker implements AutoCloseable {
         }
     }
 
-    /** A port of 127.0.0.1 that nobody listens on now. */
+    /**
+     * A port of 127.0.0.1 that nobody listens on now. It is none of those that Linux gives to outgoing connections (from 32768):
+     * one of them might have it before its listener, or while that is restarted.
+     */
     public static int freePort() {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+        while (true) {
+            int port = ThreadLocalRandom.current().nextInt(FIRST_PORT, LAST_PORT);
+            try (ServerSocket _ = new ServerSocket(port)) {
+                return port;
+            } catch (IOException _) {
+                // somebody has it
+            }
         }
     }
 

@@ -127,7 +127,7 @@ public final class PenstockProcess implements AutoCloseable {
                         "there is no " + program + ": `make build` (or `make native`) makes it");
             }
             List<String> command = new ArrayList<>();
-            boolean jar = program.toString().endsWith(".jar");
+            boolean jar = isJar(program);
             command.add(jar ? TestEnvironment.java() : program.toString());
             if (jar) {
                 command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"));
@@ -160,6 +160,11 @@ public final class PenstockProcess implements AutoCloseable {
         return program.isBlank()
                 ? TestEnvironment.buildDir().resolve("quarkus-app").resolve("quarkus-run.jar")
                 : Path.of(program).toAbsolutePath();
+    }
+
+    /** A program is a jar, and needs a JVM, or a native executable. */
+    public static boolean isJar(Path program) {
+        return program.toString().endsWith(".jar");
     }
 
     /** Until :management/q/health/ready says so. */

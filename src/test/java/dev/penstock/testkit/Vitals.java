@@ -1,4 +1,4 @@
-package dev.penstock.bench;
+package dev.penstock.testkit;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -13,8 +13,8 @@ import java.util.List;
  * @param threads of the operating system
  * @param residentMegabytes of memory, of 2^20 bytes
  */
-record Vitals(int threads, int residentMegabytes) {
-    static Vitals of(long pid) {
+public record Vitals(int threads, int residentMegabytes) {
+    public static Vitals of(long pid) {
         Path status = Path.of("/proc", Long.toString(pid), "status");
         if (!Files.exists(status)) {
             return new Vitals(-1, -1);
@@ -37,7 +37,7 @@ record Vitals(int threads, int residentMegabytes) {
     }
 
     /** Processor time since its start, in milliseconds. */
-    static double cpuMillis(long pid) {
+    public static double cpuMillis(long pid) {
         return ProcessHandle.of(pid)
                 .flatMap(process -> process.info().totalCpuDuration())
                 .map(Duration::toMillis)
