@@ -126,7 +126,7 @@ class BackendsIT {
         assertThat(replies.count(outcome.id(), EventMark.Kind.CHUNK)).isZero();
         ReplyLog.Event base64 = run(backend, "\"input\":\"one\",\"encoding_format\":\"base64\"");
         assertThat(base64.json().at("/data/0/embedding").isTextual()).isTrue();
-        Rest.Reply polled = Rest.get(penstock.url(), "/v1/jobs/" + outcome.id());
+        Rest.Reply polled = Rest.get(penstock.url(), "/v1/jobs/" + outcome.id(), "Prefer", "wait=30");
         assertThat(polled.json().at("/response/data")).hasSize(5);
     }
 

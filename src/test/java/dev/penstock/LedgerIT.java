@@ -50,6 +50,8 @@ final class LedgerIT {
         fake = FakeUpstream.start();
         first = start("ledger-first");
         second = start("ledger-second");
+        first.awaitLedger();
+        second.awaitLedger();
         replies = ReplyLog.follow(broker.bootstrap());
     }
 

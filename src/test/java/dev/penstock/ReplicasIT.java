@@ -62,6 +62,8 @@ class ReplicasIT {
         fake = FakeUpstream.start();
         first = start("first");
         second = start("second");
+        first.awaitLedger();
+        second.awaitLedger();
         replies = ReplyLog.follow(broker.bootstrap());
     }
 

@@ -172,6 +172,18 @@ public final class PenstockProcess implements AutoCloseable {
         process.awaitOk(managementUrl.resolve("/q/health/ready"), patience);
     }
 
+    /** Until it can say of any job what became of it: the replicas have shared out what each of them projects. */
+    public void awaitLedger() throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        Rest.Reply reply = Rest.get(url, "/v1/jobs/nobody-has-this-id");
+        while (reply.status() != 404) {
+            if (System.nanoTime() > until) {
+                throw process.failure("had no ledger within %s: %s".formatted(PATIENCE, reply.body()));
+            }
+            reply = Rest.get(url, "/v1/jobs/nobody-has-this-id");
+        }
+    }
+
     /** Without a slash at its end. */
     public URI url() {
         return url;
