@@ -26,6 +26,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -90,7 +91,7 @@ final class AuditIT {
                 assertThat(Records.all(broker.bootstrap(), "prompt-jobs-dlq"))
                         .as("dead letter of %s", id)
                         .anyMatch(record -> new String(record.value(), StandardCharsets.UTF_8).contains(id));
-                assertThat(Rest.get(penstock.url(), "/v1/jobs/" + id)
+                assertThat(Rest.get(penstock.url(), "/v1/jobs/" + id, "Prefer", "wait=30")
                                 .json()
                                 .path("status")
                                 .asText())
@@ -212,6 +213,13 @@ final class AuditIT {
                             new NewTopic("prompt-replies", 12, (short) 1).configs(ownTime)))
                     .all()
                     .get();
+            // each partition's leader is there; else the first records of a producer may be refused for ever
+            Map<TopicPartition, OffsetSpec> everywhere = new HashMap<>();
+            for (int partition = 0; partition < 12; partition++) {
+                everywhere.put(new TopicPartition("prompt-replies", partition), OffsetSpec.latest());
+                everywhere.put(new TopicPartition("prompt-jobs", partition % 4), OffsetSpec.latest());
+            }
+            admin.listOffsets(everywhere).all().get();
             Map<TopicPartition, Long> lastDay = new HashMap<>();
             Map<TopicPartition, OffsetAndMetadata> done = new HashMap<>();
             for (int day = 6; day >= 0; day--) {

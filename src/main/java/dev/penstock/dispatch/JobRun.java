@@ -215,7 +215,7 @@ final class JobRun {
                 }
                 case Line.Place.Taken(Node.Slot slot, String model) -> {
                     attempting = true;
-                    Step step = attempt(slot, model, failures);
+                    Step step = attempt(slot, model, failures, known != null);
                     attempting = false;
                     if (step.outcome() != null || step.failure() == null) {
                         return step.outcome();
@@ -241,7 +241,8 @@ final class JobRun {
      */
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
-    private Step attempt(Node.Slot held, String model, int failuresBefore) throws InterruptedException {
+    private Step attempt(Node.Slot held, String model, int failuresBefore, boolean recovered)
+            throws InterruptedException {
         try (Node.Slot slot = held) {
             Node node = slot.node();
             Instant now = context.clock().instant();
@@ -258,6 +259,10 @@ final class JobRun {
             JobEvent.Started started = new JobEvent.Started(
                     node.name(), node.settings().backend().wireName(), model, now, taken.place(), job.metadata());
             replies.send(started);
+            if (recovered) {
+                // a job that ends its process at once would leave no trace, and those beside it would be suspected in its place
+                var _ = replies.awaitSent();
+            }
             Answer.Head head = new Answer.Head(
                     (job.task().answersInChat() ? "chatcmpl-" : "cmpl-") + job.id(),
                     now.getEpochSecond(),

@@ -5,6 +5,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,8 +17,10 @@ import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
@@ -88,6 +91,7 @@ final class TopicSetup {
                 }
                 create(admin, missing);
                 there.putAll(describe(admin));
+                awaitLeaders(admin, there.values());
             }
             List<Found> found = new ArrayList<>();
             for (Settings.JobTopic topic : settings.intake().topics()) {
@@ -197,6 +201,24 @@ final class TopicSetup {
                     }
                 }
             }
+        } catch (ExecutionException e) {
+            throw asKafka(e);
+        }
+    }
+
+    /**
+     * Until every partition's leader serves it. A producer with several requests on their way to one that does not yet can have
+     * the first refused and a later one taken; then the first is out of order for ever, and fails after two minutes (4.3.1).
+     */
+    private static void awaitLeaders(Admin admin, Collection<TopicDescription> topics) throws InterruptedException {
+        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+        for (TopicDescription topic : topics) {
+            topic.partitions()
+                    .forEach(partition ->
+                            ends.put(new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest()));
+        }
+        try {
+            admin.listOffsets(ends).all().get();
         } catch (ExecutionException e) {
             throw asKafka(e);
         }
