@@ -72,7 +72,7 @@ final class Stage implements AutoCloseable {
     /** A Penstock that takes jobs: each of its consumers has its partitions. */
     PenstockProcess penstock(String name, Map<String, String> config) throws InterruptedException {
         PenstockProcess.Builder builder =
-                PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, SLOTS);
+                PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, 2 * SLOTS);
         config.forEach(builder::config);
         int before = members().size();
         PenstockProcess penstock = builder.startReady();
