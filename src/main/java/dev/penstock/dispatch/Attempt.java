@@ -119,7 +119,11 @@ final class Attempt {
 
     private @Nullable End take(TokenEvent event, Node node, Silence silence) {
         switch (event) {
-            case TokenEvent.Text _, TokenEvent.ToolCall _, TokenEvent.Logprobs _, TokenEvent.Embedding _ -> {
+            case TokenEvent.Text _,
+                    TokenEvent.ToolCall _,
+                    TokenEvent.Thinking _,
+                    TokenEvent.Logprobs _,
+                    TokenEvent.Embedding _ -> {
                 long now = System.nanoTime();
                 lastTokenNanos = now;
                 silence.endsAt(now);
