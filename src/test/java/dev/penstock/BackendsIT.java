@@ -15,6 +15,7 @@ import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Vectors;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -53,6 +54,7 @@ class BackendsIT {
             builder.node(backend.wireName(), backend.wireName(), URI.create(fake.url()), 4)
                     .config(node + ".model", "tiny")
                     .config(node + ".api-key", KEY)
+                    .config(node + ".headers.X-Team", "the-team-of-" + backend.wireName())
                     .config(node + ".embedding-batch", "2")
                     .config(node + ".timeouts.first-token", "700ms")
                     .config(node + ".timeouts.idle", "400ms")
@@ -96,7 +98,9 @@ class BackendsIT {
                 .containsExactly(backend == Backend.OPENAI_COMPATIBLE ? new String[0] : new String[] {"unheard_of"});
         String sent = fake.requests().getLast().request().body().toString();
         assertThat(sent).as("the defaults and the node's own").contains("0.35").contains("\"from_the_node\":7");
-        assertThat(fake.requests().getLast().request().headers().toString()).contains(KEY);
+        assertThat(fake.requests().getLast().request().headers())
+                .containsEntry("x-team", "the-team-of-" + backend.wireName())
+                .anySatisfy((_, value) -> assertThat(value).contains(KEY));
     }
 
     @ParameterizedTest
@@ -236,6 +240,64 @@ class BackendsIT {
         assertThat(outcome.json().at("/error/message").asText())
                 .contains("images[0]: the host localhost has an address that is not public");
         assertThat(fake.stats().requests()).isZero();
+    }
+
+    @Test
+    void anthropics_signed_thinking_and_its_cache_come_out() throws InterruptedException {
+        String stream = """
+                data: {"type":"message_start","message":{"role":"assistant","usage":{"input_tokens":21,"cache_creation_input_tokens":188,"cache_read_input_tokens":1800,"output_tokens":1}}}
+                data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
+                data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Step by step"}}
+                data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"EqQBCgIYAhIM"}}
+                data: {"type":"content_block_stop","index":0}
+                data: {"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}
+                data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Done."}}
+                data: {"type":"content_block_stop","index":1}
+                data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":9}}
+                data: {"type":"message_stop"}
+                """.replace("\n", "\n\n");
+        String head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        fake.script(_ -> Answer.raw((head + stream).getBytes(StandardCharsets.UTF_8)));
+
+        ReplyLog.Event outcome = run(
+                Backend.ANTHROPIC,
+                "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}");
+
+        JsonNode message = outcome.json().at("/choices/0/message");
+        assertThat(message.path("content").asText()).as(outcome.value()).isEqualTo("Done.");
+        assertThat(message.path("reasoning").asText()).isEqualTo("Step by step");
+        assertThat(message.at("/thinking_blocks/0/signature").asText()).isEqualTo("EqQBCgIYAhIM");
+        List<JsonNode> inChunks = new ArrayList<>();
+        replies.all(outcome.id())
+                .forEach(event ->
+                        event.json().at("/choices/0/delta/thinking_blocks").forEach(inChunks::add));
+        assertThat(inChunks).containsExactly(message.at("/thinking_blocks/0"));
+        assertThat(outcome.json().at("/usage/prompt_tokens").asInt()).isEqualTo(2009);
+        assertThat(outcome.json()
+                        .at("/usage/prompt_tokens_details/cached_tokens")
+                        .asInt())
+                .isEqualTo(1800);
+        JsonNode sent = fake.requests().getLast().request().body();
+        assertThat(sent.at("/thinking/budget_tokens").asInt()).isEqualTo(2000);
+        assertThat(sent.has("temperature")).as("the service's default").isFalse();
+    }
+
+    @Test
+    void a_job_may_name_another_deployment_of_azure() throws InterruptedException {
+        ReplyLog.Event chat = run(
+                Backend.AZURE_OPENAI, "\"model\":\"another\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]");
+
+        assertThat(chat.mark().kind()).as(chat.value()).isEqualTo(EventMark.Kind.COMPLETED);
+        assertThat(chat.json().at("/job/model").asText()).isEqualTo("another");
+        assertThat(fake.requests().getLast().request().path())
+                .isEqualTo("/openai/deployments/another/chat/completions");
+        run(Backend.AZURE_OPENAI, "\"model\":\"vectors\",\"input\":\"Hi\"");
+        assertThat(fake.requests().getLast().request().path()).isEqualTo("/openai/deployments/vectors/embeddings");
+
+        fake.script(_ -> Answer.refuse(404, "The API deployment for this resource does not exist."));
+        ReplyLog.Event missing = run(Backend.AZURE_OPENAI, "\"model\":\"missing\",\"prompt\":\"Hi\"");
+        assertThat(missing.json().at("/error/code").asText()).isEqualTo("model_not_found");
+        assertThat(missing.json().at("/error/message").asText()).contains("missing", "make a deployment of that name");
     }
 
     private static String failureCode(Backend backend) throws InterruptedException {

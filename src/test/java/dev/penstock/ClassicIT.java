@@ -246,7 +246,9 @@ class ClassicIT {
     }
 
     private PenstockProcess.Builder builder(String name, String mode) {
-        return rig.replica(name, SLOTS).config("penstock.intake.mode", mode).config("penstock.drain.timeout", "2s");
+        return rig.replicaOf(3, name, SLOTS)
+                .config("penstock.intake.mode", mode)
+                .config("penstock.drain.timeout", "2s");
     }
 
     private PenstockProcess start(String name, String mode) throws InterruptedException {

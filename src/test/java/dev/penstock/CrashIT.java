@@ -178,7 +178,7 @@ class CrashIT {
 
     private static PenstockProcess start() throws InterruptedException {
         return PenstockProcess.with(proxy.bootstrap())
-                .node("fake", "vllm", URI.create(fake.url()), 64)
+                .node("fake", "vllm", URI.create(fake.url()), 2 * 64)
                 .startReady();
     }
 }

@@ -2,6 +2,7 @@ package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
@@ -12,6 +13,7 @@ import dev.penstock.testkit.Rest;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
@@ -58,11 +60,24 @@ class LlamaServerIT {
                 Rest.delete(penstock.url(), "/v1/jobs/endless");
             }
             replies.awaitOutcomes(List.of("endless"), PATIENCE);
+            awaitFreeSlots(llama);
             jobs.sendRaw(null, document("after", "\"max_tokens\":5"));
             jobs.flush();
             replies.awaitOutcomes(List.of("after"), PATIENCE);
             assertThat(replies.outcome("after").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
         }
+    }
+
+    /** As its own /slots tells. */
+    private static void awaitFreeSlots(LlamaServer llama) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        JsonNode slots = Rest.get(llama.url(), "/slots").json();
+        while (slots.findValuesAsText("is_processing").contains("true")) {
+            assertThat(System.nanoTime()).as("busy: %s", slots).isLessThan(until);
+            TimeUnit.MILLISECONDS.sleep(50);
+            slots = Rest.get(llama.url(), "/slots").json();
+        }
+        assertThat(slots).isNotEmpty();
     }
 
     private static byte[] document(String id, String parameters) {

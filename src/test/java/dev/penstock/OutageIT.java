@@ -55,10 +55,10 @@ class OutageIT {
         try (Rig rig = Rig.start("cut", broker);
                 KafkaProxy proxy = KafkaProxy.start(proxyPort, broker.proxiedPort())) {
             rig.fake().script(_ -> Answer.tokens(10).every(Duration.ofMillis(200)));
-            PenstockProcess cut = rig.start(rig.replica("cut", 64)
+            PenstockProcess cut = rig.start(rig.replicaOf(2, "cut", 64)
                     .environment("KAFKA_BOOTSTRAP_SERVERS", proxy.bootstrap())
                     .config("kafka.max.block.ms", "3000"));
-            rig.start(rig.replica("other", 64));
+            rig.start(rig.replicaOf(2, "other", 64));
             List<String> ids = Rig.ids("job", 1_500);
             rig.send(ids, "x");
             rig.fake().await(stats -> stats.finished() > 200, PATIENCE);

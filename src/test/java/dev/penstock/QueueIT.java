@@ -251,13 +251,14 @@ class QueueIT {
     }
 
     private PenstockProcess.Builder twoPools() {
-        return onePool("replica", SLOTS)
+        return rig.replica("replica", SLOTS)
+                .config("penstock.nodes.fake.pool", "cpu")
                 .node("gpu-a", "vllm", URI.create(gpu.url()), SLOTS)
                 .config("penstock.intake.slots", Integer.toString(2 * SLOTS));
     }
 
     private PenstockProcess.Builder onePool(String name, int slots) {
-        return rig.replica(name, slots).config("penstock.nodes.fake.pool", "cpu");
+        return rig.replicaOf(2, name, slots).config("penstock.nodes.fake.pool", "cpu");
     }
 
     private void send(List<String> ids, String pool, String prompt) throws InterruptedException {

@@ -56,7 +56,7 @@ class RegistryIT {
     private static PenstockProcess.Builder replica(String name) {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
-                .node("gpu-a", "vllm", URI.create(file.url()), 4)
+                .node("gpu-a", "vllm", URI.create(file.url()), 2 * 4)
                 .environment("EXTRA_KEY", "sk-extra-secret")
                 .config("penstock.ledger.kind", "none");
     }

@@ -71,7 +71,7 @@ class ReplicasIT {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
                 .ledger(postgres)
-                .node("fake", "vllm", URI.create(fake.url()), 64)
+                .node("fake", "vllm", URI.create(fake.url()), 2 * 64)
                 .startReady();
     }
 

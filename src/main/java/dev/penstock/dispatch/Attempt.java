@@ -7,6 +7,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
+import dev.penstock.node.Silence;
 import dev.penstock.node.UpstreamStream;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
@@ -78,6 +79,7 @@ final class Attempt {
     /** @param atMost what is left of the job's own time */
     End run(Node node, String model, Duration atMost) throws InterruptedException {
         long deadline = begunNanos + atMost.toNanos();
+        Silence silence = new Silence(node.settings(), timeouts, job.task(), begunNanos);
         try (UpstreamStream stream = node.stream(job, model);
                 var _ = signal.wakeBy(stream::wake)) {
             ignoredParameters = stream.ignoredParameters();
@@ -88,7 +90,7 @@ final class Attempt {
                     sendChunk();
                     continue;
                 }
-                long untilSilent = lastTokenNanos + patience().toNanos() - now;
+                long untilSilent = silence.leftNanos(now);
                 long untilDeadline = deadline - now;
                 if (signal.isGiven()) {
                     return new End.Stopped();
@@ -97,7 +99,7 @@ final class Attempt {
                     return new End.TooLate();
                 }
                 if (untilSilent <= 0) {
-                    return new End.Failed(silent(node).atNode(node.name()));
+                    return new End.Failed(silence.tooLong().atNode(node.name()));
                 }
                 // a chunk that is due takes along what has arrived, and waits for nothing
                 long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
@@ -105,7 +107,7 @@ final class Attempt {
                 if (event == null && untilChunk <= 0) {
                     sendChunk();
                 }
-                End end = event == null ? null : take(event, node);
+                End end = event == null ? null : take(event, node, silence);
                 if (end != null) {
                     return end;
                 }
@@ -115,11 +117,16 @@ final class Attempt {
         }
     }
 
-    private @Nullable End take(TokenEvent event, Node node) {
+    private @Nullable End take(TokenEvent event, Node node, Silence silence) {
         switch (event) {
-            case TokenEvent.Text _, TokenEvent.ToolCall _, TokenEvent.Logprobs _, TokenEvent.Embedding _ -> {
+            case TokenEvent.Text _,
+                    TokenEvent.ToolCall _,
+                    TokenEvent.Thinking _,
+                    TokenEvent.Logprobs _,
+                    TokenEvent.Embedding _ -> {
                 long now = System.nanoTime();
                 lastTokenNanos = now;
+                silence.endsAt(now);
                 if (firstTokenMillis == null) {
                     firstTokenMillis = (now - begunNanos) / 1_000_000;
                 }
@@ -162,23 +169,5 @@ final class Attempt {
 
     private void sendChunk() {
         replies.send(new JobEvent.Chunk(head, batch.take()));
-    }
-
-    /** The next batch of embeddings is a request of its own. */
-    private Duration patience() {
-        return firstTokenMillis == null || job.task() == Task.EMBEDDINGS ? timeouts.firstToken() : timeouts.idle();
-    }
-
-    private JobFailure silent(Node node) {
-        return firstTokenMillis == null
-                ? JobFailure.of(
-                        JobFailure.Code.FIRST_TOKEN_TIMEOUT,
-                        "%s sent no token within %d ms (penstock.timeouts.first-token)"
-                                .formatted(
-                                        node.settings(), timeouts.firstToken().toMillis()))
-                : JobFailure.of(
-                        JobFailure.Code.IDLE_TIMEOUT,
-                        "%s sent nothing for %d ms in mid-stream (penstock.timeouts.idle)"
-                                .formatted(node.settings(), timeouts.idle().toMillis()));
     }
 }

@@ -7,6 +7,8 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
+import dev.penstock.node.Nodes;
+import dev.penstock.node.Replicas;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -32,6 +34,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.random.RandomGenerator;
+import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -46,6 +49,7 @@ public class Dispatcher {
     private final ReplyTopic topic;
     private final CancelCommands commands;
     private final Ledger ledger;
+    private final Nodes nodes;
     private final RunContext context;
     private final RandomGenerator random = new SecureRandom();
     /** By the record that the job came in; a copy counts as its origin. */
@@ -72,12 +76,14 @@ public class Dispatcher {
             Line line,
             Recovery recovery,
             Ledger ledger,
+            Nodes nodes,
             Settings settings,
             Clock clock,
             MeterRegistry meters) {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
+        this.nodes = nodes;
         context = new RunContext(
                 line, recovery, ledger, commands, new Suspects(meters), this::hasSmaller, settings, clock, meters);
     }
@@ -96,6 +102,20 @@ public class Dispatcher {
         } catch (LedgerDatabase.Unusable e) {
             throw new Unusable(String.valueOf(e.getMessage()), e);
         }
+    }
+
+    /**
+     * Asks who the live replicas are, and shares what each node takes at once among them.
+     *
+     * @return what is too much for a node all the same, by its name
+     */
+    public Map<String, String> shareNodes(Admin admin) throws ExecutionException, InterruptedException {
+        Ledger.Replicas live = ledger.replicas(admin);
+        // a group that has nobody is not there yet, or its broker has forgotten it: what is known stays
+        if (!live.members().isEmpty()) {
+            nodes.share(new Replicas(live.members(), live.own()));
+        }
+        return nodes.exceeded();
     }
 
     /** Something has to be done by whoever runs Penstock. */

@@ -23,7 +23,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -78,7 +80,7 @@ public final class Intake {
         this.clock = clock;
         this.replies = replies;
         this.recovery = recovery;
-        watch = new QueueWatch(kafka, settings, clock, meters);
+        watch = new QueueWatch(kafka, settings, clock, meters, dispatcher::shareNodes);
         hand = new Hand(settings, watch, meters);
     }
 
@@ -107,6 +109,7 @@ public final class Intake {
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
         feed.follow();
         dispatcher.start(topicIds, chosen.mode());
+        shareNodes();
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
             JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery, hand);
@@ -141,6 +144,15 @@ public final class Intake {
                                 .toList()
                         : "no topic (penstock.intake.enabled is false)",
                 replies.name());
+    }
+
+    /** Before the first job is taken: who is there already gives a part of its slots up, and cannot do so at once. */
+    private void shareNodes() throws InterruptedException {
+        try (Admin admin = kafka.admin("penstock-replicas")) {
+            dispatcher.shareNodes(admin);
+        } catch (ExecutionException | KafkaException e) {
+            LOG.warnf("which replicas there are is not known yet: %s", e.getMessage());
+        }
     }
 
     /**

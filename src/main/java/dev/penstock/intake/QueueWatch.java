@@ -27,6 +27,7 @@ import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.DisconnectException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
@@ -34,7 +35,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * How the queue stands, as the broker itself tells it: what is not finished of each topic, how much of a partition's window
- * is used, and whether the broker answers at all. Says aloud, once, what somebody has to do something about.
+ * is used, whether the broker answers at all, and which replicas share the nodes. Says aloud, once, what somebody has to do something about.
  */
 final class QueueWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(QueueWatch.class);
@@ -42,11 +43,13 @@ final class QueueWatch implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(4);
     private static final Duration ASSIGNED_WITHIN = Duration.ofSeconds(15);
     private static final double NEARLY_FULL = 0.8;
+    private static final String SLOTS = "slots.";
 
     private final KafkaSettings kafka;
     private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
+    private final Sharing sharing;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
     private final Map<TopicPartition, Partition> partitions = new ConcurrentHashMap<>();
     private final Map<String, String> warnings = new ConcurrentHashMap<>();
@@ -85,7 +88,14 @@ final class QueueWatch implements AutoCloseable {
         }
     }
 
-    QueueWatch(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+    /** Shares the nodes among the live replicas, which the broker knows. */
+    interface Sharing {
+        /** @return what is too much for a node, by its name */
+        Map<String, String> among(Admin admin) throws ExecutionException, InterruptedException;
+    }
+
+    QueueWatch(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters, Sharing sharing) {
+        this.sharing = sharing;
         this.kafka = kafka;
         this.settings = settings;
         this.clock = clock;
@@ -191,6 +201,7 @@ final class QueueWatch implements AutoCloseable {
         if (awaySince != null && isThere(admin)) {
             answered();
         }
+        asking(admin, () -> share(admin));
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
                 case SHARE -> asking(admin, () -> ofShareGroup(admin, topic.name(), topic.group()));
@@ -202,6 +213,29 @@ final class QueueWatch implements AutoCloseable {
         }
         Settings.Topics topics = settings.topics();
         asking(admin, () -> ofConsumerGroup(admin, topics.deferred(), topics.deferredGroup()));
+    }
+
+    private void share(Admin admin) throws ExecutionException, InterruptedException {
+        Map<String, String> tooMuch;
+        try {
+            tooMuch = sharing.among(admin);
+            warnings.remove("replicas");
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof AuthorizationException && !warnings.containsKey("replicas")) {
+                warn(
+                        "replicas",
+                        "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group penstock-ledger"
+                                .formatted(e.getCause().getMessage()));
+            }
+            throw e;
+        }
+        warnings.keySet()
+                .removeIf(about -> about.startsWith(SLOTS) && !tooMuch.containsKey(about.substring(SLOTS.length())));
+        tooMuch.forEach((node, words) -> {
+            if (!words.equals(warnings.get(SLOTS + node))) {
+                warn(SLOTS + node, words);
+            }
+        });
     }
 
     private interface Question {

@@ -23,12 +23,16 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
      */
     public record Head(String id, long created, String model, Task task) {}
 
-    /** @param role who speaks; of a message only */
+    /**
+     * @param role who speaks; of a message only
+     * @param thinking signed pieces of the reasoning
+     */
     public record Choice(
             int index,
             String role,
             Map<TokenEvent.Field, String> text,
             List<ToolCall> toolCalls,
+            List<Object> thinking,
             List<Object> logprobs,
             @Nullable String finishReason) {}
 
@@ -49,6 +53,9 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
             for (ToolCall call : choice.toolCalls()) {
                 chars += call.arguments().length();
             }
+            for (Object block : choice.thinking()) {
+                chars += String.valueOf(block).length();
+            }
         }
         return chars;
     }
@@ -59,7 +66,13 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 head,
                 choices.stream()
                         .map(choice -> new Choice(
-                                choice.index(), choice.role(), Map.of(), List.of(), List.of(), choice.finishReason()))
+                                choice.index(),
+                                choice.role(),
+                                Map.of(),
+                                List.of(),
+                                List.of(),
+                                List.of(),
+                                choice.finishReason()))
                         .toList(),
                 embeddings,
                 usage);
@@ -74,6 +87,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 ToolCall call = choice.toolCalls().get(i);
                 deltas.add(new TokenEvent.ToolCall(choice.index(), i, call.id(), call.name(), call.arguments()));
             }
+            choice.thinking().forEach(block -> deltas.add(new TokenEvent.Thinking(choice.index(), block)));
             choice.logprobs().forEach(value -> deltas.add(new TokenEvent.Logprobs(choice.index(), value)));
             if (choice.finishReason() != null) {
                 deltas.add(new TokenEvent.Finish(choice.index(), choice.finishReason()));
@@ -98,6 +112,8 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                             .computeIfAbsent(text.field(), _ -> new StringBuilder())
                             .append(text.text());
                 case TokenEvent.ToolCall call -> choice(call.choice()).add(call);
+                case TokenEvent.Thinking(int index, Object block) ->
+                    choice(index).thinking.add(block);
                 case TokenEvent.Logprobs logprobs ->
                     choice(logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(finish.choice()).finishReason = finish.reason();
@@ -127,6 +143,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
     private static final class ChoiceBuilder {
         private final Map<TokenEvent.Field, StringBuilder> text = new EnumMap<>(TokenEvent.Field.class);
         private final Map<Integer, ToolCallBuilder> toolCalls = new TreeMap<>();
+        private final List<Object> thinking = new ArrayList<>();
         private final List<Object> logprobs = new ArrayList<>();
         private String role = "assistant";
         private @Nullable String finishReason;
@@ -152,6 +169,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                     toolCalls.values().stream()
                             .map(call -> new ToolCall(call.id, call.name, call.arguments.toString()))
                             .toList(),
+                    List.copyOf(thinking),
                     List.copyOf(logprobs),
                     finishReason);
         }

@@ -36,6 +36,9 @@ public sealed interface TokenEvent {
             @Nullable String name,
             String arguments) implements TokenEvent {}
 
+    /** A piece of reasoning with its server's signature, as that server's JSON value: it wants it back as it is. */
+    record Thinking(int choice, Object block) implements TokenEvent {}
+
     /** Log probabilities of the tokens just said, as the server's JSON value. */
     record Logprobs(int choice, Object value) implements TokenEvent {}
 

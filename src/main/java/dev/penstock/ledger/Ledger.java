@@ -17,9 +17,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.MemberDescription;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -47,6 +49,9 @@ public class Ledger {
     private volatile List<TopicPartition> jobPartitions = List.of();
     private volatile @Nullable Projector projector;
     private volatile @Nullable Housekeeping housekeeping;
+    private volatile @Nullable Attendance attendance;
+    /** Our own name in the group, which stays; empty: none. */
+    private volatile String instance = "";
 
     public Ledger(
             LedgerDatabase database,
@@ -78,9 +83,12 @@ public class Ledger {
     public void start(Map<String, UUID> topicIds, IntakeMode mode)
             throws InterruptedException, LedgerDatabase.Unusable {
         if (database.kind() == Settings.LedgerKind.NONE) {
+            Attendance attending = new Attendance(kafka, settings);
+            attending.start();
+            attendance = attending;
             return;
         }
-        String instance = database.open();
+        instance = database.open();
         while (jobPartitions.isEmpty()) {
             try (Admin admin = kafka.admin("penstock-ledger-setup")) {
                 if (database.kind() == Settings.LedgerKind.SQLITE) {
@@ -126,7 +134,35 @@ public class Ledger {
         if (projecting != null) {
             projecting.close();
         }
+        Attendance attending = attendance;
+        if (attending != null) {
+            attending.close();
+        }
         finder.close();
+    }
+
+    /**
+     * The live replicas, also those without a ledger.
+     *
+     * @param members what the group calls them
+     * @param own this one; where it has not joined yet it is not among them
+     */
+    public record Replicas(List<String> members, String own) {}
+
+    /** Asks the broker; who died is gone after {@link Projector#SESSION_TIMEOUT}. */
+    public Replicas replicas(Admin admin) throws ExecutionException, InterruptedException {
+        List<MemberDescription> members = Membership.all(admin);
+        Projector projecting = projector;
+        Attendance attending = attendance;
+        String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";
+        // who died under our name has left us its place
+        String before = members.stream()
+                .filter(member -> !instance.isEmpty()
+                        && member.groupInstanceId().orElse("").equals(instance))
+                .map(MemberDescription::consumerId)
+                .findFirst()
+                .orElse(own);
+        return new Replicas(members.stream().map(MemberDescription::consumerId).toList(), before);
     }
 
     /**

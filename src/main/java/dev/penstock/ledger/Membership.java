@@ -1,19 +1,42 @@
 package dev.penstock.ledger;
 
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.MemberDescription;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
-/** Who else keeps a ledger. With SQLite nobody may: each would know a part of the jobs only. */
+/**
+ * Who is in the group of the ledgers: every replica, also one that keeps none. With SQLite nobody else may keep one: each would
+ * know a part of the jobs only.
+ */
 final class Membership {
+    /** By this name those are known that keep none. */
+    static final String WITHOUT_LEDGER = "penstock-member";
+
     private static final Duration LOOK_EVERY = Duration.ofMillis(500);
 
     private Membership() {}
+
+    /** How a replica joins. One that dies is known to have left within seconds. */
+    static Map<String, Object> joining() {
+        return new HashMap<>(Map.of(
+                ConsumerConfig.GROUP_ID_CONFIG,
+                Projector.GROUP,
+                ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
+                (int) Projector.SESSION_TIMEOUT.toMillis(),
+                ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
+                2_000,
+                ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG,
+                CooperativeStickyAssignor.class.getName()));
+    }
 
     /**
      * Waits until a replica that is gone has left the group.
@@ -35,15 +58,26 @@ final class Membership {
 
     static List<MemberDescription> others(Admin admin, String instance) throws InterruptedException {
         try {
+            return all(admin).stream()
+                    .filter(member -> !member.groupInstanceId().orElse("").equals(instance)
+                            && !member.clientId().equals(WITHOUT_LEDGER))
+                    .toList();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof KafkaException kafka ? kafka : new KafkaException(e);
+        }
+    }
+
+    /** Everybody. */
+    static List<MemberDescription> all(Admin admin) throws ExecutionException, InterruptedException {
+        try {
             return admin.describeConsumerGroups(List.of(Projector.GROUP)).all().get().values().stream()
                     .flatMap(group -> group.members().stream())
-                    .filter(member -> !member.groupInstanceId().orElse("").equals(instance))
                     .toList();
         } catch (ExecutionException e) {
             if (e.getCause() instanceof GroupIdNotFoundException) {
                 return List.of();
             }
-            throw e.getCause() instanceof KafkaException kafka ? kafka : new KafkaException(e);
+            throw e;
         }
     }
 }

@@ -24,7 +24,6 @@ import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -37,7 +36,7 @@ import org.jboss.logging.Logger;
  * projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves nothing
  * out. What the group is told is for lag and scaling only.
  *
- * <p>Everything here belongs to its own thread, except {@link #owned()} and {@link #behindMillis()}.
+ * <p>Everything here belongs to its own thread, except {@link #owned()}, {@link #behindMillis()} and {@link #member()}.
  */
 final class Projector implements AutoCloseable {
     static final String GROUP = "penstock-ledger";
@@ -74,6 +73,7 @@ final class Projector implements AutoCloseable {
     private final Set<TopicPartition> unplaced = new HashSet<>();
     private long lookedNanos = System.nanoTime();
     private volatile long behindSince;
+    private volatile String member = "";
 
     /** @param instance of the group; a replica that comes back under the same name takes its place at once. Empty: none */
     Projector(
@@ -111,6 +111,11 @@ final class Projector implements AutoCloseable {
         return since == 0 ? 0 : Math.max(0, clock.millis() - since);
     }
 
+    /** What the group calls this replica; empty: it has not joined. */
+    String member() {
+        return member;
+    }
+
     private void run() {
         while (!isClosing()) {
             try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
@@ -123,26 +128,16 @@ final class Projector implements AutoCloseable {
             } finally {
                 next.clear();
                 unplaced.clear();
+                member = "";
             }
         }
     }
 
     private KafkaConsumer<byte[], byte[]> consumer() {
-        Map<String, Object> properties = new HashMap<>(Map.of(
-                ConsumerConfig.GROUP_ID_CONFIG,
-                GROUP,
-                ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
-                (int) SESSION_TIMEOUT.toMillis(),
-                ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
-                2_000,
-                ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG,
-                CooperativeStickyAssignor.class.getName(),
-                ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
-                5_000,
-                ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
-                FETCH_BYTES,
-                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                PARTITION_FETCH_BYTES));
+        Map<String, Object> properties = Membership.joining();
+        properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
+        properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, FETCH_BYTES);
+        properties.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, PARTITION_FETCH_BYTES);
         if (!instance.isEmpty()) {
             properties.put(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG, instance);
         }
@@ -163,6 +158,7 @@ final class Projector implements AutoCloseable {
                 }
                 place(consumer);
                 project(consumer);
+                member = consumer.groupMetadata().memberId();
             } catch (LedgerDatabase.Unavailable e) {
                 waitForDatabase(consumer, e);
             } catch (WakeupException _) {
@@ -181,6 +177,7 @@ final class Projector implements AutoCloseable {
         next.clear();
         consumer.pause(consumer.assignment());
         consumer.poll(Duration.ZERO);
+        member = consumer.groupMetadata().memberId();
         pause(RETRY);
     }
 

@@ -18,9 +18,13 @@ final class AnthropicRequest {
 
     static Translation of(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = new Translation(prompt).put("stream", true);
-        Object limit = request.take("max_completion_tokens", "max_tokens");
-        request.put("max_tokens", limit == null ? MAX_TOKENS : limit)
-                .passAll(List.of("temperature", "top_p", "top_k", "thinking", "cache_control"));
+        request.passAll(List.of("thinking", "cache_control"));
+        length(request);
+        for (String name : List.of("temperature", "top_p", "top_k")) {
+            // a default would have the API refuse whoever wants thinking
+            Object value = request.take(name);
+            request.put(name, thinks(request) && !request.asks(name) ? null : value);
+        }
         if (prompt.task() == Task.COMPLETION) {
             request.pass("system", "system")
                     .put(
@@ -44,6 +48,23 @@ final class AnthropicRequest {
         tools(request);
         output(request);
         return request;
+    }
+
+    private static boolean thinks(Translation request) {
+        return request.take("thinking") instanceof Map<?, ?> thinking && !"disabled".equals(thinking.get("type"));
+    }
+
+    /** What it thinks counts; where the job does not say how long all may be, there is room for the answer beside it. */
+    private static void length(Translation request) {
+        Object limit = request.take("max_completion_tokens", "max_tokens");
+        Object most = limit == null ? MAX_TOKENS : limit;
+        if (!request.asks("max_completion_tokens", "max_tokens")
+                && request.take("thinking") instanceof Map<?, ?> thinking
+                && thinking.get("budget_tokens") instanceof Number budget
+                && most instanceof Number answer) {
+            most = answer.longValue() + budget.longValue();
+        }
+        request.put("max_tokens", most);
     }
 
     private static void output(Translation request) {
@@ -87,8 +108,10 @@ final class AnthropicRequest {
                     copy.put(field, function.get(field));
                 }
             }
-            if (tool.get("cache_control") != null) {
-                copy.put("cache_control", tool.get("cache_control"));
+            Object cache =
+                    tool.get("cache_control") == null ? function.get("cache_control") : tool.get("cache_control");
+            if (cache != null) {
+                copy.put("cache_control", cache);
             }
             translated.add(copy);
         }
@@ -125,10 +148,10 @@ final class AnthropicRequest {
             }
             String role = String.valueOf(message.get("role"));
             switch (role) {
-                case "system", "developer" -> system.addAll(blocks(message.get("content")));
+                case "system", "developer" -> system.addAll(blocks(message));
                 case "assistant" -> add(messages, "assistant", assistant(message));
                 case "tool", "function" -> add(messages, "user", List.of(result(message)));
-                default -> add(messages, "user", blocks(message.get("content")));
+                default -> add(messages, "user", blocks(message));
             }
         }
         request.put("system", system.isEmpty() ? null : system).put("messages", messages);
@@ -152,7 +175,12 @@ final class AnthropicRequest {
     }
 
     private static List<Object> assistant(Map<?, ?> message) throws WireProtocol.Unsupported {
-        List<Object> blocks = new ArrayList<>(blocks(message.get("content")));
+        List<Object> blocks = new ArrayList<>();
+        // as they came in an earlier answer: the API wants those of a turn with tools back, and in front
+        if (message.get("thinking_blocks") instanceof List<?> thinking) {
+            blocks.addAll(thinking);
+        }
+        blocks.addAll(blocks(message));
         if (message.get("tool_calls") instanceof List<?> calls) {
             for (Object each : calls) {
                 if (each instanceof Map<?, ?> call && call.get("function") instanceof Map<?, ?> function) {
@@ -175,7 +203,18 @@ final class AnthropicRequest {
         result.put("tool_use_id", message.get("tool_call_id"));
         Object content = message.get("content");
         result.put("content", content instanceof List<?> ? blocks(content) : String.valueOf(content));
+        if (message.get("cache_control") != null) {
+            result.put("cache_control", message.get("cache_control"));
+        }
         return result;
+    }
+
+    /** A message that is one text can have its mark of the cache itself. */
+    private static List<Object> blocks(Map<?, ?> message) throws WireProtocol.Unsupported {
+        Object cache = message.get("cache_control");
+        return cache != null && message.get("content") instanceof String text && !text.isEmpty()
+                ? List.of(Map.of("type", "text", "text", text, "cache_control", cache))
+                : blocks(message.get("content"));
     }
 
     private static List<Object> blocks(@Nullable Object content) throws WireProtocol.Unsupported {

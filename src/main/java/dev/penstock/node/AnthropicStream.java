@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
@@ -16,7 +17,12 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     private final Map<Integer, Integer> calls = new HashMap<>();
 
     private final Map<Integer, Boolean> argued = new HashMap<>();
-    private long promptTokens;
+    /** Blocks of thinking that are still open; the API wants them back whole, with their signature. */
+    private final Map<Integer, ObjectNode> thinking = new HashMap<>();
+
+    private long freshTokens;
+    private long writtenToCache;
+    private long readFromCache;
     private long completionTokens;
     private boolean finished;
     private boolean over;
@@ -79,18 +85,17 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         };
     }
 
-    /** Counts are of the whole answer so far; what came out of a cache was part of the prompt all the same. */
+    /** Counts are of the whole answer so far; what was read from the cache or written to it was part of the prompt all the same. */
     private void spent(JsonNode usage, Consumer<TokenEvent> events) {
         if (!usage.isObject()) {
             return;
         }
-        if (usage.has("input_tokens")) {
-            promptTokens = usage.path("input_tokens").asLong()
-                    + usage.path("cache_read_input_tokens").asLong()
-                    + usage.path("cache_creation_input_tokens").asLong();
-        }
+        freshTokens = usage.path("input_tokens").asLong(freshTokens);
+        writtenToCache = usage.path("cache_creation_input_tokens").asLong(writtenToCache);
+        readFromCache = usage.path("cache_read_input_tokens").asLong(readFromCache);
         completionTokens = usage.path("output_tokens").asLong(completionTokens);
-        events.accept(new TokenEvent.Spent(new Usage(promptTokens, completionTokens)));
+        events.accept(new TokenEvent.Spent(
+                new Usage(freshTokens + writtenToCache + readFromCache, completionTokens, readFromCache)));
     }
 
     private void blockStart(int index, JsonNode block, Consumer<TokenEvent> events) {
@@ -103,6 +108,9 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
             events.accept(new TokenEvent.ToolCall(
                     0, call, block.path("id").textValue(), block.path("name").textValue(), arguments));
         } else {
+            if (block instanceof ObjectNode own && block.path("type").asText("").endsWith("thinking")) {
+                thinking.put(index, own.deepCopy());
+            }
             text(TokenEvent.Field.CONTENT, block.path("text"), events);
             text(TokenEvent.Field.REASONING, block.path("thinking"), events);
         }
@@ -111,6 +119,11 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     private void delta(int index, JsonNode delta, Consumer<TokenEvent> events) {
         text(TokenEvent.Field.CONTENT, delta.path("text"), events);
         text(TokenEvent.Field.REASONING, delta.path("thinking"), events);
+        ObjectNode thought = thinking.get(index);
+        if (thought != null) {
+            append(thought, "thinking", delta);
+            append(thought, "signature", delta);
+        }
         String arguments = delta.path("partial_json").asText("");
         Integer call = calls.get(index);
         if (call != null && !arguments.isEmpty()) {
@@ -119,8 +132,19 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         }
     }
 
-    /** A call without arguments has an empty object in OpenAI's form. */
+    private static void append(ObjectNode block, String field, JsonNode delta) {
+        if (delta.path(field).isTextual()) {
+            block.put(field, block.path(field).asText("") + delta.path(field).textValue());
+        }
+    }
+
+    /** A call without arguments has an empty object in OpenAI's form. Thinking that nobody signed is nothing to bring back. */
     private void blockStop(int index, Consumer<TokenEvent> events) {
+        ObjectNode thought = thinking.remove(index);
+        if (thought != null
+                && !(thought.path("signature").asText("") + thought.path("data").asText("")).isEmpty()) {
+            events.accept(new TokenEvent.Thinking(0, thought));
+        }
         Integer call = calls.get(index);
         if (call != null && Boolean.FALSE.equals(argued.get(index))) {
             events.accept(new TokenEvent.ToolCall(0, call, null, null, "{}"));

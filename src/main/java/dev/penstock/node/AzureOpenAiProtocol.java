@@ -5,6 +5,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Azure OpenAI: a path for each deployment, which is what the model is called there. */
@@ -17,6 +18,15 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
     AzureOpenAiProtocol(@Nullable String apiVersion) {
         query = "?api-version="
                 + URLEncoder.encode(apiVersion == null ? API_VERSION : apiVersion, StandardCharsets.UTF_8);
+    }
+
+    @Override
+    public Request request(Prompt prompt) throws Unsupported {
+        // a job may name any deployment, but nothing beside the deployments
+        if (Stream.of(prompt.model().split("/")).anyMatch(part -> part.equals(".") || part.equals(".."))) {
+            throw new Unsupported("model", "is no name of a deployment");
+        }
+        return super.request(prompt);
     }
 
     @Override

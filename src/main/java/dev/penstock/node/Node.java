@@ -30,7 +30,13 @@ public final class Node {
     /* Guarded by this. */
     private Health health;
     private int inFlight;
+    /** What all replicas together may have here. */
+    private int total;
+
+    private Replicas replicas = Replicas.ALONE;
+    /** This replica's share of it. */
     private int limit;
+
     private boolean draining;
 
     /** Whether a node takes jobs. */
@@ -76,7 +82,8 @@ public final class Node {
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
         models = new NodeModels(settings, client, clock, this::hasNow);
-        limit = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
+        total = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
+        limit = replicas.share(settings.name(), total);
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
     }
 
@@ -124,8 +131,28 @@ public final class Node {
         return inFlight;
     }
 
+    /** How many requests this replica may have here: its share of what the node takes at once. */
     public synchronized int limit() {
         return limit;
+    }
+
+    /** What runs already goes on, also where it is more than the new share. */
+    synchronized void share(Replicas now) {
+        replicas = now;
+        limit = now.share(name(), total);
+    }
+
+    private synchronized void limit(int ofAll) {
+        total = ofAll;
+        limit = replicas.share(name(), ofAll);
+    }
+
+    /** That the replicas together may exceed what the node takes at once; null: they do not. */
+    synchronized @Nullable String exceeded() {
+        return replicas.exceed(total)
+                ? "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
+                        .formatted(name(), total, replicas.count(), replicas.count())
+                : null;
     }
 
     /** A place for one request at this node; closing it gives it back. */
@@ -186,13 +213,11 @@ public final class Node {
         ProbeResult result = Probe.of(client);
         switch (result) {
             case ProbeResult.Up up -> {
-                synchronized (this) {
-                    limit = settings.maxInFlight()
-                            .orElse(
-                                    up.totalSlots() > 0
-                                            ? up.totalSlots()
-                                            : settings.backend().defaultMaxInFlight());
-                }
+                limit(settings.maxInFlight()
+                        .orElse(
+                                up.totalSlots() > 0
+                                        ? up.totalSlots()
+                                        : settings.backend().defaultMaxInFlight()));
                 become(State.UP, served(up.models()), null);
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);

@@ -61,6 +61,10 @@ final class NodeClient implements AutoCloseable {
     }
 
     /** The node as its users know it. */
+    NodeSettings settings() {
+        return settings;
+    }
+
     String title() {
         return settings.title();
     }

@@ -54,6 +54,7 @@ public class Nodes {
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final Map<String, List<Meter>> gauges = new TreeMap<>();
     private Map<String, NodeSettings> added = Map.of();
+    private Replicas replicas = Replicas.ALONE;
 
     public Nodes(
             Settings settings,
@@ -148,6 +149,33 @@ public class Nodes {
         change();
     }
 
+    /** From now on these replicas share what each node takes at once; unless this was called there is no other. */
+    public void share(Replicas now) {
+        synchronized (this) {
+            if (now.equals(replicas)) {
+                return;
+            }
+            if (now.count() != replicas.count()) {
+                LOG.infof("replicas=%d share what each node takes at once", now.count());
+            }
+            replicas = now;
+            nodes.values().forEach(node -> node.share(now));
+        }
+        listeners.forEach(Runnable::run);
+    }
+
+    /** Of nodes that get more at once than they take, since there are more replicas than that; by node. */
+    public synchronized Map<String, String> exceeded() {
+        Map<String, String> now = new TreeMap<>();
+        for (Node node : nodes.values()) {
+            String words = node.exceeded();
+            if (words != null) {
+                now.put(node.name(), words);
+            }
+        }
+        return now;
+    }
+
     private void slotFreed() {
         for (Node node : draining) {
             endIfIdle(node);
@@ -181,6 +209,7 @@ public class Nodes {
         Settings.Timeouts timeouts = wanted.requests().timeouts().over(settings.timeouts());
         NodeClient client = new NodeClient(wanted, vertx, timeouts.connect());
         Node node = new Node(wanted, settings, client, media, clock, this::slotFreed, this::changed);
+        node.share(replicas);
         nodes.put(wanted.name(), node);
         changed();
         gauges.put(

@@ -75,7 +75,8 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
         if (usage.isObject()) {
             events.accept(new TokenEvent.Spent(new Usage(
                     usage.path("prompt_tokens").asLong(),
-                    usage.path("completion_tokens").asLong())));
+                    usage.path("completion_tokens").asLong(),
+                    usage.path("prompt_tokens_details").path("cached_tokens").asLong())));
         }
     }
 

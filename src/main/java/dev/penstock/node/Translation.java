@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +37,11 @@ final class Translation {
             }
         }
         return null;
+    }
+
+    /** Whether the job itself says anything by one of these names. */
+    boolean asks(String... names) {
+        return Stream.of(names).anyMatch(name -> prompt.asked().get(name) != null);
     }
 
     /** What the configuration says; where the job names it, it is ignored. */

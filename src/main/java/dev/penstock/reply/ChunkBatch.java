@@ -26,6 +26,8 @@ public final class ChunkBatch {
         int size = switch (delta) {
             case TokenEvent.Text text -> text.text().length();
             case TokenEvent.ToolCall call -> call.arguments().length() + 1;
+            // its text was counted before
+            case TokenEvent.Thinking _ -> 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
             case TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
         };

@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -111,8 +112,9 @@ public final class Router {
         if (allowed.isEmpty()) {
             return noneAllowed(pins, nodes);
         }
-        Map<String, List<Candidate>> pools =
+        SortedMap<String, List<Candidate>> pools =
                 new TreeMap<>(Comparator.comparingInt(Router::rank).thenComparing(Comparator.naturalOrder()));
+        Map<String, List<Candidate>> perhaps = new TreeMap<>(pools.comparator());
         List<NodeView> fetching = new ArrayList<>();
         boolean anyUnknown = false;
         for (NodeView node : allowed) {
@@ -123,8 +125,11 @@ public final class Router {
             if (toFetch(node, asked).isPresent()) {
                 fetching.add(node);
             }
+            perhapsAt(node, asked)
+                    .ifPresent(model -> perhaps.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
+                            .add(new Candidate(node.name(), model)));
         }
-        if (!pools.isEmpty() || (anyUnknown && fetching.isEmpty())) {
+        if (!pools.isEmpty()) {
             return new Route.To(List.copyOf(pools.values()));
         }
         if (!fetching.isEmpty()) {
@@ -133,6 +138,9 @@ public final class Router {
                             .thenComparing(NodeView::pool))
                     .flatMap(node -> toFetch(node, asked).map(model -> new Candidate(node.name(), model)).stream())
                     .toList());
+        }
+        if (!perhaps.isEmpty() || anyUnknown) {
+            return new Route.To(List.copyOf(perhaps.values()));
         }
         return new Route.Nowhere(noModel(asked, allowed, nodes));
     }
@@ -164,6 +172,14 @@ public final class Router {
                 : node.models().stream()
                         .filter(model -> ModelName.same(model, wanted))
                         .findFirst();
+    }
+
+    /** A node that cannot say what it has may have it by that very name; nobody else has, so it is asked. */
+    private Optional<String> perhapsAt(NodeView node, @Nullable String asked) {
+        String wanted = asked == null ? defaultProfile : asked;
+        return Optional.ofNullable(wanted)
+                .filter(_ -> !node.backend().listsModels())
+                .filter(name -> !profiles.containsKey(name));
     }
 
     /** What a node would have to fetch to serve it; empty: nothing that it does not have, or could. */

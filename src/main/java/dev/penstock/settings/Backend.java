@@ -39,6 +39,11 @@ public enum Backend {
         return defaultMaxInFlight;
     }
 
+    /** Whether such a server can say what it serves; else any name may be one of its models. */
+    public boolean listsModels() {
+        return this != AZURE_OPENAI;
+    }
+
     public static Optional<Backend> of(String wireName) {
         return Arrays.stream(values())
                 .filter(backend -> backend.wireName.equals(wireName))

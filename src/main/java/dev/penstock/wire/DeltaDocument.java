@@ -19,6 +19,7 @@ final class DeltaDocument {
     private static final class Merged {
         final Map<TokenEvent.Field, StringBuilder> text = new EnumMap<>(TokenEvent.Field.class);
         final List<TokenEvent.ToolCall> toolCalls = new ArrayList<>();
+        final List<Object> thinking = new ArrayList<>();
         final List<Object> logprobs = new ArrayList<>();
 
         @Nullable
@@ -44,6 +45,7 @@ final class DeltaDocument {
                             text.getKey().wireName(), text.getValue().toString());
                 }
                 writeToolCalls(json, merged.toolCalls);
+                writeThinking(json, merged.thinking);
                 json.writeEndObject();
             } else {
                 StringBuilder text = merged.text.get(TokenEvent.Field.CONTENT);
@@ -54,6 +56,13 @@ final class DeltaDocument {
             json.writeEndObject();
         }
         json.writeEndArray();
+    }
+
+    /** Whole blocks, in their order: those of the chunks together are those of the message. */
+    static void writeThinking(JsonGenerator json, List<Object> blocks) throws IOException {
+        if (!blocks.isEmpty()) {
+            json.writePOJOField("thinking_blocks", blocks);
+        }
     }
 
     /** Servers send log probabilities as {@code {"content":[…]}} a piece; together they are one such list. */
@@ -88,6 +97,8 @@ final class DeltaDocument {
                             .append(text.text());
                 case TokenEvent.ToolCall call ->
                     choice(choices, call.choice()).toolCalls.add(call);
+                case TokenEvent.Thinking thinking ->
+                    choice(choices, thinking.choice()).thinking.add(thinking.block());
                 case TokenEvent.Logprobs logprobs ->
                     choice(choices, logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(choices, finish.choice()).finishReason = finish.reason();

@@ -194,6 +194,11 @@ public final class EventDocument {
         json.writeNumberField("prompt_tokens", answer.usage().promptTokens());
         json.writeNumberField("completion_tokens", answer.usage().completionTokens());
         json.writeNumberField("total_tokens", answer.usage().totalTokens());
+        if (answer.usage().cachedTokens() > 0) {
+            json.writeObjectFieldStart("prompt_tokens_details");
+            json.writeNumberField("cached_tokens", answer.usage().cachedTokens());
+            json.writeEndObject();
+        }
         json.writeEndObject();
     }
 
@@ -270,6 +275,7 @@ public final class EventDocument {
             }
             json.writeEndArray();
         }
+        DeltaDocument.writeThinking(json, choice.thinking());
         json.writeEndObject();
     }
 }

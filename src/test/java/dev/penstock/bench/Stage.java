@@ -76,7 +76,7 @@ final class Stage implements AutoCloseable {
 
     /** One with the fake as its only node, still to be started. */
     PenstockProcess.Builder builder(String name) {
-        return PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, SLOTS);
+        return PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, 2 * SLOTS);
     }
 
     PenstockProcess penstock(PenstockProcess.Builder builder, Map<String, String> config) throws InterruptedException {

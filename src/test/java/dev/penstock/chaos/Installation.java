@@ -81,7 +81,7 @@ final class Installation implements AutoCloseable {
                 // what nodes do to a job shall not end it
                 .config("penstock.retries.max-attempts", "100");
         for (int i = 0; i < NODES; i++) {
-            builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), SLOTS);
+            builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), REPLICAS * SLOTS);
         }
         return builder.start();
     }

@@ -9,23 +9,15 @@ import dev.penstock.testkit.TestEnvironment;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import io.vertx.core.Vertx;
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
-import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** What a user reads when a server is not running, has not the model or refuses the key; docs/backends.md shows it. */
 class BackendErrorsTest {
@@ -76,43 +68,6 @@ class BackendErrorsTest {
         System.out.println(table);
         assertThat(Files.readString(TestEnvironment.projectDir().resolve("docs").resolve("backends.md")))
                 .contains(table);
-    }
-
-    @ParameterizedTest
-    @EnumSource(Backend.class)
-    void a_server_that_does_not_take_the_connection_is_given_up(Backend backend) throws Exception {
-        try (ServerSocket full = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            List<Socket> waiting = new ArrayList<>();
-            try {
-                fill(full, waiting);
-                NodeSettings node = NodeSettings.at(backend, URI.create("http://127.0.0.1:" + full.getLocalPort()));
-                try (NodeClient client = new NodeClient(node, vertx, Duration.ofMillis(300))) {
-                    Stage stage = Stage.of(client, "m");
-                    JobFailure failure = Heard.of(stage, ContractCase.PLAIN_ANSWER.prompt(stage))
-                            .requireFailure();
-                    assertThat(failure.code()).isEqualTo(JobFailure.Code.NODE_UNREACHABLE);
-                    assertThat(failure.message()).startsWith(node.title() + " could not be reached");
-                }
-            } finally {
-                for (Socket socket : waiting) {
-                    socket.close();
-                }
-            }
-        }
-    }
-
-    /** Until the kernel lets nobody in any more. */
-    private static void fill(ServerSocket full, List<Socket> waiting) throws IOException {
-        while (waiting.size() < 100) {
-            Socket socket = new Socket();
-            waiting.add(socket);
-            try {
-                socket.connect(full.getLocalSocketAddress(), 200);
-            } catch (SocketTimeoutException _) {
-                return;
-            }
-        }
-        throw new IllegalStateException("the backlog never fills");
     }
 
     private static JobFailure failure(Backend backend, Answer answer) throws Exception {

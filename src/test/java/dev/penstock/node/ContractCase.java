@@ -172,6 +172,33 @@ enum ContractCase {
             assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         }
     },
+    CONNECT_TIMEOUT("\"max_tokens\":20") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.NODE_UNREACHABLE);
+            assertThat(heard.requireFailure().message())
+                    .startsWith(stage.client().title() + " could not be reached");
+        }
+    },
+    FIRST_TOKEN_TIMEOUT("\"max_tokens\":20") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.pieces()).isEmpty();
+            assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.FIRST_TOKEN_TIMEOUT);
+            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+        }
+    },
+    IDLE_TIMEOUT("\"max_tokens\":2000") {
+        @Override
+        void check(Stage stage) throws Exception {
+            Heard heard = Heard.of(stage, prompt(stage));
+            assertThat(heard.pieces()).isNotEmpty();
+            assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.IDLE_TIMEOUT);
+            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+        }
+    },
     CANCEL("\"max_tokens\":1500") {
         @Override
         void check(Stage stage) throws Exception {

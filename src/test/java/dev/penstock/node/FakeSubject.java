@@ -13,13 +13,17 @@ import java.util.Optional;
 
 /** The scripted server, in the dialect of any backend. */
 final class FakeSubject implements Subject {
+    private static final Duration FIRST_TOKEN = Duration.ofSeconds(2);
+    private static final Duration IDLE = Duration.ofSeconds(1);
     private final FakeUpstream fake;
     private final Backend backend;
     private final NodeClient client;
+    private final Vertx vertx;
 
     FakeSubject(FakeUpstream fake, Backend backend, Vertx vertx) {
         this.fake = fake;
         this.backend = backend;
+        this.vertx = vertx;
         client = new NodeClient(NodeSettings.at(backend, URI.create(fake.url())), vertx, Duration.ofSeconds(2));
         fake.flavour(backend == Backend.LLAMA_SERVER ? Flavour.LLAMA_SERVER : Flavour.VLLM);
     }
@@ -35,15 +39,25 @@ final class FakeSubject implements Subject {
             case TOOLS -> Answer.raw(Recording.of(tools()).bytes());
             case JSON_SCHEMA -> Answer.of("{\"ok\"", ":true}");
             case REASONING -> Answer.unicode(3).reasoning("Let me", " think");
-            case UNICODE -> Answer.unicode(40).everyByteAlone();
+            // in pieces that the client cannot help reading one by one
+            case UNICODE -> Answer.unicode(6).everyByteAlone().pauseBetweenPieces(Duration.ofNanos(100_000));
             case ERROR_BEFORE_THE_FIRST_TOKEN -> Answer.refuse(503, "too busy");
             case ERROR_IN_MID_STREAM -> Answer.tokens(9).failAfter(3);
             case CUT_IN_MID_STREAM -> Answer.tokens(9).closeAfter(3);
+            case CONNECT_TIMEOUT -> Answer.of();
+            case FIRST_TOKEN_TIMEOUT -> Answer.tokens(5).stallBeforeResponse();
+            case IDLE_TIMEOUT -> Answer.tokens(5).stallAfter(2);
             case CANCEL -> Answer.tokens(100_000).every(Duration.ofMillis(2));
         };
         fake.reset();
         fake.script(_ -> answer);
-        Stage stage = Stage.of(client, "tiny").idleWhen(() -> fake.stats().inFlight() == 0);
+        if (wanted == ContractCase.CONNECT_TIMEOUT) {
+            NodeSettings full = NodeSettings.at(backend, FullServer.get().url());
+            return Optional.of(Stage.of(new NodeClient(full, vertx, Duration.ofMillis(300)), "tiny"));
+        }
+        Stage stage = Stage.of(client, "tiny")
+                .within(FIRST_TOKEN, IDLE)
+                .idleWhen(() -> fake.stats().inFlight() == 0);
         return Optional.of(
                 switch (wanted) {
                     case PLAIN_ANSWER, COMPLETION, UNICODE, EMBEDDINGS -> stage.expecting(answer.joined());

@@ -24,9 +24,17 @@ record Heard(
         List<TokenEvent> events = new ArrayList<>();
         JobFailure failure = null;
         boolean spoken = false;
+        Silence silence = new Silence(stage.client().settings(), stage.timeouts(), prompt.task(), System.nanoTime());
         try (UpstreamStream stream = stage.client().stream(prompt)) {
             while (true) {
-                TokenEvent event = next(stream);
+                TokenEvent event = stream.next(Math.max(0, silence.leftNanos(System.nanoTime())));
+                if (event == null) {
+                    failure = silence.tooLong();
+                    break;
+                }
+                if (event instanceof TokenEvent.Text) {
+                    silence.endsAt(System.nanoTime());
+                }
                 if (event instanceof TokenEvent.End) {
                     break;
                 }

@@ -102,7 +102,8 @@ final class LiveBackends {
     private static Optional<Stage> stage(NodeClient client, String model, ContractCase wanted) throws Exception {
         Stage stage = Stage.of(client, model);
         return switch (wanted) {
-            case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM -> Optional.empty();
+            case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM, CONNECT_TIMEOUT, FIRST_TOKEN_TIMEOUT, IDLE_TIMEOUT ->
+                Optional.empty();
             case ERROR_BEFORE_THE_FIRST_TOKEN -> Optional.of(Stage.of(client, "no-such-model-here"));
             case STOP -> Optional.of(stage.saying("Say the one word: yes"));
             case CANCEL -> Optional.of(stage.saying("Tell a very long story about a river"));

@@ -32,7 +32,7 @@ class LlamaServerBackendsIT {
     }
 
     static Stream<Arguments> cases() {
-        List<ContractCase> impossible = List.of(ContractCase.ERROR_IN_MID_STREAM);
+        List<ContractCase> impossible = List.of(ContractCase.ERROR_IN_MID_STREAM, ContractCase.CONNECT_TIMEOUT);
         List<ContractCase> notInMessages = List.of(ContractCase.EMBEDDINGS, ContractCase.JSON_SCHEMA);
         return Stream.of(
                         Backend.LLAMA_SERVER,

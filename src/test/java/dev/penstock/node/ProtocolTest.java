@@ -8,16 +8,23 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Flavour;
 import dev.penstock.testkit.upstream.Recording;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The wire protocols against the recorded bytes of the real servers. */
@@ -60,6 +67,48 @@ class ProtocolTest {
         }
 
         assertThat(parse("ollama/native-chat-stream", bytes)).isEqualTo(parse("ollama/native-chat-stream", body));
+    }
+
+    /** In the dialect of each, with characters of one to four bytes: one by one, and in two at every place. */
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void a_unicode_answer_may_be_split_anywhere(Backend backend) throws Exception {
+        try (FakeUpstream fake = FakeUpstream.start()) {
+            fake.flavour(backend == Backend.LLAMA_SERVER ? Flavour.LLAMA_SERVER : Flavour.VLLM);
+            fake.script(_ -> dev.penstock.testkit.upstream.Answer.unicode(12)
+                    .reasoning("Gr\u00fc\u00df", " \ud83e\udd14\u20ac"));
+            WireProtocol protocol = WireProtocol.of(NodeSettings.at(backend, URI.create(fake.url())));
+            WireProtocol.Request request = protocol.request(prompt(1));
+            byte[] body = HttpClient.newHttpClient()
+                    .send(
+                            HttpRequest.newBuilder(URI.create(fake.url() + request.path()))
+                                    .POST(HttpRequest.BodyPublishers.ofByteArray(
+                                            request.bodies().getFirst().getBytes()))
+                                    .build(),
+                            HttpResponse.BodyHandlers.ofByteArray())
+                    .body();
+            List<TokenEvent> whole = parse(protocol, 1, body);
+            assertThat(whole.getLast()).isInstanceOf(TokenEvent.End.class);
+            assertThat(text(whole, TokenEvent.Field.CONTENT))
+                    .isEqualTo(dev.penstock.testkit.upstream.Answer.unicode(12).joined());
+            assertThat(text(whole, TokenEvent.Field.REASONING)).isEqualTo("Gr\u00fc\u00df \ud83e\udd14\u20ac");
+
+            byte[][] bytes = new byte[body.length][];
+            for (int i = 0; i < body.length; i++) {
+                bytes[i] = new byte[] {body[i]};
+                assertThat(parse(protocol, 1, Arrays.copyOfRange(body, 0, i), Arrays.copyOfRange(body, i, body.length)))
+                        .as("cut at %d", i)
+                        .isEqualTo(whole);
+            }
+            assertThat(parse(protocol, 1, bytes)).isEqualTo(whole);
+        }
+    }
+
+    private static String text(List<TokenEvent> events, TokenEvent.Field field) {
+        return events.stream()
+                .filter(event -> event instanceof TokenEvent.Text text && text.field() == field)
+                .map(event -> ((TokenEvent.Text) event).text())
+                .collect(Collectors.joining());
     }
 
     @ParameterizedTest
@@ -162,7 +211,10 @@ class ProtocolTest {
     }
 
     private static List<TokenEvent> parse(String name, int choices, byte[]... pieces) {
-        WireProtocol protocol = name.startsWith("ollama/") ? new OllamaProtocol() : new VllmProtocol();
+        return parse(name.startsWith("ollama/") ? new OllamaProtocol() : new VllmProtocol(), choices, pieces);
+    }
+
+    private static List<TokenEvent> parse(WireProtocol protocol, int choices, byte[]... pieces) {
         WireProtocol.AnswerParser parser = protocol.parser(prompt(choices));
         List<TokenEvent> events = new ArrayList<>();
         LineSplitter lines = new LineSplitter(1 << 20, line -> parser.line(line, events::add));

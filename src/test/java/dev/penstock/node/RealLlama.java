@@ -84,6 +84,22 @@ final class RealLlama implements AutoCloseable {
                 yield Optional.of(
                         Stage.of(client(backend, own.url()), LlamaServer.MODEL).onFirstToken(own::kill9));
             }
+            // who does not take a connection speaks nobody's dialect
+            case CONNECT_TIMEOUT -> Optional.empty();
+            case FIRST_TOKEN_TIMEOUT, IDLE_TIMEOUT -> {
+                LlamaServer server = server(LlamaServer.Model.ENDLESS, "--parallel", "1");
+                Stage stage = Stage.of(client(backend, server.url()), LlamaServer.MODEL)
+                        .within(Duration.ofSeconds(20), Duration.ofSeconds(1))
+                        .idleWhen(() -> {
+                            server.process().thaw();
+                            return busySlots(server.url()) == 0;
+                        });
+                if (wanted == ContractCase.FIRST_TOKEN_TIMEOUT) {
+                    server.process().freeze();
+                    yield Optional.of(stage.within(Duration.ofSeconds(1), Duration.ofSeconds(1)));
+                }
+                yield Optional.of(stage.onFirstToken(server.process()::freeze));
+            }
             case CANCEL -> {
                 LlamaServer server = server(LlamaServer.Model.ENDLESS);
                 yield Optional.of(Stage.of(client(backend, server.url()), LlamaServer.MODEL)

@@ -221,6 +221,58 @@ class RequestsTest {
     }
 
     @Test
+    void what_is_to_be_cached_at_anthropic_is_marked_wherever_the_job_marks_it() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
+                {"messages":[
+                   {"role":"system","content":[{"type":"text","text":"Much.","cache_control":{"type":"ephemeral","ttl":"1h"}}]},
+                   {"role":"user","content":"Long.","cache_control":{"type":"ephemeral"}},
+                   {"role":"assistant","tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{}"}}]},
+                   {"role":"tool","tool_call_id":"c1","content":"blue","cache_control":{"type":"ephemeral"}},
+                   {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="},"cache_control":{"type":"ephemeral"}}]}],
+                 "tools":[{"type":"function","function":{"name":"look"},"cache_control":{"type":"ephemeral"}}],
+                 "cache_control":{"type":"ephemeral"}}"""));
+
+        assertThat(body.at("/system/0/cache_control/ttl").asText()).isEqualTo("1h");
+        assertThat(body.at("/messages/0/content/0/cache_control/type").asText()).isEqualTo("ephemeral");
+        assertThat(body.at("/messages/2/content/0/type").asText()).isEqualTo("tool_result");
+        assertThat(body.at("/messages/2/content/0/cache_control/type").asText()).isEqualTo("ephemeral");
+        assertThat(body.at("/messages/2/content/1/source/data").asText()).isEqualTo("aGk=");
+        assertThat(body.at("/messages/2/content/1/cache_control/type").asText()).isEqualTo("ephemeral");
+        assertThat(body.at("/tools/0/cache_control/type").asText()).isEqualTo("ephemeral");
+        assertThat(body.at("/cache_control/type").asText()).isEqualTo("ephemeral");
+    }
+
+    @Test
+    void thinking_at_anthropic_has_room_and_comes_back_as_it_was() throws WireProtocol.Unsupported {
+        Map<String, Object> asked = map("""
+                {"messages":[
+                   {"role":"user","content":"Weather?"},
+                   {"role":"assistant","content":"I look.","reasoning":"Hm.",
+                    "thinking_blocks":[{"type":"thinking","thinking":"Hm.","signature":"EqQB"},{"type":"redacted_thinking","data":"Ev0"}],
+                    "tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{}"}}]},
+                   {"role":"tool","tool_call_id":"c1","content":"blue"}],
+                 "thinking":{"type":"enabled","budget_tokens":8000},"top_p":0.97}""");
+        Map<String, Object> defaults = Map.of("temperature", 0.35, "max_tokens", 2048, "top_k", 40);
+
+        WireProtocol.Request request =
+                protocol(Backend.ANTHROPIC).request(Prompt.of(Task.CHAT, "m", asked, defaults, Map.of(), 0));
+
+        JsonNode body = body(request);
+        assertThat(body.path("thinking").path("budget_tokens").asInt()).isEqualTo(8000);
+        assertThat(body.path("max_tokens").asInt()).as("more than it may think").isEqualTo(10_048);
+        assertThat(body.has("temperature"))
+                .as("a default that the API refuses then")
+                .isFalse();
+        assertThat(body.has("top_k")).isFalse();
+        assertThat(body.path("top_p").asDouble()).isEqualTo(0.97);
+        assertThat(body.at("/messages/1/content"))
+                .extracting(block -> block.path("type").asText())
+                .containsExactly("thinking", "redacted_thinking", "text", "tool_use");
+        assertThat(body.at("/messages/1/content/0/signature").asText()).isEqualTo("EqQB");
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @Test
     void a_tool_call_of_the_history_in_ollamas_words() throws WireProtocol.Unsupported {
         JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """
                 {"messages":[
@@ -263,6 +315,9 @@ class RequestsTest {
 
         assertThat(request.path())
                 .isEqualTo("/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2025-01-01-preview");
+        assertThatThrownBy(() ->
+                        azure.request(Prompt.of(Task.CHAT, "../x", map("{\"messages\":[]}"), Map.of(), Map.of(), 0)))
+                .isInstanceOf(WireProtocol.Unsupported.class);
         assertThat(azure.headers("k")).containsExactly(Map.entry("api-key", "k"));
         assertThat(new AnthropicProtocol().headers("k"))
                 .containsEntry("x-api-key", "k")

@@ -1,5 +1,7 @@
 package dev.penstock.node;
 
+import dev.penstock.settings.Settings;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
@@ -11,6 +13,7 @@ import java.util.function.BooleanSupplier;
  * @param tries a model of random weights ends its answer by chance: how often it may be asked until it does
  * @param onFirstToken what happens to it then
  * @param idle whether it works at nothing
+ * @param timeouts how long it may say nothing
  */
 record Stage(
         NodeClient client,
@@ -19,29 +22,37 @@ record Stage(
         Optional<String> expected,
         int tries,
         Runnable onFirstToken,
-        BooleanSupplier idle) {
+        BooleanSupplier idle,
+        Settings.Timeouts timeouts) {
+    private static final Settings.Timeouts PATIENT =
+            new Settings.Timeouts(Duration.ofSeconds(2), Duration.ofMinutes(2), Duration.ofMinutes(2));
 
     static Stage of(NodeClient client, String model) {
-        return new Stage(client, model, "Tell me about the river", Optional.empty(), 1, () -> {}, () -> true);
+        return new Stage(client, model, "Tell me about the river", Optional.empty(), 1, () -> {}, () -> true, PATIENT);
     }
 
     Stage saying(String words) {
-        return new Stage(client, model, words, expected, tries, onFirstToken, idle);
+        return new Stage(client, model, words, expected, tries, onFirstToken, idle, timeouts);
     }
 
     Stage expecting(String text) {
-        return new Stage(client, model, says, Optional.of(text), tries, onFirstToken, idle);
+        return new Stage(client, model, says, Optional.of(text), tries, onFirstToken, idle, timeouts);
     }
 
     Stage trying(int times) {
-        return new Stage(client, model, says, expected, times, onFirstToken, idle);
+        return new Stage(client, model, says, expected, times, onFirstToken, idle, timeouts);
     }
 
     Stage onFirstToken(Runnable then) {
-        return new Stage(client, model, says, expected, tries, then, idle);
+        return new Stage(client, model, says, expected, tries, then, idle, timeouts);
     }
 
     Stage idleWhen(BooleanSupplier condition) {
-        return new Stage(client, model, says, expected, tries, onFirstToken, condition);
+        return new Stage(client, model, says, expected, tries, onFirstToken, condition, timeouts);
+    }
+
+    Stage within(Duration firstToken, Duration idleFor) {
+        Settings.Timeouts shorter = new Settings.Timeouts(timeouts.connect(), firstToken, idleFor);
+        return new Stage(client, model, says, expected, tries, onFirstToken, idle, shorter);
     }
 }

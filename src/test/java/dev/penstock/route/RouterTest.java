@@ -56,6 +56,29 @@ class RouterTest {
     }
 
     @Test
+    void a_name_that_nobody_lists_may_be_another_deployment_at_azure() {
+        Router.NodeView azure = new Router.NodeView(
+                "azure", Backend.AZURE_OPENAI, "cloud", List.of("chat"), true, "chat", Router.Fetching.NEVER);
+        Router profiles = new Router(Map.of("best", Map.of(Backend.AZURE_OPENAI, "gpt-best")), null);
+        PromptJob.Pins cloud = new PromptJob.Pins("cloud", null);
+
+        assertThat(profiles.find(null, cloud, List.of(azure))).isEqualTo(to("azure", "chat"));
+        assertThat(profiles.find("chat", cloud, List.of(azure, CLOUD))).isEqualTo(to("azure", "chat"));
+        assertThat(profiles.find("vectors", cloud, List.of(azure, CLOUD))).isEqualTo(to("azure", "vectors"));
+        assertThat(profiles.find("llama-3b", cloud, List.of(azure, CLOUD)))
+                .as("who lists it comes first")
+                .isEqualTo(to("openai", "llama-3b"));
+        assertThat(profiles.find("best", cloud, List.of(azure))).isEqualTo(to("azure", "gpt-best"));
+        assertThat(profiles.find("vectors", PromptJob.Pins.NONE, List.of(azure, GPU)))
+                .as("no prompt goes there by itself")
+                .isInstanceOf(Router.Route.Nowhere.class);
+    }
+
+    private static Router.Route to(String node, String model) {
+        return new Router.Route.To(List.of(List.of(new Router.Candidate(node, model))));
+    }
+
+    @Test
     void an_unknown_model_is_told_with_those_there_are() {
         JobFailure failure = nowhere(router.find("nope", PromptJob.Pins.NONE, List.of(GPU, CPU)));
 

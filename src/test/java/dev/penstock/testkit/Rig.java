@@ -50,11 +50,16 @@ public final class Rig implements AutoCloseable {
 
     /** A replica that shares the ledger, with one node that has as many slots as itself. */
     public PenstockProcess.Builder replica(String name, int slots) {
+        return replicaOf(1, name, slots);
+    }
+
+    /** One of so many: what the node takes at once is for all of them. */
+    public PenstockProcess.Builder replicaOf(int replicas, String name, int slots) {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
                 .ledger(postgres)
                 .config("penstock.intake.slots", Integer.toString(slots))
-                .node("fake", "vllm", URI.create(fake.url()), slots);
+                .node("fake", "vllm", URI.create(fake.url()), replicas * slots);
     }
 
     /** Starts it, and waits until it takes jobs. */

@@ -1,0 +1,93 @@
+package dev.penstock.ledger;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+
+/**
+ * Keeps a replica without a ledger in the group of those that have one, since its members share what the nodes take at once.
+ * It asks for a topic that no ledger is kept of, and reads nothing, so that it takes no partition from anybody.
+ */
+final class Attendance implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(Attendance.class);
+    private static final Duration POLL = Duration.ofMillis(250);
+    private static final Duration RETRY = Duration.ofSeconds(5);
+
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final CountDownLatch closing = new CountDownLatch(1);
+    private final Thread thread;
+    private volatile String member = "";
+
+    Attendance(KafkaSettings kafka, Settings settings) {
+        this.kafka = kafka;
+        this.settings = settings;
+        thread = Thread.ofPlatform().daemon().name("penstock-member").unstarted(this::run);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    /** What the group calls this replica; empty: it has not joined. */
+    String member() {
+        return member;
+    }
+
+    private void run() {
+        while (closing.getCount() > 0) {
+            try (KafkaConsumer<byte[], byte[]> consumer =
+                    kafka.reader(Membership.WITHOUT_LEDGER, Membership.joining())) {
+                consumer.subscribe(List.of(settings.topics().settings()), new Pausing(consumer));
+                while (closing.getCount() > 0) {
+                    consumer.poll(POLL);
+                    member = consumer.groupMetadata().memberId();
+                }
+            } catch (RuntimeException e) {
+                LOG.warnf("this replica cannot be in the group %s, trying again: %s", Projector.GROUP, e.getMessage());
+                pause();
+            } finally {
+                member = "";
+            }
+        }
+    }
+
+    /** Called by the group, in this thread. */
+    private record Pausing(KafkaConsumer<byte[], byte[]> consumer) implements ConsumerRebalanceListener {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            consumer.pause(partitions);
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            // it read nothing
+        }
+    }
+
+    private void pause() {
+        try {
+            var _ = closing.await(RETRY.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void close() {
+        closing.countDown();
+        try {
+            thread.join(Duration.ofSeconds(5));
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+
+/**
+ * How long a node may say nothing: until its first token, and from then on between tokens. Time is an argument, in
+ * nanoseconds of one clock. Not thread-safe: owned by the thread of the run.
+ */
+public final class Silence {
+    private final NodeSettings node;
+    private final Settings.Timeouts timeouts;
+    private final Task task;
+    private long sinceNanos;
+    private boolean spoken;
+
+    /** @param begunNanos when the attempt began */
+    public Silence(NodeSettings node, Settings.Timeouts timeouts, Task task, long begunNanos) {
+        this.node = node;
+        this.timeouts = timeouts;
+        this.task = task;
+        sinceNanos = begunNanos;
+    }
+
+    /** A token came. */
+    public void endsAt(long nowNanos) {
+        sinceNanos = nowNanos;
+        spoken = true;
+    }
+
+    /** How long it may still last; 0 or less: it has lasted too long. */
+    public long leftNanos(long nowNanos) {
+        return sinceNanos + patience().toNanos() - nowNanos;
+    }
+
+    /** The next batch of embeddings is a request of its own. */
+    private Duration patience() {
+        return spoken && task != Task.EMBEDDINGS ? timeouts.idle() : timeouts.firstToken();
+    }
+
+    /** That it has lasted too long. */
+    public JobFailure tooLong() {
+        return spoken
+                ? JobFailure.of(
+                        JobFailure.Code.IDLE_TIMEOUT,
+                        "%s sent nothing for %d ms in mid-stream (penstock.timeouts.idle)"
+                                .formatted(node, timeouts.idle().toMillis()))
+                : JobFailure.of(
+                        JobFailure.Code.FIRST_TOKEN_TIMEOUT,
+                        "%s sent no token within %d ms (penstock.timeouts.first-token)"
+                                .formatted(node, timeouts.firstToken().toMillis()));
+    }
+}

@@ -1,0 +1,105 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.TestSettings;
+import dev.penstock.testkit.upstream.Answer;
+import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Flavour;
+import io.vertx.core.Vertx;
+import java.net.URI;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** A node's states, and its slots among several replicas. */
+class NodeTest {
+    private static final Vertx VERTX = Vertx.vertx();
+
+    private FakeUpstream fake;
+    private Node node;
+
+    @BeforeEach
+    void start() {
+        fake = FakeUpstream.start().flavour(Flavour.LLAMA_SERVER).slots(7);
+        NodeSettings settings = NodeSettings.at(Backend.LLAMA_SERVER, URI.create(fake.url()));
+        Settings service = TestSettings.defaults();
+        node = new Node(
+                settings,
+                service,
+                new NodeClient(settings, VERTX, Duration.ofSeconds(2)),
+                new MediaFetcher(VERTX, service.permissions().hosts()),
+                Clock.systemUTC(),
+                () -> {},
+                () -> {});
+    }
+
+    @AfterEach
+    void stop() {
+        node.close();
+        fake.close();
+    }
+
+    @AfterAll
+    static void close() {
+        VERTX.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    @Test
+    void a_server_that_loads_its_model_takes_jobs_once_it_has() throws InterruptedException {
+        fake.probes(_ -> Optional.of(Answer.refuse(503, "Loading model")));
+        node.probe();
+        assertThat(node.health().state()).isEqualTo(Node.State.LOADING);
+        assertThat(node.health().lastError()).contains("Loading model");
+        assertThat(node.tryAcquire()).isNull();
+
+        fake.probes(_ -> Optional.empty());
+        node.probe();
+        assertThat(node.health().state()).isEqualTo(Node.State.UP);
+        assertThat(node.health().lastError()).isNull();
+    }
+
+    @Test
+    void the_slots_that_a_server_tells_are_shared_too() throws InterruptedException {
+        node.share(new Replicas(List.of("a", "b", "c"), "a"));
+        node.probe();
+
+        List<Integer> shares = new ArrayList<>();
+        for (String own : List.of("a", "b", "c")) {
+            node.share(new Replicas(List.of("a", "b", "c"), own));
+            shares.add(node.limit());
+        }
+        assertThat(shares).containsExactlyInAnyOrder(2, 2, 3);
+        assertThat(node.exceeded()).isNull();
+    }
+
+    @Test
+    void what_runs_when_the_share_becomes_smaller_goes_on_and_nothing_else_begins() throws InterruptedException {
+        node.probe();
+        List<Node.Slot> held = new ArrayList<>();
+        for (Node.Slot slot = node.tryAcquire(); slot != null; slot = node.tryAcquire()) {
+            held.add(slot);
+        }
+        assertThat(held).hasSize(7);
+
+        node.share(new Replicas(List.of("a", "b"), ""));
+        assertThat(node.limit()).isEqualTo(2);
+        assertThat(node.inFlight()).isEqualTo(7);
+        for (int left = 6; left >= 2; left--) {
+            held.removeLast().close();
+            assertThat(node.inFlight()).isEqualTo(left);
+            assertThat(node.tryAcquire()).isNull();
+        }
+        held.removeLast().close();
+        assertThat(node.tryAcquire()).isNotNull();
+    }
+}
