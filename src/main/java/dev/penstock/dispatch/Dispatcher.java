@@ -74,12 +74,22 @@ public class Dispatcher {
             Ledger ledger,
             Settings settings,
             Clock clock,
-            MeterRegistry meters) {
+            MeterRegistry meters,
+            Traces traces) {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
         context = new RunContext(
-                line, recovery, ledger, commands, new Suspects(meters), this::hasSmaller, settings, clock, meters);
+                line,
+                recovery,
+                ledger,
+                commands,
+                new Suspects(meters),
+                this::hasSmaller,
+                settings,
+                clock,
+                new RunMeters(meters),
+                traces.tracer());
     }
 
     /**
