@@ -193,6 +193,8 @@ spec:
             - name: PENSTOCK_INTAKE_ENABLED
               value: "false"
             {{- end }}
+            - name: QUARKUS_LOG_CONSOLE_JSON_ENABLED
+              value: {{ $v.logging.json | quote }}
             {{- with $v.tracing.otlpEndpoint }}
             - name: QUARKUS_OTEL_EXPORTER_OTLP_ENDPOINT
               value: {{ . | quote }}

@@ -90,7 +90,7 @@ public final class DeadLettersResource {
                 throw new ApiException(JobFailure.of(
                         failure.code(), "dead letter %s is no job that can run: %s".formatted(id, failure.message())));
             case Submissions.Checked.Fit fit -> {
-                RecordMetadata record = sent(() -> submissions.write(fit).get());
+                RecordMetadata record = sent(() -> submissions.write(fit, null).get());
                 sent(() -> letters.close(letter, "retried as " + fit.job().id()).get());
                 yield Response.status(202)
                         .entity(JobLookup.shortly(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp()))))

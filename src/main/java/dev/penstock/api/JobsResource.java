@@ -13,6 +13,7 @@ import dev.penstock.reply.Watch;
 import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.TraceHeader;
 import io.smallrye.common.annotation.Blocking;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.smallrye.mutiny.Multi;
@@ -75,6 +76,7 @@ public final class JobsResource {
     public Response submit(
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
+            @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
             byte[] document)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
@@ -84,10 +86,10 @@ public final class JobsResource {
             return accepted(fit, awaited(there, wait), wait);
         }
         if (wait.isZero()) {
-            RecordMetadata record = write(fit);
+            RecordMetadata record = write(fit, traceparent);
             return accepted(fit, JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait);
         }
-        try (Watch watch = writeAndWatch(fit)) {
+        try (Watch watch = writeAndWatch(fit, traceparent)) {
             return accepted(fit, JobLookup.await(watch, JobLookup.accepted(fit, clock.instant()), wait), wait);
         }
     }
@@ -122,13 +124,13 @@ public final class JobsResource {
     }
 
     /** A fresh id has no events yet; of one that the client gave there may be some. */
-    private Watch writeAndWatch(Submissions.Checked.Fit fit) throws InterruptedException {
+    private Watch writeAndWatch(Submissions.Checked.Fit fit, @Nullable String traceparent) throws InterruptedException {
         JobId id = fit.job().id();
         Watch watch = fit.idWasGiven() ? jobs.watch(id, ResumePoint.START, false) : jobs.watchFresh(id);
         boolean written = false;
         try {
             watch.expectOwnRecord();
-            RecordMetadata record = write(fit);
+            RecordMetadata record = write(fit, traceparent);
             watch.ownRecord(new RecordPlace(record.topic(), record.partition(), record.offset()));
             written = true;
             return watch;
@@ -145,12 +147,15 @@ public final class JobsResource {
     @Operation(summary = "Submit a job and watch it")
     @Blocking
     public Multi<OutboundSseEvent> submitAndWatch(
-            @HeaderParam("Idempotency-Key") @Nullable String key, byte[] document, @Context Sse sse)
+            @HeaderParam("Idempotency-Key") @Nullable String key,
+            @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
+            byte[] document,
+            @Context Sse sse)
             throws InterruptedException {
         Submissions.Checked.Fit fit = checked(document, key);
         return EventStreams.of(
                 alreadyThere(fit) == null
-                        ? writeAndWatch(fit)
+                        ? writeAndWatch(fit, traceparent)
                         : jobs.watch(fit.job().id(), ResumePoint.START, true),
                 sse);
     }
@@ -159,15 +164,17 @@ public final class JobsResource {
     @Consumes(NDJSON)
     @Produces(NDJSON)
     @Operation(summary = "Submit many jobs, one a line; each line is answered in order")
-    public Response submitMany(byte[] lines) throws InterruptedException {
+    public Response submitMany(@HeaderParam(TraceHeader.NAME) @Nullable String traceparent, byte[] lines)
+            throws InterruptedException {
         List<Submissions.Checked> checked =
                 lines(lines).stream().map(line -> submissions.check(line, null)).toList();
         Map<JobId, JobRow> there = jobs.alreadyThere(checked.stream()
                 .filter(Submissions.Checked.Fit.class::isInstance)
                 .map(Submissions.Checked.Fit.class::cast)
                 .toList());
-        List<Supplier<ObjectNode>> answers =
-                checked.stream().map(each -> submitOne(each, there)).toList();
+        List<Supplier<ObjectNode>> answers = checked.stream()
+                .map(each -> submitOne(each, there, traceparent))
+                .toList();
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
         for (Supplier<ObjectNode> line : answers) {
             answer.writeBytes(Json.bytes(line.get()));
@@ -177,7 +184,8 @@ public final class JobsResource {
     }
 
     /** Writes it, where it is to be written, without waiting for the broker; the answer waits. */
-    private Supplier<ObjectNode> submitOne(Submissions.Checked checked, Map<JobId, JobRow> there) {
+    private Supplier<ObjectNode> submitOne(
+            Submissions.Checked checked, Map<JobId, JobRow> there, @Nullable String traceparent) {
         return switch (checked) {
             case Submissions.Checked.Unfit(JobFailure failure) -> () -> ErrorDocument.of(failure);
             case Submissions.Checked.Fit fit -> {
@@ -191,7 +199,7 @@ public final class JobsResource {
                     ObjectNode object = JobLookup.shortly(known);
                     yield () -> object;
                 }
-                CompletableFuture<RecordMetadata> written = submissions.write(fit);
+                CompletableFuture<RecordMetadata> written = submissions.write(fit, traceparent);
                 yield () -> written.handle((record, failure) -> failure == null
                                 ? JobObject.queued(fit.job(), Instant.ofEpochMilli(record.timestamp()))
                                 : ErrorDocument.of(unavailable(failure))
@@ -286,9 +294,10 @@ public final class JobsResource {
         };
     }
 
-    private RecordMetadata write(Submissions.Checked.Fit fit) throws InterruptedException {
+    private RecordMetadata write(Submissions.Checked.Fit fit, @Nullable String traceparent)
+            throws InterruptedException {
         try {
-            return submissions.write(fit).get();
+            return submissions.write(fit, traceparent).get();
         } catch (ExecutionException e) {
             throw new ApiException(unavailable(e), fit.job().id());
         }

@@ -79,13 +79,23 @@ public class Dispatcher {
             Nodes nodes,
             Settings settings,
             Clock clock,
-            MeterRegistry meters) {
+            MeterRegistry meters,
+            Traces traces) {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
         this.nodes = nodes;
         context = new RunContext(
-                line, recovery, ledger, commands, new Suspects(meters), this::hasSmaller, settings, clock, meters);
+                line,
+                recovery,
+                ledger,
+                commands,
+                new Suspects(meters),
+                this::hasSmaller,
+                settings,
+                clock,
+                new RunMeters(meters),
+                traces.tracer());
     }
 
     /**

@@ -185,7 +185,7 @@ final class Earlier {
     /** Once for each record: a copy of it was counted before. */
     private void count() {
         if (!taken.isCopy()) {
-            context.duplicate();
+            context.meters().duplicate();
             LOG.debugf("job=%s record=%s is a duplicate", taken.job().id(), taken.place());
         }
     }

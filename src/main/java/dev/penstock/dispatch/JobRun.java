@@ -167,10 +167,22 @@ final class JobRun {
             return;
         }
         hold.acknowledge();
-        context.ended(job, outcome.event(), outcome.node());
-        LOG.debugf(
-                "job=%s outcome=%s attempts=%d",
-                job.id(), outcome.event().kind().wireName(), lastAttempt);
+        context.meters().ended(job, outcome.event(), outcome.node());
+        JobTrace.ended(outcome.event());
+        log(outcome);
+    }
+
+    /** A failure's words stay out of the log: a server's may quote the prompt. */
+    private void log(Outcome outcome) {
+        if (outcome.event() instanceof JobEvent.Failed failed) {
+            LOG.infof(
+                    "job=%s outcome=failed code=%s attempts=%d",
+                    job.id(), failed.failure().code().wireName(), lastAttempt);
+        } else {
+            LOG.debugf(
+                    "job=%s outcome=%s attempts=%d",
+                    job.id(), outcome.event().kind().wireName(), lastAttempt);
+        }
     }
 
     /** @return null when the run was stopped, or has to be set aside: it says nothing more */
@@ -180,6 +192,7 @@ final class JobRun {
         Set<String> failed = new HashSet<>();
         int failures = 0;
         JobFailure last = null;
+        String lastNode = null;
         while (true) {
             if (context.commands().isCancelled(job.id())) {
                 signal.stop(StopSignal.Reason.CANCELLED);
@@ -214,6 +227,10 @@ final class JobRun {
                     return withoutAttempt(tooLate(null), outcomeAttempt);
                 }
                 case Line.Place.Taken(Node.Slot slot, String model) -> {
+                    if (last != null && !slot.node().name().equals(lastNode)) {
+                        context.meters().failedOver();
+                    }
+                    lastNode = slot.node().name();
                     attempting = true;
                     Step step = attempt(slot, model, failures, known != null);
                     attempting = false;
@@ -251,7 +268,7 @@ final class JobRun {
             if (queuedMillis == null) {
                 queuedMillis =
                         Math.max(0, Duration.between(job.acceptedAt(), now).toMillis());
-                context.queued(queuedMillis);
+                context.meters().queued(queuedMillis);
             }
             if (firstStarted == null) {
                 firstStarted = now;
@@ -275,8 +292,12 @@ final class JobRun {
                     signal,
                     node.timeouts(),
                     context.settings().replies());
-            Attempt.End end = attempt.run(node, model, timeLeft());
-            context.attempted(node, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            Attempt.End end;
+            try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
+                end = attempt.run(node, model, timeLeft());
+                trace.ended(end, attempt.firstTokenMillis());
+            }
+            context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
             JobEvent.Execution execution = execution(started, attempt);
             return switch (end) {
                 case Attempt.End.Whole(Answer answer) ->

@@ -34,7 +34,7 @@ final class Hand {
     void take(Held held) {
         bytes.addAndGet(size(held));
         if (held.origin().copy() == null) {
-            watch.taken(held.place());
+            watch.taken(held.place(), held.record().timestamp());
             deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
         }
     }

@@ -1,14 +1,17 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.dispatch.Traces;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
@@ -49,6 +52,7 @@ public final class Intake {
     private final Recovery recovery;
     private final QueueWatch watch;
     private final Hand hand;
+    private final Traces traces;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile @Nullable LeaderEpochs epochs;
     private volatile State state = State.STARTING;
@@ -71,7 +75,8 @@ public final class Intake {
             Clock clock,
             ReplyTopic replies,
             Recovery recovery,
-            MeterRegistry meters) {
+            MeterRegistry meters,
+            Traces traces) {
         this.settings = settings;
         this.kafka = kafka;
         this.feed = feed;
@@ -80,8 +85,10 @@ public final class Intake {
         this.clock = clock;
         this.replies = replies;
         this.recovery = recovery;
+        this.traces = traces;
         watch = new QueueWatch(kafka, settings, clock, meters, dispatcher::shareNodes);
         hand = new Hand(settings, watch, meters);
+        Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
     }
 
     public State state() {
@@ -112,7 +119,7 @@ public final class Intake {
         shareNodes();
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
-            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery, hand);
+            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery, hand, traces.tracer());
             LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
@@ -203,8 +210,8 @@ public final class Intake {
         source.start();
     }
 
-    /** Before the beans that runs need are closed. */
-    void stop(@Observes @Priority(100) ShutdownEvent event) {
+    /** While HTTP is still served: whoever watches a job sees its end, and the probes say what goes on. */
+    void drain(@Observes ShutdownDelayInitiatedEvent event) {
         state = State.DRAINING;
         sources.forEach(Source::stop);
         try {
@@ -216,6 +223,10 @@ public final class Intake {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /** Before the beans that runs need are closed. */
+    void stop(@Observes @Priority(100) ShutdownEvent event) {
         dispatcher.stop();
         LeaderEpochs asking = epochs;
         if (asking != null) {

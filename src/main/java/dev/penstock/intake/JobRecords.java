@@ -1,6 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.dispatch.JobTrace;
 import dev.penstock.dispatch.TakenJob;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
@@ -14,6 +15,8 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.TraceHeader;
+import io.opentelemetry.api.trace.Tracer;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +43,7 @@ final class JobRecords {
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final Hand hand;
+    private final Tracer tracer;
 
     JobRecords(
             List<TopicSetup.Found> topics,
@@ -47,7 +51,8 @@ final class JobRecords {
             Dispatcher dispatcher,
             ReplyTopic replies,
             Recovery recovery,
-            Hand hand) {
+            Hand hand,
+            Tracer tracer) {
         this.topics =
                 topics.stream().collect(Collectors.toMap(found -> found.topic().name(), Function.identity()));
         this.settings = settings;
@@ -55,6 +60,7 @@ final class JobRecords {
         this.replies = replies;
         this.recovery = recovery;
         this.hand = hand;
+        this.tracer = tracer;
     }
 
     /** Starts the record's run on a virtual thread of its own. */
@@ -64,16 +70,18 @@ final class JobRecords {
     }
 
     private void handle(Held held) {
-        try {
+        try (JobTrace trace = trace(held)) {
             switch (parse(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());
-                    Optional<JobFailure> refused = dispatcher.run(taken(held, job), held);
+                    trace.named(job.id());
+                    trace.valid(job.tenant(), job.task().wireName());
+                    Optional<JobFailure> refused = dispatcher.run(taken(held, job, trace), held);
                     if (refused.isPresent()) {
-                        refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()));
+                        refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()), trace);
                     }
                 }
-                case JobDocument.Parsed.Refused refused -> refuse(held, refused);
+                case JobDocument.Parsed.Refused refused -> refuse(held, refused, trace);
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
@@ -85,12 +93,21 @@ final class JobRecords {
         }
     }
 
+    private JobTrace trace(Held held) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
+        String group = held.origin().copy() == null
+                ? settings.topic(record.topic()).orElse(UNKNOWN).group()
+                : settings.topics().deferredGroup();
+        int bytes = record.value() == null ? 0 : record.value().length;
+        return JobTrace.begin(tracer, held.place(), group, bytes, header(record, TraceHeader.NAME));
+    }
+
     /** Whether further records should be taken: there is a node for them, and memory. */
     boolean isOpen() {
         return hand.hasRoom() && dispatcher.isOpen();
     }
 
-    private TakenJob taken(Held held, PromptJob job) {
+    private TakenJob taken(Held held, PromptJob job, JobTrace trace) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         return new TakenJob(
                 job,
@@ -98,7 +115,7 @@ final class JobRecords {
                 Bytes.wrap(record.value()),
                 !job.id().equals(derivedId(record)),
                 held.origin().copy(),
-                Bytes.wrap(header(record, "traceparent")));
+                Bytes.wrap(trace.traceparent()));
     }
 
     private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
@@ -129,8 +146,10 @@ final class JobRecords {
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
-    private void refuse(Held held, JobDocument.Parsed.Refused refused) throws InterruptedException {
+    private void refuse(Held held, JobDocument.Parsed.Refused refused, JobTrace trace) throws InterruptedException {
         held.named(refused.id());
+        trace.named(refused.id());
+        trace.refused(refused.failure());
         try {
             if (!held.mayHaveRun()
                     || !recovery.wasRejected(
@@ -140,8 +159,7 @@ final class JobRecords {
                 if (!held.deadLetter(refused.failure(), 0)) {
                     return;
                 }
-                replies.send(refused.id(), mark, event, header(held.record(), "traceparent"))
-                        .get();
+                replies.send(refused.id(), mark, event, trace.traceparent()).get();
             }
             LOG.debugf(
                     "job=%s record=%s rejected: %s",

@@ -51,6 +51,9 @@ final class QueueWatch implements AutoCloseable {
     private final MeterRegistry meters;
     private final Sharing sharing;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
+    /** Of each job topic, in milliseconds; from the start on, where nothing was taken yet. */
+    private final Map<String, AtomicLong> newestTaken = new ConcurrentHashMap<>();
+
     private final Map<TopicPartition, Partition> partitions = new ConcurrentHashMap<>();
     private final Map<String, String> warnings = new ConcurrentHashMap<>();
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
@@ -102,6 +105,7 @@ final class QueueWatch implements AutoCloseable {
         this.meters = meters;
         settings.intake().topics().forEach(topic -> lagGauge(topic.name()));
         lagGauge(settings.topics().deferred());
+        settings.intake().topics().forEach(topic -> handGauges(topic.name()));
         Gauge.builder("penstock.broker.up", this, watch -> watch.awaySince == null ? 1 : 0)
                 .register(meters);
     }
@@ -110,6 +114,28 @@ final class QueueWatch implements AutoCloseable {
         Gauge.builder("penstock.queue.lag", lag, known -> known.getOrDefault(topic, 0L))
                 .tag("topic", topic)
                 .register(meters);
+    }
+
+    /**
+     * How old the backlog is only all replicas together can say: its head is younger than what any of them took last, and
+     * there is one only where more is unfinished than they have in hand.
+     */
+    private void handGauges(String topic) {
+        Gauge.builder("penstock.queue.in.hand", this, watch -> watch.inHand(topic))
+                .tag("topic", topic)
+                .register(meters);
+        AtomicLong newest = new AtomicLong(clock.millis());
+        newestTaken.put(topic, newest);
+        Gauge.builder("penstock.queue.taken.timestamp.seconds", newest, millis -> millis.get() / 1000.0)
+                .tag("topic", topic)
+                .register(meters);
+    }
+
+    private int inHand(String topic) {
+        return partitions.entrySet().stream()
+                .filter(known -> known.getKey().topic().equals(topic))
+                .mapToInt(known -> known.getValue().inHand.get())
+                .sum();
     }
 
     /**
@@ -139,7 +165,11 @@ final class QueueWatch implements AutoCloseable {
     }
 
     /** From any thread. */
-    void taken(RecordPlace place) {
+    void taken(RecordPlace place, long timestamp) {
+        AtomicLong newest = newestTaken.get(place.topic());
+        if (newest != null) {
+            newest.accumulateAndGet(timestamp, Math::max);
+        }
         Partition partition = of(place);
         partition.takenUpTo.accumulateAndGet(place.offset() + 1, Math::max);
         partition.inHand.incrementAndGet();

@@ -4,6 +4,7 @@ import dev.penstock.dispatch.Delay;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
@@ -34,6 +35,9 @@ public class SetAsideJobs {
         topic = settings.topics().deferred();
         this.clock = clock;
         this.meters = meters;
+        for (Delay delay : Delay.values()) {
+            counter(delay);
+        }
         producer = kafka.producer(
                 "penstock-deferred",
                 Map.of(
@@ -43,15 +47,17 @@ public class SetAsideJobs {
                         settings.maxRecord() + MORE_HEADERS));
     }
 
+    private Counter counter(Delay delay) {
+        return meters.counter("penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT));
+    }
+
     /** Done when the copy is on the broker. */
     CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack) {
         try {
             int partitions = producer.partitionsFor(topic).size();
             return KafkaSettings.send(
                             producer, origin.copyTo(topic, partitions, id, delay, handedBack, clock.instant()))
-                    .thenRun(() -> meters.counter(
-                                    "penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT))
-                            .increment());
+                    .thenRun(() -> counter(delay).increment());
         } catch (KafkaException e) {
             return CompletableFuture.failedFuture(e);
         }

@@ -1,5 +1,6 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Traces;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -8,6 +9,8 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.TraceHeader;
+import io.opentelemetry.api.trace.Tracer;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
@@ -41,13 +44,15 @@ public final class Submissions {
 
     private final Settings settings;
     private final Clock clock;
+    private final Tracer tracer;
     private final KafkaProducer<byte[], byte[]> producer;
     private final RandomGenerator random = new SecureRandom();
     private final AtomicInteger next = new AtomicInteger();
 
-    public Submissions(KafkaSettings kafka, Settings settings, Clock clock) {
+    public Submissions(KafkaSettings kafka, Settings settings, Clock clock, Traces traces) {
         this.settings = settings;
         this.clock = clock;
+        tracer = traces.tracer();
         producer = kafka.producer(
                 "penstock-submissions",
                 Map.of(
@@ -113,14 +118,32 @@ public final class Submissions {
                                         .collect(Collectors.joining(", "))));
     }
 
-    /** Writes the record; partitions take turns. Done when the broker has it; fails with a KafkaException. */
-    public CompletableFuture<RecordMetadata> write(Checked.Fit fit) {
+    /**
+     * Writes the record; partitions take turns. Done when the broker has it; fails with a KafkaException.
+     *
+     * @param traceparent of the caller; null where there is none
+     */
+    public CompletableFuture<RecordMetadata> write(Checked.Fit fit, @Nullable String traceparent) {
+        String topic = fit.topic().name();
+        SubmissionTrace trace = new SubmissionTrace(tracer, topic, fit.job(), traceparent);
+        return write(fit, topic, trace.traceparent()).whenComplete((record, failure) -> {
+            if (failure == null) {
+                trace.written(record);
+            } else {
+                trace.failed(failure);
+            }
+        });
+    }
+
+    private CompletableFuture<RecordMetadata> write(Checked.Fit fit, String topic, @Nullable String traceparent) {
         try {
-            String topic = fit.topic().name();
             int partitions = producer.partitionsFor(topic).size();
             int partition = Math.floorMod(next.getAndIncrement(), partitions);
             byte[] id = fit.job().id().value().getBytes(StandardCharsets.UTF_8);
             Headers headers = new RecordHeaders().add(EventHeaders.JOB_ID, id);
+            if (traceparent != null) {
+                headers.add(TraceHeader.NAME, EventHeaders.utf8(traceparent));
+            }
             return KafkaSettings.send(
                     producer,
                     new ProducerRecord<>(topic, partition, id, fit.document().get(), headers));

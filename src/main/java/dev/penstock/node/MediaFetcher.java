@@ -15,6 +15,7 @@ import io.vertx.core.http.HttpVersion;
 import io.vertx.core.http.PoolOptions;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
+import io.vertx.core.tracing.TracingPolicy;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -89,7 +90,9 @@ final class MediaFetcher implements AutoCloseable {
                         .setConnectTimeout((int) PATIENCE.toMillis())
                         .setKeepAlive(false)
                         .setSsl(tls)
-                        .setVerifyHost(true),
+                        .setVerifyHost(true)
+                        // hosts that a job names are told nothing of its trace
+                        .setTracingPolicy(TracingPolicy.IGNORE),
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 

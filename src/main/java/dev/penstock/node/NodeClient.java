@@ -3,6 +3,8 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.TraceHeader;
+import io.opentelemetry.context.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -15,6 +17,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.http.PoolOptions;
 import io.vertx.core.http.RequestOptions;
+import io.vertx.core.tracing.TracingPolicy;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Iterator;
@@ -56,6 +59,8 @@ final class NodeClient implements AutoCloseable {
                         .setSsl(tls)
                         .setVerifyHost(true)
                         .setTcpNoDelay(true)
+                        // probes are in no trace, and an attempt has a span of its own
+                        .setTracingPolicy(TracingPolicy.IGNORE)
                         .setDecompressionSupported(false),
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
@@ -77,23 +82,26 @@ final class NodeClient implements AutoCloseable {
         return errors;
     }
 
-    /** Sends a request and returns its answer's stream at once. */
+    /** Sends a request, in the trace that this thread is in, and returns its answer's stream at once. */
     UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol.request(prompt);
         UpstreamStream stream = new UpstreamStream(errors, vertx, prompt, protocol.parser(prompt), request.ignored());
-        send(request.path(), request.bodies().iterator(), stream);
+        RequestOptions options = options(HttpMethod.POST, request.path());
+        String traceparent = TraceHeader.of(Context.current());
+        if (traceparent != null) {
+            options.putHeader(TraceHeader.NAME, traceparent);
+        }
+        send(options, request.bodies().iterator(), stream);
         return stream;
     }
 
-    private void send(String path, Iterator<Buffer> bodies, UpstreamStream stream) {
-        http.request(options(HttpMethod.POST, path))
-                .onFailure(stream::connectFailed)
-                .onSuccess(connected -> {
-                    Buffer body = bodies.next();
-                    stream.connected(connected, bodies.hasNext() ? () -> send(path, bodies, stream) : null);
-                    connected.putHeader("Content-Type", "application/json");
-                    connected.send(body).onSuccess(stream::answered).onFailure(stream::connectionFailed);
-                });
+    private void send(RequestOptions options, Iterator<Buffer> bodies, UpstreamStream stream) {
+        http.request(options).onFailure(stream::connectFailed).onSuccess(connected -> {
+            Buffer body = bodies.next();
+            stream.connected(connected, bodies.hasNext() ? () -> send(options, bodies, stream) : null);
+            connected.putHeader("Content-Type", "application/json");
+            connected.send(body).onSuccess(stream::answered).onFailure(stream::connectionFailed);
+        });
     }
 
     /** What a path answered. */

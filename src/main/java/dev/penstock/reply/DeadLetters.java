@@ -5,10 +5,12 @@ import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -22,12 +24,21 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 @Singleton
 public class DeadLetters {
     private final String topic;
+    /** Counted from zero: the first of a kind is an increase too. */
+    private static final List<JobFailure.Code> REASONS = List.of(
+            JobFailure.Code.INVALID_REQUEST,
+            JobFailure.Code.TOO_LARGE,
+            JobFailure.Code.ID_CONFLICT,
+            JobFailure.Code.POISON,
+            JobFailure.Code.LOST);
+
     private final KafkaProducer<byte[], byte[]> producer;
     private final MeterRegistry meters;
 
     public DeadLetters(KafkaSettings kafka, Settings settings, MeterRegistry meters) {
         topic = settings.topics().deadLetters();
         this.meters = meters;
+        REASONS.forEach(this::counter);
         producer = kafka.producer(
                 "penstock-dlq",
                 Map.of(
@@ -36,6 +47,10 @@ public class DeadLetters {
                         // the headers dlq-* come on top of the largest record
                         ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                         settings.maxRecord() + 131_072));
+    }
+
+    private Counter counter(JobFailure.Code reason) {
+        return meters.counter("penstock.dlq", "reason", reason.wireName());
     }
 
     /**
@@ -56,9 +71,7 @@ public class DeadLetters {
                 .add("dlq-job-id", EventHeaders.utf8(id.value()));
         return KafkaSettings.send(
                         producer, new ProducerRecord<>(topic, null, null, record.key(), record.value(), headers))
-                .thenAccept(_ -> meters.counter(
-                                "penstock.dlq", "reason", failure.code().wireName())
-                        .increment());
+                .thenAccept(_ -> counter(failure.code()).increment());
     }
 
     /**

@@ -42,6 +42,11 @@ public class SettingsFeed {
         listeners.add(listener);
     }
 
+    /** The number of the version that is in force here; −1 before any. */
+    public synchronized long number() {
+        return version.number();
+    }
+
     /** Whether what had been written before this replica started is known. */
     public boolean isCaughtUp() {
         return caughtUp.getCount() == 0;

@@ -30,7 +30,7 @@ public final class EventHeaders {
                 .add("run", utf8(mark.run()))
                 .add("schema", SCHEMA)
                 .add("content-type", JSON);
-        return traceparent == null ? headers : headers.add("traceparent", traceparent);
+        return traceparent == null ? headers : headers.add(TraceHeader.NAME, traceparent);
     }
 
     /** The mark of a record of a reply topic; empty where somebody else wrote it. */

@@ -1,0 +1,121 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanBuilder;
+import io.opentelemetry.api.trace.SpanKind;
+import io.opentelemetry.api.trace.StatusCode;
+import io.opentelemetry.api.trace.Tracer;
+import io.opentelemetry.context.Context;
+import io.opentelemetry.context.Scope;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jboss.logging.MDC;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What log and trace say of one attempt: a client's span by the conventions for generative AI, without any text, and the field
+ * {@code node} of each line, from then on. Owned by the thread of the run, which it is current for: its context goes on to the node.
+ */
+final class AttemptTrace implements AutoCloseable {
+    private static final AttributeKey<List<String>> FINISH_REASONS =
+            AttributeKey.stringArrayKey("gen_ai.response.finish_reasons");
+    private static final Map<String, String> PARAMETERS = Map.of(
+            "max_tokens", "gen_ai.request.max_tokens",
+            "temperature", "gen_ai.request.temperature",
+            "top_p", "gen_ai.request.top_p");
+
+    private final Span span;
+    private final Scope scope;
+
+    private AttemptTrace(Span span) {
+        this.span = span;
+        scope = JobTrace.current(Context.current().with(span));
+    }
+
+    /** A child of the job's span. */
+    static AttemptTrace begin(Tracer tracer, PromptJob job, NodeSettings node, String model, int attempt) {
+        MDC.put("node", node.name());
+        String operation = operation(job.task());
+        SpanBuilder builder = tracer.spanBuilder(operation + " " + model)
+                .setSpanKind(SpanKind.CLIENT)
+                .setAttribute("gen_ai.operation.name", operation)
+                .setAttribute("gen_ai.provider.name", provider(node.backend()))
+                .setAttribute("gen_ai.request.model", model)
+                .setAttribute("server.address", node.url().getHost())
+                .setAttribute("server.port", port(node))
+                .setAttribute("penstock.job.id", job.id().value())
+                .setAttribute("penstock.node", node.name())
+                .setAttribute("penstock.pool", node.pool())
+                .setAttribute("penstock.attempt", attempt);
+        PARAMETERS.forEach((field, attribute) -> {
+            if (job.body().get(field) instanceof Number number) {
+                if (field.equals("max_tokens")) {
+                    builder.setAttribute(attribute, number.longValue());
+                } else {
+                    builder.setAttribute(attribute, number.doubleValue());
+                }
+            }
+        });
+        return new AttemptTrace(builder.startSpan());
+    }
+
+    /** @param firstTokenMillis null: no token came */
+    void ended(Attempt.End end, @Nullable Long firstTokenMillis) {
+        if (firstTokenMillis != null) {
+            span.setAttribute("gen_ai.response.time_to_first_chunk", firstTokenMillis / 1000.0);
+        }
+        switch (end) {
+            case Attempt.End.Whole(Answer answer) -> {
+                span.setAttribute("gen_ai.response.model", answer.head().model())
+                        .setAttribute(
+                                "gen_ai.usage.input_tokens", answer.usage().promptTokens())
+                        .setAttribute(
+                                "gen_ai.usage.output_tokens", answer.usage().completionTokens())
+                        .setAttribute(
+                                FINISH_REASONS,
+                                answer.choices().stream()
+                                        .map(Answer.Choice::finishReason)
+                                        .filter(Objects::nonNull)
+                                        .toList());
+            }
+            case Attempt.End.Failed(JobFailure failure) -> JobTrace.failed(span, failure);
+            case Attempt.End.Stopped() -> span.setAttribute("penstock.stopped", true);
+            case Attempt.End.TooLate() ->
+                span.setAttribute("error.type", "timeout").setStatus(StatusCode.ERROR);
+        }
+    }
+
+    private static String operation(Task task) {
+        return switch (task) {
+            case CHAT, DESCRIBE, TAG -> "chat";
+            case COMPLETION -> "text_completion";
+            case EMBEDDINGS -> "embeddings";
+        };
+    }
+
+    /** The conventions' own names, where they have one. */
+    private static String provider(Backend backend) {
+        return backend == Backend.AZURE_OPENAI ? "azure.ai.openai" : backend.wireName();
+    }
+
+    private static int port(NodeSettings node) {
+        int port = node.url().getPort();
+        return port > 0 ? port : "https".equals(node.url().getScheme()) ? 443 : 80;
+    }
+
+    @Override
+    public void close() {
+        // what the job's own span has in its place comes back with its scope, where it has one
+        MDC.remove("parentId");
+        scope.close();
+        span.end();
+    }
+}

@@ -1,0 +1,117 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.TraceHeader;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanBuilder;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.SpanKind;
+import io.opentelemetry.api.trace.StatusCode;
+import io.opentelemetry.api.trace.Tracer;
+import io.opentelemetry.context.Context;
+import io.opentelemetry.context.Scope;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.jboss.logging.MDC;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What log and trace say of one record in hand, from its taking to its end: a consumer's span, and the fields of each line
+ * that this thread logs. The span goes on with its producer's trace and links to it too: a producer that sent many jobs in
+ * one span finds each. Owned by the thread of the run, which it is current for.
+ */
+public final class JobTrace implements AutoCloseable {
+    private static final List<String> FIELDS = List.of("job", "tenant", "node");
+
+    private final Span span;
+    private final Scope scope;
+    private final byte @Nullable [] traceparent;
+
+    private JobTrace(Span span, Scope scope, byte @Nullable [] traceparent) {
+        this.span = span;
+        this.scope = scope;
+        this.traceparent = traceparent;
+    }
+
+    /**
+     * @param group that handed it out
+     * @param bytes of its value
+     * @param traceparent of its producer, as it came; null where there is none
+     */
+    public static JobTrace begin(
+            Tracer tracer, RecordPlace place, String group, int bytes, byte @Nullable [] traceparent) {
+        Context producer =
+                TraceHeader.read(traceparent == null ? null : new String(traceparent, StandardCharsets.US_ASCII));
+        SpanContext sent = Span.fromContext(producer).getSpanContext();
+        SpanBuilder builder = tracer.spanBuilder("process " + place.topic())
+                .setParent(producer)
+                .setSpanKind(SpanKind.CONSUMER)
+                .setAttribute("messaging.system", "kafka")
+                .setAttribute("messaging.operation.name", "process")
+                .setAttribute("messaging.operation.type", "process")
+                .setAttribute("messaging.destination.name", place.topic())
+                .setAttribute("messaging.destination.partition.id", Integer.toString(place.partition()))
+                .setAttribute("messaging.kafka.offset", place.offset())
+                .setAttribute("messaging.consumer.group.name", group)
+                .setAttribute("messaging.message.body.size", bytes);
+        if (sent.isValid()) {
+            builder.addLink(sent);
+        }
+        Span span = builder.startSpan();
+        Context own = producer.with(span);
+        String header = span.getSpanContext().equals(sent) ? null : TraceHeader.of(own);
+        return new JobTrace(
+                span, current(own), header == null ? traceparent : header.getBytes(StandardCharsets.US_ASCII));
+    }
+
+    /** Where there is no trace nothing is current: a line of the log shall not have an id that is none. */
+    @SuppressWarnings("MustBeClosedChecker") // by whoever gets it
+    static Scope current(Context context) {
+        return Span.fromContext(context).getSpanContext().isValid() ? context.makeCurrent() : Scope.noop();
+    }
+
+    /** From here on its job is known. */
+    public void named(JobId id) {
+        MDC.put("job", id.value());
+        span.setAttribute("messaging.message.id", id.value()).setAttribute("penstock.job.id", id.value());
+    }
+
+    public void valid(String tenant, String task) {
+        MDC.put("tenant", tenant);
+        span.setAttribute("penstock.tenant", tenant).setAttribute("penstock.task", task);
+    }
+
+    /** What goes on to each event: this span's context, or the producer's own where there is no span. */
+    public byte @Nullable [] traceparent() {
+        return traceparent;
+    }
+
+    public void refused(JobFailure failure) {
+        span.setAttribute("penstock.outcome", "rejected");
+        failed(span, failure);
+    }
+
+    /** Of the job in this thread's hand: it ended so. */
+    static void ended(JobEvent outcome) {
+        Span span = Span.current();
+        span.setAttribute("penstock.outcome", outcome.kind().wireName());
+        if (outcome instanceof JobEvent.Failed failed) {
+            failed(span, failed.failure());
+        }
+    }
+
+    /** Never the words: a server's may quote the prompt. */
+    static void failed(Span span, JobFailure failure) {
+        span.setAttribute("error.type", failure.code().wireName()).setStatus(StatusCode.ERROR);
+    }
+
+    @Override
+    public void close() {
+        scope.close();
+        span.end();
+        FIELDS.forEach(MDC::remove);
+    }
+}

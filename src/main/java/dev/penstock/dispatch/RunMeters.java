@@ -1,0 +1,121 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.node.Node;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/** What every run counts. */
+final class RunMeters {
+    private final MeterRegistry meters;
+    private final Counter duplicates;
+    private final Counter restarts;
+    private final Timer queued;
+    private final Timer firstToken;
+    private final Timer perToken;
+    private final DistributionSummary promptTokens;
+    private final DistributionSummary completionTokens;
+
+    /** All that need no label of a run are there from the start, at zero: an increase of nothing is no alert. */
+    RunMeters(MeterRegistry meters) {
+        this.meters = meters;
+        duplicates = meters.counter("penstock.duplicates");
+        restarts = meters.counter("penstock.failovers", "kind", "restart");
+        queued = histogram("penstock.job.queue.seconds");
+        firstToken = histogram("gen_ai.server.time_to_first_token");
+        perToken = histogram("gen_ai.server.time_per_output_token");
+        promptTokens = meters.summary("gen_ai.client.token.usage", "type", "input");
+        completionTokens = meters.summary("gen_ai.client.token.usage", "type", "output");
+    }
+
+    private Timer histogram(String name) {
+        return Timer.builder(name).publishPercentileHistogram().register(meters);
+    }
+
+    void duplicate() {
+        duplicates.increment();
+    }
+
+    void queued(long millis) {
+        queued.record(Duration.ofMillis(millis));
+    }
+
+    /** A job goes on at another node than the one that failed, and starts over there. */
+    void failedOver() {
+        restarts.increment();
+    }
+
+    /**
+     * @param firstTokenMillis null: no token came
+     * @param streamMillis from the first token to the last
+     */
+    void attempted(PromptJob job, Node node, Attempt.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+        meters.counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
+                .increment();
+        if (firstTokenMillis != null) {
+            node.firstToken(firstTokenMillis);
+            firstToken.record(Duration.ofMillis(firstTokenMillis));
+        }
+        if (end instanceof Attempt.End.Whole(Answer answer)) {
+            node.answered(answer.usage().completionTokens(), streamMillis / 1000.0);
+            tokens(job, answer, streamMillis);
+        }
+        boolean interrupted = firstTokenMillis != null && isInterrupted(end);
+        meters.counter(
+                        "penstock.streams.interrupted",
+                        "backend",
+                        node.settings().backend().wireName())
+                .increment(interrupted ? 1 : 0);
+    }
+
+    private void tokens(PromptJob job, Answer answer, long streamMillis) {
+        long said = answer.usage().completionTokens();
+        promptTokens.record((double) answer.usage().promptTokens());
+        completionTokens.record((double) said);
+        meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "input")
+                .increment((double) answer.usage().promptTokens());
+        meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
+                .increment((double) said);
+        if (said > 1) {
+            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (said - 1)));
+        }
+    }
+
+    private static String outcome(Attempt.End end) {
+        return switch (end) {
+            case Attempt.End.Whole _ -> "completed";
+            case Attempt.End.Failed(var failure) -> failure.code().wireName();
+            case Attempt.End.Stopped _ -> "stopped";
+            case Attempt.End.TooLate _ -> "timeout";
+        };
+    }
+
+    private static boolean isInterrupted(Attempt.End end) {
+        return end instanceof Attempt.End.Failed(JobFailure failure)
+                && (failure.code() == JobFailure.Code.STREAM_BROKEN || failure.code() == JobFailure.Code.IDLE_TIMEOUT);
+    }
+
+    void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
+        String kind = outcome.kind().wireName();
+        meters.counter(
+                        "penstock.jobs",
+                        "outcome",
+                        kind,
+                        "task",
+                        job.task().wireName(),
+                        "backend",
+                        node == null ? "none" : node.settings().backend().wireName(),
+                        "pool",
+                        node == null ? "none" : node.settings().pool())
+                .increment();
+        meters.counter("penstock.tenant.jobs", "tenant", job.tenant(), "outcome", kind)
+                .increment();
+    }
+}

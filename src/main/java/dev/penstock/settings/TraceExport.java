@@ -1,0 +1,69 @@
+package dev.penstock.settings;
+
+import io.smallrye.config.ConfigSourceInterceptor;
+import io.smallrye.config.ConfigSourceInterceptorContext;
+import io.smallrye.config.ConfigValue;
+import jakarta.annotation.Priority;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Nothing is traced until somebody says where traces go. OpenTelemetry's own variables count as Quarkus's keys do:
+ * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}.
+ */
+@Priority(102)
+public final class TraceExport implements ConfigSourceInterceptor {
+    private static final long serialVersionUID = 1L;
+    private static final String QUARKUS = "quarkus.";
+    private static final String DISABLED = "quarkus.otel.sdk.disabled";
+    private static final List<String> ENDPOINTS =
+            List.of("quarkus.otel.exporter.otlp.endpoint", "quarkus.otel.exporter.otlp.traces.endpoint");
+    private static final Set<String> SHARED = Set.of(
+            DISABLED,
+            "quarkus.otel.exporter.otlp.endpoint",
+            "quarkus.otel.exporter.otlp.headers",
+            "quarkus.otel.exporter.otlp.protocol",
+            "quarkus.otel.exporter.otlp.traces.endpoint",
+            "quarkus.otel.exporter.otlp.traces.headers",
+            "quarkus.otel.exporter.otlp.traces.protocol",
+            "quarkus.otel.resource.attributes",
+            "quarkus.otel.service.name",
+            "quarkus.otel.traces.sampler.arg");
+
+    @Override
+    public @Nullable ConfigValue getValue(ConfigSourceInterceptorContext context, String name) {
+        if (!SHARED.contains(name)) {
+            return context.proceed(name);
+        }
+        ConfigValue said = said(context, name);
+        if (said != null) {
+            return said;
+        }
+        if (!name.equals(DISABLED)) {
+            return context.proceed(name);
+        }
+        boolean somewhere = ENDPOINTS.stream().anyMatch(endpoint -> said(context, endpoint) != null);
+        return ConfigValue.builder()
+                .withName(name)
+                .withValue(Boolean.toString(!somewhere))
+                .build();
+    }
+
+    /** What somebody has set; a default is nobody's word. */
+    private static @Nullable ConfigValue said(ConfigSourceInterceptorContext context, String name) {
+        ConfigValue value = context.proceed(name);
+        if (isSaid(value)) {
+            return value;
+        }
+        ConfigValue own = context.proceed(name.substring(QUARKUS.length()));
+        return isSaid(own) ? own.withName(name) : null;
+    }
+
+    private static boolean isSaid(@Nullable ConfigValue value) {
+        return value != null
+                && value.getConfigSourceOrdinal() > 0
+                && value.getValue() != null
+                && !value.getValue().isBlank();
+    }
+}
