@@ -96,7 +96,8 @@ final class LedgerIT {
         Rest.Reply accepted = post(first, document, "Prefer", "wait=30");
 
         assertThat(accepted.status()).isEqualTo(200);
-        JsonNode job = Rest.get(second.url(), "/v1/jobs/shown", "Prefer", "wait=30").json();
+        JsonNode job =
+                Rest.get(second.url(), "/v1/jobs/shown", "Prefer", "wait=30").json();
         assertThat(job.path("status").asText()).isEqualTo("completed");
         assertThat(job.path("response")
                         .path("choices")

@@ -277,7 +277,8 @@ final class JobRun {
                     node.name(), node.settings().backend().wireName(), model, now, taken.place(), job.metadata());
             replies.send(started);
             if (recovered) {
-                // a job that ends its process at once would leave no trace, and those beside it would be suspected in its place
+                // a job that ends its process at once would leave no trace, and those beside it would be suspected in
+                // its place
                 var _ = replies.awaitSent();
             }
             Answer.Head head = new Answer.Head(
