@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-native test-rows test-images demo native image manifests bench run format clean jdk
+.PHONY: help build chaos live test test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -70,6 +70,10 @@ test-images: build ## Builds the images on stand-in bases and runs them, with bu
 image: ## The image penstock:0.1.0, from docker/Dockerfile.native. KIND=jvm: from Dockerfile.jvm. ENGINE=podman for another engine
 	$(or $(ENGINE),docker) build -f docker/Dockerfile.$(or $(KIND),native) -t penstock:0.1.0 \
 		--build-arg REVISION=$$(git rev-parse HEAD) .
+
+picture: build ## The dashboard's picture in docs/, from a run of some minutes. PROMETHEUS=/usr/bin/prometheus
+	@$(JAVA) -Xmx1g -Djava.awt.headless=true -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" \
+		dev.penstock.deploy.DashboardPicture $(or $(PROMETHEUS),prometheus) $(or $(MINUTES),5) docs/dashboard.png
 
 manifests: build ## Writes k8s/base and the chart's table of values anew
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.deploy.PlainManifests
