@@ -7,7 +7,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
-import dev.penstock.node.UpstreamStream;
+import dev.penstock.node.TokenStream;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
@@ -78,7 +78,7 @@ final class Attempt {
     /** @param atMost what is left of the job's own time */
     End run(Node node, String model, Duration atMost) throws InterruptedException {
         long deadline = begunNanos + atMost.toNanos();
-        try (UpstreamStream stream = node.stream(job, model);
+        try (TokenStream stream = node.stream(job, model);
                 var _ = signal.wakeBy(stream::wake)) {
             ignoredParameters = stream.ignoredParameters();
             while (true) {

@@ -24,7 +24,7 @@ record Heard(
         List<TokenEvent> events = new ArrayList<>();
         JobFailure failure = null;
         boolean spoken = false;
-        try (UpstreamStream stream = stage.client().stream(prompt)) {
+        try (TokenStream stream = stage.client().stream(prompt)) {
             while (true) {
                 TokenEvent event = next(stream);
                 if (event instanceof TokenEvent.End) {
@@ -55,7 +55,7 @@ record Heard(
         return heard;
     }
 
-    static TokenEvent next(UpstreamStream stream) throws InterruptedException {
+    static TokenEvent next(TokenStream stream) throws InterruptedException {
         return Objects.requireNonNull(stream.next(PATIENCE_NANOS), "the server says nothing more");
     }
 

@@ -13,7 +13,7 @@ import java.util.function.BooleanSupplier;
  * @param idle whether it works at nothing
  */
 record Stage(
-        NodeClient client,
+        Upstream client,
         String model,
         String says,
         Optional<String> expected,
@@ -21,7 +21,7 @@ record Stage(
         Runnable onFirstToken,
         BooleanSupplier idle) {
 
-    static Stage of(NodeClient client, String model) {
+    static Stage of(Upstream client, String model) {
         return new Stage(client, model, "Tell me about the river", Optional.empty(), 1, () -> {}, () -> true);
     }
 
