@@ -109,7 +109,7 @@ public final class NodesResource {
                 .createObjectNode()
                 .put("name", node.name())
                 .put("backend", node.settings().backend().wireName())
-                .put("url", node.settings().url().toString())
+                .put("url", node.address())
                 .put("pool", node.settings().pool())
                 .put("state", health.state().name().toLowerCase(Locale.ROOT));
         ArrayNode models = document.putArray("models");

@@ -8,7 +8,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
 import dev.penstock.node.Silence;
-import dev.penstock.node.UpstreamStream;
+import dev.penstock.node.TokenStream;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
@@ -80,7 +80,7 @@ final class Attempt {
     End run(Node node, String model, Duration atMost) throws InterruptedException {
         long deadline = begunNanos + atMost.toNanos();
         Silence silence = new Silence(node.settings(), timeouts, job.task(), begunNanos);
-        try (UpstreamStream stream = node.stream(job, model);
+        try (TokenStream stream = node.stream(job, model);
                 var _ = signal.wakeBy(stream::wake)) {
             ignoredParameters = stream.ignoredParameters();
             while (true) {

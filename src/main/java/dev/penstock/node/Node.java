@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public final class Node {
     private final NodeSettings settings;
     private final Settings service;
-    private final NodeClient client;
+    private final Upstream upstream;
     private final MediaFetcher media;
     private final Runnable onSlotFreed;
     private final Runnable onHealth;
@@ -69,19 +70,19 @@ public final class Node {
     Node(
             NodeSettings settings,
             Settings service,
-            NodeClient client,
+            Upstream upstream,
             MediaFetcher media,
             Clock clock,
             Runnable onSlotFreed,
             Runnable onHealth) {
         this.settings = settings;
         this.service = service;
-        this.client = client;
+        this.upstream = upstream;
         this.media = media;
         this.clock = clock;
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
-        models = new NodeModels(settings, client, clock, this::hasNow);
+        models = new NodeModels(settings, upstream, clock, this::hasNow);
         total = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         limit = replicas.share(settings.name(), total);
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
@@ -89,6 +90,15 @@ public final class Node {
 
     public NodeSettings settings() {
         return settings;
+    }
+
+    Upstream upstream() {
+        return upstream;
+    }
+
+    /** Where it is. */
+    public String address() {
+        return upstream.address();
     }
 
     /** How long it may take. */
@@ -136,10 +146,10 @@ public final class Node {
         return limit;
     }
 
-    /** What runs already goes on, also where it is more than the new share. */
+    /** What runs already goes on, also where it is more than the new share. A program of ours is this replica's alone. */
     synchronized void share(Replicas now) {
-        replicas = now;
-        limit = now.share(name(), total);
+        replicas = settings.program() == null ? now : Replicas.ALONE;
+        limit = replicas.share(name(), total);
     }
 
     private synchronized void limit(int ofAll) {
@@ -186,10 +196,10 @@ public final class Node {
     }
 
     /** Sends a job; the caller holds a slot. What it names by address is fetched first. */
-    public UpstreamStream stream(PromptJob job, String model) throws WireProtocol.Unsupported, InterruptedException {
+    public TokenStream stream(PromptJob job, String model) throws WireProtocol.Unsupported, InterruptedException {
         NodeSettings.Requests requests = settings.requests();
         Map<String, Object> defaults = Prompt.defaults(service.parameters(), requests.parameters());
-        return client.stream(Prompt.of(
+        return upstream.stream(Prompt.of(
                 job.task(),
                 model,
                 media.inlined(job.body()),
@@ -210,7 +220,7 @@ public final class Node {
 
     /** Asks the server how it is. */
     void probe() throws InterruptedException {
-        ProbeResult result = Probe.of(client);
+        ProbeResult result = upstream.probe();
         switch (result) {
             case ProbeResult.Up up -> {
                 limit(settings.maxInFlight()
@@ -269,7 +279,12 @@ public final class Node {
     }
 
     void close() {
-        client.close();
+        upstream.close();
+    }
+
+    /** When nothing of it is left, after {@link #close}. */
+    CompletableFuture<?> ended() {
+        return upstream.ended();
     }
 
     /** What a probe found. */

@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * The HTTP connections to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade. The pool is larger than any
  * limit of slots, so that it never queues: the line does.
  */
-final class NodeClient implements AutoCloseable {
+final class NodeClient implements Upstream {
     private static final int POOL = 4096;
     /** vLLM and llama-server close an idle connection after 5 s: leave before they do. */
     private static final int KEEP_ALIVE_SECONDS = 3;
@@ -65,13 +65,23 @@ final class NodeClient implements AutoCloseable {
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 
-    /** The node as its users know it. */
-    NodeSettings settings() {
+    @Override
+    public NodeSettings settings() {
         return settings;
     }
 
-    String title() {
-        return settings.title();
+    @Override
+    public String address() {
+        return url.toString();
+    }
+
+    @Override
+    public Node.ProbeResult probe() throws InterruptedException {
+        return Probe.of(this);
+    }
+
+    int port() {
+        return url.getPort();
     }
 
     WireProtocol protocol() {
@@ -83,7 +93,8 @@ final class NodeClient implements AutoCloseable {
     }
 
     /** Sends a request, in the trace that this thread is in, and returns its answer's stream at once. */
-    UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
+    @Override
+    public UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol.request(prompt);
         UpstreamStream stream = new UpstreamStream(errors, vertx, prompt, protocol.parser(prompt), request.ignored());
         RequestOptions options = options(HttpMethod.POST, request.path());

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jboss.logging.Logger;
@@ -25,7 +26,7 @@ public final class NodeModels {
 
     private final NodeSettings settings;
     private final @Nullable ModelCommands commands;
-    private final NodeClient client;
+    private final @Nullable NodeClient client;
     private final Clock clock;
     private final Look look;
     private final Map<String, ModelTransfer> running = new ConcurrentHashMap<>();
@@ -40,12 +41,13 @@ public final class NodeModels {
     /** @param words why no job can have it; empty: it is tried again */
     private record Missed(Instant until, Optional<String> words) {}
 
-    NodeModels(NodeSettings settings, NodeClient client, Clock clock, Look look) {
+    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Look look) {
         this.settings = settings;
-        this.client = client;
+        client = upstream instanceof NodeClient server ? server : null;
         this.clock = clock;
         this.look = look;
-        commands = ModelCommands.of(settings.backend()).orElse(null);
+        // what Penstock starts serves the files that the configuration names
+        commands = client == null ? null : ModelCommands.of(settings.backend()).orElse(null);
     }
 
     /** What became of a command. */
@@ -116,7 +118,7 @@ public final class NodeModels {
             return new Told.Refused(impossible());
         }
         try {
-            command.give(commands, client, model);
+            command.give(commands, Objects.requireNonNull(client), model);
             LOG.infof("node=%s model=%s %s", settings.name(), model, done);
             var _ = look.has(model);
             return new Told.Done();
@@ -140,7 +142,7 @@ public final class NodeModels {
                         .atNode(settings.name()));
         try {
             try {
-                known.fetch(client, transfer.model(), progress -> {
+                known.fetch(Objects.requireNonNull(client), transfer.model(), progress -> {
                     logged.at(progress);
                     transfer.become(progress);
                 });

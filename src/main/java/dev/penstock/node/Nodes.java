@@ -18,10 +18,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jboss.logging.Logger;
 
@@ -35,6 +40,8 @@ public class Nodes {
     private static final Duration PROBE_WHEN_UP = Duration.ofSeconds(10);
     private static final Duration PROBE_WHEN_DOWN = Duration.ofSeconds(1);
     private static final Duration SEARCH = Duration.ofSeconds(3);
+    private static final Duration LAST_PROCESS = Duration.ofSeconds(5);
+    private static final CompletableFuture<?> NOTHING = CompletableFuture.completedFuture(true);
 
     private final Settings settings;
     private final Vertx vertx;
@@ -53,6 +60,9 @@ public class Nodes {
     /* Guarded by this. */
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final Map<String, List<Meter>> gauges = new TreeMap<>();
+    /** Of those that were removed and are processes of ours: when the last of a name has ended. */
+    private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
+
     private Map<String, NodeSettings> added = Map.of();
     private Replicas replicas = Replicas.ALONE;
 
@@ -207,8 +217,8 @@ public class Nodes {
 
     private void add(NodeSettings wanted) {
         Settings.Timeouts timeouts = wanted.requests().timeouts().over(settings.timeouts());
-        NodeClient client = new NodeClient(wanted, vertx, timeouts.connect());
-        Node node = new Node(wanted, settings, client, media, clock, this::slotFreed, this::changed);
+        Upstream upstream = Upstream.of(wanted, vertx, timeouts.connect(), ends.getOrDefault(wanted.name(), NOTHING));
+        Node node = new Node(wanted, settings, upstream, media, clock, this::slotFreed, this::changed);
         node.share(replicas);
         nodes.put(wanted.name(), node);
         changed();
@@ -236,6 +246,9 @@ public class Nodes {
         draining.add(node);
         nodes.remove(node.name(), node);
         node.drain();
+        if (!node.ended().isDone()) {
+            ends.put(node.name(), node.ended());
+        }
         endIfIdle(node);
     }
 
@@ -317,5 +330,20 @@ public class Nodes {
         nodes.values().forEach(Node::close);
         draining.forEach(Node::close);
         media.close();
+        awaitProcesses();
+    }
+
+    /** What has not ended by then ends a little later, without us. */
+    private void awaitProcesses() {
+        CompletableFuture<?>[] all = Stream.concat(nodes.values().stream(), draining.stream())
+                .map(Node::ended)
+                .toArray(CompletableFuture<?>[]::new);
+        try {
+            var _ = CompletableFuture.allOf(all).get(LAST_PROCESS.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException _) {
+            LOG.warn("a model server that was started here has not ended yet");
+        }
     }
 }

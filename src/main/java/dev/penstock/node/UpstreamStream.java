@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}. Closing it before that closes the connection, which is
  * how every server is told to stop.
  */
-public final class UpstreamStream implements AutoCloseable {
+public final class UpstreamStream implements TokenStream {
     private static final int PAUSE_ABOVE = 1024;
     private static final int RESUME_BELOW = 128;
     private static final int MAX_LINE = 16 * 1024 * 1024;
@@ -59,17 +59,12 @@ public final class UpstreamStream implements AutoCloseable {
         this.ignored = List.copyOf(ignored);
     }
 
-    /** Fields of the job that the backend has no equivalent for. */
+    @Override
     public List<String> ignoredParameters() {
         return ignored;
     }
 
-    /**
-     * The next event.
-     *
-     * @param nanos how long to wait for it
-     * @return null when the time ran out, or when {@link #wake} was called
-     */
+    @Override
     public @Nullable TokenEvent next(long nanos) throws InterruptedException {
         Signal signal = signals.poll(nanos, TimeUnit.NANOSECONDS);
         if (signals.size() < RESUME_BELOW) {
@@ -78,7 +73,7 @@ public final class UpstreamStream implements AutoCloseable {
         return signal instanceof Signal.Event(TokenEvent event) ? event : null;
     }
 
-    /** Ends a {@link #next} that waits; from any thread. */
+    @Override
     public void wake() {
         signals.add(new Signal.Wake());
     }

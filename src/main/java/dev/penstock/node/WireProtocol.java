@@ -22,6 +22,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             case ANTHROPIC -> new AnthropicProtocol();
             case LM_STUDIO -> new LmStudioProtocol();
             case LLAMA_SERVER -> new LlamaServerProtocol();
+            case LLAMA_CLI -> throw new IllegalArgumentException("nothing is sent to llama-cli: it is started");
             case OPENAI_COMPATIBLE -> new OpenAiCompatibleProtocol();
         };
     }

@@ -26,8 +26,8 @@ final class AddedNodeReader {
     private static final int LONGEST_KEY = 16_384;
     private static final String API_KEY = "api-key";
     private static final Set<String> STARTING = Set.of("llama-cli");
-    private static final Set<String> OF_PROCESSES =
-            Set.of("command", "model-path", "ctx-size", "batch-size", "ubatch-size", "gpu-layers");
+    private static final Set<String> OF_PROCESSES = Set.of(
+            "command", "model-path", "ctx-size", "batch-size", "ubatch-size", "gpu-layers", "mmproj", "arguments");
     private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/.+");
     private static final Pattern SECRET =
             Pattern.compile("(?i)(proxy-)?authorization|cookie|.*(api-?key|token|secret|password).*");
@@ -41,6 +41,7 @@ final class AddedNodeReader {
     private final Set<String> mistakes = new LinkedHashSet<>();
     private final List<String> lacking = new ArrayList<>();
     private final Map<String, String> keys = new HashMap<>();
+    private boolean startsProcess;
 
     AddedNodeReader(String name, Map<String, String> environment) {
         this.name = name;
@@ -53,6 +54,9 @@ final class AddedNodeReader {
             return new AddedNode.Unfit(List.of("name: " + SettingsReader.NODE_NAME_RULE));
         }
         document.properties().forEach(field -> take(field.getKey(), field.getValue()));
+        if (startsProcess) {
+            return new AddedNode.Unfit(List.copyOf(mistakes));
+        }
         for (String required : List.of("backend", "url")) {
             if (!document.hasNonNull(required)) {
                 mistake(required, MISSING);
@@ -84,6 +88,7 @@ final class AddedNodeReader {
         if (!key.matches("[A-Za-z-]+")) {
             mistake(key, "there is no such key");
         } else if (OF_PROCESSES.contains(key) || (key.equals("backend") && STARTING.contains(value.asText()))) {
+            startsProcess = true;
             mistake(key, "a node that starts a process comes from the configuration only");
         } else if (key.equals(API_KEY)) {
             takeReference(value.asText());

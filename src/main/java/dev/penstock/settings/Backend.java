@@ -13,6 +13,8 @@ public enum Backend {
     ANTHROPIC("anthropic", "cloud", 16),
     LM_STUDIO("lm-studio", "cpu", 16),
     LLAMA_SERVER("llama-server", "cpu", 16),
+    /** No server: a process for each request. */
+    LLAMA_CLI("llama-cli", "cpu", 1),
     OPENAI_COMPATIBLE("openai-compatible", "cpu", 16);
 
     private final String wireName;

@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -50,16 +51,16 @@ public interface PenstockConfig {
 
     /** One model server. */
     interface NodeConfig {
-        /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server or openai-compatible. */
+        /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server, llama-cli or openai-compatible. */
         String backend();
 
-        /** With or without {@code /v1}. */
-        String url();
+        /** With or without {@code /v1}; none where Penstock starts the program itself. */
+        Optional<String> url();
 
         /** Default: gpu for vllm, cloud for openai, azure-openai and anthropic, else cpu. */
         Optional<String> pool();
 
-        /** Requests at once; default: vllm 64, llama-server its total_slots, ollama 1, others 16. */
+        /** Requests at once; default: vllm 64, llama-server its total_slots, ollama and llama-cli 1, others 16. */
         Optional<Integer> maxInFlight();
 
         /** The only model to use here; default: what the server lists. */
@@ -88,6 +89,27 @@ public interface PenstockConfig {
         /** missing: a model that a job names and no node has is fetched here; never (default). */
         @WithDefault("never")
         String pull();
+
+        /** Of llama-server and llama-cli: the program that Penstock starts; default: the one on the PATH. */
+        Optional<String> command();
+
+        /** The file of its model; of llama-cli a folder of them too. With it Penstock starts the program. */
+        Optional<Path> modelPath();
+
+        Optional<Integer> ctxSize();
+
+        Optional<Integer> batchSize();
+
+        Optional<Integer> ubatchSize();
+
+        /** A number, auto or all. */
+        Optional<String> gpuLayers();
+
+        /** The file of its projector, for images. */
+        Optional<Path> mmproj();
+
+        /** Further ones of the program, as they are. */
+        Optional<List<String>> arguments();
     }
 
     /** How long this node may take; where nothing is said, what holds for all. */

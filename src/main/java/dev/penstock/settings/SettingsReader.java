@@ -173,7 +173,11 @@ public final class SettingsReader {
                 mistake(key, NODE_NAME_RULE);
             }
             Optional<Backend> backend = backend(key + ".backend", node.backend());
-            Optional<URI> url = url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), node.url());
+            Optional<NodeSettings.Program> program =
+                    new ProgramReader(key, node, mistakes).read(backend.orElse(Backend.OPENAI_COMPATIBLE));
+            Optional<URI> url = program.isPresent()
+                    ? program.map(started -> started.modelPath().toUri())
+                    : node.url().flatMap(given -> url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), given));
             node.maxInFlight().ifPresent(limit -> atLeast(key + ".max-in-flight", limit, 1));
             node.embeddingBatch().ifPresent(batch -> atLeast(key + ".embedding-batch", batch, 1));
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
@@ -202,7 +206,8 @@ public final class SettingsReader {
                                         node.timeouts().connect(),
                                         node.timeouts().firstToken(),
                                         node.timeouts().idle())),
-                        fetchesMissing));
+                        fetchesMissing,
+                        program.orElse(null)));
             }
         });
         fromEnvironment(environment, nodes);

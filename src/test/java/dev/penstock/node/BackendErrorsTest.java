@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Backend;
@@ -11,6 +12,7 @@ import dev.penstock.testkit.upstream.FakeUpstream;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +44,10 @@ class BackendErrorsTest {
         StringBuilder table =
                 new StringBuilder("| backend | not running | model missing | key wrong |\n|---|---|---|---|\n");
         for (Backend backend : Backend.values()) {
+            if (backend == Backend.LLAMA_CLI) {
+                table.append(ofPrograms());
+                continue;
+            }
             JobFailure missing = failure(backend, refusal(backend, 404, missingWords(backend)));
             JobFailure key = failure(backend, refusal(backend, 401, keyWords(backend)));
             fake.stop();
@@ -87,11 +93,40 @@ class BackendErrorsTest {
         }
     }
 
+    private static NodeSettings.Program missingProgram(Path models) {
+        return NodeSettings.Program.of("no-such-llama-cli", models);
+    }
+
+    /** There is no server, and no key. */
+    private static String ofPrograms() throws Exception {
+        Path folder = Files.createTempDirectory("models");
+        Path model = Files.createFile(folder.resolve("a.gguf"));
+        try (Upstream programs = new LlamaPrograms(
+                NodeSettings.started("llama-cli", Backend.LLAMA_CLI, missingProgram(folder)), missingProgram(folder))) {
+            Stage stage = Stage.of(programs, "a");
+            JobFailure away =
+                    Heard.of(stage, ContractCase.PLAIN_ANSWER.prompt(stage)).requireFailure();
+            Stage other = Stage.of(programs, "x");
+            WireProtocol.Unsupported missing = catchThrowableOfType(
+                    WireProtocol.Unsupported.class, () -> Heard.of(other, ContractCase.PLAIN_ANSWER.prompt(other)));
+
+            assertThat(away.code()).isEqualTo(JobFailure.Code.NODE_UNREACHABLE);
+            assertThat(missing.failure().code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+            return "| llama-cli | %s | %s | – |\n"
+                    .formatted(away.message(), missing.failure().message())
+                    .replace("no-such-llama-cli", "llama-cli")
+                    .replace(folder.toString(), "/models");
+        } finally {
+            Files.delete(model);
+            Files.delete(folder);
+        }
+    }
+
     /** In the form of those whose dialect is not played by their backend alone. */
     private static Answer refusal(Backend backend, int status, String words) {
         return switch (backend) {
             case VLLM, OLLAMA, AZURE_OPENAI, ANTHROPIC -> Answer.refuse(status, words);
-            case OPENAI, LM_STUDIO, LLAMA_SERVER, OPENAI_COMPATIBLE ->
+            case OPENAI, LM_STUDIO, LLAMA_SERVER, LLAMA_CLI, OPENAI_COMPATIBLE ->
                 Answer.document(
                         status,
                         "{\"error\":{\"message\":\"%s\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}"
@@ -107,7 +142,7 @@ class BackendErrorsTest {
             case AZURE_OPENAI -> "https://NAME.openai.azure.com";
             case ANTHROPIC -> "https://api.anthropic.com";
             case LM_STUDIO -> "http://localhost:1234";
-            case LLAMA_SERVER -> "http://localhost:8081";
+            case LLAMA_SERVER, LLAMA_CLI -> "http://localhost:8081";
             case OPENAI_COMPATIBLE -> "http://localhost:9090";
         };
     }
@@ -118,7 +153,7 @@ class BackendErrorsTest {
             case OLLAMA -> "model 'x' not found";
             case AZURE_OPENAI -> "The API deployment for this resource does not exist.";
             case ANTHROPIC -> "model: x";
-            case LM_STUDIO, LLAMA_SERVER, OPENAI_COMPATIBLE -> "model 'x' not found";
+            case LM_STUDIO, LLAMA_SERVER, LLAMA_CLI, OPENAI_COMPATIBLE -> "model 'x' not found";
         };
     }
 
@@ -128,7 +163,7 @@ class BackendErrorsTest {
             case AZURE_OPENAI -> "Access denied due to invalid subscription key or wrong API endpoint.";
             case ANTHROPIC -> "invalid x-api-key";
             case LLAMA_SERVER -> "Invalid API Key";
-            case VLLM, OLLAMA, LM_STUDIO, OPENAI_COMPATIBLE -> "Invalid API key: " + KEY;
+            case VLLM, OLLAMA, LM_STUDIO, LLAMA_CLI, OPENAI_COMPATIBLE -> "Invalid API key: " + KEY;
         };
     }
 }

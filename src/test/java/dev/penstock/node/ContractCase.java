@@ -202,7 +202,7 @@ enum ContractCase {
     CANCEL("\"max_tokens\":1500") {
         @Override
         void check(Stage stage) throws Exception {
-            try (UpstreamStream stream = stage.client().stream(prompt(stage))) {
+            try (TokenStream stream = stage.client().stream(prompt(stage))) {
                 TokenEvent event = Heard.next(stream);
                 while (!(event instanceof TokenEvent.Text)) {
                     assertThat(event).as("before it speaks").isNotInstanceOf(TokenEvent.Broken.class);

@@ -25,7 +25,7 @@ record Heard(
         JobFailure failure = null;
         boolean spoken = false;
         Silence silence = new Silence(stage.client().settings(), stage.timeouts(), prompt.task(), System.nanoTime());
-        try (UpstreamStream stream = stage.client().stream(prompt)) {
+        try (TokenStream stream = stage.client().stream(prompt)) {
             while (true) {
                 TokenEvent event = stream.next(Math.max(0, silence.leftNanos(System.nanoTime())));
                 if (event == null) {
@@ -63,7 +63,7 @@ record Heard(
         return heard;
     }
 
-    static TokenEvent next(UpstreamStream stream) throws InterruptedException {
+    static TokenEvent next(TokenStream stream) throws InterruptedException {
         return Objects.requireNonNull(stream.next(PATIENCE_NANOS), "the server says nothing more");
     }
 

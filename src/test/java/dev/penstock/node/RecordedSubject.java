@@ -88,7 +88,7 @@ final class RecordedSubject implements Subject {
             case OLLAMA -> OLLAMA;
             case ANTHROPIC -> ANTHROPIC;
             // nobody has recorded these
-            case OPENAI, AZURE_OPENAI, LM_STUDIO, OPENAI_COMPATIBLE -> Map.of();
+            case OPENAI, AZURE_OPENAI, LM_STUDIO, LLAMA_CLI, OPENAI_COMPATIBLE -> Map.of();
         };
     }
 

@@ -16,7 +16,7 @@ import java.util.function.BooleanSupplier;
  * @param timeouts how long it may say nothing
  */
 record Stage(
-        NodeClient client,
+        Upstream client,
         String model,
         String says,
         Optional<String> expected,
@@ -27,7 +27,7 @@ record Stage(
     private static final Settings.Timeouts PATIENT =
             new Settings.Timeouts(Duration.ofSeconds(2), Duration.ofMinutes(2), Duration.ofMinutes(2));
 
-    static Stage of(NodeClient client, String model) {
+    static Stage of(Upstream client, String model) {
         return new Stage(client, model, "Tell me about the river", Optional.empty(), 1, () -> {}, () -> true, PATIENT);
     }
 

@@ -78,6 +78,15 @@ class AddedNodeTest {
     }
 
     @Test
+    void nothing_else_is_said_of_a_node_that_would_start_a_process() {
+        assertThat(mistakes("{\"backend\": \"llama-cli\", \"model-path\": \"/models\", \"arguments\": [\"--x\"]}"))
+                .containsExactlyInAnyOrder(
+                        "penstock.nodes.cpu.b.backend: a node that starts a process comes from the configuration only",
+                        "penstock.nodes.cpu.b.model-path: a node that starts a process comes from the configuration only",
+                        "penstock.nodes.cpu.b.arguments: a node that starts a process comes from the configuration only");
+    }
+
+    @Test
     void a_key_is_looked_up_where_the_document_says(@TempDir Path folder) throws IOException {
         Path file = Files.writeString(folder.resolve("key"), "sk-file\n");
 

@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.node.NullNode;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -43,6 +47,59 @@ class SettingsReaderTest {
                 .hasMessageContaining("penstock.default-profile: there is no profile 'fast'")
                 .hasMessageContaining("penstock.auth.mode")
                 .hasMessageContaining("penstock.jobs.timeout: is above penstock.jobs.max-timeout");
+    }
+
+    @Test
+    void what_penstock_starts_has_a_model_and_no_address() {
+        NodeSettings cli = read(Map.of(
+                        "penstock.nodes.small.backend", "llama-cli",
+                        "penstock.nodes.small.model-path", "/models",
+                        "penstock.nodes.small.ctx-size", "2048",
+                        "penstock.nodes.small.arguments", "-t,2"))
+                .nodes()
+                .getFirst();
+        NodeSettings server = read(Map.of(
+                        "penstock.nodes.own.backend", "llama-server",
+                        "penstock.nodes.own.command", "/opt/llama-server",
+                        "penstock.nodes.own.model-path", "/models/a.gguf",
+                        "penstock.nodes.own.gpu-layers", "all"))
+                .nodes()
+                .getFirst();
+
+        assertThat(cli.program())
+                .isEqualTo(new NodeSettings.Program(
+                        "llama-cli",
+                        Path.of("/models"),
+                        OptionalInt.of(2048),
+                        OptionalInt.empty(),
+                        OptionalInt.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        List.of("-t", "2")));
+        assertThat(cli.title()).isEqualTo("node 'small': llama-cli with /models");
+        assertThat(cli.backend().defaultMaxInFlight()).isEqualTo(1);
+        assertThat(server.program()).isNotNull();
+        assertThat(server.title()).isEqualTo("node 'own': llama-server with /models/a.gguf");
+    }
+
+    @Test
+    void what_cannot_be_started_is_told_by_its_keys() {
+        assertThatThrownBy(() -> read(Map.of(
+                        "penstock.nodes.a.backend", "llama-cli",
+                        "penstock.nodes.a.url", "http://a",
+                        "penstock.nodes.b.backend", "vllm",
+                        "penstock.nodes.b.url", "http://b",
+                        "penstock.nodes.b.command", "vllm",
+                        "penstock.nodes.c.backend", "llama-server",
+                        "penstock.nodes.c.model-path", "/m.gguf",
+                        "penstock.nodes.c.gpu-layers", "many",
+                        "penstock.nodes.d.backend", "ollama")))
+                .hasMessageContaining("5 mistakes")
+                .hasMessageContaining("penstock.nodes.a.url: llama-cli is started for each request")
+                .hasMessageContaining("penstock.nodes.a.model-path: is missing")
+                .hasMessageContaining("penstock.nodes.b.command: is of llama-server and llama-cli only")
+                .hasMessageContaining("penstock.nodes.c.gpu-layers: 'many' is no number, auto or all")
+                .hasMessageContaining("penstock.nodes.d.url: is missing");
     }
 
     @Test

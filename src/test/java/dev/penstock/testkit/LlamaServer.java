@@ -13,7 +13,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A real llama-server with a tiny model of random weights, brought up by the scripts in {@code src/demo}. What they
@@ -117,6 +119,41 @@ public final class LlamaServer implements AutoCloseable {
         }
     }
 
+    /**
+     * llama-cli and the rest of them, and a model.
+     *
+     * @param folder where the programs lie
+     */
+    public record Programs(Path folder, Path gguf) {}
+
+    /**
+     * Empty: they cannot be had here.
+     *
+     * @throws IllegalStateException where they cannot be had although {@link TestEnvironment#requiresAll()}
+     */
+    public static Optional<Programs> programs(Model model) throws InterruptedException {
+        try {
+            synchronized (LlamaServer.class) {
+                Path home = Files.createDirectories(TestEnvironment.projectDir().resolve(".demo"));
+                try (RandomAccessFile file =
+                                new RandomAccessFile(home.resolve("lock").toFile(), "rw");
+                        FileLock _ = file.getChannel().lock()) {
+                    Path folder = home.resolve("llama-programs");
+                    run(
+                            "get-llama-programs",
+                            Map.of("EXTRA", "llama.cpp-tools-extra llama.cpp-examples"),
+                            "bash",
+                            script("get-llama-server.sh"),
+                            folder.toString());
+                    return Optional.of(new Programs(folder.resolve("bin"), modelFile(home, model)));
+                }
+            }
+        } catch (CannotBeHad | IOException e) {
+            var _ = unavailable(e);
+            return Optional.empty();
+        }
+    }
+
     private record Parts(Path program, Path gguf) {}
 
     private static Parts parts(Model model) throws CannotBeHad, IOException, InterruptedException {
@@ -164,7 +201,12 @@ public final class LlamaServer implements AutoCloseable {
     }
 
     private static void run(String name, String... command) throws CannotBeHad, InterruptedException {
-        try (ChildProcess process = ChildProcess.start(name, List.of(command), Map.of())) {
+        run(name, Map.of(), command);
+    }
+
+    private static void run(String name, Map<String, @Nullable String> environment, String... command)
+            throws CannotBeHad, InterruptedException {
+        try (ChildProcess process = ChildProcess.start(name, List.of(command), environment)) {
             OptionalInt status = process.awaitExit(DOWNLOAD_PATIENCE);
             if (status.isEmpty() || status.getAsInt() != 0) {
                 String how = status.isEmpty() ? "did not end" : "failed with status " + status.getAsInt();

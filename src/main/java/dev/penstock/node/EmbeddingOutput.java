@@ -1,0 +1,44 @@
+package dev.penstock.node;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.wire.Json;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
+import java.util.regex.Pattern;
+
+/** The document that llama-embedding (measured: 0.7.0) prints, in OpenAI's form but for its usage. Not thread-safe. */
+final class EmbeddingOutput implements ProgramOutput {
+    private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
+
+    private final EmbeddingsParser parser;
+    private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
+
+    EmbeddingOutput(Prompt prompt) {
+        parser = new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, Integer.MAX_VALUE);
+    }
+
+    @Override
+    public void piece(byte[] bytes, Consumer<TokenEvent> events) {
+        printed.writeBytes(bytes);
+    }
+
+    @Override
+    public void end(int status, LastLines said, Consumer<TokenEvent> events) {
+        if (status != 0) {
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, said.inShort(), false)));
+            return;
+        }
+        String text = printed.toString(StandardCharsets.UTF_8);
+        JsonNode document = Json.parseLenient(text);
+        if (document instanceof ObjectNode object) {
+            object.putObject("usage")
+                    .put("prompt_tokens", said.number(PROMPT_TOKENS).orElse(0));
+            text = object.toString();
+        }
+        parser.line(text, events);
+        parser.end(events);
+    }
+}

@@ -1,0 +1,88 @@
+package dev.penstock.node;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jboss.logging.Logger;
+
+/** What one request hands to a program: files in a folder that nobody but its owner can read. Closing removes them. */
+final class PrivateFiles implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(PrivateFiles.class);
+
+    private final Path folder;
+
+    private PrivateFiles(Path folder) {
+        this.folder = folder;
+    }
+
+    static PrivateFiles write(Map<String, byte[]> contents) throws IOException {
+        // 700, by itself
+        Path folder = Files.createTempDirectory(
+                "penstock-%d-".formatted(ProcessHandle.current().pid()));
+        PrivateFiles files = new PrivateFiles(folder);
+        try {
+            for (Map.Entry<String, byte[]> file : contents.entrySet()) {
+                Path path = Files.createFile(folder.resolve(file.getKey()), ownerOnly(folder));
+                Files.write(path, file.getValue(), StandardOpenOption.WRITE);
+            }
+            return files;
+        } catch (IOException | RuntimeException e) {
+            files.close();
+            throw e;
+        }
+    }
+
+    private static FileAttribute<?>[] ownerOnly(Path folder) {
+        return folder.getFileSystem().supportedFileAttributeViews().contains("posix")
+                ? new FileAttribute<?>[] {
+                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
+                }
+                : new FileAttribute<?>[0];
+    }
+
+    Path folder() {
+        return folder;
+    }
+
+    @Override
+    public void close() {
+        remove(folder);
+    }
+
+    /** Removes what processes of ours left that died without a word. */
+    static void sweep() {
+        Path all = Path.of(System.getProperty("java.io.tmpdir"));
+        try (Stream<Path> folders = Files.list(all)) {
+            folders.filter(folder -> isLeft(String.valueOf(folder.getFileName())) && Files.isWritable(folder))
+                    .forEach(PrivateFiles::remove);
+        } catch (IOException e) {
+            LOG.debugf("%s was not looked through: %s", all, e.getMessage());
+        }
+    }
+
+    private static boolean isLeft(String name) {
+        if (!name.matches("penstock-\\d{1,10}-\\d+")) {
+            return false;
+        }
+        long pid = Long.parseLong(name.split("-", -1)[1]);
+        return ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty();
+    }
+
+    private static void remove(Path folder) {
+        try (Stream<Path> files = Files.walk(folder)) {
+            List<Path> deepestFirst = files.sorted(Comparator.reverseOrder()).toList();
+            for (Path file : deepestFirst) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException e) {
+            LOG.warnf("%s could not be removed: %s", folder, e.getMessage());
+        }
+    }
+}

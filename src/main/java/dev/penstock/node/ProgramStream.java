@@ -1,0 +1,203 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The answer of a program that runs for this one request: filled by a thread that reads what it prints (a real one, since
+ * reading from a pipe would hold a virtual one's carrier), read by the thread of its run. Closing it kills the program and what it has started, and returns when they are gone: they hold
+ * the memory that the next one needs.
+ */
+final class ProgramStream implements TokenStream {
+    private static final int BUFFER = 8192;
+    private static final int AHEAD = 1024;
+    private static final Duration DYING = Duration.ofSeconds(5);
+
+    private final String title;
+    private final ProgramCall call;
+    private final LinkedBlockingQueue<Signal> signals = new LinkedBlockingQueue<>();
+    private final Semaphore room = new Semaphore(AHEAD);
+    private final Thread reader;
+
+    /* Guarded by this. */
+    private @Nullable Process process;
+    private boolean closed;
+
+    /* Of the reader alone. */
+    private boolean over;
+
+    private sealed interface Signal {
+        record Event(TokenEvent event) implements Signal {}
+
+        record Wake() implements Signal {}
+    }
+
+    private ProgramStream(String title, Path file, ProgramCall call) {
+        this.title = title;
+        this.call = call;
+        reader = Thread.ofPlatform().daemon().name("penstock-" + call.program()).unstarted(() -> run(file));
+    }
+
+    static ProgramStream start(String title, Path file, ProgramCall call) {
+        ProgramStream stream = new ProgramStream(title, file, call);
+        stream.reader.start();
+        return stream;
+    }
+
+    /** One that failed before anything could be started. */
+    static ProgramStream failed(ProgramCall call, JobFailure failure) {
+        ProgramStream stream = new ProgramStream("", Path.of(""), call);
+        stream.finish(new TokenEvent.Broken(failure));
+        return stream;
+    }
+
+    @Override
+    public List<String> ignoredParameters() {
+        return call.ignored();
+    }
+
+    @Override
+    public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+        Signal signal = signals.poll(nanos, TimeUnit.NANOSECONDS);
+        if (signal instanceof Signal.Event(TokenEvent event)) {
+            room.release();
+            return event;
+        }
+        return null;
+    }
+
+    @Override
+    public void wake() {
+        signals.add(new Signal.Wake());
+    }
+
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            kill();
+        }
+        room.release(AHEAD);
+        try {
+            if (reader.isAlive()) {
+                reader.join(DYING);
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void kill() {
+        if (process != null) {
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
+            process.destroyForcibly();
+        }
+    }
+
+    private void run(Path file) {
+        try (PrivateFiles files = PrivateFiles.write(call.files())) {
+            Process started = start(file, files.folder());
+            LastLines said = new LastLines();
+            Thread beside = Thread.ofPlatform().daemon().start(() -> listen(started, said));
+            read(started.getInputStream());
+            int status = started.waitFor();
+            beside.join(DYING);
+            if (!over) {
+                call.output().end(status, said, this::offer);
+            }
+            if (!over) {
+                finish(broken(JobFailure.Code.STREAM_BROKEN, "ended before its answer was whole: " + said.inShort()));
+            }
+        } catch (IOException e) {
+            finish(broken(JobFailure.Code.NODE_UNREACHABLE, "could not be run: " + e.getMessage()));
+        } catch (InterruptedException _) {
+            finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
+        } catch (RuntimeException e) {
+            // here nobody else would hear of what a reader has not thought of
+            finish(broken(
+                    JobFailure.Code.STREAM_BROKEN,
+                    "printed what cannot be read: " + e.getClass().getSimpleName()));
+        } finally {
+            synchronized (this) {
+                kill();
+            }
+        }
+    }
+
+    private Process start(Path file, Path folder) throws IOException {
+        List<String> command = new ArrayList<>(List.of(file.toString()));
+        command.addAll(call.arguments());
+        synchronized (this) {
+            if (closed) {
+                throw new IOException("nobody waits for it any more");
+            }
+            Process started =
+                    new ProcessBuilder(command).directory(folder.toFile()).start();
+            process = started;
+            started.getOutputStream().close();
+            return started;
+        }
+    }
+
+    private void read(InputStream printed) {
+        byte[] buffer = new byte[BUFFER];
+        try {
+            for (int read = printed.read(buffer); read >= 0 && !over; read = printed.read(buffer)) {
+                call.output().piece(Arrays.copyOf(buffer, read), this::offer);
+            }
+        } catch (IOException _) {
+            // it was killed: its status says so
+        }
+        if (over) {
+            synchronized (this) {
+                kill();
+            }
+        }
+    }
+
+    private static void listen(Process started, LastLines said) {
+        try (BufferedReader lines = started.errorReader()) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                said.add(line);
+            }
+        } catch (IOException _) {
+            // it was killed
+        }
+    }
+
+    private void offer(TokenEvent event) {
+        switch (event) {
+            case TokenEvent.End _ -> finish(event);
+            case TokenEvent.Broken(JobFailure failure) -> finish(broken(failure.code(), failure.message()));
+            default -> {
+                if (!over) {
+                    room.acquireUninterruptibly();
+                    signals.add(new Signal.Event(event));
+                }
+            }
+        }
+    }
+
+    private TokenEvent broken(JobFailure.Code code, String what) {
+        return new TokenEvent.Broken(JobFailure.of(code, title + " " + ServerErrors.shorten(what)));
+    }
+
+    private void finish(TokenEvent last) {
+        if (!over) {
+            over = true;
+            signals.add(new Signal.Event(last));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+package dev.penstock.node;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Ends a text before the first of some strings, wherever its pieces are cut. Not thread-safe. */
+final class StopStrings {
+    private final List<String> stops;
+    private final HeldText beginnings;
+    private boolean found;
+
+    StopStrings(List<String> stops) {
+        this.stops = List.copyOf(stops);
+        beginnings = new HeldText(stops);
+    }
+
+    /** As a job says it: one, or a list of them. */
+    static StopStrings of(@Nullable Object stop) {
+        List<String> stops = new ArrayList<>();
+        for (Object one : stop instanceof List<?> many ? many : stop == null ? List.of() : List.of(stop)) {
+            if (one instanceof String text && !text.isEmpty()) {
+                stops.add(text);
+            }
+        }
+        return new StopStrings(stops);
+    }
+
+    /** What of it is before any stop string. */
+    String through(String text) {
+        String all = beginnings.held() + text;
+        int first = -1;
+        for (String stop : stops) {
+            int at = all.indexOf(stop);
+            first = at >= 0 && (first < 0 || at < first) ? at : first;
+        }
+        if (first < 0) {
+            return beginnings.through(text);
+        }
+        found = true;
+        return all.substring(0, first);
+    }
+
+    boolean isFound() {
+        return found;
+    }
+
+    /** The text has ended: what was held back is no stop string. */
+    String rest() {
+        return found ? "" : beginnings.held();
+    }
+}

@@ -1,0 +1,251 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import java.util.regex.Pattern;
+
+/**
+ * The text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0; the last by its source) print: after what
+ * comes before an answer, up to what comes after it. Bytes may be cut anywhere. Not thread-safe.
+ */
+final class TextOutput implements ProgramOutput {
+    private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
+    private static final Pattern TOKENS = Pattern.compile("(?<!prompt )\\beval time = .*/ +(\\d+) (?:tokens|runs)");
+    private static final Pattern TRUNCATED = Pattern.compile("truncated = (\\d+)");
+    private static final Pattern SERVER_ERROR = Pattern.compile("send_error: .*?error: (.*)");
+    private static final String ERROR = "Error: ";
+    private static final String THINKING = "\n[Start thinking]\n\n";
+    private static final String THOUGHT = "[End thinking]\n\n";
+    private static final String FAREWELL = "\n\n\nExiting...\n";
+    private static final int ECHOED = 500;
+
+    private final Form form;
+    private final byte[] before;
+    private final boolean chat;
+    private final StopStrings stops;
+    private final OptionalLong limit;
+    private final HeldText after;
+    private final HeldText thoughts = new HeldText(List.of("\n" + THOUGHT, THOUGHT, FAREWELL));
+    private final CharsetDecoder decoder = StandardCharsets.UTF_8
+            .newDecoder()
+            .onMalformedInput(CodingErrorAction.REPLACE)
+            .onUnmappableCharacter(CodingErrorAction.REPLACE);
+    private ByteArrayOutputStream raw = new ByteArrayOutputStream();
+    private final StringBuilder opening = new StringBuilder();
+    private Stage stage = Stage.BEFORE;
+    private boolean spoke;
+
+    /** Which program prints. */
+    enum Form {
+        /** llama-cli: a banner, the prompt said again, the answer, a farewell. What fails is printed as the answer. */
+        CHAT(FAREWELL, FAREWELL),
+        /** llama-completion: the answer, and whether the model ended it. */
+        COMPLETION(" [end of text]\n\n\n", "\n\n"),
+        /** llama-mtmd-cli: a line, the answer, and one line more where the model ended it. */
+        IMAGES("\n\n\n", "\n\n");
+
+        private final String ended;
+        private final String cut;
+
+        /**
+         * @param ended what follows an answer that the model ended
+         * @param cut what follows one that it did not
+         */
+        Form(String ended, String cut) {
+            this.ended = ended;
+            this.cut = cut;
+        }
+
+        List<String> endings() {
+            return List.of(ended, cut);
+        }
+    }
+
+    private enum Stage {
+        BEFORE,
+        OPENING,
+        THINKING,
+        SPEAKING
+    }
+
+    private TextOutput(Form form, byte[] before, boolean chat, StopStrings stops, OptionalLong limit) {
+        this.form = form;
+        this.before = before;
+        this.chat = chat;
+        this.stops = stops;
+        this.limit = limit;
+        after = new HeldText(form.endings());
+    }
+
+    /**
+     * @param prompt as the program got it
+     * @param limit of tokens
+     */
+    static TextOutput ofChat(String prompt, StopStrings stops, OptionalLong limit) {
+        byte[] bytes = prompt.getBytes(StandardCharsets.UTF_8);
+        ByteArrayOutputStream echo = new ByteArrayOutputStream();
+        echo.writeBytes("\n> ".getBytes(StandardCharsets.UTF_8));
+        echo.write(bytes, 0, Math.min(bytes.length, ECHOED));
+        echo.writeBytes((bytes.length > ECHOED ? " ... (truncated)\n" : "\n").getBytes(StandardCharsets.UTF_8));
+        return new TextOutput(Form.CHAT, echo.toByteArray(), true, stops, limit);
+    }
+
+    static TextOutput ofCompletion(boolean chat, StopStrings stops, OptionalLong limit) {
+        return new TextOutput(Form.COMPLETION, new byte[0], chat, stops, limit);
+    }
+
+    static TextOutput ofImages(String modelFile, StopStrings stops, OptionalLong limit) {
+        byte[] before = ("loading model: " + modelFile + "\n\n").getBytes(StandardCharsets.UTF_8);
+        return new TextOutput(Form.IMAGES, before, true, stops, limit);
+    }
+
+    @Override
+    public void piece(byte[] bytes, Consumer<TokenEvent> events) {
+        raw.writeBytes(bytes);
+        byte[] all = raw.toByteArray();
+        int start = 0;
+        if (stage == Stage.BEFORE) {
+            int at = indexOf(all, before);
+            if (at < 0) {
+                return;
+            }
+            start = at + before.length;
+            stage = form == Form.CHAT ? Stage.OPENING : Stage.SPEAKING;
+        }
+        ByteBuffer in = ByteBuffer.wrap(all, start, all.length - start);
+        CharBuffer out = CharBuffer.allocate(in.remaining() + 1);
+        decoder.decode(in, out, false);
+        raw = new ByteArrayOutputStream();
+        raw.write(all, all.length - in.remaining(), in.remaining());
+        text(out.flip().toString(), events);
+    }
+
+    private static int indexOf(byte[] in, byte[] what) {
+        for (int at = 0; at <= in.length - what.length; at++) {
+            if (Arrays.equals(in, at, at + what.length, what, 0, what.length)) {
+                return at;
+            }
+        }
+        return -1;
+    }
+
+    private void text(String text, Consumer<TokenEvent> events) {
+        switch (stage) {
+            case OPENING -> {
+                opening.append(text);
+                String so = opening.toString();
+                if (so.startsWith(THINKING)) {
+                    stage = Stage.THINKING;
+                    text(so.substring(THINKING.length()), events);
+                } else if (!THINKING.startsWith(so) && !ERROR.startsWith(so) && !so.startsWith(ERROR)) {
+                    stage = Stage.SPEAKING;
+                    text(so, events);
+                }
+            }
+            case THINKING -> {
+                String all = thoughts.held() + text;
+                int end = all.indexOf(THOUGHT);
+                if (end < 0) {
+                    say(TokenEvent.Field.REASONING, thoughts.through(text), events);
+                    return;
+                }
+                String last = all.substring(0, end);
+                say(
+                        TokenEvent.Field.REASONING,
+                        last.endsWith("\n") ? last.substring(0, last.length() - 1) : last,
+                        events);
+                stage = Stage.SPEAKING;
+                text(all.substring(end + THOUGHT.length()), events);
+            }
+            case SPEAKING -> speak(after.through(text), events);
+            case BEFORE -> throw new IllegalStateException("nothing is said yet");
+        }
+    }
+
+    private void speak(String text, Consumer<TokenEvent> events) {
+        if (stops.isFound()) {
+            return;
+        }
+        say(TokenEvent.Field.CONTENT, stops.through(text), events);
+        if (stops.isFound()) {
+            events.accept(new TokenEvent.Finish(0, "stop"));
+            events.accept(new TokenEvent.End());
+        }
+    }
+
+    private void say(TokenEvent.Field field, String text, Consumer<TokenEvent> events) {
+        if (text.isEmpty()) {
+            return;
+        }
+        if (!spoke && chat) {
+            events.accept(new TokenEvent.Role(0, "assistant"));
+        }
+        spoke = true;
+        events.accept(new TokenEvent.Text(0, field, text));
+    }
+
+    @Override
+    public void end(int status, LastLines said, Consumer<TokenEvent> events) {
+        String told = form == Form.CHAT ? said.error(SERVER_ERROR).orElse("") : "";
+        if (status != 0 || !told.isEmpty()) {
+            String words = told.isEmpty() ? said.inShort() : told;
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, spoke)));
+            return;
+        }
+        if (stage == Stage.BEFORE) {
+            events.accept(new TokenEvent.Broken(JobFailure.of(
+                    JobFailure.Code.NODE_ERROR,
+                    "printed no answer in the form that is known, of llama.cpp 0.7.0: " + said.inShort())));
+            return;
+        }
+        boolean ended = last(events);
+        if (stops.isFound()) {
+            return;
+        }
+        long tokens = said.number(TOKENS).orElse(0);
+        long counted = form == Form.CHAT ? tokens : tokens + 1;
+        boolean full = limit.isPresent() && tokens >= limit.getAsLong();
+        boolean cut = switch (form) {
+            case CHAT -> full || said.number(TRUNCATED).orElse(0) > 0;
+            case COMPLETION -> !ended;
+            case IMAGES -> limit.isPresent() ? full : !ended;
+        };
+        events.accept(new TokenEvent.Spent(new Usage(said.number(PROMPT_TOKENS).orElse(0), counted)));
+        events.accept(new TokenEvent.Finish(0, cut ? "length" : "stop"));
+        events.accept(new TokenEvent.End());
+    }
+
+    /** @return whether the model ended its answer itself, as far as the program says so */
+    private boolean last(Consumer<TokenEvent> events) {
+        if (stage == Stage.OPENING) {
+            stage = Stage.SPEAKING;
+            speak(after.through(opening.toString()), events);
+        }
+        if (stage == Stage.THINKING) {
+            say(TokenEvent.Field.REASONING, withoutEnding(thoughts.held()), events);
+        }
+        String held = after.held();
+        String ending =
+                form.endings().stream().filter(held::endsWith).findFirst().orElse("");
+        speak(held.substring(0, held.length() - ending.length()), events);
+        if (!stops.isFound()) {
+            say(TokenEvent.Field.CONTENT, stops.rest(), events);
+        }
+        return ending.equals(form.ended);
+    }
+
+    private String withoutEnding(String text) {
+        return text.endsWith(form.ended) ? text.substring(0, text.length() - form.ended.length()) : text;
+    }
+}

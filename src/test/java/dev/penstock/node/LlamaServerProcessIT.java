@@ -1,0 +1,160 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.TestSettings;
+import dev.penstock.testkit.LlamaServer;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.Vertx;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.opentest4j.TestAbortedException;
+
+/** A real llama-server that Penstock starts, keeps and ends. */
+class LlamaServerProcessIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private final Vertx vertx = Vertx.vertx();
+    private Nodes nodes;
+    private LlamaServer.Programs had;
+
+    @BeforeEach
+    void start() throws InterruptedException {
+        had = LlamaServer.programs(LlamaServer.Model.SLOW)
+                .orElseThrow(() -> new TestAbortedException("SKIPPED: no llama-server can be had here"));
+        nodes = new Nodes(TestSettings.defaults(), vertx, Clock.systemUTC(), new SimpleMeterRegistry(), 0);
+    }
+
+    @AfterEach
+    void stop() throws InterruptedException {
+        nodes.close();
+        Heard.await(() -> servers().findAny().isEmpty(), PATIENCE, "no server is left");
+        vertx.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    @Test
+    void one_that_is_killed_is_started_again() throws Exception {
+        nodes.added(Map.of("own", settings(had.gguf(), "-c", "512")));
+        Node node = up("own");
+        assertThat(node.address()).startsWith("http://127.0.0.1:");
+        assertThat(node.health().models())
+                .extracting(WireProtocol.Model::id)
+                .containsExactly(ModelFiles.nameOf(had.gguf()));
+        answer(node).assertWhole();
+        ProcessHandle first = servers().findFirst().orElseThrow();
+
+        first.destroyForcibly();
+
+        Heard.await(() -> !first.isAlive(), PATIENCE, "it is dead");
+        Heard.await(() -> servers().anyMatch(other -> other.pid() != first.pid()), PATIENCE, "there is another");
+        awaitUp(node);
+        answer(node).assertWhole();
+    }
+
+    @Test
+    void another_start_parameter_drains_it_and_starts_another() throws Exception {
+        nodes.added(Map.of("own", settings(had.gguf(), "-c", "4096")));
+        Node before = up("own");
+        ProcessHandle first = servers().findFirst().orElseThrow();
+        Node.Slot slot = before.tryAcquire();
+        assertThat(slot).isNotNull();
+        try (slot;
+                TokenStream running = before.upstream().stream(prompt(3000))) {
+            assertThat(Heard.next(running)).isNotInstanceOf(TokenEvent.Broken.class);
+
+            nodes.added(Map.of("own", settings(had.gguf(), "-c", "512")));
+
+            Node after = nodes.find("own").orElseThrow();
+            assertThat(after).isNotSameAs(before);
+            assertThat(before.health().state()).isEqualTo(Node.State.DRAINING);
+            assertThat(first.isAlive()).as("what runs there goes on").isTrue();
+            assertThat(servers()).as("and holds the memory").hasSize(1);
+        }
+
+        Node after = up("own");
+        assertThat(first.isAlive()).isFalse();
+        answer(after).assertWhole();
+        assertThat(servers())
+                .singleElement()
+                .satisfies(second -> assertThat(second.info().commandLine().orElse(""))
+                        .contains("-c 512")
+                        .doesNotContain("4096"));
+    }
+
+    @Test
+    void what_cannot_be_started_is_told_with_the_way_out() throws Exception {
+        nodes.added(Map.of("own", settings(Path.of("/nowhere/a.gguf"))));
+        Node node = nodes.find("own").orElseThrow();
+
+        Heard.await(
+                () -> String.valueOf(node.health().lastError()).contains("penstock.nodes.own.model-path"),
+                PATIENCE,
+                "it says why");
+
+        assertThat(node.health().lastError())
+                .isEqualTo("node 'own': llama-server with /nowhere/a.gguf cannot be started: /nowhere/a.gguf is no file"
+                        + " that can be read (penstock.nodes.own.model-path)");
+    }
+
+    private Node up(String name) throws InterruptedException {
+        Node node = nodes.find(name).orElseThrow();
+        awaitUp(node);
+        return node;
+    }
+
+    private static void awaitUp(Node node) throws InterruptedException {
+        Heard.await(
+                () -> {
+                    try {
+                        node.probe();
+                    } catch (InterruptedException e) {
+                        throw new IllegalStateException(e);
+                    }
+                    return node.health().state() == Node.State.UP;
+                },
+                PATIENCE,
+                "it is up: " + node.health().lastError());
+    }
+
+    private static Heard answer(Node node) throws Exception {
+        Stage stage = Stage.of(node.upstream(), "any");
+        return Heard.of(stage, prompt(5));
+    }
+
+    private static Prompt prompt(int tokens) {
+        return Prompt.of(
+                Task.CHAT,
+                "any",
+                Map.of("messages", List.of(Map.of("role", "user", "content", "Hi")), "max_tokens", tokens),
+                Map.of(),
+                Map.of(),
+                0);
+    }
+
+    private NodeSettings settings(Path model, String... arguments) {
+        List<String> all = Stream.concat(Stream.of("-t", "1", "--no-webui"), Stream.of(arguments))
+                .toList();
+        return NodeSettings.started(
+                "own",
+                Backend.LLAMA_SERVER,
+                NodeSettings.Program.of(
+                        had.folder().resolve("llama-server").toString(), model, all.toArray(String[]::new)));
+    }
+
+    private static Stream<ProcessHandle> servers() {
+        return ProcessHandle.current()
+                .descendants()
+                .filter(process -> process.info().command().orElse("").endsWith("llama-server"));
+    }
+}

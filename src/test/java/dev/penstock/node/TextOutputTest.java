@@ -1,0 +1,186 @@
+package dev.penstock.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the programs of llama.cpp 0.7.0 print, cut anywhere. */
+class TextOutputTest {
+    private static final String BANNER = """
+
+
+            Loading model...\s
+
+            ▄▄ ▄▄
+
+            build      : b11669
+            model      : a.gguf
+
+            available commands:
+              /exit or Ctrl+C     stop or exit
+
+
+            """;
+    private static final String FAREWELL = "\n\nExiting...\n";
+    private static final String PROMPT = "Say \"it\"\n> -- é";
+    private static final String ECHO = "\n> " + PROMPT + "\n";
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 7, 10_000})
+    void an_answer_is_what_follows_the_prompt(int size) {
+        List<TokenEvent> said = chat(BANNER + ECHO + " é 😀\n\n> ok\n\nExit" + "\n" + FAREWELL, size, 0, null);
+
+        assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo(" é 😀\n\n> ok\n\nExit");
+        assertThat(said).endsWith(new TokenEvent.Finish(0, "stop"), new TokenEvent.End());
+        assertThat(said.getFirst()).isEqualTo(new TokenEvent.Role(0, "assistant"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 5, 10_000})
+    void thoughts_are_reasoning(int size) {
+        String thinking = "\n[Start thinking]\n\nhm [End\n[End thinking]\n\n yes";
+
+        List<TokenEvent> whole = chat(BANNER + ECHO + thinking + "\n" + FAREWELL, size, 0, null);
+        List<TokenEvent> cut = chat(BANNER + ECHO + "\n[Start thinking]\n\nhm, hm" + "\n" + FAREWELL, size, 0, null);
+
+        assertThat(text(whole, TokenEvent.Field.REASONING)).isEqualTo("hm [End");
+        assertThat(text(whole, TokenEvent.Field.CONTENT)).isEqualTo(" yes");
+        assertThat(text(cut, TokenEvent.Field.REASONING)).isEqualTo("hm, hm");
+        assertThat(text(cut, TokenEvent.Field.CONTENT)).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 10_000})
+    void a_stop_string_ends_it_wherever_it_is_cut(int size) {
+        List<TokenEvent> said =
+                chat(BANNER + ECHO + "one two STO three STOP four\n" + FAREWELL, size, 0, List.of("STOP", "never"));
+
+        assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo("one two STO three ");
+        assertThat(said).endsWith(new TokenEvent.Finish(0, "stop"), new TokenEvent.End());
+    }
+
+    @Test
+    void an_error_is_no_answer() {
+        String printed = BANNER + ECHO
+                + "Error: request (200023 tokens) exceeds the available context size (4096 tokens), try increasing it\n"
+                + FAREWELL;
+
+        List<TokenEvent> said = chat(
+                printed,
+                3,
+                0,
+                null,
+                "0.00.521.563 E srv    send_error: task id = 0, error: request (200023 tokens) exceeds the available"
+                        + " context size (4096 tokens), try increasing it");
+
+        assertThat(said).singleElement().isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> {
+            assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
+            assertThat(broken.failure().message())
+                    .startsWith("says that the prompt has 200,023 tokens, and its limit is 4,096: ");
+        });
+        assertThat(text(chat(BANNER + ECHO + "Error: none\n" + FAREWELL, 1, 0, null), TokenEvent.Field.CONTENT))
+                .isEqualTo("Error: none");
+    }
+
+    @Test
+    void what_it_counted_is_the_usage_and_tells_whether_it_was_cut() {
+        String[] log = {
+            "0.1 I slot print_timing: id  0 | task 0 | prompt eval time =  0.79 ms /    56 tokens (0.01 ms per token)",
+            "0.1 I slot print_timing: id  0 | task 0 |        eval time =  2.41 ms /    30 tokens (0.08 ms per token)",
+            "0.1 I slot      release: id  0 | task 0 | stop processing: n_tokens = 85, truncated = 0"
+        };
+
+        List<TokenEvent> said = of(
+                TextOutput.ofChat(PROMPT, StopStrings.of(null), OptionalLong.of(30)),
+                BANNER + ECHO + "a\n" + FAREWELL,
+                100,
+                0,
+                log);
+
+        assertThat(said).contains(new TokenEvent.Spent(new Usage(56, 30)), new TokenEvent.Finish(0, "length"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4, 10_000})
+    void a_completion_says_whether_the_model_ended_it(int size) {
+        List<TokenEvent> ended = completion(" é [end of it [end of text]\n\n\n", size);
+        List<TokenEvent> cut = completion("one\n\ntwo\n\n", size);
+
+        assertThat(text(ended, TokenEvent.Field.CONTENT)).isEqualTo(" é [end of it");
+        assertThat(ended).contains(new TokenEvent.Finish(0, "stop"));
+        assertThat(text(cut, TokenEvent.Field.CONTENT)).isEqualTo("one\n\ntwo");
+        assertThat(cut).contains(new TokenEvent.Finish(0, "length"));
+    }
+
+    @Test
+    void images_are_told_of_after_the_name_of_the_model() {
+        List<TokenEvent> said = of(
+                TextOutput.ofImages("/m/a.gguf", StopStrings.of(null), OptionalLong.empty()),
+                "main: loading model: /m/a.gguf\n\na river\n\n\n",
+                1,
+                0);
+
+        assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo("a river");
+        assertThat(said).contains(new TokenEvent.Finish(0, "stop"));
+    }
+
+    @Test
+    void a_program_that_was_killed_has_not_finished() {
+        List<TokenEvent> spoken = chat(BANNER + ECHO + "one tw", 100, 137, null);
+        List<TokenEvent> silent = chat(BANNER, 100, 1, null, "0.1 E load_model: failed to load model, 'a.gguf'");
+
+        assertThat(spoken.getLast())
+                .isInstanceOfSatisfying(
+                        TokenEvent.Broken.class,
+                        broken -> assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN));
+        assertThat(silent.getLast()).isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> {
+            assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.NODE_ERROR);
+            assertThat(broken.failure().message()).contains("failed to load model, 'a.gguf'");
+        });
+    }
+
+    private static List<TokenEvent> chat(String printed, int size, int status, @Nullable Object stop, String... said) {
+        return of(TextOutput.ofChat(PROMPT, StopStrings.of(stop), OptionalLong.empty()), printed, size, status, said);
+    }
+
+    private static List<TokenEvent> completion(String printed, int size) {
+        return of(TextOutput.ofCompletion(false, StopStrings.of(null), OptionalLong.empty()), printed, size, 0);
+    }
+
+    private static List<TokenEvent> of(TextOutput output, String printed, int size, int status, String... said) {
+        List<TokenEvent> events = new ArrayList<>();
+        byte[] bytes = printed.getBytes(StandardCharsets.UTF_8);
+        for (int at = 0; at < bytes.length; at += size) {
+            output.piece(Arrays.copyOfRange(bytes, at, Math.min(bytes.length, at + size)), events::add);
+        }
+        LastLines lines = new LastLines();
+        for (String line : said) {
+            lines.add(line);
+        }
+        if (!events.contains(new TokenEvent.End())) {
+            output.end(status, lines, events::add);
+        }
+        return events;
+    }
+
+    private static String text(List<TokenEvent> said, TokenEvent.Field field) {
+        StringBuilder text = new StringBuilder();
+        for (TokenEvent event : said) {
+            if (event instanceof TokenEvent.Text(int _, TokenEvent.Field of, String piece) && of == field) {
+                text.append(piece);
+            }
+        }
+        return text.toString();
+    }
+}
