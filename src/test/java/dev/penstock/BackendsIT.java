@@ -18,8 +18,10 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.UUID;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,6 +32,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** A node of each backend in one service: every task, from a job to its outcome. */
 class BackendsIT {
+    /** All but llama-cli, which is no server: StartedProgramsIT. */
+    private static final Set<Backend> SERVERS = EnumSet.complementOf(EnumSet.of(Backend.LLAMA_CLI));
+
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final WireSchemas SCHEMAS = new WireSchemas();
     private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
@@ -49,7 +54,7 @@ class BackendsIT {
                 .config("penstock.parameters.mirostat", "0")
                 .config("penstock.kafka.max-record", "1048576")
                 .config("penstock.images.allowed-hosts", "localhost:" + fake.port());
-        for (Backend backend : Backend.values()) {
+        for (Backend backend : SERVERS) {
             String node = "penstock.nodes." + backend.wireName();
             builder.node(backend.wireName(), backend.wireName(), URI.create(fake.url()), 4)
                     .config(node + ".model", "tiny")
@@ -62,7 +67,7 @@ class BackendsIT {
         }
         penstock = builder.startReady();
         replies = ReplyLog.follow(broker.bootstrap());
-        for (Backend backend : Backend.values()) {
+        for (Backend backend : SERVERS) {
             Metrics.await(penstock, "penstock_node_up{node=\"" + backend.wireName() + "\"}", 1, PATIENCE);
         }
     }
@@ -82,7 +87,7 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void a_chat_is_answered_and_what_was_ignored_is_named(Backend backend) throws InterruptedException {
         ReplyLog.Event outcome =
                 run(backend, "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":9,\"unheard_of\":1");
@@ -104,7 +109,7 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void a_completion_is_answered(Backend backend) throws InterruptedException {
         ReplyLog.Event outcome = run(backend, "\"prompt\":\"Hi\",\"system\":\"Be brief.\"");
 
@@ -149,7 +154,7 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void an_image_is_described_and_tagged(Backend backend) throws InterruptedException {
         String image = "\"images\":[\"" + PNG + "\"]";
         fake.script(_ -> Answer.of(" A cat", " on a sofa. "));
@@ -171,7 +176,7 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void each_phase_has_its_timeout(Backend backend) throws InterruptedException {
         fake.script(_ -> Answer.tokens(5).stallBeforeResponse());
         assertThat(failureCode(backend)).isEqualTo("first_token_timeout");
@@ -186,7 +191,7 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void a_cancel_ends_the_request_at_the_server(Backend backend) throws InterruptedException {
         fake.script(_ -> Answer.tokens(100_000).every(Duration.ofMillis(20)));
         String id = submit(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
@@ -202,7 +207,7 @@ class BackendsIT {
     @Test
     void a_key_is_in_no_message_and_no_log() throws InterruptedException {
         fake.script(_ -> Answer.refuse(401, "Incorrect API key provided: " + KEY));
-        for (Backend backend : Backend.values()) {
+        for (Backend backend : SERVERS) {
             ReplyLog.Event outcome = runWith(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
             assertThat(outcome.json().at("/error/code").asText()).isEqualTo("node_unauthorized");
             assertThat(outcome.value()).doesNotContain(KEY).doesNotContain("4711");

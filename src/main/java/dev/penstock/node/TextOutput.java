@@ -203,17 +203,29 @@ final class TextOutput implements ProgramOutput {
             events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, spoke)));
             return;
         }
-        if (stage == Stage.BEFORE) {
+        if (stage == Stage.BEFORE && form != Form.COMPLETION) {
             events.accept(new TokenEvent.Broken(JobFailure.of(
                     JobFailure.Code.NODE_ERROR,
                     "printed no answer in the form that is known, of llama.cpp 0.7.0: " + said.inShort())));
             return;
         }
-        boolean ended = last(events);
+        long tokens = said.number(TOKENS).orElse(0);
+        if (stage == Stage.OPENING && tokens == 0 && opening.toString().startsWith(ERROR)) {
+            // what it says of that beside its answer may be lost, as what it prints may be
+            String words = opening.substring(ERROR.length()).replace(FAREWELL, "");
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, spoke)));
+            return;
+        }
+        String ending = last(events);
         if (stops.isFound()) {
             return;
         }
-        long tokens = said.number(TOKENS).orElse(0);
+        if (ending.isEmpty()) {
+            events.accept(new TokenEvent.Broken(JobFailure.of(
+                    JobFailure.Code.STREAM_BROKEN, "was gone before all of its answer was printed")));
+            return;
+        }
+        boolean ended = ending.equals(form.ended);
         long counted = form == Form.CHAT ? tokens : tokens + 1;
         boolean full = limit.isPresent() && tokens >= limit.getAsLong();
         boolean cut = switch (form) {
@@ -226,26 +238,33 @@ final class TextOutput implements ProgramOutput {
         events.accept(new TokenEvent.End());
     }
 
-    /** @return whether the model ended its answer itself, as far as the program says so */
-    private boolean last(Consumer<TokenEvent> events) {
+    /**
+     * llama.cpp 0.7.0 prints by a thread that its end does not wait for: now and then the last of an answer is missing, of a
+     * model that answers within milliseconds even all of it.
+     *
+     * @return what the program says after an answer; empty: it did not get so far
+     */
+    private String last(Consumer<TokenEvent> events) {
         if (stage == Stage.OPENING) {
             stage = Stage.SPEAKING;
             speak(after.through(opening.toString()), events);
         }
         if (stage == Stage.THINKING) {
-            say(TokenEvent.Field.REASONING, withoutEnding(thoughts.held()), events);
+            String thought = thoughts.held();
+            String end = ending(thought);
+            say(TokenEvent.Field.REASONING, thought.substring(0, thought.length() - end.length()), events);
+            return end;
         }
         String held = after.held();
-        String ending =
-                form.endings().stream().filter(held::endsWith).findFirst().orElse("");
+        String ending = ending(held);
         speak(held.substring(0, held.length() - ending.length()), events);
         if (!stops.isFound()) {
             say(TokenEvent.Field.CONTENT, stops.rest(), events);
         }
-        return ending.equals(form.ended);
+        return ending;
     }
 
-    private String withoutEnding(String text) {
-        return text.endsWith(form.ended) ? text.substring(0, text.length() - form.ended.length()) : text;
+    private String ending(String text) {
+        return form.endings().stream().filter(text::endsWith).findFirst().orElse("");
     }
 }

@@ -53,7 +53,7 @@ class RequestsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void defaults_apply_where_the_job_says_nothing_and_are_never_reported(Backend backend)
             throws WireProtocol.Unsupported {
         Map<String, Object> defaults =
@@ -128,7 +128,7 @@ class RequestsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void an_image_is_sent_in_each_ones_form(Backend backend) throws WireProtocol.Unsupported {
         JsonNode body = body(
                 request(backend, Task.DESCRIBE, "{\"images\":[\"" + PNG + "\",\"data:image/jpeg;base64,/9j/AA==\"]}"));

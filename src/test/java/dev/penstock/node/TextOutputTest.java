@@ -89,8 +89,26 @@ class TextOutputTest {
             assertThat(broken.failure().message())
                     .startsWith("says that the prompt has 200,023 tokens, and its limit is 4,096: ");
         });
-        assertThat(text(chat(BANNER + ECHO + "Error: none\n" + FAREWELL, 1, 0, null), TokenEvent.Field.CONTENT))
+        String counted = "0.1 I slot print_timing: |        eval time =  2.41 ms /    3 tokens";
+        assertThat(text(
+                        chat(BANNER + ECHO + "Error: none\n" + FAREWELL, 1, 0, null, counted),
+                        TokenEvent.Field.CONTENT))
                 .isEqualTo("Error: none");
+    }
+
+    @Test
+    void what_was_cut_at_the_end_of_the_program_is_no_answer() {
+        String refused = "Error: request (9 tokens) exceeds the available context size (4 tokens)\n";
+
+        assertThat(completion("{\"ok\":fa", 100).getLast())
+                .isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> assertThat(
+                                broken.failure().code())
+                        .isEqualTo(JobFailure.Code.STREAM_BROKEN));
+        assertThat(chat(BANNER + ECHO + refused + FAREWELL, 1, 0, null))
+                .singleElement()
+                .isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> assertThat(
+                                broken.failure().code())
+                        .isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED));
     }
 
     @Test
