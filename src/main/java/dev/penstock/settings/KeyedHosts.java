@@ -27,7 +27,8 @@ final class KeyedHosts {
 
     /** Whether a node lacks the key that its host wants. */
     static boolean needKey(NodeSettings node) {
-        String host = node.url().getHost().toLowerCase(Locale.ROOT);
+        // what Penstock starts itself has no address
+        String host = String.valueOf(node.url().getHost()).toLowerCase(Locale.ROOT);
         boolean keyed = DOMAINS.stream().anyMatch(domain -> host.equals(domain) || host.endsWith("." + domain));
         boolean inHeader =
                 node.headers().keySet().stream().anyMatch(name -> KEY_HEADERS.contains(name.toLowerCase(Locale.ROOT)));

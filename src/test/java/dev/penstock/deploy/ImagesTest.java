@@ -27,7 +27,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ImagesTest {
     private static final Path FOLDER = TestEnvironment.projectDir().resolve("docker");
     private static final Set<String> INSTRUCTIONS = Set.of(
-            "FROM", "ARG", "LABEL", "WORKDIR", "RUN", "COPY", "VOLUME", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT");
+            "FROM",
+            "ARG",
+            "LABEL",
+            "WORKDIR",
+            "RUN",
+            "COPY",
+            "VOLUME",
+            "USER",
+            "ENV",
+            "EXPOSE",
+            "HEALTHCHECK",
+            "ENTRYPOINT");
 
     /** An instruction with its arguments, on one line. */
     private record Instruction(String name, String arguments) {}
