@@ -2,6 +2,7 @@ package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.Rig;
@@ -35,6 +36,13 @@ class SharedLimitsIT {
             rig.send(together, "[[tokens=1 first=300]]");
             rig.replies().awaitOutcomes(together, PATIENCE);
             int most = rig.fake().stats().maxInFlight();
+            for (String id : together) {
+                JsonNode job = Rest.get(first.url(), "/v1/jobs/" + id, "Prefer", "wait=20")
+                        .json();
+                assertThat(job.path("status").asText())
+                        .as("%s: who keeps no ledger takes no part of it from others", id)
+                        .isEqualTo("completed");
+            }
 
             third.kill9();
             long killed = System.nanoTime();

@@ -120,10 +120,10 @@ public class Dispatcher {
      * @return what is too much for a node all the same, by its name
      */
     public Map<String, String> shareNodes(Admin admin) throws ExecutionException, InterruptedException {
-        Ledger.Replicas live = ledger.replicas(admin);
+        Ledger.Members live = ledger.members(admin);
         // a group that has nobody is not there yet, or its broker has forgotten it: what is known stays
-        if (!live.members().isEmpty()) {
-            nodes.share(new Replicas(live.members(), live.own()));
+        if (!live.all().isEmpty()) {
+            nodes.share(new Replicas(live.all(), live.own()));
         }
         return nodes.exceeded();
     }

@@ -144,13 +144,13 @@ public class Ledger {
     /**
      * The live replicas, also those without a ledger.
      *
-     * @param members what the group calls them
+     * @param all what the group calls them
      * @param own this one; where it has not joined yet it is not among them
      */
-    public record Replicas(List<String> members, String own) {}
+    public record Members(List<String> all, String own) {}
 
     /** Asks the broker; who died is gone after {@link Projector#SESSION_TIMEOUT}. */
-    public Replicas replicas(Admin admin) throws ExecutionException, InterruptedException {
+    public Members members(Admin admin) throws ExecutionException, InterruptedException {
         List<MemberDescription> members = Membership.all(admin);
         Projector projecting = projector;
         Attendance attending = attendance;
@@ -162,7 +162,7 @@ public class Ledger {
                 .map(MemberDescription::consumerId)
                 .findFirst()
                 .orElse(own);
-        return new Replicas(members.stream().map(MemberDescription::consumerId).toList(), before);
+        return new Members(members.stream().map(MemberDescription::consumerId).toList(), before);
     }
 
     /**

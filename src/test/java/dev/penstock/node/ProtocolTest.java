@@ -192,6 +192,8 @@ class ProtocolTest {
         assertThat(answer("ollama/chat-stream").usage().completionTokens()).isPositive();
         assertThat(answer("llama-server/chat-stream-usage").usage().promptTokens())
                 .isPositive();
+        assertThat(answer("llama-server/chat-stream-usage").usage().cachedTokens())
+                .isPositive();
     }
 
     private static Answer answer(String name) {
