@@ -71,7 +71,7 @@ class ProtocolTest {
 
     /** In the dialect of each, with characters of one to four bytes: one by one, and in two at every place. */
     @ParameterizedTest
-    @EnumSource(Backend.class)
+    @EnumSource(value = Backend.class, names = "LLAMA_CLI", mode = EnumSource.Mode.EXCLUDE)
     void a_unicode_answer_may_be_split_anywhere(Backend backend) throws Exception {
         try (FakeUpstream fake = FakeUpstream.start()) {
             fake.flavour(backend == Backend.LLAMA_SERVER ? Flavour.LLAMA_SERVER : Flavour.VLLM);
