@@ -221,8 +221,8 @@ final class TextOutput implements ProgramOutput {
             return;
         }
         if (ending.isEmpty()) {
-            events.accept(new TokenEvent.Broken(JobFailure.of(
-                    JobFailure.Code.STREAM_BROKEN, "was gone before all of its answer was printed")));
+            events.accept(new TokenEvent.Broken(
+                    JobFailure.of(JobFailure.Code.STREAM_BROKEN, "was gone before all of its answer was printed")));
             return;
         }
         boolean ended = ending.equals(form.ended);

@@ -145,7 +145,13 @@ class LlamaCliIT {
 
         Heard heard = Heard.of(
                 stage,
-                Prompt.of(Task.COMPLETION, stage.model(), Map.of("prompt", "a", "stop", List.of(" ", ".", "e")), Map.of(), Map.of(), 0));
+                Prompt.of(
+                        Task.COMPLETION,
+                        stage.model(),
+                        Map.of("prompt", "a", "stop", List.of(" ", ".", "e")),
+                        Map.of(),
+                        Map.of(),
+                        0));
 
         heard.assertWhole();
         assertThat(heard.text()).doesNotContain(" ", ".", "e");

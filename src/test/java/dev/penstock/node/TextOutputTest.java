@@ -101,14 +101,15 @@ class TextOutputTest {
         String refused = "Error: request (9 tokens) exceeds the available context size (4 tokens)\n";
 
         assertThat(completion("{\"ok\":fa", 100).getLast())
-                .isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> assertThat(
-                                broken.failure().code())
-                        .isEqualTo(JobFailure.Code.STREAM_BROKEN));
+                .isInstanceOfSatisfying(
+                        TokenEvent.Broken.class,
+                        broken -> assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN));
         assertThat(chat(BANNER + ECHO + refused + FAREWELL, 1, 0, null))
                 .singleElement()
-                .isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> assertThat(
-                                broken.failure().code())
-                        .isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED));
+                .isInstanceOfSatisfying(
+                        TokenEvent.Broken.class,
+                        broken ->
+                                assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED));
     }
 
     @Test
