@@ -47,6 +47,9 @@ final class ProgramReader {
                             : "Penstock chooses the address of a server that it starts: leave out url, or %s"
                                     .formatted(String.join(", ", given)));
         }
+        if (node.pull().equals("missing")) {
+            mistake("pull", "what Penstock starts has the files of model-path, and fetches none");
+        }
         atLeastOne("ctx-size", node.ctxSize());
         atLeastOne("batch-size", node.batchSize());
         atLeastOne("ubatch-size", node.ubatchSize());

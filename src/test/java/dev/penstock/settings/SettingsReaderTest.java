@@ -93,12 +93,14 @@ class SettingsReaderTest {
                         "penstock.nodes.c.backend", "llama-server",
                         "penstock.nodes.c.model-path", "/m.gguf",
                         "penstock.nodes.c.gpu-layers", "many",
-                        "penstock.nodes.d.backend", "ollama")))
+                        "penstock.nodes.c.pull", "missing")))
                 .hasMessageContaining("5 mistakes")
+                .hasMessageContaining("penstock.nodes.c.pull: what Penstock starts has the files of model-path")
                 .hasMessageContaining("penstock.nodes.a.url: llama-cli is started for each request")
                 .hasMessageContaining("penstock.nodes.a.model-path: is missing")
                 .hasMessageContaining("penstock.nodes.b.command: is of llama-server and llama-cli only")
-                .hasMessageContaining("penstock.nodes.c.gpu-layers: 'many' is no number, auto or all")
+                .hasMessageContaining("penstock.nodes.c.gpu-layers: 'many' is no number, auto or all");
+        assertThatThrownBy(() -> read(Map.of("penstock.nodes.d.backend", "ollama")))
                 .hasMessageContaining("penstock.nodes.d.url: is missing");
     }
 
