@@ -79,6 +79,10 @@ final class Earlier {
         if (row != null && isSuperseded(row)) {
             return new Advice.Over();
         }
+        if (row == null && closed && !hold.mayHaveRun()) {
+            // a duplicate that the ledger glanced at and is behind with: it publishes the outcome once more when it has caught up
+            return new Advice.SetAside();
+        }
         boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
         if (!duplicate) {
             return closed ? new Advice.Over() : new Advice.Run(look.known());

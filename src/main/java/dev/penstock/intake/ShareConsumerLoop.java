@@ -297,6 +297,9 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     private void accept(ShareHeld held) {
+        if (held.deliveries() > 1) {
+            LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
+        }
         hand.put(held.place(), held);
         onRecord.accept(held);
     }
