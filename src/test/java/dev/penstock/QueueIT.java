@@ -33,6 +33,9 @@ class QueueIT {
     /** -Dpenstock.test.others=500 for as many; they take 40 s on 64 slots. */
     private static final int OTHERS = Integer.getInteger("penstock.test.others", 192);
 
+    /** -Dpenstock.test.blocked=5000 for as many. */
+    private static final int BLOCKED = Integer.getInteger("penstock.test.blocked", 2_000);
+
     private Rig rig;
     private FakeUpstream gpu;
     private FakeUpstream cpu;
@@ -56,7 +59,7 @@ class QueueIT {
         gpu.stop();
         rig.start(twoPools());
         double alone = alone();
-        List<String> blocked = Rig.ids("down", 5000);
+        List<String> blocked = Rig.ids("down", BLOCKED);
         List<String> others = Rig.ids("other", OTHERS);
         send(blocked, "gpu", "[[tokens=1]]");
 
@@ -66,13 +69,13 @@ class QueueIT {
 
         double seconds = Rig.seconds(start);
         System.out.printf(
-                "%d jobs of 5 s behind 5,000 for a pool that is down: %.1f s, alone %.1f s%n", OTHERS, seconds, alone);
+                "%d jobs of 5 s behind %,d for a pool that is down: %.1f s, alone %.1f s%n", OTHERS, BLOCKED, seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
         assertThat(rig.replies().outcomes(others)).isEqualTo(Map.of("completed", OTHERS));
 
         gpu.restart();
         rig.replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
-        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
+        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", BLOCKED));
         assertRanOnce(blocked);
     }
 
@@ -83,7 +86,7 @@ class QueueIT {
         double alone = alone();
         AtomicBoolean slow = new AtomicBoolean(true);
         gpu.script(_ -> Answer.tokens(1).firstTokenAfter(slow.get() ? Duration.ofSeconds(15) : Duration.ZERO));
-        List<String> blocked = Rig.ids("full", 5000);
+        List<String> blocked = Rig.ids("full", BLOCKED);
         List<String> others = Rig.ids("other", OTHERS);
         send(blocked, "gpu", "x");
 
@@ -93,12 +96,12 @@ class QueueIT {
 
         double seconds = Rig.seconds(start);
         System.out.printf(
-                "%d jobs of 5 s behind 5,000 for a pool that is full: %.1f s, alone %.1f s%n", OTHERS, seconds, alone);
+                "%d jobs of 5 s behind %,d for a pool that is full: %.1f s, alone %.1f s%n", OTHERS, BLOCKED, seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
 
         slow.set(false);
         rig.replies().awaitOutcomes(blocked, Duration.ofMinutes(4));
-        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", 5000));
+        assertThat(rig.replies().outcomes(blocked)).isEqualTo(Map.of("completed", BLOCKED));
         assertRanOnce(blocked);
     }
 
