@@ -116,7 +116,10 @@ class BackendsIT {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Backend.class, names = "ANTHROPIC", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(
+            value = Backend.class,
+            names = {"ANTHROPIC", "LLAMA_CLI"},
+            mode = EnumSource.Mode.EXCLUDE)
     void embeddings_keep_their_order_over_the_batches(Backend backend) throws InterruptedException {
         ReplyLog.Event outcome = run(backend, "\"input\":[\"one\",\"three\",\"a longer one\",\"\",\"5\"]");
 

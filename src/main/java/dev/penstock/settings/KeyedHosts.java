@@ -27,6 +27,9 @@ final class KeyedHosts {
 
     /** Whether a node lacks the key that its host wants. */
     static boolean needKey(NodeSettings node) {
+        if (node.program() != null) {
+            return false;
+        }
         String host = node.url().getHost().toLowerCase(Locale.ROOT);
         boolean keyed = DOMAINS.stream().anyMatch(domain -> host.equals(domain) || host.endsWith("." + domain));
         boolean inHeader =

@@ -166,7 +166,10 @@ class RequestsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Backend.class, names = "ANTHROPIC", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(
+            value = Backend.class,
+            names = {"ANTHROPIC", "LLAMA_CLI"},
+            mode = EnumSource.Mode.EXCLUDE)
     void inputs_are_split_to_the_nodes_limit(Backend backend) throws WireProtocol.Unsupported {
         List<String> inputs = IntStream.range(0, 7).mapToObj(i -> "input " + i).toList();
         Prompt prompt = Prompt.of(Task.EMBEDDINGS, "m", Map.of("input", inputs), Map.of("temperature", 1), Map.of(), 3);
