@@ -17,7 +17,15 @@ final class EmbeddingOutput implements ProgramOutput {
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
 
     EmbeddingOutput(Prompt prompt) {
-        parser = new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, Integer.MAX_VALUE);
+        // one process for them all: a batch would load the model once more
+        Prompt whole = new Prompt(
+                prompt.task(),
+                prompt.model(),
+                prompt.asked(),
+                prompt.defaults(),
+                prompt.extraBody(),
+                Integer.MAX_VALUE);
+        parser = new EmbeddingsParser(whole, EmbeddingsParser.Shape.OPENAI, Integer.MAX_VALUE);
     }
 
     @Override

@@ -22,7 +22,7 @@ final class LastLines {
 
     synchronized void add(String line) {
         String kept = line.length() > LONGEST ? line.substring(0, LONGEST) : line;
-        if (kept.isBlank()) {
+        if (PREFIX.matcher(kept).replaceFirst("").isBlank()) {
             return;
         }
         push(lines, kept);

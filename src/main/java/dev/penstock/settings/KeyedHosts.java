@@ -27,8 +27,10 @@ final class KeyedHosts {
 
     /** Whether a node lacks the key that its host wants. */
     static boolean needKey(NodeSettings node) {
-        // what Penstock starts itself has no address
-        String host = String.valueOf(node.url().getHost()).toLowerCase(Locale.ROOT);
+        if (node.program() != null) {
+            return false;
+        }
+        String host = node.url().getHost().toLowerCase(Locale.ROOT);
         boolean keyed = DOMAINS.stream().anyMatch(domain -> host.equals(domain) || host.endsWith("." + domain));
         boolean inHeader =
                 node.headers().keySet().stream().anyMatch(name -> KEY_HEADERS.contains(name.toLowerCase(Locale.ROOT)));
