@@ -69,7 +69,8 @@ class QueueIT {
 
         double seconds = Rig.seconds(start);
         System.out.printf(
-                "%d jobs of 5 s behind %,d for a pool that is down: %.1f s, alone %.1f s%n", OTHERS, BLOCKED, seconds, alone);
+                "%d jobs of 5 s behind %,d for a pool that is down: %.1f s, alone %.1f s%n",
+                OTHERS, BLOCKED, seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
         assertThat(rig.replies().outcomes(others)).isEqualTo(Map.of("completed", OTHERS));
 
@@ -96,7 +97,8 @@ class QueueIT {
 
         double seconds = Rig.seconds(start);
         System.out.printf(
-                "%d jobs of 5 s behind %,d for a pool that is full: %.1f s, alone %.1f s%n", OTHERS, BLOCKED, seconds, alone);
+                "%d jobs of 5 s behind %,d for a pool that is full: %.1f s, alone %.1f s%n",
+                OTHERS, BLOCKED, seconds, alone);
         assertThat(seconds).isLessThan(1.5 * alone);
 
         slow.set(false);

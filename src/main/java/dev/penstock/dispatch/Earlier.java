@@ -80,7 +80,8 @@ final class Earlier {
             return new Advice.Over();
         }
         if (row == null && closed && !hold.mayHaveRun()) {
-            // a duplicate that the ledger glanced at and is behind with: it publishes the outcome once more when it has caught up
+            // a duplicate that the ledger glanced at and is behind with: it publishes the outcome once more when it has
+            // caught up
             return new Advice.SetAside();
         }
         boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
