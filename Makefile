@@ -46,7 +46,7 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 	fi
 
 # what does not run the program is as it was
-NATIVE_TESTS := -Dit.forks=3 -Dpenstock.executable=$(RUNNER) -DargLine= -Dit.test='*IT,!KilledProjectorIT,!LlamaServerBackendsIT'
+NATIVE_TESTS := -Dit.forks=3 -Dpenstock.executable=$(RUNNER) -DargLine= -Dit.test='*IT,!KilledProjectorIT,!LlamaServerBackendsIT,!LlamaCliIT,!LlamaServerProcessIT'
 
 test-native: build native ## The integration tests against the native executable
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \

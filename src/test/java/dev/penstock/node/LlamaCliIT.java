@@ -7,6 +7,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,9 +29,12 @@ import org.opentest4j.TestAbortedException;
 
 /** The contract, and more, against the real llama-cli and the other programs of llama.cpp. */
 class LlamaCliIT {
-    /** It takes no tools, and was never seen to print an error in the midst of an answer. */
+    /** It takes no tools, was never seen to print an error in the midst of an answer, and nobody connects to it. */
     private static final Set<ContractCase> IMPOSSIBLE =
-            EnumSet.of(ContractCase.TOOLS, ContractCase.ERROR_IN_MID_STREAM);
+            EnumSet.of(ContractCase.TOOLS, ContractCase.ERROR_IN_MID_STREAM, ContractCase.CONNECT_TIMEOUT);
+
+    private static final Duration SHORT = Duration.ofMillis(500);
+    private static final Duration PATIENT = Duration.ofMinutes(2);
 
     static Stream<ContractCase> cases() {
         return Arrays.stream(ContractCase.values()).filter(wanted -> !IMPOSSIBLE.contains(wanted));
@@ -54,6 +58,16 @@ class LlamaCliIT {
             case STREAM, COMPLETION, JSON_SCHEMA -> stage(LlamaServer.Model.SLOW);
             case CUT_IN_MID_STREAM ->
                 stage(LlamaServer.Model.SLOW).onFirstToken(() -> running().forEach(ProcessHandle::destroyForcibly));
+            // it has a model of 108 MB to load first
+            case FIRST_TOKEN_TIMEOUT ->
+                stage(LlamaServer.Model.SLOW)
+                        .within(Duration.ofMillis(20), PATIENT)
+                        .idleWhen(() -> running().findAny().isEmpty());
+            case IDLE_TIMEOUT ->
+                stage(LlamaServer.Model.SLOW)
+                        .within(PATIENT, SHORT)
+                        .onFirstToken(() -> running().forEach(process -> ChildProcess.signal("STOP", process.pid())))
+                        .idleWhen(() -> running().findAny().isEmpty());
             case CANCEL ->
                 stage(LlamaServer.Model.SLOW).idleWhen(() -> running().findAny().isEmpty());
             default -> stage(LlamaServer.Model.TINY);
