@@ -183,11 +183,13 @@ public final class ChildProcess implements AutoCloseable {
         return process.isAlive();
     }
 
-    /** Waits for the end; empty where it does not come in time. */
+    /** Waits for the end, and for its last words; empty where it does not come in time. */
     public OptionalInt awaitExit(Duration patience) throws InterruptedException {
-        return process.waitFor(patience.toNanos(), TimeUnit.NANOSECONDS)
-                ? OptionalInt.of(process.exitValue())
-                : OptionalInt.empty();
+        if (!process.waitFor(patience.toNanos(), TimeUnit.NANOSECONDS)) {
+            return OptionalInt.empty();
+        }
+        output.awaitEnd();
+        return OptionalInt.of(process.exitValue());
     }
 
     /** SIGTERM, without waiting. */
