@@ -27,9 +27,12 @@ build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; not
 		mv target/building target/built; \
 	fi
 
+# RERUNS=1: an integration test that fails is run once more, and told as a flake when it passes then
+RERUN = $(if $(RERUNS),-Dfailsafe.rerunFailingTestsCount=$(RERUNS))
+
 test: ## All tests: unit, real broker, real llama-server, scripted model server
 	@mkdir -p target && touch target/building
-	$(MVN) verify $(CLASSPATH_GOAL)
+	$(MVN) verify $(CLASSPATH_GOAL) $(RERUN)
 	@mv target/building target/built
 
 demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by itself. NATIVE=1: the native executable
@@ -50,7 +53,7 @@ NATIVE_TESTS := -Dit.forks=3 -Dpenstock.executable=$(RUNNER) -DargLine= -Dit.tes
 
 test-native: build native ## The integration tests against the native executable
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
-		$(NATIVE_TESTS)
+		$(NATIVE_TESTS) $(RERUN)
 
 bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
