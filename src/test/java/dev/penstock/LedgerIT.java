@@ -271,7 +271,9 @@ final class LedgerIT {
                 second,
                 "{\"messages\":[{\"content\":\"keyed\",\"role\":\"user\"}],\"model\":\"tiny\"}",
                 "Idempotency-Key",
-                "order-42");
+                "order-42",
+                "Prefer",
+                "wait=30");
         assertThat(again.status()).isEqualTo(200);
         assertThat(again.json().path("status").asText()).isEqualTo("completed");
         Rest.Reply other = post(

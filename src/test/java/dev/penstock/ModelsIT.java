@@ -48,6 +48,7 @@ class ModelsIT {
         gpu = FakeUpstream.start();
         cpu = FakeUpstream.start();
         edge = FakeUpstream.start();
+        gpu.models("gpu-model");
         penstock = PenstockProcess.with(broker.bootstrap())
                 .node("gpu-a", "vllm", URI.create(gpu.url()), 4)
                 .node("cpu-a", "ollama", URI.create(cpu.url()), 2)
