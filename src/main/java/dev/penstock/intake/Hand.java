@@ -7,6 +7,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -14,14 +15,20 @@ import java.util.concurrent.atomic.AtomicLong;
  * how often the broker had handed it out before. Thread-safe.
  */
 final class Hand {
+    private static final int ROOM_UNIT = 1024;
+
     private final AtomicLong bytes = new AtomicLong();
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
     private final long maxBytes;
+    private final int room;
+    private final Semaphore freeRoom;
     private final QueueWatch watch;
     private final MeterRegistry meters;
 
     Hand(Settings settings, QueueWatch watch, MeterRegistry meters) {
         maxBytes = settings.intake().maxBytes();
+        room = Math.clamp(maxBytes / ROOM_UNIT, 1, Integer.MAX_VALUE);
+        freeRoom = new Semaphore(room, true);
         this.watch = watch;
         this.meters = meters;
         Gauge.builder("penstock.intake.bytes", bytes, AtomicLong::get).register(meters);
@@ -37,6 +44,22 @@ final class Hand {
             watch.taken(held.place(), held.record().timestamp());
             deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
         }
+    }
+
+    /**
+     * Waits until there is room for the record's run, which takes several times its size: consumers that had asked before the
+     * hand was full may bring more than that. In the order of those who ask; one has room in any case.
+     */
+    Room admit(Held held) throws InterruptedException {
+        int needed = Math.clamp(size(held) / ROOM_UNIT, 1, room);
+        freeRoom.acquire(needed);
+        return () -> freeRoom.release(needed);
+    }
+
+    /** Memory for one run; closing it gives it back. */
+    interface Room extends AutoCloseable {
+        @Override
+        void close();
     }
 
     private AtomicLong counted(int count) {

@@ -70,7 +70,8 @@ final class JobRecords {
     }
 
     private void handle(Held held) {
-        try (JobTrace trace = trace(held)) {
+        try (Hand.Room _ = hand.admit(held);
+                JobTrace trace = trace(held)) {
             switch (parse(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());

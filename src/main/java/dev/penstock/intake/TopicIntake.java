@@ -91,7 +91,7 @@ final class TopicIntake implements Source {
         boolean behind = watch.isBehind(topic.topic().name());
         int enough = settings.intake().slots() * (behind ? AHEAD : 1);
         long now = System.nanoTime();
-        if (stopping || room <= 0 || inHand >= enough || (busy * 2 < size && !behind)) {
+        if (stopping || room <= 0 || !records.isOpen() || inHand >= enough || (busy * 2 < size && !behind)) {
             shortSince = now;
         } else if (now - shortSince > SHORT_FOR.toNanos()) {
             shortSince = now;
