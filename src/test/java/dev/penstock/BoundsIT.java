@@ -260,10 +260,13 @@ class BoundsIT {
         try (JobSender jobs = new JobSender(rig.broker().bootstrap());
                 Admin admin = rig.broker().admin()) {
             long before = rig.fake().stats().finished();
+            // all of them are queued before the first is taken
+            replica.process().freeze();
             for (int i = 0; i < QUEUED; i++) {
                 jobs.sendRaw(null, job);
             }
             jobs.flush();
+            replica.process().thaw();
             for (int tenth = 1; tenth <= 10; tenth++) {
                 long wanted = before + (long) QUEUED * tenth / 10;
                 rig.fake().await(stats -> stats.finished() >= wanted, Duration.ofMinutes(5));
