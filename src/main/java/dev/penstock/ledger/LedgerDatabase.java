@@ -1,6 +1,7 @@
 package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
+import io.agroal.api.AgroalDataSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -113,13 +115,25 @@ public class LedgerDatabase {
         }
     }
 
-    /** Brings the tables up to date; from then on it is there. */
+    /**
+     * Brings the tables up to date; from then on it is there. Flyway (12.0) does not give back its connections where the database
+     * goes away under it: it is asked only where that answers, and what it kept is taken from it, else the pool would run dry.
+     */
     void migrate() throws Unavailable {
+        write(connection -> {
+            try (Statement statement = connection.createStatement()) {
+                return statement.execute("SELECT 1");
+            }
+        });
+        there = false;
         try {
             if (flyway != null) {
                 flyway.migrate();
             }
         } catch (FlywayException e) {
+            if (source instanceof AgroalDataSource pool) {
+                pool.flush(AgroalDataSource.FlushMode.ALL);
+            }
             throw gone(e);
         }
         write(Positions::all);
