@@ -13,9 +13,12 @@
 {{- if not $v.kafka.bootstrapServers -}}
 {{- fail "kafka.bootstrapServers must be said, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
 {{- end -}}
-{{- $named := list -}}
-{{- range $v.extraEnv }}{{ $named = append $named .name }}{{ end -}}
-{{- if not (or $p.nodes (has "VLLM_URL" $named) (has "OLLAMA_HOST" $named) (has "LLAMA_SERVER_URL" $named)) -}}
+{{- range $v.extraEnv -}}
+{{- if has .name (list "VLLM_URL" "OLLAMA_HOST" "LLAMA_SERVER_URL" "LMSTUDIO_URL" "AZURE_OPENAI_ENDPOINT" "OPENAI_BASE_URL") -}}
+{{- fail (printf "extraEnv: %s names a model server that the NetworkPolicy does not know: name it in penstock.nodes" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $p.nodes -}}
 {{- fail "penstock.nodes: there is no model server. Name one, e.g. penstock.nodes.gpu-a: {backend: vllm, url: \"http://vllm:8000\"}" -}}
 {{- end -}}
 {{- with (get $p "default-profile") -}}
@@ -100,6 +103,9 @@
 {{- if not $v.autoscaling.keda.prometheusAddress -}}
 {{- fail "autoscaling.keda.prometheusAddress must be said: the backlog and the jobs in flight are read from there" -}}
 {{- end -}}
+{{- if and $fromZero (include "penstock.usesSasl" .) (not $v.autoscaling.keda.kafkaSecret) (not (and $v.kafka.sasl.usernameKey $v.kafka.sasl.passwordKey)) -}}
+{{- fail "autoscaling.keda.kafkaSecret must name a Secret with username and password: KEDA looks at Kafka itself to scale from zero, and kafka.sasl has no usernameKey and passwordKey" -}}
+{{- end -}}
 {{- if and $fromZero (eq (include "penstock.ledgerKind" .) "none") -}}
 {{- fail "autoscaling.minReplicas is 0: what wakes the first replica is the lag of the ledger's group, and penstock.ledger.kind is none" -}}
 {{- end -}}
@@ -117,6 +123,12 @@
 {{- end -}}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs: name the Gateway" -}}
+{{- end -}}
+{{- $others := false -}}
+{{- range $v.networkPolicy.clients }}{{ if or .ipBlock .namespaceSelector }}{{ $others = true }}{{ end }}{{ end -}}
+{{- $open := ternary "ingress" (ternary "httpRoute" (ternary (printf "service.type %s" $v.service.type) "" (ne $v.service.type "ClusterIP")) $v.httpRoute.enabled) $v.ingress.enabled -}}
+{{- if and $open (not $others) -}}
+{{- fail (printf "networkPolicy.clients lets in pods of this namespace only, so that nobody gets in by %s: add who calls from there, e.g. {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}} or an ipBlock" $open) -}}
 {{- end -}}
 {{- if and $v.strimzi.enabled (not $v.strimzi.cluster) -}}
 {{- fail "strimzi.cluster must name the Kafka resource" -}}

@@ -198,6 +198,7 @@ final class AuditIT {
         long until = System.nanoTime() + PATIENCE.multipliedBy(2).toNanos();
         while (Metrics.value(penstock, "penstock_audit_rounds_total").orElse(0) < from + count) {
             assertThat(System.nanoTime()).as("audits in time").isLessThan(until);
+            Thread.sleep(200);
         }
     }
 

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Jobs that no worker gets to: all workers are busy for a minute, and hold no record but the one that they run. */
+/** Jobs that no worker gets to: all workers are busy for half a minute, and hold no record but the one that they run. */
 final class JanitorIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final Duration SOON = Duration.ofSeconds(5);
@@ -53,7 +53,7 @@ final class JanitorIT {
     @Test
     void a_queued_job_is_cancelled_or_expires_in_time_and_never_reaches_a_node() throws InterruptedException {
         fake.script(request ->
-                request.prompt().equals("long") ? Answer.tokens(60).every(Duration.ofSeconds(1)) : Answer.of("ok"));
+                request.prompt().equals("long") ? Answer.tokens(30).every(Duration.ofSeconds(1)) : Answer.of("ok"));
         submit("long", "long", "");
         fake.awaitRequests(1, PATIENCE);
         submit("to-cancel", "never", "");

@@ -27,9 +27,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Under load, replicas are killed one after the other, or the broker is: nothing is lost, and each job has one outcome. */
 class KilledReplicasIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
-    private static final int JOBS = 5_000;
+    /** -Dpenstock.test.jobs=5000 for as many. */
+    private static final int JOBS = Integer.getInteger("penstock.test.jobs", 2_000);
     /** -Dpenstock.test.replica-kills=20 for more; each takes ten seconds. */
-    private static final int KILLS = Integer.getInteger("penstock.test.replica-kills", 3);
+    private static final int KILLS = Integer.getInteger("penstock.test.replica-kills", 2);
 
     private static final int SLOTS = 32;
 

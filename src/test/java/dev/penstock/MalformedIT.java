@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -35,7 +36,7 @@ class MalformedIT {
     private static final int LARGE = 50;
     private static final int GOOD = 100;
 
-    /** 20 kinds of record that are no jobs; the number makes each one different. */
+    /** Kinds of record that are no jobs; the number makes each one different. */
     private static final List<IntFunction<byte @Nullable []>> KINDS = List.of(
             n -> utf8("{\"messages\":[{\"role\":\"user\",\"content\":\"cut " + n),
             n -> utf8("{\"messages\":\"wrong type " + n + "\"}"),
@@ -55,6 +56,9 @@ class MalformedIT {
             n -> utf8("{\"prompt\":\"a\",\"job\":{\"id\":\"not an id " + n + "\"}}"),
             n -> utf8("{\"prompt\":\"a\",\"job\":{\"timout\":\"PT5M\",\"retry_of\":\"" + n + "\"}}"),
             n -> utf8("{\"prompt\":\"a\",\"job\":{\"deadline\":\"tomorrow " + n + "\"}}"),
+            n -> utf8("{\"prompt\":\"a\",\"job\":{\"deadline\":\"P1000000000%03dD\"}}".formatted(n % 1000)),
+            n -> utf8("{\"prompt\":\"a\",\"job\":{\"deadline\":\"+99999%04d-01-01T00:00:00Z\"}}".formatted(n)),
+            n -> utf8("{\"prompt\":\"a\",\"model\":\"" + ("m" + n).repeat(3_000) + "\"}"),
             n -> utf8("{\"prompt\":\"a\"} trailing " + n),
             n -> random(n));
 
@@ -92,6 +96,55 @@ class MalformedIT {
             assertOnlyRejected(replies, good);
             assertThat(penstock.process().isAlive()).isTrue();
         }
+    }
+
+    /** A broker measures what is compressed. */
+    @Test
+    void records_above_the_limit_are_dead_lettered_however_well_they_are_compressed() throws InterruptedException {
+        try (Broker broker = Broker.start();
+                FakeUpstream fake = FakeUpstream.start();
+                PenstockProcess _ = PenstockProcess.with(broker.bootstrap())
+                        .node("fake", "vllm", URI.create(fake.url()), 4)
+                        .config("penstock.kafka.max-record", "262144")
+                        .startReady();
+                ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                JobSender jobs = new JobSender(
+                        broker.bootstrap(),
+                        "prompt-jobs",
+                        Map.of("compression.type", "zstd", "max.request.size", 50_000_000))) {
+            byte[] even = utf8(JobSender.chat("even", "x".repeat(5_000_000)));
+            // a window of 64 kB, as the dead-letter topic's compression has it, does not see that it repeats itself
+            String block = HexFormat.of().formatHex(bytes(60_000));
+            byte[] uneven = utf8(JobSender.chat("uneven", block.repeat(40)));
+            jobs.sendRaw(0, even);
+            jobs.sendRaw(0, uneven);
+            jobs.send("good", "hello");
+            jobs.flush();
+
+            replies.awaitOutcomes(List.of("good"), PATIENCE);
+            for (String id : List.of("even", "uneven")) {
+                ReplyLog.Event rejected =
+                        replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
+                assertThat(rejected.json().path("error").path("code").asText()).isEqualTo("too_large");
+            }
+            List<ConsumerRecord<byte[], byte[]>> dead = Records.all(broker.bootstrap(), "prompt-jobs-dlq");
+            assertThat(dead)
+                    .hasSize(2)
+                    .allSatisfy(
+                            letter -> assertThat(header(letter, "dlq-reason")).isEqualTo("too_large"));
+            assertThat(dead.get(0).value()).isEqualTo(even);
+            assertThat(dead.get(1).value()).isNull();
+            assertThat(header(dead.get(1), "dlq-message")).contains("it lies at prompt-jobs-0@1");
+            try (Admin admin = broker.admin()) {
+                ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            }
+        }
+    }
+
+    private static byte[] bytes(int count) {
+        byte[] bytes = new byte[count];
+        new Random(7).nextBytes(bytes);
+        return bytes;
     }
 
     private static void assertOnlyRejected(ReplyLog replies, List<String> good) {

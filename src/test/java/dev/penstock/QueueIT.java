@@ -31,10 +31,10 @@ class QueueIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 64;
     /** -Dpenstock.test.others=500 for as many; they take 40 s on 64 slots. */
-    private static final int OTHERS = Integer.getInteger("penstock.test.others", 192);
+    private static final int OTHERS = Integer.getInteger("penstock.test.others", 128);
 
     /** -Dpenstock.test.blocked=5000 for as many. */
-    private static final int BLOCKED = Integer.getInteger("penstock.test.blocked", 2_000);
+    private static final int BLOCKED = Integer.getInteger("penstock.test.blocked", 1_500);
 
     private Rig rig;
     private FakeUpstream gpu;

@@ -42,34 +42,50 @@ final class BodyBudget {
             call.next();
             return;
         }
+        if (size > largest) {
+            refuse(
+                    call,
+                    413,
+                    JobFailure.of(
+                            JobFailure.Code.TOO_LARGE,
+                            "the body has %d bytes, and %d are taken at once (quarkus.http.limits.max-body-size)"
+                                    .formatted(size, largest)));
+            return;
+        }
         if (taken.addAndGet(size) > budget) {
             taken.addAndGet(-size);
-            JobFailure failure = JobFailure.of(
-                    JobFailure.Code.RATE_LIMITED,
-                    "the bodies of the calls under way take all the memory there is for them: send this one again in a moment");
-            // the rest of the body is not waited for
-            var _ = call.response()
-                    .setStatusCode(503)
-                    .putHeader("Retry-After", "2")
-                    .putHeader("Content-Type", "application/json")
-                    .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))))
-                    .onComplete(_ -> {
-                        if (call.request().version() != HttpVersion.HTTP_2) {
-                            var _ = call.request().connection().close();
-                        }
-                    });
+            call.response().putHeader("Retry-After", "2");
+            refuse(
+                    call,
+                    503,
+                    JobFailure.of(
+                            JobFailure.Code.RATE_LIMITED,
+                            "the bodies of the calls under way take all the memory there is for them: send this one again in a moment"));
             return;
         }
         call.addEndHandler(_ -> taken.addAndGet(-size));
         call.next();
     }
 
-    /** One too large is refused by the server itself; of one that does not tell its size a share is counted. */
+    /** The rest of the body is not waited for. */
+    private static void refuse(RoutingContext call, int status, JobFailure failure) {
+        var _ = call.response()
+                .setStatusCode(status)
+                .putHeader("Content-Type", "application/json")
+                .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))))
+                .onComplete(_ -> {
+                    if (call.request().version() != HttpVersion.HTTP_2) {
+                        var _ = call.request().connection().close();
+                    }
+                });
+    }
+
+    /** Of one that does not tell its size a share is counted; the server itself ends it where it turns out too large. */
     private long size(RoutingContext call) {
         String length = call.request().getHeader("Content-Length");
         if (length != null) {
             try {
-                return Math.min(largest, Long.parseLong(length));
+                return Long.parseLong(length);
             } catch (NumberFormatException _) {
                 return 0;
             }

@@ -218,6 +218,7 @@ public final class JobLookup {
      */
     static JobRow await(Watch watch, JobRow row, Duration atMost) throws InterruptedException {
         JobRow known = row;
+        watch.passOverChunks();
         long until = System.nanoTime() + atMost.toNanos();
         while (true) {
             switch (watch.next(Duration.ofNanos(Math.max(0, until - System.nanoTime())))) {

@@ -162,7 +162,7 @@ public final class JobsResource {
 
     @POST
     @Consumes(NDJSON)
-    @Produces(NDJSON)
+    @Produces({NDJSON, MediaType.APPLICATION_JSON, MediaType.WILDCARD})
     @Operation(summary = "Submit many jobs, one a line; each line is answered in order")
     public Response submitMany(@HeaderParam(TraceHeader.NAME) @Nullable String traceparent, byte[] lines)
             throws InterruptedException {
@@ -180,7 +180,7 @@ public final class JobsResource {
             answer.writeBytes(Json.bytes(line.get()));
             answer.write('\n');
         }
-        return Response.accepted(answer.toByteArray()).build();
+        return Response.accepted(answer.toByteArray()).type(NDJSON).build();
     }
 
     /** Writes it, where it is to be written, without waiting for the broker; the answer waits. */

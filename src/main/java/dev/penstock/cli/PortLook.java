@@ -69,7 +69,7 @@ final class PortLook {
             }
             Page version = get("/version");
             Page models = get("/v1/models");
-            if (version.has("version") && models.has("data")) {
+            if (version.has("version") && (models.has("data") || models.status() == 401)) {
                 return server("vLLM " + text(version, "version"), ModelServerKind.VLLM, "/v1/models", "data", "id");
             }
             if (models.has("data")) {
@@ -77,11 +77,9 @@ final class PortLook {
                         ? server("LM Studio", ModelServerKind.LM_STUDIO, "/v1/models", "data", "id")
                         : server("an OpenAI-compatible server", null, "/v1/models", "data", "id");
             }
-            return new Answer.Other(
-                    port,
-                    models.status() == 401
-                            ? "a server that asks for a key"
-                            : "a server that is no model server (HTTP %d)".formatted(models.status()));
+            return models.status() == 401
+                    ? server("a server that asks for a key", null, "/v1/models", "data", "id")
+                    : new Answer.Other(port, "a server that is no model server (HTTP %d)".formatted(models.status()));
         } catch (IOException e) {
             return e instanceof ConnectException
                     ? new Answer.Nothing(port)

@@ -49,12 +49,14 @@ final class AttemptTrace implements AutoCloseable {
                 .setAttribute("gen_ai.operation.name", operation)
                 .setAttribute("gen_ai.provider.name", provider(node.backend()))
                 .setAttribute("gen_ai.request.model", model)
-                .setAttribute("server.address", node.url().getHost())
-                .setAttribute("server.port", port(node))
                 .setAttribute("penstock.job.id", job.id().value())
                 .setAttribute("penstock.node", node.name())
                 .setAttribute("penstock.pool", node.pool())
                 .setAttribute("penstock.attempt", attempt);
+        // a program that is started for each request has none
+        if (node.url().getHost() != null) {
+            builder.setAttribute("server.address", node.url().getHost()).setAttribute("server.port", port(node));
+        }
         PARAMETERS.forEach((field, attribute) -> {
             if (job.body().get(field) instanceof Number number) {
                 if (field.equals("max_tokens")) {

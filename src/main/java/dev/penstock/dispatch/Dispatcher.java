@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
@@ -16,7 +17,6 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
-import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -33,7 +33,6 @@ import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.random.RandomGenerator;
 import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +41,6 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
-    private static final int RUN_ID_LENGTH = 10;
     private static final int REMEMBERED = 10_000;
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(5);
 
@@ -51,7 +49,6 @@ public class Dispatcher {
     private final Ledger ledger;
     private final Nodes nodes;
     private final RunContext context;
-    private final RandomGenerator random = new SecureRandom();
     /** By the record that the job came in; a copy counts as its origin. */
     private final Map<RecordPlace, InHand> inHand = new ConcurrentHashMap<>();
 
@@ -155,7 +152,7 @@ public class Dispatcher {
                         new JobReplies(
                                 topic,
                                 job.id(),
-                                runId(),
+                                EventMark.newRun(),
                                 taken.traceparent() == null
                                         ? null
                                         : taken.traceparent().get()),
@@ -295,13 +292,5 @@ public class Dispatcher {
     /** How many jobs run apart from others, since two or more of their runs ended without a word. */
     public int suspects() {
         return context.suspects().running();
-    }
-
-    private String runId() {
-        StringBuilder id = new StringBuilder(RUN_ID_LENGTH);
-        for (int i = 0; i < RUN_ID_LENGTH; i++) {
-            id.append(Character.forDigit(random.nextInt(36), 36));
-        }
-        return id.toString();
     }
 }

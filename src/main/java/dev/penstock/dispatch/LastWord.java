@@ -8,6 +8,7 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import java.util.List;
+import java.util.Map;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
 final class LastWord {
@@ -60,9 +61,17 @@ final class LastWord {
             return fittingEmbeddings(outcome, completed);
         }
         return outcome.event() instanceof JobEvent.Completed completed
-                        && completed.answer().chars() * MOST_BYTES_A_CHAR > settings.maxRecord()
+                        && completed.answer().chars() * MOST_BYTES_A_CHAR + logprobs(completed.answer())
+                                > settings.maxRecord()
                 ? outcome.truncated(completed)
                 : outcome;
+    }
+
+    private static long logprobs(Answer answer) {
+        return answer.choices().stream()
+                .filter(choice -> !choice.logprobs().isEmpty())
+                .mapToLong(choice -> Json.bytes(choice.logprobs()).length + ROOM_FOR_THE_REST)
+                .sum();
     }
 
     /** Embeddings have no chunks that they could stand in. */
@@ -83,15 +92,33 @@ final class LastWord {
     }
 
     private boolean awaitSent(Outcome outcome) throws InterruptedException {
+        Outcome said = outcome;
         int tries = 1;
         while (!replies.awaitSent()) {
+            said = replies.wasTooLarge() ? tooLarge(said) : said;
             signal.pause(settings.retries().backoff(tries++));
             if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
                 return false;
             }
-            send(outcome, replies.attempt() + 1);
+            send(said, replies.attempt() + 1);
         }
         return true;
+    }
+
+    /** One event of it, such as the arguments of a tool call, is larger than a record: saying it again would not help. */
+    private Outcome tooLarge(Outcome outcome) {
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TOO_LARGE,
+                "an event of the answer is larger than a record, which takes %d bytes (penstock.kafka.max-record): ask for less at once"
+                        .formatted(settings.maxRecord()));
+        JobEvent.Failed failed = switch (outcome.event()) {
+            case JobEvent.Completed(Answer _, boolean _, JobEvent.Execution execution, Map<String, String> metadata) ->
+                new JobEvent.Failed(failure, execution, metadata);
+            case JobEvent.Failed(JobFailure first, JobEvent.Execution execution, Map<String, String> metadata) ->
+                new JobEvent.Failed(first, execution, metadata);
+            default -> null;
+        };
+        return failed == null ? outcome : new Outcome(failed, outcome.started(), null, outcome.node());
     }
 
     private void send(Outcome outcome, int attempt) {

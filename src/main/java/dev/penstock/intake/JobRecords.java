@@ -131,10 +131,12 @@ final class JobRecords {
         // a replica may have copies of a topic that it does not know itself
         JobId named = held.origin().id();
         JobId derived = named == null ? derivedId(record) : named;
+        var arrival =
+                new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
         int maxRecord = settings.maxRecord();
         if (record.value() != null && record.value().length > maxRecord) {
             return new JobDocument.Parsed.Refused(
-                    derived,
+                    JobDocument.idOfTooLarge(record.value(), arrival),
                     JobFailure.of(
                             JobFailure.Code.TOO_LARGE,
                             "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
@@ -142,7 +144,7 @@ final class JobRecords {
         }
         return JobDocument.parse(
                 record.value(),
-                new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt),
+                arrival,
                 settings.defaults(settings.topic(record.topic()).orElse(UNKNOWN)));
     }
 
@@ -155,7 +157,7 @@ final class JobRecords {
             if (!held.mayHaveRun()
                     || !recovery.wasRejected(
                             refused.id(), held.origin().place(), held.record().timestamp())) {
-                EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, "intake", 0);
+                EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, EventMark.newRun(), 0);
                 JobEvent event = new JobEvent.Rejected(held.origin().place(), refused.failure());
                 if (!held.deadLetter(refused.failure(), 0)) {
                     return;

@@ -23,12 +23,16 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.ListOffsetsResult;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.SharePartitionOffsetInfo;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.DisconnectException;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -314,13 +318,21 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void ofShareGroup(Admin admin, String topic, String group) throws ExecutionException, InterruptedException {
-        var partitions = admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
-                .partitionsToOffsetInfo(group)
-                .get();
-        long sum = 0;
+        Map<TopicPartition, SharePartitionOffsetInfo> partitions;
+        try {
+            partitions = admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
+                    .partitionsToOffsetInfo(group)
+                    .get();
+        } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof GroupIdNotFoundException)) {
+                throw e;
+            }
+            partitions = Map.of();
+        }
+        long sum = unbegun(admin, topic, partitions);
         for (var partition : partitions.entrySet()) {
-            if (partition.getValue() != null) {
-                long left = partition.getValue().lag().orElse(0L);
+            if (hasLag(partition.getValue())) {
+                long left = partition.getValue().lag().orElseThrow();
                 sum += left;
                 Partition known = of(partition.getKey());
                 // what other replicas hold is not finished either
@@ -333,6 +345,35 @@ final class QueueWatch implements AutoCloseable {
             }
         }
         lag.put(topic, sum);
+    }
+
+    private static boolean hasLag(@Nullable SharePartitionOffsetInfo info) {
+        return info != null && info.lag().isPresent();
+    }
+
+    /** What lies in partitions of which the group has finished nothing yet: the broker tells no lag of those, and the group begins at their start. */
+    private static long unbegun(Admin admin, String topic, Map<TopicPartition, SharePartitionOffsetInfo> known)
+            throws ExecutionException, InterruptedException {
+        Map<TopicPartition, OffsetSpec> starts = new HashMap<>();
+        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+        TopicDescription described =
+                admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+        for (int i = 0; described != null && i < described.partitions().size(); i++) {
+            TopicPartition partition = new TopicPartition(topic, i);
+            if (!hasLag(known.get(partition))) {
+                starts.put(partition, OffsetSpec.earliest());
+                ends.put(partition, OffsetSpec.latest());
+            }
+        }
+        if (starts.isEmpty()) {
+            return 0;
+        }
+        return sum(admin.listOffsets(ends).all().get())
+                - sum(admin.listOffsets(starts).all().get());
+    }
+
+    private static long sum(Map<TopicPartition, ListOffsetsResult.ListOffsetsResultInfo> offsets) {
+        return offsets.values().stream().mapToLong(found -> found.offset()).sum();
     }
 
     /** @param oldest the first record that is not finished */

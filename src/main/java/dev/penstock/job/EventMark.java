@@ -2,6 +2,7 @@ package dev.penstock.job;
 
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * What the reading rule needs of an event; it stands in the headers of the record, so that no value is parsed for it.
@@ -11,6 +12,17 @@ import java.util.Optional;
  * @param seq counts from 0 without gaps within an attempt
  */
 public record EventMark(Kind kind, int attempt, String run, long seq) {
+
+    private static final int RUN_LENGTH = 10;
+
+    /** A name for one execution by one worker, or for an outcome that no execution led to. */
+    public static String newRun() {
+        StringBuilder run = new StringBuilder(RUN_LENGTH);
+        for (int i = 0; i < RUN_LENGTH; i++) {
+            run.append(Character.forDigit(ThreadLocalRandom.current().nextInt(36), 36));
+        }
+        return run.toString();
+    }
 
     /** The names of events. */
     public enum Kind {

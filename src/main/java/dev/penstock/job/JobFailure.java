@@ -17,6 +17,13 @@ public record JobFailure(
         @Nullable String param,
         @Nullable String node) {
 
+    /** It goes into events, rows and answers. */
+    private static final int LONGEST_MESSAGE = 2_000;
+
+    public JobFailure {
+        message = message.length() > LONGEST_MESSAGE ? message.substring(0, LONGEST_MESSAGE) + "…" : message;
+    }
+
     /** What can help. */
     public enum Remedy {
         /** Nothing: the same request fails again. */

@@ -7,6 +7,7 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.TraceHeader;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.nio.charset.StandardCharsets;
@@ -25,6 +26,7 @@ import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -160,7 +162,14 @@ final class Audit implements AutoCloseable {
         }
         lost.increment();
         LOG.errorf("job=%s record=%s lost: %s", row.id(), place, failure.message());
-        outcomes.tell(row, record, new JobEvent.Failed(failure, null, record.metadata()));
+        Header trace = dropped.map(ConsumerRecord::headers)
+                .map(headers -> headers.lastHeader(TraceHeader.NAME))
+                .orElse(null);
+        outcomes.tell(
+                row,
+                record,
+                new JobEvent.Failed(failure, null, record.metadata()),
+                trace == null ? null : trace.value());
     }
 
     /** Empty where the log does not have it any more. */

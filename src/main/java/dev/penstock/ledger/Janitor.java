@@ -32,14 +32,14 @@ final class Janitor {
             Submission record = row.arrivals().chosen().orElse(null);
             Long since = row.cancelMillis();
             if (record != null && since != null && (isQueued(row) || now - since > GRACE.toMillis())) {
-                outcomes.tell(row, record, new JobEvent.Cancelled(null, record.metadata()));
+                outcomes.tell(row, record, new JobEvent.Cancelled(null, record.metadata()), null);
             }
         }
         for (JobRow row : ours(connection -> Queries.expired(connection, now, AT_ONCE))) {
             Submission record = row.arrivals().chosen().orElse(null);
             Long deadline = record == null ? null : record.deadlineMillis();
             if (record != null && deadline != null && (isQueued(row) || now - deadline > GRACE.toMillis())) {
-                outcomes.tell(row, record, new JobEvent.Expired(null, record.metadata()));
+                outcomes.tell(row, record, new JobEvent.Expired(null, record.metadata()), null);
             }
         }
         for (JobRow row : ours(connection -> Queries.overdue(connection, now - GRACE.toMillis(), AT_ONCE))) {
@@ -49,7 +49,7 @@ final class Janitor {
                         JobFailure.Code.TIMEOUT,
                         "the job ran longer than its timeout, %s, and its worker has not said so: it is gone"
                                 .formatted(Duration.ofMillis(record.timeoutMillis())));
-                outcomes.tell(row, record, new JobEvent.Failed(failure, null, record.metadata()));
+                outcomes.tell(row, record, new JobEvent.Failed(failure, null, record.metadata()), null);
             }
         }
     }

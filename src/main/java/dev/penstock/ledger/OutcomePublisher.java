@@ -13,6 +13,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
+import org.jboss.logging.MDC;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Ends a job that nobody runs. It is one more outcome on the reply topic, which the reading rule judges like any other: a
@@ -20,7 +22,6 @@ import org.jboss.logging.Logger;
  */
 final class OutcomePublisher {
     private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
-    private static final String RUN = "janitor";
     /** Until the ledger has seen what was told. */
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
@@ -49,11 +50,29 @@ final class OutcomePublisher {
         return new TopicPartition(replies.name(), replies.partitionOf(row.id()));
     }
 
-    /** Says an outcome that no attempt led to; returns when it is on the broker. */
-    void tell(JobRow row, Submission record, JobEvent outcome) throws InterruptedException {
-        EventMark mark = new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), RUN, 0);
+    /**
+     * Says an outcome that no attempt led to; returns when it is on the broker.
+     *
+     * @param traceparent of the job's record, where that is at hand
+     */
+    void tell(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+            throws InterruptedException {
+        MDC.put("job", row.id().value());
+        MDC.put("tenant", record.tenant());
         try {
-            replies.send(row.id(), mark, outcome, null).get();
+            say(row, record, outcome, traceparent);
+        } finally {
+            MDC.remove("job");
+            MDC.remove("tenant");
+        }
+    }
+
+    private void say(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+            throws InterruptedException {
+        EventMark mark =
+                new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
+        try {
+            replies.send(row.id(), mark, outcome, traceparent).get();
         } catch (ExecutionException e) {
             LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), e.getMessage());
             return;
@@ -72,6 +91,13 @@ final class OutcomePublisher {
                         "none",
                         "pool",
                         "none")
+                .increment();
+        meters.counter(
+                        "penstock.tenant.jobs",
+                        "tenant",
+                        record.tenant(),
+                        "outcome",
+                        outcome.kind().wireName())
                 .increment();
     }
 }

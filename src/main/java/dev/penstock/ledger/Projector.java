@@ -194,6 +194,7 @@ final class Projector implements AutoCloseable {
                 return Positions.all(connection);
             });
         }
+        Map<TopicPartition, OffsetAndMetadata> begun = new HashMap<>();
         Map<TopicPartition, Long> logStarts = consumer.beginningOffsets(unplaced);
         for (TopicPartition partition : Set.copyOf(unplaced)) {
             long known = positions.getOrDefault(partition, 0L);
@@ -209,7 +210,11 @@ final class Projector implements AutoCloseable {
             }
             consumer.seek(partition, position);
             next.put(partition, position);
+            begun.put(partition, new OffsetAndMetadata(position));
         }
+        // also of partitions that nothing comes from yet: whoever scales by this group's lag looks only at those it has
+        // told
+        commit(consumer, begun);
         consumer.resume(unplaced);
         unplaced.clear();
     }
@@ -239,11 +244,7 @@ final class Projector implements AutoCloseable {
             next.putAll(ends);
             Map<TopicPartition, OffsetAndMetadata> told = new HashMap<>();
             ends.forEach((partition, end) -> told.put(partition, new OffsetAndMetadata(end)));
-            consumer.commitAsync(told, (_, failure) -> {
-                if (failure != null) {
-                    LOG.debugf("the group was not told: %s", failure.getMessage());
-                }
-            });
+            commit(consumer, told);
             measure(consumer, records);
         } else {
             // somebody else has moved one of them: look again
@@ -252,6 +253,14 @@ final class Projector implements AutoCloseable {
             next.keySet().removeAll(ends.keySet());
         }
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
+    }
+
+    private static void commit(KafkaConsumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
+        consumer.commitAsync(told, (_, failure) -> {
+            if (failure != null) {
+                LOG.debugf("the group was not told: %s", failure.getMessage());
+            }
+        });
     }
 
     /** With nothing to write nobody else would find out that it is gone, or that it is back and empty. */

@@ -54,7 +54,11 @@ final class Discovery {
                                     ? Optional.of(Backend.OPENAI_COMPATIBLE)
                                     : Optional.empty();
                 case 1234 -> says(client, "/v1/models", "data") ? Optional.of(Backend.LM_STUDIO) : Optional.empty();
-                default -> says(client, "/props", "total_slots") ? Optional.of(Backend.LLAMA_SERVER) : Optional.empty();
+                // a router has no slots of its own
+                default ->
+                    says(client, "/props", "total_slots") || says(client, "/props", "models_autoload")
+                            ? Optional.of(Backend.LLAMA_SERVER)
+                            : Optional.empty();
             };
         } catch (NodeClient.Unreachable _) {
             return Optional.empty();

@@ -3,20 +3,33 @@ package dev.penstock.node;
 import dev.penstock.settings.NodeSettings;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
-import org.jspecify.annotations.Nullable;
+import java.util.Map;
 
 /** What the programs of llama.cpp (measured: 0.7.0) are started with by the configuration. */
 final class LlamaArguments {
     private LlamaArguments() {}
 
-    /** @param slots how many requests at once; empty: its own choice */
-    static List<String> ofServer(NodeSettings.Program program, int port, @Nullable String model, OptionalInt slots) {
+    /** They decide how much memory is taken: the configuration's, by its parameters where the node does not say. */
+    static final Map<String, List<String>> SIZES = Map.of(
+            "-c", List.of("ctx_size", "num_ctx"),
+            "-b", List.of("batch_size", "num_batch"),
+            "-ub", List.of("ubatch_size"),
+            "-ngl", List.of("gpu_layers", "num_gpu"),
+            "-t", List.of("threads", "num_thread"));
+
+    /** @param parameters the configuration's, of the node over those of the service */
+    static List<String> ofServer(
+            NodeSettings node, NodeSettings.Program program, int port, Map<String, Object> parameters) {
+        String model = node.model();
         List<String> arguments = new ArrayList<>(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
         arguments.addAll(List.of("-m", program.modelPath().toString()));
         arguments.addAll(List.of("--alias", model == null ? ModelFiles.nameOf(program.modelPath()) : model));
-        slots.ifPresent(number -> arguments.addAll(List.of("--parallel", String.valueOf(number))));
+        node.maxInFlight().ifPresent(slots -> arguments.addAll(List.of("--parallel", String.valueOf(slots))));
         program.mmproj().ifPresent(file -> arguments.addAll(List.of("--mmproj", file.toString())));
+        SIZES.forEach((option, names) -> names.stream()
+                .filter(parameters::containsKey)
+                .findFirst()
+                .ifPresent(name -> arguments.addAll(List.of(option, String.valueOf(parameters.get(name))))));
         arguments.addAll(sizes(program));
         arguments.addAll(program.arguments());
         return arguments;

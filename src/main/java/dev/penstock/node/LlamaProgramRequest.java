@@ -57,14 +57,6 @@ final class LlamaProgramRequest {
             Map.entry("--keep", List.of("n_keep")),
             Map.entry("--seed", List.of("seed")));
 
-    /** They decide how much memory is taken: the configuration's, by its parameters where the node does not say. */
-    private static final Map<String, List<String>> SIZES = Map.of(
-            "-c", List.of("ctx_size", "num_ctx"),
-            "-b", List.of("batch_size", "num_batch"),
-            "-ub", List.of("ubatch_size"),
-            "-ngl", List.of("gpu_layers", "num_gpu"),
-            "-t", List.of("threads", "num_thread"));
-
     private static final Pattern EFFORT = Pattern.compile("none|minimal|low|medium|high|xhigh|max");
 
     private final Prompt prompt;
@@ -88,7 +80,7 @@ final class LlamaProgramRequest {
     private ProgramCall call() throws WireProtocol.Unsupported {
         arguments.addAll(List.of("-m", model.toString(), "--no-escape", "--no-warmup", "--offline"));
         arguments.addAll(List.of("-lv", "4", "--log-colors", "off", "-f", PROMPT_FILE));
-        SIZES.forEach((option, names) -> configured(option, names.toArray(String[]::new)));
+        LlamaArguments.SIZES.forEach((option, names) -> configured(option, names.toArray(String[]::new)));
         arguments.addAll(LlamaArguments.sizes(program));
         return prompt.task() == Task.EMBEDDINGS ? embedding() : text();
     }

@@ -93,7 +93,7 @@ final class LlamaPrograms implements Upstream {
     @Override
     public Node.ProbeResult probe() {
         if (file(LlamaProgramRequest.CHAT).isEmpty()) {
-            return new Node.ProbeResult.Away(noProgram(LlamaProgramRequest.CHAT), false);
+            return Node.ProbeResult.Away.of(noProgram(LlamaProgramRequest.CHAT));
         }
         try {
             Long context =
@@ -105,7 +105,7 @@ final class LlamaPrograms implements Upstream {
             }
             return new Node.ProbeResult.Up(models, 0);
         } catch (ModelFiles.Unreadable e) {
-            return new Node.ProbeResult.Away(title() + ": " + e.reason(), false);
+            return Node.ProbeResult.Away.of(title() + ": " + e.reason());
         }
     }
 

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -48,6 +49,7 @@ final class LlamaServerProcess implements Upstream {
             """.formatted(GRACE_SECONDS);
 
     private final NodeSettings.Program program;
+    private final Map<String, Object> parameters;
     private final NodeSettings settings;
     private final String key = newKey();
     private final NodeClient client;
@@ -62,10 +64,12 @@ final class LlamaServerProcess implements Upstream {
     LlamaServerProcess(
             NodeSettings settings,
             NodeSettings.Program program,
+            Map<String, Object> parameters,
             Vertx vertx,
             Duration connectTimeout,
             CompletableFuture<?> afterwards) {
         this.program = program;
+        this.parameters = parameters;
         this.settings = settings;
         this.afterwards = afterwards;
         client = new NodeClient(
@@ -107,12 +111,12 @@ final class LlamaServerProcess implements Upstream {
     public Node.ProbeResult probe() throws InterruptedException {
         synchronized (this) {
             if (running == null) {
-                return new Node.ProbeResult.Away(title() + " " + lastWords, false);
+                return Node.ProbeResult.Away.of(title() + " " + lastWords);
             }
         }
         Node.ProbeResult result = client.probe();
         // it listens only once it has read its arguments
-        return result instanceof Node.ProbeResult.Away(String words, boolean silent) && !silent
+        return result instanceof Node.ProbeResult.Away(String words, boolean silent, boolean _) && !silent
                 ? new Node.ProbeResult.Loading(words)
                 : result;
     }
@@ -199,7 +203,7 @@ final class LlamaServerProcess implements Upstream {
             command.addAll(List.of(SHELL.toString(), "-c", KEEPER, "penstock-keeper"));
         }
         command.add(file.toString());
-        command.addAll(LlamaArguments.ofServer(program, client.port(), settings.model(), settings.maxInFlight()));
+        command.addAll(LlamaArguments.ofServer(settings, program, client.port(), parameters));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         // not as an argument, which everybody on this machine can read
         builder.environment().put("LLAMA_API_KEY", key);

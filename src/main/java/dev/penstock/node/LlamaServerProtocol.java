@@ -56,11 +56,28 @@ final class LlamaServerProtocol extends OpenAiProtocol {
             // an image in a slot's cache is compared by its place, not by what it shows
             translation.put("cache_prompt", false);
         }
-        if (!chat
-                && translation.take("response_format") instanceof Map<?, ?> format
-                && format.get("json_schema") instanceof Map<?, ?> schema) {
-            translation.put("json_schema", schema.get("schema"));
+        if (!chat && translation.take("response_format") instanceof Map<?, ?> format) {
+            if (format.get("json_schema") instanceof Map<?, ?> schema) {
+                translation.put("json_schema", schema.get("schema"));
+            } else if ("json_object".equals(format.get("type"))) {
+                translation.put("json_schema", Map.of("type", "object"));
+            } else if (!"text".equals(format.get("type"))) {
+                translation.leave("response_format");
+            }
         }
+    }
+
+    /** It makes as many dimensions as its model has. */
+    @Override
+    void embeddings(Translation translation) {
+        translation.pass("encoding_format", "encoding_format");
+    }
+
+    /** A router lists what it may load, and its status. */
+    @Override
+    boolean isLoaded(JsonNode model) {
+        JsonNode status = model.path("status");
+        return status.isMissingNode() || status.path("value").asText().equals("loaded");
     }
 
     @Override

@@ -231,7 +231,7 @@ public final class Node {
                 become(State.UP, served(up.models()), null);
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
-            case ProbeResult.Away(String words, boolean silent) -> {
+            case ProbeResult.Away(String words, boolean silent, boolean _) -> {
                 // a busy server may answer its probe late; what it is doing for us shows that it lives
                 if (!silent || inFlight() == 0) {
                     become(State.DOWN, health().models(), words);
@@ -294,7 +294,14 @@ public final class Node {
 
         record Loading(String words) implements ProbeResult {}
 
-        /** @param silent nobody refused: there just was no answer in time */
-        record Away(String words, boolean silent) implements ProbeResult {}
+        /**
+         * @param silent nobody refused: there just was no answer in time
+         * @param unauthorized it is there, and wants another key
+         */
+        record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
+            static Away of(String words) {
+                return new Away(words, false, false);
+            }
+        }
     }
 }

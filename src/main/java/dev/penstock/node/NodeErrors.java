@@ -13,6 +13,12 @@ final class NodeErrors {
     /** Some servers repeat the key that they refuse, or its ends. */
     private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-[A-Za-z0-9_*.-]{6,}");
 
+    /** vLLM 0.30: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
+    private static final Pattern TOKEN_LIMIT = Pattern.compile("maximum context length (?:is|of) (\\d+)");
+
+    private static final Pattern PROMPT_TOKENS =
+            Pattern.compile("(?:contains|requested|resulted in|has)(?: at least)? (\\d+) (?:input )?tokens");
+
     private final NodeSettings node;
     private final WireProtocol protocol;
 
@@ -50,8 +56,8 @@ final class NodeErrors {
     }
 
     private static String tooLong(String body) {
-        long prompt = ServerErrors.count(body, "n_prompt_tokens");
-        long limit = ServerErrors.count(body, "n_ctx");
+        long prompt = ServerErrors.count(body, "n_prompt_tokens", PROMPT_TOKENS);
+        long limit = ServerErrors.count(body, "n_ctx", TOKEN_LIMIT);
         return prompt == 0 || limit == 0
                 ? ""
                 : String.format(Locale.ROOT, "prompt has %,d tokens, the node's limit is %,d: ", prompt, limit);

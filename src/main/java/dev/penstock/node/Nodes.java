@@ -216,8 +216,7 @@ public class Nodes {
     }
 
     private void add(NodeSettings wanted) {
-        Settings.Timeouts timeouts = wanted.requests().timeouts().over(settings.timeouts());
-        Upstream upstream = Upstream.of(wanted, vertx, timeouts.connect(), ends.getOrDefault(wanted.name(), NOTHING));
+        Upstream upstream = Upstream.of(wanted, settings, vertx, ends.getOrDefault(wanted.name(), NOTHING));
         Node node = new Node(wanted, settings, upstream, media, clock, this::slotFreed, this::changed);
         node.share(replicas);
         nodes.put(wanted.name(), node);

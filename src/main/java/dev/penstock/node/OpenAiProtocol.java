@@ -65,7 +65,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         return translation.to(path(chat ? "chat/completions" : "completions", prompt.model()));
     }
 
-    private static void prompts(Translation translation, boolean chat) throws Unsupported {
+    private void prompts(Translation translation, boolean chat) throws Unsupported {
         Object system = translation.take("system");
         Object given = translation.take("prompt");
         if (!chat) {
@@ -76,7 +76,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
                             given instanceof List<?> many
                                     ? many.stream().map(one -> before + one).toList()
                                     : before + given)
-                    .passAll(List.of("suffix", "echo", "best_of"));
+                    .passAll(ofCompletions());
             return;
         }
         List<Object> messages = new ArrayList<>();
@@ -101,6 +101,11 @@ abstract sealed class OpenAiProtocol implements WireProtocol
     /** Takes what the embeddings of this server have beside the input. */
     void embeddings(Translation translation) {
         translation.passAll(List.of("encoding_format", "dimensions", "user"));
+    }
+
+    /** What completions have that chats have not. */
+    List<String> ofCompletions() {
+        return List.of("suffix", "echo", "best_of");
     }
 
     /** Whether a completion is asked for as a chat, for models that know nothing else. */
@@ -144,9 +149,15 @@ abstract sealed class OpenAiProtocol implements WireProtocol
             JsonNode context = model.has("max_model_len")
                     ? model.get("max_model_len")
                     : model.path("meta").path("n_ctx");
-            models.add(new Model(model.path("id").asText(), true, context.isNumber() ? context.longValue() : null));
+            models.add(new Model(
+                    model.path("id").asText(), isLoaded(model), context.isNumber() ? context.longValue() : null));
         }
         return models;
+    }
+
+    /** Whether a model that is listed answers without being loaded first. */
+    boolean isLoaded(JsonNode model) {
+        return true;
     }
 
     /** An object with one field more. */

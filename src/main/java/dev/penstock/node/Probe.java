@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,10 +19,12 @@ final class Probe {
             NodeClient.Reply listed = client.get(protocol.modelsPath(), PATIENCE);
             JsonNode models = listed.json();
             if (listed.status() == 503) {
-                return new Node.ProbeResult.Loading(refusal(client, listed));
+                return new Node.ProbeResult.Loading(refusal(client, listed).message());
             }
             if (models == null) {
-                return new Node.ProbeResult.Away(refusal(client, listed), false);
+                JobFailure refusal = refusal(client, listed);
+                return new Node.ProbeResult.Away(
+                        refusal.message(), false, refusal.code() == JobFailure.Code.NODE_UNAUTHORIZED);
             }
             List<@Nullable JsonNode> further = new ArrayList<>();
             for (String path : protocol.furtherPaths()) {
@@ -29,11 +32,11 @@ final class Probe {
             }
             return new Node.ProbeResult.Up(protocol.models(models, further), protocol.totalSlots(further));
         } catch (NodeClient.Unreachable e) {
-            return new Node.ProbeResult.Away(e.reason(), e.timedOut());
+            return new Node.ProbeResult.Away(e.reason(), e.timedOut(), false);
         }
     }
 
-    private static String refusal(NodeClient client, NodeClient.Reply reply) {
-        return client.errors().refused(reply.status(), reply.body(), null).message();
+    private static JobFailure refusal(NodeClient client, NodeClient.Reply reply) {
+        return client.errors().refused(reply.status(), reply.body(), null);
     }
 }

@@ -96,9 +96,10 @@ public class Registry {
         if (there != null) {
             return taken(name, " (" + there.settings() + ")");
         }
-        if (!force && nodes.tryOut(node) instanceof Node.ProbeResult.Away(String words, boolean _)) {
+        if (!force
+                && nodes.tryOut(node) instanceof Node.ProbeResult.Away(String words, boolean _, boolean unauthorized)) {
             return refused(
-                    JobFailure.Code.NODE_UNREACHABLE,
+                    unauthorized ? JobFailure.Code.NODE_UNAUTHORIZED : JobFailure.Code.NODE_UNREACHABLE,
                     "node '%s': %s; ?force=true adds it all the same".formatted(name, words));
         }
         AddedDocument added = new AddedDocument(name, document);

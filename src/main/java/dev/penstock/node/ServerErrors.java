@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
 import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -51,7 +53,9 @@ final class ServerErrors {
         }
         // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken for
         boolean model = says(words, "model", "deployment", "not found, try pulling");
-        if (status == 404 && isError(json) && model) {
+        // llama-server as a router says 400
+        boolean ofRouter = status == 400 && words.matches("model '.*' not found");
+        if ((status == 404 && isError(json) && model) || ofRouter) {
             return new Meaning.UnknownModel();
         }
         return new Meaning.Coded(code(status, words));
@@ -127,14 +131,18 @@ final class ServerErrors {
         return shorten(detail.isTextual() ? detail.textValue() : document.toString());
     }
 
-    /** A count that a refusal tells, as llama-server's n_ctx; 0: it tells none. */
-    static long count(String body, String field) {
+    /** A count that a refusal tells, in a field, as llama-server's n_ctx, or in its words; 0: it tells none. */
+    static long count(String body, String field, Pattern inWords) {
         JsonNode json = Json.parseLenient(body);
         JsonNode error = json == null ? null : json.path("error");
-        if (error != null && error.isTextual()) {
-            return count(error.textValue(), field);
+        if (error != null && error.isTextual() && error.textValue().startsWith("{")) {
+            return count(error.textValue(), field, inWords);
         }
-        return error == null ? 0 : error.path(field).asLong();
+        if (error != null && error.has(field)) {
+            return error.path(field).asLong();
+        }
+        Matcher said = inWords.matcher(words(body));
+        return said.find() ? Long.parseLong(said.group(1)) : 0;
     }
 
     /** One line, not too long. */

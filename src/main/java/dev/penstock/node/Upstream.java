@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -11,15 +12,28 @@ import java.util.concurrent.CompletableFuture;
  */
 sealed interface Upstream extends AutoCloseable permits NodeClient, LlamaServerProcess, LlamaPrograms {
 
-    /** @param afterwards a process is started only then: the one before it may still hold the memory */
-    static Upstream of(NodeSettings settings, Vertx vertx, Duration connectTimeout, CompletableFuture<?> afterwards) {
+    /**
+     * @param service what holds for all nodes
+     * @param afterwards a process is started only then: the one before it may still hold the memory
+     */
+    static Upstream of(NodeSettings settings, Settings service, Vertx vertx, CompletableFuture<?> afterwards) {
+        Duration connectTimeout =
+                settings.requests().timeouts().over(service.timeouts()).connect();
         NodeSettings.Program program = settings.program();
         if (program == null) {
             return new NodeClient(settings, vertx, connectTimeout);
         }
         return switch (settings.backend()) {
             case LLAMA_CLI -> new LlamaPrograms(settings, program);
-            default -> new LlamaServerProcess(settings, program, vertx, connectTimeout, afterwards);
+            default ->
+                new LlamaServerProcess(
+                        settings,
+                        program,
+                        Prompt.defaults(
+                                service.parameters(), settings.requests().parameters()),
+                        vertx,
+                        connectTimeout,
+                        afterwards);
         };
     }
 

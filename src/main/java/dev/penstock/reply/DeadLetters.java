@@ -19,10 +19,13 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.jspecify.annotations.Nullable;
 
 /** The dead-letter topic: records that are no valid jobs, as they came, with headers that say why. */
 @Singleton
 public class DeadLetters {
+    private static final long LEAST_BUFFER = 32L << 20;
+
     private final String topic;
     /** Counted from zero: the first of a kind is an increase too. */
     private static final List<JobFailure.Code> REASONS = List.of(
@@ -44,9 +47,11 @@ public class DeadLetters {
                 Map.of(
                         ProducerConfig.COMPRESSION_TYPE_CONFIG,
                         "lz4",
-                        // the headers dlq-* come on top of the largest record
+                        // a broker measures what is compressed: a record above the limit may have come, and has to go
                         ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
-                        settings.maxRecord() + 131_072));
+                        Integer.MAX_VALUE,
+                        ProducerConfig.BUFFER_MEMORY_CONFIG,
+                        Math.max(LEAST_BUFFER, 4L * settings.maxRecord())));
     }
 
     private Counter counter(JobFailure.Code reason) {
@@ -54,13 +59,41 @@ public class DeadLetters {
     }
 
     /**
-     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*.
+     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. A value that the topic does
+     * not take is left out, and dlq-message says where it lies.
      *
      * @param id of its job, as far as it has one
      * @return done when it is on the broker
      */
     public CompletableFuture<Void> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
+        return KafkaSettings.send(producer, letter(record, record.value(), id, failure, attempts))
+                .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
+                        ? KafkaSettings.send(
+                                producer, letter(record, null, id, withoutValue(record, failure), attempts))
+                        : CompletableFuture.failedFuture(failed))
+                .thenAccept(_ -> counter(failure.code()).increment());
+    }
+
+    private static JobFailure withoutValue(ConsumerRecord<byte[], byte[]> record, JobFailure failure) {
+        byte[] value = record.value();
+        return JobFailure.of(
+                failure.code(),
+                "%s. The value is not here, as this topic does not take its %d bytes; it lies at %s-%d@%d"
+                        .formatted(
+                                failure.message(),
+                                value == null ? 0 : value.length,
+                                record.topic(),
+                                record.partition(),
+                                record.offset()));
+    }
+
+    private ProducerRecord<byte[], byte[]> letter(
+            ConsumerRecord<byte[], byte[]> record,
+            byte @Nullable [] value,
+            JobId id,
+            JobFailure failure,
+            int attempts) {
         Headers headers = new RecordHeaders(record.headers())
                 .add("dlq-reason", EventHeaders.utf8(failure.code().wireName()))
                 .add("dlq-message", EventHeaders.utf8(failure.message()))
@@ -69,9 +102,7 @@ public class DeadLetters {
                 .add("dlq-offset", EventHeaders.utf8(Long.toString(record.offset())))
                 .add("dlq-attempts", EventHeaders.utf8(Integer.toString(attempts)))
                 .add("dlq-job-id", EventHeaders.utf8(id.value()));
-        return KafkaSettings.send(
-                        producer, new ProducerRecord<>(topic, null, null, record.key(), record.value(), headers))
-                .thenAccept(_ -> counter(failure.code()).increment());
+        return new ProducerRecord<>(topic, null, null, record.key(), value, headers);
     }
 
     /**

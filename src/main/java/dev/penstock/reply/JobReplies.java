@@ -3,6 +3,7 @@ package dev.penstock.reply;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
+import dev.penstock.settings.KafkaSettings;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +19,7 @@ public final class JobReplies {
     private final byte @Nullable [] traceparent;
     private int attempt;
     private long seq;
+    private boolean tooLarge;
     private CompletableFuture<@Nullable Void> attemptSent = CompletableFuture.completedFuture(null);
 
     public JobReplies(ReplyTopic topic, JobId id, String run, byte @Nullable [] traceparent) {
@@ -40,6 +42,7 @@ public final class JobReplies {
         attempt = number;
         seq = 0;
         attemptSent = CompletableFuture.completedFuture(null);
+        tooLarge = false;
     }
 
     /** Sends the attempt's next event without waiting for the broker. */
@@ -75,8 +78,14 @@ public final class JobReplies {
         try {
             attemptSent.get();
             return true;
-        } catch (ExecutionException _) {
+        } catch (ExecutionException e) {
+            tooLarge = KafkaSettings.isTooLarge(e);
             return false;
         }
+    }
+
+    /** Whether what did not get there was larger than a record may be: it never will. */
+    public boolean wasTooLarge() {
+        return tooLarge;
     }
 }

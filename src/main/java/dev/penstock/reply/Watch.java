@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One reader's view of one job's events: only valid ones, in order, each once, until the outcome. Filled by the live
- * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds 256 kB at most: a watcher
- * that does not read loses its place, and resumes.
+ * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds 256 kB and one event at most: a
+ * watcher that does not read loses its place, and resumes.
  */
 public final class Watch implements AutoCloseable {
     private static final int MOST_REFUSALS = 16;
@@ -44,6 +44,7 @@ public final class Watch implements AutoCloseable {
     private int bytes;
     private @Nullable Next last;
     private boolean mayBeRefused;
+    private boolean chunks = true;
     /** Refusals say nothing of the job; only that of the own record counts. */
     private final List<Known> rejected = new ArrayList<>();
 
@@ -121,7 +122,7 @@ public final class Watch implements AutoCloseable {
         try {
             if (!catchingUp) {
                 apply(record);
-            } else if (bytes + size(record) > MAX_BYTES) {
+            } else if (bytes > MAX_BYTES) {
                 end(new Next.TooSlow());
             } else {
                 bytes += size(record);
@@ -207,16 +208,35 @@ public final class Watch implements AutoCloseable {
             return;
         }
         reading = reading.after(mark);
-        bytes += event.value().get().length;
-        if (bytes > MAX_BYTES && !events.isEmpty()) {
+        if (!chunks && mark.kind() == EventMark.Kind.CHUNK) {
+            return;
+        }
+        // measured before it: one event may be as large as a record, and is no fault of who reads
+        if (bytes > MAX_BYTES) {
             end(new Next.TooSlow());
             return;
         }
+        bytes += event.value().get().length;
         events.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, event.value(), event.millis()));
         if (reading.isClosed()) {
             end(new Next.Ended());
         }
         arrived.signalAll();
+    }
+
+    /** From here on chunks are passed over: for who waits for the outcome alone, however long the answer is. */
+    public void passOverChunks() {
+        lock.lock();
+        try {
+            chunks = false;
+            events.removeIf(event -> event.mark().kind() == EventMark.Kind.CHUNK);
+            bytes = events.stream()
+                            .mapToInt(event -> event.value().get().length)
+                            .sum()
+                    + early.stream().mapToInt(Watch::size).sum();
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Before the record of this watch's own is written. */

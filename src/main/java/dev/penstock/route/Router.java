@@ -142,7 +142,7 @@ public final class Router {
         if (!perhaps.isEmpty() || anyUnknown) {
             return new Route.To(List.copyOf(perhaps.values()));
         }
-        return new Route.Nowhere(noModel(asked, allowed, nodes));
+        return new Route.Nowhere(noModel(asked, pins, allowed, nodes));
     }
 
     private static int rank(String pool) {
@@ -216,7 +216,8 @@ public final class Router {
                 JobFailure.Code.NO_NODE, what + ". Available: " + (available.isEmpty() ? "none" : available)));
     }
 
-    private JobFailure noModel(@Nullable String asked, List<NodeView> allowed, Collection<NodeView> nodes) {
+    private JobFailure noModel(
+            @Nullable String asked, PromptJob.Pins pins, List<NodeView> allowed, Collection<NodeView> nodes) {
         String wanted = asked == null ? String.valueOf(defaultProfile) : asked;
         if (asked == null && defaultProfile == null) {
             return JobFailure.of(
@@ -241,15 +242,30 @@ public final class Router {
                 .filter(node -> !allowed.contains(node) && node.has(wanted))
                 .map(NodeView::name)
                 .collect(Collectors.joining(", "));
+        String pull = "ollama pull " + wanted;
+        String vain = inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain;
+        String available = ". Available: " + (there.isEmpty() ? "none" : there);
+        String on = elsewhere.isEmpty() ? "" : ". On: " + elsewhere;
+        if (pins.node() != null) {
+            return JobFailure.of(
+                    JobFailure.Code.MODEL_NOT_FOUND,
+                    "model '%s' is not on node '%s'%s%s%s"
+                            .formatted(
+                                    wanted,
+                                    pins.node(),
+                                    byHand ? ": " + pull : "",
+                                    vain,
+                                    on.isEmpty() ? available : on));
+        }
         return JobFailure.of(
                 JobFailure.Code.MODEL_NOT_FOUND,
-                "model '%s' is on no node%s%s%s. Available: %s%s"
+                "model '%s' is on no node%s%s%s%s%s"
                         .formatted(
                                 wanted,
                                 nodes.size() == allowed.size() ? "" : " that this job may use",
-                                byHand ? " (ollama pull " + wanted + ")" : "",
-                                inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain,
-                                there.isEmpty() ? "none" : there,
-                                elsewhere.isEmpty() ? "" : ". On: " + elsewhere));
+                                byHand ? " (" + pull + ")" : "",
+                                vain,
+                                available,
+                                on));
     }
 }

@@ -99,6 +99,12 @@ final class AddedNodeReader {
                 }
             });
             flatten(key, value);
+        } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
+            // as JSON, so that a number stays a number, and a text that looks like one a text
+            value.properties()
+                    .forEach(field -> keys.put(
+                            prefix(key + "." + quoted(field.getKey())),
+                            field.getValue().toString()));
         } else {
             flatten(key, value);
         }

@@ -18,7 +18,7 @@ final class ConfigValue {
     }
 
     /** JSON where it is JSON, else the text. */
-    private static Object of(String text) {
+    static Object of(String text) {
         try {
             JsonNode json = Json.parseStrict(text.getBytes(StandardCharsets.UTF_8));
             return json.isNull() ? json : Json.mapper().convertValue(json, new TypeReference<Object>() {});

@@ -63,6 +63,10 @@ public interface PenstockConfig {
         /** Requests at once; default: vllm 64, llama-server its total_slots, ollama and llama-cli 1, others 16. */
         Optional<Integer> maxInFlight();
 
+        /** Of a pool's jobs, beside other nodes; routes by weight are for a later version, and until then it changes nothing. */
+        @WithDefault("1")
+        int weight();
+
         /** The only model to use here; default: what the server lists. */
         Optional<String> model();
 

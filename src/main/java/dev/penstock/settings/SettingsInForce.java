@@ -4,18 +4,48 @@ import io.smallrye.common.annotation.Identifier;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Clock;
+import java.util.HashMap;
 import java.util.Map;
+import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
+import org.eclipse.microprofile.config.ConfigValue;
+import org.jboss.logging.Logger;
 
 /** Hands the checked settings to whoever asks for them. */
 final class SettingsInForce {
+    private static final Logger LOG = Logger.getLogger(SettingsInForce.class);
+    private static final int ENVIRONMENT = 300;
+
     private SettingsInForce() {}
 
     @Produces
     @Singleton
     static Settings settings(PenstockConfig config) {
-        return SettingsReader.read(
-                config, System.getenv(), ConfigProvider.getConfig().getPropertyNames());
+        Map<String, String> keys = keys(ConfigProvider.getConfig());
+        Settings settings = SettingsReader.read(config, System.getenv(), keys);
+        keys.keySet().stream()
+                .filter(KnownKeys::isLater)
+                .sorted()
+                .forEach(key -> LOG.warnf("%s is of a later version: it has no effect in this one", key));
+        if (config.auth().mode().isEmpty()) {
+            LOG.warn(
+                    "penstock.auth.mode is not said, so that the API listens on 127.0.0.1 only; none lets everybody call who reaches it");
+        }
+        return settings;
+    }
+
+    /** Those under {@code penstock}, with their values. What an environment holds may be meant for others. */
+    private static Map<String, String> keys(Config config) {
+        Map<String, String> keys = new HashMap<>();
+        for (String name : config.getPropertyNames()) {
+            if (name.startsWith("penstock.")) {
+                ConfigValue value = config.getConfigValue(name);
+                if (value.getValue() != null && value.getSourceOrdinal() != ENVIRONMENT) {
+                    keys.put(name, value.getValue());
+                }
+            }
+        }
+        return keys;
     }
 
     @Produces

@@ -30,12 +30,15 @@ public final class SettingsReader {
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final int HEAP_SHARE = 16;
 
-    private static final Pattern NESTED = Pattern.compile(
-            "(penstock\\.(?:nodes\\..+\\.)?(?:extra-body|parameters)\\.(?:\"[^\"]+\"|[^.\\[\"]+))[.\\[].*");
+    private static final Pattern OLLAMA = Pattern.compile(
+            "(?:(?<scheme>https?)://)?(?<host>\\[[^\\]/]*\\]|[^/:\\[\\]]*)(?::(?<port>\\d+))?(?<path>(?:/.*)?)");
 
     private final List<String> mistakes = new ArrayList<>();
+    private final FreeForm freeForm;
 
-    private SettingsReader() {}
+    private SettingsReader(Map<String, String> keys) {
+        freeForm = new FreeForm(keys);
+    }
 
     /** All the mistakes of a configuration, one a line; Quarkus ends the start with this message alone. */
     public static final class InvalidSettings extends ConfigurationException {
@@ -50,14 +53,14 @@ public final class SettingsReader {
      * @throws InvalidSettings with every mistake
      */
     public static Settings read(PenstockConfig config, Map<String, String> environment) {
-        return read(config, environment, List.of());
+        return read(config, environment, Map.of());
     }
 
-    /** @param keys all that are configured: a nested value under a free-form key would be lost without a word */
-    static Settings read(PenstockConfig config, Map<String, String> environment, Iterable<String> keys) {
-        SettingsReader reader = new SettingsReader();
+    /** @param keys all that are configured, but for those of the environment: one that nobody reads is a mistake */
+    static Settings read(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
+        SettingsReader reader = new SettingsReader(keys);
         Settings settings = reader.settings(config, environment);
-        keys.forEach(reader::nested);
+        keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(reader.mistakes::add));
         if (!reader.mistakes.isEmpty()) {
             throw new InvalidSettings(reader.mistakes);
         }
@@ -70,7 +73,7 @@ public final class SettingsReader {
      * @param mistakes gets every mistake
      */
     static Optional<NodeSettings> node(PenstockConfig config, List<String> mistakes) {
-        SettingsReader reader = new SettingsReader();
+        SettingsReader reader = new SettingsReader(Map.of());
         List<NodeSettings> nodes = reader.nodes(config, Map.of());
         mistakes.addAll(reader.mistakes);
         return nodes.stream().findFirst();
@@ -104,7 +107,7 @@ public final class SettingsReader {
                 nodes(config, environment),
                 profiles,
                 config.defaultProfile().orElse(null),
-                ConfigValue.all(config.parameters()),
+                freeForm.at("parameters", config.parameters()),
                 new JobDocument.Permissions(
                         config.jobs().allowedFields().orElse(Set.of()),
                         new AllowedHosts(config.images().allowedHosts().orElse(Set.of()))),
@@ -132,13 +135,6 @@ public final class SettingsReader {
                 config.kafka().maxRecord(),
                 config.drain().timeout(),
                 config.config().runtimeChanges());
-    }
-
-    private void nested(String key) {
-        Matcher nested = NESTED.matcher(key);
-        if (nested.matches()) {
-            mistakes.add("%s: a list or an object is written as JSON, in one string".formatted(nested.group(1)));
-        }
     }
 
     private void permissions(PenstockConfig config) {
@@ -178,6 +174,7 @@ public final class SettingsReader {
             Optional<URI> url = program.isPresent()
                     ? program.map(started -> started.modelPath().toUri())
                     : node.url().flatMap(given -> url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), given));
+            atLeast(key + ".weight", node.weight(), 1);
             node.maxInFlight().ifPresent(limit -> atLeast(key + ".max-in-flight", limit, 1));
             node.embeddingBatch().ifPresent(batch -> atLeast(key + ".embedding-batch", batch, 1));
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
@@ -198,8 +195,8 @@ public final class SettingsReader {
                                 .orElse(null),
                         node.headers(),
                         new NodeSettings.Requests(
-                                ConfigValue.all(node.parameters()),
-                                ConfigValue.all(node.extraBody()),
+                                freeForm.at(key + ".parameters", node.parameters()),
+                                freeForm.at(key + ".extra-body", node.extraBody()),
                                 node.embeddingBatch().map(OptionalInt::of).orElse(OptionalInt.empty()),
                                 node.apiVersion().orElse(null),
                                 new NodeSettings.OwnTimeouts(
@@ -246,17 +243,22 @@ public final class SettingsReader {
         }
     }
 
-    /** Ollama's own forms: host, host:port, :port, 0.0.0.0, with or without a scheme; port 11434 by default. */
+    /** Ollama's own forms: host, host:port, :port, [::1]:port, 0.0.0.0, with or without a scheme and a path; port 11434 by default. */
     static String ollamaAddress(String value) {
-        String trimmed = value.strip();
-        boolean tls = trimmed.startsWith("https://");
-        String rest = trimmed.replaceFirst("^https?://", "");
-        String host = rest.replaceFirst("[:/].*$", "");
-        String port = rest.matches("[^/]*:\\d+.*") ? rest.replaceFirst("^[^/]*:(\\d+).*$", "$1") : "";
-        boolean schemeGiven = trimmed.contains("://");
-        String defaultPort = !schemeGiven ? "11434" : tls ? "443" : "80";
-        String reachable = host.isEmpty() || host.equals("0.0.0.0") ? "127.0.0.1" : host;
-        return (tls ? "https://" : "http://") + reachable + ":" + (port.isEmpty() ? defaultPort : port);
+        Matcher form = OLLAMA.matcher(value.strip());
+        if (!form.matches()) {
+            return value;
+        }
+        String scheme = form.group("scheme");
+        String host = form.group("host");
+        String port = form.group("port");
+        String defaultPort = scheme == null ? "11434" : scheme.equals("https") ? "443" : "80";
+        return "%s://%s:%s%s"
+                .formatted(
+                        scheme == null ? "http" : scheme,
+                        host.isEmpty() || host.equals("0.0.0.0") ? "127.0.0.1" : host.equals("[::]") ? "[::1]" : host,
+                        port == null ? defaultPort : port,
+                        form.group("path"));
     }
 
     private Settings.Intake intake(PenstockConfig config) {

@@ -71,15 +71,20 @@ public final class BodyHash {
             node.forEach(value -> write(value, canonical));
             canonical.append(']');
         } else if (node.isNumber()) {
-            BigDecimal number = node.decimalValue();
-            canonical
-                    .append('#')
-                    .append(number.signum() == 0 ? BigDecimal.ZERO : number.stripTrailingZeros())
-                    .append(';');
+            canonical.append('#').append(plain(node.decimalValue())).append(';');
         } else if (node.isTextual()) {
             text(node.textValue(), canonical);
         } else {
             canonical.append(node.asText()).append(';');
+        }
+    }
+
+    private static BigDecimal plain(BigDecimal number) {
+        try {
+            return number.signum() == 0 ? BigDecimal.ZERO : number.stripTrailingZeros();
+        } catch (ArithmeticException _) {
+            // an exponent at the edge of what there is
+            return number;
         }
     }
 

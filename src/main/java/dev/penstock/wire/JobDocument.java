@@ -63,6 +63,8 @@ public final class JobDocument {
             "video_data",
             "audio_data",
             "rid",
+            // of Azure: places that the server asks for the client
+            "data_sources",
             "extra_key",
             "data_parallel_rank",
             "template",
@@ -70,6 +72,12 @@ public final class JobDocument {
             "context",
             "keep_alive",
             "options");
+
+    /** RFC 3339 knows years of four digits. */
+    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
+
+    /** Of the names of models, pools and nodes: they stand in messages, rows and their indexes. */
+    private static final int LONGEST_NAME = 256;
 
     private static final List<String> JOB_FIELDS = List.of(
             "id",
@@ -153,7 +161,23 @@ public final class JobDocument {
             return new Parsed.Valid(read(root, arrival, defaults));
         } catch (InvalidField e) {
             return new Parsed.Refused(refusedId(root, arrival), e.failure());
+        } catch (ArithmeticException | DateTimeException e) {
+            // whoever reads the record comes to the same end, so that nobody stumbles over it again and again
+            return new Parsed.Refused(
+                    refusedId(root, arrival),
+                    JobFailure.of(
+                            JobFailure.Code.INVALID_REQUEST,
+                            "a number is out of range: " + Json.firstLine(String.valueOf(e.getMessage()))));
         }
+    }
+
+    /** Whom to tell of a record that is too large to be read as a job. */
+    public static JobId idOfTooLarge(byte[] value, Arrival arrival) {
+        if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
+            return new JobId(arrival.headerId());
+        }
+        String inBody = Json.textAt(value, "job", "id").orElse("");
+        return JobId.isValid(inBody) ? new JobId(inBody) : arrival.derivedId();
     }
 
     private static JobId refusedId(@Nullable JsonNode root, Arrival arrival) {
@@ -202,7 +226,7 @@ public final class JobDocument {
         return new PromptJob(
                 id,
                 task,
-                top.text("model").orElse(null),
+                name("model", top.text("model")),
                 top.flag("stream").orElse(true) && task != Task.EMBEDDINGS,
                 metadata(root.get("metadata")),
                 job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
@@ -210,10 +234,17 @@ public final class JobDocument {
                 arrival.acceptedAt(),
                 timeout(job, defaults),
                 deadline(job, arrival.acceptedAt()),
-                new PromptJob.Pins(
-                        job.text("pool").orElse(null), job.text("node").orElse(null)),
+                new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
                 job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
                 body);
+    }
+
+    private static @Nullable String name(String path, Optional<String> given) throws InvalidField {
+        if (given.isPresent()
+                && (given.get().length() > LONGEST_NAME || given.get().chars().anyMatch(Character::isISOControl))) {
+            throw new InvalidField(path, "expected up to %d characters on one line".formatted(LONGEST_NAME));
+        }
+        return given.orElse(null);
     }
 
     private static JobId id(String path, Optional<String> given) throws InvalidField {
@@ -352,12 +383,15 @@ public final class JobDocument {
         if (given.isEmpty()) {
             return null;
         }
-        if (given.get().toUpperCase(Locale.ROOT).startsWith("P")) {
-            return acceptedAt.plus(duration("job.deadline", given.get()));
-        }
         try {
-            return OffsetDateTime.parse(given.get()).toInstant();
-        } catch (DateTimeException e) {
+            Instant deadline = given.get().toUpperCase(Locale.ROOT).startsWith("P")
+                    ? acceptedAt.plus(duration("job.deadline", given.get()))
+                    : OffsetDateTime.parse(given.get()).toInstant();
+            if (deadline.isBefore(Instant.EPOCH) || deadline.isAfter(LATEST)) {
+                throw new InvalidField("job.deadline", "expected a time between 1970 and the year 9999");
+            }
+            return deadline;
+        } catch (DateTimeException | ArithmeticException e) {
             throw new InvalidField(
                     "job.deadline", "expected RFC 3339 such as 2026-11-21T10:00:00Z, or a duration such as PT5M", e);
         }

@@ -1,7 +1,9 @@
 package dev.penstock.wire;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
@@ -9,9 +11,11 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. */
@@ -64,6 +68,35 @@ public final class Json {
                     ? ""
                     : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
             throw new MalformedJson("not valid JSON: " + firstLine(e.getOriginalMessage()) + where, e);
+        }
+    }
+
+    /** A text of an object within an object, where the whole is well-formed; found without building the document. */
+    static Optional<String> textAt(byte[] document, String object, String field) {
+        String found = null;
+        try (JsonParser parser = LENIENT.createParser(document)) {
+            if (parser.nextToken() != JsonToken.START_OBJECT) {
+                return Optional.empty();
+            }
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                boolean wanted = parser.currentName().equals(object);
+                if (parser.nextToken() != JsonToken.START_OBJECT || !wanted) {
+                    parser.skipChildren();
+                    continue;
+                }
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    boolean sought = parser.currentName().equals(field);
+                    if (parser.nextToken() == JsonToken.VALUE_STRING && sought) {
+                        found = parser.getText();
+                    }
+                    parser.skipChildren();
+                }
+            }
+            return parser.currentToken() == JsonToken.END_OBJECT && parser.nextToken() == null
+                    ? Optional.ofNullable(found)
+                    : Optional.empty();
+        } catch (IOException _) {
+            return Optional.empty();
         }
     }
 

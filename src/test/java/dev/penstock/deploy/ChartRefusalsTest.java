@@ -69,6 +69,10 @@ class ChartRefusalsTest {
                     networkPolicy: {enabled: false}                           | networkPolicy.enabled: with penstock.auth.mode none
                     ingress: {enabled: true}                                  | ingress.hosts: name at least one host
                     httpRoute: {enabled: true}                                | httpRoute.parentRefs: name the Gateway
+                    ingress: {enabled: true, hosts: [{host: a.example.com}]}  | networkPolicy.clients lets in pods of this namespace only, so that nobody gets in by ingress
+                    service: {type: NodePort}                                 | so that nobody gets in by service.type NodePort
+                    extraEnv: [{name: VLLM_URL, value: "http://vllm:8000"}]   | extraEnv: VLLM_URL names a model server that the NetworkPolicy does not know
+                    penstock: {images: {allowed-hosts: [pictures.example.com]}} | networkPolicy.hosts: penstock.images.allowed-hosts names pictures.example.com
                     strimzi: {enabled: true}                                  | strimzi.cluster must name
                     preStopSeconds: 60                                        | /preStopSeconds
                     image: {digest: "sha256:1"}                               | /image/digest

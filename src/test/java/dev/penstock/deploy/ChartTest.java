@@ -405,6 +405,7 @@ class ChartTest {
                         "databases 5432",
                         "kube-system/{\"k8s-app\":\"kube-dns\"} 53",
                         "models 8000",
+                        "models/{\"app\":\"vllm-a\"} 8000",
                         "observability 4317");
         assertThat(policy.spec().path("policyTypes").toString()).isEqualTo("[\"Ingress\",\"Egress\"]");
         assertThat(policy.spec()
@@ -432,18 +433,31 @@ class ChartTest {
 
     @Test
     void from_zero_keda_looks_at_the_groups_itself() {
-        JsonNode scaler = named(Chart.render(Chart.ciValues("production")), "ScaledObject", "demo-penstock")
-                .spec();
+        List<Manifest> manifests = Chart.render(Chart.ciValues("from-zero"));
+        JsonNode scaler = named(manifests, "ScaledObject", "demo-penstock").spec();
 
         assertThat(scaler.path("minReplicaCount").asInt(-1)).isZero();
         assertThat(scaler.path("triggers").findValuesAsText("type"))
-                .containsExactly("prometheus", "prometheus", "kafka", "kafka");
+                .containsExactly("prometheus", "prometheus", "kafka", "kafka", "kafka", "kafka");
+        // a topic that nobody has read yet is looked at too, where it is named
+        assertThat(scaler.path("triggers").findValuesAsText("topic"))
+                .containsExactly("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low", "prompt-jobs-deferred");
         assertThat(scaler.path("triggers").findValuesAsText("consumerGroup"))
-                .containsExactly("penstock-ledger", "penstock.prompt-jobs-deferred");
+                .containsExactly(
+                        "penstock-ledger", "penstock-ledger", "penstock-ledger", "penstock.prompt-jobs-deferred");
+        assertThat(named(manifests, "TriggerAuthentication", "demo-penstock-kafka")
+                        .spec()
+                        .path("secretTargetRef")
+                        .findValuesAsText("name"))
+                .containsExactly("keda-kafka", "keda-kafka", "events-cluster-ca-cert");
         // a replica drains as long as this before the next one may go
         assertThat(scaler.at("/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/policies/0/periodSeconds")
                         .asInt())
-                .isGreaterThan(180);
+                .isGreaterThan(60);
+        JsonNode threeAtLeast = named(Chart.render(Chart.ciValues("production")), "ScaledObject", "demo-penstock")
+                .spec();
+        assertThat(threeAtLeast.path("minReplicaCount").asInt()).isEqualTo(3);
+        assertThat(threeAtLeast.path("triggers").findValuesAsText("type")).containsExactly("prometheus", "prometheus");
     }
 
     @Test
@@ -458,7 +472,7 @@ class ChartTest {
         Manifest scaler = named(Chart.render(Chart.valuesFile(values)), "ScaledObject", "demo-penstock");
 
         assertThat(scaler.spec().path("triggers").findValuesAsText("consumerGroup"))
-                .containsExactly("penstock-ledger", "penstock.llm.deferred");
+                .endsWith("penstock-ledger", "penstock.llm.deferred");
     }
 
     @Test

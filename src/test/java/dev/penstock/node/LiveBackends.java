@@ -76,7 +76,7 @@ final class LiveBackends {
                 failures.add(node.name() + ": " + words);
                 yield null;
             }
-            case Node.ProbeResult.Away(String words, boolean _) -> {
+            case Node.ProbeResult.Away(String words, boolean _, boolean _) -> {
                 failures.add(node.name() + ": " + words);
                 yield null;
             }

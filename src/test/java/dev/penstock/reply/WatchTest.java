@@ -84,6 +84,41 @@ class WatchTest {
         assertThat(offsets(watch)).containsExactly(10L, 11L, 13L);
     }
 
+    @Test
+    void an_outcome_of_any_size_arrives_and_a_watcher_that_does_not_read_loses_its_place() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.older(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        watch.older(record(11, EventMark.Kind.COMPLETED, 1, "a", 1, 3_000_000));
+        watch.caughtUp(null);
+        assertThat(offsets(watch)).containsExactly(10L, 11L);
+
+        Watch slow = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        slow.caughtUp(null);
+        slow.live(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        for (int i = 1; i <= 4; i++) {
+            slow.live(record(10 + i, EventMark.Kind.CHUNK, 1, "a", i, 200_000));
+        }
+        assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.Event.class);
+        assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.Event.class);
+        assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.Event.class);
+        assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.TooSlow.class);
+    }
+
+    @Test
+    void who_waits_for_the_outcome_alone_is_never_too_slow() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.caughtUp(null);
+        watch.live(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        watch.live(record(11, EventMark.Kind.CHUNK, 1, "a", 1, 200_000));
+        watch.passOverChunks();
+        for (int i = 2; i <= 9; i++) {
+            watch.live(record(10 + i, EventMark.Kind.CHUNK, 1, "a", i, 200_000));
+        }
+        watch.live(record(20, EventMark.Kind.COMPLETED, 1, "a", 10, 200_000));
+
+        assertThat(offsets(watch)).containsExactly(10L, 20L);
+    }
+
     private static List<ConsumerRecord<byte[], byte[]>> log() {
         return List.of(
                 record(10, EventMark.Kind.STARTED, 1, "a", 0),
@@ -94,6 +129,11 @@ class WatchTest {
 
     private static ConsumerRecord<byte[], byte[]> record(
             long offset, EventMark.Kind kind, int attempt, String run, long seq) {
+        return record(offset, kind, attempt, run, seq, 2);
+    }
+
+    private static ConsumerRecord<byte[], byte[]> record(
+            long offset, EventMark.Kind kind, int attempt, String run, long seq, int size) {
         byte[] key = EventHeaders.utf8(ID.value());
         return new ConsumerRecord<>(
                 "prompt-replies",
@@ -102,9 +142,9 @@ class WatchTest {
                 0,
                 TimestampType.CREATE_TIME,
                 key.length,
-                2,
+                size,
                 key,
-                EventHeaders.utf8("{}"),
+                EventHeaders.utf8("{" + " ".repeat(size - 2) + "}"),
                 EventHeaders.of(key, new EventMark(kind, attempt, run, seq), null),
                 Optional.empty());
     }

@@ -149,7 +149,8 @@ class RouterTest {
     void a_model_that_only_others_have_is_told_with_who_they_are() {
         JobFailure failure = nowhere(router.find("llama-3b", new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
 
-        assertThat(failure.message()).endsWith("tiny:latest on cpu-a. On: gpu-a");
+        assertThat(failure.message())
+                .endsWith("model 'llama-3b' is not on node 'cpu-a': ollama pull llama-3b. On: gpu-a");
     }
 
     private static Router.Route afterFetch(String model, String... nodes) {

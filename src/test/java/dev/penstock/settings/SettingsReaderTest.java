@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.node.NullNode;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -123,7 +125,10 @@ class SettingsReaderTest {
         "ollama, http://ollama:11434",
         "http://ollama, http://ollama:80",
         "https://ollama.example, https://ollama.example:443",
-        "http://ollama:1234/, http://ollama:1234"
+        "http://ollama:1234/, http://ollama:1234/",
+        "https://host/ollama, https://host:443/ollama",
+        "[::1]:11435, http://[::1]:11435",
+        "[::], http://[::1]:11434"
     })
     void ollamas_own_forms_of_its_address(String given, String address) {
         assertThat(SettingsReader.ollamaAddress(given)).isEqualTo(address);
@@ -217,17 +222,54 @@ class SettingsReaderTest {
     }
 
     @Test
-    void a_nested_value_that_is_not_written_as_json_is_a_mistake() {
-        Map<String, String> keys = Map.of(
+    void a_list_or_an_object_is_written_as_json_or_as_yaml() {
+        Map<String, String> keys = new HashMap<>(Map.of(
                 "penstock.nodes.a.backend", "vllm",
                 "penstock.nodes.a.url", "http://a",
                 "penstock.nodes.a.extra-body.chat_template_kwargs.enable_thinking", "false",
-                "penstock.parameters.stop[0]", "END");
+                "penstock.nodes.a.extra-body.\"a.b\".\"c.d\"[0].e", "text"));
+        // what YAML makes of a list of texts
+        keys.put("penstock.parameters.stop", "END,STOP");
+        for (int i = 0; i < 12; i++) {
+            keys.put("penstock.parameters.stop[" + i + "]", "END" + i);
+        }
 
-        assertThatThrownBy(() -> SettingsReader.read(TestSettings.config(keys), Map.of(), keys.keySet()))
+        Settings settings = SettingsReader.read(TestSettings.config(keys), Map.of(), keys);
+
+        assertThat(settings.nodes().getFirst().requests().extraBody())
+                .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "chat_template_kwargs",
+                        Map.of("enable_thinking", false),
+                        "a.b",
+                        Map.of("c.d", List.of(Map.of("e", "text")))));
+        assertThat(settings.parameters().get("stop"))
+                .isEqualTo(IntStream.range(0, 12).mapToObj(i -> "END" + i).toList());
+    }
+
+    @Test
+    void a_key_that_nobody_reads_is_a_mistake_unless_a_later_version_does() {
+        Map<String, String> keys = Map.of(
+                "penstock.nodes.a.backend", "vllm",
+                "penstock.nodes.a.url", "http://a",
+                "penstock.nodes.a.weight", "2",
+                "penstock.nodes.a.max_in_flight", "2",
+                "penstock.intake.slotz", "4",
+                "penstock.intake.topics[0].name", "mine",
+                "penstock.images.allowed-hosts[0]", "images.example",
+                "penstock.routes[0].name", "rest",
+                "penstock.auth.keys-file", "keys.yaml",
+                "penstock.timeouts.queue", "30s");
+
+        assertThatThrownBy(() -> SettingsReader.read(TestSettings.config(keys), Map.of(), keys))
                 .hasMessageContaining("2 mistakes")
-                .hasMessageContaining("penstock.nodes.a.extra-body.chat_template_kwargs: a list or an object")
-                .hasMessageContaining("penstock.parameters.stop: a list or an object");
+                .hasMessageContaining(
+                        "penstock.nodes.a.max_in_flight: there is no such key. Did you mean penstock.nodes.….max-in-flight?")
+                .hasMessageContaining(
+                        "penstock.intake.slotz: there is no such key. Did you mean penstock.intake.slots?");
+        assertThat(keys.keySet())
+                .filteredOn(KnownKeys::isLater)
+                .containsExactlyInAnyOrder(
+                        "penstock.routes[0].name", "penstock.auth.keys-file", "penstock.timeouts.queue");
     }
 
     @Test

@@ -23,6 +23,8 @@ public final class TestSettings {
                 .withMapping(PenstockConfig.class)
                 .withDefaultValues(keys)
                 .addDiscoveredConverters()
+                // the reader tells it itself, with the way out
+                .withValidateUnknown(false)
                 .build();
         return config.getConfigMapping(PenstockConfig.class);
     }

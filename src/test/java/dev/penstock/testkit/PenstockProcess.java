@@ -131,6 +131,7 @@ public final class PenstockProcess implements AutoCloseable {
             command.add(jar ? TestEnvironment.java() : program.toString());
             if (jar) {
                 command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"));
+                command.addAll(TestEnvironment.jvmOptions());
             }
             command.addAll(runtimeOptions);
             config.forEach((key, value) -> command.add("-D" + key + "=" + value));

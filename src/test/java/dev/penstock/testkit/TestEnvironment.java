@@ -1,6 +1,7 @@
 package dev.penstock.testkit;
 
 import java.nio.file.Path;
+import java.util.List;
 
 /** Where the tests, the demo and the bench find what was built, and what they may leave out. */
 public final class TestEnvironment {
@@ -26,6 +27,12 @@ public final class TestEnvironment {
                 ? System.getenv().getOrDefault("PENSTOCK_TEST_REQUIRE_ALL", "")
                 : said;
         return !value.isBlank() && !value.equals("0") && !value.equals("false");
+    }
+
+    /** What the service's JVM is started with where no speed is measured: most of its time there is its start. */
+    static List<String> jvmOptions() {
+        String options = System.getProperty("penstock.test.jvm-options", "").strip();
+        return options.isEmpty() ? List.of() : List.of(options.split(" +"));
     }
 
     /** The {@code java} that runs this. */

@@ -91,6 +91,9 @@ class JobDocumentTest {
             {"prompt":"a","job":{"timeout":"5m"}}           | job.timeout: expected an ISO 8601 duration
             {"prompt":"a","job":{"timeout":"PT2H"}}         | job.timeout: PT2H is above the limit, PT1H
             {"prompt":"a","job":{"deadline":"tomorrow"}}    | job.deadline: expected RFC 3339
+            {"prompt":"a","job":{"deadline":"P1000000000000D"}} | job.deadline: expected RFC 3339
+            {"prompt":"a","job":{"deadline":"+999999999-01-01T00:00:00Z"}} | job.deadline: expected a time between
+            {"prompt":"a","job":{"node":"a\\u0000b"}}      | job.node: expected up to 256 characters on one line
             {"prompt":"a","job":{"max_attempts":0}}         | job.max_attempts: must be at least 1
             {"prompt":"a","job":{"task":"tag"}}             | job.task: 'tag' does not fit a body that holds prompt
             {"prompt":"a","job":{"tenant":"acme"}}          | job.tenant: records of this topic belong to tenant 'default'
@@ -107,6 +110,32 @@ class JobDocumentTest {
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
         assertThat(failure.message()).contains(words).doesNotContain("\n");
+    }
+
+    @Test
+    void a_name_has_its_limit() {
+        assertThat(refused("{\"prompt\":\"a\",\"model\":\"" + "m".repeat(257) + "\"}", null)
+                        .failure()
+                        .message())
+                .contains("model: expected up to 256 characters");
+    }
+
+    @Test
+    void of_a_record_that_is_too_large_the_id_is_found_without_reading_it_as_a_job() {
+        assertThat(idOfTooLarge("{\"x\":{\"id\":1},\"job\":{\"a\":[{}],\"id\":\"mine\"},\"y\":[1]}", null))
+                .isEqualTo("mine");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}}", "header")).isEqualTo("header");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}} x", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("{\"job\":7}", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("[]", null)).isEqualTo("derived");
+    }
+
+    private static String idOfTooLarge(String document, @Nullable String header) {
+        return JobDocument.idOfTooLarge(
+                        document.getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(header, DERIVED, Instant.EPOCH))
+                .value();
     }
 
     @Test
