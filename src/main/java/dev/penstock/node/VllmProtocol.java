@@ -51,6 +51,12 @@ final class VllmProtocol extends OpenAiProtocol {
         }
     }
 
+    /** It passes over best_of without a word. */
+    @Override
+    List<String> ofCompletions() {
+        return List.of("suffix", "echo");
+    }
+
     @Override
     void embeddings(Translation translation) {
         super.embeddings(translation);

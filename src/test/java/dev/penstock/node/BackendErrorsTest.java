@@ -9,6 +9,7 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.TestEnvironment;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Recording;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.nio.file.Files;
@@ -74,6 +75,21 @@ class BackendErrorsTest {
         System.out.println(table);
         assertThat(Files.readString(TestEnvironment.projectDir().resolve("docs").resolve("backends.md")))
                 .contains(table);
+    }
+
+    @Test
+    void what_the_real_servers_say_of_models_and_lengths() {
+        assertThat(recorded(Backend.LLAMA_SERVER, "llama-server/router-unknown"))
+                .satisfies(failure -> assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND));
+        assertThat(recorded(Backend.VLLM, "vllm/completions-too-long"))
+                .satisfies(failure -> assertThat(failure.message())
+                        .startsWith("prompt has 2,049 tokens, the node's limit is 2,048: "));
+    }
+
+    private static JobFailure recorded(Backend backend, String name) {
+        Recording recording = Recording.of(name);
+        NodeSettings node = NodeSettings.at(backend, URI.create(fake.url()));
+        return new NodeErrors(node, WireProtocol.of(node)).refused(recording.status(), recording.body(), null);
     }
 
     private static JobFailure failure(Backend backend, Answer answer) throws Exception {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.Task;
+import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -58,6 +59,22 @@ class LlamaProgramRequestTest {
         assertThat(file(call, "prompt.txt")).isEqualTo("--help me");
         assertThat(file(call, "system.txt")).isEqualTo("be brief");
         assertThat(call.ignored()).isEmpty();
+    }
+
+    @Test
+    void a_server_has_the_sizes_of_its_node_else_those_of_the_parameters() {
+        NodeSettings.Program program = NodeSettings.Program.of("llama-server", Path.of("/models/a.gguf"));
+        NodeSettings node = NodeSettings.started("edge", Backend.LLAMA_SERVER, program);
+
+        List<String> arguments = LlamaArguments.ofServer(
+                node, program, 8081, Map.of("ctx_size", 12192, "ubatch_size", 1024, "temperature", 0.3));
+
+        assertThat(arguments)
+                .containsSequence("--port", "8081")
+                .containsSequence("-m", "/models/a.gguf")
+                .containsSequence("-c", "12192")
+                .containsSequence("-ub", "1024")
+                .noneMatch(argument -> argument.contains("temp"));
     }
 
     @Test

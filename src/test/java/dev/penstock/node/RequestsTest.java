@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.NullNode;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.testkit.upstream.Recording;
 import dev.penstock.wire.Json;
 import java.net.URI;
 import java.util.List;
@@ -50,6 +51,44 @@ class RequestsTest {
             assertThat(body.toString()).as(name).doesNotContain("\"" + name + "\"");
         }
         assertThat(body.path("stream").asBoolean()).isTrue();
+    }
+
+    /** llama.cpp 0.7.0 makes as many dimensions as its model has; vLLM 0.32.0 says nothing of best_of. */
+    @Test
+    void what_a_server_would_pass_over_is_named() throws WireProtocol.Unsupported {
+        WireProtocol.Request embeddings = request(
+                Backend.LLAMA_SERVER,
+                Task.EMBEDDINGS,
+                "{\"input\":\"a\",\"dimensions\":8,\"encoding_format\":\"float\"}");
+        WireProtocol.Request best =
+                request(Backend.VLLM, Task.COMPLETION, "{\"prompt\":\"a\",\"best_of\":3,\"echo\":true}");
+        WireProtocol.Request bestOfAll =
+                request(Backend.OPENAI_COMPATIBLE, Task.COMPLETION, "{\"prompt\":\"a\",\"best_of\":3}");
+
+        assertThat(embeddings.ignored()).containsExactly("dimensions");
+        assertThat(best.ignored()).containsExactly("best_of");
+        assertThat(body(best).path("echo").asBoolean()).isTrue();
+        assertThat(body(bestOfAll).path("best_of").asInt()).isEqualTo(3);
+    }
+
+    @Test
+    void a_completion_of_any_json_is_a_schema_at_llama_server() throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(
+                Backend.LLAMA_SERVER,
+                Task.COMPLETION,
+                "{\"prompt\":\"a\",\"response_format\":{\"type\":\"json_object\"}}");
+
+        assertThat(body(request).at("/json_schema/type").asText()).isEqualTo("object");
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @Test
+    void a_router_lists_which_of_its_models_are_loaded() {
+        JsonNode listed = json(Recording.of("llama-server/router-models").body());
+
+        assertThat(protocol(Backend.LLAMA_SERVER).models(listed, List.of()))
+                .extracting(model -> model.id() + " " + model.loaded())
+                .containsExactly("tiny-a false", "tiny-b true", "tiny-think true");
     }
 
     @ParameterizedTest

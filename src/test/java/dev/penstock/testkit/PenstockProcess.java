@@ -113,6 +113,7 @@ public final class PenstockProcess implements AutoCloseable {
             int management = managementPort.orElseGet(Broker::freePort);
             config.put("quarkus.http.port", Integer.toString(service));
             config.put("quarkus.management.port", Integer.toString(management));
+            TestEnvironment.consumers().ifPresent(number -> config.putIfAbsent("penstock.intake.consumers", number));
             config.putIfAbsent(
                     "penstock.ledger.path", ledgers.resolve(name + ".db").toString());
             return new PenstockProcess(

@@ -2,6 +2,7 @@ package dev.penstock.testkit;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /** Where the tests, the demo and the bench find what was built, and what they may leave out. */
 public final class TestEnvironment {
@@ -33,6 +34,12 @@ public final class TestEnvironment {
     static List<String> jvmOptions() {
         String options = System.getProperty("penstock.test.jvm-options", "").strip();
         return options.isEmpty() ? List.of() : List.of(options.split(" +"));
+    }
+
+    /** Of each job topic, where nothing hangs on them: each that is there asks the broker twice a second. */
+    static Optional<String> consumers() {
+        return Optional.ofNullable(System.getProperty("penstock.test.consumers"))
+                .filter(said -> !said.isBlank());
     }
 
     /** The {@code java} that runs this. */
