@@ -103,6 +103,7 @@ class ReplicasIT {
                 try {
                     while (!over.get()) {
                         most[0] = Math.max(most[0], Math.max(parked(first, second), parked(second, first)));
+                        Thread.sleep(50);
                     }
                 } catch (InterruptedException _) {
                     Thread.currentThread().interrupt();

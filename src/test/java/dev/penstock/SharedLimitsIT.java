@@ -33,7 +33,7 @@ class SharedLimitsIT {
             awaitLimits(all, limits -> sum(limits) == LIMIT && limits.stream().allMatch(limit -> limit >= 3));
             rig.fake().reset();
             List<String> together = Rig.ids("together", 120);
-            rig.send(together, "[[tokens=1 first=300]]");
+            rig.send(together, "[[tokens=1 first=1000]]");
             rig.replies().awaitOutcomes(together, PATIENCE);
             int most = rig.fake().stats().maxInFlight();
             for (String id : together) {
@@ -51,7 +51,7 @@ class SharedLimitsIT {
             double seconds = Rig.seconds(killed);
             rig.fake().reset();
             List<String> afterwards = Rig.ids("afterwards", 120);
-            rig.send(afterwards, "[[tokens=1 first=300]]");
+            rig.send(afterwards, "[[tokens=1 first=1000]]");
             rig.replies().awaitOutcomes(afterwards, PATIENCE);
 
             System.out.printf(

@@ -76,12 +76,12 @@ final class ShareHeld extends Held {
     }
 
     /**
-     * Half of what the broker allows: it also counts deliveries that nobody sees, to fetches that a killed process had under way,
-     * and drops the record at the limit. A copy has no such limit.
+     * Above a quarter of what the broker allows: it also counts deliveries that nobody sees, to fetches that a killed process had under
+     * way, several with each kill, and drops the record at the limit. A copy has no such limit.
      */
     @Override
     public boolean isLastDelivery() {
-        return 2 * deliveries() > deliveryLimit;
+        return 4 * deliveries() > deliveryLimit;
     }
 
     @Override

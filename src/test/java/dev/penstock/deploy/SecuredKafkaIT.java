@@ -79,8 +79,11 @@ class SecuredKafkaIT {
             Files.writeString(
                     folder.resolve("ca.crt"),
                     pem("CERTIFICATE", store(server).getCertificate("broker").getEncoded()));
-            PenstockProcess.Builder penstock =
-                    PenstockProcess.with("unused:1").name("secured").node("fake", "vllm", URI.create(fake.url()), 4);
+            PenstockProcess.Builder penstock = PenstockProcess.with("unused:1")
+                    .name("secured")
+                    // each has connections of its own, and each of those its handshakes
+                    .config("penstock.intake.consumers", "2")
+                    .node("fake", "vllm", URI.create(fake.url()), 4);
             variables(workload, secrets)
                     .forEach((name, value) ->
                             penstock.environment(name, value.replace("/opt/penstock/kafka-ca", folder.toString())));

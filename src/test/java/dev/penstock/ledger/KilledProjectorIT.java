@@ -27,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** A projector that is killed again and again under load ends with the rows of one that was not. */
 final class KilledProjectorIT {
     /** -Dpenstock.test.kills=50 for as many; each takes some seconds. */
-    private static final int KILLS = Integer.getInteger("penstock.test.kills", 8);
+    private static final int KILLS = Integer.getInteger("penstock.test.kills", 4);
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
