@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build chaos live test test-long test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -30,10 +30,14 @@ build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; not
 # RERUNS=1: an integration test that fails is run once more, and told as a flake when it passes then
 RERUN = $(if $(RERUNS),-Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
-test: ## All tests: unit, real broker, real llama-server, scripted model server
+test: ## All tests but those of minutes: unit, real broker, real llama-server, scripted model server
 	@mkdir -p target && touch target/building
 	$(MVN) verify $(CLASSPATH_GOAL) $(RERUN)
 	@mv target/building target/built
+
+test-long: build ## The integration tests against the jar, with those of minutes that make test leaves to make test-native
+	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
+		-DargLine= -Dit.left=none $(RERUN)
 
 demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by itself. NATIVE=1: the native executable
 	@if [ "$(NATIVE)" = 1 ] && [ ! -x $(RUNNER) ]; then echo "there is no $(RUNNER): make native" >&2; exit 1; fi
@@ -49,7 +53,7 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 	fi
 
 # what does not run the program is as it was; the sizes, which say nothing of an executable, are smaller
-NATIVE_TESTS := -Dit.forks=3 -Dpenstock.executable=$(RUNNER) -DargLine= -Dpenstock.test.jobs=1000 -Dpenstock.test.blocked=500 \
+NATIVE_TESTS := -Dit.forks=3 -Dit.left=none -Dpenstock.executable=$(RUNNER) -DargLine= -Dpenstock.test.jobs=1000 -Dpenstock.test.blocked=500 \
 	-Dpenstock.test.others=64 -Dpenstock.test.queued=8000 -Dit.test='*IT,!KilledProjectorIT,!LlamaServerBackendsIT,!LlamaCliIT,!LlamaServerProcessIT'
 
 test-native: build native ## The integration tests against the native executable

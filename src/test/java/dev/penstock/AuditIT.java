@@ -37,9 +37,11 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Records that the broker dropped are told {@code lost}; and nothing else is. */
+@Tag("long")
 final class AuditIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final Duration TOLD_WITHIN = Duration.ofSeconds(90);

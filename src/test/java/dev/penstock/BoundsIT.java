@@ -36,6 +36,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What a replica takes of memory, of connections and of a partition's window is bounded, whatever comes. */
+@Tag("long")
 class BoundsIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final int MEGABYTE = 1 << 20;

@@ -28,9 +28,11 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Jobs by classic consumer groups, for brokers without share groups, and the way from one mode to the other. */
+@Tag("long")
 class ClassicIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 64;

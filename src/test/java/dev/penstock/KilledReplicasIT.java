@@ -20,11 +20,13 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Under load, replicas are killed one after the other, or the broker is: nothing is lost, and each job has one outcome. */
+@Tag("long")
 class KilledReplicasIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     /** -Dpenstock.test.jobs=5000 for as many. */

@@ -16,9 +16,11 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A broker that is away, at the start or under load: the service stays up, says so, and goes on by itself. */
+@Tag("long")
 class OutageIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final Duration CUT = Duration.ofSeconds(20);

@@ -27,6 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A queue that holds: pools that are down or full, priorities, a drain, a job that ends its process. */
+@Tag("long")
 class QueueIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 64;

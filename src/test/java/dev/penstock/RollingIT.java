@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 
 /** A replica is replaced by a new one while 500 jobs stream: nobody who reads the answers has to notice. */
 @Tag("alone")
+@Tag("long")
 class RollingIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final Duration DRAIN = Duration.ofSeconds(40);
