@@ -17,7 +17,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -98,6 +97,29 @@ class MalformedIT {
         }
     }
 
+    /** Snappy and zstd come with libraries of their own, which the native executable does not have (docs/kafka.md). */
+    @Test
+    void producers_compress_as_they_like() throws InterruptedException {
+        try (Broker broker = Broker.start();
+                FakeUpstream fake = FakeUpstream.start();
+                PenstockProcess _ = PenstockProcess.with(broker.bootstrap())
+                        .node("fake", "vllm", URI.create(fake.url()), 4)
+                        .startReady();
+                ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+            List<String> kinds = List.of("none", "gzip", "lz4");
+            for (String kind : kinds) {
+                try (JobSender jobs =
+                        new JobSender(broker.bootstrap(), "prompt-jobs", Map.of("compression.type", kind))) {
+                    jobs.send(kind, "hello hello hello hello hello");
+                    jobs.flush();
+                }
+            }
+
+            replies.awaitOutcomes(kinds, PATIENCE);
+            assertThat(replies.outcomes(kinds)).isEqualTo(Map.of("completed", kinds.size()));
+        }
+    }
+
     /** A broker measures what is compressed. */
     @Test
     void records_above_the_limit_are_dead_lettered_however_well_they_are_compressed() throws InterruptedException {
@@ -111,40 +133,26 @@ class MalformedIT {
                 JobSender jobs = new JobSender(
                         broker.bootstrap(),
                         "prompt-jobs",
-                        Map.of("compression.type", "zstd", "max.request.size", 50_000_000))) {
+                        Map.of("compression.type", "gzip", "max.request.size", 50_000_000))) {
             byte[] even = utf8(JobSender.chat("even", "x".repeat(5_000_000)));
-            // a window of 64 kB, as the dead-letter topic's compression has it, does not see that it repeats itself
-            String block = HexFormat.of().formatHex(bytes(60_000));
-            byte[] uneven = utf8(JobSender.chat("uneven", block.repeat(40)));
             jobs.sendRaw(0, even);
-            jobs.sendRaw(0, uneven);
             jobs.send("good", "hello");
             jobs.flush();
 
             replies.awaitOutcomes(List.of("good"), PATIENCE);
-            for (String id : List.of("even", "uneven")) {
-                ReplyLog.Event rejected =
-                        replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
-                assertThat(rejected.json().path("error").path("code").asText()).isEqualTo("too_large");
-            }
-            List<ConsumerRecord<byte[], byte[]>> dead = Records.all(broker.bootstrap(), "prompt-jobs-dlq");
-            assertThat(dead)
-                    .hasSize(2)
-                    .allSatisfy(
-                            letter -> assertThat(header(letter, "dlq-reason")).isEqualTo("too_large"));
-            assertThat(dead.get(0).value()).isEqualTo(even);
-            assertThat(dead.get(1).value()).isNull();
-            assertThat(header(dead.get(1), "dlq-message")).contains("it lies at prompt-jobs-0@1");
+            ReplyLog.Event rejected =
+                    replies.awaitEvent("even", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
+            assertThat(rejected.json().path("error").path("code").asText()).isEqualTo("too_large");
+            assertThat(Records.all(broker.bootstrap(), "prompt-jobs-dlq"))
+                    .singleElement()
+                    .satisfies(letter -> {
+                        assertThat(header(letter, "dlq-reason")).isEqualTo("too_large");
+                        assertThat(letter.value()).isEqualTo(even);
+                    });
             try (Admin admin = broker.admin()) {
                 ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
             }
         }
-    }
-
-    private static byte[] bytes(int count) {
-        byte[] bytes = new byte[count];
-        new Random(7).nextBytes(bytes);
-        return bytes;
     }
 
     private static void assertOnlyRejected(ReplyLog replies, List<String> good) {
