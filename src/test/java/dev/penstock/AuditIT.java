@@ -196,12 +196,10 @@ final class AuditIT {
     }
 
     private static void awaitAudits(PenstockProcess penstock, int count) throws InterruptedException {
-        double from = Metrics.value(penstock, "penstock_audit_rounds_total").orElse(0);
-        long until = System.nanoTime() + PATIENCE.multipliedBy(2).toNanos();
-        while (Metrics.value(penstock, "penstock_audit_rounds_total").orElse(0) < from + count) {
-            assertThat(System.nanoTime()).as("audits in time").isLessThan(until);
-            Thread.sleep(200);
-        }
+        String rounds = "penstock_audit_rounds_total";
+        double from = Metrics.value(penstock, rounds).orElse(0);
+        var _ = Metrics.await(
+                penstock, rounds, "is %d more".formatted(count), now -> now >= from + count, PATIENCE.multipliedBy(2));
     }
 
     /** Jobs that ended on their days; of the replies the broker has kept the last day's. */

@@ -28,7 +28,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.function.DoublePredicate;
 import org.apache.kafka.clients.admin.Admin;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -76,7 +75,7 @@ class BoundsIT {
         String warning = replica.process().awaitLine(line -> line.contains("hands out nothing more"), PATIENCE);
         JsonNode ready = Rest.get(replica.managementUrl(), "/q/health/ready").json();
 
-        double used = awaitUsed(replica, gauge, value -> value > NEARLY_FULL);
+        double used = Metrics.await(replica, gauge, "is nearly full", value -> value > NEARLY_FULL, PATIENCE);
         System.out.printf("a window of 100 behind a job of 60 s: %s %.2f%n%s%n", gauge, used, warning);
         assertThat(warning).contains("penstock.intake.topics", "share.partition.max.record.locks=200");
         assertThat(ready.toString()).contains("warning.window.prompt-jobs-0");
@@ -85,19 +84,7 @@ class BoundsIT {
         rig.replies().awaitOutcomes(behind, PATIENCE);
         assertThat(rig.replies().outcomes(behind)).isEqualTo(Map.of("completed", 400));
         // what the broker tells of a group may be one write old (4.3.1), so that it need not come down to 0
-        awaitUsed(replica, gauge, value -> value < NEARLY_FULL);
-    }
-
-    private static double awaitUsed(PenstockProcess replica, String gauge, DoublePredicate fits)
-            throws InterruptedException {
-        long until = System.nanoTime() + PATIENCE.toNanos();
-        double used = Metrics.value(replica, gauge).orElseThrow();
-        while (!fits.test(used)) {
-            assertThat(System.nanoTime()).as("%s is %.2f", gauge, used).isLessThan(until);
-            TimeUnit.MILLISECONDS.sleep(100);
-            used = Metrics.value(replica, gauge).orElseThrow();
-        }
-        return used;
+        var _ = Metrics.await(replica, gauge, "is no longer nearly full", value -> value < NEARLY_FULL, PATIENCE);
     }
 
     @Test

@@ -8,7 +8,6 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import java.util.List;
-import java.util.Map;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
 final class LastWord {
@@ -80,10 +79,15 @@ final class LastWord {
         if (bytes + ROOM_FOR_THE_REST <= settings.maxRecord()) {
             return outcome;
         }
-        JobFailure failure = JobFailure.of(
-                JobFailure.Code.TOO_LARGE,
+        return tooLarge(
+                outcome,
+                completed,
                 "the embeddings have %d bytes, and a record takes %d (penstock.kafka.max-record): send fewer inputs, or ask for encoding_format base64"
                         .formatted(bytes, settings.maxRecord()));
+    }
+
+    private static Outcome tooLarge(Outcome outcome, JobEvent.Completed completed, String words) {
+        JobFailure failure = JobFailure.of(JobFailure.Code.TOO_LARGE, words);
         return new Outcome(
                 new JobEvent.Failed(failure, completed.execution(), completed.metadata()),
                 outcome.started(),
@@ -95,7 +99,14 @@ final class LastWord {
         Outcome said = outcome;
         int tries = 1;
         while (!replies.awaitSent()) {
-            said = replies.wasTooLarge() ? tooLarge(said) : said;
+            if (replies.wasTooLarge() && said.event() instanceof JobEvent.Completed completed) {
+                // one event of it, such as the arguments of a tool call: saying it again would not help
+                said = tooLarge(
+                        said,
+                        completed,
+                        "an event of the answer is larger than a record, which takes %d bytes (penstock.kafka.max-record): ask for less at once"
+                                .formatted(settings.maxRecord()));
+            }
             signal.pause(settings.retries().backoff(tries++));
             if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
                 return false;
@@ -103,22 +114,6 @@ final class LastWord {
             send(said, replies.attempt() + 1);
         }
         return true;
-    }
-
-    /** One event of it, such as the arguments of a tool call, is larger than a record: saying it again would not help. */
-    private Outcome tooLarge(Outcome outcome) {
-        JobFailure failure = JobFailure.of(
-                JobFailure.Code.TOO_LARGE,
-                "an event of the answer is larger than a record, which takes %d bytes (penstock.kafka.max-record): ask for less at once"
-                        .formatted(settings.maxRecord()));
-        JobEvent.Failed failed = switch (outcome.event()) {
-            case JobEvent.Completed(Answer _, boolean _, JobEvent.Execution execution, Map<String, String> metadata) ->
-                new JobEvent.Failed(failure, execution, metadata);
-            case JobEvent.Failed(JobFailure first, JobEvent.Execution execution, Map<String, String> metadata) ->
-                new JobEvent.Failed(first, execution, metadata);
-            default -> null;
-        };
-        return failed == null ? outcome : new Outcome(failed, outcome.started(), null, outcome.node());
     }
 
     private void send(Outcome outcome, int attempt) {

@@ -13,7 +13,7 @@ final class NodeErrors {
     /** Some servers repeat the key that they refuse, or its ends. */
     private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-[A-Za-z0-9_*.-]{6,}");
 
-    /** vLLM 0.30: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
+    /** vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
     private static final Pattern TOKEN_LIMIT = Pattern.compile("maximum context length (?:is|of) (\\d+)");
 
     private static final Pattern PROMPT_TOKENS =

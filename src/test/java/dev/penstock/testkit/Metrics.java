@@ -7,6 +7,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.OptionalDouble;
+import java.util.function.DoublePredicate;
 
 /** The service's own metrics, as Prometheus reads them. */
 public final class Metrics {
@@ -39,14 +40,22 @@ public final class Metrics {
 
     public static void await(PenstockProcess penstock, String name, double wanted, Duration patience)
             throws InterruptedException {
+        var _ = await(penstock, name, "is " + wanted, value -> value == wanted, patience);
+    }
+
+    /** @return the first value that fits */
+    public static double await(
+            PenstockProcess penstock, String name, String what, DoublePredicate fits, Duration patience)
+            throws InterruptedException {
         long until = System.nanoTime() + patience.toNanos();
         OptionalDouble value = value(penstock, name);
-        while (value.isEmpty() || value.getAsDouble() != wanted) {
+        while (value.isEmpty() || !fits.test(value.getAsDouble())) {
             if (System.nanoTime() > until) {
-                throw new AssertionError("%s is %s and not %s after %s".formatted(name, value, wanted, patience));
+                throw new AssertionError("%s %s: not after %s, but %s".formatted(name, what, patience, value));
             }
             Thread.sleep(50);
             value = value(penstock, name);
         }
+        return value.getAsDouble();
     }
 }
