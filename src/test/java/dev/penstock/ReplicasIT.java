@@ -31,7 +31,6 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -40,13 +39,12 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Two replicas beside each other: who runs what, and what each can say of the other's jobs. */
 class ReplicasIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
-    private static final int BURSTS = 10;
+    private static final int BURSTS = 6;
 
     private static Broker broker;
     private static Postgres postgres;
@@ -90,45 +88,33 @@ class ReplicasIT {
         fake.reset();
     }
 
-    @Tag("alone")
+    /**
+     * One burst may lie with one of them for the most part: whose consumers asked first gets it, and they ask anew when a burst has
+     * ended. How long that takes is printed; docs/kafka.md has figures.
+     */
     @Test
-    void a_burst_is_shared() throws InterruptedException {
+    void bursts_are_shared() throws InterruptedException {
         burst("warm", 160, "[[tokens=1 first=100]]");
+        double firstBefore = taken(first);
+        double secondBefore = taken(second);
         List<Long> totals = new ArrayList<>();
-        double parkedBesideFree = 0;
         for (int i = 0; i < BURSTS; i++) {
-            AtomicBoolean over = new AtomicBoolean();
-            double[] most = {0};
-            Thread sampler = Thread.ofVirtual().start(() -> {
-                try {
-                    while (!over.get()) {
-                        most[0] = Math.max(most[0], Math.max(parked(first, second), parked(second, first)));
-                        Thread.sleep(50);
-                    }
-                } catch (InterruptedException _) {
-                    Thread.currentThread().interrupt();
-                }
-            });
             totals.add(burst("burst-" + i, 160, "[[tokens=1 first=2000]]"));
-            over.set(true);
-            sampler.join();
-            parkedBesideFree = Math.max(parkedBesideFree, most[0]);
         }
         totals.sort(Long::compare);
+        double byFirst = taken(first) - firstBefore;
+        double bySecond = taken(second) - secondBefore;
 
         System.out.printf(
-                "160 jobs of 2 s on two replicas of 64 slots, %d times: median %d ms (%d to %d), ideal 4000; at most %.0f parked at one while the other had free slots%n",
-                BURSTS, totals.get(BURSTS / 2), totals.getFirst(), totals.getLast(), parkedBesideFree);
-        assertThat(totals.get(BURSTS / 2)).isLessThanOrEqualTo(6400L);
+                "160 jobs of 2 s on two replicas of 64 slots, %d times: median %d ms (%d to %d), ideal 4000; %.0f and %.0f jobs%n",
+                BURSTS, totals.get(BURSTS / 2), totals.getFirst(), totals.getLast(), byFirst, bySecond);
+        assertThat(byFirst + bySecond).isEqualTo(160.0 * BURSTS);
+        assertThat(Math.min(byFirst, bySecond)).isGreaterThan(160.0 * BURSTS / 5);
     }
 
-    /** How many jobs wait at one replica, of those that the other has slots for. */
-    private static double parked(PenstockProcess waits, PenstockProcess free) throws InterruptedException {
-        double waiting = Metrics.value(waits, "penstock_jobs_waiting{priority=\"normal\"}")
-                .orElse(0);
-        double running =
-                Metrics.value(free, "penstock_jobs_in_flight{node=\"fake\"}").orElse(0);
-        return Math.min(waiting, 64 - running);
+    /** How many records that replica has had, each for the first time. */
+    private static double taken(PenstockProcess replica) throws InterruptedException {
+        return Metrics.value(replica, "penstock_deliveries_total{count=\"1\"}").orElse(0);
     }
 
     /** @return milliseconds from the first record to the last outcome */

@@ -60,7 +60,7 @@ class SlotsIT {
 
     @Test
     void a_thousand_jobs_run_once_each_on_64_slots() throws InterruptedException {
-        List<String> ids = send("thousand", 1000, "[[tokens=5 first=30 delay=10]]", Map.of());
+        List<String> ids = send("thousand", 1000, "[[tokens=5 first=300 delay=50]]", Map.of());
 
         replies.awaitOutcomes(ids, PATIENCE);
 

@@ -158,8 +158,8 @@ final class JobRun {
 
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
-        Outcome outcome = lastWord.fitting(worked);
-        if (!lastWord.say(outcome)) {
+        Outcome outcome = lastWord.say(lastWord.fitting(worked));
+        if (outcome == null) {
             return;
         }
         boolean again = known != null || hold.mayHaveRunAfterAll();

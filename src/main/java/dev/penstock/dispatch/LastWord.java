@@ -8,6 +8,7 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
 final class LastWord {
@@ -37,9 +38,10 @@ final class LastWord {
      * Says the outcome of the attempt under way, and once more as a new attempt while an event of it is missing on the
      * topic: a reader could not join the text.
      *
-     * @return false when the lock was lost before it was there
+     * @return what was said in the end: an answer that no record can hold is a failure; null: the lock was lost before it was there
      */
-    boolean say(Outcome outcome) throws InterruptedException {
+    @Nullable
+    Outcome say(Outcome outcome) throws InterruptedException {
         if (outcome.isTruncated() && !streams && outcome.answer() != null) {
             sendAsChunks(outcome.answer());
         }
@@ -50,7 +52,7 @@ final class LastWord {
     /** Says the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
     boolean sayAgain(Outcome outcome, int attempt) throws InterruptedException {
         send(outcome, attempt);
-        return awaitSent(outcome);
+        return awaitSent(outcome) != null;
     }
 
     /** An answer that no record can hold stands in the chunks alone, also where none were asked for. */
@@ -95,7 +97,7 @@ final class LastWord {
                 outcome.node());
     }
 
-    private boolean awaitSent(Outcome outcome) throws InterruptedException {
+    private @Nullable Outcome awaitSent(Outcome outcome) throws InterruptedException {
         Outcome said = outcome;
         int tries = 1;
         while (!replies.awaitSent()) {
@@ -109,11 +111,11 @@ final class LastWord {
             }
             signal.pause(settings.retries().backoff(tries++));
             if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
-                return false;
+                return null;
             }
             send(said, replies.attempt() + 1);
         }
-        return true;
+        return said;
     }
 
     private void send(Outcome outcome, int attempt) {

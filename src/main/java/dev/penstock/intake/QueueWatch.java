@@ -10,7 +10,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -23,16 +22,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
-import org.apache.kafka.clients.admin.ListOffsetsResult;
-import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
-import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.admin.SharePartitionOffsetInfo;
-import org.apache.kafka.clients.admin.TopicDescription;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.DisconnectException;
-import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -149,9 +141,10 @@ final class QueueWatch implements AutoCloseable {
     void start(IntakeMode mode, Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
         locks = windowLimits;
         startedAt = clock.instant();
-        if (!windowLimits.isEmpty()) {
-            for (TopicPartition partition : partitions) {
-                Gauge.builder("penstock.intake.window.used", of(partition), known -> known.windowUsed)
+        for (TopicPartition partition : partitions) {
+            Partition known = of(partition);
+            if (!windowLimits.isEmpty()) {
+                Gauge.builder("penstock.intake.window.used", known, stands -> stands.windowUsed)
                         .tag("topic", partition.topic())
                         .tag("partition", Integer.toString(partition.partition()))
                         .register(meters);
@@ -239,14 +232,15 @@ final class QueueWatch implements AutoCloseable {
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
                 case SHARE -> asking(admin, () -> ofShareGroup(admin, topic.name(), topic.group()));
-                case CLASSIC -> asking(admin, () -> ofConsumerGroup(admin, topic.name(), topic.group()));
+                case CLASSIC ->
+                    asking(admin, () -> lag.put(topic.name(), GroupLag.ofConsumerGroup(admin, topic.group())));
             }
         }
         if (mode == IntakeMode.SHARE && !assigned && settings.intake().enabled()) {
             asking(admin, () -> lookForAssignment(admin));
         }
         Settings.Topics topics = settings.topics();
-        asking(admin, () -> ofConsumerGroup(admin, topics.deferred(), topics.deferredGroup()));
+        asking(admin, () -> lag.put(topics.deferred(), GroupLag.ofConsumerGroup(admin, topics.deferredGroup())));
     }
 
     private void share(Admin admin) throws ExecutionException, InterruptedException {
@@ -318,62 +312,21 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void ofShareGroup(Admin admin, String topic, String group) throws ExecutionException, InterruptedException {
-        Map<TopicPartition, SharePartitionOffsetInfo> partitions;
-        try {
-            partitions = admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
-                    .partitionsToOffsetInfo(group)
-                    .get();
-        } catch (ExecutionException e) {
-            if (!(e.getCause() instanceof GroupIdNotFoundException)) {
-                throw e;
-            }
-            partitions = Map.of();
-        }
-        long sum = unbegun(admin, topic, partitions);
-        for (var partition : partitions.entrySet()) {
-            if (hasLag(partition.getValue())) {
-                long left = partition.getValue().lag().orElseThrow();
-                sum += left;
-                Partition known = of(partition.getKey());
-                // what other replicas hold is not finished either
-                boolean more = left - known.inHand.get() > settings.intake().slots() / 4;
-                known.behind = more ? known.behind + 1 : 0;
-                window(
-                        topic,
-                        partition.getKey(),
-                        left > 0 ? partition.getValue().startOffset() : Long.MAX_VALUE);
-            }
-        }
-        lag.put(topic, sum);
-    }
-
-    private static boolean hasLag(@Nullable SharePartitionOffsetInfo info) {
-        return info != null && info.lag().isPresent();
-    }
-
-    /** What lies in partitions of which the group has finished nothing yet: the broker tells no lag of those, and the group begins at their start. */
-    private static long unbegun(Admin admin, String topic, Map<TopicPartition, SharePartitionOffsetInfo> known)
-            throws ExecutionException, InterruptedException {
-        Map<TopicPartition, OffsetSpec> starts = new HashMap<>();
-        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
-        TopicDescription described =
-                admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
-        for (int i = 0; described != null && i < described.partitions().size(); i++) {
-            TopicPartition partition = new TopicPartition(topic, i);
-            if (!hasLag(known.get(partition))) {
-                starts.put(partition, OffsetSpec.earliest());
-                ends.put(partition, OffsetSpec.latest());
-            }
-        }
-        if (starts.isEmpty()) {
-            return 0;
-        }
-        return sum(admin.listOffsets(ends).all().get())
-                - sum(admin.listOffsets(starts).all().get());
-    }
-
-    private static long sum(Map<TopicPartition, ListOffsetsResult.ListOffsetsResultInfo> offsets) {
-        return offsets.values().stream().mapToLong(found -> found.offset()).sum();
+        GroupLag.OfShareGroup unfinished = GroupLag.ofShareGroup(
+                admin,
+                group,
+                partitions.keySet().stream()
+                        .filter(partition -> partition.topic().equals(topic))
+                        .toList());
+        unfinished.begun().forEach((partition, info) -> {
+            long left = info.lag().orElseThrow();
+            Partition known = of(partition);
+            // what other replicas hold is not finished either
+            boolean more = left - known.inHand.get() > settings.intake().slots() / 4;
+            known.behind = more ? known.behind + 1 : 0;
+            window(topic, partition, left > 0 ? info.startOffset() : Long.MAX_VALUE);
+        });
+        lag.put(topic, unfinished.records());
     }
 
     /** @param oldest the first record that is not finished */
@@ -415,21 +368,6 @@ final class QueueWatch implements AutoCloseable {
                     "the broker has given no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
                             .formatted(groups, ASSIGNED_WITHIN.toSeconds()));
         }
-    }
-
-    private void ofConsumerGroup(Admin admin, String topic, String group)
-            throws ExecutionException, InterruptedException {
-        var committed = admin.listConsumerGroupOffsets(group)
-                .partitionsToOffsetAndMetadata()
-                .get();
-        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
-        committed.keySet().forEach(partition -> asked.put(partition, OffsetSpec.latest()));
-        long sum = 0;
-        for (var end : admin.listOffsets(asked).all().get().entrySet()) {
-            OffsetAndMetadata offset = committed.get(end.getKey());
-            sum += offset == null ? 0 : end.getValue().offset() - offset.offset();
-        }
-        lag.put(topic, sum);
     }
 
     private void warn(String about, String words) {

@@ -19,7 +19,13 @@ record Heard(
         Answer answer, List<TokenEvent> events, @Nullable JobFailure failure, List<String> ignored) {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(120);
 
+    /** Asked again, where the stage has tries, when the server is gone before its answer ends, as a job would be. */
     static Heard of(Stage stage, Prompt prompt) throws Exception {
+        return until(
+                stage, prompt, said -> said.failure == null || said.failure.code() != JobFailure.Code.STREAM_BROKEN);
+    }
+
+    private static Heard once(Stage stage, Prompt prompt) throws Exception {
         Answer.Builder builder = new Answer.Builder();
         List<TokenEvent> events = new ArrayList<>();
         JobFailure failure = null;
@@ -56,9 +62,9 @@ record Heard(
 
     /** A model of random weights does what is asked of it only now and then. */
     static Heard until(Stage stage, Prompt prompt, Predicate<Heard> done) throws Exception {
-        Heard heard = of(stage, prompt);
+        Heard heard = once(stage, prompt);
         for (int i = 1; i < stage.tries() && !done.test(heard); i++) {
-            heard = of(stage, prompt);
+            heard = once(stage, prompt);
         }
         return heard;
     }

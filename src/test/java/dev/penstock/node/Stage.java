@@ -10,7 +10,8 @@ import java.util.function.BooleanSupplier;
  *
  * @param says what it is asked; a word, or more than it can take
  * @param expected the text that it will say; empty: it is not known
- * @param tries a model of random weights ends its answer by chance: how often it may be asked until it does
+ * @param tries how often it may be asked until it does what the case wants: a model of random weights ends its answer by chance, and
+ *     a program of llama.cpp may end before all of it is printed
  * @param onFirstToken what happens to it then
  * @param idle whether it works at nothing
  * @param timeouts how long it may say nothing
