@@ -108,6 +108,31 @@ class QueueIT {
         assertRanOnce(blocked);
     }
 
+    /** A few of them fill what a replica may have in hand, long before they are too many to wait. */
+    @Test
+    void large_jobs_that_wait_for_a_full_pool_leave_room_for_another() throws InterruptedException {
+        rig.start(twoPools()
+                .config("penstock.nodes.gpu-a.max-in-flight", "1")
+                .config("penstock.kafka.max-record", "1048576")
+                .config("penstock.intake.max-bytes", "2M")
+                .config("penstock.intake.park", "1s"));
+        String filling = "x".repeat(700_000);
+        send(List.of("holds"), "gpu", "[[tokens=1 first=25000]]");
+        var _ = gpu.await(stats -> stats.inFlight() == 1, PATIENCE);
+        List<String> large = Rig.ids("large", 6);
+        send(large, "gpu", filling);
+        List<String> others = Rig.ids("small", 20);
+        send(others, "cpu", "hello");
+
+        rig.replies().awaitOutcomes(others, PATIENCE);
+
+        assertThat(rig.replies().reading("holds").isClosed())
+                .as("the other pool is full still")
+                .isFalse();
+        rig.replies().awaitOutcomes(large, PATIENCE);
+        assertThat(rig.replies().outcomes(large)).isEqualTo(Map.of("completed", large.size()));
+    }
+
     @Tag("alone")
     @Test
     void high_goes_first_and_low_keeps_its_share() throws InterruptedException {

@@ -94,6 +94,7 @@ class ReplicasIT {
      */
     @Test
     void bursts_are_shared() throws InterruptedException {
+        fake.byPrompt("");
         burst("warm", 160, "[[tokens=1 first=100]]");
         double firstBefore = taken(first);
         double secondBefore = taken(second);

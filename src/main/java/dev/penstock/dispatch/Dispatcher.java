@@ -33,6 +33,7 @@ import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -179,7 +180,8 @@ public class Dispatcher {
             });
         }
         try {
-            return waited && !hold.renew()
+            // it may have been lost before there was a run that could be told
+            return hold.isGone() || (waited && !hold.renew())
                     ? Optional.empty()
                     : Optional.ofNullable(own.run().run());
         } catch (RuntimeException e) {
@@ -271,6 +273,11 @@ public class Dispatcher {
         } catch (ExecutionException e) {
             throw new AssertionError("runs never end exceptionally", e);
         }
+    }
+
+    /** @param nothingMore whether the intake takes no further jobs, for want of memory */
+    public void crowdedWhile(BooleanSupplier nothingMore) {
+        context.line().crowdedWhile(nothingMore);
     }
 
     /** Whether any node takes jobs now; where none does, no further records should be taken. */

@@ -21,9 +21,15 @@ public interface Hold {
     /** The last attempt when the job was last handed back by a replica that lived; runs before it died of nothing. */
     int handedBack();
 
+    /** How many of the job's attempts had failed at a node when it was last set aside. */
+    int failures();
+
     /** When the job was first set aside; null: never. */
     @Nullable
     Instant setAsideSince();
+
+    /** Whether the record is left to somebody else by now, as far as is known without asking. */
+    boolean isGone();
 
     /**
      * Prolongs the lock now.
@@ -40,8 +46,9 @@ public interface Hold {
      * copy, the record comes again.
      *
      * @param handedBack the last attempt of the job, where its run here ends alive; else as it was
+     * @param failures how many attempts have failed at a node
      */
-    void setAside(Delay delay, int handedBack) throws InterruptedException;
+    void setAside(Delay delay, int handedBack, int failures) throws InterruptedException;
 
     /**
      * This replica ends: another one gets the job at once.

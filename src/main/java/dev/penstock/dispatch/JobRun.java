@@ -35,6 +35,9 @@ final class JobRun {
     private final StopSignal signal = new StopSignal();
     private @Nullable Instant firstStarted;
     private int lastAttempt;
+    /** Attempts that count against the job's max_attempts. */
+    private int failures;
+
     private @Nullable Long queuedMillis;
     private @Nullable Delay obstacle;
     private List<Integer> excused = List.of();
@@ -78,13 +81,13 @@ final class JobRun {
     @Nullable
     JobFailure run() throws InterruptedException {
         if (hold.isLastDelivery()) {
-            hold.setAside(Delay.NONE, hold.handedBack());
+            hold.setAside(Delay.NONE, hold.handedBack(), hold.failures());
             return null;
         }
         switch (new Earlier(taken, hold, replies, signal, context).advise()) {
             case Earlier.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
             case Earlier.Advice.Over() -> hold.acknowledge();
-            case Earlier.Advice.SetAside() -> hold.setAside(Delay.SHORT, hold.handedBack());
+            case Earlier.Advice.SetAside() -> hold.setAside(Delay.SHORT, hold.handedBack(), hold.failures());
             case Earlier.Advice.Refuse(JobFailure failure) -> {
                 return failure;
             }
@@ -114,7 +117,7 @@ final class JobRun {
         }
         try (Suspects.Pass pass = context.suspects().enter(silentRuns)) {
             if (pass == null) {
-                hold.setAside(Delay.SHORT, hold.handedBack());
+                hold.setAside(Delay.SHORT, hold.handedBack(), hold.failures());
             } else {
                 if (silentRuns > 1) {
                     LOG.warnf(
@@ -150,7 +153,7 @@ final class JobRun {
         if (worked != null) {
             conclude(known, worked);
         } else if (obstacle != null) {
-            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack());
+            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack(), failures);
         } else {
             handBack();
         }
@@ -190,7 +193,7 @@ final class JobRun {
         int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
         Set<String> useless = new HashSet<>();
         Set<String> failed = new HashSet<>();
-        int failures = 0;
+        failures = hold.failures();
         JobFailure last = null;
         String lastNode = null;
         while (true) {
@@ -232,7 +235,7 @@ final class JobRun {
                     }
                     lastNode = slot.node().name();
                     attempting = true;
-                    Step step = attempt(slot, model, failures, known != null);
+                    Step step = attempt(slot, model, known != null);
                     attempting = false;
                     if (step.outcome() != null || step.failure() == null) {
                         return step.outcome();
@@ -258,8 +261,7 @@ final class JobRun {
      */
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
-    private Step attempt(Node.Slot held, String model, int failuresBefore, boolean recovered)
-            throws InterruptedException {
+    private Step attempt(Node.Slot held, String model, boolean recovered) throws InterruptedException {
         try (Node.Slot slot = held) {
             Node node = slot.node();
             Instant now = context.clock().instant();
@@ -315,8 +317,7 @@ final class JobRun {
                         node.refused(failure);
                     }
                     boolean again = failure.code().remedy() == JobFailure.Remedy.OTHER_NODE
-                            || (failure.code().remedy() == JobFailure.Remedy.RETRY
-                                    && failuresBefore + 1 < job.maxAttempts());
+                            || (failure.code().remedy() == JobFailure.Remedy.RETRY && failures + 1 < job.maxAttempts());
                     yield again
                             ? new Step(null, failure)
                             : new Step(

@@ -24,6 +24,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -75,6 +76,7 @@ public final class Line {
     private int waitersWithSlot;
     private double lowCredit;
     private long nextTurn;
+    private volatile BooleanSupplier crowded = () -> false;
 
     public Line(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
         this.nodes = nodes;
@@ -91,6 +93,11 @@ public final class Line {
                     .tag("priority", priority.wireName())
                     .register(meters);
         }
+    }
+
+    /** @param nothingMore whether what is in hand leaves no room for further jobs: few large ones may be too many to wait */
+    void crowdedWhile(BooleanSupplier nothingMore) {
+        crowded = nothingMore;
     }
 
     /** How a wait in the line ended. */
@@ -393,7 +400,8 @@ public final class Line {
     }
 
     private int tooMany(Wish wish) {
-        return waitingByWish.getOrDefault(wish, 0) - Math.max(Math.max(1, slots / PARKED_SHARE), recentStarts(wish));
+        int kept = crowded.getAsBoolean() ? 1 : Math.max(1, slots / PARKED_SHARE);
+        return waitingByWish.getOrDefault(wish, 0) - Math.max(kept, recentStarts(wish));
     }
 
     /** Copies of all topics share one intake: those of a topic that has all its slots let others through. */

@@ -5,9 +5,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** Tells a run to stop, wherever it waits. The first reason counts. Thread-safe. */
+/**
+ * Tells a run to stop, wherever it waits. The first reason counts, but for a cancellation: what it still has to say is said only
+ * while the record is this replica's. Thread-safe.
+ */
 final class StopSignal {
     private final CountDownLatch given = new CountDownLatch(1);
+    private final CountDownLatch over = new CountDownLatch(1);
     private volatile @Nullable Reason reason;
     private volatile @Nullable Runnable waker;
 
@@ -37,12 +41,15 @@ final class StopSignal {
 
     void stop(Reason why) {
         synchronized (this) {
-            if (reason != null) {
+            if (reason != null && (reason != Reason.CANCELLED || why == Reason.CANCELLED)) {
                 return;
             }
             reason = why;
         }
         given.countDown();
+        if (why != Reason.CANCELLED) {
+            over.countDown();
+        }
         Runnable waiting = waker;
         if (waiting != null) {
             waiting.run();
@@ -59,8 +66,8 @@ final class StopSignal {
         return reason != null;
     }
 
-    /** Waits, and less long where the signal is given. */
+    /** Waits, and less long where the signal is given meanwhile; what is cancelled already still waits before it tries again. */
     void pause(Duration wait) throws InterruptedException {
-        var _ = given.await(wait.toNanos(), TimeUnit.NANOSECONDS);
+        var _ = (reason == Reason.CANCELLED ? over : given).await(wait.toNanos(), TimeUnit.NANOSECONDS);
     }
 }

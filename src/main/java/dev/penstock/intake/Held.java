@@ -6,6 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetters;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -16,9 +17,12 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     private static final Logger LOG = Logger.getLogger(Held.class);
 
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
+
     private final Origin origin;
     private final Writers writers;
     private @Nullable JobId id;
+    private volatile boolean gone;
 
     /** Where else a record may go. */
     record Writers(SetAsideJobs setAside, DeadLetters deadLetters) {}
@@ -71,23 +75,28 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     }
 
     @Override
+    public int failures() {
+        return origin.failures();
+    }
+
+    @Override
     public @Nullable Instant setAsideSince() {
         return origin.setAside();
     }
 
     @Override
-    public void setAside(Delay delay, int handedBack) throws InterruptedException {
-        if (copy(delay, handedBack)) {
+    public void setAside(Delay delay, int handedBack, int failures) throws InterruptedException {
+        if (copy(delay, handedBack, failures)) {
             acknowledge();
         }
     }
 
-    final boolean copy(Delay delay, int handedBack) throws InterruptedException {
+    final boolean copy(Delay delay, int handedBack, int failures) throws InterruptedException {
         JobId job = named();
-        do {
+        while (true) {
             try {
                 writers.setAside()
-                        .write(origin, job, delay, Math.max(handedBack, origin.handedBack()))
+                        .write(origin, job, delay, Math.max(handedBack, origin.handedBack()), failures)
                         .get();
                 LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
                 return true;
@@ -95,8 +104,21 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
                 LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), e.getMessage());
             }
             // at its last delivery it would not come again
-        } while (isLastDelivery() && renew());
-        return false;
+            if (!isLastDelivery() || !renew()) {
+                return false;
+            }
+            Thread.sleep(AFTER_FAILURE);
+        }
+    }
+
+    /** It is left to somebody else. From the thread of its consumer. */
+    final void leave() {
+        gone = true;
+    }
+
+    @Override
+    public final boolean isGone() {
+        return gone;
     }
 
     @Override

@@ -34,8 +34,12 @@ import org.jspecify.annotations.Nullable;
 /** What becomes of a record that was taken: a run, or a dead letter and a {@code rejected}. */
 final class JobRecords {
     private static final Logger LOG = Logger.getLogger(JobRecords.class);
-    private static final Settings.JobTopic UNKNOWN = new Settings.JobTopic("", Priority.NORMAL, "default", 1);
+    private static final Settings.JobTopic UNKNOWN =
+            new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
+
+    /** A later version of Trace Context may have more than the 55 characters of version 00. */
+    private static final int LONGEST_TRACEPARENT = 256;
 
     private final Map<String, TopicSetup.Found> topics;
     private final Settings settings;
@@ -100,7 +104,10 @@ final class JobRecords {
                 ? settings.topic(record.topic()).orElse(UNKNOWN).group()
                 : settings.topics().deferredGroup();
         int bytes = record.value() == null ? 0 : record.value().length;
-        return JobTrace.begin(tracer, held.place(), group, bytes, header(record, TraceHeader.NAME));
+        byte[] traceparent = header(record, TraceHeader.NAME);
+        // each event of the job would have it
+        boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;
+        return JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null);
     }
 
     /** Whether further records should be taken: there is a node for them, and memory. */
@@ -134,6 +141,15 @@ final class JobRecords {
         var arrival =
                 new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
         int maxRecord = settings.maxRecord();
+        int others = others(record);
+        if (others > TopicSetup.OVERHEAD) {
+            return new JobDocument.Parsed.Refused(
+                    derived,
+                    JobFailure.of(
+                            JobFailure.Code.TOO_LARGE,
+                            "the record's key and headers have %d bytes, the limit is %d"
+                                    .formatted(others, TopicSetup.OVERHEAD)));
+        }
         if (record.value() != null && record.value().length > maxRecord) {
             return new JobDocument.Parsed.Refused(
                     JobDocument.idOfTooLarge(record.value(), arrival),
@@ -171,6 +187,15 @@ final class JobRecords {
         } catch (ExecutionException | Recovery.LookUpFailed e) {
             LOG.warnf("record=%s could not be rejected, it comes again: %s", held.place(), e.getMessage());
         }
+    }
+
+    /** Bytes beside the value. */
+    private static int others(ConsumerRecord<byte[], byte[]> record) {
+        int bytes = record.key() == null ? 0 : record.key().length;
+        for (Header header : record.headers()) {
+            bytes += header.key().length() + (header.value() == null ? 0 : header.value().length);
+        }
+        return bytes;
     }
 
     private static byte @Nullable [] header(ConsumerRecord<byte[], byte[]> record, String name) {

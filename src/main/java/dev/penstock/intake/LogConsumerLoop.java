@@ -40,6 +40,7 @@ final class LogConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(LogConsumerLoop.class);
     private static final Duration POLL = Duration.ofMillis(100);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+    private static final long UNKNOWN = -1;
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(3);
     private static final Duration COMMIT_WITHIN = Duration.ofSeconds(5);
 
@@ -96,7 +97,7 @@ final class LogConsumerLoop implements Runnable {
         /** The first that has not been handed over. */
         private long next;
 
-        private long committed = -1;
+        private long committed = UNKNOWN;
         private Instant pausedUntil = Instant.MIN;
 
         Partition(long endWhenGiven, long next) {
@@ -252,7 +253,8 @@ final class LogConsumerLoop implements Runnable {
             offsets.forEach((place, offset) -> committed(place, offset.offset()));
             consumer.commitAsync(offsets, (_, failure) -> {
                 if (failure != null) {
-                    LOG.debugf("topic=%s a commit failed, a later one tells more: %s", setup.topic(), failure);
+                    LOG.debugf("topic=%s a commit failed, trying again: %s", setup.topic(), failure);
+                    offsets.keySet().forEach(place -> committed(place, UNKNOWN));
                 }
             });
         }
@@ -340,6 +342,8 @@ final class LogConsumerLoop implements Runnable {
                     leaving.addAll(partition.open.values());
                 }
             }
+            // one that still waits for room has no run that could be stopped
+            leaving.forEach(LogHeld::leave);
             leaving.forEach(setup.onLeave());
             try {
                 Instant until = setup.clock().instant().plus(HAND_BACK_WITHIN);

@@ -19,6 +19,7 @@ final class LogHeld extends Held {
     /** The partition is somebody else's. */
     void lose() {
         lost = true;
+        leave();
     }
 
     boolean isOver() {
@@ -60,7 +61,7 @@ final class LogHeld extends Held {
     /** What has not started stays where it is, and the next owner of the partition takes it. */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
-        finish(lastAttempt > 0 && copy(Delay.NONE, lastAttempt));
+        finish(lastAttempt > 0 && copy(Delay.NONE, lastAttempt, failures()));
     }
 
     @Override

@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
  * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
- * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was) and {@code penstock-handed-back} (the last
- * attempt of a run that ended alive).
+ * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was) {@code penstock-handed-back} (the last
+ * attempt of a run that ended alive) and {@code penstock-failures} (attempts that failed at a node).
  *
  * @param record as it came from its producer, at the place where it came in
  * @param copy where the copy lies; null: this is the record itself
@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param notBefore when the copy is due
  * @param setAside when it was first set aside; null: never
  * @param handedBack 0: never
+ * @param failures attempts that count against the job's max_attempts
  */
 record Origin(
         ConsumerRecord<byte[], byte[]> record,
@@ -33,17 +34,19 @@ record Origin(
         @Nullable JobId id,
         Instant notBefore,
         @Nullable Instant setAside,
-        int handedBack) {
+        int handedBack,
+        int failures) {
     private static final String PREFIX = "penstock-";
     private static final String CREATED_AT = PREFIX + "created-at";
     private static final String NOT_BEFORE = PREFIX + "not-before";
     private static final String KEY = PREFIX + "key";
     private static final String SET_ASIDE = PREFIX + "set-aside";
     private static final String HANDED_BACK = PREFIX + "handed-back";
+    private static final String FAILURES = PREFIX + "failures";
 
     /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, null, Instant.EPOCH, null, 0);
+        return new Origin(record, null, null, Instant.EPOCH, null, 0, 0);
     }
 
     /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
@@ -81,13 +84,15 @@ record Origin(
                 Optional.empty());
         Long since = number(copy.headers(), SET_ASIDE);
         Long handedBack = number(copy.headers(), HANDED_BACK);
+        Long failures = number(copy.headers(), FAILURES);
         return Optional.of(new Origin(
                 record,
                 placeOf(copy),
                 new JobId(id),
                 Instant.ofEpochMilli(notBefore),
                 since == null ? null : Instant.ofEpochMilli(since),
-                handedBack == null ? 0 : handedBack.intValue()));
+                handedBack == null ? 0 : handedBack.intValue(),
+                failures == null ? 0 : failures.intValue()));
     }
 
     /**
@@ -95,7 +100,7 @@ record Origin(
      * @param partitions of it
      */
     ProducerRecord<byte[], byte[]> copyTo(
-            String topic, int partitions, JobId id, Delay delay, int lastHandedBack, Instant now) {
+            String topic, int partitions, JobId id, Delay delay, int lastHandedBack, int failed, Instant now) {
         Headers headers = new RecordHeaders();
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
@@ -113,6 +118,9 @@ record Origin(
                 .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));
         if (lastHandedBack > 0) {
             headers.add(HANDED_BACK, utf8(lastHandedBack));
+        }
+        if (failed > 0) {
+            headers.add(FAILURES, utf8(failed));
         }
         if (record.key() != null) {
             headers.add(KEY, record.key());

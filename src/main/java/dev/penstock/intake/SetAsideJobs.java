@@ -52,11 +52,12 @@ public class SetAsideJobs {
     }
 
     /** Done when the copy is on the broker. */
-    CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack) {
+    CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();
             return KafkaSettings.send(
-                            producer, origin.copyTo(topic, partitions, id, delay, handedBack, clock.instant()))
+                            producer,
+                            origin.copyTo(topic, partitions, id, delay, handedBack, failures, clock.instant()))
                     .thenRun(() -> counter(delay).increment());
         } catch (KafkaException e) {
             return CompletableFuture.failedFuture(e);

@@ -312,6 +312,7 @@ final class ShareConsumerLoop implements Runnable {
         LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
         ShareHeld held = hand.remove(place);
         if (held != null) {
+            held.leave();
             onLost.accept(held);
         }
     }

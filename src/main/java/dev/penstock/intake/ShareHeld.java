@@ -102,7 +102,7 @@ final class ShareHeld extends Held {
         if (deliveries() == 1) {
             finish(AcknowledgeType.RELEASE);
         } else {
-            setAside(Delay.NONE, lastAttempt);
+            setAside(Delay.NONE, lastAttempt, failures());
         }
     }
 

@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
@@ -48,7 +49,9 @@ final class TopicSetup {
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
     /** Keys, headers and the batch come on top of a value; a dead letter has more headers than the record had. */
-    private static final int OVERHEAD = 65_536;
+    static final int OVERHEAD = 65_536;
+    /** Of a record: what a job's recovery begins to read at. */
+    private static final String BROKERS_TIME = "LogAppendTime";
 
     private final KafkaSettings kafka;
     private final Settings settings;
@@ -93,6 +96,11 @@ final class TopicSetup {
                 there.putAll(describe(admin));
                 awaitLeaders(admin, there.values());
             }
+            warnOf(
+                    admin,
+                    there.keySet().stream()
+                            .filter(name -> !missing.contains(name))
+                            .toList());
             List<Found> found = new ArrayList<>();
             for (Settings.JobTopic topic : settings.intake().topics()) {
                 TopicDescription description = there.get(topic.name());
@@ -137,12 +145,19 @@ final class TopicSetup {
             wanted.put(
                     topic.name(),
                     new NewTopicShape(
-                            JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, "LogAppendTime")));
+                            JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, BROKERS_TIME)));
         }
         wanted.put(settings.topics().deferred(), new NewTopicShape(Delay.values().length, WEEK, copies()));
         wanted.put(
                 settings.topics().replies(),
-                new NewTopicShape(REPLY_PARTITIONS, DAY, Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "lz4")));
+                new NewTopicShape(
+                        REPLY_PARTITIONS,
+                        DAY,
+                        Map.of(
+                                TopicConfig.COMPRESSION_TYPE_CONFIG,
+                                "lz4",
+                                TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
+                                BROKERS_TIME)));
         wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
         wanted.put(settings.topics().settings(), new NewTopicShape(1, FOR_EVER, Map.of()));
         wanted.put(settings.topics().deadLetters(), new NewTopicShape(JOB_PARTITIONS, MONTH, copies()));
@@ -155,6 +170,51 @@ final class TopicSetup {
     }
 
     private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
+
+    private Map<String, String> needed(NewTopicShape shape) {
+        Map<String, String> configs = new HashMap<>(shape.more());
+        configs.putIfAbsent(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + OVERHEAD));
+        return configs;
+    }
+
+    /** A topic that somebody else has created may not do: not for a large job, or not where clocks differ. */
+    private void warnOf(Admin admin, Collection<String> topics) throws InterruptedException {
+        try {
+            var found = admin.describeConfigs(topics.stream()
+                            .map(topic -> new ConfigResource(ConfigResource.Type.TOPIC, topic))
+                            .toList())
+                    .all()
+                    .get();
+            found.forEach((topic, config) -> needed(Objects.requireNonNull(wanted().get(topic.name())))
+                    .forEach((key, value) -> {
+                        ConfigEntry entry = config.get(key);
+                        if (entry != null && entry.value() != null && !serves(key, entry.value(), value)) {
+                            LOG.warnf(
+                                    "topic=%s its %s is %s: %s. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s",
+                                    topic.name(),
+                                    key,
+                                    entry.value(),
+                                    key.equals(TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
+                                            ? "a record of penstock.kafka.max-record does not fit, and a job or answer of that size stays where it is"
+                                            : "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome",
+                                    kafka.bootstrapServers(),
+                                    topic.name(),
+                                    key,
+                                    value);
+                        }
+                    }));
+        } catch (ExecutionException e) {
+            LOG.debugf("how the topics are configured is not known: %s", e.getMessage());
+        }
+    }
+
+    private static boolean serves(String key, String found, String needed) {
+        return switch (key) {
+            case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
+            case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
+            default -> true;
+        };
+    }
 
     private Map<String, TopicDescription> describe(Admin admin) throws InterruptedException {
         Map<String, TopicDescription> there = new HashMap<>();
@@ -181,13 +241,11 @@ final class TopicSetup {
                 if (shape == null) {
                     continue;
                 }
-                Map<String, String> configs = new HashMap<>(shape.more());
+                Map<String, String> configs = needed(shape);
                 configs.put(
                         TopicConfig.RETENTION_MS_CONFIG,
                         Long.toString(shape.retention().toMillis()));
                 configs.put(TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG, Integer.toString(Math.max(1, replication - 1)));
-                configs.putIfAbsent(
-                        TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + OVERHEAD));
                 topics.add(new NewTopic(name, shape.partitions(), replication).configs(configs));
             }
             for (var created : admin.createTopics(topics).values().entrySet()) {

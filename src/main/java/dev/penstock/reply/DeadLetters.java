@@ -59,18 +59,19 @@ public class DeadLetters {
     }
 
     /**
-     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. A value that the topic does
-     * not take is left out, and dlq-message says where it lies.
+     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. What the topic does
+     * not take goes there without its value and headers, and dlq-message says where they lie.
      *
      * @param id of its job, as far as it has one
      * @return done when it is on the broker
      */
     public CompletableFuture<Void> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
-        return KafkaSettings.send(producer, letter(record, record.value(), id, failure, attempts))
+        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, failure, attempts))
                 .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
                         ? KafkaSettings.send(
-                                producer, letter(record, null, id, withoutValue(record, failure), attempts))
+                                producer,
+                                letter(record, null, new RecordHeaders(), id, withoutValue(record, failure), attempts))
                         : CompletableFuture.failedFuture(failed))
                 .thenAccept(_ -> counter(failure.code()).increment());
     }
@@ -79,7 +80,7 @@ public class DeadLetters {
         byte[] value = record.value();
         return JobFailure.of(
                 failure.code(),
-                "%s. The value is not here, as this topic does not take its %d bytes; it lies at %s-%d@%d"
+                "%s. Its value and headers are not here, as this topic does not take the value's %d bytes; it lies at %s-%d@%d"
                         .formatted(
                                 failure.message(),
                                 value == null ? 0 : value.length,
@@ -91,10 +92,11 @@ public class DeadLetters {
     private ProducerRecord<byte[], byte[]> letter(
             ConsumerRecord<byte[], byte[]> record,
             byte @Nullable [] value,
+            Headers own,
             JobId id,
             JobFailure failure,
             int attempts) {
-        Headers headers = new RecordHeaders(record.headers())
+        Headers headers = new RecordHeaders(own)
                 .add("dlq-reason", EventHeaders.utf8(failure.code().wireName()))
                 .add("dlq-message", EventHeaders.utf8(failure.message()))
                 .add("dlq-topic", EventHeaders.utf8(record.topic()))

@@ -39,6 +39,9 @@ public final class LiveReplies {
     private static final Logger LOG = Logger.getLogger(LiveReplies.class);
     private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration ATTACH_WITHIN = Duration.ofSeconds(10);
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
+    private static final JobFailure UNREADABLE =
+            JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
 
     private final KafkaSettings kafka;
     private final ReplyTopic topic;
@@ -109,19 +112,7 @@ public final class LiveReplies {
         try {
             Past past = look.ask();
             known = true;
-            var start = new PartitionScans.Start.Offset(Math.max(from.nextOffset(), past.offset()));
-            var _ = scans.scan(watch.partition(), start, watch.key(), watch::older)
-                    .whenComplete((end, failure) -> {
-                        if (failure == null) {
-                            Watch.Known outcome = past.outcome();
-                            watch.caughtUp(outcome != null && outcome.offset() < end ? outcome : null);
-                        } else {
-                            LOG.warnf("job=%s its events could not be read: %s", id, failure.getMessage());
-                            watch.fail(JobFailure.of(
-                                    JobFailure.Code.BROKER_UNAVAILABLE,
-                                    "the reply topic cannot be read now: resume in a moment"));
-                        }
-                    });
+            catchUp(watch, past, Math.max(from.nextOffset(), past.offset()));
             return watch;
         } finally {
             if (!known) {
@@ -130,16 +121,44 @@ public final class LiveReplies {
         }
     }
 
+    private void catchUp(Watch watch, Past past, long from) {
+        var _ = scans.scan(watch.partition(), new PartitionScans.Start.Offset(from), watch.key(), watch::older)
+                .whenComplete((next, failure) -> {
+                    if (failure != null) {
+                        LOG.warnf("job=%s its events could not be read: %s", watch.id(), failure.getMessage());
+                        watch.fail(UNREADABLE);
+                    } else if (!watch.goOnWhenThereIsRoom(() -> catchUp(watch, past, next))) {
+                        Watch.Known outcome = past.outcome();
+                        watch.caughtUp(outcome != null && outcome.offset() < next ? outcome : null);
+                    }
+                });
+    }
+
     private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
+        Watch watch = new Watch(id, partitionOf(id), from, this::detach);
         CompletableFuture<Long> attached = new CompletableFuture<>();
+        begin();
+        send(new Request.Attach(watch, attached));
+        boolean done = false;
         try {
-            Watch watch = new Watch(id, topic.partitionOf(id), from, this::detach);
-            begin();
-            send(new Request.Attach(watch, attached));
             long unused = attached.get(ATTACH_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
             LOG.tracef("job=%s attached at %d", id, unused);
+            done = true;
             return watch;
-        } catch (ExecutionException | TimeoutException | KafkaException e) {
+        } catch (ExecutionException | TimeoutException e) {
+            throw new Unavailable(e);
+        } finally {
+            if (!done) {
+                // it may still be attached later, and leaves then
+                watch.close();
+            }
+        }
+    }
+
+    private int partitionOf(JobId id) throws Unavailable {
+        try {
+            return topic.partitionOf(id);
+        } catch (KafkaException e) {
             throw new Unavailable(e);
         }
     }
@@ -178,12 +197,22 @@ public final class LiveReplies {
                 return;
             } catch (KafkaException e) {
                 LOG.warnf("the live end of %s was lost: %s", topic.name(), e.getMessage());
-                JobFailure failure = JobFailure.of(
-                        JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
                 watches.values()
-                        .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(failure))));
+                        .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
                 watches.clear();
+                if (!paused()) {
+                    return;
+                }
             }
+        }
+    }
+
+    private static boolean paused() {
+        try {
+            Thread.sleep(AFTER_FAILURE);
+            return true;
+        } catch (InterruptedException _) {
+            return false;
         }
     }
 

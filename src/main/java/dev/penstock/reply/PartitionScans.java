@@ -14,7 +14,6 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -52,20 +51,21 @@ public class PartitionScans {
         record Offset(long offset) implements Start {}
     }
 
-    private record Request(
-            Start start,
-            ByteBuffer key,
-            Consumer<ConsumerRecord<byte[], byte[]>> visitor,
-            CompletableFuture<Long> scanned) {}
+    private record Request(Start start, ByteBuffer key, Visitor visitor, CompletableFuture<Long> scanned) {}
+
+    /** Sees the records of a scan, on a thread of this class, which others wait for: it must not block. */
+    @FunctionalInterface
+    public interface Visitor {
+        /** @return false: it does not take this one, nor any after it */
+        boolean visit(ConsumerRecord<byte[], byte[]> record);
+    }
 
     /**
-     * Shows every record with this key, from the start up to the end that the partition has after this call.
+     * Shows every record with this key, in order, from the start up to the end that the partition has after this call.
      *
-     * @param visitor called on a thread of this class, in order
-     * @return that end: the offset of the first record not shown
+     * @return that end, or the offset of the record that was not taken
      */
-    public CompletableFuture<Long> scan(
-            int partition, Start start, byte[] key, Consumer<ConsumerRecord<byte[], byte[]>> visitor) {
+    public CompletableFuture<Long> scan(int partition, Start start, byte[] key, Visitor visitor) {
         Request request = new Request(start, ByteBuffer.wrap(key), visitor, new CompletableFuture<>());
         synchronized (waiting) {
             List<Request> others = waiting.get(partition);
@@ -91,15 +91,16 @@ public class PartitionScans {
                 waiting.put(partition, new ArrayList<>());
             }
             try {
-                long end = read(new TopicPartition(topic, partition), requests);
-                requests.forEach(request -> request.scanned().complete(end));
+                read(new TopicPartition(topic, partition), requests)
+                        .forEach((request, next) -> request.scanned().complete(next));
             } catch (RuntimeException e) {
                 requests.forEach(request -> request.scanned().completeExceptionally(e));
             }
         }
     }
 
-    private long read(TopicPartition partition, List<Request> requests) {
+    /** @return for each the first offset not shown */
+    private Map<Request, Long> read(TopicPartition partition, List<Request> requests) {
         Map<String, Object> properties = Map.of(
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
                 10_000,
@@ -110,34 +111,49 @@ public class PartitionScans {
         try (KafkaConsumer<byte[], byte[]> consumer = kafka.reader("penstock-scan", properties)) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
+            Map<Request, Long> next = new HashMap<>();
             Map<ByteBuffer, List<Placed>> byKey = new HashMap<>();
             long from = end;
             for (Request request : requests) {
                 long offset = offset(consumer, partition, request.start(), end);
                 from = Math.min(from, offset);
                 byKey.computeIfAbsent(request.key(), _ -> new ArrayList<>()).add(new Placed(request, offset));
+                next.put(request, end);
             }
             if (from >= end) {
-                return end;
+                return next;
             }
             consumer.seek(partition, from);
-            while (consumer.position(partition) < end) {
+            while (!byKey.isEmpty() && consumer.position(partition) < end) {
                 for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) {
                     if (record.key() != null && record.offset() < end) {
-                        byKey.getOrDefault(ByteBuffer.wrap(record.key()), List.of())
-                                .forEach(placed -> placed.show(record));
+                        show(record, byKey, next);
                     }
                 }
             }
-            return end;
+            return next;
         }
     }
 
-    private record Placed(Request request, long offset) {
-        void show(ConsumerRecord<byte[], byte[]> record) {
-            if (record.offset() >= offset) {
-                request.visitor().accept(record);
+    private record Placed(Request request, long offset) {}
+
+    private static void show(
+            ConsumerRecord<byte[], byte[]> record, Map<ByteBuffer, List<Placed>> byKey, Map<Request, Long> next) {
+        ByteBuffer key = ByteBuffer.wrap(record.key());
+        List<Placed> asking = byKey.get(key);
+        if (asking == null) {
+            return;
+        }
+        asking.removeIf(placed -> {
+            boolean taken = record.offset() < placed.offset()
+                    || placed.request().visitor().visit(record);
+            if (!taken) {
+                next.put(placed.request(), record.offset());
             }
+            return !taken;
+        });
+        if (asking.isEmpty()) {
+            byKey.remove(key);
         }
     }
 

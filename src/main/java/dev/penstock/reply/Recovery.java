@@ -82,7 +82,10 @@ public class Recovery {
     private long scan(JobId id, PartitionScans.Start start, Consumer<ConsumerRecord<byte[], byte[]>> visitor)
             throws InterruptedException, LookUpFailed {
         try {
-            return scans.scan(topic.partitionOf(id), start, EventHeaders.utf8(id.value()), visitor)
+            return scans.scan(topic.partitionOf(id), start, EventHeaders.utf8(id.value()), record -> {
+                        visitor.accept(record);
+                        return true;
+                    })
                     .get();
         } catch (ExecutionException | KafkaException e) {
             throw new LookUpFailed(e);

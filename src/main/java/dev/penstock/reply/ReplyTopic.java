@@ -29,6 +29,8 @@ public class ReplyTopic {
 
     private final String name;
     private final KafkaProducer<byte[], byte[]> producer;
+    /** 0: not known yet. */
+    private volatile int partitions;
 
     public ReplyTopic(KafkaSettings kafka, Settings settings) {
         name = settings.topics().replies();
@@ -47,10 +49,17 @@ public class ReplyTopic {
         return name;
     }
 
-    /** The partition that all events of a job lie in, as any Kafka producer computes it from the key. */
+    /**
+     * The partition that all events of a job lie in, as any Kafka producer computes it from the key. The topic's number of partitions stays
+     * as it is, so the broker is asked once.
+     */
     public int partitionOf(JobId id) {
-        int partitions = producer.partitionsFor(name).size();
-        return Utils.toPositive(Utils.murmur2(EventHeaders.utf8(id.value()))) % partitions;
+        int known = partitions;
+        if (known == 0) {
+            known = producer.partitionsFor(name).size();
+            partitions = known;
+        }
+        return Utils.toPositive(Utils.murmur2(EventHeaders.utf8(id.value()))) % known;
     }
 
     /**

@@ -12,7 +12,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -42,6 +41,11 @@ public final class Watch implements AutoCloseable {
     private long nextOffset;
     private boolean catchingUp = true;
     private int bytes;
+    private int earlyBytes;
+    /** What is older was left off, since nobody read. */
+    private boolean full;
+
+    private @Nullable Runnable whenThereIsRoom;
     private @Nullable Next last;
     private boolean mayBeRefused;
     private boolean chunks = true;
@@ -99,6 +103,8 @@ public final class Watch implements AutoCloseable {
 
     /** Waits for the next event. After {@link Next.Ended}, {@link Next.TooSlow} or {@link Next.Failed} nothing comes. */
     public Next next(Duration atMost) throws InterruptedException {
+        Next next;
+        Runnable goOn;
         lock.lockInterruptibly();
         try {
             long left = atMost.toNanos();
@@ -106,14 +112,22 @@ public final class Watch implements AutoCloseable {
                 left = arrived.awaitNanos(left);
             }
             Next.Event event = events.poll();
-            if (event != null) {
-                bytes -= event.value().get().length;
-                return event;
-            }
-            return last == null ? new Next.Nothing() : last;
+            bytes -= event == null ? 0 : event.value().get().length;
+            next = event != null ? event : last == null ? new Next.Nothing() : last;
+            goOn = hasRoom() ? whenThereIsRoom : null;
+            whenThereIsRoom = goOn == null ? whenThereIsRoom : null;
         } finally {
             lock.unlock();
         }
+        if (goOn != null) {
+            goOn.run();
+        }
+        return next;
+    }
+
+    /** Half of a half: a read of what is older is worth its while. */
+    private boolean hasRoom() {
+        return bytes <= MAX_BYTES / 4;
     }
 
     /** From the live reader, in order. While older events are still being read these wait. */
@@ -122,10 +136,10 @@ public final class Watch implements AutoCloseable {
         try {
             if (!catchingUp) {
                 apply(record);
-            } else if (bytes > MAX_BYTES) {
+            } else if (earlyBytes > MAX_BYTES / 2) {
                 end(new Next.TooSlow());
             } else {
-                bytes += size(record);
+                earlyBytes += size(record);
                 early.add(record);
             }
         } finally {
@@ -133,21 +147,47 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** From a scan of what is older, in order. */
-    void older(ConsumerRecord<byte[], byte[]> record) {
+    /**
+     * From a scan of what is older, in order. Never waits for the watcher: others wait for the scan.
+     *
+     * @return false: it was not taken, for want of room or because the watch has ended; nothing further is
+     */
+    boolean older(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
         try {
-            // a scan is faster than any client: it waits, within reason, for the watcher to read
-            long left = TimeUnit.SECONDS.toNanos(10);
-            while (bytes > MAX_BYTES / 2 && last == null && left > 0) {
-                left = arrived.awaitNanos(Math.min(left, TimeUnit.MILLISECONDS.toNanos(20)));
+            full = last == null && bytes > MAX_BYTES / 2;
+            if (full || last != null) {
+                return false;
             }
             apply(record);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
+            return true;
         } finally {
             lock.unlock();
         }
+    }
+
+    /**
+     * After a scan that ended before all that is older was taken.
+     *
+     * @param scan run once, when the watcher has read
+     * @return false: it was taken
+     */
+    boolean goOnWhenThereIsRoom(Runnable scan) {
+        lock.lock();
+        try {
+            if (!full) {
+                return false;
+            }
+            full = false;
+            if (!hasRoom()) {
+                whenThereIsRoom = scan;
+                return true;
+            }
+        } finally {
+            lock.unlock();
+        }
+        scan.run();
+        return true;
     }
 
     /** An outcome that is known from elsewhere, and that the topic may have forgotten. */
@@ -165,11 +205,9 @@ public final class Watch implements AutoCloseable {
             if (outcome != null && last == null && outcome.offset() >= nextOffset) {
                 apply(outcome);
             }
-            for (ConsumerRecord<byte[], byte[]> record : early) {
-                bytes -= size(record);
-                apply(record);
-            }
+            early.forEach(this::apply);
             early.clear();
+            earlyBytes = 0;
         } finally {
             lock.unlock();
         }
@@ -231,9 +269,8 @@ public final class Watch implements AutoCloseable {
             chunks = false;
             events.removeIf(event -> event.mark().kind() == EventMark.Kind.CHUNK);
             bytes = events.stream()
-                            .mapToInt(event -> event.value().get().length)
-                            .sum()
-                    + early.stream().mapToInt(Watch::size).sum();
+                    .mapToInt(event -> event.value().get().length)
+                    .sum();
         } finally {
             lock.unlock();
         }

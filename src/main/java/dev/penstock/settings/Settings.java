@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -136,10 +137,12 @@ public record Settings(
                 topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts(), permissions);
     }
 
-    /** The topic that a submission of this priority and tenant goes to. */
+    /** The topic that a submission of this priority and tenant goes to: the tenant's own before one for all. */
     public Optional<JobTopic> topicFor(Priority priority, String tenant) {
-        return intake.topics().stream()
-                .filter(topic -> topic.priority() == priority && topic.tenant().equals(tenant))
+        return Stream.of(tenant, JobDocument.TENANT_FROM_RECORD)
+                .flatMap(whose -> intake.topics().stream()
+                        .filter(topic ->
+                                topic.priority() == priority && topic.tenant().equals(whose)))
                 .findFirst();
     }
 }

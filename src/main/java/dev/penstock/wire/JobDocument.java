@@ -95,9 +95,19 @@ public final class JobDocument {
             "ensemble",
             "cache");
 
+    /** Of a topic whose records say themselves whose they are. */
+    public static final String TENANT_FROM_RECORD = "from-record";
+
+    /** Whose a job is that says nothing. */
+    public static final String DEFAULT_TENANT = "default";
+
     private JobDocument() {}
 
-    /** What the place a job came in by decides where the document is silent. */
+    /**
+     * What the place a job came in by decides where the document is silent.
+     *
+     * @param tenant of all that comes in there, or {@link #TENANT_FROM_RECORD}
+     */
     public record Defaults(
             Priority priority,
             String tenant,
@@ -211,10 +221,7 @@ public final class JobDocument {
                         ? id("header job-id", Optional.of(arrival.headerId()))
                         : arrival.derivedId();
         refuseUnavailable(job);
-        Optional<String> tenant = job.text("tenant");
-        if (tenant.isPresent() && !tenant.get().equals(defaults.tenant())) {
-            throw new InvalidField("job.tenant", "records of this topic belong to tenant '" + defaults.tenant() + "'");
-        }
+        String tenant = tenant(job, defaults.tenant());
         Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
         body.remove("job");
         body.remove("metadata");
@@ -230,13 +237,24 @@ public final class JobDocument {
                 top.flag("stream").orElse(true) && task != Task.EMBEDDINGS,
                 metadata(root.get("metadata")),
                 job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
-                defaults.tenant(),
+                tenant,
                 arrival.acceptedAt(),
                 timeout(job, defaults),
                 deadline(job, arrival.acceptedAt()),
                 new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
                 job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
                 body);
+    }
+
+    private static String tenant(Fields job, String ofTopic) throws InvalidField {
+        String said = name("job.tenant", job.text("tenant"));
+        if (ofTopic.equals(TENANT_FROM_RECORD)) {
+            return said == null ? DEFAULT_TENANT : said;
+        }
+        if (said != null && !said.equals(ofTopic)) {
+            throw new InvalidField("job.tenant", "records of this topic belong to tenant '" + ofTopic + "'");
+        }
+        return ofTopic;
     }
 
     private static @Nullable String name(String path, Optional<String> given) throws InvalidField {

@@ -104,6 +104,43 @@ class WatchTest {
         assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.TooSlow.class);
     }
 
+    /** A scan serves others too: it never waits for a watcher, and goes on where it was left off. */
+    @Test
+    void older_events_come_as_the_watcher_reads() throws InterruptedException {
+        List<ConsumerRecord<byte[], byte[]>> log = new ArrayList<>();
+        log.add(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        for (int i = 1; i <= 40; i++) {
+            log.add(record(10 + i, EventMark.Kind.CHUNK, 1, "a", i, 50_000));
+        }
+        log.add(record(51, EventMark.Kind.COMPLETED, 1, "a", 41, 2_000_000));
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        int[] scans = {0};
+        int[] most = {0};
+        Runnable[] scan = {() -> {}};
+        int[] from = {0};
+        scan[0] = () -> {
+            scans[0]++;
+            int before = from[0];
+            while (from[0] < log.size() && watch.older(log.get(from[0]))) {
+                from[0]++;
+            }
+            most[0] = Math.max(most[0], from[0] - before);
+            if (!watch.goOnWhenThereIsRoom(scan[0])) {
+                watch.caughtUp(null);
+            }
+        };
+        scan[0].run();
+
+        // larger than what may wait, and no reason to hold up what is older
+        watch.live(log.getLast());
+
+        assertThat(from[0]).as("nobody has read").isLessThan(5);
+        assertThat(offsets(watch))
+                .isEqualTo(log.stream().map(ConsumerRecord::offset).toList());
+        assertThat(scans[0]).isGreaterThan(10);
+        assertThat(most[0]).as("at once").isLessThan(5);
+    }
+
     @Test
     void who_waits_for_the_outcome_alone_is_never_too_slow() throws InterruptedException {
         Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});

@@ -53,6 +53,29 @@ class JobDocumentTest {
     }
 
     @Test
+    void a_topic_may_leave_it_to_its_records_whose_they_are() {
+        JobDocument.Defaults theirs = new JobDocument.Defaults(
+                Priority.NORMAL,
+                JobDocument.TENANT_FROM_RECORD,
+                Duration.ofMinutes(10),
+                Duration.ofHours(1),
+                3);
+        JobDocument.Arrival arrival = new JobDocument.Arrival(null, DERIVED, NOW);
+
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"x\",\"job\":{\"tenant\":\"acme\"}}".getBytes(StandardCharsets.UTF_8),
+                        arrival,
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().tenant()).isEqualTo("acme"));
+        assertThat(JobDocument.parse("{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8), arrival, theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().tenant()).isEqualTo("default"));
+    }
+
+    @Test
     void a_refused_record_is_told_to_the_header_id_else_to_that_of_a_well_formed_value() {
         assertThat(refused("{\"prompt\":1,\"job\":{\"id\":\"mine\"}}", "header")
                         .id()
