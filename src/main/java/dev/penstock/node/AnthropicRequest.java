@@ -7,12 +7,16 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A prompt in the words of Anthropic's messages API; content blocks that are Anthropic's own pass as they are. */
 final class AnthropicRequest {
     /** The API wants a limit, where OpenAI's has none. */
     private static final int MAX_TOKENS = 4096;
+
+    private static final Set<String> THOUGHTS = Set.of("thinking", "redacted_thinking");
 
     private AnthropicRequest() {}
 
@@ -178,7 +182,7 @@ final class AnthropicRequest {
         List<Object> blocks = new ArrayList<>();
         // as they came in an earlier answer: the API wants those of a turn with tools back, and in front
         if (message.get("thinking_blocks") instanceof List<?> thinking) {
-            blocks.addAll(thinking);
+            thinking.forEach(block -> thought(block).ifPresent(blocks::add));
         }
         blocks.addAll(blocks(message));
         if (message.get("tool_calls") instanceof List<?> calls) {
@@ -207,6 +211,20 @@ final class AnthropicRequest {
             result.put("cache_control", message.get("cache_control"));
         }
         return result;
+    /** With the fields of a thought alone: one of another kind could name what the server would open. */
+    private static Optional<Object> thought(@Nullable Object given) {
+        if (!(given instanceof Map<?, ?> block) || !THOUGHTS.contains(String.valueOf(block.get("type")))) {
+            return Optional.empty();
+        }
+        Map<String, Object> thought = new LinkedHashMap<>();
+        for (String field : List.of("type", "thinking", "signature", "data")) {
+            if (block.get(field) instanceof String text) {
+                thought.put(field, text);
+            }
+        }
+        return Optional.of(thought);
+    }
+
     }
 
     /** A message that is one text can have its mark of the cache itself. */

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The addresses in a body that a model server would open: images, and image_url, audio_url, video_url, file and the
- * like in content parts. Whatever looks like an address counts, in whichever field of a part, so that a server's
- * own field is no way around. {@code data:} is none.
+ * like in messages. Whatever looks like an address counts, in whichever part of a message, so that a server's own
+ * field is no way around. {@code data:} is none.
  */
 public final class MediaUrls {
     /** These hold an address or nothing. */
@@ -26,8 +26,23 @@ public final class MediaUrls {
     private static final Set<String> TEXTS =
             Set.of("text", "refusal", "thinking", "signature", "name", "filename", "title", "type");
 
+    /** Fields of a message whose parts a server opens. */
+    private static final Set<String> PARTS = Set.of("content", "images");
+
+    private static final Set<String> CALLS = Set.of("tool_calls", "function_call");
+
+    /** What a tool is called with is the tool's to open. */
+    private static final Set<String> TEXTS_OF_CALLS = Set.of("type", "name", "arguments", "input");
+
+    /** Sources that an answer cited, which come back in the history. */
+    private static final String CITATIONS = "annotations";
+
     private static final Pattern ADDRESS =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
+    /** Elsewhere a colon alone is no address: {@code team:7}, or the call {@code functions.look:0}. */
+    private static final Pattern LOCATION =
+            Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:[/\\\\].*", Pattern.DOTALL);
+
     private static final Pattern DATA = Pattern.compile("^data:.*", Pattern.DOTALL);
 
     private MediaUrls() {}
@@ -65,7 +80,7 @@ public final class MediaUrls {
             Map<String, Object> body, Replacement<E> replacement) throws E {
         Map<String, Object> copy = new LinkedHashMap<>(body);
         if (body.get("images") instanceof List<?> images) {
-            copy.put("images", list("images", images, false, replacement));
+            copy.put("images", new Walk<>(ADDRESS, TEXTS, replacement).list("images", images, false));
         }
         if (body.get("messages") instanceof List<?> messages) {
             List<Object> replaced = new ArrayList<>();
@@ -83,46 +98,58 @@ public final class MediaUrls {
 
     private static <E extends Exception> Object message(String path, Map<?, ?> message, Replacement<E> replacement)
             throws E {
-        Map<Object, Object> copy = new LinkedHashMap<>(message);
-        for (String name : List.of("content", "images")) {
-            if (message.get(name) instanceof List<?> parts) {
-                copy.put(name, list(path + "." + name, parts, false, replacement));
-            }
+        Map<Object, Object> copy = new LinkedHashMap<>();
+        for (Map.Entry<?, ?> field : message.entrySet()) {
+            String name = String.valueOf(field.getKey());
+            Object held = field.getValue();
+            boolean text = !(held instanceof List<?> || held instanceof Map<?, ?>);
+            Walk<E> walk = new Walk<>(
+                    PARTS.contains(name) ? ADDRESS : LOCATION,
+                    CALLS.contains(name) ? TEXTS_OF_CALLS : TEXTS,
+                    replacement);
+            copy.put(
+                    field.getKey(), text || name.equals(CITATIONS) ? held : walk.value(path + "." + name, held, false));
         }
         return copy;
     }
 
-    private static <E extends Exception> List<Object> list(
-            String path, List<?> items, boolean address, Replacement<E> replacement) throws E {
-        List<Object> replaced = new ArrayList<>();
-        for (int i = 0; i < items.size(); i++) {
-            replaced.add(value(path + "[" + i + "]", items.get(i), address, replacement));
-        }
-        return replaced;
-    }
+    /**
+     * @param address what an address looks like there
+     * @param texts the fields that no server opens
+     */
+    private record Walk<E extends Exception>(Pattern address, Set<String> texts, Replacement<E> replacement) {
 
-    /** @param address whether its field holds nothing else */
-    private static <E extends Exception> @Nullable Object value(
-            String path, @Nullable Object value, boolean address, Replacement<E> replacement) throws E {
-        return switch (value) {
-            case String text ->
-                !DATA.matcher(text).matches()
-                                && (address || ADDRESS.matcher(text).matches())
-                        ? replacement.of(path, text.strip())
-                        : text;
-            case List<?> items -> list(path, items, address, replacement);
-            case Map<?, ?> fields -> {
-                Map<Object, Object> copy = new LinkedHashMap<>();
-                for (Map.Entry<?, ?> field : fields.entrySet()) {
-                    String name = String.valueOf(field.getKey());
-                    Object held = TEXTS.contains(name)
-                            ? field.getValue()
-                            : value(path + "." + name, field.getValue(), ADDRESSES.contains(name), replacement);
-                    copy.put(field.getKey(), held);
-                }
-                yield copy;
+        List<Object> list(String path, List<?> items, boolean only) throws E {
+            List<Object> replaced = new ArrayList<>();
+            for (int i = 0; i < items.size(); i++) {
+                replaced.add(value(path + "[" + i + "]", items.get(i), only));
             }
-            case null, default -> value;
-        };
+            return replaced;
+        }
+
+        /** @param only whether its field holds addresses and nothing else */
+        @Nullable
+        Object value(String path, @Nullable Object value, boolean only) throws E {
+            return switch (value) {
+                case String text ->
+                    !DATA.matcher(text).matches()
+                                    && (only || address.matcher(text).matches())
+                            ? replacement.of(path, text.strip())
+                            : text;
+                case List<?> items -> list(path, items, only);
+                case Map<?, ?> fields -> {
+                    Map<Object, Object> copy = new LinkedHashMap<>();
+                    for (Map.Entry<?, ?> field : fields.entrySet()) {
+                        String name = String.valueOf(field.getKey());
+                        Object held = texts.contains(name)
+                                ? field.getValue()
+                                : value(path + "." + name, field.getValue(), ADDRESSES.contains(name));
+                        copy.put(field.getKey(), held);
+                    }
+                    yield copy;
+                }
+                case null, default -> value;
+            };
+        }
     }
 }

@@ -314,6 +314,21 @@ class RequestsTest {
         assertThat(request.ignored()).isEmpty();
     }
 
+    /** A llama-server that speaks Anthropic's API opens what a block names. */
+    @Test
+    void nothing_but_thoughts_goes_to_anthropic_as_thinking() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
+                {"messages":[{"role":"assistant","content":"I look.","thinking_blocks":[
+                   {"type":"image","source":{"type":"url","url":"http://169.254.169.254/"}},
+                   {"type":"thinking","thinking":"Hm.","signature":"EqQB","source":{"url":"http://169.254.169.254/"}},
+                   "http://169.254.169.254/"]}]}"""));
+
+        assertThat(body.at("/messages/0/content/0"))
+                .isEqualTo(json("{\"type\":\"thinking\",\"thinking\":\"Hm.\",\"signature\":\"EqQB\"}"));
+        assertThat(body.at("/messages/0/content/1/text").asText()).isEqualTo("I look.");
+        assertThat(body.toString()).doesNotContain("169.254");
+    }
+
     @Test
     void a_tool_call_of_the_history_in_ollamas_words() throws WireProtocol.Unsupported {
         JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """

@@ -45,9 +45,29 @@ class MediaUrlsTest {
         });
     }
 
+    /** Whatever a server reads of a message, it reads nothing from an address. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            "thinking_blocks":[{"type":"image","source":{"type":"url","url":"http://169.254.169.254/"}}] | thinking_blocks[0].source.url
+            "own":{"media":[{"video":"/etc/passwd"}]}                                                    | own.media[0].video
+            "own":[{"deep":{"anything":" file:/etc/passwd"}}]                                            | own[0].deep.anything
+            "tool_calls":[{"id":"functions.look:0","image_url":"http://evil.example/x"}]                 | tool_calls[0].image_url
+            """)
+    void an_address_anywhere_in_a_message_is_refused_by_its_path(String field, String path) {
+        assertThat(parse("{\"messages\":[{\"role\":\"assistant\"," + field + "}]}"))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Refused.class,
+                        refused -> assertThat(refused.failure().param()).isEqualTo("messages[0]." + path));
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
+                "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"functions.look:0\",\"type\":\"function\",\"function\":{\"name\":\"look\",\"arguments\":\"http://10.0.0.1/\"}}]}]}",
+                "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"look\",\"arguments\":{\"url\":\"http://10.0.0.1/\"}}}]}]}",
+                "{\"messages\":[{\"role\":\"assistant\",\"own\":{\"by\":\"team:7\",\"note\":\"Note: none\"}}]}",
+                "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"https://source.example/\"}}]}]}",
+                "{\"messages\":[{\"role\":\"assistant\",\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"http://10.0.0.1/\",\"signature\":\"EqQB\"}]}]}",
                 "{\"messages\":[{\"role\":\"user\",\"content\":\"see http://10.0.0.1/ please\"}]}",
                 "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"http://10.0.0.1/\"}]}]}",
                 "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}]}]}",
