@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -29,6 +30,9 @@ public final class SettingsReader {
 
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final int HEAP_SHARE = 16;
+
+    /** Those that fetch a model when they are told to; of what Penstock starts {@link ProgramReader} tells it. */
+    private static final Set<Backend> FETCHING = EnumSet.of(Backend.OLLAMA, Backend.LLAMA_SERVER, Backend.LLAMA_CLI);
 
     private static final Pattern OLLAMA = Pattern.compile(
             "(?:(?<scheme>https?)://)?(?<host>\\[[^\\]/]*\\]|[^/:\\[\\]]*)(?::(?<port>\\d+))?(?<path>(?:/.*)?)");
@@ -180,7 +184,7 @@ public final class SettingsReader {
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> positive(key + ".timeouts.first-token", time));
             node.timeouts().idle().ifPresent(time -> positive(key + ".timeouts.idle", time));
-            boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull());
+            boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull(), backend);
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
                         name,
@@ -218,9 +222,15 @@ public final class SettingsReader {
         return nodes;
     }
 
-    private boolean fetchesMissing(String key, String pull) {
+    /** @param backend empty: it is told already that there is no such */
+    private boolean fetchesMissing(String key, String pull, Optional<Backend> backend) {
         if (!pull.equals("missing") && !pull.equals("never")) {
             mistake(key, "'%s' is none of missing, never".formatted(pull));
+        } else if (pull.equals("missing") && backend.isPresent() && !FETCHING.contains(backend.get())) {
+            mistake(
+                    key,
+                    "%s fetches no models on command, and a job would wait for ever: leave it out, or say never"
+                            .formatted(backend.get().wireName()));
         }
         return pull.equals("missing");
     }

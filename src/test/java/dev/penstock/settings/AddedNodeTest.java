@@ -54,6 +54,10 @@ class AddedNodeTest {
                 .anyMatch(mistake -> mistake.endsWith("backend: is missing"))
                 .anyMatch(mistake -> mistake.endsWith("url: is missing"))
                 .anyMatch(mistake -> mistake.endsWith("max_in_flight: there is no such key"));
+        assertThat(mistakes("{\"backend\": \"vllm\", \"url\": \"http://a\", \"pull\": \"missing\"}"))
+                .singleElement()
+                .asString()
+                .startsWith("penstock.nodes.cpu.b.pull: vllm fetches no models");
         assertThat(mistakes("{\"backend\": \"vllm\", \"url\": \"http://a\", \"max-in-flight\": \"many\"}"))
                 .singleElement()
                 .asString()

@@ -14,6 +14,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class SettingsReaderTest {
     @Test
@@ -82,6 +83,20 @@ class SettingsReaderTest {
         assertThat(cli.backend().defaultMaxInFlight()).isEqualTo(1);
         assertThat(server.program()).isNotNull();
         assertThat(server.title()).isEqualTo("node 'own': llama-server with /models/a.gguf");
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void only_what_can_fetch_a_model_fetches_the_missing(Backend backend) {
+        Map<String, String> keys = Map.of(
+                "penstock.nodes.a.backend", backend.wireName(),
+                "penstock.nodes.a.url", "http://a",
+                "penstock.nodes.a.pull", "missing");
+        if (backend == Backend.OLLAMA || backend == Backend.LLAMA_SERVER) {
+            assertThat(read(keys).nodes().getFirst().fetchesMissing()).isTrue();
+        } else {
+            assertThatThrownBy(() -> read(keys)).hasMessageContaining("penstock.nodes.a.pull: ");
+        }
     }
 
     @Test
