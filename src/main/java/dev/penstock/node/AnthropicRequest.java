@@ -24,11 +24,7 @@ final class AnthropicRequest {
         Translation request = new Translation(prompt).put("stream", true);
         request.passAll(List.of("thinking", "cache_control"));
         length(request);
-        for (String name : List.of("temperature", "top_p", "top_k")) {
-            // a default would have the API refuse whoever wants thinking
-            Object value = request.take(name);
-            request.put(name, thinks(request) && !request.asks(name) ? null : value);
-        }
+        sampling(request);
         if (prompt.task() == Task.COMPLETION) {
             request.pass("system", "system")
                     .put(
@@ -52,6 +48,20 @@ final class AnthropicRequest {
         tools(request);
         output(request);
         return request;
+    }
+
+    private static void sampling(Translation request) {
+        for (String name : List.of("temperature", "top_p", "top_k")) {
+            // a default would have the API refuse whoever wants thinking
+            Object value = request.take(name);
+            request.put(name, thinks(request) && !request.asks(name) ? null : value);
+        }
+        // newer models refuse the two together
+        if (request.asks("top_p") && !request.asks("temperature")) {
+            request.drop("temperature");
+        } else if (request.take("temperature") != null) {
+            request.drop("top_p").leave("top_p");
+        }
     }
 
     private static boolean thinks(Translation request) {
@@ -100,7 +110,7 @@ final class AnthropicRequest {
         List<Object> translated = new ArrayList<>();
         for (int i = 0; i < tools.size(); i++) {
             if (!(tools.get(i) instanceof Map<?, ?> tool) || !(tool.get("function") instanceof Map<?, ?> function)) {
-                throw new WireProtocol.Unsupported("tools[" + i + "]", "only functions are taken");
+                throw WireProtocol.Unsupported.here("tools[" + i + "]", "anthropic takes functions only");
             }
             Map<String, Object> copy = new LinkedHashMap<>();
             copy.put("name", function.get("name"));
@@ -201,16 +211,6 @@ final class AnthropicRequest {
         return blocks;
     }
 
-    private static Object result(Map<?, ?> message) throws WireProtocol.Unsupported {
-        Map<String, Object> result = new LinkedHashMap<>();
-        result.put("type", "tool_result");
-        result.put("tool_use_id", message.get("tool_call_id"));
-        Object content = message.get("content");
-        result.put("content", content instanceof List<?> ? blocks(content) : String.valueOf(content));
-        if (message.get("cache_control") != null) {
-            result.put("cache_control", message.get("cache_control"));
-        }
-        return result;
     /** With the fields of a thought alone: one of another kind could name what the server would open. */
     private static Optional<Object> thought(@Nullable Object given) {
         if (!(given instanceof Map<?, ?> block) || !THOUGHTS.contains(String.valueOf(block.get("type")))) {
@@ -225,6 +225,16 @@ final class AnthropicRequest {
         return Optional.of(thought);
     }
 
+    private static Object result(Map<?, ?> message) throws WireProtocol.Unsupported {
+        Map<String, Object> result = new LinkedHashMap<>();
+        result.put("type", "tool_result");
+        result.put("tool_use_id", message.get("tool_call_id"));
+        Object content = message.get("content");
+        result.put("content", content instanceof List<?> ? blocks(content) : String.valueOf(content));
+        if (message.get("cache_control") != null) {
+            result.put("cache_control", message.get("cache_control"));
+        }
+        return result;
     }
 
     /** A message that is one text can have its mark of the cache itself. */
@@ -264,7 +274,8 @@ final class AnthropicRequest {
         }
         return switch (type) {
             case "text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result" -> part;
-            default -> throw new WireProtocol.Unsupported("messages", "anthropic takes no part of type '" + type + "'");
+            default ->
+                throw WireProtocol.Unsupported.here("messages", "anthropic takes no part of type '" + type + "'");
         };
     }
 

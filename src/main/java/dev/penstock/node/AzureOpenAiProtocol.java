@@ -31,10 +31,9 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
 
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
-        translation.passLimit().pass("user", "user");
+        translation.passLimit(chat).pass("user", "user");
         if (chat) {
-            translation.passAll(
-                    List.of("reasoning_effort", "store", "modalities", "audio", "prediction", "data_sources"));
+            translation.passAll(List.of("reasoning_effort", "store", "prediction", "data_sources"));
         }
     }
 

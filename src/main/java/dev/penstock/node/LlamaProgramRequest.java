@@ -99,7 +99,7 @@ final class LlamaProgramRequest {
         List<String> texts = new ArrayList<>();
         for (Object one : input instanceof List<?> many ? many : List.of(input == null ? "" : input)) {
             if (!(one instanceof String text)) {
-                throw new WireProtocol.Unsupported("input", "llama-cli takes texts, and no tokens");
+                throw WireProtocol.Unsupported.here("input", "llama-cli takes texts, and no tokens");
             }
             texts.add(text);
         }
@@ -285,7 +285,7 @@ final class LlamaProgramRequest {
                 } else if (url instanceof String data) {
                     images.add(decoded(data));
                 } else {
-                    throw new WireProtocol.Unsupported(
+                    throw WireProtocol.Unsupported.here(
                             "messages", "llama-cli takes no part of type '" + fields.get("type") + "'");
                 }
             }

@@ -41,7 +41,7 @@ final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
         translation
-                .passLimit()
+                .passLimit(chat)
                 .passAll(OWN)
                 .passAll(WHERE_ALLOWED)
                 .pass("repeat_penalty", "repetition_penalty", "repeat_penalty")
@@ -65,6 +65,18 @@ final class LlamaServerProtocol extends OpenAiProtocol {
                 translation.leave("response_format");
             }
         }
+    }
+
+    /** It passes over a tool_choice that is no word. */
+    @Override
+    void tools(Translation translation) throws Unsupported {
+        Tools.of(translation).inWordsInto(translation);
+    }
+
+    /** It refuses suffix, echo and best_of. */
+    @Override
+    List<String> ofCompletions() {
+        return List.of();
     }
 
     /** It makes as many dimensions as its model has. */

@@ -9,6 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /** LM Studio, by its documentation. */
 final class LmStudioProtocol extends OpenAiProtocol {
+    private static final Map<String, Object> ANY_OBJECT =
+            Map.of("type", "json_schema", "json_schema", Map.of("name", "object", "schema", Map.of("type", "object")));
 
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
@@ -18,7 +20,18 @@ final class LmStudioProtocol extends OpenAiProtocol {
                 .pass("repeat_penalty", "repetition_penalty", "repeat_penalty");
         if (chat) {
             translation.pass("reasoning_effort", "reasoning_effort");
+            // json_object is refused
+            if (translation.take("response_format") instanceof Map<?, ?> format
+                    && "json_object".equals(format.get("type"))) {
+                translation.put("response_format", ANY_OBJECT);
+            }
         }
+    }
+
+    /** It knows a tool_choice in words alone. */
+    @Override
+    void tools(Translation translation) throws Unsupported {
+        Tools.of(translation).inWordsInto(translation);
     }
 
     /** Its answers are numbers, whatever is asked for. */

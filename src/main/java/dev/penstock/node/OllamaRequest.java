@@ -59,7 +59,7 @@ final class OllamaRequest {
 
     static Translation generate(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = common(prompt).passAll(List.of("system", "suffix", "raw", "template", "context"));
-        return request.put("prompt", OpenAiProtocol.single(request.take("prompt")));
+        return request.passLogprobsInChat().put("prompt", OpenAiProtocol.single(request.take("prompt")));
     }
 
     static Translation embed(Prompt prompt) {
@@ -126,7 +126,8 @@ final class OllamaRequest {
             return null;
         }
         if ("json_object".equals(format.get("type"))) {
-            return "json";
+            // a model with a template of its own passes over "json" (0.33.0), but not over a schema
+            return Map.of("type", "object");
         }
         return format.get("json_schema") instanceof Map<?, ?> schema ? schema.get("schema") : null;
     }
@@ -174,7 +175,7 @@ final class OllamaRequest {
         } else if (url instanceof String data) {
             images.add(InlineData.of(data).base64());
         } else {
-            throw new WireProtocol.Unsupported("messages", "ollama takes no part of type '" + part.get("type") + "'");
+            throw WireProtocol.Unsupported.here("messages", "ollama takes no part of type '" + part.get("type") + "'");
         }
     }
 

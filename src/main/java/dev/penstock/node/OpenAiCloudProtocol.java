@@ -2,14 +2,15 @@ package dev.penstock.node;
 
 import java.util.List;
 
-/** OpenAI itself: it refuses fields that it does not know, so that only its own are sent. */
+/**
+ * OpenAI itself: it refuses fields that it does not know, so that only its own are sent; without modalities and audio,
+ * since what is spoken in a stream is not read.
+ */
 final class OpenAiCloudProtocol extends OpenAiProtocol {
     static final List<String> OWN = List.of(
             "user",
             "reasoning_effort",
             "verbosity",
-            "modalities",
-            "audio",
             "prediction",
             "store",
             "service_tier",

@@ -24,15 +24,8 @@ abstract sealed class OpenAiProtocol implements WireProtocol
     static final List<String> COMMON = List.of(
             "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs");
 
-    private static final List<String> CHAT = List.of(
-            "messages",
-            "tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "response_format",
-            "top_logprobs",
-            "functions",
-            "function_call");
+    private static final List<String> CHAT =
+            List.of("messages", "parallel_tool_calls", "response_format", "top_logprobs");
 
     /** Inputs in one embeddings request: their answer is one document, and is held whole. */
     private static final int MOST_INPUTS = 128;
@@ -59,7 +52,10 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         }
         translation.passAll(COMMON);
         if (chat) {
-            translation.passAll(CHAT);
+            tools(translation.passAll(CHAT));
+        }
+        if (chat && prompt.task() == Task.COMPLETION) {
+            translation.passLogprobsInChat();
         }
         own(translation, prompt, chat);
         return translation.to(path(chat ? "chat/completions" : "completions", prompt.model()));
@@ -90,9 +86,14 @@ abstract sealed class OpenAiProtocol implements WireProtocol
     /** The one prompt of a completion that becomes a chat. */
     static String single(@Nullable Object prompt) throws Unsupported {
         if (prompt instanceof List<?> many && many.size() > 1) {
-            throw new Unsupported("prompt", "this backend takes one prompt at a time, not " + many.size());
+            throw Unsupported.here("prompt", "this backend takes one prompt at a time, not " + many.size());
         }
         return prompt instanceof List<?> many ? String.valueOf(many.getFirst()) : String.valueOf(prompt);
+    }
+
+    /** Takes the tools, and which of them is to be called. */
+    void tools(Translation translation) throws Unsupported {
+        Tools.of(translation).into(translation);
     }
 
     /** Takes what this server has beyond the common, and the length of the answer. */

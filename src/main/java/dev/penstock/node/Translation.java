@@ -66,13 +66,29 @@ final class Translation {
         return put(as, take(names));
     }
 
-    /** The limit of the answer's length, by the name that was used for it; a job that uses both means the newer. */
-    Translation passLimit() {
+    /**
+     * The limit of the answer's length. A chat's has the name that was used for it, and a job that uses both means the
+     * newer; completions know the older alone (vLLM passes over the newer).
+     */
+    Translation passLimit(boolean chat) {
         Object limit = take("max_completion_tokens", "max_tokens");
+        if (!chat) {
+            return put("max_tokens", limit);
+        }
         boolean newer = prompt.asked().get("max_completion_tokens") != null
                 || (prompt.asked().get("max_tokens") == null
                         && prompt.defaults().get("max_completion_tokens") != null);
         return put(newer ? "max_completion_tokens" : "max_tokens", limit);
+    }
+
+    /** A completion's logprobs are a number; where a chat carries it they are a yes, and how many. */
+    Translation passLogprobsInChat() {
+        Object logprobs = take("logprobs");
+        Object top = take("top_logprobs");
+        if (logprobs instanceof Number count) {
+            return put("logprobs", true).put("top_logprobs", top == null && count.intValue() > 0 ? count : top);
+        }
+        return put("logprobs", logprobs).put("top_logprobs", top);
     }
 
     Translation passAll(List<String> names) {

@@ -42,7 +42,7 @@ final class VllmProtocol extends OpenAiProtocol {
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
         translation
-                .passLimit()
+                .passLimit(chat)
                 .passAll(OWN)
                 .passAll(WHERE_ALLOWED)
                 .pass("repetition_penalty", "repetition_penalty", "repeat_penalty");

@@ -50,10 +50,18 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             failure = JobFailure.invalid(param, message);
         }
 
-        /** Another node may be able to. */
         Unsupported(JobFailure failure) {
             super(failure.message());
             this.failure = failure;
+        }
+
+        /** What this kind of server cannot do, and another may. */
+        static Unsupported here(String param, String message) {
+            return new Unsupported(new JobFailure(
+                    JobFailure.Code.MODEL_NOT_FOUND,
+                    "%s: %s: name another node or model".formatted(param, message),
+                    param,
+                    null));
         }
 
         public JobFailure failure() {

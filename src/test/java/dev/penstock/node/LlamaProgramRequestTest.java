@@ -3,6 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
@@ -141,7 +142,11 @@ class LlamaProgramRequestTest {
                 .isInstanceOf(WireProtocol.Unsupported.class);
         Prompt tokens = new Prompt(Task.EMBEDDINGS, "a", Map.of("input", List.of(1, 2)), Map.of(), Map.of(), 0);
         assertThatThrownBy(() -> LlamaProgramRequest.of(tokens, program(), MODEL))
-                .isInstanceOf(WireProtocol.Unsupported.class);
+                .isInstanceOfSatisfying(
+                        WireProtocol.Unsupported.class,
+                        e -> assertThat(e.failure().code().remedy())
+                                .as("a server may")
+                                .isEqualTo(JobFailure.Remedy.OTHER_NODE));
     }
 
     private static ProgramCall chat(Map<String, Object> body) throws WireProtocol.Unsupported {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.NullNode;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -62,12 +64,21 @@ class RequestsTest {
                 "{\"input\":\"a\",\"dimensions\":8,\"encoding_format\":\"float\"}");
         WireProtocol.Request best =
                 request(Backend.VLLM, Task.COMPLETION, "{\"prompt\":\"a\",\"best_of\":3,\"echo\":true}");
+        WireProtocol.Request none = request(
+                Backend.LLAMA_SERVER,
+                Task.COMPLETION,
+                "{\"prompt\":\"a\",\"best_of\":3,\"echo\":true,\"suffix\":\"b\"}");
         WireProtocol.Request bestOfAll =
                 request(Backend.OPENAI_COMPATIBLE, Task.COMPLETION, "{\"prompt\":\"a\",\"best_of\":3}");
 
         assertThat(embeddings.ignored()).containsExactly("dimensions");
         assertThat(best.ignored()).containsExactly("best_of");
         assertThat(body(best).path("echo").asBoolean()).isTrue();
+        assertThat(none.ignored()).containsExactly("best_of", "echo", "suffix");
+        assertThat(none.bodies().getFirst().toString())
+                .doesNotContain("best_of")
+                .doesNotContain("echo")
+                .doesNotContain("suffix");
         assertThat(body(bestOfAll).path("best_of").asInt()).isEqualTo(3);
     }
 
@@ -329,6 +340,165 @@ class RequestsTest {
         assertThat(body.toString()).doesNotContain("169.254");
     }
 
+    /** Claude's newer models answer 400 to both together. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"temperature":0.2,"top_p":0.9} | {}                              | temperature=0.2 | top_p
+            {"top_p":0.9}                   | {"temperature":0.35}            | top_p=0.9       |
+            {"temperature":0.2}             | {"top_p":0.5}                   | temperature=0.2 |
+            {}                              | {"temperature":0.35,"top_p":0.5} | temperature=0.35 |
+            {}                              | {"top_p":0.5}                   | top_p=0.5       |
+            """)
+    void anthropic_gets_one_of_temperature_and_top_p(String asked, String defaults, String sent, String ignored)
+            throws WireProtocol.Unsupported {
+        Prompt prompt = Prompt.of(
+                Task.COMPLETION, "m", OpenAiProtocol.with(map(asked), "prompt", "Hi"), map(defaults), Map.of(), 0);
+
+        WireProtocol.Request request = protocol(Backend.ANTHROPIC).request(prompt);
+
+        JsonNode body = body(request);
+        assertThat(Stream.of("temperature", "top_p").filter(body::has).map(name -> name + "=" + body.get(name)))
+                .containsExactly(sent);
+        assertThat(request.ignored()).containsExactly(ignored == null ? new String[0] : new String[] {ignored});
+    }
+
+    /** vLLM 0.32.0 passes over max_completion_tokens there. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Backend.class,
+            names = {"VLLM", "LLAMA_SERVER", "LM_STUDIO", "OPENAI", "AZURE_OPENAI", "OPENAI_COMPATIBLE"})
+    void a_completion_is_limited_by_the_older_name(Backend backend) throws WireProtocol.Unsupported {
+        Map<String, Object> asked = map("{\"prompt\":\"Hi\",\"max_completion_tokens\":7}");
+
+        WireProtocol.Request request = protocol(backend)
+                .request(Prompt.of(Task.COMPLETION, "davinci", asked, Map.of("max_tokens", 99), Map.of(), 0));
+
+        assertThat(request.path()).contains("/completions").doesNotContain("chat");
+        assertThat(body(request).path("max_tokens").asInt()).isEqualTo(7);
+        assertThat(body(request).has("max_completion_tokens")).isFalse();
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            OPENAI    | COMPLETION | {"prompt":["a","b"]}                                                              | prompt
+            OLLAMA    | COMPLETION | {"prompt":["a","b"]}                                                              | prompt
+            ANTHROPIC | COMPLETION | {"prompt":["a","b"]}                                                              | prompt
+            OLLAMA    | CHAT | {"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]}      | messages
+            ANTHROPIC | CHAT | {"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]}      | messages
+            ANTHROPIC | CHAT | {"messages":[],"tools":[{"type":"custom","custom":{"name":"look"}}]}                    | tools[0]
+            """)
+    void what_one_kind_of_server_cannot_say_another_may(Backend backend, Task task, String body, String param) {
+        assertThatThrownBy(() -> request(backend, task, body))
+                .isInstanceOfSatisfying(WireProtocol.Unsupported.class, e -> {
+                    assertThat(e.failure().code().remedy()).isEqualTo(JobFailure.Remedy.OTHER_NODE);
+                    assertThat(e.failure().param()).isEqualTo(param);
+                    assertThat(e.failure().message()).startsWith(param + ": ");
+                });
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Backend.class,
+            names = {"LLAMA_SERVER", "LM_STUDIO"})
+    void a_named_tool_is_the_only_one_where_a_choice_is_a_word(Backend backend) throws WireProtocol.Unsupported {
+        String body = """
+                {"messages":[],"tools":[{"type":"function","function":{"name":"look"}},{"type":"function","function":{"name":"feel"}}],
+                 "tool_choice":{"type":"function","function":{"name":"%s"}}}""";
+        WireProtocol.Request request = request(backend, Task.CHAT, body.formatted("feel"));
+
+        assertThat(body(request).path("tool_choice").asText()).isEqualTo("required");
+        assertThat(body(request).path("tools")).hasSize(1);
+        assertThat(body(request).at("/tools/0/function/name").asText()).isEqualTo("feel");
+        assertThat(request.ignored()).isEmpty();
+        assertThatThrownBy(() -> request(backend, Task.CHAT, body.formatted("smell")))
+                .isInstanceOfSatisfying(
+                        WireProtocol.Unsupported.class,
+                        e -> assertThat(e.failure().code()).isEqualTo(JobFailure.Code.INVALID_REQUEST));
+        assertThat(request(
+                                backend,
+                                Task.CHAT,
+                                "{\"messages\":[],\"tools\":[],\"tool_choice\":{\"type\":\"allowed_tools\"}}")
+                        .ignored())
+                .containsExactly("tool_choice");
+    }
+
+    @Test
+    void any_json_is_a_schema_at_lm_studio() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(
+                Backend.LM_STUDIO, Task.CHAT, "{\"messages\":[],\"response_format\":{\"type\":\"json_object\"}}"));
+
+        assertThat(body.at("/response_format/type").asText()).isEqualTo("json_schema");
+        assertThat(body.at("/response_format/json_schema/schema/type").asText()).isEqualTo("object");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"OPENAI, 3, 3", "AZURE_OPENAI, 3, 3", "OLLAMA, 3, 3", "OPENAI, 0, 0", "OLLAMA, true, 0"})
+    void the_logprobs_of_a_completion_are_asked_for_as_a_chats(Backend backend, String asked, int top)
+            throws WireProtocol.Unsupported {
+        JsonNode body = body(request(backend, Task.COMPLETION, "{\"prompt\":\"a\",\"logprobs\":" + asked + "}"));
+
+        assertThat(body.path("logprobs")).isEqualTo(json("true"));
+        assertThat(body.path("top_logprobs").asInt(0)).isEqualTo(top);
+        assertThat(body(request(Backend.VLLM, Task.COMPLETION, "{\"prompt\":\"a\",\"logprobs\":3}"))
+                        .path("logprobs")
+                        .asInt())
+                .as("a completion that stays one")
+                .isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Backend.class,
+            names = {"OPENAI", "AZURE_OPENAI", "VLLM"})
+    void functions_are_tools(Backend backend) throws WireProtocol.Unsupported {
+        String functions = "\"messages\":[],\"functions\":[{\"name\":\"look\"}],\"function_call\":";
+        WireProtocol.Request named = request(backend, Task.CHAT, "{" + functions + "{\"name\":\"look\"}}");
+        WireProtocol.Request both =
+                request(backend, Task.CHAT, "{" + functions + "\"auto\",\"tools\":[{\"type\":\"function\"}]}");
+
+        assertThat(body(named).path("tools"))
+                .isEqualTo(json("[{\"type\":\"function\",\"function\":{\"name\":\"look\"}}]"));
+        assertThat(body(named).path("tool_choice"))
+                .isEqualTo(json("{\"type\":\"function\",\"function\":{\"name\":\"look\"}}"));
+        assertThat(body(named).has("functions")).isFalse();
+        assertThat(body(named).has("function_call")).isFalse();
+        assertThat(named.ignored()).isEmpty();
+        assertThat(body(request(backend, Task.CHAT, "{" + functions + "\"auto\"}"))
+                        .path("tool_choice")
+                        .asText())
+                .isEqualTo("auto");
+        assertThat(both.ignored()).containsExactly("function_call", "functions");
+    }
+
+    @Test
+    void functions_stay_where_nobody_knows_the_server() throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(
+                Backend.OPENAI_COMPATIBLE,
+                Task.CHAT,
+                "{\"messages\":[],\"functions\":[{\"name\":\"look\"}],\"function_call\":\"auto\",\"tool_choice\":\"none\"}");
+
+        assertThat(body(request).at("/functions/0/name").asText()).isEqualTo("look");
+        assertThat(body(request).path("function_call").asText()).isEqualTo("auto");
+        assertThat(body(request).path("tool_choice").asText()).isEqualTo("none");
+    }
+
+    /** The audio of a stream is not read. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Backend.class,
+            names = {"OPENAI", "AZURE_OPENAI"})
+    void nothing_spoken_is_asked_for(Backend backend) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(
+                backend,
+                Task.CHAT,
+                "{\"messages\":[],\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"ash\",\"format\":\"wav\"}}");
+
+        assertThat(request.ignored()).containsExactly("audio", "modalities");
+        assertThat(body(request).has("audio")).isFalse();
+        assertThat(body(request).has("modalities")).isFalse();
+    }
+
     @Test
     void a_tool_call_of_the_history_in_ollamas_words() throws WireProtocol.Unsupported {
         JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """
@@ -346,7 +516,7 @@ class RequestsTest {
         assertThat(body.at("/messages/2/tool_name").asText()).isEqualTo("look");
         assertThat(body.has("tools")).as("tool_choice none").isFalse();
         assertThat(body.path("think").asBoolean(true)).isFalse();
-        assertThat(body.path("format").asText()).isEqualTo("json");
+        assertThat(body.at("/format/type").asText()).isEqualTo("object");
         assertThat(body.at("/options/stop/0").asText()).isEqualTo("END");
     }
 
