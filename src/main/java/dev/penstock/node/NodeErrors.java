@@ -2,10 +2,13 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
+import dev.penstock.settings.AddedNodeReader;
 import dev.penstock.settings.NodeSettings;
 import java.net.UnknownHostException;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What goes wrong at one node, in words that name it, what its server said and the way out; never the key. */
@@ -14,22 +17,45 @@ final class NodeErrors {
     private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-[A-Za-z0-9_*.-]{6,}");
 
     /** vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
-    private static final Pattern TOKEN_LIMIT = Pattern.compile("maximum context length (?:is|of) (\\d+)");
+    private static final Pattern TOKEN_LIMIT =
+            Pattern.compile("(?:maximum context length (?:is|of)|configured limit of) (\\d+)");
 
     private static final Pattern PROMPT_TOKENS =
             Pattern.compile("(?:contains|requested|resulted in|has)(?: at least)? (\\d+) (?:input )?tokens");
 
+    /** Shorter than this, what stands in a header is no secret, and may stand in any message. */
+    private static final int SHORTEST_SECRET = 4;
+
+    /** So much of a secret's beginning is as good as all of it: servers show it, or a message ends within it. */
+    private static final int TELLING = 8;
+
     private final NodeSettings node;
     private final WireProtocol protocol;
+    private final List<Pattern> secrets;
 
     NodeErrors(NodeSettings node, WireProtocol protocol) {
         this.node = node;
         this.protocol = protocol;
+        Stream<String> ofHeaders = node.headers().entrySet().stream()
+                .filter(header -> AddedNodeReader.isSecret(header.getKey()))
+                .map(header -> header.getValue().strip().replaceFirst("^(?i:bearer|basic)\\s+", ""))
+                .filter(secret -> secret.length() >= SHORTEST_SECRET);
+        secrets = Stream.concat(Stream.ofNullable(node.apiKey()), ofHeaders)
+                .flatMap(NodeErrors::shown)
+                .toList();
+    }
+
+    /** The whole of a secret, and a word that begins with its beginning. */
+    private static Stream<Pattern> shown(String secret) {
+        Stream<String> beginning = secret.length() > TELLING
+                ? Stream.of(Pattern.quote(secret.substring(0, TELLING)) + "[^\\s\"',;(){}<>]*")
+                : Stream.of();
+        return Stream.concat(Stream.of(Pattern.quote(secret)), beginning).map(Pattern::compile);
     }
 
     /** @param prompt what was asked for; null: only the models were */
     JobFailure refused(int status, String body, @Nullable Prompt prompt) {
-        String words = clean(ServerErrors.words(body));
+        String words = ServerErrors.shorten(clean(ServerErrors.words(body)));
         String said = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
         boolean embeddings = prompt != null && prompt.task() == Task.EMBEDDINGS;
         String model = prompt == null ? "" : prompt.model();
@@ -72,7 +98,10 @@ final class NodeErrors {
     /** What the server, or the way to it, did in the midst of an answer. */
     JobFailure failed(JobFailure failure) {
         return new JobFailure(
-                failure.code(), node.title() + " " + clean(failure.message()), failure.param(), failure.node());
+                failure.code(),
+                node.title() + " " + ServerErrors.shorten(clean(failure.message())),
+                failure.param(),
+                failure.node());
     }
 
     JobFailure broken(String what) {
@@ -82,7 +111,7 @@ final class NodeErrors {
     JobFailure unreachable(Throwable cause) {
         String start = protocol.startCommand();
         String advice = start.isEmpty() ? " See penstock.nodes.%s.url".formatted(node.name()) : " (" + start + ")";
-        String words = String.valueOf(cause.getMessage());
+        String words = clean(String.valueOf(cause.getMessage()));
         String what;
         if (cause instanceof UnknownHostException) {
             what = " has a host name that is not known: " + words
@@ -100,8 +129,10 @@ final class NodeErrors {
     }
 
     private String clean(String words) {
-        String key = node.apiKey();
-        String without = key == null ? words : words.replace(key, "…");
+        String without = words;
+        for (Pattern secret : secrets) {
+            without = secret.matcher(without).replaceAll("…");
+        }
         return KEY.matcher(without).replaceAll("…");
     }
 }

@@ -41,7 +41,7 @@ final class OllamaModels implements ModelCommands {
                     case LineFeed.Next.Line(String text) -> {
                         JsonNode line = Json.parseLenient(text);
                         if (line != null && line.hasNonNull("error")) {
-                            throw failed(client, model, ServerErrors.message(line));
+                            throw failed(client, model, ServerErrors.shorten(ServerErrors.message(line)));
                         }
                         String status = line == null ? "" : line.path("status").asText("");
                         if (status.equals("success")) {

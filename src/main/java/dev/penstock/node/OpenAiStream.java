@@ -85,9 +85,10 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             events.accept(new TokenEvent.Role(index, delta.path("role").textValue()));
         }
         text(index, TokenEvent.Field.CONTENT, delta.path("content"), events);
-        // vLLM 0.32 and Ollama say reasoning; llama-server and older vLLM reasoning_content
-        text(index, TokenEvent.Field.REASONING, delta.path("reasoning"), events);
-        text(index, TokenEvent.Field.REASONING, delta.path("reasoning_content"), events);
+        // vLLM 0.32 and Ollama say reasoning; llama-server and older vLLM reasoning_content; some the same in both
+        JsonNode reasoning = delta.path("reasoning");
+        boolean said = reasoning.isTextual() && !reasoning.textValue().isEmpty();
+        text(index, TokenEvent.Field.REASONING, said ? reasoning : delta.path("reasoning_content"), events);
         text(index, TokenEvent.Field.REFUSAL, delta.path("refusal"), events);
         for (JsonNode call : delta.path("tool_calls")) {
             JsonNode function = call.path("function");

@@ -31,7 +31,8 @@ final class ServerErrors {
     /** @param embeddings whether embeddings were asked for */
     static Meaning meaning(int status, String body, boolean embeddings) {
         JsonNode json = Json.parseLenient(body);
-        String words = words(body).toLowerCase(Locale.ROOT);
+        // what comes later may be the prompt's
+        String words = shorten(words(body)).toLowerCase(Locale.ROOT);
         boolean refused = status >= 400 && status != 429 && status != 503;
         if (refused
                 && says(
@@ -45,10 +46,19 @@ final class ServerErrors {
         if (refused && says(words, "no vision", "missing data required for image input", "support vision")) {
             return new Meaning.Incapable("takes no images");
         }
+        if (refused && says(words, "does not support thinking")) {
+            return new Meaning.Incapable("does not think");
+        }
+        if (refused && says(words, "does not support tools", "tool-call-parser")) {
+            return new Meaning.Incapable("takes no tools");
+        }
+        if (refused && says(words, "does not support chat", "does not support generate", "does not support insert")) {
+            return new Meaning.Incapable("cannot do that");
+        }
         if (status == 501 || (status == 404 && embeddings && !isError(json))) {
             return new Meaning.Incapable(embeddings ? "makes no embeddings" : "cannot do that");
         }
-        if (refused && tooLong(words)) {
+        if (refused && tooLong(words, json)) {
             return new Meaning.PromptTooLong();
         }
         // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken for
@@ -65,10 +75,19 @@ final class ServerErrors {
         return json != null && json.has("error");
     }
 
+    private static boolean tooLong(String words, @Nullable JsonNode json) {
+        boolean coded = json != null
+                && "context_length_exceeded".equals(json.at("/error/code").textValue());
+        return coded || tooLong(words);
+    }
+
     private static boolean tooLong(String words) {
         return says(
                 words,
                 "context length",
+                "exceed context limit",
+                "exceed the configured limit",
+                "cannot be greater than max_model_len",
                 "context size",
                 "exceed_context_size",
                 "context_length_exceeded",
@@ -99,36 +118,36 @@ final class ServerErrors {
     /** What an error event in a stream means: it has no status, but a code or a type. */
     static JobFailure.Code midStream(JsonNode event) {
         JsonNode error = event.path("error");
-        String words = message(event).toLowerCase(Locale.ROOT);
+        String words = shorten(message(event)).toLowerCase(Locale.ROOT);
         int status = switch (error.path("type").asText("")) {
             case "overloaded_error", "rate_limit_error" -> 529;
             case "authentication_error", "permission_error" -> 401;
             case "invalid_request_error", "BadRequestError", "exceed_context_size_error" -> 400;
             default -> error.path("code").asInt(500);
         };
-        return tooLong(words) ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED : code(status, words);
+        return tooLong(words, event) ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED : code(status, words);
     }
 
-    /** A server's own words, on one line, not too long. */
+    /** A server's own words, on one line; whoever shows them cleans and shortens them. */
     static String words(String body) {
         JsonNode json = Json.parseLenient(body);
-        return json == null ? shorten(body) : message(json);
+        return json == null ? line(body) : message(json);
     }
 
-    /** Error as an object or a string, vLLM's detail, a runner's error nested as a string. */
+    /** Error as an object or a string, vLLM's detail, a runner's error nested as a string; on one line. */
     static String message(JsonNode document) {
         JsonNode error = document.path("error");
         if (error.isTextual()) {
             JsonNode nested = error.textValue().startsWith("{") ? Json.parseLenient(error.textValue()) : null;
-            return nested == null ? shorten(error.textValue()) : message(nested);
+            return nested == null ? line(error.textValue()) : message(nested);
         }
         if (error.isObject()) {
             String type = error.path("type").asText("");
             String words = error.path("message").asText("");
-            return shorten(type.startsWith("exceed_context") ? type + ": " + words : words);
+            return line(type.startsWith("exceed_context") ? type + ": " + words : words);
         }
         JsonNode detail = document.has("detail") ? document.get("detail") : document.path("message");
-        return shorten(detail.isTextual() ? detail.textValue() : document.toString());
+        return line(detail.isTextual() ? detail.textValue() : document.toString());
     }
 
     /** A count that a refusal tells, in a field, as llama-server's n_ctx, or in its words; 0: it tells none. */
@@ -147,7 +166,11 @@ final class ServerErrors {
 
     /** One line, not too long. */
     static String shorten(String words) {
-        String line = words.strip().replaceAll("\\s+", " ");
+        String line = line(words);
         return line.length() > LONGEST ? line.substring(0, LONGEST) + "…" : line;
+    }
+
+    private static String line(String words) {
+        return words.strip().replaceAll("\\s+", " ");
     }
 }

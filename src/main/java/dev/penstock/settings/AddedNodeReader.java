@@ -21,7 +21,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** One reading of a node that was added at run time. */
-final class AddedNodeReader {
+public final class AddedNodeReader {
     private static final int HIGHEST = 1_000;
     private static final int LONGEST_KEY = 16_384;
     private static final String API_KEY = "api-key";
@@ -47,6 +47,11 @@ final class AddedNodeReader {
         this.name = name;
         this.environment = environment;
         prefix = "penstock.nodes." + name;
+    }
+
+    /** Whether what stands in a header of this name is a secret. */
+    public static boolean isSecret(String header) {
+        return SECRET.matcher(header).matches();
     }
 
     AddedNode read(JsonNode document) {
@@ -94,7 +99,7 @@ final class AddedNodeReader {
             takeReference(value.asText());
         } else if (key.equals("headers")) {
             value.fieldNames().forEachRemaining(header -> {
-                if (SECRET.matcher(header).matches()) {
+                if (isSecret(header)) {
                     mistake("headers." + header, "a secret is given by reference only: api-key: env:NAME");
                 }
             });

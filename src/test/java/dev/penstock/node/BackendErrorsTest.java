@@ -86,6 +86,44 @@ class BackendErrorsTest {
                         .startsWith("prompt has 2,049 tokens, the node's limit is 2,048: "));
     }
 
+    @Test
+    void no_message_shows_what_a_header_holds() {
+        NodeSettings node = new NodeSettings(
+                "gpu",
+                Backend.OPENAI_COMPATIBLE,
+                URI.create("http://gpu"),
+                "cpu",
+                OptionalInt.empty(),
+                null,
+                null,
+                Map.of(
+                        "Authorization",
+                        "Bearer tok.4711/abcd",
+                        "X-Api-Key",
+                        "0123456789abcdef",
+                        "X-Team",
+                        "waterworks"));
+        NodeErrors errors = new NodeErrors(node, WireProtocol.of(node));
+
+        for (String said : List.of(
+                "waterworks: 'Bearer tok.4711/abcd' is no key",
+                "waterworks: tok.4711/abcd",
+                "waterworks: 0123456789abcdef",
+                "waterworks " + "x".repeat(280) + " 0123456789abcdef",
+                "waterworks: 01234567****cdef")) {
+            JobFailure refused = errors.refused(401, "{\"error\":\"" + said + "\"}", null);
+            JobFailure broken = errors.broken("failed in mid-stream: " + said);
+
+            for (JobFailure failure : List.of(refused, broken)) {
+                assertThat(failure.message())
+                        .contains("waterworks")
+                        .doesNotContain("4711")
+                        .doesNotContain("0123")
+                        .doesNotContain("cdef");
+            }
+        }
+    }
+
     private static JobFailure recorded(Backend backend, String name) {
         Recording recording = Recording.of(name);
         NodeSettings node = NodeSettings.at(backend, URI.create(fake.url()));

@@ -148,6 +148,10 @@ class ProtocolTest {
         "vllm/err-prompt-too-long, CONTEXT_LENGTH_EXCEEDED",
         "vllm/err-unknown-model, MODEL_NOT_FOUND",
         "vllm/err-not-found, NODE_ERROR",
+        "vllm/err-max-tokens-over-context, CONTEXT_LENGTH_EXCEEDED",
+        "vllm/err-tool-auto-no-flag, MODEL_NOT_FOUND",
+        "ollama/err-think-unsupported, MODEL_NOT_FOUND",
+        "ollama/err-tools-unsupported, MODEL_NOT_FOUND",
         "vllm/err-queue-full, NODE_OVERLOADED",
         "vllm/key-wrong, NODE_UNAUTHORIZED",
         "vllm/nonstream-engine-killed, NODE_ERROR",
@@ -167,6 +171,34 @@ class ProtocolTest {
         assertThat(failure.message())
                 .contains("vllm at http://gpu:8000 answered " + recording.status())
                 .doesNotContain("\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{\"error\":{\"message\":\"Too much.\",\"type\":\"invalid_request_error\",\"code\":\"context_length_exceeded\"}}",
+                "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"input length and `max_tokens` exceed context limit: 178959 + 64000 > 200000, decrease input length\"}}",
+                "{\"error\":{\"message\":\"Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.\",\"code\":null}}"
+            })
+    void a_context_that_is_exceeded_is_known_by_code_and_words(String body) {
+        assertThat(ERRORS.refused(400, body, prompt(1)).code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
+        assertThat(parse("vllm/error", ("data: " + body + "\n\n").getBytes(StandardCharsets.UTF_8)))
+                .singleElement()
+                .isInstanceOfSatisfying(
+                        TokenEvent.Broken.class,
+                        broken ->
+                                assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED));
+    }
+
+    @Test
+    void reasoning_under_both_its_names_is_read_once() {
+        String delta = "data: {\"choices\":[{\"index\":0,\"delta\":{%s}}]}\n\n";
+        String both = delta.formatted("\"reasoning\":\"Hm\",\"reasoning_content\":\"Hm\"")
+                + delta.formatted("\"reasoning\":null,\"reasoning_content\":\"m\"")
+                + delta.formatted("\"reasoning\":\"\",\"reasoning_content\":\".\"");
+
+        assertThat(text(parse("vllm/both", both.getBytes(StandardCharsets.UTF_8)), TokenEvent.Field.REASONING))
+                .isEqualTo("Hmm.");
     }
 
     @Test
