@@ -127,6 +127,7 @@ final class Attempt {
                 long now = System.nanoTime();
                 lastTokenNanos = now;
                 silence.endsAt(now);
+                node.heard();
                 if (firstTokenMillis == null) {
                     firstTokenMillis = (now - begunNanos) / 1_000_000;
                 }

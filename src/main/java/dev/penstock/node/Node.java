@@ -27,6 +27,8 @@ public final class Node {
     private final NodeModels models;
     private final Pace pace = new Pace();
     private final CountDownLatch probed = new CountDownLatch(1);
+    /** When it last said anything: a token, or what a probe asks for. */
+    private volatile long heardMillis;
 
     /* Guarded by this. */
     private Health health;
@@ -117,6 +119,11 @@ public final class Node {
 
     public Pace pace() {
         return pace;
+    }
+
+    /** An attempt here got a token. */
+    public void heard() {
+        heardMillis = clock.millis();
     }
 
     /** An attempt here got its first token. */
@@ -223,6 +230,7 @@ public final class Node {
         ProbeResult result = upstream.probe();
         switch (result) {
             case ProbeResult.Up up -> {
+                heard();
                 limit(settings.maxInFlight()
                         .orElse(
                                 up.totalSlots() > 0
@@ -232,13 +240,18 @@ public final class Node {
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean silent, boolean _) -> {
-                // a busy server may answer its probe late; what it is doing for us shows that it lives
-                if (!silent || inFlight() == 0) {
+                // a busy server may answer its probe late; so long as its tokens come it lives
+                if (!silent || inFlight() == 0 || !heardLately()) {
                     become(State.DOWN, health().models(), words);
                 }
             }
         }
         probed.countDown();
+    }
+
+    /** Whether it has been silent for no longer than a job may have to wait for its first token. */
+    private boolean heardLately() {
+        return clock.millis() - heardMillis < timeouts().firstToken().toMillis();
     }
 
     private boolean hasNow(String model) throws InterruptedException {

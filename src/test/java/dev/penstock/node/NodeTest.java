@@ -13,9 +13,13 @@ import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -27,6 +31,23 @@ class NodeTest {
 
     private FakeUpstream fake;
     private Node node;
+    private final AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
+    private final Clock clock = new Clock() {
+        @Override
+        public Instant instant() {
+            return now.get();
+        }
+
+        @Override
+        public ZoneId getZone() {
+            return ZoneOffset.UTC;
+        }
+
+        @Override
+        public Clock withZone(ZoneId zone) {
+            return this;
+        }
+    };
 
     @BeforeEach
     void start() {
@@ -38,7 +59,7 @@ class NodeTest {
                 service,
                 new NodeClient(settings, VERTX, Duration.ofSeconds(2)),
                 new MediaFetcher(VERTX, service.permissions().hosts()),
-                Clock.systemUTC(),
+                clock,
                 () -> {},
                 () -> {});
     }
@@ -66,6 +87,25 @@ class NodeTest {
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.UP);
         assertThat(node.health().lastError()).isNull();
+    }
+
+    /** kill -STOP: its port takes connections and requests, and nothing ever comes back. */
+    @Test
+    void a_server_that_stands_still_is_down_though_jobs_keep_coming() throws InterruptedException {
+        Duration patience = node.timeouts().firstToken();
+        node.probe();
+        assertThat(node.tryAcquire()).isNotNull();
+        fake.probes(_ -> Optional.of(Answer.of("late").stallBeforeResponse()));
+
+        now.updateAndGet(time -> time.plus(patience.minusSeconds(1)));
+        node.heard();
+        now.updateAndGet(time -> time.plus(patience.minusSeconds(1)));
+        node.probe();
+        assertThat(node.health().state()).as("its tokens come").isEqualTo(Node.State.UP);
+
+        now.updateAndGet(time -> time.plusSeconds(1));
+        node.probe();
+        assertThat(node.health().state()).isEqualTo(Node.State.DOWN);
     }
 
     @Test
