@@ -7,13 +7,17 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -26,6 +30,15 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
     /** Those where Penstock looks by itself. */
     static final List<Integer> PORTS = List.of(11434, 8000, 1234, 8081, 8080);
 
+    /** The variables that say where a model server is, as Penstock reads them. */
+    private static final List<String> ADDRESSES =
+            List.of("OLLAMA_HOST", "VLLM_URL", "LMSTUDIO_URL", "LLAMA_SERVER_URL");
+
+    /** An address of this machine, in any of Ollama's forms; without a port it is one of those above, or 80. */
+    private static final Pattern HERE = Pattern.compile(
+            "(http://)?(?:localhost|127(?:\\.\\d{1,3}){3}|0\\.0\\.0\\.0|\\[::]|)(?::(\\d{1,5}))?(?:/.*)?",
+            Pattern.CASE_INSENSITIVE);
+
     Diagnosis {
         answers = List.copyOf(answers);
         installed = Map.copyOf(installed);
@@ -33,6 +46,21 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
 
     /** @param onPath whether its name alone starts it */
     record Installed(Path file, boolean onPath) {}
+
+    /** The ports where Penstock looks by itself, and those of this machine that the environment names. */
+    static List<Integer> ports(Map<String, String> environment) {
+        Set<Integer> ports = new LinkedHashSet<>(PORTS);
+        for (String variable : ADDRESSES) {
+            Matcher here = HERE.matcher(environment.getOrDefault(variable, "").strip());
+            if (here.matches() && here.group(2) != null) {
+                ports.add(Integer.parseInt(here.group(2)));
+            } else if (here.matches() && here.group(1) != null) {
+                ports.add(80);
+            }
+        }
+        ports.removeIf(port -> port < 1 || port > 65_535);
+        return List.copyOf(ports);
+    }
 
     /**
      * Looks at this machine.
@@ -96,11 +124,22 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
                                 Optional<ModelServerKind> _,
                                 List<String> models) ->
                             List.of(String.valueOf(port), what, models.isEmpty() ? "none" : String.join(", ", models));
-                        case PortLook.Answer.Other(int port, String what) -> List.of(String.valueOf(port), what, "");
+                        case PortLook.Answer.Other(int port, String what, boolean _) ->
+                            List.of(String.valueOf(port), what, "");
                         case PortLook.Answer.Nothing(int port) -> List.of(String.valueOf(port), "nothing", "");
                     });
         }
         return table.toString();
+    }
+
+    /** Whether a server is there that does not say what it is. */
+    private boolean unknownOn(int port) {
+        return answers.stream().anyMatch(answer -> switch (answer) {
+            case PortLook.Answer.Server server ->
+                server.port() == port && server.kind().isEmpty();
+            case PortLook.Answer.Other other -> other.port() == port && other.notReady();
+            case PortLook.Answer.Nothing _ -> false;
+        });
     }
 
     /** What there is of each kind, and what to do. */
@@ -116,6 +155,9 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
             String where = file == null ? "" : file.file().toString();
             if (!running.isEmpty()) {
                 table.add(List.of(kind.label(), "runs on " + String.join(", ", running), where, ""));
+            } else if (file != null && unknownOn(kind.port())) {
+                table.add(List.of(
+                        kind.label(), "installed", where, "what answers on %d may be it".formatted(kind.port())));
             } else if (file != null) {
                 String program = file.onPath() ? kind.program() : file.file().toString();
                 table.add(List.of(kind.label(), "installed, not running", where, "start it: " + kind.command(program)));

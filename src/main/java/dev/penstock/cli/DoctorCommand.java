@@ -29,7 +29,8 @@ final class DoctorCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Problem, InterruptedException {
         String path = System.getenv().getOrDefault("PATH", "");
-        Diagnosis diagnosis = Diagnosis.look(Diagnosis.PORTS, path, Path.of(System.getProperty("user.home")));
+        Diagnosis diagnosis =
+                Diagnosis.look(Diagnosis.ports(System.getenv()), path, Path.of(System.getProperty("user.home")));
         terminal.text(diagnosis.ports() + "\n" + diagnosis.servers() + "\n");
         try (Rest service = rest.open()) {
             JsonNode nodes = service.call(service.request("/v1/nodes").build());

@@ -38,14 +38,23 @@ final class PortLook {
             }
         }
 
-        /** Something listens, but is no model server. */
-        record Other(int port, String what) implements Answer {}
+        /**
+         * Something listens, but is no model server, as far as can be told.
+         *
+         * @param notReady it may be one later
+         */
+        record Other(int port, String what, boolean notReady) implements Answer {}
 
         record Nothing(int port) implements Answer {}
     }
 
-    /** One document of the server. */
-    private record Page(int status, @Nullable JsonNode json) {
+    /**
+     * One document of the server.
+     *
+     * @param json null: there is none
+     * @param refusal the words of an error; empty: it is none
+     */
+    private record Page(int status, @Nullable JsonNode json, String refusal) {
         boolean has(String field) {
             return json != null && json.has(field);
         }
@@ -65,7 +74,7 @@ final class PortLook {
             }
             Page nodes = get("/v1/nodes");
             if (nodes.has("data")) {
-                return new Answer.Other(port, "Penstock");
+                return new Answer.Other(port, "Penstock", false);
             }
             Page version = get("/version");
             Page models = get("/v1/models");
@@ -77,14 +86,29 @@ final class PortLook {
                         ? server("LM Studio", ModelServerKind.LM_STUDIO, "/v1/models", "data", "id")
                         : server("an OpenAI-compatible server", null, "/v1/models", "data", "id");
             }
-            return models.status() == 401
-                    ? server("a server that asks for a key", null, "/v1/models", "data", "id")
-                    : new Answer.Other(port, "a server that is no model server (HTTP %d)".formatted(models.status()));
+            return withoutModels(models);
         } catch (IOException e) {
             return e instanceof ConnectException
                     ? new Answer.Nothing(port)
-                    : new Answer.Other(port, "something that does not answer over HTTP");
+                    : new Answer.Other(port, "something that does not answer over HTTP", false);
         }
+    }
+
+    /** A server that loads, or wants a key, tells no more of itself than how it words that. */
+    private Answer withoutModels(Page models) {
+        Optional<ModelServerKind> llama = Optional.of(ModelServerKind.LLAMA_SERVER);
+        if (models.status() == 503 && models.refusal().equals("Loading model")) {
+            return new Answer.Server(port, "llama-server, which is loading its model", llama, List.of());
+        }
+        if (models.status() == 503) {
+            return new Answer.Other(port, "a server that is not ready (HTTP 503)", true);
+        }
+        if (models.status() == 401) {
+            return models.refusal().equals("Invalid API Key")
+                    ? new Answer.Server(port, "llama-server, which asks for a key", llama, List.of())
+                    : new Answer.Server(port, "a server that asks for a key", Optional.empty(), List.of());
+        }
+        return new Answer.Other(port, "a server that is no model server (HTTP %d)".formatted(models.status()), false);
     }
 
     private static @Nullable String text(Page page, String field) {
@@ -106,7 +130,11 @@ final class PortLook {
                 .timeout(PATIENCE)
                 .build();
         HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
-        JsonNode json = answer.statusCode() == 200 ? Json.parseLenient(answer.body()) : null;
-        return new Page(answer.statusCode(), json == null || !json.isObject() ? null : json);
+        JsonNode json = Json.parseLenient(answer.body());
+        if (answer.statusCode() != 200 || json == null || !json.isObject()) {
+            String refusal = json == null ? "" : json.at("/error/message").asText();
+            return new Page(answer.statusCode(), null, refusal);
+        }
+        return new Page(answer.statusCode(), json, "");
     }
 }

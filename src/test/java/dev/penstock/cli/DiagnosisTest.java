@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;
+import dev.penstock.testkit.upstream.Recording;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,10 +54,77 @@ class DiagnosisTest {
                                     Optional.of(ModelServerKind.OLLAMA),
                                     List.of("tiny")),
                             new PortLook.Answer.Nothing(down.port()),
-                            new PortLook.Answer.Other(otherPort, "a server that is no model server (HTTP 500)"));
+                            new PortLook.Answer.Other(otherPort, "a server that is no model server (HTTP 500)", false));
             assertThat(diagnosis.anyRuns()).isTrue();
             assertThat(diagnosis.servers()).contains("Ollama", "runs on " + ollama.port());
         }
+    }
+
+    @Test
+    void a_llama_server_that_loads_or_wants_a_key_runs() throws Exception {
+        Path path = Files.createDirectory(folder.resolve("path"));
+        program(path.resolve("llama-server"));
+        try (FakeUpstream loading = FakeUpstream.start();
+                FakeUpstream keyed = FakeUpstream.start();
+                FakeUpstream down = FakeUpstream.start()) {
+            loading.probes(_ -> Optional.of(recorded("llama-server/loading-models")));
+            keyed.probes(_ -> Optional.of(recorded("llama-server/key-models")));
+            down.probes(_ -> Optional.of(Answer.document(503, "{}")));
+
+            Diagnosis diagnosis =
+                    Diagnosis.look(List.of(loading.port(), keyed.port(), down.port()), path.toString(), folder);
+
+            assertThat(diagnosis.answers())
+                    .containsExactly(
+                            new PortLook.Answer.Server(
+                                    loading.port(),
+                                    "llama-server, which is loading its model",
+                                    Optional.of(ModelServerKind.LLAMA_SERVER),
+                                    List.of()),
+                            new PortLook.Answer.Server(
+                                    keyed.port(),
+                                    "llama-server, which asks for a key",
+                                    Optional.of(ModelServerKind.LLAMA_SERVER),
+                                    List.of()),
+                            new PortLook.Answer.Other(down.port(), "a server that is not ready (HTTP 503)", true));
+            assertThat(diagnosis.servers())
+                    .contains("runs on %d, %d".formatted(loading.port(), keyed.port()))
+                    .doesNotContain("start it: llama-server");
+        }
+    }
+
+    @Test
+    void what_does_not_say_what_it_is_may_be_what_is_installed() {
+        var installed =
+                Map.of(ModelServerKind.LLAMA_SERVER, new Diagnosis.Installed(Path.of("/bin/llama-server"), true));
+        for (PortLook.Answer unknown : List.of(
+                new PortLook.Answer.Server(8081, "a server that asks for a key", Optional.empty(), List.of()),
+                new PortLook.Answer.Other(8081, "a server that is not ready (HTTP 503)", true))) {
+            assertThat(new Diagnosis(List.of(unknown), installed).servers())
+                    .contains("what answers on 8081 may be it")
+                    .doesNotContain("start it");
+        }
+        assertThat(new Diagnosis(List.of(new PortLook.Answer.Other(8081, "Penstock", false)), installed).servers())
+                .contains("start it");
+    }
+
+    @Test
+    void the_ports_that_the_environment_names_are_looked_at_too() {
+        assertThat(Diagnosis.ports(Map.of(
+                        "OLLAMA_HOST", "0.0.0.0:11500",
+                        "VLLM_URL", "http://localhost:8001/v1",
+                        "LMSTUDIO_URL", "http://desk:4321",
+                        "LLAMA_SERVER_URL", "http://127.0.0.1:8080")))
+                .containsExactly(11434, 8000, 1234, 8081, 8080, 11500, 8001);
+        assertThat(Diagnosis.ports(Map.of("OLLAMA_HOST", ":11501", "VLLM_URL", "http://localhost", "LMSTUDIO_URL", "")))
+                .containsExactly(11434, 8000, 1234, 8081, 8080, 11501, 80);
+        assertThat(Diagnosis.ports(Map.of("OLLAMA_HOST", "https://localhost:1", "VLLM_URL", "http://localhost:99999")))
+                .isEqualTo(Diagnosis.PORTS);
+    }
+
+    private static Answer recorded(String name) {
+        Recording recording = Recording.of(name);
+        return Answer.document(recording.status(), recording.body());
     }
 
     @Test
