@@ -55,11 +55,7 @@ class JobDocumentTest {
     @Test
     void a_topic_may_leave_it_to_its_records_whose_they_are() {
         JobDocument.Defaults theirs = new JobDocument.Defaults(
-                Priority.NORMAL,
-                JobDocument.TENANT_FROM_RECORD,
-                Duration.ofMinutes(10),
-                Duration.ofHours(1),
-                3);
+                Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1), 3);
         JobDocument.Arrival arrival = new JobDocument.Arrival(null, DERIVED, NOW);
 
         assertThat(JobDocument.parse(
