@@ -15,6 +15,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -33,6 +34,12 @@ import org.jspecify.annotations.Nullable;
 public class LedgerDatabase {
     private static final Logger LOG = Logger.getLogger(LedgerDatabase.class);
     private static final Duration READ_WITHIN = Duration.ofSeconds(2);
+    /** Beyond it a transaction that met another is not begun again. */
+    private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
+    /** SQLITE_BUSY_SNAPSHOT and the like among them. */
+    private static final int SQLITE_BUSY = 5;
+    /** PostgreSQL's serialization_failure and deadlock_detected. */
+    private static final Set<String> CONFLICTS = Set.of("40001", "40P01");
 
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
@@ -169,41 +176,52 @@ public class LedgerDatabase {
         }
     }
 
-    /** All of it, or nothing. For the threads that keep the ledger. */
+    /**
+     * All of it, or nothing; done again where another wrote at the same moment. For the threads that keep the ledger. Where it
+     * stays in another's hands it is busy, and not away: readers go on.
+     */
     <T extends @Nullable Object> T write(Work<T> work) throws Unavailable {
+        long until = System.nanoTime() + WRITE_WITHIN.toNanos();
+        while (true) {
+            try {
+                T result = writeOnce(work);
+                there = true;
+                return result;
+            } catch (SQLException e) {
+                if (!isConflict(e)) {
+                    throw gone(e);
+                }
+                if (System.nanoTime() - until >= 0) {
+                    throw new Unavailable("the ledger is busy: others write to it all the time", e);
+                }
+                LOG.debugf("another wrote at the same moment: %s", e.getMessage());
+            }
+        }
+    }
+
+    private <T extends @Nullable Object> T writeOnce(Work<T> work) throws SQLException {
         try (Connection connection = connection()) {
-            connection.setAutoCommit(false);
             boolean done = false;
             try {
+                connection.setAutoCommit(false);
                 T result = work.with(connection);
                 connection.commit();
                 done = true;
-                there = true;
+                connection.setAutoCommit(true);
                 return result;
             } finally {
                 if (!done) {
                     rollBack(connection);
                 }
-                connection.setAutoCommit(true);
             }
-        } catch (SQLException e) {
-            if (isConflict(e)) {
-                throw new Conflict(e);
-            }
-            throw gone(e);
         }
     }
 
-    /** Another projector wrote the same rows at the same moment: try again. */
-    static final class Conflict extends RuntimeException {
-        Conflict(Throwable cause) {
-            super(cause);
-        }
-    }
-
-    /** PostgreSQL: serialization_failure, deadlock_detected. */
-    private static boolean isConflict(SQLException e) {
-        return "40001".equals(e.getSQLState()) || "40P01".equals(e.getSQLState());
+    /** Another transaction was in the way: try again. */
+    private boolean isConflict(SQLException e) {
+        return settings.kind() == Settings.LedgerKind.SQLITE
+                ? e.getErrorCode() == SQLITE_BUSY
+                : CONFLICTS.contains(String.valueOf(e.getSQLState()));
     }
 
     private Connection connection() throws SQLException {
@@ -213,11 +231,17 @@ public class LedgerDatabase {
         return source.getConnection();
     }
 
+    /** Also where it could not begin: SQLite's driver then takes it for begun all the same, and would never begin another. */
     private static void rollBack(Connection connection) {
         try {
             connection.rollback();
         } catch (SQLException e) {
             LOG.debugf("a transaction could not be rolled back: %s", e.getMessage());
+        }
+        try {
+            connection.setAutoCommit(true);
+        } catch (SQLException e) {
+            LOG.debugf("a transaction could not be ended: %s", e.getMessage());
         }
     }
 

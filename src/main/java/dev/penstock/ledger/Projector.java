@@ -55,7 +55,6 @@ final class Projector implements AutoCloseable {
     private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
 
     private static final Duration RETRY = Duration.ofSeconds(1);
-    private static final int CONFLICTS = 20;
 
     private final LedgerDatabase database;
     private final KafkaSettings kafka;
@@ -285,25 +284,17 @@ final class Projector implements AutoCloseable {
             }
         }
         SortedMap<JobId, List<JobRow.Change>> changes = projection.changes(mine);
-        for (int attempt = 1; ; attempt++) {
-            try {
-                return database.write(connection -> {
-                    for (Map.Entry<TopicPartition, Long> end : ends.entrySet()) {
-                        long from = next.getOrDefault(end.getKey(), 0L);
-                        if (!Positions.advance(connection, end.getKey(), from, end.getValue())) {
-                            connection.rollback();
-                            return false;
-                        }
-                    }
-                    Rows.apply(connection, database.kind(), changes, replyPartition);
-                    return true;
-                });
-            } catch (LedgerDatabase.Conflict e) {
-                if (attempt == CONFLICTS) {
-                    throw e;
+        return database.write(connection -> {
+            for (Map.Entry<TopicPartition, Long> end : ends.entrySet()) {
+                long from = next.getOrDefault(end.getKey(), 0L);
+                if (!Positions.advance(connection, end.getKey(), from, end.getValue())) {
+                    connection.rollback();
+                    return false;
                 }
             }
-        }
+            Rows.apply(connection, database.kind(), changes, replyPartition);
+            return true;
+        });
     }
 
     private void measure(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {

@@ -124,16 +124,12 @@ class ProjectionPropertyTest {
             int from = positions.getOrDefault(partition, 0L).intValue();
             int to = Math.min(log.size(), from + 1 + random.nextInt(5));
             SortedMap<JobId, List<JobRow.Change>> changes = PROJECTION.changes(log.subList(from, to));
-            try {
-                database.write(connection -> {
-                    if (Positions.advance(connection, partition, from, to)) {
-                        Rows.apply(connection, database.kind(), changes, Topics::replyPartition);
-                    }
-                    return null;
-                });
-            } catch (LedgerDatabase.Conflict _) {
-                // again
-            }
+            database.write(connection -> {
+                if (Positions.advance(connection, partition, from, to)) {
+                    Rows.apply(connection, database.kind(), changes, Topics::replyPartition);
+                }
+                return null;
+            });
         }
     }
 

@@ -2,14 +2,20 @@ package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
 import dev.penstock.testkit.Postgres;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.Properties;
 import javax.sql.DataSource;
 import org.flywaydb.core.Flyway;
 import org.postgresql.ds.PGSimpleDataSource;
@@ -20,9 +26,29 @@ final class TestLedgers {
     private TestLedgers() {}
 
     static LedgerDatabase sqlite(Path file) {
-        SQLiteDataSource source = new SQLiteDataSource();
-        source.setUrl("jdbc:sqlite:" + file + "?journal_mode=WAL&synchronous=NORMAL&busy_timeout=20000");
+        // by its driver, as the product's pool does: SQLite's own source has its defaults go before what the address
+        // says
+        SQLiteDataSource source = new SQLiteDataSource() {
+            @Override
+            public Connection getConnection() throws SQLException {
+                return DriverManager.getConnection(getUrl());
+            }
+        };
+        source.setUrl(sqliteUrl(file));
         return database(Settings.LedgerKind.SQLITE, file, source);
+    }
+
+    /** As the product sets it up. */
+    static String sqliteUrl(Path file) {
+        Properties product = new Properties();
+        try (InputStream properties = Objects.requireNonNull(
+                TestLedgers.class.getResourceAsStream("/application.properties"), "application.properties")) {
+            product.load(properties);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return Objects.requireNonNull(product.getProperty("quarkus.datasource.sqlite.jdbc.url"))
+                .replace("${penstock.ledger.path:data/penstock.db}", file.toString());
     }
 
     static LedgerDatabase postgres(Postgres postgres) {
@@ -36,7 +62,7 @@ final class TestLedgers {
         return database(Settings.LedgerKind.POSTGRESQL, Path.of("none"), source);
     }
 
-    private static LedgerDatabase database(Settings.LedgerKind kind, Path file, DataSource source) {
+    static LedgerDatabase database(Settings.LedgerKind kind, Path file, DataSource source) {
         Flyway flyway = Flyway.configure()
                 .dataSource(source)
                 .locations("classpath:db/ledger")
