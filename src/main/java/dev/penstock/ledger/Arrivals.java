@@ -17,21 +17,36 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * By which records a job came in, merged by union, so that the order in which they are seen makes no difference.
+ * By which records a job came in, merged by union, so that the order in which partitions are seen makes no difference. A
+ * producer may give all its records one id: of many only the smallest are kept, struck out or not. What is kept depends on
+ * all records alone, since a smaller one is never left out for a larger one, and within a partition none comes late.
  *
  * @param records each once, in the duplicate rule's order
  * @param refused records that were told to be no jobs; they strike out
  * @param copies that were set aside: of each record, in each partition of their topic, the last
+ * @param leftOut the highest offset, in each partition, of the records that are not kept
  */
-public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused, SortedSet<Copy> copies) {
-    static final Arrivals NONE = new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>());
+public record Arrivals(
+        List<Submission> records,
+        SortedSet<RecordStamp> refused,
+        SortedSet<Copy> copies,
+        SortedMap<TopicPartition, Long> leftOut) {
+    /** Of the records, and of the copies in each partition. Where so many records are struck out, a later one is not shown. */
+    static final int MOST = 256;
+
+    static final Arrivals NONE =
+            new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()));
 
     /** @param origin the record that it is a copy of */
     public record Copy(RecordStamp stamp, RecordPlace origin) implements Comparable<Copy> {
@@ -40,9 +55,7 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
 
         /** A later one of the same record means that this one was done with. */
         private boolean isOfOneLine(Copy other) {
-            RecordPlace own = stamp.place();
-            RecordPlace its = other.stamp.place();
-            return own.topic().equals(its.topic()) && own.partition() == its.partition() && origin.equals(other.origin);
+            return partition(stamp).equals(partition(other.stamp)) && origin.equals(other.origin);
         }
 
         @Override
@@ -60,25 +73,34 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         records = List.copyOf(records);
         refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
         copies = Collections.unmodifiableSortedSet(new TreeSet<>(copies));
+        leftOut = Collections.unmodifiableSortedMap(new TreeMap<>(leftOut));
     }
 
-    Arrivals with(Submission record) {
-        if (records.stream()
-                .anyMatch(known -> known.stamp().place().equals(record.stamp().place()))) {
-            return this;
+    /** Many at once, and in any order. */
+    Arrivals with(Collection<Submission> more, Collection<RecordStamp> struck) {
+        Map<RecordPlace, Submission> all = new HashMap<>();
+        records.forEach(record -> all.put(record.stamp().place(), record));
+        more.forEach(record -> all.putIfAbsent(record.stamp().place(), record));
+        List<Submission> ordered = all.values().stream().sorted(ORDER).toList();
+        List<Submission> kept = ordered.subList(0, Math.min(MOST, ordered.size()));
+        TreeMap<TopicPartition, Long> others = new TreeMap<>(leftOut);
+        for (Submission record : ordered.subList(kept.size(), ordered.size())) {
+            others.merge(partition(record.stamp()), record.stamp().place().offset(), Math::max);
+            all.remove(record.stamp().place());
         }
-        List<Submission> more = new ArrayList<>(records);
-        more.add(record);
-        more.sort(ORDER);
-        return new Arrivals(more, refused, copies);
+        TreeSet<RecordStamp> refusals = new TreeSet<>(refused);
+        refusals.addAll(struck);
+        // behind the highest offset a record may still come, before it there is none that is not kept
+        refusals.removeIf(refusal -> !all.containsKey(refusal.place())
+                && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
+        return new Arrivals(kept, refusals, copies, others);
     }
 
-    Arrivals withRefused(RecordStamp record) {
-        TreeSet<RecordStamp> more = new TreeSet<>(refused);
-        more.add(record);
-        return more.equals(refused) ? this : new Arrivals(records, more, copies);
+    private static TopicPartition partition(RecordStamp stamp) {
+        return new TopicPartition(stamp.place().topic(), stamp.place().partition());
     }
 
+    /** Of many in a partition the last ones are kept. */
     Arrivals withCopy(Copy copy) {
         if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
             return this;
@@ -86,7 +108,13 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
         TreeSet<Copy> last = new TreeSet<>(copies);
         last.removeIf(copy::isOfOneLine);
         last.add(copy);
-        return new Arrivals(records, refused, last);
+        TopicPartition partition = partition(copy.stamp());
+        List<Copy> ofPartition = last.stream()
+                .filter(other -> partition(other.stamp()).equals(partition))
+                .sorted(Comparator.comparingLong(other -> other.stamp().place().offset()))
+                .toList();
+        ofPartition.subList(0, Math.max(0, ofPartition.size() - MOST)).forEach(last::remove);
+        return new Arrivals(records, refused, last, leftOut);
     }
 
     /** Whether the same record was set aside again, in the same partition, after this copy. */
@@ -99,10 +127,9 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
 
     /** The records that count, the smallest first. */
     public List<Submission> standing() {
+        Set<RecordPlace> struck = refused.stream().map(RecordStamp::place).collect(Collectors.toSet());
         return records.stream()
-                .filter(record -> refused.stream()
-                        .noneMatch(
-                                struck -> struck.place().equals(record.stamp().place())))
+                .filter(record -> !struck.contains(record.stamp().place()))
                 .toList();
     }
 
@@ -117,7 +144,7 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
     }
 
     Arrivals slim() {
-        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies);
+        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies, leftOut);
     }
 
     String toJson() {
@@ -149,6 +176,11 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
             ArrayNode last = root.putArray("copies");
             copies.forEach(
                     copy -> write(last.addObject().put("of", copy.origin().path()), copy.stamp()));
+        }
+        if (!leftOut.isEmpty()) {
+            ArrayNode others = root.putArray("left_out");
+            leftOut.forEach((partition, offset) ->
+                    write(others.addObject(), new RecordPlace(partition.topic(), partition.partition(), offset)));
         }
         return new String(Json.bytes(root), StandardCharsets.UTF_8);
     }
@@ -185,22 +217,32 @@ public record Arrivals(List<Submission> records, SortedSet<RecordStamp> refused,
                 .forEach(node -> copies.add(new Copy(
                         stamp(node),
                         RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN))));
-        return new Arrivals(records, refused, copies);
+        SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(CatchUp.inOrder());
+        for (JsonNode node : root.path("left_out")) {
+            RecordPlace highest = place(node);
+            leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
+        }
+        return new Arrivals(records, refused, copies, leftOut);
     }
 
     private static void write(ObjectNode node, RecordStamp stamp) {
-        node.put("topic", stamp.place().topic())
-                .put("partition", stamp.place().partition())
-                .put("offset", stamp.place().offset())
-                .put("ms", stamp.millis());
+        write(node, stamp.place());
+        node.put("ms", stamp.millis());
+    }
+
+    private static void write(ObjectNode node, RecordPlace place) {
+        node.put("topic", place.topic()).put("partition", place.partition()).put("offset", place.offset());
     }
 
     private static RecordStamp stamp(JsonNode node) {
-        RecordPlace place = new RecordPlace(
+        return new RecordStamp(node.path("ms").asLong(), place(node));
+    }
+
+    private static RecordPlace place(JsonNode node) {
+        return new RecordPlace(
                 node.path("topic").asText(),
                 node.path("partition").asInt(),
                 node.path("offset").asLong());
-        return new RecordStamp(node.path("ms").asLong(), place);
     }
 
     private static <T> T named(T[] values, Function<T, String> name, String wanted) {

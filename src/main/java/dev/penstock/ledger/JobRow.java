@@ -7,6 +7,8 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
@@ -92,12 +94,25 @@ public record JobRow(
         }
     }
 
+    /** Records and refusals are merged all at once: in any order they give the same. */
+    JobRow after(List<Change> changes) {
+        List<Submission> submitted = new ArrayList<>();
+        List<RecordStamp> refused = new ArrayList<>();
+        JobRow row = this;
+        for (Change change : changes) {
+            switch (change) {
+                case Change.Submitted(Submission submission, String _) -> submitted.add(submission);
+                case Change.Refused(RecordStamp record) -> refused.add(record);
+                case Change.Copied _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
+            }
+        }
+        Arrivals merged = row.arrivals.with(submitted, refused);
+        return new JobRow(id, merged, row.cancelMillis, row.life, row.ending, forgotten);
+    }
+
     JobRow after(Change change) {
         return switch (change) {
-            case Change.Submitted(Submission submission, String _) ->
-                new JobRow(id, arrivals.with(submission), cancelMillis, life, ending, forgotten);
-            case Change.Refused(RecordStamp record) ->
-                new JobRow(id, arrivals.withRefused(record), cancelMillis, life, ending, forgotten);
+            case Change.Submitted _, Change.Refused _ -> after(List.of(change));
             case Change.Copied(Arrivals.Copy copy) ->
                 new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
             case Change.Cancel(long millis) ->

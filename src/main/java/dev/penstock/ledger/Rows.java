@@ -90,10 +90,7 @@ final class Rows {
             List<JobRow> known = new ArrayList<>();
             left.forEach((id, ofJob) -> {
                 JobRow before = there.get(id);
-                JobRow row = before == null ? JobRow.unknown(id) : before;
-                for (JobRow.Change change : ofJob) {
-                    row = row.after(change);
-                }
+                JobRow row = (before == null ? JobRow.unknown(id) : before).after(ofJob);
                 if (before == null) {
                     fresh.add(row);
                 } else if (!row.equals(before)) {

@@ -25,6 +25,8 @@ class ProjectionPropertyTest {
     private static final Projection PROJECTION =
             new Projection(TestSettings.defaults(), Map.of("prompt-jobs", new UUID(1, 2)));
 
+    private static final int CROWDED = 30;
+
     @TempDir
     private Path folder;
 
@@ -45,6 +47,9 @@ class ProjectionPropertyTest {
         for (int seed = 0; seed < rounds; seed++) {
             Random random = new Random(seed);
             Topics topics = Topics.random(random, 12);
+            if (seed % CROWDED == 0) {
+                topics.crowd("crowd");
+            }
             TestLedgers.empty(database);
             for (TopicPartition partition : topics.logs().keySet()) {
                 apply(database, topics.log(partition));

@@ -50,6 +50,38 @@ final class Topics {
         return topics;
     }
 
+    /** One id on more records and copies than a row keeps, and some of them refused. */
+    void crowd(String name) {
+        JobId id = new JobId(name);
+        for (int i = 0; i < Arrivals.MOST + 60; i++) {
+            RecordPlace place = record(id, "hello");
+            if (random.nextInt(3) == 0) {
+                refused(id, place);
+            }
+            if (random.nextInt(20) == 0) {
+                // of a record that the projector does not take for a job
+                refused(id, new RecordPlace(place.topic(), place.partition(), place.offset() + 1_000));
+            }
+            int copies = random.nextInt(5);
+            for (int copy = 0; copy < copies; copy++) {
+                RecordPlace origin = new RecordPlace(place.topic(), 0, random.nextInt(1_000));
+                append(
+                        "prompt-jobs-deferred",
+                        0,
+                        EventHeaders.utf8(name),
+                        new byte[] {'{', '}'},
+                        new RecordHeaders()
+                                .add(EventHeaders.JOB_ID, EventHeaders.utf8(name))
+                                .add(EventHeaders.ORIGIN, EventHeaders.utf8(origin.path())));
+            }
+        }
+    }
+
+    private void refused(JobId id, RecordPlace place) {
+        JobFailure failure = JobFailure.of(JobFailure.Code.ID_CONFLICT, "another body");
+        event(id, EventMark.Kind.REJECTED, 0, "intake", 0, new JobEvent.Rejected(place, failure));
+    }
+
     static int replyPartition(JobId id) {
         return Math.floorMod(id.value().hashCode(), REPLY_PARTITIONS);
     }
@@ -88,8 +120,7 @@ final class Topics {
         }
         if (copies > 1 && random.nextBoolean()) {
             RecordPlace struck = records.get(random.nextInt(records.size()));
-            JobFailure failure = JobFailure.of(JobFailure.Code.ID_CONFLICT, "another body");
-            event(id, EventMark.Kind.REJECTED, 0, "intake", 0, new JobEvent.Rejected(struck, failure));
+            refused(id, struck);
         }
         RecordPlace place = records.isEmpty() ? new RecordPlace("prompt-jobs", 0, 0) : records.getFirst();
         int attempts = random.nextInt(4);
