@@ -104,22 +104,43 @@ final class Audit implements AutoCloseable {
         Map<TopicPartition, Long> gaps = database.read(Positions::gaps);
         for (TopicPartition partition : places.jobs()) {
             long end = below.getOrDefault(partition, 0L);
-            for (JobRow row : database.read(connection -> Queries.openBelow(connection, partition, end, AT_ONCE))) {
-                Submission record = row.arrivals().chosen().orElse(null);
-                if (record != null
-                        && isDropped(row, record, below)
+            eachOpen(database, partition, end, (row, record) -> {
+                if (isDropped(row, record, below)
                         && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
                         && outcomes.isOurs(row)) {
                     tell(row, record);
                 }
-            }
+            });
         }
         rounds.increment();
+    }
+
+    /** What is done with an open job. */
+    interface Look {
+        void at(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable;
+    }
+
+    /** Page after page: jobs that are set aside stay open, and may be more than one page. */
+    static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Look look)
+            throws InterruptedException, LedgerDatabase.Unavailable {
+        long seen = -1;
+        List<JobRow> page;
+        do {
+            long after = seen;
+            page = database.read(connection -> Queries.openBetween(connection, partition, after, end, AT_ONCE));
+            for (JobRow row : page) {
+                Submission record = row.arrivals().chosen().orElseThrow();
+                seen = record.stamp().place().offset();
+                look.at(row, record);
+            }
+        } while (page.size() == AT_ONCE);
     }
 
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && row.arrivals().stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below))
+                && row.arrivals().leftOut().entrySet().stream()
+                        .allMatch(highest -> highest.getValue() < below.getOrDefault(highest.getKey(), 0L))
                 && row.arrivals().copies().stream()
                         .allMatch(copy -> liesBelow(copy.stamp().place(), below));
     }

@@ -200,16 +200,17 @@ public final class Queries {
                 connection, "overdue_ms IS NOT NULL AND overdue_ms <= ? ORDER BY overdue_ms LIMIT ?", millis, limit);
     }
 
-    /** Open jobs whose first record lies below an offset. */
-    static List<JobRow> openBelow(Connection connection, TopicPartition partition, long offset, int limit)
+    /** Open jobs whose first record lies between two offsets, in their order; the jobs at the offsets themselves left out. */
+    static List<JobRow> openBetween(Connection connection, TopicPartition partition, long after, long below, int limit)
             throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(
                 "SELECT " + Rows.WITHOUT_OUTCOME
-                        + " FROM jobs WHERE finished_ms IS NULL AND created_ms IS NOT NULL AND record_topic = ? AND record_partition = ? AND record_offset < ? ORDER BY record_offset LIMIT ?")) {
+                        + " FROM jobs WHERE finished_ms IS NULL AND created_ms IS NOT NULL AND record_topic = ? AND record_partition = ? AND record_offset > ? AND record_offset < ? ORDER BY record_offset LIMIT ?")) {
             select.setString(1, partition.topic());
             select.setInt(2, partition.partition());
-            select.setLong(3, offset);
-            select.setInt(4, limit);
+            select.setLong(3, after);
+            select.setLong(4, below);
+            select.setInt(5, limit);
             return read(select);
         }
     }

@@ -10,7 +10,8 @@ import java.util.List;
 
 /**
  * What is forgotten, and when; in small steps, so that nothing waits for it. It counts from the outcome: what has not ended
- * is kept. Id, body hash and kind of outcome stay for eight days, longer than any record, so that a late duplicate is known.
+ * is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a late duplicate is
+ * known.
  */
 final class Retention {
     private static final Duration KNOWN_FOR = Duration.ofDays(8);
@@ -21,7 +22,8 @@ final class Retention {
     /** @return whether there may be more to forget */
     static boolean step(LedgerDatabase database, Instant now, Duration retention) throws LedgerDatabase.Unavailable {
         long shownUntil = now.minus(retention).toEpochMilli();
-        long knownUntil = now.minus(KNOWN_FOR).toEpochMilli();
+        Duration known = retention.compareTo(KNOWN_FOR) > 0 ? retention : KNOWN_FOR;
+        long knownUntil = now.minus(known).toEpochMilli();
         int forgotten = database.write(
                 connection -> forget(connection, Queries.outlived(connection, database.kind(), shownUntil, STEP)));
         int erased = database.write(connection ->

@@ -101,7 +101,8 @@ class QueryPlansTest {
         queries.put("janitor overdue", connection -> Queries.overdue(connection, NOW, LIMIT));
         queries.put(
                 "audit",
-                connection -> Queries.openBelow(connection, new TopicPartition("prompt-jobs", 2), ROWS / 4, LIMIT));
+                connection ->
+                        Queries.openBetween(connection, new TopicPartition("prompt-jobs", 2), -1, ROWS / 4, LIMIT));
         queries.put(
                 "retention",
                 connection -> Queries.outlived(
