@@ -3,11 +3,15 @@ package dev.penstock.settings;
 import io.smallrye.config.ConfigSourceInterceptor;
 import io.smallrye.config.ConfigSourceInterceptorContext;
 import io.smallrye.config.ConfigValue;
+import io.smallrye.config.Priorities;
 import jakarta.annotation.Priority;
 import org.jspecify.annotations.Nullable;
 
-/** Without {@code penstock.auth.mode} nobody has said who may call: then the API is reachable from this machine only. */
-@Priority(100)
+/**
+ * Without {@code penstock.auth.mode} nobody has said who may call: then the API is reachable from this machine only. The
+ * interceptors here lie outside SmallRye's own (LIBRARY), which read the keys of a profile and what stands in <code>${}</code>.
+ */
+@Priority(Priorities.APPLICATION)
 public final class BindAddress implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;
     private static final String HOST = "quarkus.http.host";

@@ -3,12 +3,13 @@ package dev.penstock.settings;
 import io.smallrye.config.ConfigSourceInterceptor;
 import io.smallrye.config.ConfigSourceInterceptorContext;
 import io.smallrye.config.ConfigValue;
+import io.smallrye.config.Priorities;
 import jakarta.annotation.Priority;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Both databases are in one build; {@code penstock.ledger.kind} says at start which of them is active. */
-@Priority(101)
+@Priority(Priorities.APPLICATION + 1)
 public final class LedgerChoice implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;
     private static final Map<String, String> KINDS = Map.of(
@@ -24,7 +25,8 @@ public final class LedgerChoice implements ConfigSourceInterceptor {
             return context.proceed(name);
         }
         ConfigValue said = context.proceed("penstock.ledger.kind");
-        String chosen = said == null || said.getValue() == null ? "sqlite" : said.getValue();
+        String given = said == null ? null : said.getValue();
+        String chosen = given == null || given.isBlank() ? "sqlite" : given;
         return ConfigValue.builder()
                 .withName(name)
                 .withValue(Boolean.toString(chosen.equals(kind)))

@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import io.smallrye.config.ConfigSourceInterceptor;
 import io.smallrye.config.ConfigSourceInterceptorContext;
 import io.smallrye.config.ConfigValue;
+import io.smallrye.config.Priorities;
 import jakarta.annotation.Priority;
 import java.util.List;
 import java.util.Set;
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * Nothing is traced until somebody says where traces go. OpenTelemetry's own variables count as Quarkus's keys do:
  * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}.
  */
-@Priority(102)
+@Priority(Priorities.APPLICATION + 2)
 public final class TraceExport implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;
     private static final String QUARKUS = "quarkus.";
