@@ -9,6 +9,7 @@ import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,7 +29,7 @@ public final class AddedNodeReader {
     private static final Set<String> STARTING = Set.of("llama-cli");
     private static final Set<String> OF_PROCESSES = Set.of(
             "command", "model-path", "ctx-size", "batch-size", "ubatch-size", "gpu-layers", "mmproj", "arguments");
-    private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/.+");
+    private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/\\P{Cc}+");
     private static final Pattern SECRET =
             Pattern.compile("(?i)(proxy-)?authorization|cookie|.*(api-?key|token|secret|password).*");
     private static final String MISSING = "is missing";
@@ -124,7 +125,7 @@ public final class AddedNodeReader {
                 ? environment
                         .getOrDefault(reference.substring("env:".length()), "")
                         .strip()
-                : content(Path.of(reference.substring("file:".length()))).strip();
+                : content(reference.substring("file:".length())).strip();
         if (found.chars().anyMatch(Character::isISOControl)) {
             mistake(API_KEY, "what %s holds is more than one line".formatted(reference));
         } else if (found.isBlank()) {
@@ -134,11 +135,12 @@ public final class AddedNodeReader {
         }
     }
 
-    private static String content(Path file) {
+    private static String content(String path) {
         try {
+            Path file = Path.of(path);
             // a device or a pipe would be read for ever
             return Files.isRegularFile(file) && Files.size(file) <= LONGEST_KEY ? Files.readString(file) : "";
-        } catch (IOException _) {
+        } catch (IOException | InvalidPathException _) {
             return "";
         }
     }

@@ -68,6 +68,7 @@ class AddedNodeTest {
     @CsvSource(delimiter = '|', textBlock = """
             "api-key": "sk-secret"                        | api-key: is given by reference only
             "api-key": "env:"                             | api-key: is given by reference only
+            "api-key": "file:/a\\u0000b"                   | api-key: is given by reference only
             "headers": {"Authorization": "Bearer secret"} | headers.Authorization: a secret is given by reference
             "headers": {"X-API-Key": "secret"}            | headers.X-API-Key: a secret is given by reference
             "backend": "llama-cli"                        | backend: a node that starts a process
