@@ -7,6 +7,7 @@ import dev.penstock.wire.Json;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
@@ -14,12 +15,17 @@ import jakarta.inject.Singleton;
 import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
-/** Bounds what the bodies of all calls together take of memory: a call beyond it is refused before its body is read. */
+/**
+ * Bounds what the bodies of all calls together take of memory: a call beyond it is refused before its body is read. A call
+ * gives its share back at its end, or when its body is no longer needed.
+ */
 @Singleton
 final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
     private static final int UNTOLD = 8;
+
+    private static final String SHARE = BodyBudget.class.getName();
 
     private final AtomicLong taken = new AtomicLong();
     private final long largest;
@@ -27,16 +33,20 @@ final class BodyBudget {
     private final int largestJob;
 
     BodyBudget(Settings settings, @ConfigProperty(name = "quarkus.http.limits.max-body-size") MemorySize maxBody) {
-        largest = maxBody.asLongValue();
-        largestJob = settings.maxRecord();
-        budget = Math.max(largest, Runtime.getRuntime().maxMemory() / HEAP_SHARE);
+        this(maxBody.asLongValue(), settings.maxRecord(), Runtime.getRuntime().maxMemory() / HEAP_SHARE);
+    }
+
+    BodyBudget(long largest, int largestJob, long budget) {
+        this.largest = largest;
+        this.largestJob = largestJob;
+        this.budget = Math.max(largest, budget);
     }
 
     void register(@Observes Filters filters) {
         filters.register(this::admit, FIRST);
     }
 
-    private void admit(RoutingContext call) {
+    void admit(RoutingContext call) {
         long size = size(call);
         if (size == 0) {
             call.next();
@@ -59,12 +69,34 @@ final class BodyBudget {
                     call,
                     503,
                     JobFailure.of(
-                            JobFailure.Code.RATE_LIMITED,
+                            JobFailure.Code.BROKER_UNAVAILABLE,
                             "the bodies of the calls under way take all the memory there is for them: send this one again in a moment"));
             return;
         }
-        call.addEndHandler(_ -> taken.addAndGet(-size));
+        Share share = new Share(size);
+        call.put(SHARE, share);
+        call.addEndHandler(_ -> share.giveBack());
         call.next();
+    }
+
+    /** The call does not need its body any more: streams and waits go on for long. */
+    static void giveBack(RoutingContext call) {
+        if (call.get(SHARE) instanceof Share share) {
+            share.giveBack();
+        }
+    }
+
+    /** What one call takes of it. */
+    private final class Share {
+        private final AtomicLong held;
+
+        Share(long size) {
+            held = new AtomicLong(size);
+        }
+
+        void giveBack() {
+            taken.addAndGet(-held.getAndSet(0));
+        }
     }
 
     /** The rest of the body is not waited for. */
@@ -80,17 +112,26 @@ final class BodyBudget {
                 });
     }
 
-    /** Of one that does not tell its size a share is counted; the server itself ends it where it turns out too large. */
+    /**
+     * Of one that does not tell its size a share is counted; the server itself ends it where it turns out too large. HTTP/2 says
+     * nowhere that a body comes: there its type tells.
+     */
     private long size(RoutingContext call) {
-        String length = call.request().getHeader("Content-Length");
+        HttpServerRequest request = call.request();
+        String length = request.getHeader("Content-Length");
         if (length != null) {
             try {
-                return Long.parseLong(length);
+                return Math.max(0, Long.parseLong(length));
             } catch (NumberFormatException _) {
                 return 0;
             }
         }
-        String type = call.request().getHeader("Content-Type");
-        return type == null ? 0 : (type.contains("ndjson") ? largest : largestJob) / UNTOLD;
+        String type = request.getHeader("Content-Type");
+        boolean comes = request.getHeader("Transfer-Encoding") != null
+                || (request.version() == HttpVersion.HTTP_2 && type != null);
+        if (!comes) {
+            return 0;
+        }
+        return (type != null && type.contains("ndjson") ? largest : largestJob) / UNTOLD;
     }
 }

@@ -211,7 +211,8 @@ public final class JobLookup {
     }
 
     /**
-     * Waits for a job's outcome.
+     * Waits for a job's outcome. Where its events cannot be read any more the job goes on all the same: nothing is waited for
+     * then.
      *
      * @param row what is known of it now
      * @return what is known of it then
@@ -228,7 +229,10 @@ public final class JobLookup {
                             .orElse(JobFailure.of(JobFailure.Code.INTERNAL, "the record was refused")));
                 case Watch.Next.Event event ->
                     known = known.after(event.mark(), event.offset(), event.millis(), event.value());
-                case Watch.Next.Failed(JobFailure failure) -> throw new ApiException(failure);
+                case Watch.Next.Failed(JobFailure failure) -> {
+                    LOG.warnf("job=%s its outcome is not waited for: %s", known.id(), failure.message());
+                    return known;
+                }
                 case Watch.Next.Nothing _, Watch.Next.Ended _, Watch.Next.TooSlow _ -> {
                     return known;
                 }

@@ -10,13 +10,13 @@ import dev.penstock.ledger.JobRow;
 import dev.penstock.ledger.Queries;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
-import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.TraceHeader;
 import io.smallrye.common.annotation.Blocking;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.smallrye.mutiny.Multi;
+import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -39,8 +39,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -77,28 +75,32 @@ public final class JobsResource {
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
             @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
-            byte[] document)
+            byte[] document,
+            @Context RoutingContext call)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
         Submissions.Checked.Fit fit = checked(document, key);
         JobRow there = alreadyThere(fit);
         if (there != null) {
-            return accepted(fit, awaited(there, wait), wait);
+            BodyBudget.giveBack(call);
+            return accepted(awaited(there, wait), wait);
         }
         if (wait.isZero()) {
             RecordMetadata record = write(fit, traceparent);
-            return accepted(fit, JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait);
+            return accepted(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait);
         }
         try (Watch watch = writeAndWatch(fit, traceparent)) {
-            return accepted(fit, JobLookup.await(watch, JobLookup.accepted(fit, clock.instant()), wait), wait);
+            JobRow row = JobLookup.accepted(fit, clock.instant());
+            BodyBudget.giveBack(call);
+            return accepted(JobLookup.await(watch, row, wait), wait);
         }
     }
 
-    private static Response accepted(Submissions.Checked.Fit fit, JobRow row, Duration wait) {
+    private static Response accepted(JobRow row, Duration wait) {
         boolean over = row.state().filter(state -> state.status().isOver()).isPresent();
         return Preference.applied(Response.status(over ? 200 : 202), wait)
                 .entity(JobLookup.shortly(row))
-                .header("Location", "/v1/jobs/" + fit.job().id())
+                .header("Location", "/v1/jobs/" + row.id())
                 .build();
     }
 
@@ -150,14 +152,15 @@ public final class JobsResource {
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
             byte[] document,
-            @Context Sse sse)
+            @Context Sse sse,
+            @Context RoutingContext call)
             throws InterruptedException {
         Submissions.Checked.Fit fit = checked(document, key);
-        return EventStreams.of(
-                alreadyThere(fit) == null
-                        ? writeAndWatch(fit, traceparent)
-                        : jobs.watch(fit.job().id(), ResumePoint.START, true),
-                sse);
+        Watch watch = alreadyThere(fit) == null
+                ? writeAndWatch(fit, traceparent)
+                : jobs.watch(fit.job().id(), ResumePoint.START, true);
+        BodyBudget.giveBack(call);
+        return EventStreams.of(watch, sse);
     }
 
     @POST
@@ -172,41 +175,15 @@ public final class JobsResource {
                 .filter(Submissions.Checked.Fit.class::isInstance)
                 .map(Submissions.Checked.Fit.class::cast)
                 .toList());
-        List<Supplier<ObjectNode>> answers = checked.stream()
-                .map(each -> submitOne(each, there, traceparent))
-                .toList();
+        JobLines submitted = new JobLines(there, fit -> submissions.write(fit, traceparent));
+        List<Supplier<ObjectNode>> answers =
+                checked.stream().map(submitted::submit).toList();
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
         for (Supplier<ObjectNode> line : answers) {
             answer.writeBytes(Json.bytes(line.get()));
             answer.write('\n');
         }
         return Response.accepted(answer.toByteArray()).type(NDJSON).build();
-    }
-
-    /** Writes it, where it is to be written, without waiting for the broker; the answer waits. */
-    private Supplier<ObjectNode> submitOne(
-            Submissions.Checked checked, Map<JobId, JobRow> there, @Nullable String traceparent) {
-        return switch (checked) {
-            case Submissions.Checked.Unfit(JobFailure failure) -> () -> ErrorDocument.of(failure);
-            case Submissions.Checked.Fit fit -> {
-                JobRow known = there.get(fit.job().id());
-                Optional<JobFailure> conflict = known == null ? Optional.empty() : JobLookup.conflict(known, fit);
-                if (conflict.isPresent()) {
-                    yield () -> ErrorDocument.of(conflict.get())
-                            .put("id", fit.job().id().value());
-                }
-                if (known != null) {
-                    ObjectNode object = JobLookup.shortly(known);
-                    yield () -> object;
-                }
-                CompletableFuture<RecordMetadata> written = submissions.write(fit, traceparent);
-                yield () -> written.handle((record, failure) -> failure == null
-                                ? JobObject.queued(fit.job(), Instant.ofEpochMilli(record.timestamp()))
-                                : ErrorDocument.of(unavailable(failure))
-                                        .put("id", fit.job().id().value()))
-                        .join();
-            }
-        };
     }
 
     @GET
@@ -233,7 +210,10 @@ public final class JobsResource {
             @QueryParam("limit") @Nullable String limit)
             throws InterruptedException {
         return jobs.list(
-                new Queries.Filter(ListParameters.status(status), tenant, model),
+                new Queries.Filter(
+                        ListParameters.status(status),
+                        ListParameters.name("tenant", tenant),
+                        ListParameters.name("model", model)),
                 ListParameters.after(after),
                 ListParameters.limit(limit));
     }
@@ -303,7 +283,7 @@ public final class JobsResource {
         }
     }
 
-    private static JobFailure unavailable(Throwable e) {
+    static JobFailure unavailable(Throwable e) {
         LOG.warnf("the broker did not take a record: %s", e.getMessage());
         return JobFailure.of(
                 JobFailure.Code.BROKER_UNAVAILABLE,

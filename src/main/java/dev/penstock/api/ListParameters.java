@@ -31,6 +31,14 @@ final class ListParameters {
                                                 .collect(Collectors.joining(", "))))));
     }
 
+    /** A name to filter by; no job has one with control characters, and a database may not take them. */
+    static @Nullable String name(String parameter, @Nullable String given) {
+        if (given != null && given.chars().anyMatch(Character::isISOControl)) {
+            throw new ApiException(JobFailure.invalid(parameter, "expected a name on one line"));
+        }
+        return given;
+    }
+
     static Queries.@Nullable Cursor after(@Nullable String given) {
         return given == null
                 ? null

@@ -15,8 +15,10 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How every Kafka client of Penstock is set up: the user's {@code kafka.*} keys, then what the product needs.
@@ -98,10 +100,19 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
 
     /** Whether a record did not get to the broker because neither that nor the producer takes one of its size. */
     public static boolean isTooLarge(Throwable failure) {
-        Throwable cause = failure instanceof CompletionException || failure instanceof ExecutionException
+        Throwable cause = cause(failure);
+        return cause instanceof RecordTooLargeException || cause instanceof RecordBatchTooLargeException;
+    }
+
+    /** Whether the broker was waited for in vain: for the topic's partitions, for room in the buffer, or for its word. */
+    public static boolean isTimeout(Throwable failure) {
+        return cause(failure) instanceof TimeoutException;
+    }
+
+    private static @Nullable Throwable cause(Throwable failure) {
+        return failure instanceof CompletionException || failure instanceof ExecutionException
                 ? failure.getCause()
                 : failure;
-        return cause instanceof RecordTooLargeException || cause instanceof RecordBatchTooLargeException;
     }
 
     /** The common keys with more over them. */
