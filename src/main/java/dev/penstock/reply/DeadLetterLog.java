@@ -6,11 +6,16 @@ import dev.penstock.wire.LogRange;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.PriorityQueue;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +28,8 @@ public class DeadLetterLog {
             .thenComparingLong(DeadLetter::offset)
             .reversed();
     private static final int FIRST_WINDOW = 200;
+    /** Of so many records at most the open letters are in memory at once. */
+    private static final int LARGEST_WINDOW = 3_200;
 
     private final KafkaSettings kafka;
     private final Settings settings;
@@ -42,8 +49,10 @@ public class DeadLetterLog {
         record Nothing() implements Found {}
     }
 
-    /** The open letters of a partition, by offset, and what became of the others. */
-    private record Part(Map<Long, DeadLetter> open, Map<Long, String> closed) {}
+    /** A part of a partition, read in the order of its offsets. */
+    interface Range {
+        void read(TopicPartition partition, long from, long end, Consumer<ConsumerRecord<byte[], byte[]>> onRecord);
+    }
 
     /**
      * The newest ones, without their values.
@@ -51,29 +60,50 @@ public class DeadLetterLog {
      * @param after an earlier list's last, whose place it need not have any more; null: from the newest on
      */
     public List<DeadLetter> newest(@Nullable DeadLetter after, int limit) {
-        List<DeadLetter> all = new ArrayList<>();
         try (KafkaConsumer<byte[], byte[]> reader = reader()) {
             List<TopicPartition> partitions = partitions(reader);
-            Map<TopicPartition, Long> starts = reader.beginningOffsets(partitions);
-            Map<TopicPartition, Long> ends = reader.endOffsets(partitions);
-            for (TopicPartition partition : partitions) {
-                long start = starts.getOrDefault(partition, 0L);
-                long end = ends.getOrDefault(partition, 0L);
-                long window = FIRST_WINDOW;
-                while (true) {
-                    long from = Math.max(start, end - window);
-                    List<DeadLetter> found = read(reader, partition, from, end, false).open().values().stream()
-                            .filter(letter -> after == null || NEWEST_FIRST.compare(letter, after) > 0)
-                            .toList();
-                    if (found.size() >= limit || from == start) {
-                        all.addAll(found);
-                        break;
-                    }
-                    window *= 4;
-                }
-            }
+            return newest(
+                    (partition, from, end, onRecord) -> LogRange.read(reader, partition, from, end, onRecord),
+                    reader.beginningOffsets(partitions),
+                    reader.endOffsets(partitions),
+                    after,
+                    limit);
         }
-        return all.stream().sorted(NEWEST_FIRST).limit(limit).toList();
+    }
+
+    /** Backwards from the end, since what closes a letter lies behind it; no further than it takes. */
+    static List<DeadLetter> newest(
+            Range log,
+            Map<TopicPartition, Long> starts,
+            Map<TopicPartition, Long> ends,
+            @Nullable DeadLetter after,
+            int limit) {
+        PriorityQueue<DeadLetter> newest = new PriorityQueue<>(NEWEST_FIRST.reversed());
+        starts.forEach((partition, start) -> {
+            Set<Long> closed = new HashSet<>();
+            long end = ends.getOrDefault(partition, 0L);
+            int window = FIRST_WINDOW;
+            int found = 0;
+            while (end > start && found < limit) {
+                long from = Math.max(start, end - window);
+                List<DeadLetter> letters = new ArrayList<>();
+                log.read(partition, from, end, record -> {
+                    DeadLetter.closes(record).ifPresent(closed::add);
+                    DeadLetter.of(record)
+                            .filter(letter -> after == null || NEWEST_FIRST.compare(letter, after) > 0)
+                            .ifPresent(letter -> letters.add(letter.withoutValue()));
+                });
+                letters.removeIf(letter -> closed.contains(letter.offset()));
+                found += letters.size();
+                newest.addAll(letters);
+                while (newest.size() > limit) {
+                    newest.remove();
+                }
+                end = from;
+                window = Math.min(window * 4, LARGEST_WINDOW);
+            }
+        });
+        return newest.stream().sorted(NEWEST_FIRST).toList();
     }
 
     /** One of them, with its value. */
@@ -88,31 +118,27 @@ public class DeadLetterLog {
             if (offset < start || offset >= end) {
                 return new Found.Nothing();
             }
-            Part part = read(reader, partition, offset, end, true);
-            String how = part.closed().get(offset);
-            DeadLetter letter = part.open().get(offset);
-            return how != null ? new Found.Closed(how) : letter == null ? new Found.Nothing() : new Found.Open(letter);
+            return find(
+                    (_, from, to, onRecord) -> LogRange.read(reader, partition, from, to, onRecord),
+                    partition,
+                    offset,
+                    end);
         }
     }
 
-    /** @param first whether the value of the first record is wanted; of the others none is */
-    private Part read(
-            KafkaConsumer<byte[], byte[]> reader, TopicPartition partition, long from, long end, boolean first) {
-        Part part = new Part(new HashMap<>(), new HashMap<>());
-        LogRange.read(reader, partition, from, end, record -> {
-            Optional<Long> closes = DeadLetter.closes(record);
-            if (closes.isPresent()) {
-                part.open().remove(closes.get());
-                part.closed().put(closes.get(), DeadLetter.closed(record));
-            } else {
-                DeadLetter.of(record)
-                        .ifPresent(letter -> part.open()
-                                .put(
-                                        letter.offset(),
-                                        first && letter.offset() == from ? letter : letter.withoutValue()));
+    /** Of what lies behind it only the note that closes it counts. */
+    static Found find(Range log, TopicPartition partition, long offset, long end) {
+        AtomicReference<Found> found = new AtomicReference<>(new Found.Nothing());
+        log.read(partition, offset, end, record -> {
+            if (record.offset() == offset) {
+                DeadLetter.of(record).ifPresent(letter -> found.set(new Found.Open(letter)));
+            } else if (DeadLetter.closes(record)
+                    .filter(closed -> closed == offset)
+                    .isPresent()) {
+                found.set(new Found.Closed(DeadLetter.closed(record)));
             }
         });
-        return part;
+        return found.get();
     }
 
     private List<TopicPartition> partitions(KafkaConsumer<byte[], byte[]> reader) {
