@@ -63,7 +63,7 @@ final class AuditIT {
                 Admin admin = broker.admin()) {
             configure(admin, "share.auto.offset.reset", "earliest");
             configure(admin, "share.delivery.count.limit", "2");
-            List<String> lost = List.of("acknowledged", "archived", "aged-out");
+            List<String> lost = List.of("acknowledged", "archived", "aged-out", "sent-twice");
             List<String> fine = List.of("refused", "set-aside", "waiting");
             // each has a partition of its own, where it matters
             send(jobs, 0, "acknowledged");
@@ -71,16 +71,19 @@ final class AuditIT {
             send(jobs, 2, "aged-out");
             send(jobs, 0, "refused");
             send(jobs, 1, "set-aside");
+            send(jobs, 0, "sent-twice");
             jobs.flush();
             long sent = System.currentTimeMillis();
 
             tellRefused(broker, "refused", 0, 1);
             copyToDeferred(jobs, "set-aside", 1, 1);
-            consume(broker, Set.of("acknowledged", "refused", "set-aside"), Set.of("archived"));
+            consume(broker, Set.of("acknowledged", "refused", "set-aside", "sent-twice"), Set.of("archived"));
             admin.deleteRecords(Map.of(new TopicPartition("prompt-jobs", 2), RecordsToDelete.beforeOffset(1)))
                     .all()
                     .get();
             send(jobs, 3, "waiting");
+            // a duplicate would wait for the first one for ever
+            send(jobs, 3, "sent-twice");
             jobs.flush();
 
             for (String id : lost) {
@@ -99,7 +102,7 @@ final class AuditIT {
                                 .asText())
                         .isEqualTo("failed");
             }
-            Metrics.await(penstock, "penstock_lost_total", 3, PATIENCE);
+            Metrics.await(penstock, "penstock_lost_total", lost.size(), PATIENCE);
             // one more round, which has every reason that it will ever have
             awaitAnotherAudit(jobs, replies, broker);
             for (String id : fine) {

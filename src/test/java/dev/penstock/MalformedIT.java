@@ -15,6 +15,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -25,6 +26,7 @@ import java.util.Set;
 import java.util.function.IntFunction;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -152,7 +154,9 @@ class MalformedIT {
                         replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
                 assertThat(rejected.json().path("error").path("code").asText()).isEqualTo("too_large");
             }
-            List<ConsumerRecord<byte[], byte[]>> dead = Records.all(broker.bootstrap(), "prompt-jobs-dlq");
+            List<ConsumerRecord<byte[], byte[]>> dead = Records.all(broker.bootstrap(), "prompt-jobs-dlq").stream()
+                    .sorted(Comparator.comparing(letter -> header(letter, "dlq-offset")))
+                    .toList();
             assertThat(dead)
                     .hasSize(2)
                     .allSatisfy(
@@ -160,6 +164,15 @@ class MalformedIT {
             assertThat(dead.get(0).value()).isEqualTo(even);
             assertThat(dead.get(1).value()).isNull();
             assertThat(header(dead.get(1), "dlq-message")).contains("it lies at prompt-jobs-0@1");
+
+            ProducerRecord<byte[], byte[]> heavy =
+                    new ProducerRecord<>("prompt-jobs", 0, null, utf8(JobSender.chat("heavy", "hello")));
+            heavy.headers().add("baggage", utf8("x".repeat(100_000)));
+            jobs.send(heavy);
+            jobs.flush();
+            ReplyLog.Event tooHeavy =
+                    replies.awaitEvent("heavy", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
+            assertThat(tooHeavy.json().path("error").path("code").asText()).isEqualTo("too_large");
             try (Admin admin = broker.admin()) {
                 ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
             }

@@ -15,6 +15,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;
 import java.time.Instant;
@@ -140,23 +141,11 @@ final class JobRecords {
         JobId derived = named == null ? derivedId(record) : named;
         var arrival =
                 new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
-        int maxRecord = settings.maxRecord();
-        int others = others(record);
-        if (others > TopicSetup.OVERHEAD) {
-            return new JobDocument.Parsed.Refused(
-                    derived,
-                    JobFailure.of(
-                            JobFailure.Code.TOO_LARGE,
-                            "the record's key and headers have %d bytes, the limit is %d"
-                                    .formatted(others, TopicSetup.OVERHEAD)));
-        }
-        if (record.value() != null && record.value().length > maxRecord) {
+        Optional<String> tooLarge = RecordSize.tooLarge(record, settings.maxRecord());
+        if (tooLarge.isPresent()) {
             return new JobDocument.Parsed.Refused(
                     JobDocument.idOfTooLarge(record.value(), arrival),
-                    JobFailure.of(
-                            JobFailure.Code.TOO_LARGE,
-                            "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
-                                    .formatted(record.value().length, maxRecord)));
+                    JobFailure.of(JobFailure.Code.TOO_LARGE, tooLarge.get()));
         }
         return JobDocument.parse(
                 record.value(),
@@ -187,15 +176,6 @@ final class JobRecords {
         } catch (ExecutionException | Recovery.LookUpFailed e) {
             LOG.warnf("record=%s could not be rejected, it comes again: %s", held.place(), e.getMessage());
         }
-    }
-
-    /** Bytes beside the value. */
-    private static int others(ConsumerRecord<byte[], byte[]> record) {
-        int bytes = record.key() == null ? 0 : record.key().length;
-        for (Header header : record.headers()) {
-            bytes += header.key().length() + (header.value() == null ? 0 : header.value().length);
-        }
-        return bytes;
     }
 
     private static byte @Nullable [] header(ConsumerRecord<byte[], byte[]> record, String name) {

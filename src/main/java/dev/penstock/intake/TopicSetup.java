@@ -3,6 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.RecordSize;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -48,8 +49,6 @@ final class TopicSetup {
     private static final Duration WEEK = Duration.ofDays(7);
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
-    /** Keys, headers and the batch come on top of a value; a dead letter has more headers than the record had. */
-    static final int OVERHEAD = 65_536;
     /** Of a record: what a job's recovery begins to read at. */
     private static final String BROKERS_TIME = "LogAppendTime";
 
@@ -166,14 +165,16 @@ final class TopicSetup {
 
     /** A copy has more headers than the record had. */
     private Map<String, String> copies() {
-        return Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + 2 * OVERHEAD));
+        return Map.of(
+                TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + 2 * RecordSize.OVERHEAD));
     }
 
     private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
 
     private Map<String, String> needed(NewTopicShape shape) {
         Map<String, String> configs = new HashMap<>(shape.more());
-        configs.putIfAbsent(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + OVERHEAD));
+        configs.putIfAbsent(
+                TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + RecordSize.OVERHEAD));
         return configs;
     }
 
@@ -181,6 +182,7 @@ final class TopicSetup {
     private void warnOf(Admin admin, Collection<String> topics) throws InterruptedException {
         try {
             var found = admin.describeConfigs(topics.stream()
+                            .filter(this::hasLarge)
                             .map(topic -> new ConfigResource(ConfigResource.Type.TOPIC, topic))
                             .toList())
                     .all()
@@ -206,6 +208,12 @@ final class TopicSetup {
         } catch (ExecutionException e) {
             LOG.debugf("how the topics are configured is not known: %s", e.getMessage());
         }
+    }
+
+    /** What has no job and no answer in it may have records as small as the broker's default. */
+    private boolean hasLarge(String topic) {
+        return !topic.equals(settings.topics().commands())
+                && !topic.equals(settings.topics().settings());
     }
 
     private static boolean serves(String key, String found, String needed) {

@@ -136,12 +136,22 @@ final class Audit implements AutoCloseable {
         } while (page.size() == AT_ONCE);
     }
 
+    /**
+     * Whether the record that the job hangs on comes no more: the one that started last, else the smallest. Others of its id are
+     * duplicates, and would wait for it for ever. Where there are so many that not all are kept, every one has to be gone.
+     */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
+        RecordPlace named = row.life().named();
+        RecordPlace owner = named == null ? record.stamp().place() : named;
+        Arrivals arrivals = row.arrivals();
+        boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Arrivals.MOST;
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
-                && row.arrivals().stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below))
-                && row.arrivals().leftOut().entrySet().stream()
+                && liesBelow(owner, below)
+                && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
+                && arrivals.leftOut().entrySet().stream()
                         .allMatch(highest -> highest.getValue() < below.getOrDefault(highest.getKey(), 0L))
-                && row.arrivals().copies().stream()
+                && arrivals.copies().stream()
+                        .filter(copy -> all || copy.origin().equals(owner))
                         .allMatch(copy -> liesBelow(copy.stamp().place(), below));
     }
 

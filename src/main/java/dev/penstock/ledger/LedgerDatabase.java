@@ -205,9 +205,13 @@ public class LedgerDatabase {
             try {
                 connection.setAutoCommit(false);
                 T result = work.with(connection);
-                connection.commit();
-                done = true;
+                if (settings.kind() != Settings.LedgerKind.SQLITE) {
+                    connection.commit();
+                }
+                // it commits; SQLite's commit() begins another one, and where that is refused the first is done all the
+                // same
                 connection.setAutoCommit(true);
+                done = true;
                 return result;
             } finally {
                 if (!done) {

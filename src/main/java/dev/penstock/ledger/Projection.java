@@ -13,6 +13,7 @@ import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.RecordSize;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -78,7 +79,7 @@ final class Projection {
 
     private Optional<Said> submitted(ConsumerRecord<byte[], byte[]> record, Jobs jobs) {
         byte[] value = record.value();
-        if (value == null || value.length > settings.maxRecord()) {
+        if (value == null || RecordSize.tooLarge(record, settings.maxRecord()).isPresent()) {
             return Optional.empty();
         }
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());

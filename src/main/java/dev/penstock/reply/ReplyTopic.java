@@ -50,8 +50,8 @@ public class ReplyTopic {
     }
 
     /**
-     * The partition that all events of a job lie in, as any Kafka producer computes it from the key. The topic's number of partitions stays
-     * as it is, so the broker is asked once.
+     * The partition that all events of a job lie in, as any Kafka producer computes it from the key. The broker is asked once for the
+     * topic's number of partitions, and again when an event is found elsewhere.
      */
     public int partitionOf(JobId id) {
         int known = partitions;
@@ -59,7 +59,11 @@ public class ReplyTopic {
             known = producer.partitionsFor(name).size();
             partitions = known;
         }
-        return Utils.toPositive(Utils.murmur2(EventHeaders.utf8(id.value()))) % known;
+        return partitionOf(EventHeaders.utf8(id.value()), known);
+    }
+
+    private static int partitionOf(byte[] key, int ofSoMany) {
+        return Utils.toPositive(Utils.murmur2(key)) % ofSoMany;
     }
 
     /**
@@ -90,7 +94,13 @@ public class ReplyTopic {
         return KafkaSettings.send(
                         producer,
                         new ProducerRecord<>(name, null, null, key, value, EventHeaders.of(key, mark, traceparent)))
-                .thenApply(_ -> null);
+                .thenApply(place -> {
+                    int known = partitions;
+                    if (known > 0 && place.partition() != partitionOf(key, known)) {
+                        partitions = 0;
+                    }
+                    return null;
+                });
     }
 
     @PreDestroy

@@ -136,6 +136,8 @@ public final class Watch implements AutoCloseable {
         try {
             if (!catchingUp) {
                 apply(record);
+            } else if (!chunks && isChunk(record)) {
+                // it changes nothing of what comes after it
             } else if (earlyBytes > MAX_BYTES / 2) {
                 end(new Next.TooSlow());
             } else {
@@ -315,6 +317,12 @@ public final class Watch implements AutoCloseable {
             last = why;
         }
         arrived.signalAll();
+    }
+
+    private static boolean isChunk(ConsumerRecord<byte[], byte[]> record) {
+        return EventHeaders.mark(record.headers())
+                .filter(mark -> mark.kind() == EventMark.Kind.CHUNK)
+                .isPresent();
     }
 
     private static int size(ConsumerRecord<byte[], byte[]> record) {

@@ -11,9 +11,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Nothing is traced until somebody says where traces go. OpenTelemetry's own variables count as Quarkus's keys do:
- * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}.
+ * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}. Outside of expressions and profiles (LIBRARY + 300), and inside
+ * Quarkus's fallbacks from one key to another (LIBRARY + 400), which have to see what is said here.
  */
-@Priority(Priorities.APPLICATION + 2)
+@Priority(Priorities.LIBRARY + 350)
 public final class TraceExport implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;
     private static final String QUARKUS = "quarkus.";

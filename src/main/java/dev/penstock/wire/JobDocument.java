@@ -182,11 +182,11 @@ public final class JobDocument {
     }
 
     /** Whom to tell of a record that is too large to be read as a job. */
-    public static JobId idOfTooLarge(byte[] value, Arrival arrival) {
+    public static JobId idOfTooLarge(byte @Nullable [] value, Arrival arrival) {
         if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
             return new JobId(arrival.headerId());
         }
-        String inBody = Json.textAt(value, "job", "id").orElse("");
+        String inBody = value == null ? "" : Json.textAt(value, "job", "id").orElse("");
         return JobId.isValid(inBody) ? new JobId(inBody) : arrival.derivedId();
     }
 

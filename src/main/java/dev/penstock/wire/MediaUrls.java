@@ -34,8 +34,9 @@ public final class MediaUrls {
     /** What a tool is called with is the tool's to open. */
     private static final Set<String> TEXTS_OF_CALLS = Set.of("type", "name", "arguments", "input");
 
-    /** Sources that an answer cited, which come back in the history. */
-    private static final String CITATIONS = "annotations";
+    /** Where servers say what an answer cited; it comes back in the history, and none opens it. */
+    private static final Set<String> CITATIONS =
+            Set.of("annotations", "citations", "context", "provider_specific_fields", "search_results");
 
     private static final Pattern ADDRESS =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
@@ -108,7 +109,8 @@ public final class MediaUrls {
                     CALLS.contains(name) ? TEXTS_OF_CALLS : TEXTS,
                     replacement);
             copy.put(
-                    field.getKey(), text || name.equals(CITATIONS) ? held : walk.value(path + "." + name, held, false));
+                    field.getKey(),
+                    text || CITATIONS.contains(name) ? held : walk.value(path + "." + name, held, false));
         }
         return copy;
     }

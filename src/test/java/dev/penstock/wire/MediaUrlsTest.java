@@ -67,6 +67,7 @@ class MediaUrlsTest {
                 "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"look\",\"arguments\":{\"url\":\"http://10.0.0.1/\"}}}]}]}",
                 "{\"messages\":[{\"role\":\"assistant\",\"own\":{\"by\":\"team:7\",\"note\":\"Note: none\"}}]}",
                 "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"https://source.example/\"}}]}]}",
+                "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"provider_specific_fields\":{\"citations\":[\"https://source.example/\"]}}]}",
                 "{\"messages\":[{\"role\":\"assistant\",\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"http://10.0.0.1/\",\"signature\":\"EqQB\"}]}]}",
                 "{\"messages\":[{\"role\":\"user\",\"content\":\"see http://10.0.0.1/ please\"}]}",
                 "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"http://10.0.0.1/\"}]}]}",

@@ -1,0 +1,29 @@
+package dev.penstock.wire;
+
+import java.util.Optional;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.header.Header;
+
+/** How large a job's record may be. A broker measures what is compressed, so that a larger one may have come. */
+public final class RecordSize {
+    /** Bytes of key, headers and batch that come on top of a value. */
+    public static final int OVERHEAD = 65_536;
+
+    private RecordSize() {}
+
+    /** @return what is too large, in words; empty: it is a job's, for workers and for the ledger alike */
+    public static Optional<String> tooLarge(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        int value = record.value() == null ? 0 : record.value().length;
+        if (value > maxRecord) {
+            return Optional.of(
+                    "the job has %d bytes, the limit is %d (penstock.kafka.max-record)".formatted(value, maxRecord));
+        }
+        long others = record.key() == null ? 0 : record.key().length;
+        for (Header header : record.headers()) {
+            others += header.key().length() + (header.value() == null ? 0 : header.value().length);
+        }
+        return others > OVERHEAD
+                ? Optional.of("the record's key and headers have %d bytes, the limit is %d".formatted(others, OVERHEAD))
+                : Optional.empty();
+    }
+}
