@@ -7,6 +7,7 @@ import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.Rig;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
@@ -111,13 +112,13 @@ class QueueIT {
     /** A few of them fill what a replica may have in hand, long before they are too many to wait. */
     @Test
     void large_jobs_that_wait_for_a_full_pool_leave_room_for_another() throws InterruptedException {
-        rig.start(twoPools()
+        PenstockProcess replica = rig.start(twoPools()
                 .config("penstock.nodes.gpu-a.max-in-flight", "1")
                 .config("penstock.kafka.max-record", "1048576")
                 .config("penstock.intake.max-bytes", "2M")
                 .config("penstock.intake.park", "1s"));
         String filling = "x".repeat(700_000);
-        send(List.of("holds"), "gpu", "[[tokens=1 first=25000]]");
+        send(List.of("holds"), "gpu", "[[tokens=1 first=180000]]");
         var _ = gpu.await(stats -> stats.inFlight() == 1, PATIENCE);
         List<String> large = Rig.ids("large", 6);
         send(large, "gpu", filling);
@@ -129,6 +130,7 @@ class QueueIT {
         assertThat(rig.replies().reading("holds").isClosed())
                 .as("the other pool is full still")
                 .isFalse();
+        assertThat(Rest.delete(replica.url(), "/v1/jobs/holds").status()).isEqualTo(202);
         rig.replies().awaitOutcomes(large, PATIENCE);
         assertThat(rig.replies().outcomes(large)).isEqualTo(Map.of("completed", large.size()));
     }

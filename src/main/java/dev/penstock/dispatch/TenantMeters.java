@@ -5,10 +5,9 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 
 /** Records may name their tenants themselves: beyond so many, further ones are measured in no series of their own. */
+@Singleton
 final class TenantMeters {
     static final int MOST = 200;
-
-    private TenantMeters() {}
 
     @Produces
     @Singleton
