@@ -36,7 +36,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** With the variables and files that the chart gives to a pod, the service gets past a broker that asks for all it can. */
 class SecuredKafkaIT {
-    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final Duration PATIENCE = Duration.ofMinutes(4);
     private static final String STORE_PASSWORD = "changeit";
     private static final String PASSWORD = "correct horse; battery=staple";
     private static final String JAAS =
