@@ -10,6 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -33,6 +35,9 @@ import org.apache.kafka.server.common.MetadataVersion;
 public final class Broker implements AutoCloseable {
     private static final int FIRST_PORT = 12_000;
     private static final int LAST_PORT = 32_000;
+    private static final int TEST_JVMS = 4;
+    private static final int TEST_JVM = Integer.getInteger("surefire.forkNumber", 0) % TEST_JVMS;
+    private static final Set<Integer> GIVEN_PORTS = ConcurrentHashMap.newKeySet();
 
     private final Path folder;
     private final int port;
@@ -213,11 +218,15 @@ public final class Broker implements AutoCloseable {
 
     /**
      * A port of 127.0.0.1 that nobody listens on now. It is none of those that Linux gives to outgoing connections (from 32768):
-     * one of them might have it before its listener, or while that is restarted.
+     * one of them might have it before its listener, or while that is restarted. None is given twice: it may not be listened on yet,
+     * here or in another of the test JVMs that run at once.
      */
     public static int freePort() {
         while (true) {
             int port = ThreadLocalRandom.current().nextInt(FIRST_PORT, LAST_PORT);
+            if (port % TEST_JVMS != TEST_JVM || !GIVEN_PORTS.add(port)) {
+                continue;
+            }
             try (ServerSocket _ = new ServerSocket(port)) {
                 return port;
             } catch (IOException _) {
