@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
  * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
- * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was) {@code penstock-handed-back} (the last
+ * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was), {@code penstock-handed-back} (the last
  * attempt of a run that ended alive) and {@code penstock-failures} (attempts that failed at a node).
  *
  * @param record as it came from its producer, at the place where it came in
