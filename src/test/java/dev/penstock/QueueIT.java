@@ -149,6 +149,9 @@ class QueueIT {
 
         List<Integer> between = new ArrayList<>();
         try (JobSender jobs = new JobSender(rig.broker().bootstrap(), "prompt-jobs-high", Map.of())) {
+            jobs.send("first", "high"); // its group may just be getting its partitions, and has no place kept yet
+            jobs.flush();
+            rig.replies().awaitOutcomes(List.of("first"), PATIENCE);
             for (int i = 0; i < 20; i++) {
                 String id = "high-" + i;
                 jobs.send(id, "high");

@@ -92,10 +92,10 @@ class ScheduleIT {
         assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", SLOTS));
     }
 
-    /** The first jobs meet an empty code cache, and consumers that have not got their partitions. */
+    /** The first jobs meet an empty code cache, the broker's too, and consumers that have not got their partitions. */
     private void warmUp() throws InterruptedException {
-        List<String> ids = Rig.ids("warm", 1_000);
-        rig.send(ids, "[[tokens=1 first=200]]");
+        List<String> ids = Rig.ids("warm", 6_000);
+        rig.send(ids, "[[tokens=1 first=50]]");
         rig.replies().awaitOutcomes(ids, PATIENCE);
         rig.fake().reset();
     }
