@@ -82,7 +82,7 @@ final class PortLook {
                 return server("vLLM " + text(version, "version"), ModelServerKind.VLLM, "/v1/models", "data", "id");
             }
             if (models.has("data")) {
-                return port == ModelServerKind.LM_STUDIO.port()
+                return port == ModelServerKind.LM_STUDIO.port() || isLmStudio()
                         ? server("LM Studio", ModelServerKind.LM_STUDIO, "/v1/models", "data", "id")
                         : server("an OpenAI-compatible server", null, "/v1/models", "data", "id");
             }
@@ -92,6 +92,12 @@ final class PortLook {
                     ? new Answer.Nothing(port)
                     : new Answer.Other(port, "something that does not answer over HTTP", false);
         }
+    }
+
+    /** Its own listing (0.3.6 and newer) says of each model whether it is loaded. */
+    private boolean isLmStudio() throws IOException, InterruptedException {
+        JsonNode own = get("/api/v0/models").json();
+        return own != null && own.path("data").path(0).has("state");
     }
 
     /** A server that loads, or wants a key, tells no more of itself than how it words that. */

@@ -3,6 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.WireProtocol;
@@ -26,6 +27,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -123,7 +125,7 @@ public final class Line {
     }
 
     /** What decides where a job may go: jobs of one wish find the same nodes. */
-    private record Wish(@Nullable String model, PromptJob.Pins pins) {}
+    private record Wish(@Nullable String model, Task task, PromptJob.Pins pins) {}
 
     /** A job's place in the line over all its attempts; it holds one of the replica's slots from its first node on. */
     final class Ticket implements AutoCloseable {
@@ -137,7 +139,7 @@ public final class Line {
             isCopy = taken.isCopy();
             job = taken.job();
             topic = taken.place().topic();
-            wish = new Wish(job.model(), job.pins());
+            wish = new Wish(job.model(), job.task(), job.pins());
         }
 
         /**
@@ -496,7 +498,7 @@ public final class Line {
             views = nodes.all().stream().map(Line::view).toList();
             routes.clear();
         }
-        return routes.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.pins(), views));
+        return routes.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
     }
 
     /** Where a job may go, now or once its model is there. */
@@ -518,6 +520,9 @@ public final class Line {
                 node.settings().backend(),
                 node.settings().pool(),
                 models,
+                node.health().models().stream()
+                        .collect(Collectors.toMap(
+                                WireProtocol.Model::id, WireProtocol.Model::tasks, (first, _) -> first)),
                 node.health().known(),
                 node.settings().model(),
                 new Router.Fetching(

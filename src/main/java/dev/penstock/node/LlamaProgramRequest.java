@@ -207,15 +207,13 @@ final class LlamaProgramRequest {
 
     /** @return whether the answer's form is prescribed */
     private boolean constraint() {
-        Object schema = translation.take("json_schema");
-        if (translation.take("response_format") instanceof Map<?, ?> format) {
-            if ("json_object".equals(format.get("type"))) {
-                schema = Map.of("type", "object");
-            } else if (format.get("json_schema") instanceof Map<?, ?> named) {
-                schema = named.get("schema");
-            }
-        }
+        Object own = translation.take("json_schema");
+        Object asked = translation.answerSchema();
+        Object schema = asked == null ? own : asked;
         Object grammar = translation.take("grammar");
+        if (schema != null && grammar != null) {
+            translation.leave("grammar");
+        }
         if (schema != null) {
             files.put(SCHEMA_FILE, Json.bytes(schema));
             arguments.addAll(List.of("--json-schema-file", SCHEMA_FILE));

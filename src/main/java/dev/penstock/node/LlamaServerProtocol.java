@@ -2,7 +2,6 @@ package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** llama-server (measured: llama.cpp 0.7.0). */
@@ -56,14 +55,9 @@ final class LlamaServerProtocol extends OpenAiProtocol {
             // an image in a slot's cache is compared by its place, not by what it shows
             translation.put("cache_prompt", false);
         }
-        if (!chat && translation.take("response_format") instanceof Map<?, ?> format) {
-            if (format.get("json_schema") instanceof Map<?, ?> schema) {
-                translation.put("json_schema", schema.get("schema"));
-            } else if ("json_object".equals(format.get("type"))) {
-                translation.put("json_schema", Map.of("type", "object"));
-            } else if (!"text".equals(format.get("type"))) {
-                translation.leave("response_format");
-            }
+        Object schema = chat ? null : translation.answerSchema();
+        if (schema != null) {
+            translation.put("json_schema", schema);
         }
     }
 

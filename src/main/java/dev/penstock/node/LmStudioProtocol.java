@@ -1,17 +1,16 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** LM Studio, by its documentation. */
 final class LmStudioProtocol extends OpenAiProtocol {
-    private static final Map<String, Object> ANY_OBJECT =
-            Map.of("type", "json_schema", "json_schema", Map.of("name", "object", "schema", Map.of("type", "object")));
-
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
         translation
@@ -23,7 +22,13 @@ final class LmStudioProtocol extends OpenAiProtocol {
             // json_object is refused
             if (translation.take("response_format") instanceof Map<?, ?> format
                     && "json_object".equals(format.get("type"))) {
-                translation.put("response_format", ANY_OBJECT);
+                translation.put(
+                        "response_format",
+                        Map.of(
+                                "type",
+                                "json_schema",
+                                "json_schema",
+                                Map.of("name", "object", "schema", translation.answerSchema())));
             }
         }
     }
@@ -65,9 +70,17 @@ final class LmStudioProtocol extends OpenAiProtocol {
                     more == null
                             ? model
                             : new Model(
-                                    model.id(), more.path("state").asText("").equals("loaded"), context(more)));
+                                    model.id(),
+                                    more.path("state").asText("").equals("loaded"),
+                                    context(more),
+                                    tasks(more)));
         }
         return models;
+    }
+
+    private static Set<Task> tasks(JsonNode model) {
+        String type = model.path("type").asText();
+        return Model.tasks(type.matches("llm|vlm"), type.equals("vlm"), type.equals("embeddings"));
     }
 
     private static @Nullable Long context(JsonNode model) {

@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.wire.AllowedHosts;
 import dev.penstock.wire.MediaUrls;
 import io.vertx.core.Future;
@@ -132,6 +133,16 @@ final class MediaFetcher implements AutoCloseable {
             super(message);
             unsupported = new WireProtocol.Unsupported(path, message);
         }
+
+        private Refused(JobFailure failure) {
+            super(failure.message());
+            unsupported = new WireProtocol.Unsupported(failure);
+        }
+
+        /** What may pass: another attempt can help. */
+        static Refused forNow(String path, String message) {
+            return new Refused(new JobFailure(JobFailure.Code.NODE_ERROR, path + ": " + message, path, null));
+        }
     }
 
     private static final class Stopped extends Refused {
@@ -179,7 +190,7 @@ final class MediaFetcher implements AutoCloseable {
                 return addresses[0];
             }
         } catch (UnknownHostException _) {
-            throw new Refused(path, "the host %s is not known".formatted(host));
+            throw Refused.forNow(path, "the host %s is not known".formatted(host));
         }
         throw new Refused(path, "the host %s has an address that is not public".formatted(host));
     }
@@ -228,12 +239,12 @@ final class MediaFetcher implements AutoCloseable {
             if (e.getCause() instanceof Refused refused) {
                 throw refused;
             }
-            throw new Refused(
+            throw Refused.forNow(
                     path,
                     "%s could not be reached: %s"
                             .formatted(target.getHost(), ServerErrors.shorten(String.valueOf(e.getCause()))));
         } catch (TimeoutException _) {
-            throw new Refused(path, "%s did not send it within %s".formatted(target.getHost(), patience));
+            throw Refused.forNow(path, "%s did not send it within %s".formatted(target.getHost(), patience));
         } catch (InterruptedException e) {
             throw new Stopped(e);
         } finally {
@@ -252,7 +263,9 @@ final class MediaFetcher implements AutoCloseable {
                 .strip()
                 .toLowerCase(Locale.ROOT);
         if (status != 200) {
-            return Future.failedFuture(new Refused(path, "the server answered " + status));
+            String message = "the server answered " + status;
+            return Future.failedFuture(
+                    status >= 500 || status == 429 ? Refused.forNow(path, message) : new Refused(path, message));
         }
         if (!type.matches("(?:image/(?:png|jpeg|gif|webp)|audio/[a-z0-9.+-]+|video/[a-z0-9.+-]+|application/pdf)")) {
             return Future.failedFuture(

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 /** What goes wrong at one node, in words that name it, what its server said and the way out; never the key. */
 final class NodeErrors {
     /** Some servers repeat the key that they refuse, or its ends. */
-    private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-[A-Za-z0-9_*.-]{6,}");
+    private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-(?!version\\b|key\\b)[A-Za-z0-9_*.-]{6,}");
 
     /** vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
     private static final Pattern TOKEN_LIMIT =

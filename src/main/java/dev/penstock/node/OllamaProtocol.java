@@ -51,9 +51,17 @@ final class OllamaProtocol implements WireProtocol {
         for (JsonNode model : listed.path("models")) {
             String name = model.path("name").asText();
             JsonNode context = model.path("details").path("context_length");
-            models.add(new Model(name, loaded.contains(name), context.isNumber() ? context.longValue() : null));
+            models.add(new Model(
+                    name, loaded.contains(name), context.isNumber() ? context.longValue() : null, tasks(model)));
         }
         return models;
+    }
+
+    /** Its capabilities (0.33.0-rc2): completion, vision, embedding, and others that say nothing here. */
+    private static Set<Task> tasks(JsonNode model) {
+        Set<String> can = new HashSet<>();
+        model.path("capabilities").forEach(capability -> can.add(capability.asText()));
+        return Model.tasks(can.contains("completion"), can.contains("vision"), can.contains("embedding"));
     }
 
     @Override

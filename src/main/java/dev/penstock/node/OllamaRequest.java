@@ -92,7 +92,8 @@ final class OllamaRequest {
         // too long a history is refused, and not cut
         return request.put("truncate", false)
                 .put("options", options)
-                .put("format", format(request.take("response_format")))
+                // a model with a template of its own passes over "json" (0.33.0), but not over a schema
+                .put("format", request.answerSchema())
                 .put("think", think(request));
     }
 
@@ -119,17 +120,6 @@ final class OllamaRequest {
             case "xhigh" -> "max";
             default -> effort;
         };
-    }
-
-    private static @Nullable Object format(@Nullable Object responseFormat) {
-        if (!(responseFormat instanceof Map<?, ?> format)) {
-            return null;
-        }
-        if ("json_object".equals(format.get("type"))) {
-            // a model with a template of its own passes over "json" (0.33.0), but not over a schema
-            return Map.of("type", "object");
-        }
-        return format.get("json_schema") instanceof Map<?, ?> schema ? schema.get("schema") : null;
     }
 
     /** Content parts become text and images; a tool call's arguments have to be an object, and its answer names it. */

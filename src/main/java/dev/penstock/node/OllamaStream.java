@@ -64,12 +64,24 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             stop(events, JobFailure.Code.STREAM_BROKEN, "aborted its stream: done without a done_reason");
             return;
         }
+        if (reason.equals("load")) {
+            stop(events, JobFailure.Code.INVALID_REQUEST, "only loads a model where the prompt is empty");
+            return;
+        }
+        String whole = FinishReasons.openAi(reason);
+        if (whole == null) {
+            stop(
+                    events,
+                    JobFailure.Code.NODE_ERROR,
+                    "did not finish the answer: done_reason " + ServerErrors.shorten(reason));
+            return;
+        }
         over = true;
-        boolean calls = toolCalls > 0 && reason.equals("stop");
+        boolean calls = toolCalls > 0 && whole.equals("stop");
         events.accept(new TokenEvent.Spent(new Usage(
                 chunk.path("prompt_eval_count").asLong(),
                 chunk.path("eval_count").asLong())));
-        events.accept(new TokenEvent.Finish(0, calls ? "tool_calls" : reason));
+        events.accept(new TokenEvent.Finish(0, calls ? "tool_calls" : whole));
         events.accept(new TokenEvent.End());
     }
 

@@ -62,13 +62,17 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
                 events.accept(new TokenEvent.Logprobs(index, choice.get("logprobs")));
             }
             JsonNode reason = choice.path("finish_reason");
-            if (reason.isTextual() && reason.textValue().equals("abort")) {
-                stop(events, JobFailure.Code.NODE_ERROR, "aborted the request");
-                return;
-            }
             if (reason.isTextual()) {
+                String whole = FinishReasons.openAi(reason.textValue());
+                if (whole == null) {
+                    stop(
+                            events,
+                            JobFailure.Code.NODE_ERROR,
+                            "did not finish the answer: finish_reason " + ServerErrors.shorten(reason.textValue()));
+                    return;
+                }
                 finished.add(index);
-                events.accept(new TokenEvent.Finish(index, reason.textValue()));
+                events.accept(new TokenEvent.Finish(index, whole));
             }
         }
         JsonNode usage = chunk.path("usage");

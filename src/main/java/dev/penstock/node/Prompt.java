@@ -47,7 +47,8 @@ record Prompt(
             case DESCRIBE, TAG -> {
                 Map<String, Object> more = new LinkedHashMap<>(defaults);
                 if (task == Task.TAG) {
-                    more.put(
+                    // a node whose server takes no schema says {type: text}
+                    more.putIfAbsent(
                             "response_format",
                             Map.of(
                                     "type",

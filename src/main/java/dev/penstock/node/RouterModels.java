@@ -10,6 +10,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class RouterModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
+    /** A sleeping one wakes up for its next request. */
+    private static final Set<String> LOADED = Set.of("loaded", "sleeping");
+
     private static final Duration LISTED_WITHIN = Duration.ofSeconds(3);
     private static final Duration UNTIL_ANSWERED = Duration.ofSeconds(30);
     private static final Duration LOOK = Duration.ofMillis(250);
@@ -40,10 +44,10 @@ final class RouterModels implements ModelCommands {
         try (LineFeed events = client.lines(HttpMethod.GET, "/models/sse", Buffer.buffer())) {
             NodeClient.Reply begun = ModelCommands.ask(
                     client, HttpMethod.POST, download ? "/models" : "/models/load", named(name), PATIENCE);
-            if (begun.body().contains("already running")) {
-                return;
+            // loaded, or being loaded for somebody else
+            if (!begun.body().contains("already running")) {
+                expectOk(client, name, begun);
             }
-            expectOk(client, name, begun);
             if (download) {
                 awaitDownload(client, name, events, progress);
             } else {
@@ -57,7 +61,7 @@ final class RouterModels implements ModelCommands {
             throws Refused, InterruptedException {
         while (true) {
             JsonNode status = listed(client, name);
-            if (status != null && status.path("value").asText().equals("loaded")) {
+            if (status != null && LOADED.contains(status.path("value").asText())) {
                 return;
             }
             if (status == null || status.path("failed").asBoolean()) {

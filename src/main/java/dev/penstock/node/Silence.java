@@ -46,11 +46,11 @@ public final class Silence {
         return spoken
                 ? JobFailure.of(
                         JobFailure.Code.IDLE_TIMEOUT,
-                        "%s sent nothing for %d ms in mid-stream (penstock.timeouts.idle)"
+                        "%s sent nothing for %d ms in mid-stream (timeouts.idle of the node, else penstock.timeouts.idle)"
                                 .formatted(node, timeouts.idle().toMillis()))
                 : JobFailure.of(
                         JobFailure.Code.FIRST_TOKEN_TIMEOUT,
-                        "%s sent no token within %d ms (penstock.timeouts.first-token)"
+                        "%s sent no token within %d ms (timeouts.first-token of the node, else penstock.timeouts.first-token)"
                                 .formatted(node, timeouts.firstToken().toMillis()));
     }
 }

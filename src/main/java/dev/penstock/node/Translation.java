@@ -68,17 +68,36 @@ final class Translation {
 
     /**
      * The limit of the answer's length. A chat's has the name that was used for it, and a job that uses both means the
-     * newer; completions know the older alone (vLLM passes over the newer).
+     * newer, as a node does whose default has that name (Azure's reasoning models refuse the older); completions know the
+     * older alone (vLLM passes over the newer).
      */
     Translation passLimit(boolean chat) {
         Object limit = take("max_completion_tokens", "max_tokens");
         if (!chat) {
             return put("max_tokens", limit);
         }
-        boolean newer = prompt.asked().get("max_completion_tokens") != null
-                || (prompt.asked().get("max_tokens") == null
-                        && prompt.defaults().get("max_completion_tokens") != null);
+        boolean newer = asks("max_completion_tokens") || configured("max_completion_tokens") != null;
         return put(newer ? "max_completion_tokens" : "max_tokens", limit);
+    }
+
+    /**
+     * The JSON schema that the answer is to have, also the one that llama.cpp's json_object may carry; of any other
+     * json_object that of any object. A form that names no schema is left.
+     */
+    @Nullable
+    Object answerSchema() {
+        if (!(take("response_format") instanceof Map<?, ?> format) || "text".equals(format.get("type"))) {
+            return null;
+        }
+        Object schema =
+                format.get("json_schema") instanceof Map<?, ?> named ? named.get("schema") : format.get("schema");
+        if (schema == null && "json_object".equals(format.get("type"))) {
+            return Map.of("type", "object");
+        }
+        if (schema == null) {
+            leave("response_format");
+        }
+        return schema;
     }
 
     /** A completion's logprobs are a number; where a chat carries it they are a yes, and how many. */

@@ -2,11 +2,14 @@ package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.NodeSettings;
 import io.vertx.core.buffer.Buffer;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -123,6 +126,30 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
      * A model at a node.
      *
      * @param context its longest prompt and answer, in tokens; null where the server does not say
+     * @param tasks what it is for; all of them where the server does not say
      */
-    record Model(String id, boolean loaded, @Nullable Long context) {}
+    record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
+        public Model {
+            tasks = Set.copyOf(tasks);
+        }
+
+        Model(String id, boolean loaded, @Nullable Long context) {
+            this(id, loaded, context, EnumSet.allOf(Task.class));
+        }
+
+        /** What a model is for that does these. */
+        static Set<Task> tasks(boolean text, boolean images, boolean vectors) {
+            Set<Task> tasks = EnumSet.noneOf(Task.class);
+            if (text) {
+                tasks.addAll(List.of(Task.CHAT, Task.COMPLETION));
+            }
+            if (images) {
+                tasks.addAll(List.of(Task.DESCRIBE, Task.TAG));
+            }
+            if (vectors) {
+                tasks.add(Task.EMBEDDINGS);
+            }
+            return tasks.isEmpty() ? EnumSet.allOf(Task.class) : tasks;
+        }
+    }
 }

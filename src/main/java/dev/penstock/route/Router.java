@@ -2,6 +2,7 @@ package dev.penstock.route;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import dev.penstock.wire.ModelName;
 import java.util.ArrayList;
@@ -10,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -36,6 +38,7 @@ public final class Router {
      * A node as far as routing looks at it.
      *
      * @param models in the server's order, loaded ones first
+     * @param tasks what a model is for, where the server says so; any other is for everything
      * @param modelsKnown whether the server has ever said what it serves
      * @param only the only model to use there; null: any of its models
      * @param fetching what it does about a model that it lacks
@@ -45,11 +48,21 @@ public final class Router {
             Backend backend,
             String pool,
             List<String> models,
+            Map<String, Set<Task>> tasks,
             boolean modelsKnown,
             @Nullable String only,
             Fetching fetching) {
         public NodeView {
             models = List.copyOf(models);
+            tasks = Map.copyOf(tasks);
+        }
+
+        /** Its first model for a task. */
+        Optional<String> firstFor(Task task) {
+            return models.stream()
+                    .filter(model ->
+                            !tasks.containsKey(model) || tasks.get(model).contains(task))
+                    .findFirst();
         }
 
         boolean has(String model) {
@@ -95,10 +108,10 @@ public final class Router {
     public record Candidate(String node, String model) {}
 
     /**
-     * @param asked the job's model or profile; null: it names none
+     * @param asked the job's model or profile; null: it names none, and gets one for its task
      * @param nodes empty: none is found yet, and the job waits
      */
-    public Route find(@Nullable String asked, PromptJob.Pins pins, Collection<NodeView> nodes) {
+    public Route find(@Nullable String asked, Task task, PromptJob.Pins pins, Collection<NodeView> nodes) {
         if (nodes.isEmpty()) {
             return new Route.To(List.of());
         }
@@ -119,7 +132,7 @@ public final class Router {
         boolean anyUnknown = false;
         for (NodeView node : allowed) {
             anyUnknown |= !node.modelsKnown();
-            modelAt(node, asked)
+            modelAt(node, asked, task)
                     .ifPresent(model -> pools.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
                             .add(new Candidate(node.name(), model)));
             if (toFetch(node, asked).isPresent()) {
@@ -142,7 +155,7 @@ public final class Router {
         if (!perhaps.isEmpty() || anyUnknown) {
             return new Route.To(List.copyOf(perhaps.values()));
         }
-        return new Route.Nowhere(noModel(asked, pins, allowed, nodes));
+        return new Route.Nowhere(noModel(asked, task, pins, allowed, nodes));
     }
 
     private static int rank(String pool) {
@@ -151,12 +164,10 @@ public final class Router {
     }
 
     /** What the asked-for model is called at a node; empty: the node does not have it, as far as is known. */
-    private Optional<String> modelAt(NodeView node, @Nullable String asked) {
+    private Optional<String> modelAt(NodeView node, @Nullable String asked, Task task) {
         String wanted = asked == null ? defaultProfile : asked;
         if (wanted == null) {
-            return node.only() != null && !node.fetching().missing()
-                    ? Optional.of(node.only())
-                    : node.models().stream().findFirst();
+            return node.only() != null && !node.fetching().missing() ? Optional.of(node.only()) : node.firstFor(task);
         }
         Map<Backend, String> profile = profiles.get(wanted);
         if (profile != null) {
@@ -217,12 +228,16 @@ public final class Router {
     }
 
     private JobFailure noModel(
-            @Nullable String asked, PromptJob.Pins pins, List<NodeView> allowed, Collection<NodeView> nodes) {
+            @Nullable String asked,
+            Task task,
+            PromptJob.Pins pins,
+            List<NodeView> allowed,
+            Collection<NodeView> nodes) {
         String wanted = asked == null ? String.valueOf(defaultProfile) : asked;
         if (asked == null && defaultProfile == null) {
             return JobFailure.of(
                     JobFailure.Code.MODEL_NOT_FOUND,
-                    "the job names no model, and no node lists one: "
+                    "the job names no model, and no node lists one for %s: ".formatted(task.wireName())
                             + allowed.stream().map(NodeView::name).collect(Collectors.joining(", ")));
         }
         String there = allowed.stream()

@@ -4,6 +4,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.wire.AllowedHosts;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.ReachingFields;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.MemorySize;
 import java.net.URI;
@@ -143,7 +144,7 @@ public final class SettingsReader {
 
     private void permissions(PenstockConfig config) {
         for (String field : config.jobs().allowedFields().orElse(Set.of())) {
-            if (!JobDocument.reachesIntoServers(field)) {
+            if (!ReachingFields.has(field)) {
                 mistake("jobs.allowed-fields", "'%s' is not a field that is refused".formatted(field));
             }
         }

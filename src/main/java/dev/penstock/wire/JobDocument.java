@@ -27,52 +27,6 @@ public final class JobDocument {
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
             List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
-    /**
-     * These let a client reach into a server: into its slots and caches, other people's requests, its templates and what it
-     * loads. Penstock sets its own.
-     */
-    private static final Set<String> REACHING = Set.of(
-            "id_slot",
-            "slot_id",
-            "cache_prompt",
-            "n_cache_reuse",
-            "cache_salt",
-            "lora",
-            "lora_request",
-            "priority",
-            "request_id",
-            "kv_transfer_params",
-            "ec_transfer_params",
-            "chat_template",
-            "chat_template_kwargs",
-            "add_generation_prompt",
-            "continue_final_message",
-            "mm_processor_kwargs",
-            "media_io_kwargs",
-            "vllm_xargs",
-            "prompt_embeds",
-            "logits_processors",
-            "custom_logit_processor",
-            "custom_params",
-            "bootstrap_host",
-            "bootstrap_port",
-            "bootstrap_room",
-            "lora_path",
-            "session_params",
-            "image_data",
-            "video_data",
-            "audio_data",
-            "rid",
-            // of Azure: places that the server asks for the client
-            "data_sources",
-            "extra_key",
-            "data_parallel_rank",
-            "template",
-            "raw",
-            "context",
-            "keep_alive",
-            "options");
-
     /** RFC 3339 knows years of four digits. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
@@ -132,11 +86,6 @@ public final class JobDocument {
         public Permissions {
             fields = Set.copyOf(fields);
         }
-    }
-
-    /** Whether a field may stand in a body only where the configuration allows it. */
-    public static boolean reachesIntoServers(String field) {
-        return REACHING.contains(field);
     }
 
     /**
@@ -212,7 +161,7 @@ public final class JobDocument {
 
         Task task = task(root, top, job);
         checkParameters(root);
-        refuseReaching(root, defaults.permissions());
+        ReachingFields.refuse(root, defaults.permissions().fields());
         Optional<JobId> ownId =
                 job.text("id").isPresent() ? Optional.of(id("job.id", job.text("id"))) : Optional.empty();
         JobId id = ownId.isPresent()
@@ -330,15 +279,6 @@ public final class JobDocument {
                 "stop",
                 node -> node.isTextual() || Contents.isTextArray(node),
                 "a string or an array of strings");
-    }
-
-    private static void refuseReaching(ObjectNode root, Permissions permissions) throws InvalidField {
-        for (Map.Entry<String, JsonNode> field : root.properties()) {
-            if (REACHING.contains(field.getKey()) && !permissions.fields().contains(field.getKey())) {
-                throw new InvalidField(
-                        field.getKey(), "reaches into the model server, and is not among penstock.jobs.allowed-fields");
-            }
-        }
     }
 
     private static void refuseUnavailable(Fields job) throws InvalidField {

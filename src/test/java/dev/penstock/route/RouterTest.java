@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -21,7 +23,7 @@ class RouterTest {
 
     @Test
     void pools_are_tried_gpu_first_then_cpu_then_others_and_never_cloud() {
-        Router.Route route = router.find(null, PromptJob.Pins.NONE, List.of(CLOUD, EDGE, CPU, GPU));
+        Router.Route route = router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(CLOUD, EDGE, CPU, GPU));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(
@@ -32,7 +34,7 @@ class RouterTest {
 
     @Test
     void a_profile_names_a_model_for_each_backend() {
-        Router.Route route = router.find("fast", PromptJob.Pins.NONE, List.of(GPU, CPU, EDGE));
+        Router.Route route = router.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU, EDGE));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(
@@ -42,7 +44,7 @@ class RouterTest {
 
     @Test
     void a_name_without_a_tag_is_ollamas_latest() {
-        Router.Route route = router.find("tiny", PromptJob.Pins.NONE, List.of(GPU, CPU));
+        Router.Route route = router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-a", "tiny:latest")))));
@@ -50,7 +52,7 @@ class RouterTest {
 
     @Test
     void a_pin_opens_the_cloud() {
-        Router.Route route = router.find(null, new PromptJob.Pins("cloud", null), List.of(CLOUD, GPU));
+        Router.Route route = router.find(null, Task.CHAT, new PromptJob.Pins("cloud", null), List.of(CLOUD, GPU));
 
         assertThat(route).isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("openai", "llama-3b")))));
     }
@@ -58,18 +60,20 @@ class RouterTest {
     @Test
     void a_name_that_nobody_lists_may_be_another_deployment_at_azure() {
         Router.NodeView azure = new Router.NodeView(
-                "azure", Backend.AZURE_OPENAI, "cloud", List.of("chat"), true, "chat", Router.Fetching.NEVER);
+                "azure", Backend.AZURE_OPENAI, "cloud", List.of("chat"), Map.of(), true, "chat", Router.Fetching.NEVER);
         Router profiles = new Router(Map.of("best", Map.of(Backend.AZURE_OPENAI, "gpt-best")), null);
         PromptJob.Pins cloud = new PromptJob.Pins("cloud", null);
 
-        assertThat(profiles.find(null, cloud, List.of(azure))).isEqualTo(to("azure", "chat"));
-        assertThat(profiles.find("chat", cloud, List.of(azure, CLOUD))).isEqualTo(to("azure", "chat"));
-        assertThat(profiles.find("vectors", cloud, List.of(azure, CLOUD))).isEqualTo(to("azure", "vectors"));
-        assertThat(profiles.find("llama-3b", cloud, List.of(azure, CLOUD)))
+        assertThat(profiles.find(null, Task.CHAT, cloud, List.of(azure))).isEqualTo(to("azure", "chat"));
+        assertThat(profiles.find("chat", Task.CHAT, cloud, List.of(azure, CLOUD)))
+                .isEqualTo(to("azure", "chat"));
+        assertThat(profiles.find("vectors", Task.CHAT, cloud, List.of(azure, CLOUD)))
+                .isEqualTo(to("azure", "vectors"));
+        assertThat(profiles.find("llama-3b", Task.CHAT, cloud, List.of(azure, CLOUD)))
                 .as("who lists it comes first")
                 .isEqualTo(to("openai", "llama-3b"));
-        assertThat(profiles.find("best", cloud, List.of(azure))).isEqualTo(to("azure", "gpt-best"));
-        assertThat(profiles.find("vectors", PromptJob.Pins.NONE, List.of(azure, GPU)))
+        assertThat(profiles.find("best", Task.CHAT, cloud, List.of(azure))).isEqualTo(to("azure", "gpt-best"));
+        assertThat(profiles.find("vectors", Task.CHAT, PromptJob.Pins.NONE, List.of(azure, GPU)))
                 .as("no prompt goes there by itself")
                 .isInstanceOf(Router.Route.Nowhere.class);
     }
@@ -80,7 +84,7 @@ class RouterTest {
 
     @Test
     void an_unknown_model_is_told_with_those_there_are() {
-        JobFailure failure = nowhere(router.find("nope", PromptJob.Pins.NONE, List.of(GPU, CPU)));
+        JobFailure failure = nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
         assertThat(failure.message()).contains("'nope'", "ollama pull nope", "llama-3b on gpu-a");
@@ -88,7 +92,8 @@ class RouterTest {
 
     @Test
     void a_pin_to_nothing_configured_fails_and_names_what_there_is() {
-        JobFailure failure = nowhere(router.find(null, new PromptJob.Pins(null, "gpu-z"), List.of(GPU, CPU)));
+        JobFailure failure =
+                nowhere(router.find(null, Task.CHAT, new PromptJob.Pins(null, "gpu-z"), List.of(GPU, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.NO_NODE);
         assertThat(failure.message())
@@ -97,12 +102,39 @@ class RouterTest {
 
     @Test
     void while_a_node_has_not_said_what_it_serves_the_job_waits() {
-        Router.NodeView silent =
-                new Router.NodeView("new", Backend.VLLM, "gpu", List.of(), false, null, Router.Fetching.NEVER);
+        Router.NodeView silent = new Router.NodeView(
+                "new", Backend.VLLM, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
 
-        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of(silent, CPU)))
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(silent, CPU)))
                 .isEqualTo(new Router.Route.To(List.of()));
-        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of())).isEqualTo(new Router.Route.To(List.of()));
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of()))
+                .isEqualTo(new Router.Route.To(List.of()));
+    }
+
+    @Test
+    void a_job_that_names_no_model_gets_one_for_its_task() {
+        Router.NodeView node = new Router.NodeView(
+                "cpu-a",
+                Backend.OLLAMA,
+                "cpu",
+                List.of("nomic-embed-text", "llama3.2:3b", "new"),
+                Map.of(
+                        "nomic-embed-text", Set.of(Task.EMBEDDINGS),
+                        "llama3.2:3b", Set.of(Task.CHAT, Task.COMPLETION)),
+                true,
+                null,
+                Router.Fetching.NEVER);
+
+        assertThat(router.find(null, Task.EMBEDDINGS, PromptJob.Pins.NONE, List.of(node)))
+                .isEqualTo(to("cpu-a", "nomic-embed-text"));
+        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+                .isEqualTo(to("cpu-a", "llama3.2:3b"));
+        assertThat(router.find(null, Task.TAG, PromptJob.Pins.NONE, List.of(node)))
+                .as("it does not say what that one is for")
+                .isEqualTo(to("cpu-a", "new"));
+        assertThat(router.find("nomic-embed-text", Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+                .as("who names one gets it")
+                .isEqualTo(to("cpu-a", "nomic-embed-text"));
     }
 
     @Test
@@ -110,13 +142,13 @@ class RouterTest {
         Router.NodeView fetches = fetching("cpu-b", null, Map.of(), "tiny:latest");
         Router.NodeView other = fetching("cpu-c", null, Map.of());
 
-        assertThat(router.find("hf:user/repo:Q4", PromptJob.Pins.NONE, List.of(other, GPU, CPU, fetches)))
+        assertThat(router.find("hf:user/repo:Q4", Task.CHAT, PromptJob.Pins.NONE, List.of(other, GPU, CPU, fetches)))
                 .isEqualTo(afterFetch("hf:user/repo:Q4", "cpu-c", "cpu-b"));
-        assertThat(router.find("tiny", PromptJob.Pins.NONE, List.of(other, fetches)))
+        assertThat(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(other, fetches)))
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-b", "tiny:latest")))));
-        assertThat(router.find("llama-3b", PromptJob.Pins.NONE, List.of(other, GPU)))
+        assertThat(router.find("llama-3b", Task.CHAT, PromptJob.Pins.NONE, List.of(other, GPU)))
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("gpu-a", "llama-3b")))));
-        assertThat(router.find("fast", PromptJob.Pins.NONE, List.of(fetches)))
+        assertThat(router.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(fetches)))
                 .isEqualTo(afterFetch("llama3.2:3b", "cpu-b"));
     }
 
@@ -124,10 +156,11 @@ class RouterTest {
     void a_node_with_a_model_of_its_own_fetches_that_one_only() {
         Router.NodeView own = fetching("cpu-b", "qwen3:8b", Map.of());
 
-        assertThat(router.find(null, PromptJob.Pins.NONE, List.of(own))).isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
-        assertThat(router.find("qwen3:8b", PromptJob.Pins.NONE, List.of(own)))
+        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
                 .isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
-        assertThat(nowhere(router.find("tiny", PromptJob.Pins.NONE, List.of(own)))
+        assertThat(router.find("qwen3:8b", Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
+                .isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
+        assertThat(nowhere(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
                         .code())
                 .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
     }
@@ -137,9 +170,9 @@ class RouterTest {
         Router.NodeView failed = fetching("cpu-b", null, Map.of("nope:latest", "file does not exist"));
         Router.NodeView next = fetching("cpu-c", null, Map.of());
 
-        assertThat(router.find("nope", PromptJob.Pins.NONE, List.of(failed, next)))
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(failed, next)))
                 .isEqualTo(afterFetch("nope", "cpu-c"));
-        assertThat(nowhere(router.find("nope", PromptJob.Pins.NONE, List.of(failed)))
+        assertThat(nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(failed)))
                         .message())
                 .isEqualTo(
                         "model 'nope' is on no node, and could not be fetched: file does not exist. Available: none");
@@ -147,7 +180,8 @@ class RouterTest {
 
     @Test
     void a_model_that_only_others_have_is_told_with_who_they_are() {
-        JobFailure failure = nowhere(router.find("llama-3b", new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
+        JobFailure failure =
+                nowhere(router.find("llama-3b", Task.CHAT, new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
 
         assertThat(failure.message())
                 .endsWith("model 'llama-3b' is not on node 'cpu-a': ollama pull llama-3b. On: gpu-a");
@@ -161,7 +195,7 @@ class RouterTest {
     private static Router.NodeView fetching(
             String name, @Nullable String only, Map<String, String> inVain, String... models) {
         return new Router.NodeView(
-                name, Backend.OLLAMA, "cpu", List.of(models), true, only, new Router.Fetching(true, inVain));
+                name, Backend.OLLAMA, "cpu", List.of(models), Map.of(), true, only, new Router.Fetching(true, inVain));
     }
 
     private static JobFailure nowhere(Router.Route route) {
@@ -170,6 +204,6 @@ class RouterTest {
     }
 
     private static Router.NodeView view(String name, Backend backend, String pool, String... models) {
-        return new Router.NodeView(name, backend, pool, List.of(models), true, null, Router.Fetching.NEVER);
+        return new Router.NodeView(name, backend, pool, List.of(models), Map.of(), true, null, Router.Fetching.NEVER);
     }
 }
