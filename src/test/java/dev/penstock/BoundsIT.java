@@ -21,6 +21,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -33,6 +34,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a replica takes of memory, of connections and of a partition's window is bounded, whatever comes. */
 @Tag("long")
@@ -116,6 +119,38 @@ class BoundsIT {
                 most / MEGABYTE, rig.replies().outcomes(ids));
         assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", 150));
         assertThat(rig.startedAgain(ids)).isZero();
+    }
+
+    /** In the chunks it is whole, also for a job that wants none, and polling tells that it is not. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void an_answer_larger_than_a_record_is_whole_in_the_chunks(boolean stream) throws InterruptedException {
+        List<String> words = Collections.nCopies(4_000, "a word of 24 characters ");
+        rig.fake().script(request -> request.prompt().equals("much") ? Answer.tokens(words) : Answer.tokens(100));
+        PenstockProcess replica = rig.start(rig.replica("replica", 4).config("penstock.kafka.max-record", "65536"));
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
+            jobs.sendRaw(null, streamed("long", "much", stream));
+            jobs.sendRaw(null, streamed("short", "little", stream));
+            jobs.flush();
+        }
+
+        rig.replies().awaitOutcomes(List.of("long", "short"), PATIENCE);
+
+        assertThat(rig.replies().outcome("long").json().at("/job/truncated").asBoolean())
+                .isTrue();
+        assertThat(rig.replies().chunkText("long")).isEqualTo(String.join("", words));
+        assertThat(rig.replies().outcome("short").json().at("/job/truncated").asBoolean())
+                .isFalse();
+        Rest.Reply polled = Rest.get(replica.url(), "/v1/jobs/long", "Prefer", "wait=30");
+        assertThat(polled.json().at("/response/truncated").asBoolean())
+                .as(polled.body())
+                .isTrue();
+    }
+
+    private static byte[] streamed(String id, String prompt, boolean stream) {
+        return "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":%s,\"job\":{\"id\":\"%s\"}}"
+                .formatted(prompt, stream, id)
+                .getBytes(StandardCharsets.UTF_8);
     }
 
     @Test

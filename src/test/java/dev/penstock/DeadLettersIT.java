@@ -3,6 +3,7 @@ package dev.penstock;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.JobSender;
@@ -17,6 +18,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.Test;
 
 /** What cannot run is looked at, sent again, or dropped. */
@@ -96,6 +103,50 @@ class DeadLettersIT {
             assertThat(ClientIT.run(List.of("dlq", "show", "--url", url.toString(), malformed))
                             .awaitExit(PATIENCE))
                     .hasValue(5);
+        }
+    }
+
+    /** Given back each time, the broker would hand it out ten times within a moment, and then archive it. */
+    @Test
+    void a_refused_record_waits_until_its_dead_letter_can_be_written() throws InterruptedException, ExecutionException {
+        try (Broker broker = Broker.start();
+                FakeUpstream fake = FakeUpstream.start();
+                PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                        .node("fake", "vllm", URI.create(fake.url()), 8)
+                        .startReady();
+                ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                JobSender jobs = new JobSender(broker.bootstrap())) {
+            limitDeadLetters(broker, "100");
+            ProducerRecord<byte[], byte[]> refused = new ProducerRecord<>(
+                    "prompt-jobs", "{\"prompt\":".repeat(100).getBytes(StandardCharsets.UTF_8));
+            refused.headers().add("job-id", "refused".getBytes(StandardCharsets.UTF_8));
+            jobs.send(refused);
+            jobs.flush();
+            replies.await(
+                    () -> penstock.process().output().stream()
+                                    .filter(line -> line.contains("could not be dead-lettered"))
+                                    .count()
+                            > 3,
+                    PATIENCE,
+                    () -> String.join("\n", penstock.process().output()));
+            assertThat(replies.ids()).doesNotContain("refused");
+
+            limitDeadLetters(broker, "1048588");
+            var _ = replies.awaitEvent("refused", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
+
+            assertThat(replies.count("refused", EventMark.Kind.REJECTED)).isEqualTo(1);
+            assertThat(Records.all(broker.bootstrap(), "prompt-jobs-dlq")).hasSize(1);
+        }
+    }
+
+    private static void limitDeadLetters(Broker broker, String bytes) throws InterruptedException, ExecutionException {
+        try (Admin admin = broker.admin()) {
+            admin.incrementalAlterConfigs(Map.of(
+                            new ConfigResource(ConfigResource.Type.TOPIC, "prompt-jobs-dlq"),
+                            List.of(new AlterConfigOp(
+                                    new ConfigEntry("max.message.bytes", bytes), AlterConfigOp.OpType.SET))))
+                    .all()
+                    .get();
         }
     }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.intake.Submissions;
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetter;
 import dev.penstock.reply.DeadLetterLog;
@@ -85,7 +86,9 @@ public final class DeadLettersResource {
     public Response retry(@PathParam("id") String id) throws InterruptedException {
         DeadLetter letter = open(id);
         byte[] document = again(letter);
-        return switch (submissions.check(document, null)) {
+        // who asks twice, or again after a crash in between, gets the same job
+        JobId again = JobId.fromIdempotencyKey("penstock-dlq", letter.at().toEpochMilli() + "-" + id);
+        return switch (submissions.checkAgain(document, letter.origin().topic(), again)) {
             case Submissions.Checked.Unfit(JobFailure failure) ->
                 throw new ApiException(JobFailure.of(
                         failure.code(), "dead letter %s is no job that can run: %s".formatted(id, failure.message())));
@@ -113,7 +116,7 @@ public final class DeadLettersResource {
                 .put("dropped", true);
     }
 
-    /** The document with an id of its own to come, with what its topic said of it, and with the id that it had. */
+    /** The document with an id of its own to come, and with the id that it had. */
     private byte[] again(DeadLetter letter) {
         Bytes value = letter.value();
         try {
@@ -125,10 +128,6 @@ public final class DeadLettersResource {
                         : Json.mapper().createObjectNode();
                 job.remove("id");
                 job.put("retry_of", letter.jobId().value());
-                submissions
-                        .priorityOf(letter.origin().topic())
-                        .filter(_ -> !job.has("priority"))
-                        .ifPresent(priority -> job.put("priority", priority.wireName()));
                 object.set("job", job);
             }
             return Json.bytes(document);

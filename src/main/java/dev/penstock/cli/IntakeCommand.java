@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.SettingsVersion;
 import dev.penstock.wire.SettingsVersion.Moving;
+import dev.penstock.wire.ShareSupport;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -102,6 +104,10 @@ final class IntakeCommand implements Runnable {
                 groups.put(group.groupId(), group);
             }
             refuseMembers(groups, topics, deferred);
+            if (mode == IntakeMode.SHARE) {
+                // before anything is changed: a change that breaks off can only be finished
+                refuseWithoutShareGroups(access, admin, group(topics.getFirst()));
+            }
             SettingsVersion version = read(access, settingsTopic);
             SettingsVersion.Moving brokenOff = version.moving().orElse(null);
             if (brokenOff != null && brokenOff.to() != mode) {
@@ -159,6 +165,21 @@ final class IntakeCommand implements Runnable {
                                 .formatted(name, state));
             }
         }
+    }
+
+    private static void refuseWithoutShareGroups(KafkaAccess access, Admin admin, String group)
+            throws Problem, InterruptedException {
+        try {
+            if (ShareSupport.isThere(admin, group)) {
+                return;
+            }
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof KafkaException cause
+                    ? access.problem(cause)
+                    : Problem.brokenOff(e.toString());
+        }
+        throw Problem.refused(
+                "the broker has no share groups as they are needed, and nothing was changed: that takes Kafka 4.3, with the feature on (kafka-features --bootstrap-server BROKER upgrade --feature share.version=1)");
     }
 
     private static Map<TopicPartition, Long> ends(KafkaAccess access, Admin admin, String topic)

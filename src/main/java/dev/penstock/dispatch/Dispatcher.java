@@ -15,6 +15,7 @@ import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -83,6 +84,7 @@ public class Dispatcher {
         this.commands = commands;
         this.ledger = ledger;
         this.nodes = nodes;
+        Gauge.builder("penstock.jobs.parked", inHand, Dispatcher::waiting).register(meters);
         context = new RunContext(
                 line,
                 recovery,
@@ -292,8 +294,11 @@ public class Dispatcher {
 
     /** How many of them only wait: for their turn, their node, or what happened earlier. */
     public int parked() {
-        return (int)
-                inHand.values().stream().filter(job -> job.run().isWaiting()).count();
+        return waiting(inHand);
+    }
+
+    private static int waiting(Map<RecordPlace, InHand> jobs) {
+        return (int) jobs.values().stream().filter(job -> job.run().isWaiting()).count();
     }
 
     /** How many jobs run apart from others, since two or more of their runs ended without a word. */

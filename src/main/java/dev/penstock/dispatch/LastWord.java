@@ -61,11 +61,25 @@ final class LastWord {
                 && !completed.answer().embeddings().isEmpty()) {
             return fittingEmbeddings(outcome, completed);
         }
-        return outcome.event() instanceof JobEvent.Completed completed
-                        && completed.answer().chars() * MOST_BYTES_A_CHAR + logprobs(completed.answer())
-                                > settings.maxRecord()
+        return outcome.event() instanceof JobEvent.Completed completed && isTooLarge(completed.answer())
                 ? outcome.truncated(completed)
                 : outcome;
+    }
+
+    /** Counted only where it may be; a description stands beside the message that it is in. */
+    private boolean isTooLarge(Answer answer) {
+        long room = settings.maxRecord() - logprobs(answer);
+        return answer.chars() * MOST_BYTES_A_CHAR > room && 2 * texts(answer) + ROOM_FOR_THE_REST > room;
+    }
+
+    private static long texts(Answer answer) {
+        return answer.choices().stream()
+                .mapToLong(choice -> Json.bytes(choice.text()).length
+                        + Json.bytes(choice.thinking()).length
+                        + choice.toolCalls().stream()
+                                .mapToLong(call -> Json.bytes(call.arguments()).length)
+                                .sum())
+                .sum();
     }
 
     private static long logprobs(Answer answer) {

@@ -1,6 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.RecordSize;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -86,6 +87,6 @@ final class Hand {
 
     private static long size(Held held) {
         byte[] value = held.record().value();
-        return value == null ? 0 : value.length;
+        return RecordSize.beside(held.record()) + (value == null ? 0 : value.length);
     }
 }

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     private static final Logger LOG = Logger.getLogger(Held.class);
 
-    private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
+    static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
     private final Origin origin;
     private final Writers writers;

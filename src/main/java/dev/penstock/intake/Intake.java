@@ -142,7 +142,9 @@ public final class Intake {
             join(LogIntake.ofDeferred(parts));
         }
         watch.start(chosen.mode(), windows, partitions(found));
-        state = State.RUNNING;
+        if (!running()) {
+            return;
+        }
         LOG.infof(
                 "taking jobs in %s mode from %s, answers go to %s",
                 chosen.mode().wireName(),
@@ -177,6 +179,7 @@ public final class Intake {
         standing.put("in_hand", Integer.toString(dispatcher.size()));
         standing.put("parked", Integer.toString(dispatcher.parked()));
         standing.put("suspects", Integer.toString(dispatcher.suspects()));
+        watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
         hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
@@ -206,15 +209,31 @@ public final class Intake {
                 .toList();
     }
 
-    private void join(Source source) {
-        sources.add(source);
-        source.start();
+    /** A stop that came during the start has stopped those that were there by then. */
+    private synchronized void join(Source source) {
+        if (state != State.DRAINING) {
+            sources.add(source);
+            source.start();
+        }
+    }
+
+    /** @return false: it is to stop already */
+    private synchronized boolean running() {
+        if (state == State.DRAINING) {
+            return false;
+        }
+        state = State.RUNNING;
+        return true;
+    }
+
+    private synchronized void stopSources() {
+        state = State.DRAINING;
+        sources.forEach(Source::stop);
     }
 
     /** While HTTP is still served: whoever watches a job sees its end, and the probes say what goes on. */
     void drain(@Observes ShutdownDelayInitiatedEvent event) {
-        state = State.DRAINING;
-        sources.forEach(Source::stop);
+        stopSources();
         try {
             dispatcher.drain(settings.drainTimeout());
             sources.forEach(Source::close);

@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -158,23 +159,36 @@ final class JobRecords {
         held.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());
+        AtomicBoolean isLettered = new AtomicBoolean();
+        // given back, it would come again at once, and after a few times no more
+        while (!isRejected(held, refused, trace, isLettered) && held.renew()) {
+            Thread.sleep(Held.AFTER_FAILURE);
+        }
+    }
+
+    /** @param isLettered whether its dead letter is on the broker; set here */
+    private boolean isRejected(Held held, JobDocument.Parsed.Refused refused, JobTrace trace, AtomicBoolean isLettered)
+            throws InterruptedException {
         try {
             if (!held.mayHaveRun()
                     || !recovery.wasRejected(
                             refused.id(), held.origin().place(), held.record().timestamp())) {
                 EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, EventMark.newRun(), 0);
                 JobEvent event = new JobEvent.Rejected(held.origin().place(), refused.failure());
-                if (!held.deadLetter(refused.failure(), 0)) {
-                    return;
+                if (!isLettered.get() && !held.deadLetter(refused.failure(), 0)) {
+                    return false;
                 }
+                isLettered.set(true);
                 replies.send(refused.id(), mark, event, trace.traceparent()).get();
             }
             LOG.debugf(
                     "job=%s record=%s rejected: %s",
                     refused.id(), held.place(), refused.failure().message());
             held.acknowledge();
+            return true;
         } catch (ExecutionException | Recovery.LookUpFailed e) {
-            LOG.warnf("record=%s could not be rejected, it comes again: %s", held.place(), e.getMessage());
+            LOG.warnf("record=%s could not be rejected, trying again: %s", held.place(), e.getMessage());
+            return false;
         }
     }
 

@@ -5,6 +5,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsLog;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.SettingsVersion;
+import dev.penstock.wire.ShareSupport;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -12,15 +13,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.config.ConfigResource;
-import org.apache.kafka.common.errors.InvalidRequestException;
-import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.jboss.logging.Logger;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Decides how jobs are taken. What was decided at the first start stays: it is written to the topic of the settings, and
@@ -28,7 +24,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class ModeChoice {
     private static final Logger LOG = Logger.getLogger(ModeChoice.class);
-    private static final String SHARE_SETTING = "share.delivery.count.limit";
 
     private final Settings settings;
     private final KafkaSettings kafka;
@@ -127,7 +122,9 @@ final class ModeChoice {
                 return known.get();
             }
         }
-        return knowsShareGroups(admin) ? IntakeMode.SHARE : IntakeMode.CLASSIC;
+        return ShareSupport.isThere(admin, settings.intake().topics().getFirst().group())
+                ? IntakeMode.SHARE
+                : IntakeMode.CLASSIC;
     }
 
     private static Optional<IntakeMode> modeOf(GroupListing group) {
@@ -151,29 +148,10 @@ final class ModeChoice {
                 }
             }
         } catch (ExecutionException e) {
-            if (!isUnknownThere(e.getCause())) {
+            if (!ShareSupport.isUnknownThere(e.getCause())) {
                 throw e;
             }
         }
         return ours;
-    }
-
-    /** Whether a group may have settings of its own for its deliveries: Kafka 4.3. */
-    private boolean knowsShareGroups(Admin admin) throws InterruptedException, ExecutionException {
-        ConfigResource group = new ConfigResource(
-                ConfigResource.Type.GROUP, settings.intake().topics().getFirst().group());
-        try {
-            Config config = admin.describeConfigs(List.of(group)).all().get().get(group);
-            return config != null && config.get(SHARE_SETTING) != null;
-        } catch (ExecutionException e) {
-            if (isUnknownThere(e.getCause())) {
-                return false;
-            }
-            throw e;
-        }
-    }
-
-    private static boolean isUnknownThere(@Nullable Throwable e) {
-        return e instanceof UnsupportedVersionException || e instanceof InvalidRequestException;
     }
 }

@@ -22,9 +22,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.ShareGroupDescription;
+import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.DisconnectException;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -194,6 +197,17 @@ final class QueueWatch implements AutoCloseable {
         return new TreeMap<>(lag);
     }
 
+    /** The fullest window of each topic that a share group takes, 1 is full. */
+    Map<String, Double> windowUsed() {
+        Map<String, Double> used = new TreeMap<>();
+        partitions.forEach((partition, known) -> {
+            if (locks.containsKey(partition.topic())) {
+                used.merge(partition.topic(), known.windowUsed, Math::max);
+            }
+        });
+        return used;
+    }
+
     /** What somebody has to do something about, by what it is about. */
     Map<String, String> warnings() {
         return new TreeMap<>(warnings);
@@ -356,9 +370,12 @@ final class QueueWatch implements AutoCloseable {
         List<String> groups = settings.intake().topics().stream()
                 .map(Settings.JobTopic::group)
                 .toList();
-        assigned = admin.describeShareGroups(groups).all().get().values().stream()
-                .flatMap(group -> group.members().stream())
-                .anyMatch(member -> !member.assignment().topicPartitions().isEmpty());
+        boolean all = true;
+        for (KafkaFuture<ShareGroupDescription> asked :
+                admin.describeShareGroups(groups).describedGroups().values()) {
+            all &= isAssigned(asked);
+        }
+        assigned = all;
         if (assigned) {
             warnings.remove("assignment");
         } else if (!warnings.containsKey("assignment")
@@ -367,6 +384,20 @@ final class QueueWatch implements AutoCloseable {
                     "assignment",
                     "the broker has given no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
                             .formatted(groups, ASSIGNED_WITHIN.toSeconds()));
+        }
+    }
+
+    /** A group that nobody could join is not there. */
+    private static boolean isAssigned(KafkaFuture<ShareGroupDescription> asked)
+            throws ExecutionException, InterruptedException {
+        try {
+            return asked.get().members().stream()
+                    .anyMatch(member -> !member.assignment().topicPartitions().isEmpty());
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof GroupIdNotFoundException) {
+                return false;
+            }
+            throw e;
         }
     }
 

@@ -81,10 +81,7 @@ public final class Submissions {
      */
     public Checked check(byte[] document, @Nullable String idempotencyKey) {
         if (document.length > settings.maxRecord()) {
-            return new Checked.Unfit(JobFailure.of(
-                    JobFailure.Code.TOO_LARGE,
-                    "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
-                            .formatted(document.length, settings.maxRecord())));
+            return tooLarge(document);
         }
         Instant now = clock.instant();
         JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
@@ -101,9 +98,33 @@ public final class Submissions {
         };
     }
 
-    /** Of the jobs of a topic that say nothing themselves; empty: it is none of ours. */
-    public Optional<Priority> priorityOf(String topic) {
-        return settings.topic(topic).map(Settings.JobTopic::priority);
+    /**
+     * Checks a document that is to go to the topic that it came from; where that is none of ours, to the one that a submission
+     * would go to.
+     *
+     * @param id of its job: the same for the same wish
+     */
+    public Checked checkAgain(byte[] document, String from, JobId id) {
+        Optional<Settings.JobTopic> topic = settings.topic(from);
+        if (topic.isEmpty()) {
+            return check(document, id.value());
+        }
+        if (document.length > settings.maxRecord()) {
+            return tooLarge(document);
+        }
+        var arrival = new JobDocument.Arrival(null, id, clock.instant());
+        return switch (JobDocument.parse(document, arrival, settings.defaults(topic.get()))) {
+            case JobDocument.Parsed.Refused refused -> new Checked.Unfit(refused.failure());
+            case JobDocument.Parsed.Valid(PromptJob job) ->
+                new Checked.Fit(job, Bytes.wrap(document), true, topic.get());
+        };
+    }
+
+    private Checked tooLarge(byte[] document) {
+        return new Checked.Unfit(JobFailure.of(
+                JobFailure.Code.TOO_LARGE,
+                "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
+                        .formatted(document.length, settings.maxRecord())));
     }
 
     private JobFailure noTopic(PromptJob job) {

@@ -72,7 +72,10 @@ final class TopicIntake implements Source {
 
     @Override
     public void start() {
-        add(settings.intake().consumers(), settings.intake().batch(topic.partitions()), Duration.ofDays(365_000));
+        add(
+                settings.intake().consumers(),
+                settings.intake().batch(topic.topic(), topic.partitions()),
+                Duration.ofDays(365_000));
     }
 
     /**
@@ -86,10 +89,10 @@ final class TopicIntake implements Source {
         int consumers = settings.intake().consumers();
         long busy =
                 members.stream().filter(member -> member.loop().inHand() > 0).count();
-        int room = Math.min(settings.intake().slots(), GROWS_TO * consumers) - size;
+        int room = Math.min(topic.topic().slots(), GROWS_TO * consumers) - size;
         int inHand = members.stream().mapToInt(member -> member.loop().inHand()).sum();
         boolean behind = watch.isBehind(topic.topic().name());
-        int enough = settings.intake().slots() * (behind ? AHEAD : 1);
+        int enough = topic.topic().slots() * (behind ? AHEAD : 1);
         long now = System.nanoTime();
         if (stopping || room <= 0 || !records.isOpen() || inHand >= enough || (busy * 2 < size && !behind)) {
             shortSince = now;
@@ -99,7 +102,7 @@ final class TopicIntake implements Source {
             LOG.debugf(
                     "topic=%s %d of %d consumers are busy with %d records: %d more",
                     topic.topic().name(), busy, size, inHand, more);
-            add(more, Math.max(1, settings.intake().batch(topic.partitions()) / GROWS_TO), LEAVE_AFTER);
+            add(more, Math.max(1, settings.intake().batch(topic.topic(), topic.partitions()) / GROWS_TO), LEAVE_AFTER);
         }
     }
 

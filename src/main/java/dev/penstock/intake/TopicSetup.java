@@ -26,6 +26,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jboss.logging.Logger;
@@ -261,6 +262,9 @@ final class TopicSetup {
                     created.getValue().get();
                     LOG.infof("created topic %s", created.getKey());
                 } catch (ExecutionException e) {
+                    if (e.getCause() instanceof RetriableException) {
+                        throw asKafka(e);
+                    }
                     if (!(e.getCause() instanceof TopicExistsException)) {
                         throw new Unusable("topic %s could not be created: %s"
                                 .formatted(created.getKey(), asKafka(e).getMessage()));
@@ -295,6 +299,9 @@ final class TopicSetup {
         try {
             set(admin, group, "share.auto.offset.reset", "earliest");
         } catch (ExecutionException e) {
+            if (e.getCause() instanceof RetriableException) {
+                throw asKafka(e);
+            }
             throw new Unusable(
                     "share group %s cannot be told to begin at the earliest record (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.auto.offset.reset=earliest"
                             .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));

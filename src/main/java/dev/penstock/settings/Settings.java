@@ -71,8 +71,8 @@ public record Settings(
         private static final int MIN_FETCH_BYTES = 1 << 20;
         private static final int MAX_FETCH_BYTES = 50 << 20;
 
-        public int batch(int partitions) {
-            return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(slots * partitions, consumers)));
+        public int batch(JobTopic topic, int partitions) {
+            return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(topic.slots() * partitions, consumers)));
         }
 
         /** What one consumer asks for at once: all of them together may bring as much again as may be in hand. */

@@ -18,12 +18,18 @@ public final class RecordSize {
             return Optional.of(
                     "the job has %d bytes, the limit is %d (penstock.kafka.max-record)".formatted(value, maxRecord));
         }
-        long others = record.key() == null ? 0 : record.key().length;
-        for (Header header : record.headers()) {
-            others += header.key().length() + (header.value() == null ? 0 : header.value().length);
-        }
+        long others = beside(record);
         return others > OVERHEAD
                 ? Optional.of("the record's key and headers have %d bytes, the limit is %d".formatted(others, OVERHEAD))
                 : Optional.empty();
+    }
+
+    /** Bytes of key and headers. */
+    public static long beside(ConsumerRecord<byte[], byte[]> record) {
+        long bytes = record.key() == null ? 0 : record.key().length;
+        for (Header header : record.headers()) {
+            bytes += header.key().length() + (header.value() == null ? 0 : header.value().length);
+        }
+        return bytes;
     }
 }

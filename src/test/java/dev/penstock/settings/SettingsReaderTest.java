@@ -153,7 +153,8 @@ class SettingsReaderTest {
     void the_batch_fills_the_slots_from_any_one_partition() {
         Settings settings = read(Map.of());
 
-        assertThat(settings.intake().batch(4) * settings.intake().consumers())
+        assertThat(settings.intake().batch(settings.intake().topics().getFirst(), 4)
+                        * settings.intake().consumers())
                 .isGreaterThanOrEqualTo(settings.intake().slots() * 4);
     }
 
