@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docker/test-images.sh [jvm|native]...: builds the images and runs them, without a Docker engine and without a registry:
+# docker/test-images.sh [jvm|native]...: builds the images (both, where none is named) and runs them, without a Docker engine and without a registry:
 # buildah and podman, on stand-ins for the base images that debootstrap makes. That proves the Dockerfiles, not the bases.
 # As root on Debian; installs what is missing. A broker and a model server on this machine's loopback are the test's own
 # (dev.penstock.deploy.ImageRun); the container shares the host's network for it.
@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 : "${JAVA_HOME:?a JDK 25}" "${TEST_CLASSPATH:?make test-images sets it}"
 kinds=("$@")
-((${#kinds[@]})) || kinds=(jvm)
+((${#kinds[@]})) || kinds=(jvm native)
 store=$PWD/target/images
 mkdir -p "$store"
 buildah() { nice -n 19 env buildah --root "$store/storage" --runroot "$store/run" "$@"; }
