@@ -458,6 +458,29 @@ class ChartTest {
                 .spec();
         assertThat(threeAtLeast.path("minReplicaCount").asInt()).isEqualTo(3);
         assertThat(threeAtLeast.path("triggers").findValuesAsText("type")).containsExactly("prometheus", "prometheus");
+        // no series: nothing to do where there may be no replica, and a broken scrape where there is always one
+        assertThat(scaler.path("triggers").findValuesAsText("query"))
+                .hasSize(2)
+                .allMatch(query -> query.endsWith(" or vector(0)"));
+        assertThat(scaler.path("triggers").findValues("ignoreNullValues")).isEmpty();
+        assertThat(threeAtLeast.path("triggers").findValuesAsText("query"))
+                .hasSize(2)
+                .noneMatch(query -> query.contains("vector"));
+        assertThat(threeAtLeast.path("triggers").findValuesAsText("ignoreNullValues"))
+                .containsExactly("false", "false");
+    }
+
+    @Test
+    void a_backlog_that_no_attempt_was_ever_made_at_is_stuck_too() {
+        Manifest rules = named(Chart.render(Chart.ciValues("production")), "PrometheusRule", "demo-penstock");
+
+        assertThat(rules.spec().findValuesAsText("expr"))
+                .filteredOn(expression -> expression.contains("penstock_attempts_total")
+                        && expression.contains("penstock_jobs_in_flight"))
+                .singleElement()
+                .asString()
+                .contains("(sum(increase(penstock_attempts_total{")
+                .contains("[15m])) or vector(0)) == 0");
     }
 
     @Test
