@@ -13,13 +13,23 @@
 {{- if not $v.kafka.bootstrapServers -}}
 {{- fail "kafka.bootstrapServers must be said, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
 {{- end -}}
+{{- /* which variables make a node, and of what name: one that penstock.nodes has is not made */ -}}
+{{- $making := dict "VLLM_URL" "vllm" "OLLAMA_HOST" "ollama" "LMSTUDIO_URL" "lm-studio" "LLAMA_SERVER_URL" "llama-server" -}}
+{{- $making = merge $making (dict "OPENAI_BASE_URL" "openai" "OPENAI_API_KEY" "openai" "AZURE_OPENAI_ENDPOINT" "azure-openai") -}}
+{{- $making = merge $making (dict "ANTHROPIC_BASE_URL" "anthropic" "ANTHROPIC_API_KEY" "anthropic") -}}
 {{- range $v.extraEnv -}}
-{{- if has .name (list "VLLM_URL" "OLLAMA_HOST" "LLAMA_SERVER_URL" "LMSTUDIO_URL" "AZURE_OPENAI_ENDPOINT" "OPENAI_BASE_URL") -}}
-{{- fail (printf "extraEnv: %s names a model server that the NetworkPolicy does not know: name it in penstock.nodes" .name) -}}
+{{- $made := get $making .name -}}
+{{- if and $made (not (hasKey (default (dict) $p.nodes) $made)) -}}
+{{- fail (printf "extraEnv: %s makes a node of a model server that the NetworkPolicy does not know: name it in penstock.nodes, as %s" .name $made) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $p.nodes -}}
 {{- fail "penstock.nodes: there is no model server. Name one, e.g. penstock.nodes.gpu-a: {backend: vllm, url: \"http://vllm:8000\"}" -}}
+{{- end -}}
+{{- range $name, $node := $p.nodes -}}
+{{- if and (eq (default "never" $node.pull) "missing") (not (has $node.backend (list "ollama" "llama-server"))) -}}
+{{- fail (printf "penstock.nodes.%s.pull: %s fetches no models on command: leave it out, or say never" $name $node.backend) -}}
+{{- end -}}
 {{- end -}}
 {{- with (get $p "default-profile") -}}
 {{- if not (hasKey (default (dict) $p.profiles) .) -}}
@@ -135,5 +145,13 @@
 {{- end -}}
 {{- if and $v.strimzi.enabled (not $v.strimzi.topics) (not $v.strimzi.user) -}}
 {{- fail "strimzi.enabled: with strimzi.topics false and no strimzi.user there is nothing to make" -}}
+{{- end -}}
+{{- if and $v.strimzi.enabled $v.strimzi.user -}}
+{{- if and (eq $v.strimzi.authentication "tls") (not $v.kafka.tls.clientSecret) -}}
+{{- fail (printf "strimzi.authentication is tls, and kafka.tls.clientSecret does not name the Secret of the user %s" $v.strimzi.user) -}}
+{{- end -}}
+{{- if and (eq $v.strimzi.authentication "scram-sha-512") (not (include "penstock.usesSasl" .)) -}}
+{{- fail (printf "strimzi.user: with kafka.securityProtocol %s nobody would use the user %s; say SASL_SSL, or strimzi.user: \"\" for none" $v.kafka.securityProtocol $v.strimzi.user) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

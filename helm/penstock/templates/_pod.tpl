@@ -168,7 +168,8 @@ spec:
             {{- end }}
             {{- range $key, $value := $v.kafka.properties }}
             - name: {{ printf "KAFKA_%s" (regexReplaceAll "[^A-Z0-9]" (upper $key) "_") }}
-              value: {{ $value | toString | quote }}
+              {{- /* every number of a values file is a float64 to Helm, and a large one would be 1.8e+06 */}}
+              value: {{ ternary (int64 $value) $value (kindIs "float64" $value) | toString | quote }}
             {{- end }}
             {{- if eq (include "penstock.ledgerKind" $root) "postgresql" }}
             - name: PENSTOCK_LEDGER_USERNAME

@@ -34,6 +34,7 @@ class ChartRefusalsTest {
                     penstock: {nodes: {gpu-a: {url: "vllm:8000"}}}            | /penstock/nodes/gpu-a/url
                     penstock: {nodes: {gpu-a: {max-inflight: 2}}}             | max-inflight
                     penstock: {nodes: {gpu-a: {api-key: sk-1}}}               | api-key
+                    penstock: {nodes: {gpu-a: {pull: missing}}}               | penstock.nodes.gpu-a.pull: vllm fetches no models on command
                     penstock: {default-profile: fast}                         | penstock.default-profile: there is no profile 'fast'
                     penstock: {drain: {timeout: 90}}                          | /penstock/drain/timeout
                     penstock: {jobs: {timeout: 2h}}                           | penstock.jobs.timeout is above penstock.jobs.max-timeout
@@ -44,6 +45,9 @@ class ChartRefusalsTest {
                     penstock: {ledger: {kind: postgresql}}                    | penstock.ledger.url must be said
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p"}} | database.existingSecret
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://u:p@db/p"}} | /penstock/ledger/url
+                    penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p?user=u"}} | /penstock/ledger/url
+                    penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p?ssl=true&password=p"}} | /penstock/ledger/url
+                    penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p?sslpassword=p"}} | /penstock/ledger/url
                     penstock: {ledger: {password: secret}}                    | password
                     penstock: {replicas: 3}                                   | replicas
                     replicas: 2                                               | replicas is 2: SQLite is for one replica
@@ -71,9 +75,14 @@ class ChartRefusalsTest {
                     httpRoute: {enabled: true}                                | httpRoute.parentRefs: name the Gateway
                     ingress: {enabled: true, hosts: [{host: a.example.com}]}  | networkPolicy.clients lets in pods of this namespace only, so that nobody gets in by ingress
                     service: {type: NodePort}                                 | so that nobody gets in by service.type NodePort
-                    extraEnv: [{name: VLLM_URL, value: "http://vllm:8000"}]   | extraEnv: VLLM_URL names a model server that the NetworkPolicy does not know
+                    extraEnv: [{name: VLLM_URL, value: "http://vllm:8000"}]   | extraEnv: VLLM_URL makes a node of a model server that the NetworkPolicy does not know
+                    extraEnv: [{name: OPENAI_API_KEY, value: k}]              | extraEnv: OPENAI_API_KEY makes a node
+                    extraEnv: [{name: ANTHROPIC_API_KEY, value: k}]           | extraEnv: ANTHROPIC_API_KEY makes a node
+                    extraEnv: [{name: ANTHROPIC_BASE_URL, value: "http://a"}] | name it in penstock.nodes, as anthropic
                     penstock: {images: {allowed-hosts: [pictures.example.com]}} | networkPolicy.hosts: penstock.images.allowed-hosts names pictures.example.com
                     strimzi: {enabled: true}                                  | strimzi.cluster must name
+                    strimzi: {enabled: true, cluster: events}                 | strimzi.user: with kafka.securityProtocol PLAINTEXT nobody would use the user penstock
+                    strimzi: {enabled: true, cluster: events, authentication: tls} | kafka.tls.clientSecret does not name the Secret of the user penstock
                     preStopSeconds: 60                                        | /preStopSeconds
                     image: {digest: "sha256:1"}                               | /image/digest
                     service: {port: 70000}                                    | /service/port
@@ -85,6 +94,35 @@ class ChartRefusalsTest {
     void a_wrong_value_is_refused_by_name(String values, String message) {
         assertThatThrownBy(() -> Chart.render(Chart.valuesFile(GOOD), Chart.valuesFile(values)))
                 .hasMessageContaining(message);
+    }
+
+    @Test
+    void a_variable_whose_node_is_named_already_makes_none_and_is_let_through() {
+        String values = """
+                penstock:
+                  nodes:
+                    openai: {backend: openai, url: "http://mirror:8000"}
+                extraEnv: [{name: OPENAI_API_KEY, value: k}]
+                """;
+
+        assertThat(Chart.render(Chart.valuesFile(GOOD), Chart.valuesFile(values)))
+                .hasSizeGreaterThan(5);
+    }
+
+    @Test
+    void a_node_that_can_fetch_may_and_a_cluster_without_accounts_has_topics_alone() {
+        String values = """
+                penstock:
+                  nodes:
+                    cpu-a: {backend: ollama, url: "http://ollama:11434", pull: missing}
+                    cpu-b: {backend: llama-server, url: "http://llama:8081", pull: missing}
+                    gpu-a: {pull: never}
+                strimzi: {enabled: true, cluster: events, user: ""}
+                """;
+
+        assertThat(Chart.render(Chart.valuesFile(GOOD), Chart.valuesFile(values)))
+                .anyMatch(manifest -> manifest.is("KafkaTopic"))
+                .noneMatch(manifest -> manifest.is("KafkaUser"));
     }
 
     @Test

@@ -484,6 +484,33 @@ class ChartTest {
     }
 
     @Test
+    void a_large_number_of_the_kafka_properties_is_written_out() {
+        String values = MINIMAL.replace(
+                "\"kafka:9092\"",
+                "\"kafka:9092\", properties: {metadata.max.age.ms: 1800000, client.rack: eu-1, check.crcs: false}");
+
+        Map<String, String> variables = new HashMap<>();
+        container(workloads(Chart.valuesFile(values)).getFirst())
+                .path("env")
+                .forEach(variable -> variables.put(
+                        variable.path("name").asText(), variable.path("value").asText()));
+
+        assertThat(variables)
+                .containsEntry("KAFKA_METADATA_MAX_AGE_MS", "1800000")
+                .containsEntry("KAFKA_CLIENT_RACK", "eu-1")
+                .containsEntry("KAFKA_CHECK_CRCS", "false");
+    }
+
+    @Test
+    void the_brokers_beyond_the_bootstrap_address_are_let_out_to() {
+        Manifest policy = named(Chart.render(Chart.ciValues("air-gapped")), "NetworkPolicy", "demo-penstock");
+
+        assertThat(policy.spec().path("egress"))
+                .anyMatch(rule -> where(rule.path("to").path(0)).equals("10.20.1.0/24")
+                        && rule.path("ports").findValuesAsText("port").equals(List.of("9093")));
+    }
+
+    @Test
     void the_deferred_group_has_the_name_of_its_topic() {
         String values = MINIMAL.replace("  auth:", "  topics: {deferred: llm.deferred}\n  auth:")
                         .replace("nodes:", "ledger: {kind: postgresql, url: \"jdbc:postgresql://db/p\"}\n  nodes:")
@@ -531,7 +558,8 @@ class ChartTest {
         acls.forEach(acl -> {
             if (acl.path("resource").path("type").asText().equals("topic")) {
                 topics.add(acl.path("resource").path("name").asText());
-                assertThat(acl.path("operations").toString()).isEqualTo("[\"Read\",\"Write\",\"Describe\"]");
+                assertThat(acl.path("operations").toString())
+                        .isEqualTo("[\"Read\",\"Write\",\"Describe\",\"DescribeConfigs\"]");
             }
         });
         assertThat(topics).isEqualTo(new TreeSet<>(partitions.keySet()));
