@@ -52,6 +52,10 @@ final class ServerErrors {
         if (refused && says(words, "does not support tools", "tool-call-parser")) {
             return new Meaning.Incapable("takes no tools");
         }
+        // earlier versions of vLLM say it with 400
+        if (refused && says(words, "does not support embeddings")) {
+            return new Meaning.Incapable("makes no embeddings");
+        }
         if (refused && says(words, "does not support chat", "does not support generate", "does not support insert")) {
             return new Meaning.Incapable("cannot do that");
         }

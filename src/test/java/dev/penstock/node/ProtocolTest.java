@@ -173,6 +173,19 @@ class ProtocolTest {
                 .doesNotContain("\n");
     }
 
+    /** As vLLM told it in its earlier versions; 0.32.0 has no such path then. */
+    @Test
+    void a_model_without_embeddings_is_for_another_node() {
+        String body =
+                "{\"object\":\"error\",\"message\":\"The model does not support Embeddings API\",\"type\":\"BadRequestError\",\"param\":null,\"code\":400}";
+        Prompt prompt = Prompt.of(Task.EMBEDDINGS, "m", Map.of("input", "Hi"), Map.of(), Map.of(), 0);
+
+        assertThat(ERRORS.refused(400, body, prompt).code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        assertThat(ERRORS.refused(404, Recording.of("vllm/err-embeddings-off").body(), prompt)
+                        .code())
+                .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -226,6 +239,47 @@ class ProtocolTest {
                 .isPositive();
         assertThat(answer("llama-server/chat-stream-usage").usage().cachedTokens())
                 .isPositive();
+    }
+
+    /** Of DeepSeek, of vLLM and SGLang, of mistral.rs. */
+    @ParameterizedTest
+    @ValueSource(strings = {"insufficient_system_resource", "abort", "canceled"})
+    void a_choice_that_its_server_did_not_finish_is_broken(String reason) {
+        List<TokenEvent> said = finishing(reason);
+
+        assertThat(said).noneMatch(event -> event instanceof TokenEvent.Finish || event instanceof TokenEvent.End);
+        assertThat(said.getLast()).isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> {
+            assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.NODE_ERROR);
+            assertThat(broken.failure().message()).contains("finish_reason " + reason);
+        });
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "eos_token, stop",
+        "stop_sequence, stop",
+        "model_length, length",
+        "stop, stop",
+        "content_filter, content_filter"
+    })
+    void a_choice_is_finished_in_openais_words(String said, String reason) {
+        assertThat(finishing(said)).contains(new TokenEvent.Finish(0, reason)).endsWith(new TokenEvent.End());
+    }
+
+    private static List<TokenEvent> finishing(String reason) {
+        String chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":%s}]}\n\n";
+        String body = chunk.formatted("null") + chunk.formatted("\"" + reason + "\"") + "data: [DONE]\n\n";
+        return parse(new OpenAiCompatibleProtocol(), 1, body.getBytes(StandardCharsets.UTF_8));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"ollama/chat-load, INVALID_REQUEST", "ollama/chat-unload, NODE_ERROR"})
+    void what_only_loads_or_unloads_a_model_is_no_answer(String name, JobFailure.Code code) {
+        assertThat(parse(name, Recording.of(name).body().getBytes(StandardCharsets.UTF_8)))
+                .last()
+                .isInstanceOfSatisfying(
+                        TokenEvent.Broken.class,
+                        broken -> assertThat(broken.failure().code()).isEqualTo(code));
     }
 
     private static Answer answer(String name) {
