@@ -9,8 +9,11 @@ import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +22,13 @@ import org.jspecify.annotations.Nullable;
  */
 final class LiveBackends {
     private static final Duration CONNECT = Duration.ofSeconds(5);
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final Duration AT_ONCE = Duration.ofMillis(1);
+
+    private static final Pattern ANSWERED = Pattern.compile("answered (\\d+): (.*)");
+    /** vLLM: "auto" tool choice requires --enable-auto-tool-choice; The model does not support Embeddings API. */
+    private static final Pattern LACKING = Pattern.compile(
+            "not support|unsupported|not enabled|not implemented|requires? (?:a |the )?(?:--|reasoning parser)");
 
     private LiveBackends() {}
 
@@ -102,8 +112,14 @@ final class LiveBackends {
     private static Optional<Stage> stage(NodeClient client, String model, ContractCase wanted) throws Exception {
         Stage stage = Stage.of(client, model);
         return switch (wanted) {
-            case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM, CONNECT_TIMEOUT, FIRST_TOKEN_TIMEOUT, IDLE_TIMEOUT ->
-                Optional.empty();
+            case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM, CONNECT_TIMEOUT -> Optional.empty();
+            // no server says its first word so soon
+            case FIRST_TOKEN_TIMEOUT -> Optional.of(stage.within(AT_ONCE, AT_ONCE));
+            case IDLE_TIMEOUT -> {
+                Stage hurried =
+                        stage.saying("Tell a very long story about a river").within(PATIENCE, AT_ONCE);
+                yield pauses(hurried, wanted) ? Optional.of(hurried) : Optional.empty();
+            }
             case ERROR_BEFORE_THE_FIRST_TOKEN -> Optional.of(Stage.of(client, "no-such-model-here"));
             case STOP -> Optional.of(stage.saying("Say the one word: yes"));
             case CANCEL -> Optional.of(stage.saying("Tell a very long story about a river"));
@@ -116,17 +132,46 @@ final class LiveBackends {
         };
     }
 
+    /** Whether it pauses between two tokens of its answer: not one that is faster, or begins by thinking. */
+    private static boolean pauses(Stage stage, ContractCase wanted) throws Exception {
+        Heard heard = Heard.of(stage, wanted.prompt(stage));
+        JobFailure failure = heard.failure();
+        boolean silent = failure != null && failure.code() == JobFailure.Code.IDLE_TIMEOUT;
+        return silent ? !heard.pieces().isEmpty() : failure != null;
+    }
+
+    /** A refusal counts as that only where the server says that this is what it lacks; else the case fails by it. */
     private static boolean can(Stage stage, Prompt prompt, ContractCase wanted) throws Exception {
         Heard heard;
         try {
             heard = Heard.of(stage, prompt);
-        } catch (WireProtocol.Unsupported _) {
-            return false;
+        } catch (WireProtocol.Unsupported e) {
+            return e.failure().code() != JobFailure.Code.MODEL_NOT_FOUND;
         }
         if (heard.failure() != null) {
-            JobFailure.Code code = heard.requireFailure().code();
-            return code != JobFailure.Code.MODEL_NOT_FOUND && code != JobFailure.Code.INVALID_REQUEST;
+            return !lacks(heard.requireFailure().message(), wanted);
         }
         return wanted != ContractCase.REASONING || heard.choice().text().containsKey(TokenEvent.Field.REASONING);
+    }
+
+    /** @param message of a failure, with the server's status and words at its end */
+    private static boolean lacks(String message, ContractCase wanted) {
+        Matcher said = ANSWERED.matcher(message);
+        if (!said.find()) {
+            return false;
+        }
+        // a vLLM whose model makes no embeddings has no such path
+        if (said.group(1).equals("404")) {
+            return message.contains("makes no embeddings");
+        }
+        String words = said.group(2).toLowerCase(Locale.ROOT);
+        String subject = switch (wanted) {
+            case TOOLS -> "tool";
+            case REASONING -> "think|reason";
+            case EMBEDDINGS -> "embed";
+            default -> throw new IllegalArgumentException(wanted.title());
+        };
+        return Pattern.compile(subject).matcher(words).find()
+                && LACKING.matcher(words).find();
     }
 }
