@@ -61,6 +61,38 @@ class DiagnosisTest {
     }
 
     @Test
+    void lm_studio_is_known_on_any_port_by_its_own_listing() throws Exception {
+        try (FakeUpstream lmStudio = FakeUpstream.start();
+                FakeUpstream other = FakeUpstream.start()) {
+            lmStudio.probes(request -> switch (request.path()) {
+                case "/v1/models" -> Optional.empty();
+                case "/api/v0/models" ->
+                    Optional.of(
+                            Answer.document(
+                                    200,
+                                    "{\"object\":\"list\",\"data\":[{\"id\":\"tiny\",\"object\":\"model\",\"type\":\"llm\",\"state\":\"not-loaded\",\"max_context_length\":2048}]}"));
+                // as it does to a path that it does not know
+                default -> Optional.of(Answer.document(200, "{\"error\":\"Unexpected endpoint or method.\"}"));
+            });
+            other.probes(request -> request.path().equals("/v1/models")
+                    ? Optional.empty()
+                    : Optional.of(Answer.document(404, "{\"detail\":\"Not Found\"}")));
+
+            Diagnosis diagnosis = Diagnosis.look(List.of(lmStudio.port(), other.port()), "", folder);
+
+            assertThat(diagnosis.answers())
+                    .containsExactly(
+                            new PortLook.Answer.Server(
+                                    lmStudio.port(),
+                                    "LM Studio",
+                                    Optional.of(ModelServerKind.LM_STUDIO),
+                                    List.of("tiny")),
+                            new PortLook.Answer.Server(
+                                    other.port(), "an OpenAI-compatible server", Optional.empty(), List.of("tiny")));
+        }
+    }
+
+    @Test
     void a_llama_server_that_loads_or_wants_a_key_runs() throws Exception {
         Path path = Files.createDirectory(folder.resolve("path"));
         program(path.resolve("llama-server"));

@@ -121,6 +121,42 @@ class LlamaProgramRequestTest {
     }
 
     @Test
+    void the_schema_of_a_json_object_is_kept() throws Exception {
+        Map<String, Object> schema = Map.of("type", "object", "maxProperties", 3);
+        ProgramCall call =
+                chat(Map.of("messages", HELLO, "response_format", Map.of("type", "json_object", "schema", schema)));
+
+        assertThat(file(call, "schema.json")).contains("\"maxProperties\":3");
+        assertThat(call.ignored()).isEmpty();
+    }
+
+    @Test
+    void a_form_that_names_no_schema_is_told() throws Exception {
+        ProgramCall call = chat(Map.of(
+                "messages",
+                HELLO,
+                "response_format",
+                Map.of("type", "json_schema", "json_schema", Map.of("name", "r"))));
+
+        assertThat(call.program()).isEqualTo("llama-cli");
+        assertThat(call.files()).doesNotContainKey("schema.json");
+        assertThat(call.ignored()).containsExactly("response_format");
+    }
+
+    @Test
+    void a_grammar_beside_a_schema_is_told() throws Exception {
+        ProgramCall both = chat(Map.of(
+                "messages", HELLO, "response_format", Map.of("type", "json_object"), "grammar", "root ::= \"a\""));
+        ProgramCall alone = chat(Map.of("messages", HELLO, "grammar", "root ::= \"a\""));
+
+        assertThat(both.ignored()).containsExactly("grammar");
+        assertThat(both.files()).containsKey("schema.json");
+        assertThat(both.arguments()).doesNotContain("--grammar-file");
+        assertThat(alone.ignored()).isEmpty();
+        assertThat(alone.arguments()).contains("--grammar-file");
+    }
+
+    @Test
     void tags_of_images_are_a_schema_too() throws Exception {
         Prompt prompt = Prompt.of(Task.TAG, "a", Map.of("images", List.of("iVBORw0KGgo=")), Map.of(), Map.of(), 0);
 

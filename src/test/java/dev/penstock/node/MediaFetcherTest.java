@@ -3,6 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.wire.AllowedHosts;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
@@ -28,6 +29,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** What Penstock fetches for a job, and what it does not. */
 class MediaFetcherTest {
     private static final byte[] IMAGE = {(byte) 0x89, 'P', 'N', 'G', 0, 1, 2};
+    /** Nobody listens there. */
+    private static final int CLOSED = 1;
+
     private static final List<String> SEEN = new CopyOnWriteArrayList<>();
     private static Vertx vertx;
     private static HttpServer server;
@@ -65,6 +69,9 @@ class MediaFetcherTest {
                                     .putHeader("Location", "http://127.0.0.1:" + server.actualPort() + "/image")
                                     .end();
                         case "/silent" -> {}
+                        case "/gone-away" -> response.setStatusCode(502).end();
+                        case "/busy" -> response.setStatusCode(429).end();
+                        case "/forbidden" -> response.setStatusCode(403).end();
                         default -> response.setStatusCode(404).end();
                     }
                 })
@@ -121,6 +128,44 @@ class MediaFetcherTest {
         try (MediaFetcher fetcher = fetcher(_ -> true)) {
             assertRefused(fetcher, "http://images.example:" + server.actualPort() + path, why);
         }
+    }
+
+    /** Another attempt may find the host well; what it says of the image stays so. */
+    @ParameterizedTest
+    @CsvSource({
+        "images.example, /gone-away, NODE_ERROR",
+        "images.example, /busy, NODE_ERROR",
+        "images.example, /silent, NODE_ERROR",
+        "unknown.example, /image, NODE_ERROR",
+        "closed.example, /image, NODE_ERROR",
+        "images.example, /missing, INVALID_REQUEST",
+        "images.example, /forbidden, INVALID_REQUEST",
+        "images.example, /page, INVALID_REQUEST"
+    })
+    void what_may_pass_is_tried_again(String host, String path, JobFailure.Code code) {
+        int port = host.equals("closed.example") ? CLOSED : server.actualPort();
+        try (MediaFetcher fetcher = fetcher(_ -> true)) {
+            assertFails(fetcher, "http://%s:%d%s".formatted(host, port, path), code);
+        }
+    }
+
+    @Test
+    void a_private_address_stays_refused() {
+        try (MediaFetcher fetcher = fetcher(PublicAddress::isPublic)) {
+            assertFails(
+                    fetcher,
+                    "http://inside.example:" + server.actualPort() + "/image",
+                    JobFailure.Code.INVALID_REQUEST);
+        }
+    }
+
+    private static void assertFails(MediaFetcher fetcher, String url, JobFailure.Code code) {
+        assertThatThrownBy(() -> fetcher.inlined(Map.of("images", List.of("AAAA", url))))
+                .isInstanceOfSatisfying(WireProtocol.Unsupported.class, e -> {
+                    assertThat(e.failure().code()).as(e.failure().message()).isEqualTo(code);
+                    assertThat(e.failure().param()).isEqualTo("images[1]");
+                    assertThat(e.failure().message()).startsWith("images[1]: ");
+                });
     }
 
     @ParameterizedTest
@@ -206,6 +251,7 @@ class MediaFetcherTest {
                 "inside.example:" + port,
                 "mixed.example:" + port,
                 "unknown.example:" + port,
+                "closed.example:" + CLOSED,
                 "127.0.0.1:" + port);
         return new MediaFetcher(vertx, new AllowedHosts(hosts), this::resolve, reachable, 4096, Duration.ofMillis(800));
     }
@@ -213,7 +259,8 @@ class MediaFetcherTest {
     private InetAddress[] resolve(String host) throws UnknownHostException {
         asked.add(host);
         return switch (host) {
-            case "images.example", "inside.example" -> new InetAddress[] {InetAddress.ofLiteral("127.0.0.1")};
+            case "images.example", "inside.example", "closed.example" ->
+                new InetAddress[] {InetAddress.ofLiteral("127.0.0.1")};
             case "mixed.example" ->
                 new InetAddress[] {InetAddress.ofLiteral("1.1.1.1"), InetAddress.ofLiteral("10.0.0.5")};
             case "127.0.0.1" -> new InetAddress[] {InetAddress.ofLiteral(host)};

@@ -12,9 +12,13 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.upstream.Recording;
 import dev.penstock.wire.Json;
 import java.net.URI;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -93,6 +97,44 @@ class RequestsTest {
         assertThat(request.ignored()).isEmpty();
     }
 
+    /** As llama.cpp has it. */
+    @ParameterizedTest
+    @CsvSource({
+        "OLLAMA, CHAT, /format",
+        "LM_STUDIO, CHAT, /response_format/json_schema/schema",
+        "LLAMA_SERVER, CHAT, /response_format/schema",
+        "LLAMA_SERVER, COMPLETION, /json_schema"
+    })
+    void the_schema_of_a_json_object_is_kept(Backend backend, Task task, String place) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = request(backend, task, asking(task, """
+                {"type":"json_object","schema":{"type":"object","properties":{"a":{"type":"string"}}}}"""));
+
+        assertThat(body(request).at(place))
+                .isEqualTo(json("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}"));
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"OLLAMA, CHAT, format", "OLLAMA, COMPLETION, format", "LLAMA_SERVER, COMPLETION, json_schema"})
+    void a_form_that_names_no_schema_is_named(Backend backend, Task task, String place)
+            throws WireProtocol.Unsupported {
+        for (String form :
+                List.of("{\"type\":\"json_schema\"}", "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"r\"}}")) {
+            WireProtocol.Request request = request(backend, task, asking(task, form));
+
+            assertThat(request.ignored()).containsExactly("response_format");
+            assertThat(body(request).has(place)).isFalse();
+        }
+        assertThat(request(backend, task, asking(task, "{\"type\":\"text\"}")).ignored())
+                .isEmpty();
+    }
+
+    private static String asking(Task task, String form) {
+        String asked =
+                task == Task.CHAT ? "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]" : "\"prompt\":\"Hi\"";
+        return "{%s,\"response_format\":%s}".formatted(asked, form);
+    }
+
     @Test
     void a_router_lists_which_of_its_models_are_loaded() {
         JsonNode listed = json(Recording.of("llama-server/router-models").body());
@@ -100,6 +142,70 @@ class RequestsTest {
         assertThat(protocol(Backend.LLAMA_SERVER).models(listed, List.of()))
                 .extracting(model -> model.id() + " " + model.loaded())
                 .containsExactly("tiny-a false", "tiny-b true", "tiny-think true");
+    }
+
+    @Test
+    void what_ollama_says_of_a_model_is_what_it_is_for() {
+        JsonNode tags = json(Recording.of("ollama/tags")
+                .body()
+                .replaceFirst(
+                        "(\"name\":\"tiny-embed:latest\".*?\"capabilities\":)\\[\"completion\"]", "$1[\"embedding\"]"));
+        JsonNode loaded = json(Recording.of("ollama/ps-loaded").body());
+
+        Map<String, WireProtocol.Model> models = byId(protocol(Backend.OLLAMA).models(tags, List.of(loaded)));
+
+        Set<Task> text = Set.of(Task.CHAT, Task.COMPLETION);
+        assertThat(models.get("tiny:latest")).isEqualTo(new WireProtocol.Model("tiny:latest", true, 4096L, text));
+        assertThat(models.get("tiny-tools-json:latest"))
+                .isEqualTo(new WireProtocol.Model("tiny-tools-json:latest", false, 4096L, text));
+        assertThat(models.get("tiny-embed:latest"))
+                .isEqualTo(new WireProtocol.Model("tiny-embed:latest", false, 4096L, Set.of(Task.EMBEDDINGS)));
+        assertThat(models.get("bad-vision:latest"))
+                .isEqualTo(new WireProtocol.Model(
+                        "bad-vision:latest",
+                        false,
+                        4096L,
+                        Set.of(Task.CHAT, Task.COMPLETION, Task.DESCRIBE, Task.TAG)));
+    }
+
+    /** By its documentation of 0.3.6 and newer; loaded_context_length came later. */
+    @Test
+    void what_lm_studio_says_of_its_models_is_read() {
+        JsonNode listed = json("""
+                {"object":"list","data":[
+                  {"id":"qwen2-vl-7b-instruct","object":"model","owned_by":"organization_owner"},
+                  {"id":"meta-llama-3.1-8b-instruct","object":"model","owned_by":"organization_owner"},
+                  {"id":"text-embedding-nomic-embed-text-v1.5","object":"model","owned_by":"organization_owner"},
+                  {"id":"new","object":"model","owned_by":"organization_owner"}]}""");
+        JsonNode own = json("""
+                {"object":"list","data":[
+                  {"id":"qwen2-vl-7b-instruct","object":"model","type":"vlm","publisher":"mlx-community","arch":"qwen2_vl",
+                   "compatibility_type":"mlx","quantization":"4bit","state":"not-loaded","max_context_length":32768},
+                  {"id":"meta-llama-3.1-8b-instruct","object":"model","type":"llm","publisher":"lmstudio-community","arch":"llama",
+                   "compatibility_type":"gguf","quantization":"Q4_K_M","state":"loaded","max_context_length":131072,"loaded_context_length":4096},
+                  {"id":"text-embedding-nomic-embed-text-v1.5","object":"model","type":"embeddings","publisher":"nomic-ai","arch":"nomic-bert",
+                   "compatibility_type":"gguf","quantization":"Q4_0","state":"not-loaded","max_context_length":2048}]}""");
+
+        assertThat(protocol(Backend.LM_STUDIO).models(listed, List.of(own)))
+                .containsExactly(
+                        new WireProtocol.Model(
+                                "qwen2-vl-7b-instruct",
+                                false,
+                                32768L,
+                                Set.of(Task.CHAT, Task.COMPLETION, Task.DESCRIBE, Task.TAG)),
+                        new WireProtocol.Model(
+                                "meta-llama-3.1-8b-instruct", true, 4096L, Set.of(Task.CHAT, Task.COMPLETION)),
+                        new WireProtocol.Model(
+                                "text-embedding-nomic-embed-text-v1.5", false, 2048L, Set.of(Task.EMBEDDINGS)),
+                        new WireProtocol.Model("new", true, null, EnumSet.allOf(Task.class)));
+        assertThat(protocol(Backend.LM_STUDIO).models(listed, Collections.singletonList(null)))
+                .as("an older one has no listing of its own")
+                .hasSize(4)
+                .allMatch(WireProtocol.Model::loaded);
+    }
+
+    private static Map<String, WireProtocol.Model> byId(List<WireProtocol.Model> models) {
+        return models.stream().collect(Collectors.toMap(WireProtocol.Model::id, model -> model));
     }
 
     @ParameterizedTest
@@ -163,6 +269,42 @@ class RequestsTest {
         WireProtocol.Request request = request(backend, Task.TAG, "{\"images\":[\"" + PNG + "\"]}");
 
         assertThat(body(request).at(place).asText()).isEqualTo("object");
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Backend.class,
+            names = {"LLAMA_CLI", "OPENAI_COMPATIBLE"},
+            mode = EnumSource.Mode.EXCLUDE)
+    void tags_are_asked_for_without_a_schema_where_the_node_says_text(Backend backend) throws WireProtocol.Unsupported {
+        WireProtocol.Request request = protocol(backend)
+                .request(Prompt.of(
+                        Task.TAG,
+                        "m",
+                        map("{\"images\":[\"" + PNG + "\"]}"),
+                        Map.of("response_format", Map.of("type", "text")),
+                        Map.of(),
+                        0));
+
+        assertThat(body(request).toString()).doesNotContain("schema").doesNotContain("\"format\"");
+        assertThat(request.ignored()).isEmpty();
+    }
+
+    /** Its reasoning models refuse max_tokens. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"messages":[],"max_tokens":7}                            | 7
+            {"messages":[],"max_completion_tokens":8,"max_tokens":7}  | 8
+            {"messages":[]}                                           | 99
+            """)
+    void a_node_whose_limit_has_the_newer_name_gets_every_limit_by_it(String asked, int limit)
+            throws WireProtocol.Unsupported {
+        WireProtocol.Request request = protocol(Backend.AZURE_OPENAI)
+                .request(Prompt.of(Task.CHAT, "m", map(asked), Map.of("max_completion_tokens", 99), Map.of(), 0));
+
+        assertThat(body(request).path("max_completion_tokens").asInt()).isEqualTo(limit);
+        assertThat(body(request).has("max_tokens")).isFalse();
         assertThat(request.ignored()).isEmpty();
     }
 

@@ -2,6 +2,7 @@ package dev.penstock.wire;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import java.nio.charset.StandardCharsets;
@@ -114,6 +115,39 @@ class MediaUrlsTest {
                 });
     }
 
+    /** The cache of vLLM, files under Penstock's own key at OpenAI and Anthropic. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"},"uuid":"theirs"} | uuid
+            {"type":"file","file":{"file_id":"file-abc"}}                                         | file.file_id
+            {"type":"document","source":{"type":"file","file_id":"file_011"}}                     | source.file_id
+            {"type":"tool_result","content":[{"source":{"file_id":"file_011"}}]}                  | content[0].source.file_id
+            """)
+    void a_part_that_reaches_into_a_server_is_refused_by_its_path(String part, String path) {
+        String job =
+                "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}," + part + "]}]}";
+
+        assertThat(parse(job)).isInstanceOfSatisfying(JobDocument.Parsed.Refused.class, refused -> {
+            assertThat(refused.failure().code()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
+            assertThat(refused.failure().param()).isEqualTo("messages[0].content[1]." + path);
+            assertThat(refused.failure().message()).contains("penstock.jobs.allowed-fields");
+        });
+        assertThat(parse(job, new JobDocument.Permissions(Set.of("uuid", "file_id"), AllowedHosts.NONE)))
+                .isInstanceOf(JobDocument.Parsed.Valid.class);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"read\",\"input\":{\"file_id\":\"file-abc\",\"uuid\":\"u\"}}",
+                "{\"type\":\"text\",\"text\":\"a\",\"uuid\":null}",
+                "{\"type\":\"text\",\"text\":\"file_id\"}"
+            })
+    void what_only_looks_like_it_passes(String part) {
+        assertThat(parse("{\"messages\":[{\"role\":\"assistant\",\"content\":[" + part + "]}]}"))
+                .isInstanceOf(JobDocument.Parsed.Valid.class);
+    }
+
     @Test
     void unless_it_is_allowed() {
         assertThat(parse("{\"prompt\":\"x\",\"cache_salt\":\"s\"}")).isInstanceOf(JobDocument.Parsed.Valid.class);
@@ -135,10 +169,14 @@ class MediaUrlsTest {
     }
 
     private static JobDocument.Parsed parse(String document) {
+        return parse(document, SOME);
+    }
+
+    private static JobDocument.Parsed parse(String document, JobDocument.Permissions permissions) {
         return JobDocument.parse(
                 document.getBytes(StandardCharsets.UTF_8),
                 new JobDocument.Arrival(null, new JobId("derived"), Instant.EPOCH),
                 new JobDocument.Defaults(
-                        Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), 3, SOME));
+                        Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), 3, permissions));
     }
 }
