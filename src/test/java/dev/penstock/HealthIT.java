@@ -13,6 +13,7 @@ import dev.penstock.testkit.upstream.FakeUpstream;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
@@ -72,6 +73,55 @@ class HealthIT {
             assertThat(replies.outcomes(List.of("long"))).isEqualTo(Map.of("completed", 1));
             assertThat(penstock.process().awaitExit(PATIENCE)).isPresent();
         }
+    }
+
+    /** What Kubernetes sets for each Service of the namespace where links are not switched off. */
+    @Test
+    void the_links_of_services_named_penstock_and_kafka_are_no_configuration() throws InterruptedException {
+        try (Broker broker = Broker.start();
+                FakeUpstream fake = FakeUpstream.start()) {
+            PenstockProcess.Builder builder =
+                    PenstockProcess.with(broker.bootstrap()).node("fake", "vllm", URI.create(fake.url()), 8);
+            links("penstock", "10.0.0.1", 8080, "http").forEach(builder::environment);
+            links("kafka", "10.0.0.2", 9092, "tcp-clients").forEach(builder::environment);
+            links("ollama", "10.0.0.3", 11434, "http").forEach(builder::environment);
+            try (PenstockProcess penstock = builder.startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                    JobSender jobs = new JobSender(broker.bootstrap())) {
+                assertThat(status(penstock, "ready")).isEqualTo("200 UP");
+                assertThat(status(penstock, "started")).isEqualTo("200 UP");
+
+                jobs.send("linked", "x");
+                jobs.flush();
+
+                replies.awaitOutcomes(List.of("linked"), PATIENCE);
+                assertThat(replies.outcomes(List.of("linked"))).isEqualTo(Map.of("completed", 1));
+            }
+        }
+    }
+
+    private static Map<String, String> links(String service, String host, int port, String portName) {
+        String name = service.toUpperCase(Locale.ROOT);
+        String tcp = "%s_PORT_%d_TCP".formatted(name, port);
+        String address = "tcp://%s:%d".formatted(host, port);
+        String number = Integer.toString(port);
+        return Map.of(
+                name + "_SERVICE_HOST",
+                host,
+                name + "_SERVICE_PORT",
+                number,
+                name + "_SERVICE_PORT_" + portName.toUpperCase(Locale.ROOT).replace('-', '_'),
+                number,
+                name + "_PORT",
+                address,
+                tcp,
+                address,
+                tcp + "_PROTO",
+                "tcp",
+                tcp + "_PORT",
+                number,
+                tcp + "_ADDR",
+                host);
     }
 
     private static Rest.Reply probe(PenstockProcess penstock, String name) throws InterruptedException {
