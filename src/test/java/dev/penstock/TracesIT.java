@@ -11,12 +11,16 @@ import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.TraceReceiver;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.UpstreamRequest;
 import dev.penstock.wire.EventHeaders;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -34,18 +38,25 @@ class TracesIT {
     /** A broker, a node and the service, which exports where it is told to. */
     private record Stage(Broker broker, FakeUpstream fake, PenstockProcess penstock, ReplyLog replies)
             implements AutoCloseable {
-        static Stage start(Map<String, String> variables) throws InterruptedException {
+        /** @param others further nodes, by name */
+        static Stage start(Map<String, String> variables, Map<String, FakeUpstream> others)
+                throws InterruptedException {
             Broker broker = Broker.start();
             FakeUpstream fake = FakeUpstream.start();
             fake.script(request -> request.prompt().equals("bad")
                     ? Answer.refuse(400, "no: bad")
-                    : Answer.tokens(5).every(Duration.ofMillis(20)));
+                    : Answer.tokens(5).promptTokens(7).every(Duration.ofMillis(20)));
             PenstockProcess.Builder builder = PenstockProcess.with(broker.bootstrap())
                     .name("traced")
                     .config("quarkus.log.console.json.enabled", "true")
                     .node("fake", "vllm", URI.create(fake.url()), 8);
+            others.forEach((node, server) -> builder.node(node, "vllm", URI.create(server.url()), 8));
             variables.forEach(builder::environment);
             return new Stage(broker, fake, builder.startReady(), ReplyLog.follow(broker.bootstrap()));
+        }
+
+        static Stage start(Map<String, String> variables) throws InterruptedException {
+            return start(variables, Map.of());
         }
 
         void send(String id, String prompt, String traceparent) throws InterruptedException {
@@ -72,7 +83,11 @@ class TracesIT {
 
         /** Of the last request to the node. */
         String atTheNode() {
-            return fake.requests().getLast().request().headers().getOrDefault("traceparent", "");
+            return atTheNode(fake);
+        }
+
+        static String atTheNode(FakeUpstream node) {
+            return node.requests().getLast().request().headers().getOrDefault("traceparent", "");
         }
 
         @Override
@@ -94,6 +109,10 @@ class TracesIT {
     private static Predicate<TraceReceiver.Span> of(String kind, String id) {
         return span ->
                 span.kind().equals(kind) && span.attribute("penstock.job.id").equals(id);
+    }
+
+    private static Predicate<TraceReceiver.Span> attempt(String id, int attempt) {
+        return of("CLIENT", id).and(span -> span.attribute("penstock.attempt").equals(Integer.toString(attempt)));
     }
 
     @Test
@@ -129,6 +148,7 @@ class TracesIT {
                     .containsEntry("gen_ai.provider.name", "vllm")
                     .containsEntry("gen_ai.request.model", "tiny")
                     .containsEntry("gen_ai.response.model", "tiny")
+                    .containsEntry("gen_ai.usage.input_tokens", "7")
                     .containsEntry("gen_ai.usage.output_tokens", "5")
                     .containsEntry("gen_ai.response.finish_reasons", "stop")
                     .containsEntry("server.address", "127.0.0.1")
@@ -202,6 +222,81 @@ class TracesIT {
     }
 
     @Test
+    void a_job_that_breaks_at_one_node_and_completes_at_another_is_two_attempts_of_one_taking()
+            throws InterruptedException {
+        AtomicInteger attempts = new AtomicInteger();
+        // whichever node is asked first breaks off
+        Function<UpstreamRequest, Answer> script = _ -> {
+            Answer answer = Answer.tokens(5).every(Duration.ofMillis(20));
+            return attempts.getAndIncrement() == 0 ? answer.resetAfter(2) : answer;
+        };
+        try (TraceReceiver receiver = TraceReceiver.start();
+                FakeUpstream other = FakeUpstream.start();
+                Stage stage = Stage.start(exporting(receiver), Map.of("other", other))) {
+            Map<String, FakeUpstream> nodes = Map.of("fake", stage.fake(), "other", other);
+            nodes.values().forEach(node -> node.script(script));
+
+            stage.send("moved", "hi", PRODUCERS);
+
+            TraceReceiver.Span intake = receiver.await(of("CONSUMER", "moved"), PATIENCE);
+            TraceReceiver.Span broken = receiver.await(attempt("moved", 1), PATIENCE);
+            TraceReceiver.Span whole = receiver.await(attempt("moved", 2), PATIENCE);
+            System.out.println(TraceReceiver.drawn(List.of(intake, broken, whole)));
+            assertThat(List.of(broken, whole)).allSatisfy(attempt -> {
+                assertThat(attempt.name()).isEqualTo("chat tiny");
+                assertThat(attempt.traceId()).isEqualTo(TRACE);
+                assertThat(attempt.parentId()).isEqualTo(intake.spanId());
+                FakeUpstream node = Objects.requireNonNull(nodes.get(attempt.attribute("penstock.node")));
+                assertThat(Stage.atTheNode(node)).isEqualTo("00-" + TRACE + "-" + attempt.spanId() + "-01");
+                assertThat(attempt.attribute("server.port")).isEqualTo(Integer.toString(node.port()));
+            });
+            assertThat(whole.attribute("penstock.node")).isNotEqualTo(broken.attribute("penstock.node"));
+            assertThat(whole.startNanos()).isGreaterThanOrEqualTo(broken.endNanos());
+            assertThat(broken.failed()).isTrue();
+            assertThat(broken.attributes())
+                    .containsEntry("error.type", "stream_broken")
+                    .doesNotContainKey("gen_ai.response.finish_reasons");
+            assertThat(whole.failed()).isFalse();
+            assertThat(whole.attributes())
+                    .containsEntry("gen_ai.usage.output_tokens", "5")
+                    .doesNotContainKey("error.type");
+            assertThat(intake.failed()).isFalse();
+            assertThat(intake.attributes())
+                    .containsEntry("penstock.outcome", "completed")
+                    .doesNotContainKey("error.type");
+            assertThat(receiver.spans()).hasSize(3);
+        }
+    }
+
+    /** As the chart and the operations page have it: an endpoint and nothing else. */
+    @Test
+    void where_only_an_endpoint_is_said_spans_go_there_over_grpc() throws InterruptedException {
+        try (TraceReceiver receiver = TraceReceiver.startGrpc();
+                Stage stage = Stage.start(Map.of("QUARKUS_OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()))) {
+            stage.send("by-grpc", "hi", PRODUCERS);
+
+            TraceReceiver.Span intake = receiver.await(of("CONSUMER", "by-grpc"), PATIENCE);
+            TraceReceiver.Span attempt = receiver.await(of("CLIENT", "by-grpc"), PATIENCE);
+            assertThat(intake.service()).isEqualTo("penstock");
+            assertThat(intake.traceId()).isEqualTo(TRACE);
+            assertThat(intake.parentId()).isEqualTo(SPAN);
+            assertThat(intake.attribute("penstock.outcome")).isEqualTo("completed");
+            assertThat(attempt.traceId()).isEqualTo(TRACE);
+            assertThat(attempt.parentId()).isEqualTo(intake.spanId());
+            assertThat(stage.atTheNode()).isEqualTo("00-" + TRACE + "-" + attempt.spanId() + "-01");
+
+            // at its end it sends what it has not sent yet
+            stage.send("last", "hi", PRODUCERS);
+            stage.penstock().close();
+            assertThat(receiver.spans())
+                    .extracting(span -> span.kind() + " " + span.attribute("penstock.job.id"))
+                    .containsExactlyInAnyOrder("CONSUMER by-grpc", "CLIENT by-grpc", "CONSUMER last", "CLIENT last");
+            // each answer was one that it understands
+            assertThat(stage.penstock().process().output()).noneMatch(said -> said.contains("Failed to export"));
+        }
+    }
+
+    @Test
     void where_nothing_is_exported_the_producers_own_trace_goes_on_as_it_came() throws InterruptedException {
         try (Stage stage = Stage.start(Map.of())) {
             stage.send("order-43", "hi", PRODUCERS);
@@ -224,6 +319,11 @@ class TracesIT {
             assertThat(stage.fake().requests().getLast().request().headers()).doesNotContainKey("traceparent");
             String line = stage.penstock().process().awaitLine(said -> said.contains("outcome=failed"), PATIENCE);
             assertThat(line).contains("\"job\":\"untraced\"").doesNotContain("traceId");
+            stage.send("known", "bad", PRODUCERS);
+            String known = stage.penstock()
+                    .process()
+                    .awaitLine(said -> said.contains("outcome=failed") && said.contains("job=known"), PATIENCE);
+            assertThat(known).contains("\"traceId\":\"" + TRACE + "\"");
             assertThat(stage.penstock().process().output()).noneMatch(said -> said.contains("4317"));
         }
     }

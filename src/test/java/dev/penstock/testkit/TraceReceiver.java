@@ -1,14 +1,21 @@
 package dev.penstock.testkit;
 
-import com.sun.net.httpserver.HttpServer;
 import io.opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest;
 import io.opentelemetry.proto.common.v1.AnyValue;
 import io.opentelemetry.proto.common.v1.KeyValue;
 import io.opentelemetry.proto.trace.v1.Status;
+import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.file.FileSystemOptions;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -18,9 +25,14 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.zip.GZIPInputStream;
 
-/** An OpenTelemetry collector, as far as an exporter knows: takes what is sent to it over HTTP, and keeps the spans. */
+/** An OpenTelemetry collector, as far as an exporter knows: takes what is sent to it over HTTP or gRPC, and keeps the spans. */
 public final class TraceReceiver implements AutoCloseable {
+    /** A flag whether it is compressed, and four bytes of length. */
+    private static final int FRAME_HEADER = 5;
+
+    private final Vertx vertx;
     private final HttpServer server;
 
     /* Guarded by this. */
@@ -52,29 +64,79 @@ public final class TraceReceiver implements AutoCloseable {
         }
     }
 
-    private TraceReceiver(HttpServer server) {
-        this.server = server;
+    /** As the port of a collector, each takes one of the two only. */
+    private enum Protocol {
+        HTTP("/v1/traces", "application/x-protobuf"),
+        GRPC("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "application/grpc");
+
+        private final String path;
+        private final String contentType;
+
+        Protocol(String path, String contentType) {
+            this.path = path;
+            this.contentType = contentType;
+        }
     }
 
+    private TraceReceiver(Protocol protocol) {
+        vertx = Vertx.vertx(new VertxOptions()
+                .setEventLoopPoolSize(1)
+                .setWorkerPoolSize(1)
+                .setInternalBlockingPoolSize(1)
+                .setFileSystemOptions(
+                        new FileSystemOptions().setFileCachingEnabled(false).setClassPathResolvingEnabled(false)));
+        // without TLS it speaks HTTP/1.1 and, with a client that begins so, HTTP/2
+        server = vertx.createHttpServer(
+                        new HttpServerOptions().setHost("127.0.0.1").setPort(0))
+                .requestHandler(request -> request.bodyHandler(body -> answer(protocol, request, body)))
+                .listen()
+                .toCompletionStage()
+                .toCompletableFuture()
+                .join();
+    }
+
+    /** One that takes OTLP over HTTP. */
     public static TraceReceiver start() {
-        try {
-            HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-            TraceReceiver receiver = new TraceReceiver(server);
-            server.createContext("/v1/traces", exchange -> {
-                receiver.add(ExportTraceServiceRequest.parseFrom(exchange.getRequestBody()));
-                exchange.sendResponseHeaders(200, -1);
-                exchange.close();
-            });
-            server.start();
-            return receiver;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return new TraceReceiver(Protocol.HTTP);
+    }
+
+    /** One that takes OTLP over gRPC, without TLS. */
+    public static TraceReceiver startGrpc() {
+        return new TraceReceiver(Protocol.GRPC);
     }
 
     /** What an exporter is told. */
     public String endpoint() {
-        return "http://127.0.0.1:" + server.getAddress().getPort();
+        return "http://127.0.0.1:" + server.actualPort();
+    }
+
+    private void answer(Protocol protocol, HttpServerRequest request, Buffer body) {
+        HttpServerResponse response = request.response();
+        if (!protocol.path.equals(request.path())) {
+            response.setStatusCode(404).end();
+            return;
+        }
+        response.putHeader("content-type", protocol.contentType);
+        switch (protocol) {
+            case HTTP -> {
+                add(read(body, false));
+                // an empty message has no bytes
+                response.end();
+            }
+            case GRPC -> {
+                add(read(body.getBuffer(FRAME_HEADER, FRAME_HEADER + body.getInt(1)), body.getByte(0) == 1));
+                response.setChunked(true).putTrailer("grpc-status", "0").end(Buffer.buffer(new byte[FRAME_HEADER]));
+            }
+        }
+    }
+
+    private static ExportTraceServiceRequest read(Buffer message, boolean zipped) {
+        try (InputStream bytes = new ByteArrayInputStream(message.getBytes());
+                InputStream plain = zipped ? new GZIPInputStream(bytes) : bytes) {
+            return ExportTraceServiceRequest.parseFrom(plain);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private synchronized void add(ExportTraceServiceRequest request) {
@@ -183,6 +245,6 @@ public final class TraceReceiver implements AutoCloseable {
 
     @Override
     public void close() {
-        server.stop(0);
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 }
