@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-long test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -39,6 +39,15 @@ test-long: build ## The integration tests against the jar, with those of minutes
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		-DargLine= -Dit.left=none $(RERUN)
 
+# QueueIT, BoundsIT, KilledReplicasIT and ScheduleIT say what for
+FULL_TESTS := -DargLine= -Dit.left=none -Dit.forks=1 -Dpenstock.test.jobs=5000 -Dpenstock.test.replica-kills=20 -Dpenstock.test.blocked=5000 \
+	-Dpenstock.test.others=500 -Dpenstock.test.queued=100000 -Djunit.jupiter.execution.timeout.testable.method.default=60m \
+	-Dit.test='QueueIT,BoundsIT,KilledReplicasIT,ScheduleIT'
+
+test-full: build ## The queue's tests at full size, an hour: 100,000 queued jobs, 500 behind 5,000, 20 kills over 5,000 jobs
+	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
+		$(FULL_TESTS)
+
 demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by itself. NATIVE=1: the native executable
 	@if [ "$(NATIVE)" = 1 ] && [ ! -x $(RUNNER) ]; then echo "there is no $(RUNNER): make native" >&2; exit 1; fi
 	@JAVA_HOME="$(JDK)" ONCE="$(ONCE)" NATIVE="$(NATIVE)" src/demo/demo.sh
@@ -72,7 +81,7 @@ test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; R
 live: build ## The backends' contract against what VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like point at; backend by case
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.node.LiveBackends
 
-test-images: build ## Builds the images on stand-in bases and runs them, with buildah and podman, as root on Debian. IMAGES="jvm native"
+test-images: build ## Builds the images on stand-in bases and runs them, with buildah and podman, as root on Debian. IMAGES=jvm for one
 	@JAVA_HOME="$(JDK)" TEST_CLASSPATH="$(TEST_CLASSPATH)" IMAGES_GRAALVM="$(CURDIR)/target/graalvm" docker/test-images.sh $(IMAGES)
 
 image: ## The image penstock:0.1.0, from docker/Dockerfile.native. KIND=jvm: from Dockerfile.jvm. ENGINE=podman for another engine
