@@ -133,7 +133,7 @@ class TopicsIT {
         rig.fake().script(_ -> Answer.tokens(1).firstTokenAfter(Duration.ofMillis(50)));
         rig.start(rig.replica("replica", SLOTS).config("penstock.intake.low-share", "0.2"));
         List<String> high = Rig.ids("high", 1_000);
-        List<String> low = Rig.ids("low", 500);
+        List<String> low = Rig.ids("low", 1_500);
         send("prompt-jobs-low", low, "low");
         send("prompt-jobs-high", high, "high");
         rig.replies().awaitOutcomes(high, PATIENCE);

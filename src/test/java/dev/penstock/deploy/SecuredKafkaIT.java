@@ -83,6 +83,8 @@ class SecuredKafkaIT {
                     .name("secured")
                     // each has connections of its own, and each of those its handshakes
                     .config("penstock.intake.consumers", "2")
+                    // a ledger that knows the job from an earlier broker has it done
+                    .config("penstock.ledger.path", folder.resolve("ledger.db").toString())
                     .node("fake", "vllm", URI.create(fake.url()), 4);
             variables(workload, secrets)
                     .forEach((name, value) ->
