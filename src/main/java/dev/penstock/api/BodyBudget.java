@@ -13,6 +13,7 @@ import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
@@ -25,6 +26,7 @@ final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
     private static final int UNTOLD = 8;
+    private static final Duration LINGERS = Duration.ofSeconds(5);
 
     private static final String SHARE = BodyBudget.class.getName();
 
@@ -101,17 +103,25 @@ final class BodyBudget {
         }
     }
 
-    /** The rest of the body is not waited for. */
+    /**
+     * The rest of the body is read and dropped, for a moment: a connection that is closed with bytes unread is reset, and the
+     * client may see that in place of the answer.
+     */
     private static void refuse(RoutingContext call, int status, JobFailure failure) {
+        HttpServerRequest request = call.request();
+        if (request.version() != HttpVersion.HTTP_2 && !request.isEnded()) {
+            long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
+                var _ = request.connection().close();
+            });
+            request.handler(_ -> {})
+                    .endHandler(_ -> call.vertx().cancelTimer(closes))
+                    .exceptionHandler(_ -> call.vertx().cancelTimer(closes))
+                    .resume();
+        }
         var _ = call.response()
                 .setStatusCode(status)
                 .putHeader("Content-Type", "application/json")
-                .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))))
-                .onComplete(_ -> {
-                    if (call.request().version() != HttpVersion.HTTP_2) {
-                        var _ = call.request().connection().close();
-                    }
-                });
+                .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))));
     }
 
     /**

@@ -6,12 +6,17 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
+import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -112,6 +117,54 @@ class BodyBudgetTest {
         assertThat(refused.statusCode()).isEqualTo(503);
         var _ = running.end();
         assertThat(first.get()).isEqualTo(200);
+    }
+
+    /** On one connection, whose second half comes when the refusal is there: closed with that unread, it would be reset. */
+    @Test
+    void one_that_is_refused_before_its_body_came_hears_why_and_may_send_the_rest() throws Exception {
+        CompletableFuture<Integer> first = post(SIZE);
+        RoutingContext running = admitted();
+
+        try (Socket socket = new Socket("localhost", server.actualPort())) {
+            OutputStream out = socket.getOutputStream();
+            BufferedReader in =
+                    new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.ISO_8859_1));
+            out.write(head());
+            out.write(new byte[SIZE / 2]);
+            assertThat(in.readLine()).startsWith("HTTP/1.1 503");
+            while (!in.readLine().isEmpty()) {}
+            in.read(new char[1]);
+            out.write(new byte[SIZE - SIZE / 2]);
+            var _ = running.end();
+            assertThat(first.get()).isEqualTo(200);
+
+            out.write(head());
+            out.write(new byte[SIZE]);
+            var _ = admitted().end();
+            assertThat(in.lines().filter(line -> line.contains("HTTP/1.1")).findFirst())
+                    .hasValueSatisfying(line -> assertThat(line).endsWith("HTTP/1.1 200 OK"));
+        }
+    }
+
+    @Test
+    void one_that_is_refused_and_does_not_end_its_body_loses_its_connection() throws Exception {
+        CompletableFuture<Integer> first = post(SIZE);
+        RoutingContext running = admitted();
+
+        try (Socket socket = new Socket("localhost", server.actualPort())) {
+            socket.setSoTimeout(60_000);
+            socket.getOutputStream().write(head());
+            assertThat(socket.getInputStream().readAllBytes())
+                    .startsWith("HTTP/1.1 503".getBytes(StandardCharsets.UTF_8));
+        }
+        var _ = running.end();
+        assertThat(first.get()).isEqualTo(200);
+    }
+
+    private static byte[] head() {
+        return "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+                .formatted(SIZE)
+                .getBytes(StandardCharsets.UTF_8);
     }
 
     private RoutingContext admitted() throws InterruptedException {
