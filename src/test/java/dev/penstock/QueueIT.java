@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
@@ -129,6 +130,33 @@ class QueueIT {
 
         assertThat(rig.replies().reading("holds").isClosed())
                 .as("the other pool is full still")
+                .isFalse();
+        assertThat(Rest.delete(replica.url(), "/v1/jobs/holds").status()).isEqualTo(202);
+        rig.replies().awaitOutcomes(large, PATIENCE);
+        assertThat(rig.replies().outcomes(large)).isEqualTo(Map.of("completed", large.size()));
+    }
+
+    /** They stay in hand all the while: only what is kept for the other topic can let its jobs through. */
+    @Test
+    void large_low_jobs_that_wait_leave_room_for_the_high_ones() throws InterruptedException {
+        PenstockProcess replica = rig.start(twoPools()
+                .config("penstock.nodes.gpu-a.max-in-flight", "1")
+                .config("penstock.kafka.max-record", "1048576")
+                .config("penstock.intake.max-bytes", "2M")
+                .config("penstock.intake.park", "10m"));
+        send("prompt-jobs-low", List.of("holds"), "gpu", "[[tokens=1 first=180000]]");
+        var _ = gpu.await(stats -> stats.inFlight() == 1, PATIENCE);
+        List<String> large = Rig.ids("large", 6);
+        send("prompt-jobs-low", large, "gpu", "x".repeat(700_000));
+        var _ = Metrics.await(
+                replica, "penstock_intake_bytes", "all that low may have", bytes -> bytes > 1_700_000, PATIENCE);
+        List<String> high = Rig.ids("high", 20);
+        send("prompt-jobs-high", high, "cpu", "hello");
+
+        rig.replies().awaitOutcomes(high, PATIENCE);
+
+        assertThat(rig.replies().reading("holds").isClosed())
+                .as("the low ones wait still")
                 .isFalse();
         assertThat(Rest.delete(replica.url(), "/v1/jobs/holds").status()).isEqualTo(202);
         rig.replies().awaitOutcomes(large, PATIENCE);
@@ -304,7 +332,11 @@ class QueueIT {
     }
 
     private void send(List<String> ids, String pool, String prompt) throws InterruptedException {
-        try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
+        send("prompt-jobs", ids, pool, prompt);
+    }
+
+    private void send(String topic, List<String> ids, String pool, String prompt) throws InterruptedException {
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap(), topic, Map.of())) {
             ids.forEach(id -> jobs.sendRaw(null, document(id, pool, prompt)));
             jobs.flush();
         }

@@ -61,7 +61,7 @@ class RollingIT {
         Map<String, String> mixed = new HashMap<>();
         shortOnes.forEach(id -> mixed.put(id, SHORT));
         longOnes.forEach(id -> mixed.put(id, LONG));
-        rig.send(mixed);
+        var _ = rig.send(mixed);
         // on a slow machine the first may end before the last begins
         rig.fake().await(stats -> stats.inFlight() >= JOBS * 9 / 10, PATIENCE);
         // a share group does not deal them out evenly

@@ -51,8 +51,7 @@ class ScheduleIT {
             prompts.put(id, "[[tokens=1 first=%d]]".formatted(millis));
         }
 
-        long sent = System.currentTimeMillis();
-        rig.send(prompts);
+        long sent = rig.send(prompts);
         rig.replies().awaitOutcomes(prompts.keySet(), PATIENCE);
 
         long last = prompts.keySet().stream()

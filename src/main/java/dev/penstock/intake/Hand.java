@@ -5,62 +5,61 @@ import dev.penstock.wire.RecordSize;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /**
  * What this replica has in hand: how much it is, so that no further records are taken while it is more than memory allows, and
  * how often the broker had handed it out before. Thread-safe.
  */
 final class Hand {
-    private static final int ROOM_UNIT = 1024;
-
-    private final AtomicLong bytes = new AtomicLong();
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
-    private final long maxBytes;
-    private final int room;
-    private final Semaphore freeRoom;
+    private final RoomShares shares;
     private final QueueWatch watch;
     private final MeterRegistry meters;
 
     Hand(Settings settings, QueueWatch watch, MeterRegistry meters) {
-        maxBytes = settings.intake().maxBytes();
-        room = Math.clamp(maxBytes / ROOM_UNIT, 1, Integer.MAX_VALUE);
-        freeRoom = new Semaphore(room, true);
+        List<Settings.JobTopic> topics = settings.intake().topics();
+        shares = new RoomShares(
+                settings.intake().maxBytes(),
+                Stream.concat(
+                                topics.stream()
+                                        .sorted(Comparator.comparingInt(
+                                                topic -> topic.priority().rank()))
+                                        .map(Settings.JobTopic::name),
+                                Stream.of(settings.topics().deferred()))
+                        .toList());
         this.watch = watch;
         this.meters = meters;
-        Gauge.builder("penstock.intake.bytes", bytes, AtomicLong::get).register(meters);
+        Gauge.builder("penstock.intake.bytes", shares, RoomShares::taken).register(meters);
     }
 
-    boolean hasRoom() {
-        return bytes.get() < maxBytes;
+    /** Whether there is memory for more records of that topic. */
+    boolean hasRoom(String topic) {
+        return shares.isOpen(topic);
+    }
+
+    /** Whether records wait for memory, or would. */
+    boolean isCrowded() {
+        return shares.isCrowded();
     }
 
     void take(Held held) {
-        bytes.addAndGet(size(held));
+        shares.take(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
             watch.taken(held.place(), held.record().timestamp());
             deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
         }
     }
 
-    /**
-     * Waits until there is room for the record's run, which takes several times its size: consumers that had asked before the
-     * hand was full may bring more than that. In the order of those who ask; one has room in any case.
-     */
-    Room admit(Held held) throws InterruptedException {
-        int needed = Math.clamp(size(held) / ROOM_UNIT, 1, room);
-        freeRoom.acquire(needed);
-        return () -> freeRoom.release(needed);
-    }
-
-    /** Memory for one run; closing it gives it back. */
-    interface Room extends AutoCloseable {
-        @Override
-        void close();
+    /** Waits until there is room for the record's run. */
+    RoomShares.Room admit(Held held) throws InterruptedException {
+        return shares.admit(held.place().topic(), size(held));
     }
 
     private AtomicLong counted(int count) {
@@ -79,7 +78,7 @@ final class Hand {
     }
 
     void release(Held held) {
-        bytes.addAndGet(-size(held));
+        shares.release(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
             watch.released(held.place());
         }

@@ -88,7 +88,7 @@ public final class Intake {
         this.traces = traces;
         watch = new QueueWatch(kafka, settings, clock, meters, dispatcher::shareNodes);
         hand = new Hand(settings, watch, meters);
-        dispatcher.crowdedWhile(() -> !hand.hasRoom());
+        dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
     }
 

@@ -76,7 +76,7 @@ final class JobRecords {
     }
 
     private void handle(Held held) {
-        try (Hand.Room _ = hand.admit(held);
+        try (RoomShares.Room _ = hand.admit(held);
                 JobTrace trace = trace(held)) {
             switch (parse(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
@@ -112,9 +112,9 @@ final class JobRecords {
         return JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null);
     }
 
-    /** Whether further records should be taken: there is a node for them, and memory. */
-    boolean isOpen() {
-        return hand.hasRoom() && dispatcher.isOpen();
+    /** Whether further records of that topic should be taken: there is a node for them, and memory. */
+    boolean isOpen(String topic) {
+        return hand.hasRoom(topic) && dispatcher.isOpen();
     }
 
     private TakenJob taken(Held held, PromptJob job, JobTrace trace) {
@@ -148,10 +148,18 @@ final class JobRecords {
                     JobDocument.idOfTooLarge(record.value(), arrival),
                     JobFailure.of(JobFailure.Code.TOO_LARGE, tooLarge.get()));
         }
-        return JobDocument.parse(
-                record.value(),
-                arrival,
-                settings.defaults(settings.topic(record.topic()).orElse(UNKNOWN)));
+        return JobDocument.parse(record.value(), arrival, settings.defaults(topicOf(held)));
+    }
+
+    /** A copy may be of a topic that this replica does not have, newer or older than its own configuration: it says what it is. */
+    private Settings.JobTopic topicOf(Held held) {
+        String name = held.record().topic();
+        Origin.OfTopic said = held.origin().topic();
+        return settings.topic(name)
+                .orElse(
+                        said == null
+                                ? UNKNOWN
+                                : new Settings.JobTopic(name, said.priority(), said.tenant(), UNKNOWN.slots()));
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */

@@ -51,7 +51,7 @@ final class LogIntake implements Source {
                 alwaysMayHaveRun,
                 2 * settings.intake().slots(),
                 SESSION_TIMEOUT,
-                parts.records()::isOpen,
+                () -> parts.records().isOpen(topic),
                 parts.records()::start,
                 held -> parts.dispatcher().lost(held.origin().place(), held.place()),
                 held -> parts.dispatcher().leave(held.origin().place(), held.place()),

@@ -2,10 +2,13 @@ package dev.penstock.intake;
 
 import dev.penstock.dispatch.Delay;
 import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.Header;
@@ -18,13 +21,15 @@ import org.jspecify.annotations.Nullable;
  * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
  * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
  * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was), {@code penstock-handed-back} (the last
- * attempt of a run that ended alive) and {@code penstock-failures} (attempts that failed at a node).
+ * attempt of a run that ended alive), {@code penstock-failures} (attempts that failed at a node), and what its topic says of it,
+ * for a replica that has no such topic: {@code penstock-tenant} and {@code penstock-priority}.
  *
  * @param record as it came from its producer, at the place where it came in
  * @param copy where the copy lies; null: this is the record itself
  * @param id the job's, as the copy says; null: this is the record itself
  * @param notBefore when the copy is due
  * @param setAside when it was first set aside; null: never
+ * @param topic what the copy says of its topic; null: this is the record itself
  * @param handedBack 0: never
  * @param failures attempts that count against the job's max_attempts
  */
@@ -34,6 +39,7 @@ record Origin(
         @Nullable JobId id,
         Instant notBefore,
         @Nullable Instant setAside,
+        @Nullable OfTopic topic,
         int handedBack,
         int failures) {
     private static final String PREFIX = "penstock-";
@@ -43,10 +49,19 @@ record Origin(
     private static final String SET_ASIDE = PREFIX + "set-aside";
     private static final String HANDED_BACK = PREFIX + "handed-back";
     private static final String FAILURES = PREFIX + "failures";
+    private static final String TENANT = PREFIX + "tenant";
+    private static final String PRIORITY = PREFIX + "priority";
+
+    /** What a topic's jobs are where they do not say it themselves. */
+    record OfTopic(String tenant, Priority priority) {
+        static OfTopic of(Settings.JobTopic topic) {
+            return new OfTopic(topic.tenant(), topic.priority());
+        }
+    }
 
     /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, null, Instant.EPOCH, null, 0, 0);
+        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0);
     }
 
     /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
@@ -91,6 +106,7 @@ record Origin(
                 new JobId(id),
                 Instant.ofEpochMilli(notBefore),
                 since == null ? null : Instant.ofEpochMilli(since),
+                ofTopic(copy.headers()).orElse(null),
                 handedBack == null ? 0 : handedBack.intValue(),
                 failures == null ? 0 : failures.intValue()));
     }
@@ -98,9 +114,17 @@ record Origin(
     /**
      * @param topic of jobs that are set aside
      * @param partitions of it
+     * @param from what is known of the topic that the job came in by
      */
     ProducerRecord<byte[], byte[]> copyTo(
-            String topic, int partitions, JobId id, Delay delay, int lastHandedBack, int failed, Instant now) {
+            String topic,
+            int partitions,
+            Optional<OfTopic> from,
+            JobId id,
+            Delay delay,
+            int lastHandedBack,
+            int failed,
+            Instant now) {
         Headers headers = new RecordHeaders();
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
@@ -116,6 +140,9 @@ record Origin(
                 .add(CREATED_AT, utf8(record.timestamp()))
                 .add(NOT_BEFORE, utf8(now.plus(delay.length()).toEpochMilli()))
                 .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));
+        from.or(() -> Optional.ofNullable(this.topic))
+                .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
+                        .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
         if (lastHandedBack > 0) {
             headers.add(HANDED_BACK, utf8(lastHandedBack));
         }
@@ -126,6 +153,17 @@ record Origin(
             headers.add(KEY, record.key());
         }
         return new ProducerRecord<>(topic, delay.partition() % partitions, null, key, record.value(), headers);
+    }
+
+    private static Optional<OfTopic> ofTopic(Headers headers) {
+        String tenant = EventHeaders.text(headers, TENANT);
+        String priority = EventHeaders.text(headers, PRIORITY);
+        return tenant == null
+                ? Optional.empty()
+                : Stream.of(Priority.values())
+                        .filter(known -> known.wireName().equals(priority))
+                        .findFirst()
+                        .map(known -> new OfTopic(tenant, known));
     }
 
     /** Where the job came in. */

@@ -12,6 +12,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -28,11 +29,13 @@ public class SetAsideJobs {
 
     private final String topic;
     private final KafkaProducer<byte[], byte[]> producer;
+    private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
 
     public SetAsideJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
         topic = settings.topics().deferred();
+        this.settings = settings;
         this.clock = clock;
         this.meters = meters;
         for (Delay delay : Delay.values()) {
@@ -55,9 +58,11 @@ public class SetAsideJobs {
     CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();
+            Optional<Origin.OfTopic> from =
+                    settings.topic(origin.record().topic()).map(Origin.OfTopic::of);
             return KafkaSettings.send(
                             producer,
-                            origin.copyTo(topic, partitions, id, delay, handedBack, failures, clock.instant()))
+                            origin.copyTo(topic, partitions, from, id, delay, handedBack, failures, clock.instant()))
                     .thenRun(() -> counter(delay).increment());
         } catch (KafkaException e) {
             return CompletableFuture.failedFuture(e);

@@ -94,7 +94,11 @@ final class TopicIntake implements Source {
         boolean behind = watch.isBehind(topic.topic().name());
         int enough = topic.topic().slots() * (behind ? AHEAD : 1);
         long now = System.nanoTime();
-        if (stopping || room <= 0 || !records.isOpen() || inHand >= enough || (busy * 2 < size && !behind)) {
+        if (stopping
+                || room <= 0
+                || !records.isOpen(topic.topic().name())
+                || inHand >= enough
+                || (busy * 2 < size && !behind)) {
             shortSince = now;
         } else if (now - shortSince > SHORT_FOR.toNanos()) {
             shortSince = now;
@@ -115,7 +119,7 @@ final class TopicIntake implements Source {
                     origins,
                     deliveryLimit,
                     writers,
-                    records::isOpen,
+                    () -> records.isOpen(topic.topic().name()),
                     records::start,
                     held -> dispatcher.lost(held.origin().place(), held.place()),
                     this::grow,

@@ -3,6 +3,7 @@ package dev.penstock.deploy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
@@ -21,20 +22,33 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.ScramCredentialInfo;
 import org.apache.kafka.clients.admin.ScramMechanism;
 import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.Resource;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.utils.SecurityUtils;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** With the variables and files that the chart gives to a pod, the service gets past a broker that asks for all it can. */
+/**
+ * With the variables and files that the chart gives to a pod, and the rights and topics that it has Strimzi make, the service
+ * gets past a broker that asks for all it can.
+ */
 class SecuredKafkaIT {
     private static final Duration PATIENCE = Duration.ofMinutes(4);
     private static final String STORE_PASSWORD = "changeit";
@@ -49,17 +63,20 @@ class SecuredKafkaIT {
 
     @ParameterizedTest
     @CsvSource({
-        "a JAAS line as Strimzi writes it, 'existingSecret: account'",
-        "name and password, 'existingSecret: account, usernameKey: username, passwordKey: password'"
+        "a JAAS line as Strimzi writes it, 'existingSecret: account', true",
+        "name and password, 'existingSecret: account, usernameKey: username, passwordKey: password', false"
     })
-    void tls_with_a_certificate_of_our_own_and_scram(String how, String sasl)
+    void tls_with_a_certificate_of_our_own_and_scram_and_the_rights_that_the_chart_gives(
+            String how, String sasl, boolean topics)
             throws IOException, InterruptedException, ExecutionException, GeneralSecurityException {
         Path server = keyPair("broker");
         Path client = keyPair("client");
         int secured = Broker.freePort();
         try (Broker broker = start(secured, server, client);
                 FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
-            Manifest workload = render(secured, fake, sasl);
+            List<Manifest> manifests = render(secured, fake, sasl, topics);
+            grant(broker, manifests);
+            Manifest workload = one(manifests, "Deployment");
             Map<String, String> secrets = Map.of(
                     "account/sasl.jaas.config",
                     JAAS,
@@ -91,19 +108,24 @@ class SecuredKafkaIT {
                             penstock.environment(name, value.replace("/opt/penstock/kafka-ca", folder.toString())));
 
             // the job comes in and is seen to end by the broker's other listener
-            try (PenstockProcess _ = penstock.startReady();
+            try (PenstockProcess running = penstock.startReady();
                     ReplyLog replies = ReplyLog.follow(broker.bootstrap());
                     JobSender jobs = new JobSender(broker.bootstrap())) {
                 jobs.send("secured", "Hi");
+                jobs.sendRaw(null, "{\"job\": {\"id\": \"broken\"}}".getBytes(StandardCharsets.UTF_8));
                 jobs.flush();
                 replies.awaitOutcomes(List.of("secured"), PATIENCE);
+                // with its dead letter
+                var _ = replies.awaitEvent("broken", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
 
                 assertThat(replies.completedText("secured")).as(how).isEqualTo("past it");
+                assertThat(running.process().output())
+                        .noneMatch(line -> line.toLowerCase(Locale.ROOT).contains("authoriz"));
             }
         }
     }
 
-    private static Manifest render(int secured, FakeUpstream fake, String sasl) {
+    private static List<Manifest> render(int secured, FakeUpstream fake, String sasl, boolean topics) {
         Path values = Chart.valuesFile("""
             penstock:
               auth: {mode: none}
@@ -113,11 +135,52 @@ class SecuredKafkaIT {
               securityProtocol: SASL_SSL
               tls: {caSecret: ca, clientSecret: client}
               sasl: {%s}
-            """.formatted(fake.url(), secured, sasl));
-        return Chart.render(values).stream()
-                .filter(manifest -> manifest.is("Deployment"))
+            strimzi: {enabled: true, cluster: kafka, topicReplicas: 1, topics: %s, user: penstock}
+            """.formatted(fake.url(), secured, sasl, topics));
+        return Chart.render(values);
+    }
+
+    private static Manifest one(List<Manifest> manifests, String kind) {
+        return manifests.stream()
+                .filter(manifest -> manifest.is(kind))
                 .findFirst()
                 .orElseThrow();
+    }
+
+    /** What Strimzi's operators make of the resources. */
+    private static void grant(Broker broker, List<Manifest> manifests) throws InterruptedException, ExecutionException {
+        List<NewTopic> topics = manifests.stream()
+                .filter(manifest -> manifest.is("KafkaTopic"))
+                .map(Manifest::spec)
+                .map(spec -> new NewTopic(
+                                spec.path("topicName").asText(),
+                                spec.path("partitions").asInt(),
+                                (short) spec.path("replicas").asInt())
+                        .configs(Manifest.strings(spec.path("config"))))
+                .toList();
+        List<AclBinding> rights = new ArrayList<>();
+        for (JsonNode acl :
+                one(manifests, "KafkaUser").spec().path("authorization").path("acls")) {
+            JsonNode resource = acl.path("resource");
+            var pattern = new ResourcePattern(
+                    ResourceType.fromString(resource.path("type").asText()),
+                    resource.path("name").asText(Resource.CLUSTER_NAME),
+                    resource.path("patternType").asText().equals("prefix")
+                            ? PatternType.PREFIXED
+                            : PatternType.LITERAL);
+            acl.path("operations")
+                    .forEach(operation -> rights.add(new AclBinding(
+                            pattern,
+                            new AccessControlEntry(
+                                    "User:penstock",
+                                    "*",
+                                    SecurityUtils.operation(operation.asText()),
+                                    AclPermissionType.ALLOW))));
+        }
+        try (Admin admin = broker.admin()) {
+            admin.createTopics(topics).all().get();
+            admin.createAcls(rights).all().get();
+        }
     }
 
     /** As the kubelet makes them: secrets looked up, references to earlier variables expanded. */
@@ -154,6 +217,9 @@ class SecuredKafkaIT {
                 "listener.name.secured.scram-sha-512.sasl.jaas.config",
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;");
         settings.put("listener.name.secured.ssl.client.auth", "required");
+        settings.put("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+        // who comes by the other listeners
+        settings.put("super.users", "User:ANONYMOUS");
         settings.put("ssl.keystore.type", "PKCS12");
         settings.put("ssl.keystore.location", server.toString());
         settings.put("ssl.keystore.password", STORE_PASSWORD);

@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
 /** What a test of the whole takes: a broker, a database, a model server, and the replicas between them. */
@@ -87,11 +88,18 @@ public final class Rig implements AutoCloseable {
         }
     }
 
-    /** Sends chat jobs, each with a prompt of its own. */
-    public void send(Map<String, String> prompts) throws InterruptedException {
+    /**
+     * Sends chat jobs, each with a prompt of its own.
+     *
+     * @return when the broker had the first one, in milliseconds since 1970
+     */
+    public long send(Map<String, String> prompts) throws InterruptedException {
         try (JobSender jobs = new JobSender(broker.bootstrap())) {
             prompts.forEach(jobs::send);
-            jobs.flush();
+            return jobs.flush().stream()
+                    .mapToLong(RecordMetadata::timestamp)
+                    .min()
+                    .orElseThrow();
         }
     }
 

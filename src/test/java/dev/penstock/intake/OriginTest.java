@@ -1,0 +1,102 @@
+package dev.penstock.intake;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.dispatch.Delay;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Optional;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.record.TimestampType;
+import org.junit.jupiter.api.Test;
+
+class OriginTest {
+    private static final Instant NOW = Instant.ofEpochMilli(1_795_000_000_000L);
+    private static final JobId JOB = new JobId("job-1");
+    private static final Origin.OfTopic TOPIC = new Origin.OfTopic("team-a", Priority.HIGH);
+
+    @Test
+    void a_copy_says_where_it_came_from_and_what_its_topic_is() {
+        Origin origin = Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "job-id", "own"));
+
+        Origin copied = copy(origin, Optional.of(TOPIC), 2, 1);
+
+        assertThat(copied.place()).isEqualTo(origin.place());
+        assertThat(copied.record().value()).isEqualTo(origin.record().value());
+        assertThat(copied.record().timestamp()).isEqualTo(NOW.toEpochMilli());
+        assertThat(header(copied.record(), "job-id")).isEqualTo("own");
+        assertThat(copied.id()).isEqualTo(JOB);
+        assertThat(copied.notBefore()).isEqualTo(NOW.plus(Delay.SHORT.length()));
+        assertThat(copied.setAside()).isEqualTo(NOW);
+        assertThat(copied.handedBack()).isEqualTo(2);
+        assertThat(copied.failures()).isEqualTo(1);
+        assertThat(copied.topic()).isEqualTo(TOPIC);
+    }
+
+    @Test
+    void what_a_replica_without_its_topic_copies_again_says_it_still() {
+        Origin first = copy(Origin.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
+
+        Origin again = copy(first, Optional.empty(), 0, 0);
+
+        assertThat(again.topic()).isEqualTo(TOPIC);
+        assertThat(again.place()).isEqualTo(first.place());
+        assertThat(header(again.record(), "other")).isEqualTo("x");
+    }
+
+    @Test
+    void headers_of_ours_in_a_record_are_its_producers_and_mean_nothing() {
+        Origin origin = Origin.itself(record("team-a-jobs", 1, "penstock-tenant", "team-b"));
+
+        assertThat(origin.topic()).isNull();
+        assertThat(copy(origin, Optional.empty(), 0, 0).topic()).isNull();
+    }
+
+    @Test
+    void what_is_no_copy_of_ours_is_nobodys() {
+        assertThat(Origin.ofCopy(record("prompt-jobs-deferred", 1, "job-id", "job-1")))
+                .isEmpty();
+    }
+
+    private static Origin copy(Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
+        ProducerRecord<byte[], byte[]> copy =
+                origin.copyTo("prompt-jobs-deferred", 4, topic, JOB, Delay.SHORT, handedBack, failures, NOW);
+        return Origin.ofCopy(new ConsumerRecord<>(
+                        copy.topic(),
+                        copy.partition(),
+                        7,
+                        NOW.toEpochMilli(),
+                        TimestampType.LOG_APPEND_TIME,
+                        copy.key().length,
+                        copy.value().length,
+                        copy.key(),
+                        copy.value(),
+                        copy.headers(),
+                        Optional.empty()))
+                .orElseThrow();
+    }
+
+    private static ConsumerRecord<byte[], byte[]> record(String topic, long timestamp, String header, String value) {
+        byte[] body = "{}".getBytes(StandardCharsets.UTF_8);
+        return new ConsumerRecord<>(
+                topic,
+                3,
+                42,
+                timestamp,
+                TimestampType.LOG_APPEND_TIME,
+                -1,
+                body.length,
+                null,
+                body,
+                new RecordHeaders().add(header, value.getBytes(StandardCharsets.UTF_8)),
+                Optional.empty());
+    }
+
+    private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
+        return new String(record.headers().lastHeader(name).value(), StandardCharsets.UTF_8);
+    }
+}
