@@ -16,7 +16,7 @@ podman=(podman --root "$store/storage" --runroot "$store/run" --cgroup-manager=c
 run=()
 
 missing=()
-for tool in buildah podman debootstrap runc crun; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+for tool in buildah podman debootstrap runc crun; do type -P "$tool" >/dev/null || missing+=("$tool"); done
 if ((${#missing[@]})); then
   apt-get -qq update
   DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}" >/dev/null

@@ -21,7 +21,10 @@ import java.util.OptionalInt;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.FeatureUpdate;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -209,6 +212,59 @@ class ClassicIT {
                             .as(id)
                             .isEqualTo(1));
         }
+    }
+
+    /** As in a cluster that came from an older version. */
+    @Test
+    void a_broker_with_share_groups_off_gets_classic_ones_and_no_migration_to_the_others()
+            throws InterruptedException, ExecutionException {
+        try (Admin admin = rig.broker().admin()) {
+            admin.updateFeatures(
+                            Map.of(
+                                    "share.version",
+                                    new FeatureUpdate((short) 0, FeatureUpdate.UpgradeType.SAFE_DOWNGRADE)),
+                            new UpdateFeaturesOptions())
+                    .all()
+                    .get();
+        }
+        PenstockProcess classic = start("classic", "auto");
+        assertThat(String.join("\n", classic.process().output())).contains("classic mode");
+        rig.send(Rig.ids("first", 20), "[[tokens=2]]");
+        rig.replies().awaitOutcomes(Rig.ids("first", 20), PATIENCE);
+        stop(classic);
+
+        ChildProcess refused = migrate("share");
+        assertThat(refused.awaitExit(PATIENCE)).isNotEqualTo(OptionalInt.of(0));
+        assertThat(String.join("\n", refused.output())).contains("share.version");
+
+        start("again", "auto");
+        rig.send(Rig.ids("second", 20), "[[tokens=2]]");
+        rig.replies().awaitOutcomes(Rig.ids("second", 20), PATIENCE);
+        assertThat(fake.stats().requests()).isEqualTo(40);
+    }
+
+    @Test
+    void groups_of_the_other_kind_are_not_taken_over() throws InterruptedException, ExecutionException {
+        try (Admin admin = rig.broker().admin()) {
+            admin.createTopics(List.of(new NewTopic("prompt-jobs", 4, (short) 1)))
+                    .all()
+                    .get();
+            admin.alterConsumerGroupOffsets(
+                            "penstock.prompt-jobs",
+                            Map.of(new TopicPartition("prompt-jobs", 0), new OffsetAndMetadata(0)))
+                    .all()
+                    .get();
+        }
+
+        PenstockProcess refused = builder("refused", "share").start();
+        assertThat(refused.process().awaitExit(PATIENCE)).hasValue(1);
+        assertThat(String.join("\n", refused.process().output()))
+                .contains("penstock.prompt-jobs is a", "penstock intake migrate");
+
+        assertThat(migrate("share").awaitExit(PATIENCE)).as("as it says").hasValue(0);
+        start("share", "share");
+        rig.send(Rig.ids("first", 20), "[[tokens=2]]");
+        rig.replies().awaitOutcomes(Rig.ids("first", 20), PATIENCE);
     }
 
     private ChildProcess migrate(String mode) throws InterruptedException {

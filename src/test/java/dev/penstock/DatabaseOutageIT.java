@@ -6,13 +6,16 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Postgres;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.Rig;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
@@ -166,17 +169,22 @@ final class DatabaseOutageIT {
 
     @Test
     void a_replica_dies_while_the_database_is_away_and_its_jobs_are_recovered_by_a_scan() throws InterruptedException {
-        fake.script(_ -> Answer.tokens(40).every(Duration.ofMillis(100)));
+        fake.script(_ -> Answer.tokens(80).every(Duration.ofMillis(100)));
         List<String> ids = new ArrayList<>();
-        try (JobSender jobs = new JobSender(broker.bootstrap())) {
-            for (int i = 0; i < 20; i++) {
-                ids.add("scan-" + i);
-                jobs.send("scan-" + i, "hi");
+        // which replica takes a job nobody says
+        while (Metrics.value(first, "penstock_jobs_in_flight{node=\"fake\"}").orElse(0) == 0) {
+            assertThat(ids).as("jobs of which the first replica took none").hasSizeLessThan(200);
+            List<String> more = Rig.ids("scan-" + ids.size(), 20);
+            try (JobSender jobs = new JobSender(broker.bootstrap())) {
+                for (int i = 0; i < more.size(); i++) {
+                    jobs.sendRaw(i % 4, JobSender.chat(more.get(i), "hi").getBytes(StandardCharsets.UTF_8));
+                }
+                jobs.flush();
             }
-            jobs.flush();
-        }
-        for (String id : ids) {
-            replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.STARTED, PATIENCE);
+            for (String id : more) {
+                replies.awaitEvent(id, event -> event.mark().kind() == EventMark.Kind.STARTED, PATIENCE);
+            }
+            ids.addAll(more);
         }
         postgres.kill();
         first.kill9();
