@@ -82,7 +82,8 @@ for kind in "${kinds[@]}"; do
     native)
       GRAALVM_HOME=$(src/native/find-graalvm.sh "${IMAGES_GRAALVM:-target/graalvm}")
       stand_in quay.io/quarkus/ubi9-quarkus-micro-image:2.0
-      [[ -d $store/graalvm-base ]] || { cp -a "$store/debian" "$store/graalvm-base" && chroot "$store/graalvm-base" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y gcc libc6-dev zlib1g-dev >/dev/null'; }
+      # python3 is for a GRAALVM_HOME that find-graalvm.sh had to lay out
+      [[ -d $store/graalvm-base ]] || { cp -a "$store/debian" "$store/graalvm-base" && chroot "$store/graalvm-base" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y gcc libc6-dev zlib1g-dev python3 >/dev/null'; }
       buildah inspect --type image quay.io/quarkus/ubi9-quarkus-mandrel-builder-image:jdk-25 >/dev/null 2>&1 || {
         container=$(buildah from scratch)
         buildah copy -q "$container" "$store/graalvm-base" / >/dev/null

@@ -104,7 +104,9 @@ final class QueueWatch implements AutoCloseable {
         this.meters = meters;
         settings.intake().topics().forEach(topic -> lagGauge(topic.name()));
         lagGauge(settings.topics().deferred());
-        settings.intake().topics().forEach(topic -> handGauges(topic.name()));
+        if (settings.intake().enabled()) {
+            settings.intake().topics().forEach(topic -> handGauges(topic.name()));
+        }
         Gauge.builder("penstock.broker.up", this, watch -> watch.awaySince == null ? 1 : 0)
                 .register(meters);
     }

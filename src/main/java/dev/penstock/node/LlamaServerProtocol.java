@@ -83,7 +83,7 @@ final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     boolean isLoaded(JsonNode model) {
         JsonNode status = model.path("status");
-        return status.isMissingNode() || status.path("value").asText().equals("loaded");
+        return status.isMissingNode() || RouterModels.isLoaded(status);
     }
 
     @Override

@@ -56,13 +56,26 @@ final class RouterModels implements ModelCommands {
         }
     }
 
+    static boolean isLoaded(JsonNode status) {
+        return LOADED.contains(status.path("value").asText());
+    }
+
     private static void awaitLoaded(
             NodeClient client, String name, LineFeed events, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException {
+        long until = System.nanoTime() + UNTIL_LISTED.toNanos();
         while (true) {
             JsonNode status = listed(client, name);
-            if (status != null && LOADED.contains(status.path("value").asText())) {
+            if (status != null && isLoaded(status)) {
                 return;
+            }
+            if (status == null || !status.path("value").asText().equals("unloaded")) {
+                until = System.nanoTime() + UNTIL_LISTED.toNanos();
+            } else if (System.nanoTime() - until > 0) {
+                throw new Refused(
+                        JobFailure.Code.NODE_ERROR,
+                        "%s does not load %s any more: somebody else has unloaded it; load it again"
+                                .formatted(client.title(), name));
             }
             if (status == null || status.path("failed").asBoolean()) {
                 throw new Refused(

@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Backend;
@@ -188,6 +189,17 @@ class NodeModelsTest {
             assertThat(router.stats().on("/models/load")).isEqualTo(1);
         }
         assertThat(seen).isNotEmpty().allMatch(running -> running.status().equals("loading"));
+    }
+
+    @Timeout(60)
+    @Test
+    void a_model_that_somebody_else_unloads_meanwhile_is_not_waited_for() throws Exception {
+        Router scripted = new Router("one", "loading");
+        try (FakeUpstream router = FakeUpstream.start().probes(scripted::answer);
+                NodeClient client = client(router)) {
+            assertThatThrownBy(() -> new RouterModels().fetch(client, "one", _ -> scripted.status.set("unloaded")))
+                    .hasMessageContaining("somebody else has unloaded it");
+        }
     }
 
     @Timeout(60)
