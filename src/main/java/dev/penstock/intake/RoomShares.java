@@ -107,25 +107,28 @@ final class RoomShares {
         admitNext();
     }
 
+    /** While a more urgent record waits for what is common, nobody else takes of it. */
     private void admitNext() {
+        boolean reserved = false;
         for (Share share : byUrgency) {
             Waiter next = share.waiting.peek();
-            while (next != null && fits(share, next.bytes())) {
+            while (next != null && fits(share, next.bytes(), reserved)) {
                 share.waiting.remove();
                 share.admitted += next.bytes();
                 next.admitted().countDown();
                 next = share.waiting.peek();
             }
+            reserved |= next != null;
         }
     }
 
-    private boolean fits(Share share, long bytes) {
+    private boolean fits(Share share, long bytes, boolean reserved) {
         long others = byUrgency.stream()
                 .filter(other -> other != share)
                 .mapToLong(other -> beyondOwn(other.admitted))
                 .sum();
         long beyond = beyondOwn(share.admitted + bytes);
-        return beyond == 0 || others + beyond <= common;
+        return beyond == 0 || (!reserved && others + beyond <= common);
     }
 
     private boolean isOpen(Share share) {

@@ -60,6 +60,19 @@ class RoomSharesTest {
     }
 
     @Test
+    void small_records_do_not_overtake_a_large_one_of_a_more_urgent_topic() throws InterruptedException {
+        RoomShares.Room running = shares.admit(LOW, 400);
+        admitLater("high", HIGH, 500);
+        admitLater("low", LOW, 50);
+
+        assertThat(admitted).as("300 of the common 600 are free").isEmpty();
+        running.close();
+
+        assertThat(admitted.poll(30, TimeUnit.SECONDS)).isIn("high", "low");
+        assertThat(admitted.poll(30, TimeUnit.SECONDS)).isIn("high", "low");
+    }
+
+    @Test
     void a_record_larger_than_all_of_it_has_what_there_is() throws InterruptedException {
         try (RoomShares.Room _ = shares.admit(HIGH, 5_000)) {
             admitLater("low", LOW, 101);
