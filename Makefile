@@ -27,8 +27,8 @@ build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; not
 		mv target/building target/built; \
 	fi
 
-# RERUNS=1: an integration test that fails is run once more, and told as a flake when it passes then
-RERUN = $(if $(RERUNS),-Dfailsafe.rerunFailingTestsCount=$(RERUNS))
+# RERUNS=1: a test that fails is run once more, and told as a flake when it passes then
+RERUN = $(if $(RERUNS),-Dsurefire.rerunFailingTestsCount=$(RERUNS) -Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
 test: ## All tests but those of minutes: unit, real broker, real llama-server, scripted model server
 	@mkdir -p target && touch target/building
