@@ -42,6 +42,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class BoundsIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final int MEGABYTE = 1 << 20;
+    private static final int HEAP_MEGABYTES = 256;
     private static final double NEARLY_FULL = 0.8;
     private static final String LEDGER_LAG = "penstock_ledger_lag_seconds";
     /** -Dpenstock.test.queued=100000 for as many; they take some minutes. */
@@ -282,26 +283,30 @@ class BoundsIT {
     @Tag("alone")
     @Test
     void a_long_queue_takes_no_more_memory_than_a_short_one() throws InterruptedException, IOException {
-        // a native executable gives memory back late: it has had all that it may have before the first look
-        PenstockProcess replica = rig.start(rig.replica("replica", 64).runtimeOption("-Xmx256m"));
+        PenstockProcess replica =
+                rig.start(rig.replica("replica", 64).runtimeOption("-Xmx%dm".formatted(HEAP_MEGABYTES)));
         // of the same size: each consumer keeps the last that it fetched
         String filling = "x".repeat(10_000);
-        List<String> warm = Rig.ids("warm", 8_000);
-        // a queue as well, so that as many consumers have come as come for a long one
-        replica.process().freeze();
-        rig.send(warm, "[[tokens=2]] " + filling);
-        replica.process().thaw();
-        rig.replies().awaitOutcomes(warm, PATIENCE);
-        Metrics.await(replica, LEDGER_LAG, 0, PATIENCE);
-        double memoryBefore = memory(replica);
+        double memoryBefore = 0;
+        // an executable takes what it may have bit by bit
+        for (int round = 0; round < (isJar() ? 1 : 3); round++) {
+            List<String> warm = Rig.ids("warm-" + round, 8_000);
+            // a queue as well, so that as many consumers have come as come for a long one
+            replica.process().freeze();
+            rig.send(warm, "[[tokens=2]] " + filling);
+            replica.process().thaw();
+            rig.replies().awaitOutcomes(warm, PATIENCE);
+            Metrics.await(replica, LEDGER_LAG, 0, PATIENCE);
+            memoryBefore = Math.max(memoryBefore, memory(replica));
+        }
         byte[] job = "{\"messages\":[{\"role\":\"user\",\"content\":\"[[tokens=2]] %s\"}]}"
                 .formatted(filling)
                 .getBytes(StandardCharsets.UTF_8);
         List<Long> tenths = new ArrayList<>();
         double memoryAfter;
+        long before = rig.fake().stats().finished();
         try (JobSender jobs = new JobSender(rig.broker().bootstrap());
                 Admin admin = rig.broker().admin()) {
-            long before = rig.fake().stats().finished();
             // all of them are queued before the first is taken
             replica.process().freeze();
             for (int i = 0; i < QUEUED; i++) {
@@ -333,14 +338,20 @@ class BoundsIT {
         assertThat(Metrics.value(
                         replica,
                         "penstock_jobs_total{backend=\"vllm\",outcome=\"completed\",pool=\"gpu\",task=\"chat\"}"))
-                .hasValue(QUEUED + 8_000.0);
-        assertThat(memoryAfter).isLessThan(1.2 * memoryBefore);
+                .hasValue((double) before + QUEUED);
+        // and may have its heap whole
+        double allowed = isJar() ? memoryBefore : Math.max(memoryBefore, HEAP_MEGABYTES * MEGABYTE);
+        assertThat(memoryAfter).isLessThan(1.2 * allowed);
         assertThat(last).as("the goal is 0.95; a busy machine has its share").isGreaterThan(0.7 * first);
+    }
+
+    private static boolean isJar() {
+        return PenstockProcess.isJar(PenstockProcess.defaultExecutable());
     }
 
     /** Bytes: what is live in a JVM's heap; what is resident of a native executable, which nobody can ask to collect. */
     private static double memory(PenstockProcess replica) throws InterruptedException, IOException {
-        if (!PenstockProcess.isJar(PenstockProcess.defaultExecutable())) {
+        if (!isJar()) {
             return (double) Vitals.of(replica.pid()).residentMegabytes() * MEGABYTE;
         }
         for (int i = 0; i < 2; i++) {

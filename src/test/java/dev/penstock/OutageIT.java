@@ -67,6 +67,9 @@ class OutageIT {
 
             long severedAt = System.nanoTime();
             proxy.sever();
+            // what it has by now it may run: nobody can tell it that another replica has it too
+            double inHand = Metrics.value(cut, "penstock_queue_in_hand{topic=\"prompt-jobs\"}")
+                    .orElseThrow();
             Metrics.await(cut, "penstock_broker_up", 0, PATIENCE);
             assertUnavailable(cut);
             JsonNode ready = ready(cut);
@@ -84,10 +87,10 @@ class OutageIT {
             rig.send(more, "x");
             rig.replies().awaitOutcomes(more, PATIENCE);
             System.out.printf(
-                    "one of two replicas cut off for 20 s under load: %d of 1,500 jobs started more than once, %s%n",
-                    rig.startedAgain(ids), rig.replies().outcomes(ids));
+                    "one of two replicas cut off for 20 s under load, with %.0f jobs in hand: %d of 1,500 started more than once, %s%n",
+                    inHand, rig.startedAgain(ids), rig.replies().outcomes(ids));
             assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", 1_500));
-            assertThat(rig.startedAgain(ids)).isLessThanOrEqualTo(2 * 64);
+            assertThat(rig.startedAgain(ids)).isLessThanOrEqualTo((long) inHand);
             assertThat(rig.startedAgain(more)).isZero();
             ids.forEach(id -> assertThat(rig.replies().chunkText(id))
                     .as(id)
