@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
+import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.ShareLag;
@@ -78,6 +79,15 @@ class SlotsIT {
         }
         try (Admin admin = broker.admin()) {
             ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+        } catch (AssertionError e) {
+            // whether somebody has them still, or the broker's figure is behind
+            throw new AssertionError(
+                    Metrics.text(penstock)
+                            .lines()
+                            .filter(line -> line.startsWith("penstock_queue"))
+                            .toList()
+                            .toString(),
+                    e);
         }
     }
 
