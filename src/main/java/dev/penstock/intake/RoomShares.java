@@ -76,7 +76,7 @@ final class RoomShares {
 
     /**
      * Waits until there is room for a record's run, which takes several times its size: consumers that had asked before there
-     * was too much in hand may bring more than that. In the order of those who ask for one topic; one of each has room in any case.
+     * was too much in hand may bring more than that. In the order of those who ask for one topic; however large, none waits where nothing else has room.
      */
     Room admit(String topic, long bytes) throws InterruptedException {
         Share share = share(topic);

@@ -309,7 +309,18 @@ public final class SettingsReader {
             }
         }
         Set<String> names = new HashSet<>();
+        List<String> others = List.of(
+                config.topics().deferred(),
+                config.topics().replies(),
+                config.topics().commands(),
+                config.topics().dlq(),
+                config.topics().settings());
         for (Settings.JobTopic topic : topics) {
+            if (others.contains(topic.name())) {
+                mistake(
+                        "intake.topics",
+                        "'%s' is one of penstock.topics, which are for other things than jobs".formatted(topic.name()));
+            }
             if (!topic.name().matches("[a-zA-Z0-9._-]{1,249}")) {
                 mistake("intake.topics", "'%s' is no name of a Kafka topic".formatted(topic.name()));
             }

@@ -289,6 +289,16 @@ class SettingsReaderTest {
     }
 
     @Test
+    void jobs_do_not_come_from_a_topic_that_is_for_other_things() {
+        assertThatThrownBy(() -> read(Map.of(
+                        "penstock.intake.topics[0].name", "mine",
+                        "penstock.intake.topics[1].name", "prompt-jobs-deferred",
+                        "penstock.intake.topics[2].name", "mine")))
+                .hasMessageContaining("'prompt-jobs-deferred' is one of penstock.topics")
+                .hasMessageContaining("'mine' is there twice");
+    }
+
+    @Test
     void what_cannot_be_allowed_and_passwords_in_addresses_are_mistakes() {
         assertThatThrownBy(() -> read(Map.of(
                         "penstock.nodes.a.backend", "vllm",
