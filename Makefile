@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build broker chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -20,10 +20,10 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; nothing where no source has changed
-	@if $(call changed,target/built,src/main src/test) || [ ! -f $(JAR) ] || [ ! -f target/test-classpath ]; then \
-		echo "building (the first time, dependencies are downloaded: some minutes)"; \
+	@if $(call changed,target/built,src/main src/test docs/wire) || [ ! -f $(JAR) ] || [ ! -f target/test-classpath ]; then \
+		echo "building with the JDK in $(JDK) (the first time, dependencies are downloaded: some minutes)"; \
 		mkdir -p target && touch target/building && \
-		$(MVN) -q package -DskipTests -Dspotless.check.skip=true $(CLASSPATH_GOAL) && \
+		JAVA_HOME="$(JDK)" src/demo/progress.sh target/build.log ./mvnw -B package -DskipTests -Dspotless.check.skip=true $(CLASSPATH_GOAL) && \
 		mv target/building target/built; \
 	fi
 
@@ -52,8 +52,12 @@ demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by its
 	@if [ "$(NATIVE)" = 1 ] && [ ! -x $(RUNNER) ]; then echo "there is no $(RUNNER): make native" >&2; exit 1; fi
 	@JAVA_HOME="$(JDK)" ONCE="$(ONCE)" NATIVE="$(NATIVE)" src/demo/demo.sh
 
+broker: build ## A Kafka broker on 127.0.0.1:9092 for those who have none, until Ctrl-C; its log stays in .demo/broker. PORT=... for another
+	@exec $(JAVA) -Xmx768m -Djava.util.logging.manager=org.jboss.logmanager.LogManager -cp "$(TEST_CLASSPATH)" \
+		dev.penstock.demo.LocalBroker $(or $(PORT),9092) .demo/broker
+
 native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25; else one is laid out in target/graalvm)
-	@if $(call changed,target/built-native,src/main) || [ ! -x $(RUNNER) ]; then \
+	@if $(call changed,target/built-native,src/main docs/wire) || [ ! -x $(RUNNER) ]; then \
 		mkdir -p target && touch target/building-native && \
 		home=$$(JAVA_HOME="$(JDK)" src/native/find-graalvm.sh target/graalvm) && \
 		GRAALVM_HOME="$$home" $(MVN) package -Dnative -DskipTests -Dspotless.check.skip=true \
@@ -96,7 +100,7 @@ manifests: build ## Writes k8s/base and the chart's table of values anew
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.deploy.PlainManifests
 
 run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
-	@exec $(JAVA) -jar $(JAR)
+	@PENSTOCK_EXECUTABLE=$(JAR) JAVA_HOME="$(JDK)" exec bin/penstock
 
 format: ## Formats the Java code
 	$(MVN) -q spotless:apply

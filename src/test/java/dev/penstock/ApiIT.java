@@ -257,11 +257,35 @@ class ApiIT {
     }
 
     @Test
-    void the_published_description_names_the_paths_that_the_service_has() throws InterruptedException {
+    void the_published_description_is_served_as_json_and_as_yaml() throws InterruptedException {
         JsonNode served =
                 SCHEMAS.parse(Rest.get(penstock.url(), "/q/openapi?format=json").body());
 
         assertThat(WireSchemas.operations(served)).isEqualTo(SCHEMAS.publishedOperations());
+        assertThat(served.at("/components/schemas/Job/examples").isEmpty()).isFalse();
+        Rest.Reply yaml = Rest.get(penstock.url(), "/q/openapi");
+        assertThat(yaml.body()).startsWith("openapi: \"3.1.0\"").contains("operationId: \"listJobs\"");
+    }
+
+    @Test
+    void an_unknown_query_parameter_is_refused_and_filters_are_combined() throws InterruptedException {
+        Rest.Reply refused = Rest.get(penstock.url(), "/v1/jobs?stat=queued");
+        assertThat(refused.status()).isEqualTo(400);
+        assertThat(refused.code()).isEqualTo("invalid_request");
+        assertThat(refused.body()).contains("Did you mean status?");
+        submit(
+                "{\"prompt\":\"x\",\"metadata\":{\"order\":\"4+2\"},\"job\":{\"id\":\"for-filters\",\"timeout\":\"5m\"}}");
+        replies.awaitOutcomes(List.of("for-filters"), PATIENCE);
+        String of = "/v1/jobs?metadata.order=4%2B2&since=1h&node=fake";
+        Rest.get(penstock.url(), "/v1/jobs/for-filters");
+        assertThat(Rest.get(penstock.url(), of).body()).contains("\"id\":\"for-filters\"");
+        for (String other : List.of(
+                "/v1/jobs?metadata.order=x",
+                "/v1/jobs?metadata.order=4%2B2&until=1h",
+                "/v1/jobs?metadata.order=4%2B2&node=other",
+                "/v1/jobs?metadata.order=4%2B2&code=timeout")) {
+            assertThat(Rest.get(penstock.url(), other).body()).as(other).contains("\"data\":[]");
+        }
     }
 
     @Test

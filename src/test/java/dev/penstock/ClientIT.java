@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.TestEnvironment;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.wire.Json;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -144,18 +146,33 @@ class ClientIT {
         assertThat(done).hasSize(60);
     }
 
+    @Test
+    void the_environment_names_the_service() throws InterruptedException {
+        String url = penstock.url().toString();
+        ChildProcess nodes = run(List.of("nodes"), Map.of("PENSTOCK_URL", url));
+        assertThat(nodes.awaitExit(PATIENCE)).hasValue(0);
+        assertThat(String.join("\n", nodes.output())).contains("fake", "vllm", "up");
+        ChildProcess help = run(List.of("help", "submit"));
+        assertThat(help.awaitExit(PATIENCE)).hasValue(0);
+        assertThat(String.join("\n", help.output())).contains("--retry-failed", "Exit codes:");
+        ChildProcess completion = run(List.of("completion"));
+        assertThat(completion.awaitExit(PATIENCE)).hasValue(0);
+        assertThat(String.join("\n", completion.output())).contains("complete -F _complete_penstock");
+    }
+
     static ChildProcess run(List<String> arguments) {
+        return run(arguments, Map.of());
+    }
+
+    /** By bin/penstock, as a person would. */
+    private static ChildProcess run(List<String> arguments, Map<String, String> environment) {
         Path program = PenstockProcess.defaultExecutable();
         List<String> command = new ArrayList<>();
-        if (program.toString().endsWith(".jar")) {
-            command.addAll(List.of(
-                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "--enable-native-access=ALL-UNNAMED",
-                    "--sun-misc-unsafe-memory-access=allow",
-                    "-jar"));
-        }
-        command.add(program.toString());
+        command.add(TestEnvironment.projectDir().resolve("bin").resolve("penstock").toString());
         command.addAll(arguments);
-        return ChildProcess.start("client", command, Map.of());
+        Map<String, String> all = new HashMap<>(environment);
+        all.put("PENSTOCK_EXECUTABLE", program.toString());
+        all.put("JAVA_HOME", System.getProperty("java.home"));
+        return ChildProcess.start("client", command, new HashMap<>(all));
     }
 }

@@ -7,7 +7,6 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.ledger.JobRow;
-import dev.penstock.ledger.Queries;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
 import dev.penstock.wire.JobObject;
@@ -25,11 +24,12 @@ import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.PathParam;
 import jakarta.ws.rs.Produces;
-import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
+import jakarta.ws.rs.core.MultivaluedMap;
 import jakarta.ws.rs.core.Response;
+import jakarta.ws.rs.core.UriInfo;
 import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
 import java.io.ByteArrayOutputStream;
@@ -202,20 +202,12 @@ public final class JobsResource {
     @GET
     @Produces(MediaType.APPLICATION_JSON)
     @Operation(summary = "Jobs, newest first, without their answers; next is the cursor for after")
-    public ObjectNode list(
-            @QueryParam("status") @Nullable String status,
-            @QueryParam("tenant") @Nullable String tenant,
-            @QueryParam("model") @Nullable String model,
-            @QueryParam("after") @Nullable String after,
-            @QueryParam("limit") @Nullable String limit)
-            throws InterruptedException {
+    public ObjectNode list(@Context UriInfo call) throws InterruptedException {
+        MultivaluedMap<String, String> given = call.getQueryParameters();
         return jobs.list(
-                new Queries.Filter(
-                        ListParameters.status(status),
-                        ListParameters.name("tenant", tenant),
-                        ListParameters.name("model", model)),
-                ListParameters.after(after),
-                ListParameters.limit(limit));
+                ListParameters.filter(given, clock.instant()),
+                ListParameters.after(given.getFirst("after")),
+                ListParameters.limit(given.getFirst("limit")));
     }
 
     @GET

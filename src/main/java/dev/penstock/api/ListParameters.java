@@ -3,7 +3,16 @@ package dev.penstock.api;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobState;
 import dev.penstock.ledger.Queries;
+import dev.penstock.wire.Durations;
+import jakarta.ws.rs.core.MultivaluedMap;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -11,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 final class ListParameters {
     private static final int DEFAULT_LIMIT = 20;
     private static final int MOST = 100;
+    private static final String METADATA = "metadata.";
 
     private ListParameters() {}
 
@@ -37,6 +47,42 @@ final class ListParameters {
             throw new ApiException(JobFailure.invalid(parameter, "expected a name on one line"));
         }
         return given;
+    }
+
+    /** The filters of a list. An instant may be a duration too: {@code 1h} is an hour before now. */
+    static Queries.Filter filter(MultivaluedMap<String, String> given, Instant now) {
+        Map<String, String> metadata = new HashMap<>();
+        given.forEach((name, values) -> {
+            if (name.startsWith(METADATA)) {
+                metadata.put(name.substring(METADATA.length()), String.valueOf(name(name, values.getFirst())));
+            }
+        });
+        return new Queries.Filter(
+                status(given.getFirst("status")),
+                name("tenant", given.getFirst("tenant")),
+                name("model", given.getFirst("model")),
+                name("node", given.getFirst("node")),
+                name("code", given.getFirst("code")),
+                time("since", given.getFirst("since"), now),
+                time("until", given.getFirst("until"), now),
+                metadata);
+    }
+
+    private static @Nullable Instant time(String parameter, @Nullable String given, Instant now) {
+        if (given == null) {
+            return null;
+        }
+        Optional<Duration> ago = Durations.parse(given);
+        try {
+            // a plus sign that came unencoded was read as a blank
+            return ago.isPresent()
+                    ? now.minus(ago.get())
+                    : OffsetDateTime.parse(given.replace(' ', '+')).toInstant();
+        } catch (DateTimeException | ArithmeticException _) {
+            throw new ApiException(JobFailure.invalid(
+                    parameter,
+                    "expected RFC 3339 such as 2026-11-21T10:00:00Z, or " + Durations.EXAMPLE + " before now"));
+        }
     }
 
     static Queries.@Nullable Cursor after(@Nullable String given) {

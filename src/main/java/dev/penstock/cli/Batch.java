@@ -64,7 +64,9 @@ final class Batch {
                     malformed(number, failure);
                 }
             }
-            case JobLine.Job(long number, Draft draft) -> {
+            case JobLine.Job job -> {
+                long number = job.number();
+                Draft draft = job.draft();
                 Long first = ids.putIfAbsent(draft.id(), number);
                 if (results.holds(line)) {
                     return true;
@@ -76,7 +78,7 @@ final class Batch {
                     return true;
                 }
                 open.acquire();
-                workers.execute(() -> run(number, draft));
+                workers.execute(() -> run(number, results.next(job)));
             }
         }
         return true;

@@ -3,6 +3,7 @@ package dev.penstock.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
+import dev.penstock.wire.Durations;
 import java.net.http.HttpRequest;
 import java.time.Duration;
 import java.util.List;
@@ -34,8 +35,8 @@ final class GetCommand implements Callable<Integer> {
     @Mixin
     private final RestOptions rest = new RestOptions();
 
-    @Option(names = "--wait", paramLabel = "S", description = "wait up to S seconds for its outcome, 60 at most")
-    private int wait;
+    @Option(names = "--wait", paramLabel = "30s", description = "wait this long for its outcome, 60s at most")
+    private String waitText = "0";
 
     @Option(names = "--json", description = "print the service's answer as it is")
     private boolean json;
@@ -47,9 +48,7 @@ final class GetCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Problem, InterruptedException {
         JobId jobId = WatchCommand.jobId(id);
-        if (wait < 0 || wait > MOST_SECONDS) {
-            throw Problem.usage("--wait: 0 to %d seconds".formatted(MOST_SECONDS));
-        }
+        long wait = seconds(waitText);
         try (Rest service = rest.open()) {
             HttpRequest.Builder request = service.request("/v1/jobs/" + Rest.encoded(jobId.value()))
                     .timeout(MORE.plusSeconds(Math.max(20, wait)));
@@ -65,6 +64,16 @@ final class GetCommand implements Callable<Integer> {
                     .orElse(Ending.COMPLETED)
                     .exitCode();
         }
+    }
+
+    /** A number alone is seconds. */
+    private static long seconds(String text) throws Problem {
+        Duration wait =
+                Durations.parse(text.matches("\\d+") ? text + "s" : text).orElse(Duration.ofSeconds(-1));
+        if (wait.isNegative() || wait.toSeconds() > MOST_SECONDS) {
+            throw Problem.usage("--wait: 0 to %ds, such as 30s".formatted(MOST_SECONDS));
+        }
+        return wait.toSeconds();
     }
 
     private void show(JsonNode job) throws Problem {

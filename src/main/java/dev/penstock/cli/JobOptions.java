@@ -4,8 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.Priority;
+import dev.penstock.wire.Durations;
 import dev.penstock.wire.Json;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -34,7 +34,7 @@ final class JobOptions {
             description = "high, normal or low: over REST it picks the topic, over Kafka it orders the wait for a node")
     private @Nullable Priority priority;
 
-    @Option(names = "--timeout", paramLabel = "PT5M", description = "running time at most, an ISO 8601 duration")
+    @Option(names = "--timeout", paramLabel = "5m", description = "the longest running time: 90s, 5m, 1h30m or PT5M")
     private @Nullable String timeout;
 
     void check() throws Problem {
@@ -45,16 +45,12 @@ final class JobOptions {
             throw Problem.usage("--temperature: must not be below 0");
         }
         if (timeout != null && !isPositiveDuration(timeout)) {
-            throw Problem.usage("--timeout: '%s' is no duration such as PT90S or PT5M".formatted(timeout));
+            throw Problem.usage("--timeout: '%s' is not %s".formatted(timeout, Durations.EXAMPLE));
         }
     }
 
     private static boolean isPositiveDuration(String text) {
-        try {
-            return Duration.parse(text).isPositive();
-        } catch (DateTimeException _) {
-            return false;
-        }
+        return Durations.parse(text).filter(Duration::isPositive).isPresent();
     }
 
     /** The job that asks this prompt as one user message. */

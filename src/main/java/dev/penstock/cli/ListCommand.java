@@ -1,11 +1,8 @@
 package dev.penstock.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -23,7 +20,6 @@ import picocli.CommandLine.Option;
         sortOptions = false)
 final class ListCommand implements Callable<Integer> {
     private static final String CLEAR = "\u001b[H\u001b[2J";
-    private static final int PAGE = 100;
 
     private final Terminal terminal;
 
@@ -36,11 +32,8 @@ final class ListCommand implements Callable<Integer> {
             description = "only jobs that are queued, running, completed, failed, cancelled or expired")
     private @Nullable String status;
 
-    @Option(names = "--model", paramLabel = "M", description = "only jobs of this model")
-    private @Nullable String model;
-
-    @Option(names = "--tenant", paramLabel = "T", description = "only jobs of this tenant")
-    private @Nullable String tenant;
+    @Mixin
+    private final ListFilters filters = new ListFilters();
 
     @Option(
             names = "--limit",
@@ -65,10 +58,10 @@ final class ListCommand implements Callable<Integer> {
             throw Problem.usage("--limit: at least 1");
         }
         try (Rest service = rest.open()) {
-            print(jobs(service));
+            print(filters.jobs(service, status, limit));
             while (watch) {
                 TimeUnit.SECONDS.sleep(1);
-                List<JsonNode> jobs = jobs(service);
+                List<JsonNode> jobs = filters.jobs(service, status, limit);
                 if (terminal.redraws()) {
                     terminal.text(CLEAR);
                 }
@@ -88,26 +81,9 @@ final class ListCommand implements Callable<Integer> {
         }
     }
 
-    private List<JsonNode> jobs(Rest service) throws Problem, InterruptedException {
-        List<JsonNode> jobs = new ArrayList<>();
-        String after = "";
-        do {
-            int page = Math.min(PAGE, limit - jobs.size());
-            JsonNode list = service.call(service.request("/v1/jobs?limit=" + page + filter("status", status)
-                            + filter("model", model) + filter("tenant", tenant) + after)
-                    .build());
-            list.path("data").forEach(jobs::add);
-            after = list.hasNonNull("next") ? filter("after", list.path("next").asText()) : "";
-        } while (!after.isEmpty() && jobs.size() < limit);
-        return jobs;
-    }
-
-    private static String filter(String name, @Nullable String value) {
-        return value == null ? "" : "&" + name + "=" + URLEncoder.encode(value, StandardCharsets.UTF_8);
-    }
-
     static String table(List<JsonNode> jobs, Instant now) {
-        Table table = new Table(List.of("ID", "STATUS", "AGE", "TOOK", "TASK", "MODEL", "NODE", "PRIORITY", "ERROR"));
+        Table table = new Table(
+                List.of("ID", "STATUS", "AGE", "TOOK", "ATTEMPTS", "TASK", "MODEL", "NODE", "PRIORITY", "ERROR"));
         for (JsonNode job : jobs) {
             Instant created = Instant.parse(job.path("created_at").asText());
             table.add(List.of(
@@ -119,6 +95,7 @@ final class ListCommand implements Callable<Integer> {
                                     created,
                                     Instant.parse(job.path("finished_at").asText())))
                             : "",
+                    job.path("attempts").asText(""),
                     job.path("task").asText(),
                     job.path("model").asText(""),
                     job.path("node").asText(""),

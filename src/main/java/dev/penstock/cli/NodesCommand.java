@@ -49,13 +49,10 @@ final class NodesCommand implements Callable<Integer> {
     @Command(
             name = "add",
             mixinStandardHelpOptions = true,
-            description = {
-                "Adds a node, for every replica and over restarts. Its server is asked first.",
-                "Here --url is the node's; --service names Penstock."
-            },
+            description = "Adds a node, for every replica and over restarts. Penstock asks the node's server first.",
             sortOptions = false)
     int add(
-            @Mixin ServiceOptions service,
+            @Mixin RestOptions service,
             @Parameters(paramLabel = "NAME", description = "how the node is called") String name,
             @Option(
                             names = "--backend",
@@ -63,7 +60,11 @@ final class NodesCommand implements Callable<Integer> {
                             required = true,
                             description = "vllm, ollama, llama-server, lm-studio, openai, openai-compatible…")
                     String backend,
-            @Option(names = "--url", paramLabel = "URL", required = true, description = "with or without /v1")
+            @Option(
+                            names = "--node-url",
+                            paramLabel = "URL",
+                            required = true,
+                            description = "the node's server, with or without /v1")
                     String url,
             @Option(names = "--pool", paramLabel = "P", description = "default: by backend") @Nullable String pool,
             @Option(names = "--max-in-flight", paramLabel = "N", description = "requests at once; default: by backend")

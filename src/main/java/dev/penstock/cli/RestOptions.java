@@ -8,7 +8,12 @@ import picocli.CommandLine.Option;
 final class RestOptions {
     static final String DEFAULT_URL = "http://localhost:8080";
 
-    @Option(names = "--url", paramLabel = "URL", description = "the service; default " + DEFAULT_URL)
+    private static final String URL_VARIABLE = "PENSTOCK_URL";
+
+    @Option(
+            names = "--url",
+            paramLabel = "URL",
+            description = "the service; default: the environment's " + URL_VARIABLE + ", else " + DEFAULT_URL)
     private @Nullable String url;
 
     @Option(
@@ -18,20 +23,28 @@ final class RestOptions {
             description = "key for the service; default: the environment's PENSTOCK_API_KEY, else none is sent")
     private @Nullable String apiKey;
 
+    /** Whether the command line has {@code --url}; the environment does not count. */
     boolean isGiven() {
         return url != null;
     }
 
     Rest open() throws Problem {
-        return open(url == null ? DEFAULT_URL : url, apiKey);
+        String key = apiKey == null || apiKey.isBlank() ? null : apiKey;
+        String fromEnvironment = System.getenv(URL_VARIABLE);
+        if (url != null) {
+            return new Rest(base("--url", url), key);
+        }
+        return fromEnvironment == null || fromEnvironment.isBlank()
+                ? new Rest(DEFAULT_URL, key)
+                : new Rest(base(URL_VARIABLE, fromEnvironment), key);
     }
 
-    static Rest open(String url, @Nullable String apiKey) throws Problem {
-        return new Rest(base(url), apiKey == null || apiKey.isBlank() ? null : apiKey);
-    }
-
-    /** A URL with or without /v1 is understood. */
-    static String base(String url) throws Problem {
+    /**
+     * A URL with or without /v1 is understood.
+     *
+     * @param source the option or the variable, for the message
+     */
+    static String base(String source, String url) throws Problem {
         String trimmed = url.strip().replaceFirst("/+$", "").replaceFirst("/v1$", "");
         try {
             URI uri = URI.create(trimmed);
@@ -40,8 +53,8 @@ final class RestOptions {
                 return trimmed;
             }
         } catch (IllegalArgumentException _) {
-            // told below
+            // reported below
         }
-        throw Problem.usage("--url: '%s' is no URL such as %s".formatted(url, DEFAULT_URL));
+        throw Problem.usage("%s: '%s' is no URL such as %s".formatted(source, url, DEFAULT_URL));
     }
 }

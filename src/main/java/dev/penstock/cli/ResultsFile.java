@@ -25,22 +25,31 @@ import org.jspecify.annotations.Nullable;
 final class ResultsFile implements AutoCloseable {
     private final Path path;
     private final FileChannel channel;
-    /** Line number to job id; "" where the line was no job. */
-    private final Map<Long, String> before = new HashMap<>();
+    private final boolean retryFailed;
+    /** The last result of each line, by its number. */
+    private final Map<Long, Result> before = new HashMap<>();
 
-    private long failedBefore;
+    /**
+     * What a line of results says.
+     *
+     * @param id the job's; empty: the line was no job
+     * @param ended whether the job ran to an outcome; false: it was refused, and its id is free
+     */
+    private record Result(String id, boolean ended, boolean completed) {}
 
-    private ResultsFile(Path path, FileChannel channel) {
+    private ResultsFile(Path path, FileChannel channel, boolean retryFailed) {
         this.path = path;
         this.channel = channel;
+        this.retryFailed = retryFailed;
     }
 
-    static ResultsFile open(Path path) throws Problem {
+    /** @param retryFailed whether lines whose last result is not completed run again */
+    static ResultsFile open(Path path, boolean retryFailed) throws Problem {
         try {
             FileChannel channel = FileChannel.open(
                     path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
             try {
-                ResultsFile results = new ResultsFile(path, channel);
+                ResultsFile results = new ResultsFile(path, channel, retryFailed);
                 results.lock();
                 results.readBack();
                 return results;
@@ -87,40 +96,50 @@ final class ResultsFile implements AutoCloseable {
             throw Problem.usage("--out: %s holds something else than results; name another file".formatted(path));
         }
         JsonNode job = result.path("job");
-        before.put(number.longValue(), job.path("id").asText(""));
-        if (!isCompleted(job.path("event").asText())) {
-            failedBefore++;
-        }
+        String event = job.path("event").asText();
+        before.put(
+                number.longValue(), new Result(job.path("id").asText(""), !event.isEmpty(), event.equals("completed")));
     }
 
-    private static boolean isCompleted(String event) {
-        return event.equals("completed");
-    }
-
+    /** How many lines have a result that stands. */
     long doneBefore() {
-        return before.size();
+        return before.values().stream().filter(this::stands).count();
     }
 
+    /** How many of those are not completed. */
     long failedBefore() {
-        return failedBefore;
+        return before.values().stream()
+                .filter(result -> stands(result) && !result.completed())
+                .count();
     }
 
-    /** Whether this line has its result already; results of other jobs than these are a problem. */
+    private boolean stands(Result result) {
+        return result.completed() || !retryFailed;
+    }
+
+    /** Whether this line has a result that stands; results of other jobs than these are a problem. */
     boolean holds(JobLine line) throws Problem {
-        String id = before.get(line.number());
-        if (id == null) {
+        Result result = before.get(line.number());
+        if (result == null) {
             return false;
         }
-        String expected = switch (line) {
-            case JobLine.Job(long _, Draft draft) -> draft.id().value();
-            case JobLine.Malformed _ -> "";
-        };
-        if (id.isEmpty() || expected.isEmpty() || id.equals(expected)) {
-            return true;
+        boolean same = result.id().isEmpty()
+                || switch (line) {
+                    case JobLine.Job(long _, Draft draft) -> draft.isIdOfRetry(result.id());
+                    case JobLine.Malformed _ -> true;
+                };
+        if (same) {
+            return stands(result);
         }
         throw Problem.usage(
                 "--out: line %d of %s was another job (%s): the jobs or the options have changed; name another file"
-                        .formatted(line.number(), path, id));
+                        .formatted(line.number(), path, result.id()));
+    }
+
+    /** The job to submit for a line: a new one where the last one has ended. */
+    Draft next(JobLine.Job line) {
+        Result result = before.get(line.number());
+        return result == null || !result.ended() ? line.draft() : line.draft().retryOf(new JobId(result.id()));
     }
 
     void outcome(long line, ValidEvent outcome) throws Problem {

@@ -32,7 +32,8 @@ import picocli.CommandLine.Parameters;
             "  Each line of the file is a job document, such as {\"prompt\":\"…\"} or {\"messages\":[…]}; --model and"
                     + " the like fill in what it leaves open. Each line gets a line of results: its outcome event with"
                     + " \"line\" before it. A line that names no job.id gets one from its number and content, so the same"
-                    + " command goes on where it stopped; another --id runs the same lines anew."
+                    + " command goes on where it stopped; another --id runs the same lines anew. --retry-failed adds a new result"
+                    + " for each line that is not completed; the last result of a line counts."
         })
 final class SubmitCommand implements Callable<Integer> {
     private final Terminal terminal;
@@ -79,6 +80,11 @@ final class SubmitCommand implements Callable<Integer> {
     private @Nullable Path out;
 
     @Option(
+            names = "--retry-failed",
+            description = "with --file: run the lines again whose result is not completed, each as a new job")
+    private boolean retryFailed;
+
+    @Option(
             names = "--parallel",
             paramLabel = "N",
             defaultValue = "64",
@@ -102,6 +108,9 @@ final class SubmitCommand implements Callable<Integer> {
     private Ending ask() throws Problem, InterruptedException {
         if (out != null) {
             throw Problem.usage("--out goes with --file only");
+        }
+        if (retryFailed) {
+            throw Problem.usage("--retry-failed goes with --file only");
         }
         JobId jobId = id == null ? JobId.fresh(Instant.now(), new SecureRandom()) : new JobId(id);
         Draft draft = Draft.of(jobId, job.ask(promptText()));
@@ -150,7 +159,7 @@ final class SubmitCommand implements Callable<Integer> {
         JobLines lines = new JobLines(jobs, job, id == null ? "" : id);
         lines.refuseAsResults(out);
         long total = lines.count();
-        try (ResultsFile results = ResultsFile.open(out);
+        try (ResultsFile results = ResultsFile.open(out, retryFailed);
                 Gate gate = open(true);
                 Progress progress = Progress.start(terminal, total);
                 var _ = new InterruptNote(terminal, "interrupted; the same command goes on where it stopped")) {

@@ -1,16 +1,20 @@
 package dev.penstock.ledger;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Priority;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Json;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -48,15 +52,48 @@ public final class Queries {
     }
 
     /**
-     * A page of jobs, newest first.
+     * Which jobs a list shows; all that is given must hold.
      *
      * @param status null: any
      * @param model as jobs show it; null: any
+     * @param node the one of the last attempt; null: any
+     * @param code of the job's error; null: any
+     * @param since created at this time or later; null: any
+     * @param until created before this time; null: any
+     * @param metadata pairs that the job has
      */
     public record Filter(
             JobState.@Nullable Status status,
             @Nullable String tenant,
-            @Nullable String model) {}
+            @Nullable String model,
+            @Nullable String node,
+            @Nullable String code,
+            @Nullable Instant since,
+            @Nullable Instant until,
+            Map<String, String> metadata) {
+
+        public Filter {
+            metadata = Map.copyOf(metadata);
+        }
+
+        public Filter(JobState.@Nullable Status status, @Nullable String tenant, @Nullable String model) {
+            this(status, tenant, model, null, null, null, null, Map.of());
+        }
+
+        private boolean fits(JobState state, @Nullable String error) {
+            return (status == null || state.status() == status)
+                    && (tenant == null || tenant.equals(state.tenant()))
+                    && (model == null || model.equals(state.model()))
+                    && (node == null || node.equals(state.node()))
+                    && (code == null || code.equals(code(error)))
+                    && state.metadata().entrySet().containsAll(metadata.entrySet());
+        }
+
+        private static @Nullable String code(@Nullable String error) {
+            JsonNode document = error == null ? null : Json.parseLenient(error);
+            return document == null ? null : document.path("code").asText();
+        }
+    }
 
     /** Where the next page begins: behind this job. */
     public record Cursor(long createdMillis, String id) {
@@ -113,11 +150,8 @@ public final class Queries {
     }
 
     private static boolean fits(JobRow row, Filter filter) {
-        JobState state = row.state().orElse(null);
-        return state != null
-                && (filter.status() == null || state.status() == filter.status())
-                && (filter.tenant() == null || state.tenant().equals(filter.tenant()))
-                && (filter.model() == null || filter.model().equals(state.model()));
+        String error = row.ending() == null ? null : row.ending().error();
+        return row.state().filter(state -> filter.fits(state, error)).isPresent();
     }
 
     private static PreparedStatement listing(Connection connection, Filter filter, @Nullable Cursor after, int limit)
@@ -132,15 +166,26 @@ public final class Queries {
                 : filter.model() != null ? filter.model() : filter.tenant();
         PreparedStatement select = connection.prepareStatement("SELECT created_ms, " + Rows.WITHOUT_OUTCOME
                 + " FROM jobs WHERE " + where
-                + "created_ms IS NOT NULL AND (created_ms, id) < (?, ?) ORDER BY created_ms DESC, id DESC LIMIT ?");
+                + "created_ms IS NOT NULL AND created_ms >= ? AND (created_ms, id) < (?, ?)"
+                + " ORDER BY created_ms DESC, id DESC LIMIT ?");
+        Cursor from = begin(filter, after);
         int i = 1;
         if (value != null) {
             select.setString(i++, value);
         }
-        select.setLong(i++, after == null ? Long.MAX_VALUE : after.createdMillis());
-        select.setString(i++, after == null ? "" : after.id());
+        select.setLong(
+                i++, filter.since() == null ? Long.MIN_VALUE : filter.since().toEpochMilli());
+        select.setLong(i++, from.createdMillis());
+        select.setString(i++, from.id());
         select.setInt(i, limit);
         return select;
+    }
+
+    /** The cursor, or the filter's own end where that is earlier: no id is before the empty one. */
+    private static Cursor begin(Filter filter, @Nullable Cursor after) {
+        Cursor until = new Cursor(
+                filter.until() == null ? Long.MAX_VALUE : filter.until().toEpochMilli(), "");
+        return after == null || after.createdMillis() >= until.createdMillis() ? until : after;
     }
 
     /** How many queued jobs go before this one; {@link #FARTHEST_PLACE} stands for that many or more. */

@@ -14,7 +14,6 @@ import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -342,7 +341,7 @@ public final class JobDocument {
             return null;
         }
         try {
-            Instant deadline = given.get().toUpperCase(Locale.ROOT).startsWith("P")
+            Instant deadline = Durations.parse(given.get()).isPresent()
                     ? acceptedAt.plus(duration("job.deadline", given.get()))
                     : OffsetDateTime.parse(given.get()).toInstant();
             if (deadline.isBefore(Instant.EPOCH) || deadline.isAfter(LATEST)) {
@@ -351,18 +350,15 @@ public final class JobDocument {
             return deadline;
         } catch (DateTimeException | ArithmeticException e) {
             throw new InvalidField(
-                    "job.deadline", "expected RFC 3339 such as 2026-11-21T10:00:00Z, or a duration such as PT5M", e);
+                    "job.deadline", "expected RFC 3339 such as 2026-11-21T10:00:00Z, or " + Durations.EXAMPLE, e);
         }
     }
 
     private static Duration duration(String path, String given) throws InvalidField {
-        try {
-            Duration duration = Duration.parse(given);
-            if (duration.isPositive()) {
-                return duration;
-            }
-        } catch (DateTimeException e) {
-            throw new InvalidField(path, "expected an ISO 8601 duration such as PT5M", e);
+        Duration duration =
+                Durations.parse(given).orElseThrow(() -> new InvalidField(path, "expected " + Durations.EXAMPLE));
+        if (duration.isPositive()) {
+            return duration;
         }
         throw new InvalidField(path, "must be positive");
     }

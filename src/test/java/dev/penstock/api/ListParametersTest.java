@@ -4,6 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobState;
+import dev.penstock.ledger.Queries;
+import jakarta.ws.rs.core.MultivaluedHashMap;
+import jakarta.ws.rs.core.MultivaluedMap;
+import java.time.Instant;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -17,6 +23,55 @@ class ListParametersTest {
                     assertThat(refused.failure().code()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
                     assertThat(refused.failure().param()).isEqualTo("model");
                 });
+    }
+
+    @Test
+    void every_filter_of_the_description_is_read() {
+        Instant now = Instant.parse("2026-11-21T10:00:00Z");
+        MultivaluedMap<String, String> given = new MultivaluedHashMap<>();
+        given.putSingle("status", "failed");
+        given.putSingle("tenant", "acme");
+        given.putSingle("model", "m");
+        given.putSingle("node", "gpu-a");
+        given.putSingle("code", "timeout");
+        given.putSingle("since", "1h30m");
+        given.putSingle("until", "2026-11-21T10:30:00 01:00");
+        given.putSingle("metadata.order", "42");
+        given.putSingle("metadata.a.b", "");
+
+        assertThat(ListParameters.filter(given, now))
+                .isEqualTo(new Queries.Filter(
+                        JobState.Status.FAILED,
+                        "acme",
+                        "m",
+                        "gpu-a",
+                        "timeout",
+                        Instant.parse("2026-11-21T08:30:00Z"),
+                        Instant.parse("2026-11-21T09:30:00Z"),
+                        Map.of("order", "42", "a.b", "")));
+        assertThat(new OpenApiDocument().queryParameters().get("GET /v1/jobs"))
+                .containsExactlyInAnyOrder(
+                        "status",
+                        "tenant",
+                        "model",
+                        "node",
+                        "code",
+                        "since",
+                        "until",
+                        "metadata.KEY",
+                        "after",
+                        "limit");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"yesterday", "", "2026-11-21", "999999999999999d"})
+    void what_is_no_time_is_refused(String given) {
+        MultivaluedMap<String, String> parameters = new MultivaluedHashMap<>();
+        parameters.putSingle("since", given);
+        assertThatThrownBy(() -> ListParameters.filter(parameters, Instant.EPOCH))
+                .isInstanceOfSatisfying(
+                        ApiException.class,
+                        refused -> assertThat(refused.failure().param()).isEqualTo("since"));
     }
 
     @Test

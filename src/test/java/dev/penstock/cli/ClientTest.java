@@ -18,7 +18,15 @@ class ClientTest {
                 "submit --kafka a:1 --url http://b x",
                 "submit --url ftp://b x",
                 "submit --max-tokens 0 x",
-                "submit --timeout 5m x",
+                "submit --timeout soon x",
+                "submit --retry-failed x",
+                "get a --wait 2m",
+                "cancel a --status queued",
+                "cancel --status completed",
+                "cancel --dry-run a",
+                "cancel --kafka a:1 --status queued",
+                "help nonsense",
+                "list --metadata order",
                 "submit --priority urgent x",
                 "submit --file jobs.ndjson",
                 "submit --file /nowhere/jobs.ndjson --out results.ndjson",
@@ -48,6 +56,8 @@ class ClientTest {
                 "nodes add -h",
                 "models -h",
                 "pull -h",
+                "help",
+                "help nodes add",
                 "doctor -h"
             })
     void every_command_is_documented_with_its_exit_codes(String line) {
@@ -95,6 +105,54 @@ class ClientTest {
             assertThat(run("models --url " + service.url())).isZero();
             assertThat(console.out()).isEqualTo("MODEL  FROM\nm      ollama\n");
         }
+    }
+
+    @Test
+    void jobs_are_cancelled_by_their_ids_and_one_refusal_stops_none() throws Exception {
+        try (ScriptedService service = new ScriptedService()) {
+            service.json(202, "{\"id\":\"a\",\"status\":\"cancelling\"}");
+            service.json(404, "{\"error\":{\"message\":\"job 'b' not found\",\"code\":\"not_found\"}}");
+            service.json(200, "{\"id\":\"c\",\"status\":\"completed\"}");
+
+            assertThat(run("cancel a b c --url " + service.url())).isEqualTo(5);
+            assertThat(service.requests())
+                    .extracting(request -> request.split(" ", -1)[1])
+                    .containsExactly("/v1/jobs/a", "/v1/jobs/b", "/v1/jobs/c");
+            assertThat(console.err())
+                    .contains(
+                            "job a is being cancelled",
+                            "job b: job 'b' not found",
+                            "job c had ended already: completed");
+        }
+    }
+
+    @Test
+    void jobs_are_cancelled_by_what_they_have_in_common() throws Exception {
+        try (ScriptedService service = new ScriptedService()) {
+            for (int i = 0; i < 2; i++) {
+                service.json(200, "{\"data\":[{\"id\":\"a\"}],\"next\":\"c\"}");
+                service.json(200, "{\"data\":[{\"id\":\"b\"}],\"next\":null}");
+            }
+            service.json(202, "{\"status\":\"cancelling\"}").json(202, "{\"status\":\"cancelling\"}");
+            String filters = "--status queued --model m --since 1h --metadata order=4+2 --url " + service.url();
+
+            assertThat(run("cancel --dry-run " + filters)).isZero();
+            assertThat(console.out()).isEqualTo("a\nb\n");
+            assertThat(console.err()).contains("2 jobs would be cancelled");
+
+            assertThat(run("cancel " + filters)).isZero();
+            String list = "GET /v1/jobs?limit=100&status=queued&model=m&since=1h&metadata.order=4%2B2";
+            assertThat(service.requests())
+                    .extracting(request -> request.replace(" null", ""))
+                    .containsExactly(
+                            list, list + "&after=c", list, list + "&after=c", "DELETE /v1/jobs/a", "DELETE /v1/jobs/b");
+        }
+    }
+
+    @Test
+    void the_shells_script_of_completions_knows_every_command() {
+        assertThat(run("completion")).isZero();
+        assertThat(console.out()).contains("complete -F _complete_penstock", "--retry-failed", "\"submit", "intake");
     }
 
     private int run(String line) {

@@ -133,14 +133,14 @@ class PullCommandTest {
                         "gpu-b",
                         "--backend",
                         "vllm",
-                        "--url",
+                        "--node-url",
                         "http://b:8000",
                         "--key",
                         "env:VLLM_KEY",
                         "--max-in-flight",
                         "8",
                         "--force",
-                        "--service",
+                        "--url",
                         service.url()))
                 .isZero();
         assertThat(service.requests())

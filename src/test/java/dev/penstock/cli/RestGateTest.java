@@ -125,7 +125,7 @@ class RestGateTest {
     }
 
     private Ending run(JobLines lines, Path out) throws Problem, InterruptedException {
-        try (ResultsFile results = ResultsFile.open(out);
+        try (ResultsFile results = ResultsFile.open(out, false);
                 Progress progress = Progress.start(new Console().terminal(), lines.count())) {
             return new Batch(gate, lines, results, 1, progress).run();
         }

@@ -6,9 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.apache.kafka.common.utils.Bytes;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,7 +27,7 @@ class ResultsFileTest {
     void goes_on_behind_the_last_whole_line(String brokenLine) throws Exception {
         Path path = written(FIRST + SECOND + brokenLine);
 
-        try (ResultsFile results = ResultsFile.open(path)) {
+        try (ResultsFile results = ResultsFile.open(path, false)) {
             assertThat(results.doneBefore()).isEqualTo(2);
             assertThat(results.failedBefore()).isEqualTo(1);
             assertThat(results.holds(job(1, "a"))).isTrue();
@@ -45,7 +46,7 @@ class ResultsFileTest {
         Path path = folder.resolve("new.ndjson");
         JobFailure failure = JobFailure.invalid("model", "is needed");
 
-        try (ResultsFile results = ResultsFile.open(path)) {
+        try (ResultsFile results = ResultsFile.open(path, false)) {
             results.malformed(1, failure);
             results.refused(2, new JobId("b"), Problem.refused("no").error());
         }
@@ -55,7 +56,7 @@ class ResultsFileTest {
                                 + "\"param\":\"model\",\"code\":\"invalid_request\"}}\n"
                                 + "{\"line\":2,\"job\":{\"id\":\"b\"},\"error\":{\"message\":\"no\","
                                 + "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_request\"}}\n");
-        try (ResultsFile results = ResultsFile.open(path)) {
+        try (ResultsFile results = ResultsFile.open(path, false)) {
             assertThat(results.failedBefore()).isEqualTo(2);
             assertThat(results.holds(new JobLine.Malformed(1, failure))).isTrue();
             assertThat(results.holds(job(2, "b"))).isTrue();
@@ -63,8 +64,38 @@ class ResultsFileTest {
     }
 
     @Test
+    void with_retry_failed_a_line_that_is_not_completed_runs_again_as_a_new_job() throws Exception {
+        Path path = written(FIRST + SECOND + "{\"line\":3,\"job\":{\"id\":\"c\"},\"error\":{}}\n");
+        try (ResultsFile results = ResultsFile.open(path, true)) {
+            assertThat(results.doneBefore()).isEqualTo(1);
+            assertThat(results.failedBefore()).isZero();
+            assertThat(results.holds(job(1, "a"))).isTrue();
+            assertThat(results.holds(job(2, "b"))).isFalse();
+            assertThat(results.next(job(2, "b")).id().value()).isEqualTo("b.retry-1");
+            assertThat(new String(results.next(job(2, "b")).document().get(), StandardCharsets.UTF_8))
+                    .isEqualTo("{\"job\":{\"id\":\"b.retry-1\",\"retry_of\":\"b\"}}");
+            // it was refused, so that its id is free
+            assertThat(results.next(job(3, "c")).id().value()).isEqualTo("c");
+            results.outcome(
+                    2,
+                    new ValidEvent(
+                            new EventMark(EventMark.Kind.FAILED, 1, "r", 1),
+                            false,
+                            "{\"job\":{\"id\":\"b.retry-1\",\"event\":\"failed\"}}"));
+        }
+        try (ResultsFile results = ResultsFile.open(path, true)) {
+            assertThat(results.holds(job(2, "b"))).isFalse();
+            assertThat(results.next(job(2, "b")).id().value()).isEqualTo("b.retry-2");
+        }
+        try (ResultsFile results = ResultsFile.open(path, false)) {
+            assertThat(results.holds(job(2, "b"))).isTrue();
+            assertThat(results.failedBefore()).isEqualTo(2);
+        }
+    }
+
+    @Test
     void results_of_other_jobs_are_not_gone_on_with() throws Exception {
-        try (ResultsFile results = ResultsFile.open(written(FIRST))) {
+        try (ResultsFile results = ResultsFile.open(written(FIRST), false)) {
             assertThatThrownBy(() -> results.holds(job(1, "z"))).hasMessageContaining("name another file");
         }
     }
@@ -73,15 +104,15 @@ class ResultsFileTest {
     void a_file_of_something_else_is_left_alone() throws Exception {
         Path path = written("precious\nthings\n");
 
-        assertThatThrownBy(() -> ResultsFile.open(path)).hasMessageContaining("something else");
+        assertThatThrownBy(() -> ResultsFile.open(path, false)).hasMessageContaining("something else");
         assertThat(path).hasContent("precious\nthings\n");
     }
 
     @Test
     void one_run_at_a_time() throws Exception {
         Path path = written(FIRST);
-        try (var _ = ResultsFile.open(path)) {
-            assertThatThrownBy(() -> ResultsFile.open(path)).hasMessageContaining("another run");
+        try (var _ = ResultsFile.open(path, false)) {
+            assertThatThrownBy(() -> ResultsFile.open(path, false)).hasMessageContaining("another run");
         }
     }
 
@@ -89,7 +120,7 @@ class ResultsFileTest {
         return Files.writeString(folder.resolve("results.ndjson"), text);
     }
 
-    private static JobLine job(long number, String id) {
-        return new JobLine.Job(number, new Draft(new JobId(id), Bytes.wrap(new byte[0])));
+    private static JobLine.Job job(long number, String id) {
+        return new JobLine.Job(number, Draft.of(new JobId(id), Json.mapper().createObjectNode()));
     }
 }

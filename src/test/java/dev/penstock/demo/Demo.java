@@ -45,11 +45,19 @@ public final class Demo {
     private boolean run(boolean once) throws IOException, InterruptedException, ExecutionException {
         String program = PenstockProcess.defaultExecutable().getFileName().toString();
         out.println("Penstock demo (" + program + "): a broker, a model server, Penstock");
+        if (program.endsWith(".jar")) {
+            out.printf("  %-13s %8s   %s%n", "JDK", "", System.getProperty("java.home"));
+        }
         long start = System.nanoTime();
         try (BrokerProcess broker = BrokerProcess.start(free(9092))) {
             start = phase("broker", "Kafka at " + broker.bootstrap(), start);
             try (ModelServer models = ModelServer.findOrStart()) {
                 start = phase("model server", models.title() + ", at " + models.url(), start);
+                if (models.isFound()) {
+                    out.printf(
+                            "  %-13s %8s   it is yours: the demo uses it with its model %s, and does not stop it%n",
+                            "", "", models.model());
+                }
                 try (PenstockProcess penstock = start(broker, models)) {
                     phase(
                             "Penstock",

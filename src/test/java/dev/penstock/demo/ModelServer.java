@@ -23,9 +23,10 @@ import java.util.Optional;
  * @param title what it is, for a person
  * @param environment tells Penstock of it
  * @param model the model to ask for
+ * @param isFound whether it ran here before the demo
  * @param stop ends what the demo has started
  */
-record ModelServer(String title, URI url, Map<String, String> environment, String model, Runnable stop)
+record ModelServer(String title, URI url, Map<String, String> environment, String model, boolean isFound, Runnable stop)
         implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(2);
 
@@ -73,6 +74,7 @@ record ModelServer(String title, URI url, Map<String, String> environment, Strin
                         server.url(),
                         Map.of("LLAMA_SERVER_URL", server.url().toString()),
                         LlamaServer.MODEL,
+                        false,
                         server::close);
             case LlamaServer.Start.Unavailable(String why) -> scripted(why);
         };
@@ -88,6 +90,7 @@ record ModelServer(String title, URI url, Map<String, String> environment, Strin
                 URI.create(url),
                 Map.of("VLLM_URL", url),
                 "tiny",
+                false,
                 process::close);
     }
 
@@ -106,6 +109,7 @@ record ModelServer(String title, URI url, Map<String, String> environment, Strin
                                     url,
                                     known.environment(url),
                                     id,
+                                    true,
                                     () -> {}));
                         }
                     }

@@ -4,7 +4,6 @@ import dev.penstock.testkit.BrokerProcess;
 import dev.penstock.testkit.PenstockProcess;
 import java.io.PrintStream;
 import java.net.URI;
-import java.nio.file.Path;
 
 /** What a person may try while the demo is up. */
 record NextSteps(PrintStream out, PenstockProcess penstock, BrokerProcess broker, ModelServer models) {
@@ -12,8 +11,6 @@ record NextSteps(PrintStream out, PenstockProcess penstock, BrokerProcess broker
     void print() {
         URI url = penstock.url();
         String kafka = broker.bootstrap();
-        Path program = PenstockProcess.defaultExecutable();
-        String command = program.toString().endsWith(".jar") ? "java -jar " + program : program.toString();
         out.println();
         out.println("All of it stays up until Ctrl-C. Try, in another terminal:");
         out.println();
@@ -35,8 +32,11 @@ record NextSteps(PrintStream out, PenstockProcess penstock, BrokerProcess broker
         out.println("    | kcat -b " + kafka + " -t prompt-jobs -P");
         out.println("  kcat -b " + kafka + " -t prompt-replies -C -q -f '%k %h\\n%s\\n\\n'");
         out.println("  # Penstock's own client");
-        out.println("  " + command + " submit --url " + url + " \"Hello\"");
-        out.println("  " + command + " submit --kafka " + kafka + " \"Hello\"");
+        out.println("  export PENSTOCK_URL=" + url);
+        out.println("  bin/penstock submit \"Hello\"");
+        out.println("  bin/penstock submit --kafka " + kafka + " \"Hello\"");
+        out.println("  bin/penstock list");
+        out.println("  bin/penstock help");
         out.println();
         out.println("  topics      prompt-jobs-high, prompt-jobs, prompt-jobs-low, prompt-replies, prompt-commands,"
                 + " prompt-jobs-dlq");

@@ -88,7 +88,7 @@ public final class Broker implements AutoCloseable {
     }
 
     /** @param folder of its log; where there is one it goes on with it */
-    private static Broker start(int port, Map<String, String> more, Path folder) {
+    public static Broker start(int port, Map<String, String> more, Path folder) {
         try {
             Map<String, String> settings = new LinkedHashMap<>();
             int controller = freePort();
@@ -206,14 +206,19 @@ public final class Broker implements AutoCloseable {
 
     @Override
     public void close() {
-        server.shutdown();
-        server.awaitShutdown();
+        shutDown();
         try (Stream<Path> files = Files.walk(folder)) {
             files.sorted(Comparator.reverseOrder())
                     .forEach(file -> file.toFile().delete());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Ends the broker; its log stays. */
+    public void shutDown() {
+        server.shutdown();
+        server.awaitShutdown();
     }
 
     /**

@@ -107,7 +107,7 @@ class JobDocumentTest {
             {"prompt":"a","job":{"id":"a b"}}               | job.id: 1 to 128 characters
             {"prompt":"a","job":{"priorty":"high"}}         | did you mean job.priority?
             {"prompt":"a","job":{"priority":"urgent"}}      | job.priority: 'urgent' is none of high, normal, low
-            {"prompt":"a","job":{"timeout":"5m"}}           | job.timeout: expected an ISO 8601 duration
+            {"prompt":"a","job":{"timeout":"soon"}}         | job.timeout: expected a duration such as 5m, 1h30m or PT5M
             {"prompt":"a","job":{"timeout":"PT2H"}}         | job.timeout: PT2H is above the limit, PT1H
             {"prompt":"a","job":{"deadline":"tomorrow"}}    | job.deadline: expected RFC 3339
             {"prompt":"a","job":{"deadline":"P1000000000000D"}} | job.deadline: expected RFC 3339

@@ -1,0 +1,159 @@
+package dev.penstock.api;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The published description of the REST API, {@code docs/wire/openapi.yaml} with the JSON Schemas that it refers to in one
+ * document. It is served at {@code /q/openapi}, as YAML or, with {@code ?format=json} or {@code Accept: application/json}, as
+ * JSON; Swagger UI shows it. Read from the program's resources at the first use.
+ */
+@Singleton
+public final class OpenApiDocument {
+    private static final String PATH = "/q/openapi";
+    private static final String SUFFIX = ".schema.json";
+
+    private final ObjectMapper json = new ObjectMapper();
+    private final ObjectMapper yaml =
+            new ObjectMapper(new YAMLFactory().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER));
+    private volatile @Nullable ObjectNode document;
+
+    /** Before Quarkus's own route of that path, which knows nothing but the Java signatures. */
+    void route(@Observes Router router) {
+        router.get(PATH).order(Integer.MIN_VALUE).handler(this::serve);
+    }
+
+    private void serve(RoutingContext call) {
+        String format = call.request().getParam("format");
+        String accept = String.valueOf(call.request().getHeader(HttpHeaders.ACCEPT));
+        boolean asJson = format == null
+                ? accept.contains("application/json") && !accept.contains("yaml")
+                : format.equalsIgnoreCase("json");
+        try {
+            call.response()
+                    .putHeader(HttpHeaders.CONTENT_TYPE, asJson ? "application/json" : "application/yaml;charset=UTF-8")
+                    .end((asJson ? json : yaml).writeValueAsString(document()));
+        } catch (JsonProcessingException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The whole description; it refers to nothing outside itself. */
+    public ObjectNode document() {
+        ObjectNode known = document;
+        if (known == null) {
+            known = bundle();
+            document = known;
+        }
+        return known;
+    }
+
+    /**
+     * The query parameters of each operation, by {@code METHOD /path/template}. A name that ends in {@code .KEY} stands for
+     * any key.
+     */
+    public Map<String, List<String>> queryParameters() {
+        Map<String, List<String>> operations = new LinkedHashMap<>();
+        JsonNode shared = document().path("components").path("parameters");
+        for (Map.Entry<String, JsonNode> path : document().path("paths").properties()) {
+            for (Map.Entry<String, JsonNode> method : path.getValue().properties()) {
+                if (!method.getValue().has("responses")) {
+                    continue;
+                }
+                List<String> names = new ArrayList<>();
+                for (JsonNode parameters : List.of(
+                        path.getValue().path("parameters"), method.getValue().path("parameters"))) {
+                    for (JsonNode parameter : parameters) {
+                        String reference = parameter.path("$ref").asText("");
+                        JsonNode meant = reference.isEmpty()
+                                ? parameter
+                                : shared.path(reference.substring(reference.lastIndexOf('/') + 1));
+                        if (meant.path("in").asText().equals("query")) {
+                            names.add(meant.path("name").asText());
+                        }
+                    }
+                }
+                operations.put(method.getKey().toUpperCase(Locale.ROOT) + " " + path.getKey(), List.copyOf(names));
+            }
+        }
+        return operations;
+    }
+
+    private ObjectNode bundle() {
+        ObjectNode root = (ObjectNode) read(yaml, "openapi.yaml");
+        ObjectNode schemas = (ObjectNode) root.path("components").path("schemas");
+        for (String file : List.of("job", "job-object", "node-object", "error", "event")) {
+            ObjectNode schema = (ObjectNode) read(json, file + SUFFIX);
+            schema.remove("$schema");
+            schemas.set(component(file), pointing(schema, component(file)));
+        }
+        pointing(root, "");
+        return root;
+    }
+
+    private static JsonNode read(ObjectMapper mapper, String file) {
+        try (InputStream resource = OpenApiDocument.class.getResourceAsStream("/wire/" + file)) {
+            if (resource == null) {
+                throw new IllegalStateException("the program lacks its resource wire/" + file);
+            }
+            return mapper.readTree(resource);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * Turns references to files into references to components.
+     *
+     * @param home the component that the node is part of; empty: the OpenAPI document itself
+     */
+    private static JsonNode pointing(JsonNode node, String home) {
+        if (node instanceof ObjectNode object && object.get("$ref") instanceof TextNode reference) {
+            object.put("$ref", target(reference.textValue(), home));
+        }
+        for (JsonNode child : node) {
+            pointing(child, home);
+        }
+        return node;
+    }
+
+    private static String target(String reference, String home) {
+        int hash = reference.indexOf('#');
+        String file = hash < 0 ? reference : reference.substring(0, hash);
+        String inside = hash < 0 ? "" : reference.substring(hash + 1);
+        if (reference.startsWith("#/components/") || (file.isEmpty() && home.isEmpty())) {
+            return reference;
+        }
+        String component =
+                file.isEmpty() ? home : component(file.replace("./", "").replace(SUFFIX, ""));
+        return "#/components/schemas/" + component + inside;
+    }
+
+    /** {@code job-object} is {@code JobObject}. */
+    private static String component(String file) {
+        StringBuilder name = new StringBuilder();
+        for (String word : file.split("-", -1)) {
+            name.append(word.substring(0, 1).toUpperCase(Locale.ROOT)).append(word.substring(1));
+        }
+        return name.toString();
+    }
+}

@@ -1,0 +1,47 @@
+package dev.penstock.cli;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code penstock help}: the same as {@code --help}, of the whole program or of one command. */
+@Command(
+        name = "help",
+        mixinStandardHelpOptions = true,
+        versionProvider = PenstockCommand.Version.class,
+        description = "Shows the help of a command, as in: penstock help nodes add.",
+        sortOptions = false)
+final class HelpCommand implements Callable<Integer> {
+    private final Terminal terminal;
+
+    @Parameters(arity = "0..*", paramLabel = "COMMAND", description = "the command; none: all of them")
+    private List<String> path = List.of();
+
+    @Spec
+    private CommandSpec spec = CommandSpec.create();
+
+    HelpCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws Problem {
+        CommandLine found = spec.root().commandLine();
+        for (String name : path) {
+            CommandLine next = found.getSubcommands().get(name);
+            if (next == null) {
+                throw Problem.usage("there is no command '%s'. There are: %s"
+                        .formatted(
+                                String.join(" ", path),
+                                String.join(", ", found.getSubcommands().keySet())));
+            }
+            found = next;
+        }
+        terminal.text(found.getUsageMessage());
+        return Ending.COMPLETED.exitCode();
+    }
+}
