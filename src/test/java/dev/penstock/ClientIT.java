@@ -168,7 +168,8 @@ class ClientIT {
     private static ChildProcess run(List<String> arguments, Map<String, String> environment) {
         Path program = PenstockProcess.defaultExecutable();
         List<String> command = new ArrayList<>();
-        command.add(TestEnvironment.projectDir().resolve("bin").resolve("penstock").toString());
+        command.add(
+                TestEnvironment.projectDir().resolve("bin").resolve("penstock").toString());
         command.addAll(arguments);
         Map<String, String> all = new HashMap<>(environment);
         all.put("PENSTOCK_EXECUTABLE", program.toString());
