@@ -15,8 +15,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AlterConfigOp;
-import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -29,7 +27,6 @@ import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.config.ConfigResource;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -267,10 +264,7 @@ final class IntakeCommand implements Runnable {
                 access.get(admin.alterConsumerGroupOffsets(group, offsets).all());
             }
             case SHARE -> {
-                var earliest = new AlterConfigOp(
-                        new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
-                access.get(admin.incrementalAlterConfigs(
-                                Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(earliest)))
+                access.get(admin.incrementalAlterConfigs(ShareSupport.configure(group))
                         .all());
                 access.get(admin.alterShareGroupOffsets(group, starts).all());
             }

@@ -221,22 +221,30 @@ final class LogConsumerLoop implements Runnable {
 
     private void accept(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
         Instant now = setup.clock().instant();
-        for (TopicPartition place : records.partitions()) {
+        for (Map.Entry<TopicPartition, OffsetAndMetadata> after :
+                records.nextOffsets().entrySet()) {
+            TopicPartition place = after.getKey();
             Partition partition = partitions.get(place);
             if (partition == null) {
                 continue;
             }
+            boolean all = true;
             for (ConsumerRecord<byte[], byte[]> record : records.records(place)) {
                 Origin origin = setup.origins().apply(record).orElse(null);
                 if (origin != null && origin.notBefore().isAfter(now)) {
                     partition.pausedUntil = origin.notBefore();
                     consumer.seek(place, record.offset());
+                    all = false;
                     break;
                 }
                 partition.next = record.offset() + 1;
                 if (origin != null) {
                     handOver(partition, origin, setup.alwaysMayHaveRun() || record.offset() < partition.endWhenGiven);
                 }
+            }
+            if (all) {
+                // the marks of transactions and what was aborted are offsets without a record
+                partition.next = Math.max(partition.next, after.getValue().offset());
             }
         }
     }

@@ -4,6 +4,7 @@ import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.RecordSize;
+import dev.penstock.wire.ShareSupport;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -12,8 +13,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
@@ -294,17 +297,25 @@ final class TopicSetup {
         }
     }
 
-    /** A share group begins at the end of its topic unless it is told otherwise before the first join. */
+    /** What {@link ShareSupport#GROUP_SETTINGS} says is needed; the limits are wishes. */
     private GroupLimits configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
         try {
-            set(admin, group, "share.auto.offset.reset", "earliest");
+            admin.incrementalAlterConfigs(ShareSupport.configure(group)).all().get();
         } catch (ExecutionException e) {
             if (e.getCause() instanceof RetriableException) {
                 throw asKafka(e);
             }
             throw new Unusable(
-                    "share group %s cannot be told to begin at the earliest record (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.auto.offset.reset=earliest"
-                            .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));
+                    "share group %s cannot be told to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
+                            .formatted(
+                                    group,
+                                    asKafka(e).getMessage(),
+                                    kafka.bootstrapServers(),
+                                    group,
+                                    new TreeMap<>(ShareSupport.GROUP_SETTINGS)
+                                            .entrySet().stream()
+                                                    .map(Map.Entry::toString)
+                                                    .collect(Collectors.joining(","))));
         }
         // what a broker before 4.3 does not know per group is left as the broker has it
         return new GroupLimits(

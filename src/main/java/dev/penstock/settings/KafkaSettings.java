@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -10,9 +11,11 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
@@ -27,6 +30,10 @@ import org.jspecify.annotations.Nullable;
  * @param maxRecord bytes
  */
 public record KafkaSettings(Map<String, Object> common, int maxRecord) {
+    private static final String COMMITTED =
+            IsolationLevel.READ_COMMITTED.toString().toLowerCase(Locale.ROOT);
+    private static final int METADATA_MAX_AGE_MILLIS = 2_000;
+
     public KafkaSettings {
         common = Map.copyOf(common);
     }
@@ -68,7 +75,10 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    /** A consumer that belongs to no group: it is assigned and seeks. */
+    /**
+     * A consumer that belongs to no group: it is assigned and seeks. It sees no record of a transaction that was aborted or is
+     * open, and learns of a new partition within seconds.
+     */
     public KafkaConsumer<byte[], byte[]> reader(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(Map.of(
                 CommonClientConfigs.CLIENT_ID_CONFIG,
@@ -78,7 +88,11 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
                 ConsumerConfig.AUTO_OFFSET_RESET_CONFIG,
                 "earliest",
                 ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG,
-                false));
+                false,
+                ConsumerConfig.ISOLATION_LEVEL_CONFIG,
+                COMMITTED,
+                ConsumerConfig.METADATA_MAX_AGE_CONFIG,
+                METADATA_MAX_AGE_MILLIS));
         properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
         properties.putAll(more);
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
@@ -86,7 +100,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
 
     /** Sends a record; done when it is on the broker. */
     public static CompletableFuture<RecordMetadata> send(
-            KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
+            Producer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
         CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
         var _ = producer.send(record, (place, failure) -> {
             if (failure == null) {

@@ -1,9 +1,13 @@
 package dev.penstock.wire;
 
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.FinalizedVersionRange;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.InvalidRequestException;
@@ -15,7 +19,24 @@ public final class ShareSupport {
     private static final String SETTING = "share.delivery.count.limit";
     private static final String FEATURE = "share.version";
 
+    /**
+     * What a share group has to be told before its first member joins: else it begins at the end of its topic, and hands out the
+     * records of transactions that are open or aborted.
+     */
+    public static final Map<String, String> GROUP_SETTINGS =
+            Map.of("share.auto.offset.reset", "earliest", "share.isolation.level", "read_committed");
+
     private ShareSupport() {}
+
+    /** {@link #GROUP_SETTINGS} as a change of a group's settings. */
+    public static Map<ConfigResource, Collection<AlterConfigOp>> configure(String group) {
+        return Map.of(
+                new ConfigResource(ConfigResource.Type.GROUP, group),
+                GROUP_SETTINGS.entrySet().stream()
+                        .map(setting -> new AlterConfigOp(
+                                new ConfigEntry(setting.getKey(), setting.getValue()), AlterConfigOp.OpType.SET))
+                        .toList());
+    }
 
     /**
      * Kafka 4.3, where a group may have settings of its own for its deliveries, and the feature switched on: a cluster that came from
