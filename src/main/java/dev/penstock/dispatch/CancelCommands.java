@@ -1,25 +1,28 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.CommandDocument;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
@@ -38,27 +41,44 @@ public class CancelCommands {
 
     private static final Duration RETRY = Duration.ofSeconds(1);
 
-    private final KafkaSettings kafka;
+    private static final Duration POLL = Duration.ofMillis(500);
+
+    private final Supplier<Consumer<byte[], byte[]>> consumers;
     private final String topic;
     private final Clock clock;
-    private final KafkaProducer<byte[], byte[]> producer;
-    private final Map<JobId, Instant> cancelled = new ConcurrentHashMap<>();
+    private final Producer<byte[], byte[]> producer;
+    private final ExpiringSet<JobId> cancelled = new ExpiringSet<>();
     private final CountDownLatch caughtUp = new CountDownLatch(1);
-    private volatile boolean closed;
+    private final SupervisedThread reader = new SupervisedThread("penstock-commands", this::read);
+    private volatile java.util.function.Consumer<JobId> onCancel = _ -> {};
 
+    @Inject
     public CancelCommands(KafkaSettings kafka, Settings settings, Clock clock) {
-        this.kafka = kafka;
+        this(
+                () -> kafka.reader("penstock-commands", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
+                kafka.producer(
+                        "penstock-commands",
+                        Map.of(
+                                ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                                10_000,
+                                ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG,
+                                5_000,
+                                ProducerConfig.MAX_BLOCK_MS_CONFIG,
+                                5_000)),
+                settings.topics().commands(),
+                clock);
+    }
+
+    /** @param consumers each assigned and closed by the reading thread */
+    CancelCommands(
+            Supplier<Consumer<byte[], byte[]>> consumers,
+            Producer<byte[], byte[]> producer,
+            String topic,
+            Clock clock) {
+        this.consumers = consumers;
+        this.producer = producer;
+        this.topic = topic;
         this.clock = clock;
-        topic = settings.topics().commands();
-        producer = kafka.producer(
-                "penstock-commands",
-                Map.of(
-                        ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
-                        10_000,
-                        ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG,
-                        5_000,
-                        ProducerConfig.MAX_BLOCK_MS_CONFIG,
-                        5_000));
     }
 
     /** Tells every replica to cancel a job; done when the command is on the broker. */
@@ -68,74 +88,82 @@ public class CancelCommands {
     }
 
     boolean isCancelled(JobId id) {
-        return cancelled.containsKey(id);
+        return cancelled.contains(id);
     }
 
     /**
      * Reads the commands from the beginning, for ever, and returns when all that are there now have been read.
      *
-     * @param onCancel called for each on the reading thread, after {@link #isCancelled} knows it
+     * @param listener called for each on the reading thread, after {@link #isCancelled} knows it
      */
-    void follow(Consumer<JobId> onCancel) throws InterruptedException {
-        Thread.ofPlatform().daemon().name("penstock-commands").start(() -> {
-            while (!closed) {
-                try {
-                    read(onCancel);
-                } catch (KafkaException e) {
-                    LOG.warnf("commands could not be read, trying again: %s", e.getMessage());
-                    pause();
-                }
-            }
-        });
+    void follow(java.util.function.Consumer<JobId> listener) throws InterruptedException {
+        onCancel = listener;
+        reader.start();
         caughtUp.await();
     }
 
-    private void read(Consumer<JobId> onCancel) {
-        try (KafkaConsumer<byte[], byte[]> consumer =
-                kafka.reader("penstock-commands", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500))) {
-            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
-                    .map(partition -> new TopicPartition(topic, partition.partition()))
-                    .toList();
-            consumer.assign(partitions);
-            consumer.seekToBeginning(partitions);
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            while (!closed) {
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) {
-                    apply(record, onCancel);
-                }
-                if (caughtUp.getCount() > 0
-                        && ends.entrySet().stream()
-                                .allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
-                    caughtUp.countDown();
-                }
-                forget();
+    private void read() throws InterruptedException {
+        do {
+            try (Consumer<byte[], byte[]> consumer = consumers.get()) {
+                read(consumer);
+            } catch (KafkaException e) {
+                LOG.warnf("commands could not be read, trying again: %s", e.getMessage());
             }
+        } while (reader.pause(RETRY));
+    }
+
+    private void read(Consumer<byte[], byte[]> consumer) {
+        Set<TopicPartition> assigned = new HashSet<>();
+        Map<TopicPartition, Long> ends = Map.of();
+        while (!reader.isStopping()) {
+            if (follow(consumer, assigned)) {
+                ends = consumer.endOffsets(assigned);
+            }
+            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+                apply(record);
+            }
+            if (caughtUp.getCount() > 0
+                    && ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
+                caughtUp.countDown();
+            }
+            cancelled.forget(clock.instant());
         }
     }
 
-    private void apply(ConsumerRecord<byte[], byte[]> record, Consumer<JobId> onCancel) {
-        CommandDocument.cancelled(record.value()).ifPresent(id -> {
-            cancelled.put(id, Instant.ofEpochMilli(record.timestamp()));
-            onCancel.accept(id);
-        });
+    /** @return whether there are partitions that were not there before; their commands are read from the beginning */
+    private boolean follow(Consumer<byte[], byte[]> consumer, Set<TopicPartition> assigned) {
+        Set<TopicPartition> added = new HashSet<>();
+        consumer.partitionsFor(topic).forEach(partition -> added.add(new TopicPartition(topic, partition.partition())));
+        added.removeAll(assigned);
+        if (added.isEmpty()) {
+            return false;
+        }
+        assigned.addAll(added);
+        consumer.assign(assigned);
+        consumer.seekToBeginning(added);
+        return true;
     }
 
-    private void forget() {
-        Instant oldest = clock.instant().minus(KEPT);
-        cancelled.values().removeIf(at -> at.isBefore(oldest));
-    }
-
-    private static void pause() {
+    /** A command that cannot be obeyed holds up none of the others. */
+    private void apply(ConsumerRecord<byte[], byte[]> record) {
         try {
-            Thread.sleep(RETRY);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
+            CommandDocument.cancelled(record.value()).ifPresent(id -> {
+                cancelled.add(id, Instant.ofEpochMilli(record.timestamp()).plus(KEPT));
+                onCancel.accept(id);
+            });
+        } catch (RuntimeException e) {
+            LOG.errorf(
+                    e,
+                    "record=%s/%d/%d a command could not be obeyed",
+                    record.topic(),
+                    record.partition(),
+                    record.offset());
         }
     }
 
     @PreDestroy
     void close() {
-        closed = true;
+        reader.stop();
         producer.close(Duration.ofSeconds(5));
     }
 }

@@ -1,10 +1,12 @@
 package dev.penstock.intake;
 
 import dev.penstock.settings.KafkaSettings;
+import dev.penstock.thread.SupervisedThread;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -14,6 +16,7 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,21 +28,19 @@ import org.jspecify.annotations.Nullable;
 final class LeaderEpochs implements AutoCloseable {
     private static final Duration BETWEEN = Duration.ofMillis(5);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
+    private static final Logger LOG = Logger.getLogger(LeaderEpochs.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
 
     private final KafkaSettings kafka;
-    private final Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+    private final Set<TopicPartition> asked = ConcurrentHashMap.newKeySet();
     private final Map<TopicPartition, Integer> known = new ConcurrentHashMap<>();
-    private final Thread thread =
-            Thread.ofPlatform().daemon().name("penstock-epochs").unstarted(this::run);
+    private final SupervisedThread thread = new SupervisedThread("penstock-epochs", this::run);
     /** Guarded by this. */
     private @Nullable CompletableFuture<@Nullable Void> next;
 
-    private volatile boolean closed;
-
     LeaderEpochs(KafkaSettings kafka, List<TopicPartition> partitions) {
         this.kafka = kafka;
-        partitions.forEach(partition -> asked.put(partition, OffsetSpec.latest()));
+        asked.addAll(partitions);
     }
 
     void start() {
@@ -57,41 +58,40 @@ final class LeaderEpochs implements AutoCloseable {
         return waiting;
     }
 
-    /** As far as is known here; only what {@link #ask} has answered since is certain. */
+    /**
+     * As far as is known here; only what {@link #ask} has answered since is certain. Of a partition that was added nothing is known
+     * at first: its records have to be looked up.
+     */
     boolean isFromEarlierLeader(ConsumerRecord<?, ?> record) {
-        Integer current = known.get(new TopicPartition(record.topic(), record.partition()));
+        TopicPartition partition = new TopicPartition(record.topic(), record.partition());
+        if (asked.add(partition)) {
+            return true;
+        }
+        Integer current = known.get(partition);
         return current != null
                 && record.leaderEpoch().filter(epoch -> epoch >= current).isEmpty();
     }
 
-    private void run() {
-        while (!closed) {
+    private void run() throws InterruptedException {
+        do {
             try (Admin admin = kafka.admin("penstock-epochs")) {
                 answer(admin);
-            } catch (InterruptedException _) {
-                return;
             } catch (KafkaException e) {
-                // no client could be made: whoever waits looks the job up
-                ask().completeExceptionally(e);
-                pause();
+                // no client could be made: the jobs that wait are looked up
+                LOG.debugf("the leaders' epochs are not known: %s", e.getMessage());
+                take().completeExceptionally(e);
             }
-        }
-    }
-
-    private static void pause() {
-        try {
-            Thread.sleep(AFTER_FAILURE);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
+        } while (thread.pause(AFTER_FAILURE));
     }
 
     /** Where the broker does not say, whoever waits has to look the job up. */
     private void answer(Admin admin) throws InterruptedException {
-        while (!closed) {
+        while (!thread.isStopping()) {
             CompletableFuture<@Nullable Void> answer = take();
             try {
-                admin.listOffsets(asked, new ListOffsetsOptions().timeoutMs(ANSWER_WITHIN_MILLIS))
+                Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+                asked.forEach(partition -> ends.put(partition, OffsetSpec.latest()));
+                admin.listOffsets(ends, new ListOffsetsOptions().timeoutMs(ANSWER_WITHIN_MILLIS))
                         .all()
                         .get()
                         .forEach((partition, end) ->
@@ -99,6 +99,9 @@ final class LeaderEpochs implements AutoCloseable {
                 answer.complete(null);
             } catch (ExecutionException | KafkaException e) {
                 answer.completeExceptionally(e);
+            } finally {
+                // at an unexpected exception too
+                answer.completeExceptionally(new IllegalStateException("the leaders' epochs are not known"));
             }
             Thread.sleep(BETWEEN);
         }
@@ -117,7 +120,6 @@ final class LeaderEpochs implements AutoCloseable {
 
     @Override
     public void close() {
-        closed = true;
         thread.interrupt();
     }
 }

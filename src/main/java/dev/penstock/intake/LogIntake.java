@@ -3,6 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
@@ -25,7 +26,7 @@ final class LogIntake implements Source {
     private final Settings settings;
     private final KafkaSettings kafka;
     private final LogConsumerLoop loop;
-    private final Thread thread;
+    private final SupervisedThread thread;
 
     /** What every one of them needs. */
     record Parts(
@@ -57,7 +58,7 @@ final class LogIntake implements Source {
                 held -> parts.dispatcher().leave(held.origin().place(), held.place()),
                 parts.writers(),
                 parts.clock()));
-        thread = Thread.ofPlatform().daemon().name("penstock-" + topic).unstarted(loop);
+        thread = new SupervisedThread("penstock-" + topic, loop::run);
     }
 
     /** The jobs that were set aside; their order within a partition is that of their time. */

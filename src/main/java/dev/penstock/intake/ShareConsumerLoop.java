@@ -16,7 +16,7 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.clients.consumer.ShareConsumer;
 import org.apache.kafka.common.errors.GroupMaxSizeReachedException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -39,7 +39,7 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
-    private final Supplier<KafkaShareConsumer<byte[], byte[]>> consumers;
+    private final Supplier<ShareConsumer<byte[], byte[]>> consumers;
     private final ShareHeld.Origins origins;
     private final int deliveryLimit;
     private final Held.Writers writers;
@@ -68,7 +68,7 @@ final class ShareConsumerLoop implements Runnable {
      * @param leaveAfter the loop ends when it has had nothing for so long
      */
     ShareConsumerLoop(
-            Supplier<KafkaShareConsumer<byte[], byte[]>> consumers,
+            Supplier<ShareConsumer<byte[], byte[]>> consumers,
             ShareHeld.Origins origins,
             int deliveryLimit,
             Held.Writers writers,
@@ -114,17 +114,19 @@ final class ShareConsumerLoop implements Runnable {
 
     @Override
     public void run() {
+        ended = false;
         try {
             consume();
         } finally {
+            // also at an unexpected error: no run waits for a loop that is gone
             ended = true;
-            answerStale();
+            loseAll();
         }
     }
 
     private void consume() {
         while (!closing) {
-            try (KafkaShareConsumer<byte[], byte[]> consumer = consumers.get()) {
+            try (ShareConsumer<byte[], byte[]> consumer = consumers.get()) {
                 serve(consumer);
                 return;
             } catch (InterruptedException _) {
@@ -147,7 +149,7 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    private void serve(KafkaShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    private void serve(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
             if (failure != null) {
                 LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, failure.getMessage());
@@ -173,13 +175,13 @@ final class ShareConsumerLoop implements Runnable {
             }
         }
         // closing the consumer gives back what an armed fetch may still have brought, and what is in hand
-        note(drained());
+        note(drained()).forEach(ShareConsumerLoop::refuse);
         flush(consumer);
         loseAll();
     }
 
     /** One round while records are in hand. */
-    private void work(KafkaShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         long now = System.nanoTime();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
         ShareHeld.@Nullable Wish first =
@@ -190,13 +192,13 @@ final class ShareConsumerLoop implements Runnable {
             all.addAll(drained());
         }
         List<ShareHeld.Wish.Renew> renewals = note(all);
-        if (first == null) {
-            onBusy.run();
-        }
-        now = System.nanoTime();
-        boolean allDone = finished.size() == hand.size();
         boolean answered = false;
         try {
+            if (first == null) {
+                onBusy.run();
+            }
+            now = System.nanoTime();
+            boolean allDone = finished.size() == hand.size();
             if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
                 renew(consumer);
             } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
@@ -241,7 +243,7 @@ final class ShareConsumerLoop implements Runnable {
      * another member just got were seen to vanish (clients 4.3.1). A failure needs nothing here: the record comes again
      * and is recovered.
      */
-    private void flush(KafkaShareConsumer<byte[], byte[]> consumer) {
+    private void flush(ShareConsumer<byte[], byte[]> consumer) {
         finished.forEach((held, how) -> {
             consumer.acknowledge(held.record(), how);
             hand.remove(held.place());
@@ -250,7 +252,7 @@ final class ShareConsumerLoop implements Runnable {
         report(consumer);
     }
 
-    private void renew(KafkaShareConsumer<byte[], byte[]> consumer) {
+    private void renew(ShareConsumer<byte[], byte[]> consumer) {
         finished.forEach((held, how) -> {
             consumer.acknowledge(held.record(), how);
             hand.remove(held.place());
@@ -276,7 +278,7 @@ final class ShareConsumerLoop implements Runnable {
         renewAtNanos = System.nanoTime() + lockMillis(consumer) * 1_000_000L / 3;
     }
 
-    private static void report(KafkaShareConsumer<byte[], byte[]> consumer) {
+    private static void report(ShareConsumer<byte[], byte[]> consumer) {
         consumer.commitSync(ACKNOWLEDGE_WITHIN)
                 .forEach((partition, failure) -> failure.ifPresent(
                         why -> LOG.warnf("partition=%s an acknowledgement failed: %s", partition, why.getMessage())));
@@ -320,6 +322,7 @@ final class ShareConsumerLoop implements Runnable {
     private void loseAll() {
         new ArrayList<>(hand.keySet()).forEach(this::lose);
         finished.clear();
+        inHand = 0;
         answerStale();
     }
 
@@ -327,13 +330,18 @@ final class ShareConsumerLoop implements Runnable {
     private void answerStale() {
         ShareHeld.Wish wish;
         while ((wish = wishes.poll()) != null) {
-            if (wish instanceof ShareHeld.Wish.Renew(ShareHeld _, CompletableFuture<Boolean> renewed)) {
-                renewed.complete(false);
+            if (wish instanceof ShareHeld.Wish.Renew renewal) {
+                refuse(renewal);
             }
         }
     }
 
-    private static long lockMillis(KafkaShareConsumer<byte[], byte[]> consumer) {
+    /** The lock is not ours any more, or soon will not be. */
+    private static void refuse(ShareHeld.Wish.Renew renewal) {
+        renewal.renewed().complete(false);
+    }
+
+    private static long lockMillis(ShareConsumer<byte[], byte[]> consumer) {
         return consumer.acquisitionLockTimeoutMs().orElse(DEFAULT_LOCK_MILLIS);
     }
 

@@ -3,6 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -47,7 +48,7 @@ final class TopicIntake implements Source {
     /** Guarded by this. */
     private long shortSince = System.nanoTime();
 
-    private record Member(ShareConsumerLoop loop, Thread thread) {}
+    private record Member(ShareConsumerLoop loop, SupervisedThread thread) {}
 
     TopicIntake(
             TopicSetup.Found topic,
@@ -124,18 +125,13 @@ final class TopicIntake implements Source {
                     held -> dispatcher.lost(held.origin().place(), held.place()),
                     this::grow,
                     leaveAfter);
-            Thread thread = Thread.ofPlatform()
-                    .name("penstock-intake-" + clientId)
-                    .unstarted(() -> {
-                        try {
-                            Thread.sleep(wait);
-                            loop.run();
-                        } catch (InterruptedException _) {
-                            Thread.currentThread().interrupt();
-                        } finally {
-                            members.removeIf(member -> member.loop() == loop);
-                        }
-                    });
+            SupervisedThread thread = new SupervisedThread(
+                    "penstock-intake-" + clientId,
+                    () -> {
+                        Thread.sleep(wait);
+                        loop.run();
+                    },
+                    () -> members.removeIf(member -> member.loop() == loop));
             members.add(new Member(loop, thread));
             thread.start();
         }

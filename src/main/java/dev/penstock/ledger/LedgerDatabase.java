@@ -19,6 +19,8 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import javax.sql.DataSource;
@@ -36,6 +38,8 @@ public class LedgerDatabase {
     private static final Duration READ_WITHIN = Duration.ofSeconds(2);
     /** Beyond it a transaction that met another is not begun again. */
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
+    /** Fewer than the pool's connections: writers want some too. */
+    private static final int SQLITE_READERS = 4;
     /** SQLITE_BUSY_SNAPSHOT and the like among them. */
     private static final int SQLITE_BUSY = 5;
     /** PostgreSQL's serialization_failure and deadlock_detected. */
@@ -44,6 +48,7 @@ public class LedgerDatabase {
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
     private final @Nullable Flyway flyway;
+    private final Executor readers;
     private volatile boolean there;
     private @Nullable FileLock fileLock;
 
@@ -52,6 +57,16 @@ public class LedgerDatabase {
         this.settings = settings;
         this.source = source;
         this.flyway = flyway;
+        // SQLite's driver waits in native code and under a monitor, which would hold a virtual thread's carrier
+        readers = settings.kind() == Settings.LedgerKind.SQLITE
+                ? Executors.newFixedThreadPool(
+                        SQLITE_READERS,
+                        Thread.ofPlatform()
+                                .daemon()
+                                .name("penstock-ledger-read-", 0)
+                                .factory())
+                : Executors.newThreadPerTaskExecutor(
+                        Thread.ofVirtual().name("ledger-read-", 0).factory());
     }
 
     /** It cannot be asked now, or there is none; the message says which. */
@@ -160,16 +175,20 @@ public class LedgerDatabase {
     <T extends @Nullable Object> T read(Work<T> work) throws Unavailable, InterruptedException {
         mustBeThere();
         CompletableFuture<T> answer = new CompletableFuture<>();
-        Thread.ofVirtual().name("ledger-read").start(() -> {
+        readers.execute(() -> {
+            if (answer.isDone()) {
+                return;
+            }
             try (Connection connection = connection()) {
                 answer.complete(work.with(connection));
-            } catch (SQLException | RuntimeException e) {
+            } catch (SQLException | RuntimeException | Error e) {
                 answer.completeExceptionally(e);
             }
         });
         try {
             return answer.get(READ_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
+            answer.cancel(false);
             throw new Unavailable("the ledger does not answer in time", e);
         } catch (ExecutionException e) {
             throw new Unavailable("the ledger cannot be read", e.getCause());

@@ -1,15 +1,13 @@
 package dev.penstock.ledger;
 
 import dev.penstock.job.EventMark;
+import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
 import dev.penstock.reply.ReplyTopic;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -29,7 +27,7 @@ final class OutcomePublisher {
     private final Projector projector;
     private final Clock clock;
     private final MeterRegistry meters;
-    private final Map<JobId, Instant> told = new ConcurrentHashMap<>();
+    private final ExpiringSet<JobId> told = new ExpiringSet<>();
 
     OutcomePublisher(ReplyTopic replies, Projector projector, Clock clock, MeterRegistry meters) {
         this.replies = replies;
@@ -40,9 +38,8 @@ final class OutcomePublisher {
 
     /** Whether the job's events lie in a partition that this replica looks after, and nothing was told just now. */
     boolean isOurs(JobRow row) {
-        Instant now = clock.instant();
-        told.values().removeIf(at -> at.plus(PATIENCE).isBefore(now));
-        return !told.containsKey(row.id()) && projector.owned().contains(partitionOf(row));
+        told.forget(clock.instant());
+        return !told.contains(row.id()) && projector.owned().contains(partitionOf(row));
     }
 
     /** Where the job's events lie. */
@@ -77,7 +74,7 @@ final class OutcomePublisher {
             LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), e.getMessage());
             return;
         }
-        told.put(row.id(), clock.instant());
+        told.add(row.id(), clock.instant().plus(PATIENCE));
         LOG.infof(
                 "job=%s record=%s outcome=%s: no worker ended it",
                 row.id(), record.stamp().place(), outcome.kind().wireName());

@@ -151,7 +151,8 @@ final class Rows {
         return rows;
     }
 
-    private static void update(Connection connection, List<JobRow> rows) throws SQLException {
+    /** Of a row that has no ending with it the ending stays as it is. */
+    static void update(Connection connection, List<JobRow> rows) throws SQLException {
         try (PreparedStatement open = connection.prepareStatement(UPDATE_OPEN);
                 PreparedStatement ended = connection.prepareStatement(UPDATE)) {
             boolean anyOpen = false;
@@ -179,7 +180,7 @@ final class Rows {
         }
     }
 
-    /** @return the changes of rows that somebody else has inserted in the meantime */
+    /** @return the changes of rows that another may have inserted in the meantime */
     private static SortedMap<JobId, List<JobRow.Change>> insert(
             Connection connection,
             List<JobRow> rows,
@@ -200,7 +201,10 @@ final class Rows {
             }
             int[] inserted = insert.executeBatch();
             for (int i = 0; i < inserted.length; i++) {
-                if (inserted[i] == 0) {
+                // a driver that rewrites a batch (reWriteBatchedInserts) does not say of which rows it was; to merge
+                // the
+                // same again into our own row changes nothing
+                if (inserted[i] != 1) {
                     JobId id = rows.get(i).id();
                     again.put(id, changes.getOrDefault(id, List.of()));
                 }

@@ -1,0 +1,105 @@
+package dev.penstock.intake;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.TestSettings;
+import dev.penstock.wire.IntakeMode;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.MockShareConsumer;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of a run's wishes when its consumer's loop ends. */
+class ShareConsumerLoopTest {
+    private static final Duration SOON = Duration.ofSeconds(20);
+
+    private final BlockingQueue<Held> taken = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Held> lost = new LinkedBlockingQueue<>();
+    private volatile boolean broken;
+
+    /** One record, and an error where the consumer is broken. */
+    private final class OneRecord extends MockShareConsumer<byte[], byte[]> {
+        OneRecord() {
+            subscribe(List.of("prompt-jobs"));
+            addRecord(new ConsumerRecord<>("prompt-jobs", 0, 7, new byte[0], new byte[0]));
+        }
+
+        @Override
+        public Optional<Integer> acquisitionLockTimeoutMs() {
+            return Optional.of(600_000);
+        }
+
+        @Override
+        public synchronized void acknowledge(ConsumerRecord<byte[], byte[]> record, AcknowledgeType type) {
+            if (broken) {
+                throw new StackOverflowError("an unexpected error");
+            }
+            super.acknowledge(record, type);
+        }
+    }
+
+    @SuppressWarnings("NullAway") // nothing is set aside or dead-lettered here
+    private ShareConsumerLoop loop() {
+        KafkaSettings kafka =
+                new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
+        return new ShareConsumerLoop(
+                OneRecord::new,
+                new ShareHeld.Origins(
+                        new ModeChoice.Chosen(IntakeMode.SHARE, Map.of()), new LeaderEpochs(kafka, List.of())),
+                10,
+                null,
+                () -> true,
+                taken::add,
+                lost::add,
+                () -> {},
+                Duration.ofDays(1));
+    }
+
+    private Held take() throws InterruptedException {
+        Held held = taken.poll(SOON.toSeconds(), TimeUnit.SECONDS);
+        assertThat(held).isNotNull();
+        return held;
+    }
+
+    @Test
+    void a_wish_to_renew_that_comes_with_the_end_is_answered() throws Exception {
+        ShareConsumerLoop loop = loop();
+        Thread thread = Thread.ofPlatform().daemon().start(loop);
+        ShareHeld held = (ShareHeld) take();
+        // the loop's last round takes it up, or the one after its end
+        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
+        loop.close();
+        loop.wish(new ShareHeld.Wish.Renew(held, renewed));
+
+        assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
+        assertThat(thread.join(SOON)).isTrue();
+        assertThat(lost).contains(held);
+    }
+
+    @Test
+    void an_unexpected_error_loses_what_is_in_hand_and_answers_the_runs() throws Exception {
+        ShareConsumerLoop loop = loop();
+        Thread thread = Thread.ofPlatform()
+                .daemon()
+                .uncaughtExceptionHandler((_, _) -> {})
+                .start(loop);
+        ShareHeld held = (ShareHeld) take();
+        broken = true;
+        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
+        loop.wish(new ShareHeld.Wish.Renew(held, renewed));
+
+        assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
+        assertThat(thread.join(SOON)).isTrue();
+        assertThat(lost).containsExactly(held);
+        assertThat(loop.inHand()).isZero();
+    }
+}
