@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
+import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
@@ -11,14 +12,24 @@ import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.Rig;
 import dev.penstock.testkit.upstream.Answer;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a job topic decides: whose its jobs are, how urgent, and how many slots they hold at most. */
 class TopicsIT {
@@ -126,6 +137,149 @@ class TopicsIT {
         rig.replies().awaitOutcomes(List.of(again), PATIENCE);
         assertThat(rig.fake().requests().getLast().request().prompt()).isEqualTo("another body");
         assertThat(tenant(url, again)).isEqualTo("acme");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"share", "classic"})
+    void records_of_an_aborted_transaction_do_not_run(String mode) throws InterruptedException {
+        PenstockProcess replica = rig.start(rig.replica("replica", SLOTS).config("penstock.intake.mode", mode));
+        try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
+                Map.of("bootstrap.servers", rig.broker().bootstrap(), "transactional.id", "team-a"),
+                new ByteArraySerializer(),
+                new ByteArraySerializer())) {
+            producer.initTransactions();
+            producer.beginTransaction();
+            var _ = producer.send(job("aborted", 0));
+            producer.flush();
+            // while it is open it delays its own partition alone, and no question about a job
+            sendTo(1, "beside");
+            rig.replies().awaitOutcomes(List.of("beside"), PATIENCE);
+            assertThat(found(replica, "aborted").status()).isEqualTo(404);
+            producer.abortTransaction();
+
+            producer.beginTransaction();
+            var _ = producer.send(job("committed", 0));
+            producer.commitTransaction();
+        }
+        rig.replies().awaitOutcomes(List.of("committed"), PATIENCE);
+
+        assertThat(rig.fake().requests())
+                .extracting(call -> call.request().prompt())
+                .containsExactlyInAnyOrder("beside", "committed");
+        assertThat(found(replica, "aborted").status()).as("there is no row").isEqualTo(404);
+        awaitCompleted(replica, "committed");
+        Rest.Reply free = Rest.post(replica.url(), "/v1/jobs", "application/json", JobSender.chat("aborted", "free"));
+        assertThat(free.status()).as(free.body()).isEqualTo(202);
+        rig.replies().awaitOutcomes(List.of("aborted"), PATIENCE);
+        assertThat(rig.replies().count("aborted", EventMark.Kind.COMPLETED)).isEqualTo(1);
+        // the marks of the transactions are no records that wait
+        awaitTrue(
+                () -> lag(replica) == 0,
+                () -> Rest.get(replica.managementUrl(), "/q/health/ready").body());
+    }
+
+    private static long lag(PenstockProcess replica) throws InterruptedException {
+        long lag = -1;
+        for (JsonNode check :
+                Rest.get(replica.managementUrl(), "/q/health/ready").json().path("checks")) {
+            lag = Math.max(lag, check.path("data").path("lag.prompt-jobs").asLong(-1));
+        }
+        return lag;
+    }
+
+    private static void awaitCompleted(PenstockProcess replica, String id) throws InterruptedException {
+        awaitTrue(
+                () -> found(replica, id).json().path("status").asText().equals("completed"),
+                () -> "it is " + found(replica, id).body());
+    }
+
+    private static ProducerRecord<byte[], byte[]> job(String id, int partition) {
+        return new ProducerRecord<>(
+                "prompt-jobs", partition, null, JobSender.chat(id, id).getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void sendTo(int partition, String id) throws InterruptedException {
+        try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
+            jobs.send(job(id, partition));
+            jobs.flush();
+        }
+    }
+
+    private interface Question<T> {
+        T ask() throws InterruptedException;
+    }
+
+    private static void awaitTrue(Question<Boolean> question, Question<String> otherwise) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        while (!question.ask()) {
+            if (System.nanoTime() > until) {
+                throw new AssertionError(otherwise.ask());
+            }
+            Thread.sleep(50);
+        }
+    }
+
+    /** What the service says of a job, once it does not say that its ledger is behind. */
+    private static Rest.Reply found(PenstockProcess replica, String id) throws InterruptedException {
+        Rest.Reply[] reply = {Rest.get(replica.url(), "/v1/jobs/" + id)};
+        awaitTrue(
+                () -> {
+                    reply[0] = Rest.get(replica.url(), "/v1/jobs/" + id);
+                    return reply[0].status() != 503;
+                },
+                () -> "503 for ever: " + reply[0].body());
+        return reply[0];
+    }
+
+    @Test
+    void a_partition_that_is_added_and_a_topic_that_is_made_again_are_found() throws Exception {
+        PenstockProcess replica = rig.start(rig.replica("replica", SLOTS));
+        sendTo(0, "first");
+        rig.replies().awaitOutcomes(List.of("first"), PATIENCE);
+        try (Admin admin = rig.broker().admin()) {
+            admin.createPartitions(Map.of("prompt-jobs", NewPartitions.increaseTo(5)))
+                    .all()
+                    .get();
+            sendTo(4, "added");
+            assertThat(found(replica, "added").status()).isEqualTo(200);
+            rig.replies().awaitOutcomes(List.of("added"), PATIENCE);
+
+            admin.deleteTopics(List.of("prompt-jobs")).all().get();
+            awaitTrue(
+                    () -> {
+                        try {
+                            admin.createTopics(List.of(new NewTopic("prompt-jobs", 4, (short) 1)))
+                                    .all()
+                                    .get();
+                            return true;
+                        } catch (ExecutionException _) {
+                            return false;
+                        }
+                    },
+                    () -> "the topic is not made again");
+        }
+        sendTo(0, "again");
+        assertThat(found(replica, "again").status()).isEqualTo(200);
+        rig.replies().awaitOutcomes(List.of("again"), PATIENCE);
+        awaitCompleted(replica, "again");
+        assertThat(found(replica, "first").json().path("status").asText())
+                .as("its events are there")
+                .isEqualTo("completed");
+    }
+
+    @Test
+    void the_ledger_of_another_cluster_is_refused() throws InterruptedException {
+        try (PenstockProcess _ = rig.start(rig.replica("replica", SLOTS));
+                Broker other = Broker.start();
+                PenstockProcess refused = PenstockProcess.with(other.bootstrap())
+                        .name("refused")
+                        .ledger(rig.postgres())
+                        .start()) {
+            assertThat(refused.process().awaitExit(PATIENCE)).hasValue(1);
+            assertThat(refused.process().output())
+                    .anyMatch(line -> line.contains("the ledger's database is of Kafka cluster")
+                            && line.contains("penstock.ledger.url"));
+        }
     }
 
     @Test

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.IntStream;
@@ -106,6 +107,10 @@ public final class Intake {
             } catch (TopicSetup.Unusable | Dispatcher.Unusable e) {
                 LOG.errorf("Penstock cannot start: %s", e.getMessage());
                 Quarkus.asyncExit(1);
+            } catch (RuntimeException | Error e) {
+                // half a start cannot be done again in this process
+                LOG.error("Penstock cannot start, for an unexpected reason", e);
+                Quarkus.asyncExit(1);
             }
         });
     }
@@ -114,14 +119,16 @@ public final class Intake {
         TopicSetup setup = new TopicSetup(kafka, settings);
         List<TopicSetup.Found> found = asking(setup::ensure);
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
-        Map<String, UUID> topicIds = new HashMap<>();
+        // the ledger sees when one is made again
+        Map<String, UUID> topicIds = new ConcurrentHashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
         feed.follow();
         dispatcher.start(topicIds, chosen.mode());
         shareNodes();
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
-            JobRecords records = new JobRecords(found, settings, dispatcher, replies, recovery, hand, traces.tracer());
+            JobRecords records =
+                    new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, traces.tracer());
             LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {

@@ -19,14 +19,11 @@ import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;
 import java.time.Instant;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.utils.Bytes;
@@ -43,7 +40,9 @@ final class JobRecords {
     /** A later version of Trace Context may have more than the 55 characters of version 00. */
     private static final int LONGEST_TRACEPARENT = 256;
 
-    private final Map<String, TopicSetup.Found> topics;
+    /** They change when a topic is made again. */
+    private final Map<String, UUID> topicIds;
+
     private final Settings settings;
     private final Dispatcher dispatcher;
     private final ReplyTopic replies;
@@ -52,15 +51,14 @@ final class JobRecords {
     private final Tracer tracer;
 
     JobRecords(
-            List<TopicSetup.Found> topics,
+            Map<String, UUID> topicIds,
             Settings settings,
             Dispatcher dispatcher,
             ReplyTopic replies,
             Recovery recovery,
             Hand hand,
             Tracer tracer) {
-        this.topics =
-                topics.stream().collect(Collectors.toMap(found -> found.topic().name(), Function.identity()));
+        this.topicIds = topicIds;
         this.settings = settings;
         this.dispatcher = dispatcher;
         this.replies = replies;
@@ -129,8 +127,7 @@ final class JobRecords {
     }
 
     private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
-        TopicSetup.Found topic = topics.get(record.topic());
-        UUID topicId = topic == null ? NO_TOPIC : topic.id();
+        UUID topicId = topicIds.getOrDefault(record.topic(), NO_TOPIC);
         return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
     }
 

@@ -21,6 +21,11 @@ public record RecordPlace(String topic, int partition, long offset) {
                 : Optional.empty();
     }
 
+    /** The same place after a topic has got another name. */
+    public RecordPlace ofTopic(String before, String after) {
+        return topic.equals(before) ? new RecordPlace(after, partition, offset) : this;
+    }
+
     @Override
     public String toString() {
         return topic + "-" + partition + "@" + offset;

@@ -15,6 +15,11 @@ public record RecordStamp(long millis, RecordPlace place) implements Comparable<
             .thenComparingInt(stamp -> stamp.place.partition())
             .thenComparingLong(stamp -> stamp.place.offset());
 
+    /** The same record after a topic has got another name. */
+    public RecordStamp ofTopic(String before, String after) {
+        return new RecordStamp(millis, place.ofTopic(before, after));
+    }
+
     @Override
     public int compareTo(RecordStamp other) {
         return ORDER.compare(this, other);

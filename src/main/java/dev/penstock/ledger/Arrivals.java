@@ -143,6 +143,20 @@ public record Arrivals(
         return standing().stream().map(Submission::stamp).toList();
     }
 
+    /** The same after a topic has got another name. */
+    Arrivals ofTopic(String topic, String name) {
+        TreeSet<RecordStamp> struck = new TreeSet<>();
+        refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
+        TreeSet<Copy> last = new TreeSet<>();
+        copies.forEach(copy -> last.add(
+                new Copy(copy.stamp().ofTopic(topic, name), copy.origin().ofTopic(topic, name))));
+        TreeMap<TopicPartition, Long> others = new TreeMap<>(CatchUp.inOrder());
+        leftOut.forEach((partition, offset) -> others.put(
+                partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
+        return new Arrivals(
+                records.stream().map(record -> record.ofTopic(topic, name)).toList(), struck, last, others);
+    }
+
     Arrivals slim() {
         return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies, leftOut);
     }

@@ -90,8 +90,8 @@ final class Audit implements AutoCloseable {
         TopicPlaces.committed(admin(), settings.topics().deferredGroup())
                 .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
 
-        List<TopicPartition> told = new ArrayList<>(places.replies());
-        told.addAll(deferred);
+        List<String> told =
+                List.of(settings.topics().replies(), settings.topics().deferred());
         try {
             if (!catchUp.await(catchUp.ends(told, ASK_WITHIN), PROJECT_WITHIN)) {
                 return;
@@ -102,10 +102,15 @@ final class Audit implements AutoCloseable {
         }
         LOG.debugf("the groups and the logs stand at %s", below);
         Map<TopicPartition, Long> gaps = database.read(Positions::gaps);
-        for (TopicPartition partition : places.jobs()) {
-            long end = below.getOrDefault(partition, 0L);
+        List<TopicPartition> partitions = new ArrayList<>(places.jobs());
+        partitions.addAll(database.read(Origin::gonePartitions));
+        for (TopicPartition partition : partitions) {
+            // of a topic that was made again no record comes any more; one that has started has a worker, or is overdue
+            boolean gone = Origin.isGone(partition.topic());
+            long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
                 if (isDropped(row, record, below)
+                        && (!gone || row.life().named() == null)
                         && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
                         && outcomes.isOurs(row)) {
                     tell(row, record);
@@ -149,23 +154,31 @@ final class Audit implements AutoCloseable {
                 && liesBelow(owner, below)
                 && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
                 && arrivals.leftOut().entrySet().stream()
-                        .allMatch(highest -> highest.getValue() < below.getOrDefault(highest.getKey(), 0L))
+                        .allMatch(highest -> liesBelow(
+                                new RecordPlace(
+                                        highest.getKey().topic(),
+                                        highest.getKey().partition(),
+                                        highest.getValue()),
+                                below))
                 && arrivals.copies().stream()
                         .filter(copy -> all || copy.origin().equals(owner))
                         .allMatch(copy -> liesBelow(copy.stamp().place(), below));
     }
 
     private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
-        return place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
+        return Origin.isGone(place.topic())
+                || place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
     }
 
     private void tell(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {
         RecordPlace place = record.stamp().place();
-        Optional<ConsumerRecord<byte[], byte[]>> dropped = reread(place);
+        String topic = Origin.nameOf(place.topic());
+        Optional<ConsumerRecord<byte[], byte[]>> dropped =
+                topic.equals(place.topic()) ? reread(place) : Optional.empty();
         if (dropped.isEmpty()) {
             dropped = database.read(connection -> Queries.request(connection, row.id(), record.bodyHash()))
                     .map(document -> new ConsumerRecord<>(
-                            place.topic(),
+                            topic,
                             place.partition(),
                             place.offset(),
                             row.id().value().getBytes(StandardCharsets.UTF_8),
@@ -173,10 +186,15 @@ final class Audit implements AutoCloseable {
         }
         JobFailure failure = JobFailure.of(
                 JobFailure.Code.LOST,
-                "the broker dropped record %s before the job had an outcome: by retention, at the delivery limit of group penstock.%s, or because something else acknowledged it. %s"
+                "the broker dropped record %s before the job had an outcome: %s. %s"
                         .formatted(
                                 place,
-                                place.topic(),
+                                topic.equals(place.topic())
+                                        ? "by retention, at the delivery limit of group %s, or because something else acknowledged it"
+                                                .formatted(settings.topic(topic)
+                                                        .map(Settings.JobTopic::group)
+                                                        .orElse(topic))
+                                        : "its topic was deleted and made again",
                                 dropped.isPresent()
                                         ? "The record is in "
                                                 + settings.topics().deadLetters() + ": send it again"

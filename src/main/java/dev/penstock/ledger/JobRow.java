@@ -134,6 +134,12 @@ public record JobRow(
         };
     }
 
+    /** The same row after a topic has got another name. */
+    JobRow ofTopic(String topic, String name) {
+        return new JobRow(
+                id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);
+    }
+
     /** The job, once a record of it was seen; a row without one is not there yet. */
     public Optional<JobState> state() {
         return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);

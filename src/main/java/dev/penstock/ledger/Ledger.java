@@ -13,6 +13,7 @@ import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,6 +21,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Predicate;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.MemberDescription;
 import org.apache.kafka.common.KafkaException;
@@ -46,7 +48,7 @@ public class Ledger {
     private final Clock clock;
     private final MeterRegistry meters;
     private final Finder finder;
-    private volatile List<TopicPartition> jobPartitions = List.of();
+    private final List<String> jobTopics;
     private volatile @Nullable Projector projector;
     private volatile @Nullable Housekeeping housekeeping;
     private volatile @Nullable Attendance attendance;
@@ -71,12 +73,14 @@ public class Ledger {
         this.clock = clock;
         this.meters = meters;
         finder = new Finder(database, replies);
+        jobTopics =
+                settings.intake().topics().stream().map(Settings.JobTopic::name).toList();
     }
 
     /**
      * Begins to project; the topics are there.
      *
-     * @param topicIds of each job topic
+     * @param topicIds of each job topic; changed when one is made again
      * @param mode how jobs are taken
      * @throws LedgerDatabase.Unusable the message says what to do
      */
@@ -89,19 +93,13 @@ public class Ledger {
             return;
         }
         instance = database.open();
-        while (jobPartitions.isEmpty()) {
-            try (Admin admin = kafka.admin("penstock-ledger-setup")) {
-                if (database.kind() == Settings.LedgerKind.SQLITE) {
-                    Membership.awaitAlone(admin, instance);
-                }
-                jobPartitions = TopicPlaces.of(admin, settings).jobs();
-            } catch (KafkaException e) {
-                LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
-                TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
-            }
-        }
+        TopicWatch topics = new TopicWatch(database, kafka, settings, topicIds, clock);
         try {
+            if (database.kind() == Settings.LedgerKind.SQLITE) {
+                awaitAlone();
+            }
             database.migrate();
+            awaitOrigin(topics);
         } catch (LedgerDatabase.Unavailable e) {
             LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.getCause());
         }
@@ -111,6 +109,7 @@ public class Ledger {
                 kafka,
                 settings,
                 new Projection(settings, topicIds),
+                topics,
                 replies::partitionOf,
                 clock,
                 mode,
@@ -123,6 +122,32 @@ public class Ledger {
                 database, catchUp, projecting, kafka, settings, mode, replies, deadLetters, clock, meters);
         housekeeper.start();
         housekeeping = housekeeper;
+    }
+
+    private void awaitAlone() throws InterruptedException, LedgerDatabase.Unusable {
+        while (true) {
+            try (Admin admin = kafka.admin("penstock-ledger-setup")) {
+                Membership.awaitAlone(admin, instance);
+                return;
+            } catch (KafkaException e) {
+                LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
+                TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
+            }
+        }
+    }
+
+    /** Before the first job is taken: what the ledger of another cluster says would be taken for true. */
+    private static void awaitOrigin(TopicWatch topics)
+            throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
+        while (true) {
+            try {
+                topics.look();
+                return;
+            } catch (KafkaException e) {
+                LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
+                TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
+            }
+        }
     }
 
     public void stop() {
@@ -184,7 +209,7 @@ public class Ledger {
         if (found.state().isPresent()) {
             return found;
         }
-        awaitPast(jobPartitions);
+        awaitPast(jobTopics, _ -> true);
         return findNow(id);
     }
 
@@ -195,7 +220,7 @@ public class Ledger {
                 rows.stream().filter(Ledger::isKnown).map(JobRow::id).distinct().count()
                         == ids.stream().distinct().count();
         if (!all) {
-            awaitPast(jobPartitions);
+            awaitPast(jobTopics, _ -> true);
             rows = database.read(connection -> Rows.find(connection, ids));
         }
         return rows.stream().filter(Ledger::isKnown).toList();
@@ -208,15 +233,17 @@ public class Ledger {
     /** What a job's events said before this call, and more; for a job that may have run before. */
     public Found lookUp(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
-        awaitPast(List.of(new TopicPartition(replies.name(), replies.partitionOf(id))));
+        int partition = replies.partitionOf(id);
+        awaitPast(List.of(replies.name()), asked -> asked.partition() == partition);
         return findNow(id);
     }
 
-    private void awaitPast(Collection<TopicPartition> partitions)
+    private void awaitPast(Collection<String> topics, Predicate<TopicPartition> partitions)
             throws LedgerDatabase.Unavailable, InterruptedException {
         long until = System.nanoTime() + CATCH_UP_WITHIN.toNanos();
         try {
-            Map<TopicPartition, Long> ends = catchUp.ends(partitions, CATCH_UP_WITHIN);
+            Map<TopicPartition, CatchUp.End> ends = new HashMap<>(catchUp.ends(topics, CATCH_UP_WITHIN));
+            ends.keySet().removeIf(partitions.negate());
             if (catchUp.await(ends, Duration.ofNanos(until - System.nanoTime()))) {
                 return;
             }

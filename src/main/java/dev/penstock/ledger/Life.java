@@ -51,6 +51,24 @@ public record Life(
             @Nullable String backend,
             @Nullable String model) {}
 
+    Life ofTopic(String topic, String name) {
+        return named == null || !named.topic().equals(topic)
+                ? this
+                : new Life(
+                        reading,
+                        appliedOffset,
+                        firstOffset,
+                        named.ofTopic(topic, name),
+                        startedMillis,
+                        finishedMillis,
+                        attempts,
+                        runs,
+                        node,
+                        backend,
+                        model,
+                        outcomeOffset);
+    }
+
     /** Whether this event counts. */
     boolean accepts(Event event) {
         return event.offset() > appliedOffset && reading.judge(event.mark()) != Reading.Verdict.VOID;

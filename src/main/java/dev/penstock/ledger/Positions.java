@@ -6,7 +6,9 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.UUID;
 import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How far each partition has been projected. They lie beside the rows and move in their transaction; a projector that finds
@@ -27,14 +29,88 @@ final class Positions {
         return positions;
     }
 
+    /**
+     * How far a partition has been projected.
+     *
+     * @param topicId of the topic that the offset is of; null: not known
+     */
+    record Position(long next, @Nullable String topicId) {}
+
+    /** With the topics that the offsets are of. */
+    static Map<TopicPartition, Position> identified(Connection connection) throws SQLException {
+        Map<TopicPartition, Position> positions = new HashMap<>();
+        try (PreparedStatement select = connection.prepareStatement(
+                        "SELECT topic, topic_partition, next_offset, topic_id FROM positions");
+                ResultSet rows = select.executeQuery()) {
+            while (rows.next()) {
+                positions.put(
+                        new TopicPartition(rows.getString(1), rows.getInt(2)),
+                        new Position(rows.getLong(3), rows.getString(4)));
+            }
+        }
+        return positions;
+    }
+
+    /** Of each topic that has a position with an id. */
+    static Map<String, String> topicIds(Connection connection) throws SQLException {
+        Map<String, String> ids = new HashMap<>();
+        identified(connection).forEach((partition, position) -> {
+            if (position.topicId() != null) {
+                ids.put(partition.topic(), position.topicId());
+            }
+        });
+        return ids;
+    }
+
+    /** Gives the positions without an id the present one. */
+    static void adopt(Connection connection, Map<String, UUID> topicIds) throws SQLException {
+        try (PreparedStatement update =
+                connection.prepareStatement("UPDATE positions SET topic_id = ? WHERE topic = ? AND topic_id IS NULL")) {
+            for (Map.Entry<String, UUID> topic : topicIds.entrySet()) {
+                update.setString(1, topic.getValue().toString());
+                update.setString(2, topic.getKey());
+                update.executeUpdate();
+            }
+        }
+    }
+
+    /**
+     * Begins anew in a topic that was made again.
+     *
+     * @param gapMillis before which the ledger may know too little of jobs; 0: it knows all
+     */
+    static void restart(
+            Connection connection,
+            String topic,
+            Map<TopicPartition, Long> starts,
+            Map<String, UUID> topicIds,
+            long gapMillis)
+            throws SQLException {
+        try (PreparedStatement delete = connection.prepareStatement("DELETE FROM positions WHERE topic = ?")) {
+            delete.setString(1, topic);
+            delete.executeUpdate();
+        }
+        Map<TopicPartition, Long> ofTopic = new HashMap<>(starts);
+        ofTopic.keySet().removeIf(partition -> !partition.topic().equals(topic));
+        begin(connection, ofTopic, topicIds);
+        try (PreparedStatement gap = connection.prepareStatement("UPDATE positions SET gap_ms = ? WHERE topic = ?")) {
+            gap.setLong(1, gapMillis);
+            gap.setString(2, topic);
+            gap.executeUpdate();
+        }
+    }
+
     /** Where there is none yet. */
-    static void begin(Connection connection, Map<TopicPartition, Long> starts) throws SQLException {
+    static void begin(Connection connection, Map<TopicPartition, Long> starts, Map<String, UUID> topicIds)
+            throws SQLException {
         try (PreparedStatement insert = connection.prepareStatement(
-                "INSERT INTO positions (topic, topic_partition, next_offset) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")) {
+                "INSERT INTO positions (topic, topic_partition, next_offset, topic_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")) {
             for (Map.Entry<TopicPartition, Long> start : starts.entrySet()) {
                 insert.setString(1, start.getKey().topic());
                 insert.setInt(2, start.getKey().partition());
                 insert.setLong(3, start.getValue());
+                UUID topicId = topicIds.get(start.getKey().topic());
+                insert.setString(4, topicId == null ? null : topicId.toString());
                 insert.addBatch();
             }
             insert.executeBatch();

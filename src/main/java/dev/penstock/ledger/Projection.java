@@ -33,21 +33,18 @@ final class Projection {
     static final Comparator<JobId> BY_VALUE = Comparator.comparing(JobId::value);
 
     private final Settings settings;
-    private final Map<String, Jobs> jobTopics = new HashMap<>();
-
-    private record Jobs(UUID topicId, JobDocument.Defaults defaults) {}
+    private final Map<String, UUID> topicIds;
+    private final Map<String, JobDocument.Defaults> jobTopics = new HashMap<>();
 
     /** What one record says of one job. */
     record Said(JobId id, JobRow.Change change) {}
 
-    /** @param topicIds of each job topic */
+    /** @param topicIds of each job topic; they change while it runs when a topic is made again */
     Projection(Settings settings, Map<String, UUID> topicIds) {
         this.settings = settings;
+        this.topicIds = topicIds;
         for (Settings.JobTopic topic : settings.intake().topics()) {
-            UUID id = topicIds.get(topic.name());
-            if (id != null) {
-                jobTopics.put(topic.name(), new Jobs(id, settings.defaults(topic)));
-            }
+            jobTopics.put(topic.name(), settings.defaults(topic));
         }
     }
 
@@ -63,9 +60,10 @@ final class Projection {
     }
 
     Optional<Said> read(ConsumerRecord<byte[], byte[]> record) {
-        Jobs jobs = jobTopics.get(record.topic());
-        if (jobs != null) {
-            return submitted(record, jobs);
+        JobDocument.Defaults defaults = jobTopics.get(record.topic());
+        if (defaults != null) {
+            UUID topicId = topicIds.get(record.topic());
+            return topicId == null ? Optional.empty() : submitted(record, topicId, defaults);
         } else if (record.topic().equals(settings.topics().replies())) {
             return event(record);
         } else if (record.topic().equals(settings.topics().commands())) {
@@ -77,16 +75,17 @@ final class Projection {
         return Optional.empty();
     }
 
-    private Optional<Said> submitted(ConsumerRecord<byte[], byte[]> record, Jobs jobs) {
+    private Optional<Said> submitted(
+            ConsumerRecord<byte[], byte[]> record, UUID topicId, JobDocument.Defaults defaults) {
         byte[] value = record.value();
         if (value == null || RecordSize.tooLarge(record, settings.maxRecord()).isPresent()) {
             return Optional.empty();
         }
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
-        JobId derived = JobId.derived(jobs.topicId(), record.partition(), record.offset(), acceptedAt);
+        JobId derived = JobId.derived(topicId, record.partition(), record.offset(), acceptedAt);
         var arrival =
                 new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
-        return switch (JobDocument.parse(value, arrival, jobs.defaults())) {
+        return switch (JobDocument.parse(value, arrival, defaults)) {
             case JobDocument.Parsed.Refused _ -> Optional.empty();
             case JobDocument.Parsed.Valid(PromptJob job) ->
                 Optional.of(new Said(

@@ -3,7 +3,9 @@ package dev.penstock.ledger;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.IntakeMode;
+import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -15,9 +17,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.function.ToIntFunction;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
@@ -26,6 +27,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
@@ -55,22 +57,25 @@ final class Projector implements AutoCloseable {
     private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
 
     private static final Duration RETRY = Duration.ofSeconds(1);
+    /** How long it may take to see that a topic was made again. */
+    private static final Duration TOPICS = Duration.ofSeconds(1);
 
     private final LedgerDatabase database;
     private final KafkaSettings kafka;
     private final Settings settings;
     private final Projection projection;
+    private final TopicWatch topics;
     private final ToIntFunction<JobId> replyPartition;
     private final Clock clock;
     private final IntakeMode mode;
     private final String instance;
-    private final CountDownLatch closing = new CountDownLatch(1);
-    private final Thread thread;
+    private final SupervisedThread thread;
     /** Where each partition that is ours stands; the database says the same, or somebody else has it. */
     private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
 
     private final Set<TopicPartition> unplaced = new HashSet<>();
     private long lookedNanos = System.nanoTime();
+    private long topicsLookedNanos = System.nanoTime();
     private volatile long behindSince;
     private volatile String member = "";
 
@@ -80,6 +85,7 @@ final class Projector implements AutoCloseable {
             KafkaSettings kafka,
             Settings settings,
             Projection projection,
+            TopicWatch topics,
             ToIntFunction<JobId> replyPartition,
             Clock clock,
             IntakeMode mode,
@@ -88,11 +94,12 @@ final class Projector implements AutoCloseable {
         this.kafka = kafka;
         this.settings = settings;
         this.projection = projection;
+        this.topics = topics;
         this.replyPartition = replyPartition;
         this.clock = clock;
         this.mode = mode;
         this.instance = instance;
-        thread = Thread.ofPlatform().daemon().name("penstock-ledger").unstarted(this::run);
+        thread = new SupervisedThread("penstock-ledger", this::run);
     }
 
     void start() {
@@ -115,20 +122,16 @@ final class Projector implements AutoCloseable {
         return member;
     }
 
-    private void run() {
-        while (!isClosing()) {
-            try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-                follow(consumer);
-            } catch (InterruptedException _) {
-                return;
-            } catch (RuntimeException e) {
-                LOG.errorf(e, "the ledger's projector failed; it starts anew");
-                pause(RETRY);
-            } finally {
-                next.clear();
-                unplaced.clear();
-                member = "";
-            }
+    private void run() throws InterruptedException {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+            follow(consumer);
+        } catch (LedgerDatabase.Unusable e) {
+            LOG.errorf("Penstock cannot go on: %s", e.getMessage());
+            Quarkus.asyncExit(1);
+        } finally {
+            next.clear();
+            unplaced.clear();
+            member = "";
         }
     }
 
@@ -143,19 +146,22 @@ final class Projector implements AutoCloseable {
         return kafka.reader("penstock-ledger", properties);
     }
 
-    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
-        List<String> topics = new ArrayList<>(
+    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException, LedgerDatabase.Unusable {
+        List<String> names = new ArrayList<>(
                 settings.intake().topics().stream().map(Settings.JobTopic::name).toList());
-        topics.add(settings.topics().replies());
-        topics.add(settings.topics().commands());
-        topics.add(settings.topics().deferred());
-        consumer.subscribe(topics, new Assignments());
+        names.add(settings.topics().replies());
+        names.add(settings.topics().commands());
+        names.add(settings.topics().deferred());
+        consumer.subscribe(names, new Assignments());
         while (!isClosing()) {
             try {
                 if (!database.isThere()) {
                     database.migrate();
                 }
-                place(consumer);
+                lookAtTopics(consumer);
+                if (topics.isKnown()) {
+                    place(consumer);
+                }
                 project(consumer);
                 member = consumer.groupMetadata().memberId();
             } catch (LedgerDatabase.Unavailable e) {
@@ -167,17 +173,40 @@ final class Projector implements AutoCloseable {
     }
 
     /** Stays in the group, reads nothing, and begins again where the database says. */
-    private void waitForDatabase(KafkaConsumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why) {
+    private void waitForDatabase(KafkaConsumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
+            throws InterruptedException {
         LOG.debugf("%s: %s", why.getMessage(), why.getCause());
         if (behindSince == 0) {
             behindSince = clock.millis();
         }
         unplaced.addAll(consumer.assignment());
         next.clear();
+        topics.forget();
         consumer.pause(consumer.assignment());
         consumer.poll(Duration.ZERO);
         member = consumer.groupMetadata().memberId();
         pause(RETRY);
+    }
+
+    /** What is read while a topic is being made again may be of the new one: it is looked at again from its beginning. */
+    private void lookAtTopics(KafkaConsumer<byte[], byte[]> consumer)
+            throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
+        long now = System.nanoTime();
+        if (unplaced.isEmpty() && now - topicsLookedNanos < TOPICS.toNanos()) {
+            return;
+        }
+        topicsLookedNanos = now;
+        try {
+            Set<String> madeAgain = topics.look();
+            for (TopicPartition partition : consumer.assignment()) {
+                if (madeAgain.contains(partition.topic())) {
+                    unplaced.add(partition);
+                    next.remove(partition);
+                }
+            }
+        } catch (KafkaException e) {
+            LOG.debugf("the topics could not be looked at: %s", e.getMessage());
+        }
     }
 
     /** Goes to where the database says that a partition stands. */
@@ -187,9 +216,9 @@ final class Projector implements AutoCloseable {
         }
         Map<TopicPartition, Long> positions = database.write(Positions::all);
         if (!positions.keySet().containsAll(unplaced)) {
-            Map<TopicPartition, Long> beginnings = beginnings();
+            Beginnings beginnings = beginnings();
             positions = database.write(connection -> {
-                Positions.begin(connection, beginnings);
+                Positions.begin(connection, beginnings.offsets(), beginnings.topicIds());
                 return Positions.all(connection);
             });
         }
@@ -218,14 +247,20 @@ final class Projector implements AutoCloseable {
         unplaced.clear();
     }
 
-    private Map<TopicPartition, Long> beginnings() throws InterruptedException {
+    private record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {}
+
+    private Beginnings beginnings() throws InterruptedException {
         try (Admin admin = kafka.admin("penstock-ledger-start");
                 KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
-            return TopicPlaces.of(admin, settings).beginnings(admin, reader, settings, mode, clock.instant());
+            TopicPlaces places = TopicPlaces.of(admin, settings);
+            return new Beginnings(
+                    places.beginnings(admin, reader, settings, mode, clock.instant()),
+                    places.origin().topicIds());
         }
     }
 
-    private void project(KafkaConsumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable {
+    private void project(KafkaConsumer<byte[], byte[]> consumer)
+            throws LedgerDatabase.Unavailable, InterruptedException {
         ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
@@ -235,7 +270,12 @@ final class Projector implements AutoCloseable {
         long begun = System.nanoTime();
         Map<TopicPartition, Long> ends = new TreeMap<>(CatchUp.inOrder());
         records.nextOffsets().forEach((partition, offset) -> {
-            if (next.containsKey(partition)) {
+            Long from = next.get(partition);
+            if (from != null && offset.offset() < from) {
+                // its log begins anew: where the database stands is another question now
+                unplaced.add(partition);
+                next.remove(partition);
+            } else if (from != null) {
                 ends.put(partition, offset.offset());
             }
         });
@@ -328,22 +368,18 @@ final class Projector implements AutoCloseable {
     }
 
     private boolean isClosing() {
-        return closing.getCount() == 0;
+        return thread.isStopping();
     }
 
-    private void pause(Duration duration) {
-        try {
-            if (duration.isPositive()) {
-                var _ = closing.await(duration.toNanos(), TimeUnit.NANOSECONDS);
-            }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
+    private void pause(Duration duration) throws InterruptedException {
+        if (duration.isPositive()) {
+            var _ = thread.pause(duration);
         }
     }
 
     @Override
     public void close() {
-        closing.countDown();
+        thread.stop();
         try {
             thread.join(Duration.ofSeconds(5));
         } catch (InterruptedException _) {

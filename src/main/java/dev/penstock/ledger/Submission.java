@@ -41,6 +41,19 @@ public record Submission(
                 job.metadata());
     }
 
+    Submission ofTopic(String topic, String name) {
+        return new Submission(
+                stamp.ofTopic(topic, name),
+                bodyHash,
+                task,
+                priority,
+                tenant,
+                model,
+                timeoutMillis,
+                deadlineMillis,
+                metadata);
+    }
+
     /** What is left of it when the retention is over. */
     Submission slim() {
         return new Submission(stamp, bodyHash, task, priority, tenant, null, timeoutMillis, deadlineMillis, Map.of());

@@ -8,13 +8,17 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.SharePartitionOffsetInfo;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
@@ -26,10 +30,15 @@ import org.apache.kafka.common.errors.GroupIdNotFoundException;
  * @param jobs the partitions of every job topic
  * @param replies the partitions of the reply topic
  * @param others commands and set-aside jobs
+ * @param origin the cluster, and all these topics
  */
-record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List<TopicPartition> others) {
+record TopicPlaces(
+        List<TopicPartition> jobs, List<TopicPartition> replies, List<TopicPartition> others, Origin origin) {
     /** A worker's clock stamps its events, the broker's the records. */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
+
+    private static final Duration FIRST_WITHIN = Duration.ofSeconds(5);
+    private static final ListOffsetsOptions COMMITTED = new ListOffsetsOptions(IsolationLevel.READ_COMMITTED);
 
     static TopicPlaces of(Admin admin, Settings settings) throws InterruptedException {
         List<String> names = new ArrayList<>(
@@ -40,12 +49,16 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
                 settings.topics().replies(),
                 settings.topics().commands(),
                 settings.topics().deferred()));
-        get(admin.describeTopics(all).allTopicNames())
-                .forEach((name, topic) -> partitions.put(
-                        name,
-                        topic.partitions().stream()
-                                .map(partition -> new TopicPartition(name, partition.partition()))
-                                .toList()));
+        Map<String, UUID> ids = new HashMap<>();
+        String clusterId = get(admin.describeCluster().clusterId());
+        get(admin.describeTopics(all).allTopicNames()).forEach((name, topic) -> {
+            ids.put(name, id(topic));
+            partitions.put(
+                    name,
+                    topic.partitions().stream()
+                            .map(partition -> new TopicPartition(name, partition.partition()))
+                            .toList());
+        });
         List<TopicPartition> others =
                 new ArrayList<>(partitions.getOrDefault(settings.topics().commands(), List.of()));
         others.addAll(partitions.getOrDefault(settings.topics().deferred(), List.of()));
@@ -54,7 +67,21 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
                         .flatMap(name -> partitions.getOrDefault(name, List.of()).stream())
                         .toList(),
                 partitions.getOrDefault(settings.topics().replies(), List.of()),
-                List.copyOf(others));
+                List.copyOf(others),
+                new Origin(clusterId, ids));
+    }
+
+    static UUID id(TopicDescription topic) {
+        return new UUID(
+                topic.topicId().getMostSignificantBits(), topic.topicId().getLeastSignificantBits());
+    }
+
+    /** Where the logs begin. */
+    Map<TopicPartition, Long> logStarts(Admin admin) throws InterruptedException {
+        List<TopicPartition> all = new ArrayList<>(jobs);
+        all.addAll(replies);
+        all.addAll(others);
+        return offsets(admin, all, OffsetSpec.earliest());
     }
 
     List<TopicPartition> deferred(Settings settings) {
@@ -63,12 +90,14 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
                 .toList();
     }
 
+    /** Of the records that are settled: what an open transaction has written lies behind the latest. */
     static Map<TopicPartition, Long> offsets(Admin admin, List<TopicPartition> partitions, OffsetSpec which)
             throws InterruptedException {
         Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
         partitions.forEach(partition -> asked.put(partition, which));
         Map<TopicPartition, Long> offsets = new HashMap<>();
-        get(admin.listOffsets(asked).all()).forEach((partition, found) -> offsets.put(partition, found.offset()));
+        get(admin.listOffsets(asked, COMMITTED).all())
+                .forEach((partition, found) -> offsets.put(partition, found.offset()));
         return offsets;
     }
 
@@ -169,8 +198,15 @@ record TopicPlaces(List<TopicPartition> jobs, List<TopicPartition> replies, List
                 reader.assign(List.of(start.getKey()));
                 reader.seek(start.getKey(), start.getValue());
                 long first = Long.MAX_VALUE;
-                for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofSeconds(5))) {
-                    first = Math.min(first, record.timestamp());
+                long end = reader.endOffsets(List.of(start.getKey())).getOrDefault(start.getKey(), 0L);
+                long until = System.nanoTime() + FIRST_WITHIN.toNanos();
+                // aborted records come as a position that moves
+                while (first == Long.MAX_VALUE
+                        && reader.position(start.getKey()) < end
+                        && System.nanoTime() - until < 0) {
+                    for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofSeconds(1))) {
+                        first = Math.min(first, record.timestamp());
+                    }
                 }
                 // an empty partition has forgotten everything there was
                 horizon = Math.max(horizon, first == Long.MAX_VALUE ? now.toEpochMilli() : first);

@@ -57,6 +57,14 @@ class LedgerDatabaseTest {
         }
     }
 
+    /** In it the driver waits in native code, and would hold the carrier of a virtual thread. */
+    @Test
+    void the_file_is_read_by_threads_of_the_platform() throws Exception {
+        assertThat(database.<Boolean>read(_ -> Thread.currentThread().isVirtual()))
+                .isFalse();
+        assertThat(database.<String>read(_ -> Thread.currentThread().getName())).startsWith("penstock-ledger-read-");
+    }
+
     @Test
     void who_meets_another_tries_again_and_the_ledger_stays() throws Exception {
         AtomicInteger tries = new AtomicInteger();
@@ -96,7 +104,7 @@ class LedgerDatabaseTest {
             });
 
             assertThatThrownBy(() -> pool.write(connection -> {
-                        Positions.begin(connection, Map.of(PARTITION, 7L));
+                        Positions.begin(connection, Map.of(PARTITION, 7L), Map.of());
                         throw new SQLException("disk I/O error", null, 10);
                     }))
                     .isInstanceOf(LedgerDatabase.Unavailable.class);

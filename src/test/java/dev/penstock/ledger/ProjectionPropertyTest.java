@@ -95,7 +95,7 @@ class ProjectionPropertyTest {
         Map<TopicPartition, Long> beginnings = new HashMap<>();
         topics.logs().keySet().forEach(partition -> beginnings.put(partition, 0L));
         database.write(connection -> {
-            Positions.begin(connection, beginnings);
+            Positions.begin(connection, beginnings, Map.of());
             return null;
         });
         try (var threads = Executors.newFixedThreadPool(3)) {

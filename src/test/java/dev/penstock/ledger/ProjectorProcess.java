@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** The product's projector as a process of its own, until its standard input ends: BOOTSTRAP, then an SQLite file or a JDBC URL. */
 final class ProjectorProcess {
@@ -23,11 +24,13 @@ final class ProjectorProcess {
                 ? TestLedgers.postgres(args[1], Postgres.USERNAME)
                 : TestLedgers.sqlite(Path.of(args[1]));
         ReplyTopic replies = new ReplyTopic(kafka, settings);
+        Map<String, UUID> topicIds = new ConcurrentHashMap<>(Map.of("prompt-jobs", new UUID(1, 2)));
         Projector projector = new Projector(
                 database,
                 kafka,
                 settings,
-                new Projection(settings, Map.of("prompt-jobs", new UUID(1, 2))),
+                new Projection(settings, topicIds),
+                new TopicWatch(database, kafka, settings, topicIds, Clock.systemUTC()),
                 replies::partitionOf,
                 Clock.systemUTC(),
                 IntakeMode.SHARE,

@@ -80,7 +80,7 @@ final class TestLedgers {
     static void empty(LedgerDatabase database) throws LedgerDatabase.Unavailable {
         database.write(connection -> {
             try (Statement statement = connection.createStatement()) {
-                for (String table : List.of("jobs", "requests", "positions")) {
+                for (String table : List.of("jobs", "requests", "positions", "origin")) {
                     statement.execute("DELETE FROM " + table);
                 }
             }

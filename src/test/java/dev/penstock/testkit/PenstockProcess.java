@@ -44,6 +44,10 @@ public final class PenstockProcess implements AutoCloseable {
         private OptionalInt port = OptionalInt.empty();
         private OptionalInt managementPort = OptionalInt.empty();
 
+        /** Another JVM has other brokers, though it may have the same ports. */
+        private static final String OF_THIS_JVM = Long.toString(System.currentTimeMillis(), 36) + "-"
+                + ProcessHandle.current().pid();
+
         private final Path ledgers;
 
         private Builder(String bootstrap) {
@@ -54,7 +58,10 @@ public final class PenstockProcess implements AutoCloseable {
                 }
             }
             environment.put("KAFKA_BOOTSTRAP_SERVERS", bootstrap);
-            ledgers = TestEnvironment.buildDir().resolve("ledgers").resolve(bootstrap.replaceAll("[^A-Za-z0-9.]", "-"));
+            ledgers = TestEnvironment.buildDir()
+                    .resolve("ledgers")
+                    .resolve(OF_THIS_JVM)
+                    .resolve(bootstrap.replaceAll("[^A-Za-z0-9.]", "-"));
             // waiting until it is ready asks many times
             config.put("quarkus.log.category.\"io.smallrye.health\".level", "WARN");
         }
