@@ -8,6 +8,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
+import dev.penstock.thread.SupervisedThread;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
@@ -181,6 +182,7 @@ public final class Intake {
         standing.put("suspects", Integer.toString(dispatcher.suspects()));
         watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
+        SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
         hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
         return standing;

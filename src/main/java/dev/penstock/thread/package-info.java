@@ -1,0 +1,5 @@
+/** Threads that outlive an unexpected exception. */
+@NullMarked
+package dev.penstock.thread;
+
+import org.jspecify.annotations.NullMarked;

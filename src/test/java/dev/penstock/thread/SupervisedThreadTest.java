@@ -1,0 +1,111 @@
+package dev.penstock.thread;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.micrometer.core.instrument.Metrics;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+class SupervisedThreadTest {
+    private static final Duration SOON = Duration.ofSeconds(20);
+    private static final SupervisedThread.Pauses SHORT =
+            new SupervisedThread.Pauses(Duration.ofMillis(1), Duration.ofMillis(4));
+
+    @Test
+    void aBodyThatFailsRunsAgainAndIsCountedAndShown() throws Exception {
+        SimpleMeterRegistry meters = new SimpleMeterRegistry();
+        Metrics.addRegistry(meters);
+        AtomicInteger runs = new AtomicInteger();
+        CountDownLatch third = new CountDownLatch(1);
+        CountDownLatch over = new CountDownLatch(1);
+        AtomicInteger ends = new AtomicInteger();
+        SupervisedThread thread = new SupervisedThread(
+                "test-fails-twice",
+                () -> {
+                    switch (runs.incrementAndGet()) {
+                        case 1 -> throw new IllegalStateException("an unexpected exception");
+                        case 2 -> throw new StackOverflowError("an unexpected error");
+                        default -> {
+                            third.countDown();
+                            over.await();
+                        }
+                    }
+                },
+                ends::incrementAndGet,
+                SHORT);
+        try {
+            thread.start();
+            assertTrue(third.await(SOON.toSeconds(), TimeUnit.SECONDS), "the body does not run again");
+            String shown = SupervisedThread.failing().get("test-fails-twice");
+            assertTrue(
+                    shown != null && shown.contains("2 times") && shown.contains("an unexpected error"),
+                    "health shows " + shown);
+            assertEquals(
+                    2.0,
+                    meters.get("penstock.thread.failures")
+                            .tag("thread", "test-fails-twice")
+                            .counter()
+                            .count());
+            assertEquals(0, ends.get());
+        } finally {
+            over.countDown();
+            thread.join(SOON);
+            Metrics.removeRegistry(meters);
+        }
+        assertEquals(3, runs.get());
+        assertEquals(1, ends.get());
+        assertFalse(SupervisedThread.failing().containsKey("test-fails-twice"), "a thread that has ended is not shown");
+    }
+
+    @Test
+    void aThreadThatPausesAfterAFailureStopsAtOnce() throws Exception {
+        CountDownLatch failed = new CountDownLatch(1);
+        CountDownLatch ended = new CountDownLatch(1);
+        SupervisedThread thread = new SupervisedThread(
+                "test-stops",
+                () -> {
+                    failed.countDown();
+                    throw new IllegalStateException("an unexpected exception");
+                },
+                ended::countDown,
+                new SupervisedThread.Pauses(Duration.ofDays(1), Duration.ofDays(1)));
+        thread.start();
+        assertTrue(failed.await(SOON.toSeconds(), TimeUnit.SECONDS));
+        thread.stop();
+        assertTrue(ended.await(SOON.toSeconds(), TimeUnit.SECONDS), "it is still in its pause");
+    }
+
+    @Test
+    void anInterruptEndsTheBodyAndTheThread() throws Exception {
+        CountDownLatch waits = new CountDownLatch(1);
+        CountDownLatch ended = new CountDownLatch(1);
+        SupervisedThread thread = new SupervisedThread(
+                "test-interrupt",
+                () -> {
+                    waits.countDown();
+                    new CountDownLatch(1).await();
+                },
+                ended::countDown,
+                SHORT);
+        thread.start();
+        assertTrue(waits.await(SOON.toSeconds(), TimeUnit.SECONDS));
+        thread.interrupt();
+        assertTrue(ended.await(SOON.toSeconds(), TimeUnit.SECONDS));
+        assertTrue(thread.isStopping());
+    }
+
+    @Test
+    void thePauseDoublesUpToTheLongest() {
+        SupervisedThread.Pauses pauses = new SupervisedThread.Pauses(Duration.ofSeconds(1), Duration.ofSeconds(30));
+        assertEquals(Duration.ofSeconds(1), pauses.after(1));
+        assertEquals(Duration.ofSeconds(16), pauses.after(5));
+        assertEquals(Duration.ofSeconds(30), pauses.after(6));
+        assertEquals(Duration.ofSeconds(30), pauses.after(Integer.MAX_VALUE));
+    }
+}
