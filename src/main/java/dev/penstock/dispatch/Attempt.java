@@ -44,7 +44,9 @@ final class Attempt {
         this.replies = replies;
         this.signal = signal;
         this.timeouts = timeouts;
-        batch = new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars());
+        batch = job.stream()
+                ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars())
+                : ChunkBatch.unwanted();
     }
 
     /** How an attempt ended. */
@@ -85,9 +87,11 @@ final class Attempt {
             ignoredParameters = stream.ignoredParameters();
             while (true) {
                 long now = System.nanoTime();
-                long untilChunk = job.stream() ? batch.dueInNanos(now) : Long.MAX_VALUE;
-                if (job.stream() && batch.isFull()) {
-                    sendChunk();
+                long untilChunk = batch.dueInNanos(now);
+                if (batch.isFull()) {
+                    if (!sendChunk()) {
+                        return tooLarge(node);
+                    }
                     continue;
                 }
                 long untilSilent = silence.leftNanos(now);
@@ -104,8 +108,8 @@ final class Attempt {
                 // a chunk that is due takes along what has arrived, and waits for nothing
                 long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
                 TokenEvent event = stream.next(Math.max(0, wait));
-                if (event == null && untilChunk <= 0) {
-                    sendChunk();
+                if (event == null && untilChunk <= 0 && !sendChunk()) {
+                    return tooLarge(node);
                 }
                 End end = event == null ? null : take(event, node, silence);
                 if (end != null) {
@@ -139,8 +143,8 @@ final class Attempt {
                 batch.add(event, System.nanoTime());
             }
             case TokenEvent.End _ -> {
-                if (job.stream() && batch.hasText()) {
-                    sendChunk();
+                if (batch.hasText() && !sendChunk()) {
+                    return tooLarge(node);
                 }
                 return whole(answer.build(head), node);
             }
@@ -168,7 +172,13 @@ final class Attempt {
                 .atNode(node.name()));
     }
 
-    private void sendChunk() {
-        replies.send(new JobEvent.Chunk(head, batch.take()));
+    /** @return false where no record can hold a part of it */
+    private boolean sendChunk() {
+        return replies.send(new JobEvent.Chunk(head, batch.take()));
+    }
+
+    private End tooLarge(Node node) {
+        return new End.Failed(
+                replies.tooLarge("a part of the answer cannot be cut").atNode(node.name()));
     }
 }

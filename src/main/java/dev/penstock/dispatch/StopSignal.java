@@ -66,6 +66,11 @@ final class StopSignal {
         return reason != null;
     }
 
+    /** Whether nothing more is to be said: the record is lost, or this replica ends. */
+    boolean isOver() {
+        return reason != null && reason != Reason.CANCELLED;
+    }
+
     /** Waits, and less long where the signal is given meanwhile; what is cancelled already still waits before it tries again. */
     void pause(Duration wait) throws InterruptedException {
         var _ = (reason == Reason.CANCELLED ? over : given).await(wait.toNanos(), TimeUnit.NANOSECONDS);

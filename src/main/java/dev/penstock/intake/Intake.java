@@ -116,6 +116,7 @@ public final class Intake {
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
         Map<String, UUID> topicIds = new HashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
+        replies.learnLimit();
         feed.follow();
         dispatcher.start(topicIds, chosen.mode());
         shareNodes();
