@@ -9,6 +9,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
 import dev.penstock.node.Silence;
 import dev.penstock.node.TokenStream;
+import dev.penstock.node.Until;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
@@ -81,9 +82,11 @@ final class Attempt {
     /** @param atMost what is left of the job's own time */
     End run(Node node, String model, Duration atMost) throws InterruptedException {
         long deadline = begunNanos + atMost.toNanos();
-        Silence silence = new Silence(node.settings(), timeouts, job.task(), begunNanos);
-        try (TokenStream stream = node.stream(job, model);
+        try (Node.Request request = node.request(job, model, new Until(signal.whenGiven(), deadline));
+                TokenStream stream = request.stream();
                 var _ = signal.wakeBy(stream::wake)) {
+            // the node is not silent while something is fetched for it
+            Silence silence = new Silence(node.settings(), timeouts, job.task(), System.nanoTime());
             ignoredParameters = stream.ignoredParameters();
             while (true) {
                 long now = System.nanoTime();
@@ -116,6 +119,8 @@ final class Attempt {
                     return end;
                 }
             }
+        } catch (Until.Over _) {
+            return signal.isGiven() ? new End.Stopped() : new End.TooLate();
         } catch (WireProtocol.Unsupported e) {
             return new End.Failed(e.failure().atNode(node.name()));
         }
