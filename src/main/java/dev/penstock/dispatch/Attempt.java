@@ -45,9 +45,7 @@ final class Attempt {
         this.replies = replies;
         this.signal = signal;
         this.timeouts = timeouts;
-        batch = job.stream()
-                ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars())
-                : ChunkBatch.unwanted();
+        batch = job.stream() ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars()) : ChunkBatch.unwanted();
     }
 
     /** How an attempt ended. */

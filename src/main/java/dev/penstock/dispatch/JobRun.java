@@ -171,8 +171,7 @@ final class JobRun {
         phase = Phase.CONCLUDING;
         Outcome outcome = lastWord.say(worked);
         boolean again = outcome != null && (known != null || hold.mayHaveRunAfterAll());
-        if (outcome == null
-                || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord))) {
+        if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord))) {
             // another replica finds what is on the broker, and says or acknowledges the rest
             handBack();
             return;

@@ -113,8 +113,9 @@ final class LastWord {
         if (!completed.answer().embeddings().isEmpty()) {
             // they have no chunks that they could stand in
             return alone(
-                    replies.tooLarge("the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
-                            .formatted(Json.bytes(completed.answer().embeddings()).length)),
+                    replies.tooLarge(
+                            "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
+                                    .formatted(Json.bytes(completed.answer().embeddings()).length)),
                     outcome);
         }
         Outcome truncated = outcome.truncated(completed);

@@ -58,7 +58,8 @@ final class Connections implements AutoCloseable {
      * @param keep whether its connection may be a used one, and be used again
      */
     void send(RequestOptions options, Buffer body, boolean keep, Exchange exchange) {
-        (keep ? kept : closing).request(options)
+        (keep ? kept : closing)
+                .request(options)
                 .onFailure(cause -> {
                     if (keep && isDead(cause) && !exchange.isClosed()) {
                         send(options, body, false, exchange);
@@ -66,11 +67,10 @@ final class Connections implements AutoCloseable {
                         exchange.connectFailed(cause);
                     }
                 })
-                .onSuccess(request -> send(request, options, body, keep, exchange));
+                .onSuccess(request -> send(request, options, body, exchange));
     }
 
-    private void send(
-            HttpClientRequest request, RequestOptions options, Buffer body, boolean keep, Exchange exchange) {
+    private void send(HttpClientRequest request, RequestOptions options, Buffer body, Exchange exchange) {
         HttpConnection connection = request.connection();
         boolean fresh = used.add(connection);
         if (fresh) {

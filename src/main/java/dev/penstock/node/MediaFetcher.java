@@ -57,7 +57,8 @@ final class MediaFetcher implements AutoCloseable {
     private final int mostBytes;
     private final Duration patience;
     private final MediaRoom room;
-    private final Executor resolving = task -> Thread.ofVirtual().name("penstock-resolve").start(task);
+    private final Executor resolving =
+            task -> Thread.ofVirtual().name("penstock-resolve").start(task);
     private final HttpClient plain;
     private final HttpClient tls;
 
@@ -329,8 +330,8 @@ final class MediaFetcher implements AutoCloseable {
             return request.send().compose(response -> read(path, response));
         });
         try {
-            Loaded loaded = fetch.await(
-                    path, loading.toCompletionStage().toCompletableFuture(), deadline - System.nanoTime());
+            Loaded loaded =
+                    fetch.await(path, loading.toCompletionStage().toCompletableFuture(), deadline - System.nanoTime());
             if (loaded == null) {
                 throw Refused.forNow(path, "%s did not send it within %s".formatted(target.getHost(), patience));
             }

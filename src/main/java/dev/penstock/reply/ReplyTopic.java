@@ -178,8 +178,7 @@ public class ReplyTopic {
     }
 
     /** Sends an event that is written already. */
-    CompletableFuture<@Nullable Void> send(
-            JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
+    CompletableFuture<@Nullable Void> send(JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
         return KafkaSettings.send(
                         producer,

@@ -47,8 +47,8 @@ class LastWordTest {
     private final StopSignal signal = new StopSignal();
     private final FakeHold hold = new FakeHold();
     private final Broker broker = new Broker();
-    private final JobReplies replies = new JobReplies(
-            new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
+    private final JobReplies replies =
+            new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
 
     /** Takes what is small enough; its answers are the test's where it wants them. */
     private final class Broker extends MockProducer<byte[], byte[]> {
@@ -177,10 +177,7 @@ class LastWordTest {
     void vectors_larger_than_a_record_fail_and_say_the_limit() throws Exception {
         begin();
         Answer answer = new Answer(
-                new Answer.Head("e", 1, "m", Task.EMBEDDINGS),
-                List.of(),
-                List.of("A".repeat(2 * ROOM)),
-                Usage.NONE);
+                new Answer.Head("e", 1, "m", Task.EMBEDDINGS), List.of(), List.of("A".repeat(2 * ROOM)), Usage.NONE);
 
         word(true).say(completed(answer));
 
@@ -211,8 +208,9 @@ class LastWordTest {
 
         word(true).say(completed("lost"));
 
-        assertThat(topic.stream().map(event -> event.path("job").path("attempt").asInt() + " "
-                        + event.path("job").path("event").asText()))
+        assertThat(topic.stream()
+                        .map(event -> event.path("job").path("attempt").asInt() + " "
+                                + event.path("job").path("event").asText()))
                 .containsExactly("1 started", "2 started", "2 chunk", "2 completed");
     }
 
@@ -279,7 +277,9 @@ class LastWordTest {
     }
 
     private List<String> events() {
-        return topic.stream().map(event -> event.path("job").path("event").asText()).toList();
+        return topic.stream()
+                .map(event -> event.path("job").path("event").asText())
+                .toList();
     }
 
     private JsonNode last() {
@@ -295,8 +295,11 @@ class LastWordTest {
         topic.stream()
                 .filter(event -> event.path("job").path("attempt").asInt() == attempt)
                 .filter(event -> event.path("job").path("event").asText().equals("chunk"))
-                .forEach(event -> text.append(
-                        event.path("choices").path(0).path("delta").path("content").asText()));
+                .forEach(event -> text.append(event.path("choices")
+                        .path(0)
+                        .path("delta")
+                        .path("content")
+                        .asText()));
         return text.toString();
     }
 

@@ -258,7 +258,8 @@ class MediaFetcherTest {
         CompletableFuture<Void> stopped = new CompletableFuture<>();
         try (MediaFetcher fetcher = patient()) {
             CompletableFuture<Throwable> ended = inBackground(fetcher, url, new Until(stopped, FAR));
-            until(() -> SEEN.stream().anyMatch(seen -> seen.endsWith("/silent")) || asked.contains("slow-name.example"));
+            until(() ->
+                    SEEN.stream().anyMatch(seen -> seen.endsWith("/silent")) || asked.contains("slow-name.example"));
 
             stopped.complete(null);
 
@@ -274,7 +275,8 @@ class MediaFetcherTest {
         try (MediaFetcher fetcher = patient()) {
             Until soon = new Until(new CompletableFuture<>(), System.nanoTime() + 50_000_000);
 
-            assertThat(inBackground(fetcher, url, soon).get(20, TimeUnit.SECONDS)).isInstanceOf(Until.Over.class);
+            assertThat(inBackground(fetcher, url, soon).get(20, TimeUnit.SECONDS))
+                    .isInstanceOf(Until.Over.class);
         }
     }
 
@@ -345,7 +347,8 @@ class MediaFetcherTest {
                 "unknown.example:" + port,
                 "closed.example:" + CLOSED,
                 "127.0.0.1:" + port);
-        return new MediaFetcher(vertx, new AllowedHosts(hosts), this::resolve, reachable, 4096, Duration.ofMillis(800), ROOM);
+        return new MediaFetcher(
+                vertx, new AllowedHosts(hosts), this::resolve, reachable, 4096, Duration.ofMillis(800), ROOM);
     }
 
     private InetAddress[] resolve(String host) throws UnknownHostException {

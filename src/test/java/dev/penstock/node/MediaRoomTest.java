@@ -9,19 +9,19 @@ class MediaRoomTest {
 
     @Test
     void jobs_that_hold_a_part_and_want_more_do_not_wait_for_each_other() {
-        try (MediaRoom.Share first = room.new Share();
-                MediaRoom.Share second = room.new Share()) {
-            assertThat(first.reserve(50)).isDone();
-            assertThat(second.reserve(50)).isDone();
-            var more = second.reserve(50);
+        MediaRoom.Share first = room.new Share();
+        MediaRoom.Share second = room.new Share();
+        assertThat(first.reserve(50)).isDone();
+        assertThat(second.reserve(50)).isDone();
+        var more = second.reserve(50);
 
-            assertThat(first.reserve(50)).as("the first to begin goes beyond").isDone();
-            assertThat(more).isNotDone();
+        assertThat(first.reserve(50)).as("the first to begin goes beyond").isDone();
+        assertThat(more).isNotDone();
 
-            first.close();
-            assertThat(more).isDone();
-            assertThat(room.taken()).isEqualTo(100);
-        }
+        first.close();
+        assertThat(more).isDone();
+        assertThat(room.taken()).isEqualTo(100);
+        second.close();
         assertThat(room.taken()).isZero();
     }
 
@@ -41,17 +41,16 @@ class MediaRoomTest {
 
     @Test
     void one_that_left_is_not_waited_for() {
-        try (MediaRoom.Share first = room.new Share();
-                MediaRoom.Share last = room.new Share()) {
-            assertThat(first.reserve(90)).isDone();
-            MediaRoom.Share left = room.new Share();
-            assertThat(left.reserve(90)).isNotDone();
-            var small = last.reserve(10);
-            assertThat(small).as("in their order").isNotDone();
+        MediaRoom.Share first = room.new Share();
+        MediaRoom.Share left = room.new Share();
+        MediaRoom.Share last = room.new Share();
+        assertThat(first.reserve(90)).isDone();
+        assertThat(left.reserve(90)).isNotDone();
+        var small = last.reserve(10);
+        assertThat(small).as("in their order").isNotDone();
 
-            left.close();
+        left.close();
 
-            assertThat(small).isDone();
-        }
+        assertThat(small).isDone();
     }
 }

@@ -43,7 +43,9 @@ class ReadAheadTest {
         queue.drainAfterSize = () -> {
             try {
                 while (ahead.take(0) != null) {
-                    assertThat(ahead.isToResume()).as("the reader sees no pause").isFalse();
+                    assertThat(ahead.isToResume())
+                            .as("the reader sees no pause")
+                            .isFalse();
                 }
             } catch (InterruptedException e) {
                 throw new AssertionError(e);
