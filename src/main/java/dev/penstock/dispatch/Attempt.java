@@ -9,6 +9,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
 import dev.penstock.node.Silence;
 import dev.penstock.node.TokenStream;
+import dev.penstock.node.Until;
 import dev.penstock.node.WireProtocol;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
@@ -44,7 +45,7 @@ final class Attempt {
         this.replies = replies;
         this.signal = signal;
         this.timeouts = timeouts;
-        batch = new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars());
+        batch = job.stream() ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars()) : ChunkBatch.unwanted();
     }
 
     /** How an attempt ended. */
@@ -79,15 +80,19 @@ final class Attempt {
     /** @param atMost what is left of the job's own time */
     End run(Node node, String model, Duration atMost) throws InterruptedException {
         long deadline = begunNanos + atMost.toNanos();
-        Silence silence = new Silence(node.settings(), timeouts, job.task(), begunNanos);
-        try (TokenStream stream = node.stream(job, model);
+        try (Node.Request request = node.request(job, model, new Until(signal.whenGiven(), deadline));
+                TokenStream stream = request.stream();
                 var _ = signal.wakeBy(stream::wake)) {
+            // the node is not silent while something is fetched for it
+            Silence silence = new Silence(node.settings(), timeouts, job.task(), System.nanoTime());
             ignoredParameters = stream.ignoredParameters();
             while (true) {
                 long now = System.nanoTime();
-                long untilChunk = job.stream() ? batch.dueInNanos(now) : Long.MAX_VALUE;
-                if (job.stream() && batch.isFull()) {
-                    sendChunk();
+                long untilChunk = batch.dueInNanos(now);
+                if (batch.isFull()) {
+                    if (!sendChunk()) {
+                        return tooLarge(node);
+                    }
                     continue;
                 }
                 long untilSilent = silence.leftNanos(now);
@@ -104,14 +109,16 @@ final class Attempt {
                 // a chunk that is due takes along what has arrived, and waits for nothing
                 long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
                 TokenEvent event = stream.next(Math.max(0, wait));
-                if (event == null && untilChunk <= 0) {
-                    sendChunk();
+                if (event == null && untilChunk <= 0 && !sendChunk()) {
+                    return tooLarge(node);
                 }
                 End end = event == null ? null : take(event, node, silence);
                 if (end != null) {
                     return end;
                 }
             }
+        } catch (Until.Over _) {
+            return signal.isGiven() ? new End.Stopped() : new End.TooLate();
         } catch (WireProtocol.Unsupported e) {
             return new End.Failed(e.failure().atNode(node.name()));
         }
@@ -139,8 +146,8 @@ final class Attempt {
                 batch.add(event, System.nanoTime());
             }
             case TokenEvent.End _ -> {
-                if (job.stream() && batch.hasText()) {
-                    sendChunk();
+                if (batch.hasText() && !sendChunk()) {
+                    return tooLarge(node);
                 }
                 return whole(answer.build(head), node);
             }
@@ -168,7 +175,13 @@ final class Attempt {
                 .atNode(node.name()));
     }
 
-    private void sendChunk() {
-        replies.send(new JobEvent.Chunk(head, batch.take()));
+    /** @return false where no record can hold a part of it */
+    private boolean sendChunk() {
+        return replies.send(new JobEvent.Chunk(head, batch.take()));
+    }
+
+    private End tooLarge(Node node) {
+        return new End.Failed(
+                replies.tooLarge("a part of the answer cannot be cut").atNode(node.name()));
     }
 }

@@ -264,17 +264,23 @@ public class Dispatcher {
         }
     }
 
+    /** Also for runs that begin meanwhile. */
     private boolean awaitEnds(Duration atMost) throws InterruptedException {
-        CompletableFuture<?> all = CompletableFuture.allOf(
-                inHand.values().stream().map(InHand::ended).toArray(CompletableFuture[]::new));
-        try {
-            all.get(atMost.toMillis(), TimeUnit.MILLISECONDS);
-            return true;
-        } catch (TimeoutException _) {
-            return false;
-        } catch (ExecutionException e) {
-            throw new AssertionError("runs never end exceptionally", e);
+        long end = System.nanoTime() + atMost.toNanos();
+        List<InHand> left = List.copyOf(inHand.values());
+        while (!left.isEmpty()) {
+            CompletableFuture<?> all =
+                    CompletableFuture.allOf(left.stream().map(InHand::ended).toArray(CompletableFuture[]::new));
+            try {
+                all.get(Math.max(0, end - System.nanoTime()), TimeUnit.NANOSECONDS);
+            } catch (TimeoutException _) {
+                return false;
+            } catch (ExecutionException e) {
+                throw new AssertionError("runs never end exceptionally", e);
+            }
+            left = List.copyOf(inHand.values());
         }
+        return true;
     }
 
     /** @param nothingMore whether the intake takes no further jobs, for want of memory */

@@ -44,7 +44,14 @@ final class JobRun {
     /** Of this run; 0: it has not started. */
     private int firstAttempt;
 
-    private volatile boolean attempting;
+    private volatile Phase phase = Phase.WAITING;
+
+    private enum Phase {
+        WAITING,
+        ATTEMPTING,
+        /** Its outcome is being published. */
+        CONCLUDING
+    }
 
     JobRun(TakenJob taken, Hold hold, JobReplies replies, RunContext context) {
         this.taken = taken;
@@ -69,7 +76,7 @@ final class JobRun {
 
     /** Whether it only waits: for its turn, its node, or what happened earlier. */
     boolean isWaiting() {
-        return !attempting;
+        return phase == Phase.WAITING;
     }
 
     /** Runs of this job that this replica ended itself are no sign of poison. */
@@ -161,12 +168,12 @@ final class JobRun {
 
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
-        Outcome outcome = lastWord.say(lastWord.fitting(worked));
-        if (outcome == null) {
-            return;
-        }
-        boolean again = known != null || hold.mayHaveRunAfterAll();
-        if (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord)) {
+        phase = Phase.CONCLUDING;
+        Outcome outcome = lastWord.say(worked);
+        boolean again = outcome != null && (known != null || hold.mayHaveRunAfterAll());
+        if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord))) {
+            // another replica finds what is on the broker, and says or acknowledges the rest
+            handBack();
             return;
         }
         hold.acknowledge();
@@ -234,9 +241,9 @@ final class JobRun {
                         context.meters().failedOver();
                     }
                     lastNode = slot.node().name();
-                    attempting = true;
+                    phase = Phase.ATTEMPTING;
                     Step step = attempt(slot, model, known != null);
-                    attempting = false;
+                    phase = Phase.WAITING;
                     if (step.outcome() != null || step.failure() == null) {
                         return step.outcome();
                     }
@@ -277,7 +284,10 @@ final class JobRun {
             }
             JobEvent.Started started = new JobEvent.Started(
                     node.name(), node.settings().backend().wireName(), model, now, taken.place(), job.metadata());
-            replies.send(started);
+            if (!replies.send(started)) {
+                JobFailure failure = replies.tooLarge("the event 'started' is too large");
+                return new Step(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())), null);
+            }
             if (recovered) {
                 // a job that ends its process at once would leave no trace, and those beside it would be suspected in
                 // its place

@@ -8,16 +8,15 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
 final class LastWord {
     /** JSON writes a control character in six. */
     private static final int MOST_BYTES_A_CHAR = 6;
-
-    private static final int ROOM_FOR_THE_REST = 16 * 1024;
-
-    private static final int CHARS_A_CHUNK = 64 * 1024;
+    /** Of a completed event without its answer: at most 16 pairs of metadata. */
+    private static final int ROOM_FOR_THE_REST = 64 * 1024;
 
     private final JobReplies replies;
     private final boolean streams;
@@ -35,132 +34,121 @@ final class LastWord {
     }
 
     /**
-     * Says the outcome of the attempt under way, and once more as a new attempt while an event of it is missing on the
-     * topic: a reader could not join the text.
+     * Says the outcome of the attempt under way, once all earlier events of it are on the broker. Where one of them is missing, a
+     * reader could not join the text: then it says the whole answer as a new attempt.
      *
-     * @return what was said in the end: an answer that no record can hold is a failure; null: the lock was lost before it was there
+     * @return what was said in the end: an answer that no record can hold is a failure; null: it is not there, and the record was
+     *     lost, or this replica ends
      */
     @Nullable
-    Outcome say(Outcome outcome) throws InterruptedException {
-        if (outcome.isTruncated() && !streams && outcome.answer() != null) {
-            sendAsChunks(outcome.answer());
+    Outcome say(Outcome worked) throws InterruptedException {
+        Outcome said = fitting(worked);
+        if (said.isTruncated() && !streams) {
+            said = withChunks(said);
         }
-        replies.send(outcome.event());
-        return awaitSent(outcome);
+        return conclude(said) ? said : persist(said);
     }
 
     /** Says the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
     boolean sayAgain(Outcome outcome, int attempt) throws InterruptedException {
-        send(outcome, attempt);
-        return awaitSent(outcome) != null;
+        Outcome said = begin(fitting(outcome), attempt);
+        return conclude(said) || persist(said) != null;
     }
 
-    /** An answer that no record can hold stands in the chunks alone, also where none were asked for. */
-    Outcome fitting(Outcome outcome) {
-        if (outcome.event() instanceof JobEvent.Completed completed
-                && !completed.answer().embeddings().isEmpty()) {
-            return fittingEmbeddings(outcome, completed);
-        }
-        return outcome.event() instanceof JobEvent.Completed completed && isTooLarge(completed.answer())
-                ? outcome.truncated(completed)
-                : outcome;
+    /** Sends the outcome, if everything before it is there. */
+    private boolean conclude(Outcome outcome) throws InterruptedException {
+        return replies.awaitSent() && replies.send(outcome.event()) && replies.awaitSent();
     }
 
-    /** Counted only where it may be; a description stands beside the message that it is in. */
-    private boolean isTooLarge(Answer answer) {
-        long room = settings.maxRecord() - logprobs(answer);
-        return answer.chars() * MOST_BYTES_A_CHAR > room && 2 * texts(answer) + ROOM_FOR_THE_REST > room;
-    }
-
-    private static long texts(Answer answer) {
-        return answer.choices().stream()
-                .mapToLong(choice -> Json.bytes(choice.text()).length
-                        + Json.bytes(choice.thinking()).length
-                        + choice.toolCalls().stream()
-                                .mapToLong(call -> Json.bytes(call.arguments()).length)
-                                .sum())
-                .sum();
-    }
-
-    private static long logprobs(Answer answer) {
-        return answer.choices().stream()
-                .filter(choice -> !choice.logprobs().isEmpty())
-                .mapToLong(choice -> Json.bytes(choice.logprobs()).length + ROOM_FOR_THE_REST)
-                .sum();
-    }
-
-    /** Embeddings have no chunks that they could stand in. */
-    private Outcome fittingEmbeddings(Outcome outcome, JobEvent.Completed completed) {
-        int bytes = Json.bytes(completed.answer().embeddings()).length;
-        if (bytes + ROOM_FOR_THE_REST <= settings.maxRecord()) {
-            return outcome;
-        }
-        return tooLarge(
-                outcome,
-                completed,
-                "the embeddings have %d bytes, and a record takes %d (penstock.kafka.max-record): send fewer inputs, or ask for encoding_format base64"
-                        .formatted(bytes, settings.maxRecord()));
-    }
-
-    private static Outcome tooLarge(Outcome outcome, JobEvent.Completed completed, String words) {
-        JobFailure failure = JobFailure.of(JobFailure.Code.TOO_LARGE, words);
-        return new Outcome(
-                new JobEvent.Failed(failure, completed.execution(), completed.metadata()),
-                outcome.started(),
-                null,
-                outcome.node());
-    }
-
-    private @Nullable Outcome awaitSent(Outcome outcome) throws InterruptedException {
+    private @Nullable Outcome persist(Outcome outcome) throws InterruptedException {
         Outcome said = outcome;
         int tries = 1;
-        while (!replies.awaitSent()) {
-            if (replies.wasTooLarge() && said.event() instanceof JobEvent.Completed completed) {
-                // one event of it, such as the arguments of a tool call: saying it again would not help
-                said = tooLarge(
-                        said,
-                        completed,
-                        "an event of the answer is larger than a record, which takes %d bytes (penstock.kafka.max-record): ask for less at once"
-                                .formatted(settings.maxRecord()));
+        do {
+            int room = replies.room();
+            if (replies.wasTooLarge() && replies.room() >= room) {
+                said = alone(replies.tooLarge("the broker refused an event of the answer as too large"), said);
             }
             signal.pause(settings.retries().backoff(tries++));
-            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+            if (signal.isOver() || !hold.renew()) {
                 return null;
             }
-            send(said, replies.attempt() + 1);
-        }
+            said = begin(fitting(said), replies.attempt() + 1);
+        } while (!conclude(said));
         return said;
     }
 
-    private void send(Outcome outcome, int attempt) {
+    private Outcome begin(Outcome outcome, int attempt) {
         replies.begin(attempt);
-        if (outcome.started() != null) {
-            replies.send(outcome.started());
+        if (outcome.started() != null && !replies.send(outcome.started())) {
+            return alone(replies.tooLarge("the event 'started' is too large"), outcome);
         }
-        if (outcome.answer() != null && (streams || outcome.isTruncated())) {
-            sendAsChunks(outcome.answer());
-        }
-        replies.send(outcome.event());
+        return streams || outcome.isTruncated() ? withChunks(outcome) : outcome;
     }
 
-    private void sendAsChunks(Answer answer) {
-        for (TokenEvent delta : answer.asDeltas()) {
-            if (delta instanceof TokenEvent.Text(int choice, TokenEvent.Field field, String text)) {
-                int start = 0;
-                while (start < text.length()) {
-                    int end = Math.min(text.length(), start + CHARS_A_CHUNK);
-                    // a character beyond the basic plane stays whole
-                    end += end < text.length() && Character.isLowSurrogate(text.charAt(end)) ? 1 : 0;
-                    sendChunk(answer, new TokenEvent.Text(choice, field, text.substring(start, end)));
-                    start = end;
-                }
-            } else if (!(delta instanceof TokenEvent.Finish)) {
-                sendChunk(answer, delta);
-            }
+    private Outcome withChunks(Outcome outcome) {
+        Answer answer = outcome.answer();
+        if (answer == null) {
+            return outcome;
         }
+        List<TokenEvent> deltas = answer.asDeltas().stream()
+                .filter(delta -> !(delta instanceof TokenEvent.Finish))
+                .toList();
+        return replies.sendPieces(answer.head(), deltas)
+                ? outcome
+                : alone(replies.tooLarge("a part of the answer cannot be cut"), outcome);
     }
 
-    private void sendChunk(Answer answer, TokenEvent delta) {
-        replies.send(new JobEvent.Chunk(answer.head(), List.of(delta)));
+    /** The same outcome in an event that a record can hold. An answer that none can hold stands in the chunks alone. */
+    private Outcome fitting(Outcome outcome) {
+        if (surelyFits(outcome.event()) || replies.fits(outcome.event())) {
+            return outcome;
+        }
+        if (!(outcome.event() instanceof JobEvent.Completed completed)) {
+            return alone(
+                    outcome.event() instanceof JobEvent.Failed failed
+                            ? failed.failure()
+                            : replies.tooLarge("the outcome is too large"),
+                    outcome);
+        }
+        if (!completed.answer().embeddings().isEmpty()) {
+            // they have no chunks that they could stand in
+            return alone(
+                    replies.tooLarge(
+                            "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
+                                    .formatted(Json.bytes(completed.answer().embeddings()).length)),
+                    outcome);
+        }
+        Outcome truncated = outcome.truncated(completed);
+        return replies.fits(truncated.event())
+                ? truncated
+                : alone(replies.tooLarge("the outcome is too large"), outcome);
+    }
+
+    /** Without writing it. */
+    private boolean surelyFits(JobEvent event) {
+        return event instanceof JobEvent.Completed completed
+                && completed.answer().embeddings().isEmpty()
+                && completed.answer().choices().stream()
+                        .allMatch(choice -> choice.logprobs().isEmpty())
+                && 2 * MOST_BYTES_A_CHAR * completed.answer().chars() + ROOM_FOR_THE_REST <= replies.room();
+    }
+
+    /** A failure in the place of an outcome that no record can hold: without metadata, where they are what is too much. */
+    private Outcome alone(JobFailure failure, Outcome instead) {
+        JobEvent.Execution execution = null;
+        Map<String, String> metadata = Map.of();
+        if (instead.event() instanceof JobEvent.Completed completed) {
+            execution = completed.execution();
+            metadata = completed.metadata();
+        } else if (instead.event() instanceof JobEvent.Failed failed) {
+            execution = failed.execution();
+            metadata = failed.metadata();
+        }
+        JobEvent whole = new JobEvent.Failed(failure, execution, metadata);
+        return new Outcome(
+                replies.fits(whole) ? whole : new JobEvent.Failed(failure, execution, Map.of()),
+                null,
+                null,
+                instead.node());
     }
 }

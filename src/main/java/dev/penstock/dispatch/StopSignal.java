@@ -1,6 +1,7 @@
 package dev.penstock.dispatch;
 
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class StopSignal {
     private final CountDownLatch given = new CountDownLatch(1);
+    private final CompletableFuture<@Nullable Void> whenGiven = new CompletableFuture<>();
     private final CountDownLatch over = new CountDownLatch(1);
     private volatile @Nullable Reason reason;
     private volatile @Nullable Runnable waker;
@@ -47,6 +49,7 @@ final class StopSignal {
             reason = why;
         }
         given.countDown();
+        whenGiven.complete(null);
         if (why != Reason.CANCELLED) {
             over.countDown();
         }
@@ -54,6 +57,11 @@ final class StopSignal {
         if (waiting != null) {
             waiting.run();
         }
+    }
+
+    /** Done once it is given. */
+    CompletableFuture<@Nullable Void> whenGiven() {
+        return whenGiven;
     }
 
     /** null: go on. */
@@ -64,6 +72,11 @@ final class StopSignal {
 
     boolean isGiven() {
         return reason != null;
+    }
+
+    /** Whether nothing more is to be said: the record is lost, or this replica ends. */
+    boolean isOver() {
+        return reason != null && reason != Reason.CANCELLED;
     }
 
     /** Waits, and less long where the signal is given meanwhile; what is cancelled already still waits before it tries again. */

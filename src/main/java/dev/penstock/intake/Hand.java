@@ -26,7 +26,7 @@ final class Hand {
     Hand(Settings settings, QueueWatch watch, MeterRegistry meters) {
         List<Settings.JobTopic> topics = settings.intake().topics();
         shares = new RoomShares(
-                settings.intake().maxBytes(),
+                settings.recordBytes(),
                 Stream.concat(
                                 topics.stream()
                                         .sorted(Comparator.comparingInt(

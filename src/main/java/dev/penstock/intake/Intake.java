@@ -122,6 +122,7 @@ public final class Intake {
         // the ledger sees when one is made again
         Map<String, UUID> topicIds = new ConcurrentHashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
+        replies.learnLimit();
         feed.follow();
         dispatcher.start(topicIds, chosen.mode());
         shareNodes();

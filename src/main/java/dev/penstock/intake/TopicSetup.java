@@ -201,7 +201,7 @@ final class TopicSetup {
                                     key,
                                     entry.value(),
                                     key.equals(TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
-                                            ? "a record of penstock.kafka.max-record does not fit, and a job or answer of that size stays where it is"
+                                            ? "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks"
                                             : "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome",
                                     kafka.bootstrapServers(),
                                     topic.name(),

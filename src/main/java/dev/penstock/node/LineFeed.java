@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * An answer line by line: filled by the event loop of its connection, read by one thread. Closing it before its end closes the
  * connection.
  */
-final class LineFeed implements AutoCloseable {
+final class LineFeed implements Connections.Exchange, AutoCloseable {
     private static final int MAX_LINE = 1024 * 1024;
     private static final int MAX_ERROR_BODY = 64 * 1024;
 
@@ -54,20 +54,22 @@ final class LineFeed implements AutoCloseable {
     }
 
     /** On the event loop, as all below: the connection is there. */
-    void connected(HttpClientRequest connected) {
+    @Override
+    public void connected(HttpClientRequest connected) {
         request = connected;
         loop = vertx.getOrCreateContext();
-        connected.exceptionHandler(_ -> broken());
         if (closed) {
             leave();
         }
     }
 
-    void connectFailed(Throwable cause) {
+    @Override
+    public void connectFailed(Throwable cause) {
         finish(new Next.Broken(errors.unreachable(cause)));
     }
 
-    void answered(HttpClientResponse answer) {
+    @Override
+    public void answered(HttpClientResponse answer) {
         if (answer.statusCode() == 200) {
             LineSplitter splitter = new LineSplitter(MAX_LINE, line -> lines.add(new Next.Line(line)));
             answer.handler(buffer -> {
@@ -96,7 +98,17 @@ final class LineFeed implements AutoCloseable {
         answer.exceptionHandler(_ -> broken());
     }
 
-    void broken() {
+    @Override
+    public void connectionFailed(Throwable cause) {
+        broken();
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
+    }
+
+    private void broken() {
         finish(new Next.Broken(errors.broken("closed the connection before the answer was whole")));
     }
 

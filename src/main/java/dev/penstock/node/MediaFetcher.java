@@ -27,8 +27,9 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -55,6 +56,9 @@ final class MediaFetcher implements AutoCloseable {
     private final Predicate<InetAddress> reachable;
     private final int mostBytes;
     private final Duration patience;
+    private final MediaRoom room;
+    private final Executor resolving =
+            task -> Thread.ofVirtual().name("penstock-resolve").start(task);
     private final HttpClient plain;
     private final HttpClient tls;
 
@@ -63,18 +67,24 @@ final class MediaFetcher implements AutoCloseable {
         InetAddress[] addresses(String host) throws UnknownHostException;
     }
 
-    MediaFetcher(Vertx vertx, AllowedHosts hosts) {
-        this(vertx, hosts, InetAddress::getAllByName, PublicAddress::isPublic, MOST_BYTES, PATIENCE);
+    /** @param room for all jobs, in bytes */
+    MediaFetcher(Vertx vertx, AllowedHosts hosts, long room) {
+        this(vertx, hosts, InetAddress::getAllByName, PublicAddress::isPublic, MOST_BYTES, PATIENCE, room);
     }
 
-    /** @param reachable which addresses may be connected to */
+    /**
+     * @param reachable which addresses may be connected to
+     * @param room for all jobs, in bytes
+     */
     MediaFetcher(
             Vertx vertx,
             AllowedHosts hosts,
             Resolver resolver,
             Predicate<InetAddress> reachable,
             int mostBytes,
-            Duration patience) {
+            Duration patience,
+            long room) {
+        this.room = new MediaRoom(room);
         this.hosts = hosts;
         this.resolver = resolver;
         this.reachable = reachable;
@@ -97,31 +107,98 @@ final class MediaFetcher implements AutoCloseable {
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 
-    /** The same body with what it names by URL put in as data: URLs. */
-    Map<String, Object> inlined(Map<String, Object> body) throws WireProtocol.Unsupported, InterruptedException {
-        Map<String, String> fetched = new HashMap<>();
-        long latest = System.nanoTime() + patience.toNanos() * IN_A_ROW;
-        long[] bytes = {0};
+    /** Bytes of what was fetched for jobs whose attempts run. */
+    long bytes() {
+        return room.taken();
+    }
+
+    /** A body without addresses. Closing it gives back the memory of what was fetched. */
+    record Inlined(Map<String, Object> body, MediaRoom.Share share) implements AutoCloseable {
+        @Override
+        public void close() {
+            share.close();
+        }
+    }
+
+    /**
+     * The same body with what it names by URL put in as data: URLs. Before each fetch it waits for memory.
+     *
+     * @param until ends any wait and fetch at once
+     */
+    Inlined inlined(Map<String, Object> body, Until until)
+            throws WireProtocol.Unsupported, InterruptedException, Until.Over {
+        MediaRoom.Share share = room.new Share();
+        Fetch fetch = new Fetch(share, until);
+        boolean done = false;
         try {
-            return MediaUrls.replace(body, (path, url) -> {
-                String known = fetched.get(url);
-                if (known == null) {
-                    if (fetched.size() == MOST_ADDRESSES || bytes[0] > MOST_TIMES * (long) mostBytes) {
-                        throw new Refused(
-                                path,
-                                "a job may name %d addresses at most, with %d bytes in all"
-                                        .formatted(MOST_ADDRESSES, MOST_TIMES * (long) mostBytes));
-                    }
-                    known = fetch(path, url, latest);
-                    bytes[0] += known.length();
-                    fetched.put(url, known);
-                }
-                return known;
-            });
+            Map<String, Object> replaced = MediaUrls.replace(body, fetch::of);
+            done = true;
+            return new Inlined(replaced, share);
         } catch (Stopped e) {
             throw e.interrupted;
+        } catch (TooLate e) {
+            throw e.over;
         } catch (Refused e) {
             throw e.unsupported;
+        } finally {
+            if (!done) {
+                share.close();
+            }
+        }
+    }
+
+    /** What one attempt fetches. */
+    private final class Fetch {
+        private final MediaRoom.Share share;
+        private final Until until;
+        private final Map<String, String> fetched = new HashMap<>();
+        private long latest = System.nanoTime() + patience.toNanos() * IN_A_ROW;
+        private long bytes;
+
+        Fetch(MediaRoom.Share share, Until until) {
+            this.share = share;
+            this.until = until;
+        }
+
+        String of(String path, String url) throws Refused {
+            String known = fetched.get(url);
+            if (known == null) {
+                if (fetched.size() == MOST_ADDRESSES || bytes > MOST_TIMES * (long) mostBytes) {
+                    throw new Refused(
+                            path,
+                            "a job may name %d addresses at most, with %d bytes in all"
+                                    .formatted(MOST_ADDRESSES, MOST_TIMES * (long) mostBytes));
+                }
+                long before = System.nanoTime();
+                // in base64
+                long reserved = mostBytes * 4L / 3;
+                var _ = await(path, share.reserve(reserved), Long.MAX_VALUE);
+                latest += System.nanoTime() - before;
+                known = fetch(path, url, latest, this);
+                share.giveBack(Math.max(0, reserved - known.length()));
+                bytes += known.length();
+                fetched.put(url, known);
+            }
+            return known;
+        }
+
+        /** @return null: the patience is at its end */
+        <T> @Nullable T await(String path, CompletableFuture<T> wanted, long patienceNanos) throws Refused {
+            try {
+                return until.await(wanted, patienceNanos);
+            } catch (TimeoutException _) {
+                return null;
+            } catch (Until.Over e) {
+                throw new TooLate(e);
+            } catch (InterruptedException e) {
+                throw new Stopped(e);
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof Refused refused) {
+                    throw refused;
+                }
+                throw Refused.forNow(
+                        path, "it could not be reached: " + ServerErrors.shorten(String.valueOf(e.getCause())));
+            }
         }
     }
 
@@ -154,13 +231,22 @@ final class MediaFetcher implements AutoCloseable {
         }
     }
 
-    private String fetch(String path, String url, long latest) throws Refused {
+    private static final class TooLate extends Refused {
+        final transient Until.Over over;
+
+        TooLate(Until.Over over) {
+            super("", "over");
+            this.over = over;
+        }
+    }
+
+    private String fetch(String path, String url, long latest, Fetch fetch) throws Refused {
         long now = System.nanoTime();
         long deadline = now + Math.min(patience.toNanos(), latest - now);
         URI target = address(path, url);
-        InetAddress address = resolve(path, target);
+        InetAddress address = resolve(path, target, deadline, fetch);
         for (int redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
-            Loaded loaded = load(path, target, address, deadline);
+            Loaded loaded = load(path, target, address, deadline, fetch);
             if (loaded.redirect() == null) {
                 return "data:" + loaded.type() + ";base64,"
                         + Base64.getEncoder().encodeToString(loaded.bytes().getBytes());
@@ -182,17 +268,29 @@ final class MediaFetcher implements AutoCloseable {
         throw new Refused(path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
     }
 
-    private InetAddress resolve(String path, URI target) throws Refused {
+    private InetAddress resolve(String path, URI target, long deadline, Fetch fetch) throws Refused {
         String host = target.getHost();
-        try {
-            InetAddress[] addresses = resolver.addresses(host);
-            if (addresses.length > 0 && Arrays.stream(addresses).allMatch(reachable)) {
-                return addresses[0];
+        CompletableFuture<InetAddress> address = new CompletableFuture<>();
+        resolving.execute(() -> {
+            try {
+                InetAddress[] addresses = resolver.addresses(host);
+                if (addresses.length > 0 && Arrays.stream(addresses).allMatch(reachable)) {
+                    address.complete(addresses[0]);
+                } else {
+                    address.completeExceptionally(
+                            new Refused(path, "the host %s has an address that is not public".formatted(host)));
+                }
+            } catch (UnknownHostException _) {
+                address.completeExceptionally(Refused.forNow(path, "the host %s is not known".formatted(host)));
+            } catch (RuntimeException e) {
+                address.completeExceptionally(e);
             }
-        } catch (UnknownHostException _) {
-            throw Refused.forNow(path, "the host %s is not known".formatted(host));
+        });
+        InetAddress found = fetch.await(path, address, deadline - System.nanoTime());
+        if (found == null) {
+            throw Refused.forNow(path, "the host %s was not resolved within %s".formatted(host, patience));
         }
-        throw new Refused(path, "the host %s has an address that is not public".formatted(host));
+        return found;
     }
 
     private URI sameHost(String path, URI from, String location) throws Refused {
@@ -212,7 +310,7 @@ final class MediaFetcher implements AutoCloseable {
     private record Loaded(
             String type, Buffer bytes, @Nullable String redirect) {}
 
-    private Loaded load(String path, URI target, InetAddress address, long deadline) throws Refused {
+    private Loaded load(String path, URI target, InetAddress address, long deadline, Fetch fetch) throws Refused {
         boolean secure = "https".equalsIgnoreCase(target.getScheme());
         int port = target.getPort() > 0 ? target.getPort() : secure ? 443 : 80;
         String query = target.getRawQuery() == null ? "" : "?" + target.getRawQuery();
@@ -232,23 +330,14 @@ final class MediaFetcher implements AutoCloseable {
             return request.send().compose(response -> read(path, response));
         });
         try {
-            return loading.toCompletionStage()
-                    .toCompletableFuture()
-                    .get(Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof Refused refused) {
-                throw refused;
+            Loaded loaded =
+                    fetch.await(path, loading.toCompletionStage().toCompletableFuture(), deadline - System.nanoTime());
+            if (loaded == null) {
+                throw Refused.forNow(path, "%s did not send it within %s".formatted(target.getHost(), patience));
             }
-            throw Refused.forNow(
-                    path,
-                    "%s could not be reached: %s"
-                            .formatted(target.getHost(), ServerErrors.shorten(String.valueOf(e.getCause()))));
-        } catch (TimeoutException _) {
-            throw Refused.forNow(path, "%s did not send it within %s".formatted(target.getHost(), patience));
-        } catch (InterruptedException e) {
-            throw new Stopped(e);
+            return loaded;
         } finally {
-            sent.future().onSuccess(HttpClientRequest::reset);
+            var _ = sent.future().onSuccess(HttpClientRequest::reset);
         }
     }
 

@@ -202,17 +202,46 @@ public final class Node {
         return new Slot();
     }
 
-    /** Sends a job; the caller holds a slot. What it names by address is fetched first. */
-    public TokenStream stream(PromptJob job, String model) throws WireProtocol.Unsupported, InterruptedException {
+    /** A job as this node is asked for it. Closing it gives back the memory of what was fetched for it. */
+    public final class Request implements AutoCloseable {
+        private final Prompt prompt;
+        private final MediaFetcher.Inlined inlined;
+
+        private Request(Prompt prompt, MediaFetcher.Inlined inlined) {
+            this.prompt = prompt;
+            this.inlined = inlined;
+        }
+
+        /** Sends it; the caller holds a slot. */
+        public TokenStream stream() throws WireProtocol.Unsupported {
+            return upstream.stream(prompt);
+        }
+
+        @Override
+        public void close() {
+            inlined.close();
+        }
+    }
+
+    /**
+     * Fetches what a job names by URL.
+     *
+     * @param until ends any wait for it
+     */
+    public Request request(PromptJob job, String model, Until until)
+            throws WireProtocol.Unsupported, InterruptedException, Until.Over {
         NodeSettings.Requests requests = settings.requests();
         Map<String, Object> defaults = Prompt.defaults(service.parameters(), requests.parameters());
-        return upstream.stream(Prompt.of(
-                job.task(),
-                model,
-                media.inlined(job.body()),
-                defaults,
-                requests.extraBody(),
-                requests.embeddingBatch().orElse(0)));
+        MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
+        return new Request(
+                Prompt.of(
+                        job.task(),
+                        model,
+                        inlined.body(),
+                        defaults,
+                        requests.extraBody(),
+                        requests.embeddingBatch().orElse(0)),
+                inlined);
     }
 
     /** The node refused a connection: it takes no job until a probe succeeds. */

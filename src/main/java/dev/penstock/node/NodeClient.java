@@ -1,21 +1,18 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.context.Context;
-import io.vertx.core.Future;
-import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpVersion;
-import io.vertx.core.http.PoolOptions;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.tracing.TracingPolicy;
 import java.net.URI;
@@ -28,11 +25,12 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The HTTP connections to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade. The pool is larger than any
- * limit of slots, so that it never queues: the line does.
+ * The HTTP requests to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade.
  */
 final class NodeClient implements Upstream {
-    private static final int POOL = 4096;
+    /** What llama-server calls itself; it ends the connection after each streamed answer, although it says that it keeps it. */
+    private static final String LLAMA_SERVER = "llama.cpp";
+
     /** vLLM and llama-server close an idle connection after 5 s: leave before they do. */
     private static final int KEEP_ALIVE_SECONDS = 3;
 
@@ -40,7 +38,10 @@ final class NodeClient implements Upstream {
     private final WireProtocol protocol;
     private final NodeErrors errors;
     private final Vertx vertx;
-    private final HttpClient http;
+    private final Connections connections;
+    /** Whether the server ends a connection after a streamed answer. */
+    private volatile boolean endsStreamed;
+
     private final URI url;
     private final boolean tls;
 
@@ -51,7 +52,9 @@ final class NodeClient implements Upstream {
         errors = new NodeErrors(settings, protocol);
         url = settings.url();
         tls = "https".equals(url.getScheme());
-        http = vertx.createHttpClient(
+        endsStreamed = settings.backend() == Backend.LLAMA_SERVER;
+        connections = new Connections(
+                vertx,
                 new HttpClientOptions()
                         .setProtocolVersion(HttpVersion.HTTP_1_1)
                         .setConnectTimeout((int) connectTimeout.toMillis())
@@ -61,8 +64,7 @@ final class NodeClient implements Upstream {
                         .setTcpNoDelay(true)
                         // probes are in no trace, and an attempt has a span of its own
                         .setTracingPolicy(TracingPolicy.IGNORE)
-                        .setDecompressionSupported(false),
-                new PoolOptions().setHttp1MaxSize(POOL));
+                        .setDecompressionSupported(false));
     }
 
     @Override
@@ -107,12 +109,43 @@ final class NodeClient implements Upstream {
     }
 
     private void send(RequestOptions options, Iterator<Buffer> bodies, UpstreamStream stream) {
-        http.request(options).onFailure(stream::connectFailed).onSuccess(connected -> {
-            Buffer body = bodies.next();
-            stream.connected(connected, bodies.hasNext() ? () -> send(options, bodies, stream) : null);
-            connected.putHeader("Content-Type", "application/json");
-            connected.send(body).onSuccess(stream::answered).onFailure(stream::connectionFailed);
+        Buffer body = bodies.next();
+        Runnable further = bodies.hasNext() ? () -> send(options, bodies, stream) : null;
+        options.putHeader("Content-Type", "application/json");
+        connections.send(options, body, !endsStreamed, new Connections.Exchange() {
+            @Override
+            public void connected(HttpClientRequest request) {
+                stream.connected(request, further);
+            }
+
+            @Override
+            public void connectFailed(Throwable cause) {
+                stream.connectFailed(cause);
+            }
+
+            @Override
+            public void answered(HttpClientResponse response) {
+                learn(response);
+                stream.answered(response);
+            }
+
+            @Override
+            public void connectionFailed(Throwable cause) {
+                stream.connectionFailed(cause);
+            }
+
+            @Override
+            public boolean isClosed() {
+                return stream.isClosed();
+            }
         });
+    }
+
+    /** Also behind the backends whose API llama-server speaks. */
+    private void learn(HttpClientResponse response) {
+        if (!endsStreamed && LLAMA_SERVER.equals(response.getHeader("Server"))) {
+            endsStreamed = true;
+        }
     }
 
     /** What a path answered. */
@@ -139,23 +172,66 @@ final class NodeClient implements Upstream {
      * @throws Unreachable with one line that says why there is no answer
      */
     Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
-        Promise<HttpClientRequest> sent = Promise.promise();
-        CompletableFuture<Reply> reply = http.request(options(method, path))
-                .compose(request -> {
-                    sent.complete(request);
-                    // in here, on the event loop: a thread that is slow to say what comes next misses the answer
-                    return send(request, json).compose(NodeClient::whole);
-                })
-                .toCompletionStage()
-                .toCompletableFuture();
+        Call call = new Call();
+        connections.send(options(method, path, json), json, true, call);
+        CompletableFuture<Reply> reply = call.reply;
         try {
             return reply.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
             throw new Unreachable(errors.unreachable(cause).message(), false);
         } catch (TimeoutException _) {
-            var _ = sent.future().onSuccess(HttpClientRequest::reset);
             throw new Unreachable(errors.silent(path, timeout.toString()), true);
+        } finally {
+            call.close();
+        }
+    }
+
+    /** A request whose answer is wanted whole. */
+    private static final class Call implements Connections.Exchange, AutoCloseable {
+        private final CompletableFuture<Reply> reply = new CompletableFuture<>();
+        private volatile @Nullable HttpClientRequest request;
+        private volatile boolean closed;
+
+        @Override
+        public void connected(HttpClientRequest connected) {
+            request = connected;
+            if (closed) {
+                var _ = connected.reset();
+            }
+        }
+
+        @Override
+        public void connectFailed(Throwable cause) {
+            reply.completeExceptionally(cause);
+        }
+
+        @Override
+        public void answered(HttpClientResponse response) {
+            // here, on the event loop: a thread that is slow to say what comes next misses the answer
+            response.body()
+                    .onSuccess(body -> reply.complete(new Reply(response.statusCode(), body.toString())))
+                    .onFailure(reply::completeExceptionally);
+        }
+
+        @Override
+        public void connectionFailed(Throwable cause) {
+            reply.completeExceptionally(cause);
+        }
+
+        @Override
+        public boolean isClosed() {
+            return closed;
+        }
+
+        /** Where the answer is not there yet the connection is closed. */
+        @Override
+        public void close() {
+            closed = true;
+            HttpClientRequest sent = request;
+            if (sent != null && !reply.isDone()) {
+                var _ = sent.reset();
+            }
         }
     }
 
@@ -166,21 +242,13 @@ final class NodeClient implements Upstream {
      */
     LineFeed lines(HttpMethod method, String path, Buffer json) {
         LineFeed feed = new LineFeed(errors, vertx);
-        http.request(options(method, path)).onFailure(feed::connectFailed).onSuccess(connected -> {
-            feed.connected(connected);
-            send(connected, json).onSuccess(feed::answered).onFailure(_ -> feed.broken());
-        });
+        connections.send(options(method, path, json), json, !endsStreamed, feed);
         return feed;
     }
 
-    private static Future<HttpClientResponse> send(HttpClientRequest request, Buffer json) {
-        return json.length() == 0
-                ? request.send()
-                : request.putHeader("Content-Type", "application/json").send(json);
-    }
-
-    private static Future<Reply> whole(HttpClientResponse response) {
-        return response.body().map(body -> new Reply(response.statusCode(), body.toString()));
+    private RequestOptions options(HttpMethod method, String path, Buffer json) {
+        RequestOptions options = options(method, path);
+        return json.length() == 0 ? options : options.putHeader("Content-Type", "application/json");
     }
 
     private RequestOptions options(HttpMethod method, String path) {
@@ -197,7 +265,7 @@ final class NodeClient implements Upstream {
 
     @Override
     public void close() {
-        var _ = http.close();
+        connections.close();
     }
 
     /** Nobody answered. */

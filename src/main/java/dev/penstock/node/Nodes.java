@@ -77,7 +77,8 @@ public class Nodes {
         this.clock = clock;
         this.meters = meters;
         this.ownPort = ownPort;
-        media = new MediaFetcher(vertx, settings.permissions().hosts());
+        media = new MediaFetcher(vertx, settings.permissions().hosts(), settings.mediaBytes());
+        Gauge.builder("penstock.media.bytes", media, MediaFetcher::bytes).register(meters);
     }
 
     void start(@Observes StartupEvent event) {

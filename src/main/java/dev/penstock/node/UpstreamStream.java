@@ -8,8 +8,6 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import java.util.List;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -30,11 +28,10 @@ public final class UpstreamStream implements TokenStream {
     private final Prompt prompt;
     private final WireProtocol.AnswerParser parser;
     private final List<String> ignored;
-    private final LinkedBlockingQueue<Signal> signals = new LinkedBlockingQueue<>();
+    private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW);
     private final AtomicBoolean closed = new AtomicBoolean();
 
     private volatile @Nullable Context loop;
-    private volatile boolean paused;
 
     /* These belong to the event loop of the connection. */
     private @Nullable HttpClientRequest request;
@@ -66,8 +63,8 @@ public final class UpstreamStream implements TokenStream {
 
     @Override
     public @Nullable TokenEvent next(long nanos) throws InterruptedException {
-        Signal signal = signals.poll(nanos, TimeUnit.NANOSECONDS);
-        if (signals.size() < RESUME_BELOW) {
+        Signal signal = ahead.take(nanos);
+        if (ahead.isToResume()) {
             resume();
         }
         return signal instanceof Signal.Event(TokenEvent event) ? event : null;
@@ -75,7 +72,7 @@ public final class UpstreamStream implements TokenStream {
 
     @Override
     public void wake() {
-        signals.add(new Signal.Wake());
+        ahead.add(new Signal.Wake());
     }
 
     /** Leaves. Where the answer is not whole yet the connection is closed, and the server stops generating. */
@@ -100,10 +97,13 @@ public final class UpstreamStream implements TokenStream {
         responseEnded = false;
         next = further;
         loop = vertx.getOrCreateContext();
-        connected.exceptionHandler(this::connectionFailed);
         if (closed.get()) {
             leave();
         }
+    }
+
+    boolean isClosed() {
+        return closed.get();
     }
 
     /** On the event loop: there is no connection. */
@@ -130,9 +130,8 @@ public final class UpstreamStream implements TokenStream {
                 if (!lines.feed(buffer.getBytes())) {
                     finish(broken("sent a line of more than " + MAX_LINE + " bytes"));
                     leave();
-                } else if (!paused && signals.size() > PAUSE_ABOVE) {
-                    paused = true;
-                    answer.pause();
+                } else {
+                    ahead.filled(answer::pause, answer::resume);
                 }
             }));
             answer.endHandler(_ -> {
@@ -182,14 +181,14 @@ public final class UpstreamStream implements TokenStream {
         } else if (event instanceof TokenEvent.Broken(JobFailure failure)) {
             finish(new TokenEvent.Broken(errors.failed(failure)));
         } else if (!over) {
-            signals.add(new Signal.Event(event));
+            ahead.add(new Signal.Event(event));
         }
     }
 
     private void finish(TokenEvent last) {
         if (!over) {
             over = true;
-            signals.add(new Signal.Event(last));
+            ahead.add(new Signal.Event(last));
         }
     }
 
@@ -214,11 +213,10 @@ public final class UpstreamStream implements TokenStream {
 
     private void resume() {
         Context context = loop;
-        if (context != null && paused) {
+        if (context != null) {
             context.runOnContext(_ -> {
-                if (paused && response != null) {
-                    paused = false;
-                    response.resume();
+                if (response != null) {
+                    ahead.resumed(response::resume);
                 }
             });
         }

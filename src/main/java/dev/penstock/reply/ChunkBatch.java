@@ -12,17 +12,31 @@ import java.util.List;
 public final class ChunkBatch {
     private final long lingerNanos;
     private final int maxChars;
+    private final boolean wanted;
     private List<TokenEvent> deltas = new ArrayList<>();
     private int chars;
     private boolean saidAnything;
     private long oldestNanos;
 
     public ChunkBatch(Duration linger, int maxChars) {
+        this(linger, maxChars, true);
+    }
+
+    private ChunkBatch(Duration linger, int maxChars, boolean wanted) {
         lingerNanos = linger.toNanos();
         this.maxChars = maxChars;
+        this.wanted = wanted;
+    }
+
+    /** For a job that wants no chunks: it keeps nothing, and none is ever due. */
+    public static ChunkBatch unwanted() {
+        return new ChunkBatch(Duration.ZERO, Integer.MAX_VALUE, false);
     }
 
     public void add(TokenEvent delta, long nowNanos) {
+        if (!wanted || isInNoChunk(delta)) {
+            return;
+        }
         int size = switch (delta) {
             case TokenEvent.Text text -> text.text().length();
             case TokenEvent.ToolCall call -> call.arguments().length() + 1;
@@ -36,6 +50,19 @@ public final class ChunkBatch {
         }
         chars += size;
         deltas.add(delta);
+    }
+
+    private static boolean isInNoChunk(TokenEvent delta) {
+        return switch (delta) {
+            case TokenEvent.Embedding _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> true;
+            case TokenEvent.Role _, TokenEvent.Text _, TokenEvent.ToolCall _ -> false;
+            case TokenEvent.Thinking _, TokenEvent.Logprobs _, TokenEvent.Finish _ -> false;
+        };
+    }
+
+    /** How many deltas wait for their chunk. */
+    int size() {
+        return deltas.size();
     }
 
     /** How long until this batch has to go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text yet. */

@@ -1,9 +1,16 @@
 package dev.penstock.reply;
 
+import dev.penstock.job.Answer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.KafkaSettings;
+import dev.penstock.wire.ChunkPieces;
+import dev.penstock.wire.EventDocument;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -45,10 +52,63 @@ public final class JobReplies {
         tooLarge = false;
     }
 
-    /** Sends the attempt's next event without waiting for the broker. */
-    public void send(JobEvent event) {
+    /**
+     * Sends the attempt's next event without waiting for the broker. A chunk that is larger than a record goes out in pieces.
+     *
+     * @return false where no record can hold it: nothing of it was sent, and the attempt has no gap
+     */
+    public boolean send(JobEvent event) {
+        byte[] value = write(event, seq);
+        if (value.length <= topic.limit().bytes()) {
+            send(event.kind(), value);
+            return true;
+        }
+        return event instanceof JobEvent.Chunk(Answer.Head head, List<TokenEvent> deltas) && sendPieces(head, deltas);
+    }
+
+    /**
+     * Sends deltas as chunks, each of them small enough for a record.
+     *
+     * @return false where one of them cannot be cut, and no record can hold it: nothing was sent
+     */
+    public boolean sendPieces(Answer.Head head, List<TokenEvent> deltas) {
+        int room = topic.limit().bytes();
+        List<byte[]> values = new ArrayList<>();
+        for (List<TokenEvent> piece : ChunkPieces.of(deltas, room)) {
+            byte[] value = write(new JobEvent.Chunk(head, piece), seq + values.size());
+            if (value.length > room) {
+                return false;
+            }
+            values.add(value);
+        }
+        values.forEach(value -> send(EventMark.Kind.CHUNK, value));
+        return true;
+    }
+
+    /** Whether a record can hold the event. */
+    public boolean fits(JobEvent event) {
+        return write(event, Long.MAX_VALUE).length <= topic.limit().bytes();
+    }
+
+    /**
+     * That something is larger than a record.
+     *
+     * @param what for example {@code "the embeddings have 9000000 bytes"}
+     */
+    public JobFailure tooLarge(String what) {
+        return JobFailure.of(
+                JobFailure.Code.TOO_LARGE,
+                "%s, and a record of topic %s takes %s"
+                        .formatted(what, topic.name(), topic.limit().words()));
+    }
+
+    private byte[] write(JobEvent event, long number) {
+        return EventDocument.write(id, new EventMark(event.kind(), attempt, run, number), event);
+    }
+
+    private void send(EventMark.Kind kind, byte[] value) {
         CompletableFuture<@Nullable Void> sent =
-                topic.send(id, new EventMark(event.kind(), attempt, run, seq++), event, traceparent);
+                topic.send(id, new EventMark(kind, attempt, run, seq++), value, traceparent);
         attemptSent = attemptSent.isDone() && !attemptSent.isCompletedExceptionally()
                 ? sent
                 : attemptSent.thenCombine(sent, (_, _) -> null);
@@ -84,8 +144,19 @@ public final class JobReplies {
         }
     }
 
-    /** Whether what did not get there was larger than a record may be: it never will. */
-    public boolean wasTooLarge() {
+    /**
+     * Whether what did not get there was larger than the broker takes. The topic is asked for its limit then: what is sent after
+     * this is cut to it.
+     */
+    public boolean wasTooLarge() throws InterruptedException {
+        if (tooLarge) {
+            topic.learnLimit();
+        }
         return tooLarge;
+    }
+
+    /** How many bytes an event may have now. */
+    public int room() {
+        return topic.limit().bytes();
     }
 }

@@ -4,7 +4,9 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -19,10 +21,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.WakeupException;
@@ -43,14 +46,14 @@ public final class LiveReplies {
     private static final JobFailure UNREADABLE =
             JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
 
-    private final KafkaSettings kafka;
+    private final Function<Map<String, Object>, Consumer<byte[], byte[]>> readers;
     private final ReplyTopic topic;
     private final PartitionScans scans;
     private final int maxRecord;
     private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
     private volatile boolean closed;
-    private volatile @Nullable KafkaConsumer<byte[], byte[]> polling;
-    private @Nullable Thread reader;
+    private volatile @Nullable Consumer<byte[], byte[]> polling;
+    private @Nullable SupervisedThread reader;
 
     /** Owned by the reading thread. */
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
@@ -62,11 +65,21 @@ public final class LiveReplies {
         record Detach(Watch watch) implements Request {}
     }
 
+    @Inject
     public LiveReplies(KafkaSettings kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
-        this.kafka = kafka;
+        this(properties -> kafka.reader("penstock-live", properties), settings.maxRecord(), topic, scans);
+    }
+
+    /** @param readers makes a consumer with these properties */
+    LiveReplies(
+            Function<Map<String, Object>, Consumer<byte[], byte[]>> readers,
+            int maxRecord,
+            ReplyTopic topic,
+            PartitionScans scans) {
+        this.readers = readers;
+        this.maxRecord = maxRecord;
         this.topic = topic;
         this.scans = scans;
-        maxRecord = settings.maxRecord();
     }
 
     /** The broker did not answer. */
@@ -169,7 +182,7 @@ public final class LiveReplies {
 
     private void send(Request request) {
         requests.add(request);
-        KafkaConsumer<byte[], byte[]> consumer = polling;
+        Consumer<byte[], byte[]> consumer = polling;
         if (consumer != null) {
             consumer.wakeup();
         }
@@ -177,46 +190,46 @@ public final class LiveReplies {
 
     private synchronized void begin() {
         if (reader == null) {
-            reader = Thread.ofPlatform().daemon().name("penstock-live").start(this::read);
+            SupervisedThread thread = new SupervisedThread("penstock-live", this::read);
+            thread.start();
+            reader = thread;
         }
     }
 
-    private void read() {
+    /** Whatever ends it, no watcher waits for a thread that does not read. */
+    private void read() throws InterruptedException {
+        try {
+            follow();
+        } finally {
+            watches.values()
+                    .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
+            watches.clear();
+        }
+    }
+
+    private void follow() throws InterruptedException {
+        Map<String, Object> properties = Map.of(
+                // a partition that is added waits for the fetch that is under way
+                ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
+                50,
+                ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
+                5_000,
+                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                maxRecord + 65_536);
         while (!closed) {
-            Map<String, Object> properties = Map.of(
-                    // a partition that is added waits for the fetch that is under way
-                    ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
-                    50,
-                    ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
-                    5_000,
-                    ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                    maxRecord + 65_536);
-            try (KafkaConsumer<byte[], byte[]> consumer = kafka.reader("penstock-live", properties)) {
+            try (Consumer<byte[], byte[]> consumer = readers.apply(properties)) {
                 follow(consumer);
-            } catch (InterruptedException _) {
-                return;
             } catch (KafkaException e) {
                 LOG.warnf("the live end of %s was lost: %s", topic.name(), e.getMessage());
                 watches.values()
                         .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
                 watches.clear();
-                if (!paused()) {
-                    return;
-                }
+                Thread.sleep(AFTER_FAILURE);
             }
         }
     }
 
-    private static boolean paused() {
-        try {
-            Thread.sleep(AFTER_FAILURE);
-            return true;
-        } catch (InterruptedException _) {
-            return false;
-        }
-    }
-
-    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException {
         while (!closed) {
             // with nothing to read this waits for the first watcher
             Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
@@ -230,7 +243,7 @@ public final class LiveReplies {
         }
     }
 
-    private void poll(KafkaConsumer<byte[], byte[]> consumer) {
+    private void poll(Consumer<byte[], byte[]> consumer) {
         polling = consumer;
         try {
             if (!requests.isEmpty()) {
@@ -239,7 +252,7 @@ public final class LiveReplies {
             for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
                 Map<ByteBuffer, List<Watch>> keys = watches.get(record.partition());
                 if (keys != null && record.key() != null) {
-                    keys.getOrDefault(ByteBuffer.wrap(record.key()), List.of()).forEach(watch -> watch.live(record));
+                    keys.getOrDefault(ByteBuffer.wrap(record.key()), List.of()).forEach(watch -> show(watch, record));
                 }
             }
         } catch (WakeupException _) {
@@ -249,13 +262,26 @@ public final class LiveReplies {
         }
     }
 
-    private void serve(Request request, KafkaConsumer<byte[], byte[]> consumer) {
+    /** What one watch cannot read ends that watch alone. */
+    private static void show(Watch watch, ConsumerRecord<byte[], byte[]> record) {
+        try {
+            watch.live(record);
+        } catch (RuntimeException e) {
+            LOG.errorf(e, "job=%s its event at %d could not be read", watch.id(), record.offset());
+            watch.fail(UNREADABLE);
+        }
+    }
+
+    private void serve(Request request, Consumer<byte[], byte[]> consumer) {
         switch (request) {
             case Request.Attach(Watch watch, CompletableFuture<Long> attached) -> {
                 try {
                     attached.complete(attach(watch, consumer));
                 } catch (KafkaException e) {
                     attached.completeExceptionally(e);
+                } catch (RuntimeException e) {
+                    attached.completeExceptionally(e);
+                    throw e;
                 }
             }
             case Request.Detach(Watch watch) -> {
@@ -273,7 +299,7 @@ public final class LiveReplies {
         }
     }
 
-    private long attach(Watch watch, KafkaConsumer<byte[], byte[]> consumer) {
+    private long attach(Watch watch, Consumer<byte[], byte[]> consumer) {
         TopicPartition partition = new TopicPartition(topic.name(), watch.partition());
         boolean isNew = !watches.containsKey(watch.partition());
         if (isNew) {
@@ -309,7 +335,7 @@ public final class LiveReplies {
     @PreDestroy
     void close() {
         closed = true;
-        KafkaConsumer<byte[], byte[]> consumer = polling;
+        Consumer<byte[], byte[]> consumer = polling;
         if (consumer != null) {
             consumer.wakeup();
         }

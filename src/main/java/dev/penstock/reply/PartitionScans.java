@@ -19,6 +19,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
 
 /**
  * Reads of a reply partition from somewhere in the past up to its end, for jobs delivered again and for watchers that
@@ -27,6 +28,7 @@ import org.apache.kafka.common.TopicPartition;
  */
 @Singleton
 public class PartitionScans {
+    private static final Logger LOG = Logger.getLogger(PartitionScans.class);
     private static final int AT_ONCE = 4;
     /** The broker's clock stamps job records, a worker's clock its events. */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
@@ -93,7 +95,9 @@ public class PartitionScans {
             try {
                 read(new TopicPartition(topic, partition), requests)
                         .forEach((request, next) -> request.scanned().complete(next));
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
+                // the next scan of the partition begins here too: the thread goes on
+                LOG.debugf(e, "topic=%s partition=%d a read failed", topic, partition);
                 requests.forEach(request -> request.scanned().completeExceptionally(e));
             }
         }
@@ -145,8 +149,15 @@ public class PartitionScans {
             return;
         }
         asking.removeIf(placed -> {
-            boolean taken = record.offset() < placed.offset()
-                    || placed.request().visitor().visit(record);
+            boolean taken;
+            try {
+                taken = record.offset() < placed.offset()
+                        || placed.request().visitor().visit(record);
+            } catch (RuntimeException e) {
+                // the others go on
+                placed.request().scanned().completeExceptionally(e);
+                return true;
+            }
             if (!taken) {
                 next.put(placed.request(), record.offset());
             }

@@ -8,14 +8,24 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import org.apache.kafka.clients.producer.KafkaProducer;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.utils.Utils;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,17 +34,71 @@ import org.jspecify.annotations.Nullable;
  */
 @Singleton
 public class ReplyTopic {
+    private static final Logger LOG = Logger.getLogger(ReplyTopic.class);
     /** Outlasts a restart of the broker; a job whose event is still not there after it starts over. */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofMinutes(2);
 
+    /** Of key, headers and batch, and of what compression may add, where the topic takes less than the configured size. */
+    private static final int AROUND_A_VALUE = 4 * 1024;
+    /** A replayed outcome says so, and takes that much more. */
+    private static final int REPLAYED = 64;
+    /** A failure with few words has room in it. */
+    private static final int LEAST = 2 * 1024;
+
     private final String name;
-    private final KafkaProducer<byte[], byte[]> producer;
+    private final int maxRecord;
+    private final Producer<byte[], byte[]> producer;
     /** 0: not known yet. */
     private volatile int partitions;
 
+    private volatile Limit limit;
+    private final AskLimit askLimit;
+
+    /** How the topic is asked for its limit. */
+    @FunctionalInterface
+    public interface AskLimit {
+        int ask() throws InterruptedException, ExecutionException;
+    }
+
+    /**
+     * How large an event's value may be.
+     *
+     * @param of what sets it
+     */
+    record Limit(int bytes, String of) {
+        /** In words, for messages. */
+        String words() {
+            return "%d bytes (%s)".formatted(bytes, of);
+        }
+    }
+
+    @Inject
     public ReplyTopic(KafkaSettings kafka, Settings settings) {
-        name = settings.topics().replies();
-        producer = kafka.producer(
+        this(settings.topics().replies(), producer(kafka), kafka.maxRecord(), () -> ask(kafka, settings));
+    }
+
+    /** @param maxRecord the configured size of a record's value */
+    public ReplyTopic(String name, Producer<byte[], byte[]> producer, int maxRecord, AskLimit askLimit) {
+        this.name = name;
+        this.producer = producer;
+        this.maxRecord = maxRecord;
+        this.askLimit = askLimit;
+        limit = new Limit(maxRecord - REPLAYED, "penstock.kafka.max-record");
+    }
+
+    /** @return {@code max.message.bytes} of the topic */
+    private static int ask(KafkaSettings kafka, Settings settings) throws InterruptedException, ExecutionException {
+        ConfigResource topic =
+                new ConfigResource(ConfigResource.Type.TOPIC, settings.topics().replies());
+        try (Admin admin = kafka.admin("penstock-reply-limit")) {
+            Config config = admin.describeConfigs(List.of(topic)).all().get().get(topic);
+            ConfigEntry most = config == null ? null : config.get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG);
+            return Integer.parseInt(String.valueOf(most == null ? null : most.value()));
+        }
+    }
+
+    private static Producer<byte[], byte[]> producer(KafkaSettings kafka) {
+        return kafka.producer(
                 "penstock-replies",
                 Map.of(
                         ProducerConfig.LINGER_MS_CONFIG,
@@ -47,6 +111,31 @@ public class ReplyTopic {
 
     public String name() {
         return name;
+    }
+
+    Limit limit() {
+        return limit;
+    }
+
+    /**
+     * Takes the topic's own {@code max.message.bytes} into account, where it is less than the configured size. Called at the start,
+     * and after the broker has refused an event as too large.
+     */
+    public void learnLimit() throws InterruptedException {
+        try {
+            learnLimit(askLimit.ask());
+        } catch (ExecutionException | KafkaException | NumberFormatException e) {
+            LOG.debugf("topic=%s its max.message.bytes is not known: %s", name, e.getMessage());
+        }
+    }
+
+    /** @param maxMessageBytes the topic's own */
+    private void learnLimit(int maxMessageBytes) {
+        limit = maxMessageBytes - AROUND_A_VALUE >= maxRecord
+                ? new Limit(maxRecord - REPLAYED, "penstock.kafka.max-record")
+                : new Limit(
+                        Math.max(LEAST, maxMessageBytes - AROUND_A_VALUE - REPLAYED),
+                        "max.message.bytes of topic %s".formatted(name));
     }
 
     /**
@@ -88,8 +177,8 @@ public class ReplyTopic {
                 traceparent);
     }
 
-    private CompletableFuture<@Nullable Void> send(
-            JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
+    /** Sends an event that is written already. */
+    CompletableFuture<@Nullable Void> send(JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
         return KafkaSettings.send(
                         producer,

@@ -40,6 +40,16 @@ public record Settings(
         Duration drainTimeout,
         boolean runtimeChanges) {
 
+    /** The part of {@code intake.max-bytes} for what jobs name by URL; 0 where they may not. */
+    public long mediaBytes() {
+        return permissions.hosts().names().isEmpty() ? 0 : intake.maxBytes() / 4;
+    }
+
+    /** The part of {@code intake.max-bytes} for records. */
+    public long recordBytes() {
+        return intake.maxBytes() - mediaBytes();
+    }
+
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
 
     public record Retries(int maxAttempts, Duration backoff, Duration maxBackoff) {

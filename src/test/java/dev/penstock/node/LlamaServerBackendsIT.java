@@ -5,10 +5,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.LlamaServer;
+import io.vertx.core.Vertx;
+import java.net.URI;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -19,6 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** The contract against a real llama-server: its own backend, and the others whose API it speaks. */
 class LlamaServerBackendsIT {
+    private static final Vertx VERTX = Vertx.vertx();
     private static RealLlama llama;
 
     @BeforeAll
@@ -29,6 +38,7 @@ class LlamaServerBackendsIT {
     @AfterAll
     static void stop() {
         llama.close();
+        VERTX.close().toCompletionStage().toCompletableFuture().join();
     }
 
     static Stream<Arguments> cases() {
@@ -78,6 +88,46 @@ class LlamaServerBackendsIT {
         for (Prompt prompt : List.of(embeddings, image)) {
             JobFailure failure = Heard.of(stage, prompt).requireFailure();
             assertThat(failure.code()).as(failure.message()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        }
+    }
+
+    /** 600 requests at 4 at once: each is one attempt, whatever the server does to its connections. */
+    @Test
+    void no_attempt_is_lost_to_a_connection_that_the_server_ends() throws Exception {
+        URI url = llama.server(LlamaServer.Model.TINY).url();
+        NodeSettings named = NodeSettings.at(Backend.LLAMA_SERVER, url);
+        NodeSettings recognised = NodeSettings.at(Backend.OPENAI_COMPATIBLE, url);
+
+        for (NodeSettings settings : List.of(named, recognised)) {
+            try (NodeClient client = new NodeClient(settings, VERTX, Duration.ofSeconds(5))) {
+                Stage stage = Stage.of(client, LlamaServer.MODEL);
+                Prompt prompt = ContractCase.prompt(
+                        stage, Task.CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":4}");
+                Queue<String> failures = new ConcurrentLinkedQueue<>();
+                AtomicInteger left = new AtomicInteger(600);
+                long begun = System.nanoTime();
+                List<Thread> askers = IntStream.range(0, 4)
+                        .mapToObj(_ -> Thread.ofVirtual().start(() -> {
+                            while (left.getAndDecrement() > 0) {
+                                try {
+                                    Heard heard = Heard.of(stage, prompt);
+                                    if (heard.failure() != null) {
+                                        failures.add(heard.failure().message());
+                                    }
+                                } catch (Exception e) {
+                                    failures.add(e.toString());
+                                }
+                            }
+                        }))
+                        .toList();
+                for (Thread asker : askers) {
+                    asker.join();
+                }
+                System.out.printf(
+                        "llama-server as %s: 600 requests at 4 at once in %d ms, %d attempts lost%n",
+                        settings.backend().wireName(), (System.nanoTime() - begun) / 1_000_000, failures.size());
+                assertThat(failures).as(settings.backend().wireName()).isEmpty();
+            }
         }
     }
 

@@ -11,12 +11,16 @@ import io.vertx.core.http.HttpServer;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -36,7 +40,13 @@ class MediaFetcherTest {
     private static Vertx vertx;
     private static HttpServer server;
 
-    private final List<String> asked = new ArrayList<>();
+    /** A little more than one image's reservation: 4096 bytes in base64. */
+    private static final long ROOM = 5470;
+
+    private static final long FAR = System.nanoTime() + Duration.ofHours(1).toNanos();
+
+    private final List<String> asked = new CopyOnWriteArrayList<>();
+    private final CountDownLatch nameKnown = new CountDownLatch(1);
 
     @BeforeAll
     static void start() {
@@ -96,15 +106,17 @@ class MediaFetcherTest {
     void an_image_of_an_allowed_host_is_sent_inline(String path) throws Exception {
         String url = "http://images.example:" + server.actualPort() + path;
         try (MediaFetcher fetcher = fetcher(_ -> true)) {
-            Map<String, Object> body = fetcher.inlined(Map.of(
-                    "images",
-                    List.of(url, url, "AAAA"),
-                    "messages",
-                    List.of(Map.of(
-                            "role",
-                            "user",
-                            "content",
-                            List.of(Map.of("type", "image_url", "image_url", Map.of("url", url)))))));
+            Map<String, Object> body = inlined(
+                    fetcher,
+                    Map.of(
+                            "images",
+                            List.of(url, url, "AAAA"),
+                            "messages",
+                            List.of(Map.of(
+                                    "role",
+                                    "user",
+                                    "content",
+                                    List.of(Map.of("type", "image_url", "image_url", Map.of("url", url)))))));
 
             String inline = "data:image/png;base64," + Base64.getEncoder().encodeToString(IMAGE);
             assertThat(body.get("images")).isEqualTo(List.of(inline, inline, "AAAA"));
@@ -160,7 +172,7 @@ class MediaFetcherTest {
     }
 
     private static void assertFails(MediaFetcher fetcher, String url, JobFailure.Code code) {
-        assertThatThrownBy(() -> fetcher.inlined(Map.of("images", List.of("AAAA", url))))
+        assertThatThrownBy(() -> inlined(fetcher, Map.of("images", List.of("AAAA", url))))
                 .isInstanceOfSatisfying(WireProtocol.Unsupported.class, e -> {
                     assertThat(e.failure().code()).as(e.failure().message()).isEqualTo(code);
                     assertThat(e.failure().param()).isEqualTo("images[1]");
@@ -233,13 +245,95 @@ class MediaFetcherTest {
     void a_body_without_addresses_asks_nobody() throws Exception {
         Map<String, Object> body = Map.of("images", List.of("data:image/png;base64,AAAA"), "prompt", "http://x/");
         try (MediaFetcher fetcher = fetcher(PublicAddress::isPublic)) {
-            assertThat(fetcher.inlined(body)).isEqualTo(body);
+            assertThat(inlined(fetcher, body)).isEqualTo(body);
         }
         assertThat(asked).isEmpty();
     }
 
+    /** The image's server is silent, and patience is long: what ends the fetch is the stop alone. */
+    @ParameterizedTest
+    @ValueSource(strings = {"images.example", "slow-name.example"})
+    void a_fetch_ends_at_once_when_its_job_is_stopped(String host) throws Exception {
+        String url = "http://%s:%d/silent".formatted(host, server.actualPort());
+        CompletableFuture<Void> stopped = new CompletableFuture<>();
+        try (MediaFetcher fetcher = patient()) {
+            CompletableFuture<Throwable> ended = inBackground(fetcher, url, new Until(stopped, FAR));
+            until(() ->
+                    SEEN.stream().anyMatch(seen -> seen.endsWith("/silent")) || asked.contains("slow-name.example"));
+
+            stopped.complete(null);
+
+            assertThat(ended.get(20, TimeUnit.SECONDS)).isInstanceOf(Until.Over.class);
+            assertThat(fetcher.bytes()).isZero();
+        }
+        nameKnown.countDown();
+    }
+
+    @Test
+    void a_fetch_ends_with_its_jobs_own_time() throws Exception {
+        String url = "http://images.example:" + server.actualPort() + "/silent";
+        try (MediaFetcher fetcher = patient()) {
+            Until soon = new Until(new CompletableFuture<>(), System.nanoTime() + 50_000_000);
+
+            assertThat(inBackground(fetcher, url, soon).get(20, TimeUnit.SECONDS))
+                    .isInstanceOf(Until.Over.class);
+        }
+    }
+
+    /** One image's reservation is all that there is; it counts until the attempt is over. */
+    @Test
+    void what_is_fetched_counts_until_the_attempt_ends_and_others_wait_for_it() throws Exception {
+        String url = "http://images.example:" + server.actualPort() + "/image";
+        CompletableFuture<Void> stopped = new CompletableFuture<>();
+        try (MediaFetcher fetcher = fetcher(_ -> true)) {
+            MediaFetcher.Inlined first = fetcher.inlined(Map.of("images", List.of(url)), new Until(stopped, FAR));
+            assertThat(fetcher.bytes()).isBetween(1L, 100L);
+            SEEN.clear();
+
+            CompletableFuture<Throwable> second = inBackground(fetcher, url, new Until(stopped, FAR));
+            assertThatThrownBy(() -> second.get(100, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
+            assertThat(SEEN).as("it waits before it asks").isEmpty();
+            first.close();
+
+            assertThat(second.get(20, TimeUnit.SECONDS)).isNull();
+            assertThat(fetcher.bytes()).isZero();
+        }
+    }
+
+    /** @return what it failed with; null: it did not */
+    private static CompletableFuture<Throwable> inBackground(MediaFetcher fetcher, String url, Until until) {
+        CompletableFuture<Throwable> ended = new CompletableFuture<>();
+        Thread.ofVirtual().start(() -> {
+            try (MediaFetcher.Inlined _ = fetcher.inlined(Map.of("images", List.of(url)), until)) {
+                ended.complete(null);
+            } catch (Exception e) {
+                ended.complete(e);
+            }
+        });
+        return ended;
+    }
+
+    private static void until(BooleanSupplier condition) throws InterruptedException {
+        while (!condition.getAsBoolean()) {
+            Thread.sleep(5);
+        }
+    }
+
+    private MediaFetcher patient() {
+        int port = server.actualPort();
+        Set<String> hosts = Set.of("images.example:" + port, "slow-name.example:" + port);
+        return new MediaFetcher(
+                vertx, new AllowedHosts(hosts), this::resolve, _ -> true, 4096, Duration.ofMinutes(10), ROOM);
+    }
+
+    private static Map<String, Object> inlined(MediaFetcher fetcher, Map<String, Object> body) throws Exception {
+        try (MediaFetcher.Inlined inlined = fetcher.inlined(body, new Until(new CompletableFuture<>(), FAR))) {
+            return inlined.body();
+        }
+    }
+
     private static void assertRefused(MediaFetcher fetcher, String url, String why) {
-        assertThatThrownBy(() -> fetcher.inlined(Map.of("images", List.of(url))))
+        assertThatThrownBy(() -> inlined(fetcher, Map.of("images", List.of(url))))
                 .isInstanceOf(WireProtocol.Unsupported.class)
                 .hasMessageContaining(why);
     }
@@ -253,7 +347,8 @@ class MediaFetcherTest {
                 "unknown.example:" + port,
                 "closed.example:" + CLOSED,
                 "127.0.0.1:" + port);
-        return new MediaFetcher(vertx, new AllowedHosts(hosts), this::resolve, reachable, 4096, Duration.ofMillis(800));
+        return new MediaFetcher(
+                vertx, new AllowedHosts(hosts), this::resolve, reachable, 4096, Duration.ofMillis(800), ROOM);
     }
 
     private InetAddress[] resolve(String host) throws UnknownHostException {
@@ -261,6 +356,14 @@ class MediaFetcherTest {
         return switch (host) {
             case "images.example", "inside.example", "closed.example" ->
                 new InetAddress[] {InetAddress.ofLiteral("127.0.0.1")};
+            case "slow-name.example" -> {
+                try {
+                    nameKnown.await();
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+                yield new InetAddress[] {InetAddress.ofLiteral("127.0.0.1")};
+            }
             case "mixed.example" ->
                 new InetAddress[] {InetAddress.ofLiteral("1.1.1.1"), InetAddress.ofLiteral("10.0.0.5")};
             case "127.0.0.1" -> new InetAddress[] {InetAddress.ofLiteral(host)};

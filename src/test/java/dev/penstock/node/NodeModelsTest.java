@@ -332,7 +332,7 @@ class NodeModelsTest {
                 settings,
                 service,
                 new NodeClient(settings, VERTX, PATIENCE),
-                new MediaFetcher(VERTX, service.permissions().hosts()),
+                new MediaFetcher(VERTX, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
                 () -> {});

@@ -58,7 +58,7 @@ class NodeTest {
                 settings,
                 service,
                 new NodeClient(settings, VERTX, Duration.ofSeconds(2)),
-                new MediaFetcher(VERTX, service.permissions().hosts()),
+                new MediaFetcher(VERTX, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
                 () -> {});

@@ -41,6 +41,26 @@ class ChunkBatchTest {
         assertThat(batch.hasText()).isFalse();
     }
 
+    @Test
+    void for_a_job_without_chunks_it_keeps_nothing() {
+        ChunkBatch unwanted = ChunkBatch.unwanted();
+
+        for (int i = 0; i < 1000; i++) {
+            unwanted.add(text("some text"), i);
+        }
+
+        assertThat(unwanted.size()).isZero();
+        assertThat(unwanted.isFull()).isFalse();
+        assertThat(unwanted.dueInNanos(Long.MAX_VALUE)).isEqualTo(Long.MAX_VALUE);
+    }
+
+    @Test
+    void what_no_chunk_carries_is_not_kept() {
+        batch.add(new TokenEvent.Embedding(0, List.of(1, 2)), 0);
+
+        assertThat(batch.size()).isZero();
+    }
+
     private static TokenEvent text(String text) {
         return new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text);
     }

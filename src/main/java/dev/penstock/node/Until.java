@@ -1,0 +1,50 @@
+package dev.penstock.node;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * How long an attempt may wait: until its job is stopped, or its own time is over.
+ *
+ * @param stopped completed when the job is stopped
+ * @param deadlineNanos on the clock of {@link System#nanoTime}
+ */
+public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
+
+    /** The job was stopped, or its own time is over. */
+    public static final class Over extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        Over() {
+            super("the job was stopped, or its time is over");
+        }
+    }
+
+    /**
+     * Waits for a value.
+     *
+     * @param patienceNanos how long at most, apart from the job's own time
+     * @throws TimeoutException when the patience is at its end
+     */
+    <T> T await(CompletableFuture<T> wanted, long patienceNanos)
+            throws Over, TimeoutException, ExecutionException, InterruptedException {
+        long left = deadlineNanos - System.nanoTime();
+        try {
+            var _ = CompletableFuture.anyOf(wanted, stopped)
+                    .get(Math.max(0, Math.min(left, patienceNanos)), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            if (left <= patienceNanos) {
+                throw new Over();
+            }
+            throw e;
+        } catch (ExecutionException _) {
+            // it is the wanted one's own, and thrown below
+        }
+        if (!wanted.isDone()) {
+            throw new Over();
+        }
+        return wanted.get();
+    }
+}

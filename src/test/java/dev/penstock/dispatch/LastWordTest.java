@@ -1,0 +1,311 @@
+package dev.penstock.dispatch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
+import dev.penstock.reply.JobReplies;
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.TestSettings;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.producer.Callback;
+import org.apache.kafka.clients.producer.MockProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.clients.producer.RoundRobinPartitioner;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** An outcome is on the topic only with everything that comes before it. */
+@Timeout(60)
+class LastWordTest {
+    private static final int ROOM = 40_000;
+    private static final Answer.Head HEAD = new Answer.Head("chatcmpl-1", 1, "m", Task.CHAT);
+
+    private final AtomicInteger brokerTakes = new AtomicInteger(ROOM + 100_000);
+    private final List<JsonNode> topic = Collections.synchronizedList(new ArrayList<>());
+    private final StopSignal signal = new StopSignal();
+    private final FakeHold hold = new FakeHold();
+    private final Broker broker = new Broker();
+    private final JobReplies replies =
+            new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
+
+    /** Takes what is small enough; its answers are the test's where it wants them. */
+    private final class Broker extends MockProducer<byte[], byte[]> {
+        private final AtomicInteger failures = new AtomicInteger();
+
+        Broker() {
+            super(true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
+        }
+
+        @Override
+        public synchronized Future<RecordMetadata> send(
+                ProducerRecord<byte[], byte[]> record, @Nullable Callback callback) {
+            Callback told = callback == null ? (_, _) -> {} : callback;
+            if (record.value().length + 300 > brokerTakes.get()) {
+                told.onCompletion(null, new RecordTooLargeException("too large"));
+                return CompletableFuture.failedFuture(new RecordTooLargeException("too large"));
+            }
+            if (failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+                told.onCompletion(null, new TimeoutException("no answer"));
+                return CompletableFuture.failedFuture(new TimeoutException("no answer"));
+            }
+            topic.add(Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8)));
+            return super.send(record, callback);
+        }
+    }
+
+    private static final class FakeHold implements Hold {
+        private volatile boolean held = true;
+
+        @Override
+        public boolean mayHaveRun() {
+            return false;
+        }
+
+        @Override
+        public boolean mayHaveRunAfterAll() {
+            return false;
+        }
+
+        @Override
+        public boolean isLastDelivery() {
+            return false;
+        }
+
+        @Override
+        public int handedBack() {
+            return 0;
+        }
+
+        @Override
+        public int failures() {
+            return 0;
+        }
+
+        @Override
+        public @Nullable Instant setAsideSince() {
+            return null;
+        }
+
+        @Override
+        public boolean isGone() {
+            return !held;
+        }
+
+        @Override
+        public boolean renew() {
+            return held;
+        }
+
+        @Override
+        public void acknowledge() {}
+
+        @Override
+        public void setAside(Delay delay, int handedBack, int failures) {}
+
+        @Override
+        public void handBack(int lastAttempt) {}
+
+        @Override
+        public boolean deadLetter(JobFailure failure, int attempts) {
+            return true;
+        }
+    }
+
+    @Test
+    void one_delta_larger_than_a_record_is_cut_and_the_answer_completed() throws Exception {
+        String text = "x😀\u0001".repeat(50_000);
+        begin();
+        assertThat(replies.send(chunk(text))).isTrue();
+
+        Outcome said = word(true).say(completed(text));
+
+        assertThat(said).isNotNull();
+        assertThat(events()).startsWith("started").endsWith("completed").doesNotContain("failed");
+        assertGapless();
+        assertThat(text()).isEqualTo(text);
+        assertThat(last().path("job").path("truncated").asBoolean()).isTrue();
+    }
+
+    @Test
+    void without_chunks_asked_for_too_long_a_text_stands_in_chunks() throws Exception {
+        String text = "x".repeat(300_000);
+        begin();
+
+        word(false).say(completed(text));
+
+        assertThat(text()).isEqualTo(text);
+        assertThat(last().path("job").path("event").asText()).isEqualTo("completed");
+        assertGapless();
+    }
+
+    @Test
+    void what_cannot_be_cut_fails_before_any_other_outcome() throws Exception {
+        begin();
+        Answer.Builder answer = new Answer.Builder();
+        answer.add(new TokenEvent.Thinking(0, Map.of("thinking", "x".repeat(2 * ROOM))));
+
+        word(false).say(completed(answer.build(HEAD)));
+
+        assertThat(events()).containsExactly("started", "failed");
+        assertThat(last().path("error").path("code").asText()).isEqualTo("too_large");
+        assertThat(last().path("error").path("message").asText()).contains("penstock.kafka.max-record");
+    }
+
+    @Test
+    void vectors_larger_than_a_record_fail_and_say_the_limit() throws Exception {
+        begin();
+        Answer answer = new Answer(
+                new Answer.Head("e", 1, "m", Task.EMBEDDINGS), List.of(), List.of("A".repeat(2 * ROOM)), Usage.NONE);
+
+        word(true).say(completed(answer));
+
+        assertThat(events()).containsExactly("started", "failed");
+        assertThat(last().path("error").path("message").asText()).contains("the embeddings have 80", "max-record");
+    }
+
+    /** The broker tells of it only after the chunk was sent. */
+    @Test
+    void a_topic_that_takes_less_is_asked_and_the_answer_cut_to_it() throws Exception {
+        String text = "x".repeat(30_000);
+        begin();
+        brokerTakes.set(16_384);
+        replies.send(chunk(text));
+
+        word(true).say(completed(text));
+
+        assertThat(events()).containsOnlyOnce("completed").doesNotContain("failed");
+        assertThat(last().path("job").path("attempt").asInt()).isEqualTo(2);
+        assertThat(textOf(2)).isEqualTo(text);
+    }
+
+    @Test
+    void no_outcome_follows_a_chunk_that_the_broker_did_not_take() throws Exception {
+        begin();
+        broker.failures.set(1);
+        replies.send(chunk("lost"));
+
+        word(true).say(completed("lost"));
+
+        assertThat(topic.stream()
+                        .map(event -> event.path("job").path("attempt").asInt() + " "
+                                + event.path("job").path("event").asText()))
+                .containsExactly("1 started", "2 started", "2 chunk", "2 completed");
+    }
+
+    @Test
+    void metadata_that_is_too_much_for_the_topic_is_left_out_of_the_failure() throws Exception {
+        begin();
+        JobEvent failed = new JobEvent.Failed(
+                JobFailure.of(JobFailure.Code.NODE_ERROR, "why"), null, Map.of("a", "x".repeat(2 * ROOM)));
+
+        word(true).say(Outcome.withoutAttempt(failed));
+
+        assertThat(events()).containsExactly("started", "failed");
+        assertThat(last().path("error").path("message").asText()).isEqualTo("why");
+    }
+
+    /** The drain ends while the broker is away: the run stops saying it, and its record is handed back. */
+    @Test
+    void a_replica_that_ends_says_an_outcome_once_and_no_more() throws Exception {
+        begin();
+        broker.failures.set(Integer.MAX_VALUE);
+        signal.stop(StopSignal.Reason.SHUTDOWN);
+
+        assertThat(word(true).say(completed("x"))).isNull();
+        assertThat(events()).containsExactly("started");
+    }
+
+    /** The drain begins while the broker has the outcome: it is waited for, and counts. */
+    @Test
+    void an_outcome_that_is_on_its_way_when_the_replica_ends_is_waited_for() throws Exception {
+        begin();
+        signal.stop(StopSignal.Reason.SHUTDOWN);
+
+        assertThat(word(true).say(completed("x"))).isNotNull();
+        assertThat(events()).containsExactly("started", "completed");
+    }
+
+    private void begin() throws InterruptedException {
+        replies.begin(1);
+        replies.send(started());
+        assertThat(replies.awaitSent()).isTrue();
+    }
+
+    private LastWord word(boolean streams) {
+        return new LastWord(replies, streams, hold, signal, TestSettings.defaults());
+    }
+
+    private static JobEvent.Started started() {
+        return new JobEvent.Started("n", "vllm", "m", Instant.EPOCH, new RecordPlace("t", 0, 1), Map.of());
+    }
+
+    private static JobEvent.Chunk chunk(String text) {
+        return new JobEvent.Chunk(HEAD, List.of(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text)));
+    }
+
+    private static Outcome completed(String text) {
+        Answer.Builder answer = new Answer.Builder();
+        answer.add(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text));
+        return completed(answer.build(HEAD));
+    }
+
+    private static Outcome completed(Answer answer) {
+        JobEvent.Execution execution = new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of());
+        return new Outcome(new JobEvent.Completed(answer, false, execution, Map.of()), started(), answer, null);
+    }
+
+    private List<String> events() {
+        return topic.stream()
+                .map(event -> event.path("job").path("event").asText())
+                .toList();
+    }
+
+    private JsonNode last() {
+        return topic.getLast();
+    }
+
+    private String text() {
+        return textOf(1);
+    }
+
+    private String textOf(int attempt) {
+        StringBuilder text = new StringBuilder();
+        topic.stream()
+                .filter(event -> event.path("job").path("attempt").asInt() == attempt)
+                .filter(event -> event.path("job").path("event").asText().equals("chunk"))
+                .forEach(event -> text.append(event.path("choices")
+                        .path(0)
+                        .path("delta")
+                        .path("content")
+                        .asText()));
+        return text.toString();
+    }
+
+    private void assertGapless() {
+        for (int i = 0; i < topic.size(); i++) {
+            assertThat(topic.get(i).path("job").path("seq").asInt()).isEqualTo(i);
+        }
+    }
+}
