@@ -21,6 +21,7 @@ import io.vertx.core.tracing.TracingPolicy;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -115,8 +116,12 @@ final class NodeClient implements Upstream {
         });
     }
 
-    /** What a path answered. */
-    record Reply(int status, String body) {
+    /**
+     * What a path answered.
+     *
+     * @param server what the server calls itself in its headers; empty: it does not say
+     */
+    record Reply(int status, String body, String server) {
         @Nullable
         JsonNode json() {
             return status == 200 ? Json.parseLenient(body) : null;
@@ -180,7 +185,11 @@ final class NodeClient implements Upstream {
     }
 
     private static Future<Reply> whole(HttpClientResponse response) {
-        return response.body().map(body -> new Reply(response.statusCode(), body.toString()));
+        return response.body()
+                .map(body -> new Reply(
+                        response.statusCode(),
+                        body.toString(),
+                        Objects.requireNonNullElse(response.getHeader("Server"), "")));
     }
 
     private RequestOptions options(HttpMethod method, String path) {
