@@ -71,21 +71,17 @@ public final class ModelsResource {
     }
 
     private Map<String, ObjectNode> all() {
-        Map<String, ObjectNode> all = new TreeMap<>();
-        settings.profiles().keySet().forEach(profile -> all.put(profile, model(profile, "profile")));
+        Map<String, ModelOwners> owners = new TreeMap<>();
+        settings.profiles()
+                .keySet()
+                .forEach(profile ->
+                        owners.computeIfAbsent(profile, _ -> new ModelOwners()).profile());
         up().forEach(node -> node.health()
                 .models()
-                .forEach(model -> all.computeIfAbsent(
-                        model.id(), id -> model(id, node.settings().backend().wireName()))));
+                .forEach(model -> owners.computeIfAbsent(model.id(), _ -> new ModelOwners())
+                        .add(node.name(), node.settings().backend())));
+        Map<String, ObjectNode> all = new TreeMap<>();
+        owners.forEach((id, of) -> all.put(id, of.document(id)));
         return all;
-    }
-
-    private static ObjectNode model(String id, String owner) {
-        return Json.mapper()
-                .createObjectNode()
-                .put("id", id)
-                .put("object", "model")
-                .put("created", 0)
-                .put("owned_by", owner);
     }
 }

@@ -117,7 +117,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 case TokenEvent.Logprobs logprobs ->
                     choice(logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(finish.choice()).finishReason = finish.reason();
-                case TokenEvent.Spent spent -> usage = spent.usage();
+                case TokenEvent.Spent spent -> usage = spent.usage().after(usage);
                 case TokenEvent.End _, TokenEvent.Broken _ -> {}
             }
         }

@@ -85,17 +85,24 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         };
     }
 
-    /** Counts are of the whole answer so far; what was read from the cache or written to it was part of the prompt all the same. */
+    /**
+     * Counts are of the whole answer so far; a later count that is zero or absent says nothing new. What was read from the
+     * cache or written to it is part of the prompt.
+     */
     private void spent(JsonNode usage, Consumer<TokenEvent> events) {
         if (!usage.isObject()) {
             return;
         }
-        freshTokens = usage.path("input_tokens").asLong(freshTokens);
-        writtenToCache = usage.path("cache_creation_input_tokens").asLong(writtenToCache);
-        readFromCache = usage.path("cache_read_input_tokens").asLong(readFromCache);
-        completionTokens = usage.path("output_tokens").asLong(completionTokens);
+        freshTokens = count(usage.path("input_tokens"), freshTokens);
+        writtenToCache = count(usage.path("cache_creation_input_tokens"), writtenToCache);
+        readFromCache = count(usage.path("cache_read_input_tokens"), readFromCache);
+        completionTokens = count(usage.path("output_tokens"), completionTokens);
         events.accept(new TokenEvent.Spent(
                 new Usage(freshTokens + writtenToCache + readFromCache, completionTokens, readFromCache)));
+    }
+
+    private static long count(JsonNode said, long known) {
+        return said.asLong() > 0 ? said.asLong() : known;
     }
 
     private void blockStart(int index, JsonNode block, Consumer<TokenEvent> events) {

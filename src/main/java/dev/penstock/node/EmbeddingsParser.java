@@ -1,7 +1,6 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
@@ -11,6 +10,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 
@@ -19,6 +19,11 @@ import java.util.function.Consumer;
  * job asked for, indexes and usage go on from batch to batch.
  */
 final class EmbeddingsParser implements WireProtocol.AnswerParser {
+    /** Of one batch's document; its text and its vectors are in memory together. */
+    private static final int MOST_CHARS = 64 * 1024 * 1024;
+
+    private static final int OPENING = 1000;
+
     private final List<Integer> sizes;
     private final boolean base64;
     private final Shape shape;
@@ -26,6 +31,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     private int batch;
     private int before;
     private long promptTokens;
+    private boolean broken;
 
     /** How a backend writes its answer. */
     enum Shape {
@@ -62,30 +68,49 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
 
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
+        if (broken) {
+            return;
+        }
+        if (document.length() + line.length() > MOST_CHARS) {
+            document.setLength(0);
+            stop(events, JobFailure.Code.STREAM_BROKEN, "sent a document of more than " + MOST_CHARS + " characters");
+            return;
+        }
         document.append(line);
     }
 
     @Override
+    public boolean readsAtEnd() {
+        return true;
+    }
+
+    @Override
     public void end(Consumer<TokenEvent> events) {
-        JsonNode parsed = Json.parseLenient(document.toString());
-        JsonNode json = parsed == null ? MissingNode.getInstance() : parsed;
-        document.setLength(0);
-        TreeMap<Integer, Object> found = new TreeMap<>();
-        if (shape == Shape.OPENAI) {
-            for (JsonNode item : json.path("data")) {
-                found.put(item.path("index").asInt(found.size()), as(item.path("embedding")));
-            }
-        } else {
-            json.path("embeddings").forEach(vector -> found.put(found.size(), as(vector)));
-        }
-        int expected = sizes.get(batch++);
-        if (found.size() != expected || found.lastKey() != expected - 1) {
-            events.accept(new TokenEvent.Broken(JobFailure.of(
-                    JobFailure.Code.STREAM_BROKEN,
-                    "sent %d embeddings for %d inputs".formatted(found.size(), expected))));
+        if (broken) {
             return;
         }
-        found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
+        JsonNode json = Json.parseLenient(document.toString());
+        String opening = ServerErrors.shorten(document.substring(0, Math.min(document.length(), OPENING)));
+        document.setLength(0);
+        if (json == null || !json.isObject()) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + opening);
+            return;
+        }
+        if (json.hasNonNull("error")) {
+            stop(events, ServerErrors.midStream(json), "failed: " + ServerErrors.message(json));
+            return;
+        }
+        int expected = sizes.get(batch++);
+        try {
+            NavigableMap<Integer, Object> found = vectors(json);
+            if (found.size() != expected || found.firstKey() != 0 || found.lastKey() != expected - 1) {
+                throw new Unusable("sent %d embeddings for %d inputs".formatted(found.size(), expected));
+            }
+            found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
+        } catch (Unusable e) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, String.valueOf(e.getMessage()));
+            return;
+        }
         before += expected;
         promptTokens += shape == Shape.OPENAI
                 ? json.path("usage").path("prompt_tokens").asLong()
@@ -94,21 +119,81 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
         events.accept(new TokenEvent.End());
     }
 
-    private Object as(JsonNode vector) {
-        if (vector.isTextual() == base64) {
-            return base64 ? vector.textValue() : vector;
+    private NavigableMap<Integer, Object> vectors(JsonNode json) throws Unusable {
+        NavigableMap<Integer, Object> found = new TreeMap<>();
+        if (shape == Shape.OPENAI) {
+            for (JsonNode item : json.path("data")) {
+                int index = item.path("index").asInt(found.size());
+                if (found.put(index, as(item.path("embedding"), before + index)) != null) {
+                    throw new Unusable("sent two embeddings for input " + (before + index));
+                }
+            }
+        } else {
+            for (JsonNode vector : json.path("embeddings")) {
+                found.put(found.size(), as(vector, before + found.size()));
+            }
         }
-        if (base64) {
-            ByteBuffer bytes = ByteBuffer.allocate(vector.size() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            vector.forEach(number -> bytes.putFloat(number.floatValue()));
-            return Base64.getEncoder().encodeToString(bytes.array());
+        return found;
+    }
+
+    /** The vector as the job wants it; never one that is empty or holds anything but finite numbers. */
+    private Object as(JsonNode vector, int input) throws Unusable {
+        if (vector.isTextual()) {
+            List<Float> numbers = decoded(vector.textValue(), input);
+            return base64 ? vector.textValue() : numbers;
         }
-        ByteBuffer bytes =
-                ByteBuffer.wrap(Base64.getDecoder().decode(vector.textValue())).order(ByteOrder.LITTLE_ENDIAN);
-        List<Float> numbers = new ArrayList<>();
-        while (bytes.remaining() >= Float.BYTES) {
-            numbers.add(bytes.getFloat());
+        if (!vector.isArray() || vector.isEmpty()) {
+            throw new Unusable("sent no vector for input %d: %s".formatted(input, shown(vector)));
+        }
+        for (JsonNode number : vector) {
+            if (!number.isNumber() || !Float.isFinite(number.floatValue())) {
+                throw new Unusable(
+                        "sent a vector that is not all numbers for input %d: %s".formatted(input, shown(number)));
+            }
+        }
+        if (!base64) {
+            return vector;
+        }
+        ByteBuffer bytes = ByteBuffer.allocate(vector.size() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        vector.forEach(number -> bytes.putFloat(number.floatValue()));
+        return Base64.getEncoder().encodeToString(bytes.array());
+    }
+
+    private static List<Float> decoded(String text, int input) throws Unusable {
+        byte[] bytes;
+        try {
+            bytes = Base64.getDecoder().decode(text);
+        } catch (IllegalArgumentException _) {
+            throw new Unusable("sent a vector that is not base64 for input " + input);
+        }
+        if (bytes.length == 0 || bytes.length % Float.BYTES != 0) {
+            throw new Unusable("sent a vector of %d bytes for input %d".formatted(bytes.length, input));
+        }
+        ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        List<Float> numbers = new ArrayList<>(bytes.length / Float.BYTES);
+        while (buffer.hasRemaining()) {
+            float number = buffer.getFloat();
+            if (!Float.isFinite(number)) {
+                throw new Unusable("sent a vector that is not all numbers for input %d: %s".formatted(input, number));
+            }
+            numbers.add(number);
         }
         return numbers;
+    }
+
+    private static String shown(JsonNode value) {
+        return value.isMissingNode() ? "none" : ServerErrors.shorten(value.toString());
+    }
+
+    private void stop(Consumer<TokenEvent> events, JobFailure.Code code, String message) {
+        broken = true;
+        events.accept(new TokenEvent.Broken(JobFailure.of(code, message)));
+    }
+
+    /** Says what is wrong with the vectors that came. */
+    private static final class Unusable extends Exception {
+        Unusable(String message) {
+            super(message);
+        }
     }
 }

@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,7 +48,10 @@ final class LlamaServerProtocol extends OpenAiProtocol {
                 .pass("cache_prompt", "cache_prompt")
                 .pass("chat_template_kwargs", "chat_template_kwargs");
         Object effort = chat ? translation.take("reasoning_effort") : null;
-        if (effort != null) {
+        if ("none".equals(effort)) {
+            // the server turns thinking off by its own field; a template knows only degrees
+            translation.put("reasoning_effort", effort);
+        } else if (effort != null) {
             translation.put(
                     "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
         }
@@ -59,6 +63,13 @@ final class LlamaServerProtocol extends OpenAiProtocol {
         if (schema != null) {
             translation.put("json_schema", schema);
         }
+    }
+
+    /** It reports the usage of each choice as the choice ends. */
+    @Override
+    public AnswerParser parser(Prompt prompt) {
+        AnswerParser parser = super.parser(prompt);
+        return prompt.task() == Task.EMBEDDINGS ? parser : new SummedUsage(parser);
     }
 
     /** It passes over a tool_choice that is no word. */

@@ -13,10 +13,13 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** One model server: its slots, its health and what it serves. Thread-safe. */
 public final class Node {
+    private static final Logger LOG = Logger.getLogger(Node.class);
+
     private final NodeSettings settings;
     private final Settings service;
     private final Upstream upstream;
@@ -29,6 +32,9 @@ public final class Node {
     private final CountDownLatch probed = new CountDownLatch(1);
     /** When it last said anything: a token, or what a probe asks for. */
     private volatile long heardMillis;
+
+    /** The last mismatch that was logged. */
+    private volatile @Nullable String warned;
 
     /* Guarded by this. */
     private Health health;
@@ -55,7 +61,7 @@ public final class Node {
      * What is known of a node.
      *
      * @param known whether the server has ever said what it serves
-     * @param lastError null where all is well
+     * @param lastError null where all is well; of a node that is up, what is wrong with its settings
      */
     public record Health(
             State state,
@@ -265,7 +271,8 @@ public final class Node {
                                 up.totalSlots() > 0
                                         ? up.totalSlots()
                                         : settings.backend().defaultMaxInFlight()));
-                become(State.UP, served(up.models()), null);
+                become(State.UP, served(up.models()), up.mismatch());
+                warnOnce(up.mismatch());
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean silent, boolean _) -> {
@@ -276,6 +283,13 @@ public final class Node {
             }
         }
         probed.countDown();
+    }
+
+    private void warnOnce(@Nullable String mismatch) {
+        if (mismatch != null && !mismatch.equals(warned)) {
+            LOG.warn(mismatch);
+        }
+        warned = mismatch;
     }
 
     /** Whether it has been silent for no longer than a job may have to wait for its first token. */
@@ -331,8 +345,18 @@ public final class Node {
 
     /** What a probe found. */
     sealed interface ProbeResult {
-        /** @param totalSlots a llama-server's own number of slots; 0 where the server does not say */
-        record Up(List<WireProtocol.Model> models, int totalSlots) implements ProbeResult {}
+        /**
+         * @param totalSlots a llama-server's own number of slots; 0 where the server does not say
+         * @param mismatch that the server is of another kind than the node's backend; null: no sign of it
+         */
+        record Up(
+                List<WireProtocol.Model> models,
+                int totalSlots,
+                @Nullable String mismatch) implements ProbeResult {
+            Up(List<WireProtocol.Model> models, int totalSlots) {
+                this(models, totalSlots, null);
+            }
+        }
 
         record Loading(String words) implements ProbeResult {}
 

@@ -18,6 +18,7 @@ import io.vertx.core.tracing.TracingPolicy;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -148,8 +149,12 @@ final class NodeClient implements Upstream {
         }
     }
 
-    /** What a path answered. */
-    record Reply(int status, String body) {
+    /**
+     * What a path answered.
+     *
+     * @param server what the server calls itself in its headers; empty: it does not say
+     */
+    record Reply(int status, String body, String server) {
         @Nullable
         JsonNode json() {
             return status == 200 ? Json.parseLenient(body) : null;
@@ -210,7 +215,10 @@ final class NodeClient implements Upstream {
         public void answered(HttpClientResponse response) {
             // here, on the event loop: a thread that is slow to say what comes next misses the answer
             response.body()
-                    .onSuccess(body -> reply.complete(new Reply(response.statusCode(), body.toString())))
+                    .onSuccess(body -> reply.complete(new Reply(
+                            response.statusCode(),
+                            body.toString(),
+                            Objects.requireNonNullElse(response.getHeader("Server"), ""))))
                     .onFailure(reply::completeExceptionally);
         }
 

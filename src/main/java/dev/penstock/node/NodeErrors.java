@@ -67,6 +67,8 @@ final class NodeErrors {
                         JobFailure.Code.MODEL_NOT_FOUND,
                         "model '%s' is not on node '%s': %s (%s)"
                                 .formatted(model, node.name(), protocol.getModel(model), said));
+            case ServerErrors.Meaning.Incapable(String _)
+            when prompt == null -> JobFailure.of(JobFailure.Code.NODE_ERROR, said);
             case ServerErrors.Meaning.Incapable(String what) ->
                 JobFailure.of(
                         JobFailure.Code.MODEL_NOT_FOUND,

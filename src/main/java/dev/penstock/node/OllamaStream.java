@@ -8,10 +8,18 @@ import dev.penstock.wire.Json;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Only {@code "done":true} with a done_reason means complete; a stream may end cleanly without it. */
+/**
+ * Only {@code "done":true} with a done_reason means complete. A stream may end cleanly without it: when the model repeats
+ * one token too often, and when the runner fails.
+ */
 final class OllamaStream implements WireProtocol.AnswerParser {
+    /** So many equal pieces end an answer (0.33.0 ends it after 31 equal tokens). */
+    private static final int REPEATS = 30;
+
     private final boolean chat;
     private int toolCalls;
+    private String lastPiece = "";
+    private int repeats;
     private boolean spoken;
     private boolean over;
 
@@ -38,6 +46,8 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             spoken = true;
             events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
         }
+        countRepeats(message.path(chat ? "content" : "response").asText("")
+                + message.path("thinking").asText(""));
         text(TokenEvent.Field.CONTENT, message.path(chat ? "content" : "response"), events);
         text(TokenEvent.Field.REASONING, message.path("thinking"), events);
         for (JsonNode call : message.path("tool_calls")) {
@@ -47,7 +57,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
                     toolCalls,
                     call.path("id").asText("call_" + toolCalls),
                     function.path("name").asText(),
-                    function.path("arguments").toString()));
+                    arguments(function.path("arguments"))));
             toolCalls++;
         }
         if (chunk.path("logprobs").isArray() && !chunk.path("logprobs").isEmpty()) {
@@ -83,6 +93,29 @@ final class OllamaStream implements WireProtocol.AnswerParser {
                 chunk.path("eval_count").asLong())));
         events.accept(new TokenEvent.Finish(0, calls ? "tool_calls" : whole));
         events.accept(new TokenEvent.End());
+    }
+
+    private static String arguments(JsonNode given) {
+        return given.isTextual() ? given.textValue() : given.toString();
+    }
+
+    @Override
+    public void end(Consumer<TokenEvent> events) {
+        if (over) {
+            return;
+        }
+        String what = repeats >= REPEATS
+                ? "stopped the answer at its repeat limit: the model said %s %d times in a row"
+                        .formatted(ServerErrors.shorten("'" + lastPiece.strip() + "'"), repeats)
+                : "ended the answer without done: true, as it does when a model repeats one token up to Ollama's repeat limit, or when its runner fails";
+        stop(events, JobFailure.Code.STREAM_BROKEN, what);
+    }
+
+    private void countRepeats(String piece) {
+        if (!piece.isEmpty()) {
+            repeats = piece.equals(lastPiece) ? repeats + 1 : 1;
+            lastPiece = piece;
+        }
     }
 
     private static void text(TokenEvent.Field field, JsonNode text, Consumer<TokenEvent> events) {

@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
@@ -41,6 +42,10 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             return;
         }
         JsonNode chunk = Json.parseLenient(data);
+        if (chunk instanceof NullNode) {
+            // how llama-server begins a stream of several prompts
+            return;
+        }
         if (chunk == null || !chunk.isObject()) {
             stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(data));
         } else if (chunk.hasNonNull("error")) {
@@ -59,7 +64,8 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
                 text(index, TokenEvent.Field.CONTENT, choice.path("text"), events);
             }
             if (choice.hasNonNull("logprobs")) {
-                events.accept(new TokenEvent.Logprobs(index, choice.get("logprobs")));
+                JsonNode logprobs = choice.get("logprobs");
+                events.accept(new TokenEvent.Logprobs(index, chat ? logprobs : Logprobs.inChatForm(logprobs)));
             }
             JsonNode reason = choice.path("finish_reason");
             if (reason.isTextual()) {
@@ -80,7 +86,10 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             events.accept(new TokenEvent.Spent(new Usage(
                     usage.path("prompt_tokens").asLong(),
                     usage.path("completion_tokens").asLong(),
-                    usage.path("prompt_tokens_details").path("cached_tokens").asLong())));
+                    usage.path("prompt_tokens_details").path("cached_tokens").asLong(),
+                    usage.path("completion_tokens_details")
+                            .path("reasoning_tokens")
+                            .asLong())));
         }
     }
 

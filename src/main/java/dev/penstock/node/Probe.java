@@ -23,14 +23,22 @@ final class Probe {
             }
             if (models == null) {
                 JobFailure refusal = refusal(client, listed);
+                String mismatch = listed.status() == 404
+                        ? ServerKind.mismatch(client.settings(), ServerKind.ask(client, PATIENCE))
+                        : null;
                 return new Node.ProbeResult.Away(
-                        refusal.message(), false, refusal.code() == JobFailure.Code.NODE_UNAUTHORIZED);
+                        mismatch == null ? refusal.message() : mismatch,
+                        false,
+                        refusal.code() == JobFailure.Code.NODE_UNAUTHORIZED);
             }
             List<@Nullable JsonNode> further = new ArrayList<>();
             for (String path : protocol.furtherPaths()) {
                 further.add(client.get(path, PATIENCE).json());
             }
-            return new Node.ProbeResult.Up(protocol.models(models, further), protocol.totalSlots(further));
+            return new Node.ProbeResult.Up(
+                    protocol.models(models, further),
+                    protocol.totalSlots(further),
+                    ServerKind.mismatch(client.settings(), ServerKind.of(listed)));
         } catch (NodeClient.Unreachable e) {
             return new Node.ProbeResult.Away(e.reason(), e.timedOut(), false);
         }

@@ -59,7 +59,7 @@ final class ServerErrors {
         if (refused && says(words, "does not support chat", "does not support generate", "does not support insert")) {
             return new Meaning.Incapable("cannot do that");
         }
-        if (status == 501 || (status == 404 && embeddings && !isError(json))) {
+        if (status == 501 || (status == 404 && (embeddings || isPathUnknown(json)) && !isError(json))) {
             return new Meaning.Incapable(embeddings ? "makes no embeddings" : "cannot do that");
         }
         if (refused && tooLong(words, json)) {
@@ -73,6 +73,11 @@ final class ServerErrors {
             return new Meaning.UnknownModel();
         }
         return new Meaning.Coded(code(status, words));
+    }
+
+    /** How vLLM says that it serves no such path: one that pools knows no chat, one that generates no embeddings. */
+    private static boolean isPathUnknown(@Nullable JsonNode json) {
+        return json != null && "Not Found".equals(json.path("detail").textValue());
     }
 
     private static boolean isError(@Nullable JsonNode json) {

@@ -7,12 +7,14 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer as it is generated: filled by the event loop of its connection, read by the thread of its run. It always
+ * One answer as it is generated: filled by the event loop of its connection, read by the thread of its run, which also
+ * parses what comes as one document. It always
  * ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}. Closing it before that closes the connection, which is
  * how every server is told to stop.
  */
@@ -45,6 +47,9 @@ public final class UpstreamStream implements TokenStream {
         record Event(TokenEvent event) implements Signal {}
 
         record Wake() implements Signal {}
+
+        /** A whole document waits for the reader. */
+        record Document() implements Signal {}
     }
 
     UpstreamStream(
@@ -63,11 +68,18 @@ public final class UpstreamStream implements TokenStream {
 
     @Override
     public @Nullable TokenEvent next(long nanos) throws InterruptedException {
-        Signal signal = ahead.take(nanos);
-        if (ahead.isToResume()) {
-            resume();
+        long start = System.nanoTime();
+        while (true) {
+            Signal signal = ahead.take(nanos - (System.nanoTime() - start));
+            if (ahead.isToResume()) {
+                resume();
+            }
+            if (signal instanceof Signal.Document) {
+                read();
+                continue;
+            }
+            return signal instanceof Signal.Event(TokenEvent event) ? event : null;
         }
-        return signal instanceof Signal.Event(TokenEvent event) ? event : null;
     }
 
     @Override
@@ -136,17 +148,13 @@ public final class UpstreamStream implements TokenStream {
             }));
             answer.endHandler(_ -> {
                 responseEnded = true;
-                guarded(() -> {
-                    lines.end();
-                    parser.end(this::offer);
-                });
-                Runnable further = next;
-                if (partIsWhole && further != null && !closed.get()) {
-                    partIsWhole = false;
-                    further.run();
+                guarded(lines::end);
+                if (parser.readsAtEnd() && !over) {
+                    ahead.add(new Signal.Document());
                     return;
                 }
-                finish(broken("ended its stream before the answer was whole"));
+                guarded(() -> parser.end(this::offer));
+                partEnded();
             });
         } else {
             Buffer body = Buffer.buffer();
@@ -161,6 +169,38 @@ public final class UpstreamStream implements TokenStream {
             });
         }
         answer.exceptionHandler(this::connectionFailed);
+    }
+
+    /** On the event loop: one response is read. */
+    private void partEnded() {
+        Runnable further = next;
+        if (partIsWhole && further != null && !closed.get()) {
+            partIsWhole = false;
+            further.run();
+            return;
+        }
+        finish(broken("ended its stream before the answer was whole"));
+    }
+
+    /** On the thread of the run: reads the document that has come, and leaves what it says to the event loop. */
+    private void read() {
+        List<TokenEvent> said = new ArrayList<>();
+        Runnable then;
+        try {
+            parser.end(said::add);
+            then = this::partEnded;
+        } catch (RuntimeException e) {
+            then = () ->
+                    finish(broken("sent what cannot be read: " + e.getClass().getSimpleName()));
+        }
+        Runnable after = then;
+        Context context = loop;
+        if (context != null) {
+            context.runOnContext(_ -> {
+                said.forEach(this::offer);
+                after.run();
+            });
+        }
     }
 
     /** On the event loop: the connection was lost. */

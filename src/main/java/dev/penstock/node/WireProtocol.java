@@ -120,6 +120,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
 
         /** The response has ended: once for each request. */
         default void end(Consumer<TokenEvent> events) {}
+
+        /** Whether {@link #end} reads a whole document: that is work for the thread of the run, not for an event loop. */
+        default boolean readsAtEnd() {
+            return false;
+        }
     }
 
     /**

@@ -2,8 +2,10 @@ package dev.penstock.settings;
 
 import java.net.URI;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +19,9 @@ record EnvironmentNode(
         @Nullable String keyVariable,
         @Nullable String modelVariable,
         @Nullable String alone) {
+
+    private static final Pattern HERE = Pattern.compile(
+            "localhost\\.?|127(\\.\\d+){3}|0\\.0\\.0\\.0|\\[(::1?|0:0:0:0:0:0:0:[01]|::ffff:127\\.0\\.0\\.1)]");
 
     static final List<EnvironmentNode> ALL = List.of(
             new EnvironmentNode(Backend.VLLM, "VLLM_URL", "VLLM_API_KEY", "VLLM_MODEL", null),
@@ -43,6 +48,19 @@ record EnvironmentNode(
     String address(Map<String, String> environment) {
         String address = given(environment, addressVariable);
         return address == null && given(environment, keyVariable) != null ? alone : address;
+    }
+
+    /** Where a server is, whatever the way its address is written: two addresses of one place are one server. */
+    static String place(URI url) {
+        String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
+        String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);
+        int port = url.getPort() >= 0 ? url.getPort() : scheme.equals("https") ? 443 : 80;
+        String path = url.getPath() == null ? "" : url.getPath().replaceFirst("/+$", "");
+        return "%s:%d%s"
+                .formatted(
+                        HERE.matcher(host).matches() ? "localhost" : host,
+                        port,
+                        path.replaceFirst("/v1$", "").replaceFirst("/+$", ""));
     }
 
     NodeSettings node(URI url, Map<String, String> environment) {

@@ -248,7 +248,8 @@ public final class SettingsReader {
                     parseUrl(known.backend(), known.backend() == Backend.OLLAMA ? ollamaAddress(address) : address);
             if (url.isEmpty()) {
                 mistakes.add(known.addressVariable() + ": '" + shown(address) + "' is no http:// or https:// address");
-            } else {
+            } else if (nodes.stream()
+                    .noneMatch(node -> EnvironmentNode.place(node.url()).equals(EnvironmentNode.place(url.get())))) {
                 nodes.add(known.node(url.get(), environment));
             }
         }

@@ -199,6 +199,11 @@ public final class EventDocument {
             json.writeNumberField("cached_tokens", answer.usage().cachedTokens());
             json.writeEndObject();
         }
+        if (answer.usage().reasoningTokens() > 0) {
+            json.writeObjectFieldStart("completion_tokens_details");
+            json.writeNumberField("reasoning_tokens", answer.usage().reasoningTokens());
+            json.writeEndObject();
+        }
         json.writeEndObject();
     }
 

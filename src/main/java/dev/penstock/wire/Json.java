@@ -10,15 +10,20 @@ import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. */
+/**
+ * JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. Numbers keep their
+ * digits.
+ */
 public final class Json {
     private static final int MAX_NESTING = 200;
 
@@ -31,12 +36,15 @@ public final class Json {
                     .build())
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
             .build();
 
     /** For what model servers say: nothing is known of their habits, so nothing but the syntax is asked for. */
     private static final ObjectMapper LENIENT = JsonMapper.builder(JsonFactory.builder()
                     .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
                     .build())
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
             .build();
 
     private Json() {}
@@ -56,18 +64,21 @@ public final class Json {
         } catch (CharacterCodingException e) {
             throw new MalformedJson("not valid UTF-8", e);
         }
-        try {
-            JsonNode node = STRICT.readTree(text);
+        try (JsonParser parser = new ExactNumbers(STRICT.createParser(text))) {
+            JsonNode node = STRICT.readTree(parser);
             if (node == null || node.isMissingNode()) {
                 throw new MalformedJson("empty: expected a JSON object", null);
             }
             return node;
-        } catch (JsonProcessingException e) {
-            var location = e.getLocation();
+        } catch (IOException e) {
+            if (!(e instanceof JsonProcessingException syntax)) {
+                throw new UncheckedIOException(e);
+            }
+            var location = syntax.getLocation();
             String where = location == null
                     ? ""
                     : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
-            throw new MalformedJson("not valid JSON: " + firstLine(e.getOriginalMessage()) + where, e);
+            throw new MalformedJson("not valid JSON: " + firstLine(syntax.getOriginalMessage()) + where, e);
         }
     }
 
@@ -102,9 +113,9 @@ public final class Json {
 
     /** Parses what a model server sent; null where it is no JSON. */
     public static @Nullable JsonNode parseLenient(String text) {
-        try {
-            return LENIENT.readTree(text);
-        } catch (JsonProcessingException _) {
+        try (JsonParser parser = new ExactNumbers(LENIENT.createParser(text))) {
+            return LENIENT.readTree(parser);
+        } catch (IOException _) {
             return null;
         }
     }

@@ -76,6 +76,19 @@ class NodeTest {
     }
 
     @Test
+    void a_server_of_another_kind_than_its_backend_is_reported() throws InterruptedException {
+        node.probe();
+        assertThat(node.health().lastError()).isNull();
+
+        fake.flavour(Flavour.VLLM);
+        node.probe();
+
+        assertThat(node.health().state()).isEqualTo(Node.State.UP);
+        assertThat(node.health().lastError())
+                .contains("the server there is vllm: set penstock.nodes.llama-server.backend to vllm");
+    }
+
+    @Test
     void a_server_that_loads_its_model_takes_jobs_once_it_has() throws InterruptedException {
         fake.probes(_ -> Optional.of(Answer.refuse(503, "Loading model")));
         node.probe();

@@ -147,7 +147,7 @@ class ProtocolTest {
         "llama-server/loading-chat, NODE_OVERLOADED",
         "vllm/err-prompt-too-long, CONTEXT_LENGTH_EXCEEDED",
         "vllm/err-unknown-model, MODEL_NOT_FOUND",
-        "vllm/err-not-found, NODE_ERROR",
+        "vllm/err-not-found, MODEL_NOT_FOUND",
         "vllm/err-max-tokens-over-context, CONTEXT_LENGTH_EXCEEDED",
         "vllm/err-tool-auto-no-flag, MODEL_NOT_FOUND",
         "ollama/err-think-unsupported, MODEL_NOT_FOUND",

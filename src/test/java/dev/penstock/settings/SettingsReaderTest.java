@@ -121,6 +121,29 @@ class SettingsReaderTest {
                 .hasMessageContaining("penstock.nodes.d.url: is missing");
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "OLLAMA_HOST, 0.0.0.0:11434, http://localhost:11434, 1",
+        "OLLAMA_HOST, :11434, http://127.0.0.1:11434/, 1",
+        "OLLAMA_HOST, [::1], http://LOCALHOST:11434, 1",
+        "VLLM_URL, http://gpu/v1, http://gpu:80, 1",
+        "LMSTUDIO_URL, http://localhost:1234, http://127.0.0.1:1234/v1/, 1",
+        "LLAMA_SERVER_URL, http://127.0.0.1:8080, http://0.0.0.0:8080, 1",
+        "OPENAI_BASE_URL, https://h.example, https://H.example:443/v1, 1",
+        "VLLM_URL, http://gpu:8000, http://gpu:8001, 2",
+        "VLLM_URL, http://gpu:8000/a, http://gpu:8000/b, 2"
+    })
+    void an_address_of_the_environment_beside_a_node_at_that_address_is_one_node(
+            String variable, String address, String url, int nodes) {
+        Settings settings = SettingsReader.read(
+                TestSettings.config(
+                        Map.of("penstock.nodes.mine.backend", "openai-compatible", "penstock.nodes.mine.url", url)),
+                Map.of(variable, address));
+
+        assertThat(settings.nodes()).hasSize(nodes);
+        assertThat(settings.nodes().getFirst().name()).isEqualTo("mine");
+    }
+
     @Test
     void nodes_from_the_environment() {
         Settings settings = SettingsReader.read(

@@ -1,0 +1,33 @@
+package dev.penstock.node;
+
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
+import java.util.function.Consumer;
+
+/** Of a server that reports the usage of each choice apart: the sum over the choices. */
+final class SummedUsage implements WireProtocol.AnswerParser {
+    private final WireProtocol.AnswerParser parser;
+    private Usage sum = Usage.NONE;
+
+    SummedUsage(WireProtocol.AnswerParser parser) {
+        this.parser = parser;
+    }
+
+    @Override
+    public void line(String line, Consumer<TokenEvent> events) {
+        parser.line(line, event -> events.accept(summed(event)));
+    }
+
+    @Override
+    public void end(Consumer<TokenEvent> events) {
+        parser.end(event -> events.accept(summed(event)));
+    }
+
+    private TokenEvent summed(TokenEvent event) {
+        if (!(event instanceof TokenEvent.Spent(Usage usage))) {
+            return event;
+        }
+        sum = sum.plus(usage);
+        return new TokenEvent.Spent(sum);
+    }
+}
