@@ -23,6 +23,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     private final boolean base64;
     private final Shape shape;
     private final StringBuilder document = new StringBuilder();
+    private final SaidModel model = new SaidModel();
     private int batch;
     private int before;
     private long promptTokens;
@@ -85,6 +86,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
                     "sent %d embeddings for %d inputs".formatted(found.size(), expected))));
             return;
         }
+        model.tell(json.path("model"), events);
         found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
         before += expected;
         promptTokens += shape == Shape.OPENAI

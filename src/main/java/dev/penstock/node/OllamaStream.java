@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 /** Only {@code "done":true} with a done_reason means complete; a stream may end cleanly without it. */
 final class OllamaStream implements WireProtocol.AnswerParser {
     private final boolean chat;
+    private final SaidModel model = new SaidModel();
     private int toolCalls;
     private boolean spoken;
     private boolean over;
@@ -33,6 +34,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             stop(events, ServerErrors.midStream(chunk), "failed in mid-stream: " + ServerErrors.message(chunk));
             return;
         }
+        model.tell(chunk.path("model"), events);
         JsonNode message = chat ? chunk.path("message") : chunk;
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;

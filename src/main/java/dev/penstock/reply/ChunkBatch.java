@@ -29,7 +29,7 @@ public final class ChunkBatch {
             // its text was counted before
             case TokenEvent.Thinking _ -> 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
-            case TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
+            case TokenEvent.Model _, TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
         };
         if (chars == 0 && size > 0) {
             oldestNanos = nowNanos;

@@ -8,11 +8,12 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.utils.Utils;
@@ -28,21 +29,29 @@ public class ReplyTopic {
     private static final Duration DELIVERY_TIMEOUT = Duration.ofMinutes(2);
 
     private final String name;
-    private final KafkaProducer<byte[], byte[]> producer;
+    private final Producer<byte[], byte[]> producer;
     /** 0: not known yet. */
     private volatile int partitions;
 
+    @Inject
     public ReplyTopic(KafkaSettings kafka, Settings settings) {
-        name = settings.topics().replies();
-        producer = kafka.producer(
-                "penstock-replies",
-                Map.of(
-                        ProducerConfig.LINGER_MS_CONFIG,
-                        0,
-                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
-                        "lz4",
-                        ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
-                        (int) DELIVERY_TIMEOUT.toMillis()));
+        this(
+                settings.topics().replies(),
+                kafka.producer(
+                        "penstock-replies",
+                        Map.of(
+                                ProducerConfig.LINGER_MS_CONFIG,
+                                0,
+                                ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                                "lz4",
+                                ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
+                                (int) DELIVERY_TIMEOUT.toMillis())));
+    }
+
+    /** Over a producer of its own. */
+    public ReplyTopic(String name, Producer<byte[], byte[]> producer) {
+        this.name = name;
+        this.producer = producer;
     }
 
     public String name() {

@@ -10,6 +10,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -86,7 +87,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
 
     /** Sends a record; done when it is on the broker. */
     public static CompletableFuture<RecordMetadata> send(
-            KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
+            Producer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
         CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
         var _ = producer.send(record, (place, failure) -> {
             if (failure == null) {
