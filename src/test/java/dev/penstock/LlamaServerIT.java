@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
@@ -27,15 +28,24 @@ class LlamaServerIT {
             Assumptions.abort("SKIPPED: no llama-server can be had here");
             return;
         }
+        if (!(LlamaServer.start(LlamaServer.Model.TINY, "--alias", "slow")
+                instanceof LlamaServer.Start.Started(LlamaServer another))) {
+            llama.close();
+            Assumptions.abort("SKIPPED: no second llama-server can be had here");
+            return;
+        }
         try (llama;
+                another;
                 Broker broker = Broker.start();
                 PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
                         .environment("LLAMA_SERVER_URL", llama.url().toString())
+                        .node("another", "llama-server", another.url(), 4)
+                        .config("penstock.profiles.fast.llama-server", LlamaServer.MODEL)
                         .startReady();
                 ReplyLog replies = ReplyLog.follow(broker.bootstrap());
                 JobSender jobs = new JobSender(broker.bootstrap())) {
-            jobs.sendRaw(null, document("real", "\"max_tokens\":40"));
-            jobs.sendRaw(null, document("endless", "\"max_tokens\":3500"));
+            jobs.sendRaw(null, document("real", "\"model\":\"tiny\",\"max_tokens\":40"));
+            jobs.sendRaw(null, document("endless", "\"model\":\"tiny\",\"max_tokens\":3500"));
             jobs.flush();
 
             replies.awaitOutcomes(List.of("real"), PATIENCE);
@@ -56,12 +66,25 @@ class LlamaServerIT {
                     .as("its own total_slots")
                     .isEqualTo(4);
 
+            List<String> fast = IntStream.range(0, 8).mapToObj(i -> "fast-" + i).toList();
+            fast.forEach(id -> jobs.sendRaw(null, document(id, "\"model\":\"fast\",\"max_tokens\":5")));
+            jobs.sendRaw(null, document("slow", "\"model\":\"slow\",\"max_tokens\":5"));
+            jobs.flush();
+            replies.awaitOutcomes(fast, PATIENCE);
+            replies.awaitOutcomes(List.of("slow"), PATIENCE);
+            assertThat(fast).allSatisfy(id -> {
+                assertThat(replies.outcome(id).json().at("/job/node").asText()).isEqualTo("llama-server");
+                assertThat(replies.outcome(id).json().at("/model").asText()).isEqualTo(LlamaServer.MODEL);
+            });
+            assertThat(replies.outcome("slow").json().at("/job/node").asText()).isEqualTo("another");
+            assertThat(replies.outcome("slow").json().at("/model").asText()).isEqualTo("slow");
+
             if (!replies.reading("endless").isClosed()) {
                 Rest.delete(penstock.url(), "/v1/jobs/endless");
             }
             replies.awaitOutcomes(List.of("endless"), PATIENCE);
             awaitFreeSlots(llama);
-            jobs.sendRaw(null, document("after", "\"max_tokens\":5"));
+            jobs.sendRaw(null, document("after", "\"model\":\"tiny\",\"max_tokens\":5"));
             jobs.flush();
             replies.awaitOutcomes(List.of("after"), PATIENCE);
             assertThat(replies.outcome("after").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 /** One attempt at one node: reads its stream, and sends what comes as chunks. Owned by the thread of the run. */
 final class Attempt {
     private final PromptJob job;
-    private final Answer.Head head;
+    private Answer.Head head;
     private final JobReplies replies;
     private final StopSignal signal;
     private final Settings.Timeouts timeouts;
@@ -59,6 +59,11 @@ final class Attempt {
 
         /** The job's own time ran out. */
         record TooLate() implements End {}
+    }
+
+    /** The model that runs: what the server says, where it says so; else the one it was asked for. */
+    String model() {
+        return head.model();
     }
 
     /** From the attempt's begin; null: no token came. */
@@ -141,6 +146,7 @@ final class Attempt {
                 answer.add(event);
                 batch.add(event, now);
             }
+            case TokenEvent.Model(String name) -> head = head.by(name);
             case TokenEvent.Role _, TokenEvent.Finish _, TokenEvent.Spent _ -> {
                 answer.add(event);
                 batch.add(event, System.nanoTime());

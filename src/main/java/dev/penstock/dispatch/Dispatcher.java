@@ -89,7 +89,7 @@ public class Dispatcher {
                 line,
                 recovery,
                 ledger,
-                commands,
+                commands::isCancelled,
                 new Suspects(meters),
                 this::hasSmaller,
                 settings,

@@ -10,9 +10,8 @@ import dev.penstock.reply.Recovery;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -35,8 +34,9 @@ final class JobRun {
     private final StopSignal signal = new StopSignal();
     private @Nullable Instant firstStarted;
     private int lastAttempt;
-    /** Attempts that count against the job's max_attempts. */
-    private int failures;
+    private final RetryPlan plan;
+    /** What the latest attempt failed with; null: none has. */
+    private @Nullable JobFailure last;
 
     private @Nullable Long queuedMillis;
     private @Nullable Delay obstacle;
@@ -59,6 +59,11 @@ final class JobRun {
         this.hold = hold;
         this.replies = replies;
         this.context = context;
+        plan = new RetryPlan(
+                context.settings().retries(),
+                job.maxAttempts(),
+                hold.failures(),
+                () -> ThreadLocalRandom.current().nextLong());
     }
 
     TakenJob taken() {
@@ -115,7 +120,7 @@ final class JobRun {
         firstStarted = known.firstStarted();
         lastAttempt = known.reading().nextRunAttempt() - 1;
         int silentRuns = known.runs().after(hold.handedBack(), excused);
-        if (context.commands().isCancelled(job.id())) {
+        if (context.cancelled().test(job.id())) {
             perform(recovered);
             return;
         } else if (silentRuns >= Suspects.POISON) {
@@ -160,7 +165,7 @@ final class JobRun {
         if (worked != null) {
             conclude(known, worked);
         } else if (obstacle != null) {
-            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack(), failures);
+            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack(), plan.counted());
         } else {
             handBack();
         }
@@ -198,31 +203,20 @@ final class JobRun {
     /** @return null when the run was stopped, or has to be set aside: it says nothing more */
     private @Nullable Outcome work(Recovery.@Nullable Known known, Line.Ticket ticket) throws InterruptedException {
         int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
-        Set<String> useless = new HashSet<>();
-        Set<String> failed = new HashSet<>();
-        failures = hold.failures();
-        JobFailure last = null;
-        String lastNode = null;
         while (true) {
-            if (context.commands().isCancelled(job.id())) {
+            if (context.cancelled().test(job.id())) {
                 signal.stop(StopSignal.Reason.CANCELLED);
             }
-            Set<String> avoid = new HashSet<>(useless);
-            if (last != null) {
-                Set<String> both = new HashSet<>(useless);
-                both.addAll(failed);
-                if (ticket.hasOther(both)) {
-                    avoid = both;
-                } else if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(useless)) {
-                    return withoutAttempt(new JobEvent.Failed(last, null, job.metadata()), outcomeAttempt);
-                } else {
-                    signal.pause(context.settings().retries().backoff(failures));
+            JobFailure before = last;
+            if (before != null) {
+                if (before.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(plan.useless())) {
+                    return withoutAttempt(new JobEvent.Failed(before, null, job.metadata()), outcomeAttempt);
                 }
                 if (!signal.isGiven() && !hold.renew()) {
                     return null;
                 }
             }
-            switch (ticket.await(avoid, signal, timeLeft())) {
+            switch (ticket.await(plan.avoid(), signal, timeLeft())) {
                 case Line.Place.Nowhere(JobFailure failure) -> {
                     return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()), outcomeAttempt);
                 }
@@ -237,24 +231,12 @@ final class JobRun {
                     return withoutAttempt(tooLate(null), outcomeAttempt);
                 }
                 case Line.Place.Taken(Node.Slot slot, String model) -> {
-                    if (last != null && !slot.node().name().equals(lastNode)) {
-                        context.meters().failedOver();
-                    }
-                    lastNode = slot.node().name();
-                    phase = Phase.ATTEMPTING;
-                    Step step = attempt(slot, model, known != null);
-                    phase = Phase.WAITING;
+                    Step step = attempt(slot, model, known != null, ticket);
                     if (step.outcome() != null || step.failure() == null) {
                         return step.outcome();
                     }
                     last = step.failure();
                     outcomeAttempt = lastAttempt + 1;
-                    failed.add(slot.node().name());
-                    if (last.code().remedy() == JobFailure.Remedy.OTHER_NODE) {
-                        useless.add(slot.node().name());
-                    } else {
-                        failures++;
-                    }
                 }
             }
         }
@@ -268,9 +250,14 @@ final class JobRun {
      */
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
-    private Step attempt(Node.Slot held, String model, boolean recovered) throws InterruptedException {
+    private Step attempt(Node.Slot held, String model, boolean recovered, Line.Ticket ticket)
+            throws InterruptedException {
+        phase = Phase.ATTEMPTING;
         try (Node.Slot slot = held) {
             Node node = slot.node();
+            if (last != null && !node.name().equals(last.node())) {
+                context.meters().failedOver();
+            }
             Instant now = context.clock().instant();
             replies.begin(++lastAttempt);
             firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
@@ -323,26 +310,44 @@ final class JobRun {
                 }
                 case Attempt.End.TooLate() -> new Step(Outcome.of(tooLate(execution), started, node), null);
                 case Attempt.End.Failed(JobFailure failure) -> {
-                    if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
-                        node.refused(failure);
-                    }
-                    boolean again = failure.code().remedy() == JobFailure.Remedy.OTHER_NODE
-                            || (failure.code().remedy() == JobFailure.Remedy.RETRY && failures + 1 < job.maxAttempts());
-                    yield again
+                    node.failed(failure);
+                    boolean again = plan.failed(
+                            failure,
+                            node.name(),
+                            attempt.firstTokenMillis() != null,
+                            context.clock().instant());
+                    JobFailure hopeless = again ? hopeless(failure, ticket) : failure;
+                    yield hopeless == null
                             ? new Step(null, failure)
                             : new Step(
-                                    Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), started, node),
+                                    Outcome.of(new JobEvent.Failed(hopeless, execution, job.metadata()), started, node),
                                     null);
                 }
             };
+        } finally {
+            phase = Phase.WAITING;
         }
+    }
+
+    /** @return why it is of no use to wait: the server asks for more time than the job has; null: it may be */
+    private @Nullable JobFailure hopeless(JobFailure failure, Line.Ticket ticket) {
+        Duration asked = failure.again().after();
+        Duration left = timeLeft();
+        if (asked == null
+                || asked.compareTo(left) < 0
+                || ticket.mayHaveOther(
+                        plan.closedUntil(context.clock().instant().plus(left)))) {
+            return null;
+        }
+        return failure.saying(". It asks to wait %s, and the job has %s left"
+                .formatted(asked, Duration.ofMillis(Math.max(0, left.toMillis()))));
     }
 
     private JobEvent.Execution execution(JobEvent.Started started, Attempt attempt) {
         return new JobEvent.Execution(
                 started.node(),
                 started.backend(),
-                started.model(),
+                attempt.model(),
                 queuedMillis == null ? 0 : queuedMillis,
                 attempt.firstTokenMillis(),
                 Math.max(
@@ -386,7 +391,9 @@ final class JobRun {
             return new JobEvent.Expired(execution, job.metadata());
         }
         JobFailure failure = JobFailure.of(
-                JobFailure.Code.TIMEOUT, "the job ran longer than its timeout, %s".formatted(job.timeout()));
+                JobFailure.Code.TIMEOUT,
+                "the job ran longer than its timeout, %s%s"
+                        .formatted(job.timeout(), last == null ? "" : ". Its last attempt failed: " + last.message()));
         return new JobEvent.Failed(failure, execution, job.metadata());
     }
 

@@ -52,6 +52,9 @@ public final class Line {
     /** So that a node is not idle while those that made room are away. */
     private static final Duration KEPT_FOR = Duration.ofSeconds(6);
 
+    /** So much later than it could a job may look again. */
+    private static final Duration SOON = Duration.ofMillis(10);
+
     private static final int MANY_WISHES = 1_000;
 
     private final Nodes nodes;
@@ -65,7 +68,7 @@ public final class Line {
     /* All below are guarded by the lock. */
     private final TreeSet<Waiter> waiters =
             new TreeSet<>(Comparator.comparing((Waiter waiter) -> waiter.ticket.job.priority())
-                    .thenComparingLong(waiter -> waiter.turn));
+                    .thenComparingLong(waiter -> waiter.ticket.turn));
     private final Map<Wish, Router.Route> routes = new HashMap<>();
     private final Map<String, Integer> slotsLeft = new HashMap<>();
     private final Map<Wish, Integer> waitingByWish = new HashMap<>();
@@ -78,6 +81,7 @@ public final class Line {
     private int waitersWithSlot;
     private double lowCredit;
     private long nextTurn;
+    private long wakeUps;
     private volatile BooleanSupplier crowded = () -> false;
 
     public Line(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
@@ -134,6 +138,8 @@ public final class Line {
         private final Wish wish;
         private final boolean isCopy;
         private boolean hasSlot;
+        /** Its place among those of its priority; negative: it has not waited yet. */
+        private long turn = -1;
 
         Ticket(TakenJob taken) {
             isCopy = taken.isCopy();
@@ -143,11 +149,10 @@ public final class Line {
         }
 
         /**
-         * Waits for a node.
-         *
-         * @param avoid nodes that are of no use to the job
+         * Waits for a node. What is granted and not returned, since the wait was interrupted or stopped meanwhile, is given
+         * back.
          */
-        Place await(Set<String> avoid, StopSignal signal, Duration atMost) throws InterruptedException {
+        Place await(RetryPlan.Avoid avoid, StopSignal signal, Duration atMost) throws InterruptedException {
             if (signal.isGiven()) {
                 return new Place.Stopped();
             }
@@ -155,7 +160,9 @@ public final class Line {
                 return new Place.TooLate();
             }
             lock.lockInterruptibly();
-            Waiter waiter = new Waiter(this, Set.copyOf(avoid), nextTurn++, lock.newCondition());
+            turn = turn < 0 ? nextTurn++ : turn;
+            Waiter waiter = new Waiter(this, avoid, lock.newCondition());
+            Place told = null;
             try {
                 join(waiter);
                 serve();
@@ -166,25 +173,52 @@ public final class Line {
                         if (parked <= 0) {
                             waiter.place = new Place.Blocked(true);
                         } else {
-                            long patience = waiter.patienceNanos();
-                            var _ = waiter.turnCame.awaitNanos(Math.min(
-                                    Math.min(end - System.nanoTime(), parked), patience > 0 ? patience : parked));
-                            if (patience > 0 && waiter.place == null && waiter.patienceNanos() <= 0) {
-                                serve();
-                            }
+                            pass(waiter, Math.min(end - System.nanoTime(), parked));
                         }
                     }
                 }
                 Place place = waiter.place;
-                return place != null ? place : signal.isGiven() ? new Place.Stopped() : new Place.TooLate();
+                boolean over = place instanceof Place.Taken && end - System.nanoTime() <= 0;
+                told = signal.isGiven() ? new Place.Stopped() : place == null || over ? new Place.TooLate() : place;
+                return told;
             } finally {
                 leave(waiter);
+                if (waiter.place instanceof Place.Taken(Node.Slot slot, String _) && !(told instanceof Place.Taken)) {
+                    slot.close();
+                }
                 lock.unlock();
             }
         }
 
-        /** Whether another node than these may serve the job, and is up. */
+        /** Until it is woken, or the next thing happens that time alone brings about; called in a loop. */
+        @SuppressWarnings("WaitNotInLoop")
+        private void pass(Waiter waiter, long atMost) throws InterruptedException {
+            long patience = waiter.patienceNanos();
+            Duration most = Duration.ofNanos(atMost);
+            Duration again = waiter.avoid.untilNext(clock.instant(), most);
+            long wait = Math.min(again.toNanos(), patience > 0 ? patience : atMost);
+            waiter.wakesNanos = System.nanoTime() + atMost;
+            var _ = waiter.turnCame.awaitNanos(wait);
+            wakeUps++;
+            if (patience > 0 && waiter.place == null && waiter.patienceNanos() <= 0) {
+                serve();
+            } else if (waiter.place == null && again.compareTo(most) < 0) {
+                // it alone may go to a node that it could not go to before
+                serve(waiter, new HashSet<>());
+            }
+        }
+
+        /** Whether a node other than these may serve the job, and is up. */
         boolean hasOther(Set<String> failed) {
+            return mayGo(failed, Node.State.UP);
+        }
+
+        /** Whether a node other than these may serve the job, now or once it is up. */
+        boolean mayHaveOther(Set<String> closed) {
+            return mayGo(closed, null);
+        }
+
+        private boolean mayGo(Set<String> failed, Node.@Nullable State in) {
             lock.lock();
             try {
                 return route(wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools)
@@ -192,7 +226,8 @@ public final class Line {
                                 .flatMap(List::stream)
                                 .filter(candidate -> !failed.contains(candidate.node()))
                                 .anyMatch(candidate -> nodes.find(candidate.node())
-                                        .filter(node -> node.health().state() == Node.State.UP)
+                                        .filter(node ->
+                                                in == null || node.health().state() == in)
                                         .isPresent());
             } finally {
                 lock.unlock();
@@ -217,17 +252,17 @@ public final class Line {
 
     private static final class Waiter {
         private final Ticket ticket;
-        private final Set<String> avoid;
-        private final long turn;
+        private final RetryPlan.Avoid avoid;
         private final Condition turnCame;
         private @Nullable Place place;
         private final long sinceNanos = System.nanoTime();
         private boolean hadSlot;
+        /** When it looks again by itself whether it has to be set aside. */
+        private long wakesNanos = Long.MAX_VALUE;
 
-        Waiter(Ticket ticket, Set<String> avoid, long turn, Condition turnCame) {
+        Waiter(Ticket ticket, RetryPlan.Avoid avoid, Condition turnCame) {
             this.ticket = ticket;
             this.avoid = avoid;
-            this.turn = turn;
             this.turnCame = turnCame;
         }
 
@@ -291,11 +326,31 @@ public final class Line {
     private void changed() {
         lock.lock();
         try {
-            if (viewsVersion != nodes.version()) {
-                // a node that went down or came up changes how long they may wait
-                waiters.forEach(waiter -> waiter.turnCame.signal());
-            }
+            boolean moved = viewsVersion != nodes.version();
             serve();
+            if (moved) {
+                wakeThoseInVain();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Those whose nodes have gone down may keep their places for less long than they know. */
+    private void wakeThoseInVain() {
+        for (Waiter waiter : waiters) {
+            long parked = parkedNanos(waiter);
+            if (System.nanoTime() + parked - waiter.wakesNanos < -SOON.toNanos()) {
+                waiter.turnCame.signal();
+            }
+        }
+    }
+
+    /** How often a job that waits was woken, or woke by itself. */
+    long wakeUps() {
+        lock.lock();
+        try {
+            return wakeUps;
         } finally {
             lock.unlock();
         }
@@ -447,8 +502,7 @@ public final class Line {
     }
 
     private boolean anyIdle() {
-        return nodes.all().stream()
-                .anyMatch(node -> node.health().state() == Node.State.UP && node.inFlight() < node.limit());
+        return nodes.all().stream().anyMatch(Node::hasRoom);
     }
 
     private @Nullable Place place(Waiter waiter) {
@@ -464,23 +518,27 @@ public final class Line {
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
                 Place.Taken taken = null;
                 for (List<Router.Candidate> pool : pools) {
-                    taken = taken == null ? leastLoaded(pool, waiter.avoid) : taken;
+                    taken = taken == null ? leastLoaded(pool, waiter.avoid::isFresh) : taken;
+                }
+                Instant now = clock.instant();
+                for (List<Router.Candidate> pool : pools) {
+                    taken = taken == null ? leastLoaded(pool, node -> waiter.avoid.isAgain(node, now)) : taken;
                 }
                 yield taken;
             }
         };
     }
 
-    private Place.@Nullable Taken leastLoaded(List<Router.Candidate> pool, Set<String> avoid) {
+    private Place.@Nullable Taken leastLoaded(List<Router.Candidate> pool, Predicate<String> allowed) {
         Node best = null;
         String model = "";
         double least = Double.MAX_VALUE;
         for (Router.Candidate candidate : pool) {
-            Node node = avoid.contains(candidate.node())
-                    ? null
-                    : nodes.find(candidate.node()).orElse(null);
-            if (node != null && node.health().state() == Node.State.UP && node.inFlight() < node.limit()) {
-                double load = (double) node.inFlight() / node.limit();
+            Node node = allowed.test(candidate.node())
+                    ? nodes.find(candidate.node()).orElse(null)
+                    : null;
+            if (node != null && node.hasRoom()) {
+                double load = (double) node.inFlight() / node.limitNow();
                 if (load < least) {
                     best = node;
                     model = candidate.model();

@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.job.JobId;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.reply.Recovery;
 import dev.penstock.settings.Settings;
@@ -12,7 +13,7 @@ record RunContext(
         Line line,
         Recovery recovery,
         Ledger ledger,
-        CancelCommands commands,
+        Predicate<JobId> cancelled,
         Suspects suspects,
         Predicate<TakenJob> inHand,
         Settings settings,

@@ -21,7 +21,12 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
      * @param id the OpenAI object's id
      * @param created seconds since the epoch
      */
-    public record Head(String id, long created, String model, Task task) {}
+    public record Head(String id, long created, String model, Task task) {
+        /** The same by the model that ran. */
+        public Head by(String name) {
+            return new Head(id, created, name, task);
+        }
+    }
 
     /**
      * @param role who speaks; of a message only
@@ -118,7 +123,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                     choice(logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(finish.choice()).finishReason = finish.reason();
                 case TokenEvent.Spent spent -> usage = spent.usage().after(usage);
-                case TokenEvent.End _, TokenEvent.Broken _ -> {}
+                case TokenEvent.Model _, TokenEvent.End _, TokenEvent.Broken _ -> {}
             }
         }
 

@@ -1,5 +1,6 @@
 package dev.penstock.job;
 
+import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -10,18 +11,34 @@ import org.jspecify.annotations.Nullable;
  * @param message names the thing and the way out; one line
  * @param param the field at fault, as a path such as {@code job.timeout}; null where no field is
  * @param node the node that failed; null where none did
+ * @param again what its server said of another try
  */
 public record JobFailure(
         Code code,
         String message,
         @Nullable String param,
-        @Nullable String node) {
+        @Nullable String node,
+        Again again) {
+
+    /**
+     * What a server said of another try.
+     *
+     * @param after how long it asks to wait; null: it does not say
+     * @param loading it still loads its model: it refuses all until it has
+     */
+    public record Again(@Nullable Duration after, boolean loading) {
+        public static final Again UNSAID = new Again(null, false);
+    }
 
     /** It goes into events, rows and answers. */
     private static final int LONGEST_MESSAGE = 2_000;
 
     public JobFailure {
         message = message.length() > LONGEST_MESSAGE ? message.substring(0, LONGEST_MESSAGE) + "…" : message;
+    }
+
+    public JobFailure(Code code, String message, @Nullable String param, @Nullable String node) {
+        this(code, message, param, node, Again.UNSAID);
     }
 
     /** What can help. */
@@ -99,7 +116,17 @@ public record JobFailure(
     }
 
     public JobFailure atNode(String name) {
-        return new JobFailure(code, message, param, name);
+        return new JobFailure(code, message, param, name, again);
+    }
+
+    /** The same with what the server said of another try. */
+    public JobFailure with(Again said) {
+        return new JobFailure(code, message, param, node, said);
+    }
+
+    /** The same, with more words. */
+    public JobFailure saying(String more) {
+        return new JobFailure(code, message + more, param, node, again);
     }
 
     /** Whether sending the same job again may succeed. */

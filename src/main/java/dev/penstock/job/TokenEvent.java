@@ -22,6 +22,9 @@ public sealed interface TokenEvent {
         }
     }
 
+    /** Which model it is, where the server says so; comes before all that it says. */
+    record Model(String name) implements TokenEvent {}
+
     /** Who speaks, where the server says so; comes once a choice, before its text. */
     record Role(int choice, String role) implements TokenEvent {}
 

@@ -20,6 +20,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     /** Blocks of thinking that are still open; the API wants them back whole, with their signature. */
     private final Map<Integer, ObjectNode> thinking = new HashMap<>();
 
+    private final SaidModel model = new SaidModel();
     private long freshTokens;
     private long writtenToCache;
     private long readFromCache;
@@ -49,6 +50,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         }
         switch (event.path("type").asText("")) {
             case "message_start" -> {
+                model.tell(event.path("message").path("model"), events);
                 events.accept(new TokenEvent.Role(
                         0, event.path("message").path("role").asText("assistant")));
                 spent(event.path("message").path("usage"), events);

@@ -28,6 +28,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     private final boolean base64;
     private final Shape shape;
     private final StringBuilder document = new StringBuilder();
+    private final SaidModel model = new SaidModel();
     private int batch;
     private int before;
     private long promptTokens;
@@ -106,6 +107,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
             if (found.size() != expected || found.firstKey() != 0 || found.lastKey() != expected - 1) {
                 throw new Unusable("sent %d embeddings for %d inputs".formatted(found.size(), expected));
             }
+            model.tell(json.path("model"), events);
             found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
         } catch (Unusable e) {
             stop(events, JobFailure.Code.STREAM_BROKEN, String.valueOf(e.getMessage()));

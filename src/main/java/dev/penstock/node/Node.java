@@ -26,9 +26,12 @@ public final class Node {
     private final MediaFetcher media;
     private final Runnable onSlotFreed;
     private final Runnable onHealth;
+    private final Later later;
     private final Clock clock;
     private final NodeModels models;
     private final Pace pace = new Pace();
+    /* Guarded by this. */
+    private final Throttle throttle = new Throttle();
     private final CountDownLatch probed = new CountDownLatch(1);
     /** When it last said anything: a token, or what a probe asks for. */
     private volatile long heardMillis;
@@ -47,6 +50,8 @@ public final class Node {
     private int limit;
 
     private boolean draining;
+    /** How many it refused for load. */
+    private long refusals;
 
     /** Whether a node takes jobs. */
     public enum State {
@@ -74,7 +79,22 @@ public final class Node {
         }
     }
 
-    /** The two listeners are called without any lock of the node. */
+    /** Runs a task after a while. */
+    interface Later {
+        void run(Duration delay, Runnable task);
+
+        static Later onTimer() {
+            return (delay, task) -> CompletableFuture.delayedExecutor(delay.toMillis(), TimeUnit.MILLISECONDS)
+                    .execute(task);
+        }
+    }
+
+    /**
+     * The two listeners are called without any lock of the node.
+     *
+     * @param onSlotFreed it may take more now
+     * @param onHealth what decides where jobs may go has changed
+     */
     Node(
             NodeSettings settings,
             Settings service,
@@ -82,7 +102,8 @@ public final class Node {
             MediaFetcher media,
             Clock clock,
             Runnable onSlotFreed,
-            Runnable onHealth) {
+            Runnable onHealth,
+            Later later) {
         this.settings = settings;
         this.service = service;
         this.upstream = upstream;
@@ -90,7 +111,8 @@ public final class Node {
         this.clock = clock;
         this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
-        models = new NodeModels(settings, upstream, clock, this::hasNow);
+        this.later = later;
+        models = new NodeModels(settings, upstream, clock, later, this::hasNow, onHealth);
         total = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         limit = replicas.share(settings.name(), total);
         health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
@@ -144,6 +166,9 @@ public final class Node {
      */
     public void answered(long tokens, double seconds) {
         pace.answer(tokens, seconds);
+        synchronized (this) {
+            throttle.answered();
+        }
     }
 
     public synchronized Health health() {
@@ -157,6 +182,17 @@ public final class Node {
     /** How many requests this replica may have here: its share of what the node takes at once. */
     public synchronized int limit() {
         return limit;
+    }
+
+    /** How many it may have here now: fewer than its limit for a while, where it refused some for load. */
+    public synchronized int limitNow() {
+        return throttle.limit(limit, clock.millis());
+    }
+
+    /** Whether a request may begin here now. */
+    public synchronized boolean hasRoom() {
+        long now = clock.millis();
+        return health.state() == State.UP && !throttle.rests(now) && inFlight < throttle.limit(limit, now);
     }
 
     /** What runs already goes on, also where it is more than the new share. A program of ours is this replica's alone. */
@@ -201,7 +237,7 @@ public final class Node {
 
     /** @return null when the node is not up or has no free slot */
     public synchronized @Nullable Slot tryAcquire() {
-        if (health.state() != State.UP || inFlight >= limit) {
+        if (!hasRoom()) {
             return null;
         }
         inFlight++;
@@ -250,6 +286,37 @@ public final class Node {
                 inlined);
     }
 
+    /** What an attempt here failed with, told before its slot is given back. */
+    public void failed(JobFailure failure) {
+        if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
+            refused(failure);
+        } else if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
+            long refusal;
+            synchronized (this) {
+                throttle.refused(inFlight - 1, failure.again().after(), clock.millis());
+                refusal = ++refusals;
+            }
+            relent(refusal);
+            if (failure.again().loading()) {
+                become(State.LOADING, health().models(), failure.message());
+            }
+        }
+    }
+
+    /** Tells whenever it may take more, until it may have its limit again; after a further refusal that one sees to it. */
+    private void relent(long refusal) {
+        long next;
+        synchronized (this) {
+            next = refusal == refusals ? throttle.changesInMillis(limit, clock.millis()) : -1;
+        }
+        if (next >= 0) {
+            later.run(Duration.ofMillis(next + 1), () -> {
+                onSlotFreed.run();
+                relent(refusal);
+            });
+        }
+    }
+
     /** The node refused a connection: it takes no job until a probe succeeds. */
     public void refused(JobFailure failure) {
         become(State.DOWN, health().models(), failure.message());
@@ -266,6 +333,7 @@ public final class Node {
         switch (result) {
             case ProbeResult.Up up -> {
                 heard();
+                int before = limit();
                 limit(settings.maxInFlight()
                         .orElse(
                                 up.totalSlots() > 0
@@ -273,6 +341,9 @@ public final class Node {
                                         : settings.backend().defaultMaxInFlight()));
                 become(State.UP, served(up.models()), up.mismatch());
                 warnOnce(up.mismatch());
+                if (limit() > before) {
+                    onSlotFreed.run();
+                }
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean silent, boolean _) -> {
@@ -307,13 +378,19 @@ public final class Node {
         if (only == null) {
             return listed;
         }
-        List<WireProtocol.Model> match = listed.stream()
-                .filter(model ->
-                        model.id().equals(only) || (settings.fetchesMissing() && ModelName.same(model.id(), only)))
-                .toList();
-        return match.isEmpty() && !settings.fetchesMissing()
-                ? List.of(new WireProtocol.Model(only, false, null))
-                : match;
+        // a server that says what it has, and has not this one, would run another under its name
+        if (!settings.fetchesMissing()
+                && (listed.isEmpty() || !settings.backend().listsModels())) {
+            return List.of(new WireProtocol.Model(only, false, null));
+        }
+        return listed.stream()
+                .filter(model -> model.id().equals(only))
+                .findFirst()
+                .or(() -> listed.stream()
+                        .filter(model -> ModelName.same(model.id(), only))
+                        .findFirst())
+                .map(List::of)
+                .orElse(List.of());
     }
 
     /** Nothing begins here any more. */
@@ -322,6 +399,7 @@ public final class Node {
     }
 
     private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
+        boolean same;
         synchronized (this) {
             if (draining) {
                 return;
@@ -329,9 +407,12 @@ public final class Node {
             draining = state == State.DRAINING;
             boolean sameState = state == health.state();
             boolean known = health.known() || state == State.UP;
+            same = sameState && known == health.known() && models.equals(health.models());
             health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());
         }
-        onHealth.run();
+        if (!same) {
+            onHealth.run();
+        }
     }
 
     void close() {

@@ -5,6 +5,7 @@ import dev.penstock.job.Task;
 import dev.penstock.settings.AddedNodeReader;
 import dev.penstock.settings.NodeSettings;
 import java.net.UnknownHostException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -51,6 +52,12 @@ final class NodeErrors {
                 ? Stream.of(Pattern.quote(secret.substring(0, TELLING)) + "[^\\s\"',;(){}<>]*")
                 : Stream.of();
         return Stream.concat(Stream.of(Pattern.quote(secret)), beginning).map(Pattern::compile);
+    }
+
+    /** @param retryAfter how long the server asks to be left alone; null: it does not say */
+    JobFailure refused(int status, String body, @Nullable Prompt prompt, @Nullable Duration retryAfter) {
+        return refused(status, body, prompt)
+                .with(new JobFailure.Again(retryAfter, ServerErrors.isLoading(status, body)));
     }
 
     /** @param prompt what was asked for; null: only the models were */

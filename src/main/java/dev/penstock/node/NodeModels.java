@@ -28,7 +28,9 @@ public final class NodeModels {
     private final @Nullable ModelCommands commands;
     private final @Nullable NodeClient client;
     private final Clock clock;
+    private final Node.Later later;
     private final Look look;
+    private final Runnable changed;
     private final Map<String, ModelTransfer> running = new ConcurrentHashMap<>();
     private final Map<String, Missed> missed = new ConcurrentHashMap<>();
 
@@ -41,11 +43,14 @@ public final class NodeModels {
     /** @param words why no job can have it; empty: it is tried again */
     private record Missed(Instant until, Optional<String> words) {}
 
-    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Look look) {
+    /** @param changed called where a model that jobs wait for may be fetched now, or cannot be */
+    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Node.Later later, Look look, Runnable changed) {
         this.settings = settings;
         client = upstream instanceof NodeClient server ? server : null;
         this.clock = clock;
+        this.later = later;
         this.look = look;
+        this.changed = changed;
         // what Penstock starts serves the files that the configuration names
         commands = client == null ? null : ModelCommands.of(settings.backend()).orElse(null);
     }
@@ -156,7 +161,7 @@ public final class NodeModels {
             boolean listed = look.has(transfer.model());
             if (!listed && end instanceof ModelTransfer.State.Done) {
                 // nor is it fetched again and again for them, where it is listed late or under another name
-                missed.put(canonical, new Missed(clock.instant().plus(RETRY), Optional.empty()));
+                miss(canonical, RETRY, Optional.empty());
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
@@ -167,7 +172,13 @@ public final class NodeModels {
         } finally {
             running.remove(canonical, transfer);
             transfer.become(end);
+            changed.run();
         }
+    }
+
+    private void miss(String canonical, Duration remembered, Optional<String> words) {
+        missed.put(canonical, new Missed(clock.instant().plus(remembered), words));
+        later.run(remembered.plusMillis(1), changed);
     }
 
     private ModelTransfer.State failed(String canonical, JobFailure failure) {
@@ -175,8 +186,7 @@ public final class NodeModels {
         boolean away = failure.code() == JobFailure.Code.NODE_UNREACHABLE
                 || failure.code() == JobFailure.Code.STREAM_BROKEN
                 || failure.code() == JobFailure.Code.NODE_OVERLOADED;
-        Instant until = clock.instant().plus(away ? RETRY : REMEMBERED);
-        missed.put(canonical, new Missed(until, away ? Optional.empty() : Optional.of(failure.message())));
+        miss(canonical, away ? RETRY : REMEMBERED, away ? Optional.empty() : Optional.of(failure.message()));
         return new ModelTransfer.State.Failed(failure.atNode(settings.name()));
     }
 

@@ -136,12 +136,15 @@ public class Nodes {
         return added.containsKey(name);
     }
 
-    /** The listener is called when a slot becomes free, or a node goes up or down. */
+    /** The listener is called when a node may take more, or what decides where jobs may go changes. */
     public void onChange(Runnable listener) {
         listeners.add(listener);
     }
 
-    /** Counts up whenever a node appears or leaves, or what is known of one changes; a slot changes nothing. */
+    /**
+     * Counts up whenever a node appears or leaves, or what decides where jobs may go changes: its state or its models. A slot
+     * changes nothing, nor does a probe that finds all as it was.
+     */
     public long version() {
         return version.get();
     }
@@ -217,8 +220,9 @@ public class Nodes {
     }
 
     private void add(NodeSettings wanted) {
-        Upstream upstream = Upstream.of(wanted, settings, vertx, ends.getOrDefault(wanted.name(), NOTHING));
-        Node node = new Node(wanted, settings, upstream, media, clock, this::slotFreed, this::changed);
+        Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
+        Node node = new Node(
+                wanted, settings, upstream, media, clock, this::slotFreed, this::changed, Node.Later.onTimer());
         node.share(replicas);
         nodes.put(wanted.name(), node);
         changed();
@@ -237,6 +241,16 @@ public class Nodes {
                                         up -> up.health().state() == Node.State.UP ? 1 : 0)
                                 .tag("node", node.name())
                                 .register(meters)));
+        begin(node);
+    }
+
+    /** What answers at a node. */
+    Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
+        return Upstream.of(wanted, settings, vertx, afterwards);
+    }
+
+    /** Probes a node from now on. */
+    void begin(Node node) {
         Thread.ofVirtual().name("penstock-probe-" + node.name()).start(() -> watch(node));
     }
 

@@ -17,6 +17,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
     private static final int REPEATS = 30;
 
     private final boolean chat;
+    private final SaidModel model = new SaidModel();
     private int toolCalls;
     private String lastPiece = "";
     private int repeats;
@@ -41,6 +42,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             stop(events, ServerErrors.midStream(chunk), "failed in mid-stream: " + ServerErrors.message(chunk));
             return;
         }
+        model.tell(chunk.path("model"), events);
         JsonNode message = chat ? chunk.path("message") : chunk;
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;

@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.Task;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -150,10 +152,20 @@ abstract sealed class OpenAiProtocol implements WireProtocol
             JsonNode context = model.has("max_model_len")
                     ? model.get("max_model_len")
                     : model.path("meta").path("n_ctx");
-            models.add(new Model(
-                    model.path("id").asText(), isLoaded(model), context.isNumber() ? context.longValue() : null));
+            Long longest = context.isNumber() ? context.longValue() : null;
+            for (String name : names(model)) {
+                models.add(new Model(name, isLoaded(model), longest));
+            }
         }
         return models;
+    }
+
+    /** vLLM lists each name that a model is served under; llama-server lists one, and the others beside it. */
+    private static Set<String> names(JsonNode model) {
+        Set<String> names = new LinkedHashSet<>(List.of(model.path("id").asText()));
+        model.path("aliases").forEach(alias -> names.add(alias.asText()));
+        names.removeIf(String::isEmpty);
+        return names;
     }
 
     /** Whether a model that is listed answers without being loaded first. */

@@ -19,6 +19,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
     private final int choices;
     private final Set<Integer> finished = new HashSet<>();
     private final Set<Integer> spoken = new HashSet<>();
+    private final SaidModel model = new SaidModel();
     private boolean over;
 
     /** @param chat whether the deltas are a message's, and not a text's */
@@ -56,6 +57,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
     }
 
     private void chunk(JsonNode chunk, Consumer<TokenEvent> events) {
+        model.tell(chunk.path("model"), events);
         for (JsonNode choice : chunk.path("choices")) {
             int index = choice.path("index").asInt(0);
             if (chat) {

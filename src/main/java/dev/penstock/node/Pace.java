@@ -10,23 +10,33 @@ public final class Pace {
     /* Guarded by this. */
     private final long[] firstTokenMillis = new long[KEPT];
     private final double[] tokensPerSecond = new double[KEPT];
-    private int firstTokens;
-    private int answers;
+    private long firstTokens;
+    private long answers;
+
+    Pace() {
+        this(0);
+    }
+
+    /** @param before how many answers there were */
+    Pace(long before) {
+        firstTokens = before;
+        answers = before;
+    }
 
     synchronized void firstToken(long millis) {
-        firstTokenMillis[firstTokens++ % KEPT] = millis;
+        firstTokenMillis[(int) (firstTokens++ % KEPT)] = millis;
     }
 
     /** @param seconds from the first token to the last */
     synchronized void answer(long tokens, double seconds) {
         if (tokens > 1 && seconds > 0) {
-            tokensPerSecond[answers++ % KEPT] = (tokens - 1) / seconds;
+            tokensPerSecond[(int) (answers++ % KEPT)] = (tokens - 1) / seconds;
         }
     }
 
     /** @return milliseconds; null before there was one */
     public synchronized @Nullable Long firstTokenMillis(double quantile) {
-        int known = Math.min(firstTokens, KEPT);
+        int known = (int) Math.min(firstTokens, KEPT);
         if (known == 0) {
             return null;
         }
@@ -37,7 +47,7 @@ public final class Pace {
 
     /** Of one stream, the mean; null before there was one. */
     public synchronized @Nullable Double tokensPerSecond() {
-        int known = Math.min(answers, KEPT);
+        int known = (int) Math.min(answers, KEPT);
         return known == 0
                 ? null
                 : Arrays.stream(tokensPerSecond, 0, known).average().orElse(0);

@@ -72,7 +72,22 @@ final class ServerErrors {
         if ((status == 404 && isError(json) && model) || ofRouter) {
             return new Meaning.UnknownModel();
         }
-        return new Meaning.Coded(code(status, words));
+        // what was paid for is used up: waiting does not help
+        boolean spent = status == 429 && says(code(json) + " " + words, "insufficient_quota", "credit balance");
+        return new Meaning.Coded(spent ? JobFailure.Code.NODE_UNAUTHORIZED : code(status, words));
+    }
+
+    private static String code(@Nullable JsonNode json) {
+        return json == null
+                ? ""
+                : json.at("/error/code").asText("") + " "
+                        + json.at("/error/type").asText("");
+    }
+
+    /** Whether the server is there, and only loads its model. */
+    static boolean isLoading(int status, String body) {
+        String words = shorten(words(body)).toLowerCase(Locale.ROOT);
+        return status == 503 && says(words, "loading", "starting up", "warming up", "not ready");
     }
 
     /** How vLLM says that it serves no such path: one that pools knows no chat, one that generates no embeddings. */

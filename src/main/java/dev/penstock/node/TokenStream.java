@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * One answer as it is generated, read by the thread of its run. It always ends with {@link TokenEvent.End} or {@link
  * TokenEvent.Broken}. Closing it before that is how what generates it is told to stop.
  */
-public sealed interface TokenStream extends AutoCloseable permits UpstreamStream, ProgramStream {
+public interface TokenStream extends AutoCloseable {
     /** Fields of the job that the backend has no equivalent for. */
     List<String> ignoredParameters();
 

@@ -10,7 +10,7 @@ import java.util.concurrent.CompletableFuture;
  * What answers at a node: a server that somebody runs, a server that Penstock runs, or a program that it starts for each
  * request. Thread-safe.
  */
-sealed interface Upstream extends AutoCloseable permits NodeClient, LlamaServerProcess, LlamaPrograms {
+interface Upstream extends AutoCloseable {
 
     /**
      * @param service what holds for all nodes

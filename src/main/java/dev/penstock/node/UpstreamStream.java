@@ -7,6 +7,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -165,7 +166,11 @@ public final class UpstreamStream implements TokenStream {
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new TokenEvent.Broken(errors.refused(answer.statusCode(), body.toString(), prompt)));
+                finish(new TokenEvent.Broken(errors.refused(
+                        answer.statusCode(),
+                        body.toString(),
+                        prompt,
+                        RetryAfter.of(answer::getHeader, Instant.now()))));
             });
         }
         answer.exceptionHandler(this::connectionFailed);

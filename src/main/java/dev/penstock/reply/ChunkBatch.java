@@ -43,7 +43,7 @@ public final class ChunkBatch {
             // its text was counted before
             case TokenEvent.Thinking _ -> 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
-            case TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
+            case TokenEvent.Model _, TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
         };
         if (chars == 0 && size > 0) {
             oldestNanos = nowNanos;
@@ -54,7 +54,8 @@ public final class ChunkBatch {
 
     private static boolean isInNoChunk(TokenEvent delta) {
         return switch (delta) {
-            case TokenEvent.Embedding _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> true;
+            case TokenEvent.Model _, TokenEvent.Embedding _, TokenEvent.Spent _ -> true;
+            case TokenEvent.End _, TokenEvent.Broken _ -> true;
             case TokenEvent.Role _, TokenEvent.Text _, TokenEvent.ToolCall _ -> false;
             case TokenEvent.Thinking _, TokenEvent.Logprobs _, TokenEvent.Finish _ -> false;
         };

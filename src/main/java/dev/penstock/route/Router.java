@@ -66,7 +66,21 @@ public final class Router {
         }
 
         boolean has(String model) {
-            return models.stream().anyMatch(listed -> ModelName.same(listed, model));
+            return named(model).isPresent();
+        }
+
+        /** What it lists a model as; empty: it does not list it. */
+        Optional<String> named(String model) {
+            return models.contains(model)
+                    ? Optional.of(model)
+                    : models.stream()
+                            .filter(listed -> ModelName.same(listed, model))
+                            .findFirst();
+        }
+
+        /** Its only model, as it lists it; where it has not said yet what it lists, or cannot, as it is configured. */
+        private Optional<String> own(String configured) {
+            return modelsKnown ? named(configured) : Optional.of(configured);
         }
     }
 
@@ -166,23 +180,20 @@ public final class Router {
     /** What the asked-for model is called at a node; empty: the node does not have it, as far as is known. */
     private Optional<String> modelAt(NodeView node, @Nullable String asked, Task task) {
         String wanted = asked == null ? defaultProfile : asked;
+        String only = node.fetching().missing() ? null : node.only();
         if (wanted == null) {
-            return node.only() != null && !node.fetching().missing() ? Optional.of(node.only()) : node.firstFor(task);
+            return only == null ? node.firstFor(task) : node.own(only);
         }
         Map<Backend, String> profile = profiles.get(wanted);
         if (profile != null) {
-            // a node that fetches what it lacks is asked only for what it has
+            // another model under the profile's name would be a lie: who does not list it does not get the job
             return Optional.ofNullable(profile.get(node.backend()))
-                    .filter(model -> !node.fetching().missing() || !node.modelsKnown() || node.has(model));
+                    .flatMap(model -> node.backend().listsModels() ? node.named(model) : Optional.of(model));
         }
         if (node.only() != null && !ModelName.same(node.only(), wanted)) {
             return Optional.empty();
         }
-        return node.only() != null && !node.fetching().missing()
-                ? Optional.of(node.only())
-                : node.models().stream()
-                        .filter(model -> ModelName.same(model, wanted))
-                        .findFirst();
+        return only == null ? node.named(wanted) : node.own(only);
     }
 
     /** A node that cannot say what it has may have it by that very name; nobody else has, so it is asked. */
@@ -207,6 +218,11 @@ public final class Router {
                 .filter(_ -> !another)
                 .filter(name -> !node.has(name))
                 .filter(name -> node.fetching().whyNot(name).isEmpty());
+    }
+
+    /** What a model or profile is called at a node of this kind. */
+    private String nameAt(NodeView node, String wanted) {
+        return profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted);
     }
 
     private static Route noneAllowed(PromptJob.Pins pins, Collection<NodeView> nodes) {
@@ -245,18 +261,20 @@ public final class Router {
                 .limit(20)
                 .collect(Collectors.joining(", "));
         String inVain = allowed.stream()
-                .flatMap(node -> node
-                        .fetching()
-                        .whyNot(profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted))
-                        .stream())
+                .flatMap(node -> node.fetching().whyNot(nameAt(node, wanted)).stream())
                 .collect(Collectors.joining("; "));
         boolean byHand = inVain.isEmpty()
                 && profiles.get(wanted) == null
                 && allowed.stream().anyMatch(node -> node.backend() == Backend.OLLAMA);
         String elsewhere = nodes.stream()
-                .filter(node -> !allowed.contains(node) && node.has(wanted))
+                .filter(node -> !allowed.contains(node) && node.has(nameAt(node, wanted)))
                 .map(NodeView::name)
                 .collect(Collectors.joining(", "));
+        String models = profiles.getOrDefault(wanted, Map.of()).entrySet().stream()
+                .map(model -> model.getKey().wireName() + ": " + model.getValue())
+                .sorted()
+                .collect(Collectors.joining(", "));
+        String title = "model '%s'%s".formatted(wanted, models.isEmpty() ? "" : " (profile; " + models + ")");
         String pull = "ollama pull " + wanted;
         String vain = inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain;
         String available = ". Available: " + (there.isEmpty() ? "none" : there);
@@ -264,9 +282,9 @@ public final class Router {
         if (pins.node() != null) {
             return JobFailure.of(
                     JobFailure.Code.MODEL_NOT_FOUND,
-                    "model '%s' is not on node '%s'%s%s%s"
+                    "%s is not on node '%s'%s%s%s"
                             .formatted(
-                                    wanted,
+                                    title,
                                     pins.node(),
                                     byHand ? ": " + pull : "",
                                     vain,
@@ -274,9 +292,9 @@ public final class Router {
         }
         return JobFailure.of(
                 JobFailure.Code.MODEL_NOT_FOUND,
-                "model '%s' is on no node%s%s%s%s%s"
+                "%s is on no node%s%s%s%s%s"
                         .formatted(
-                                wanted,
+                                title,
                                 nodes.size() == allowed.size() ? "" : " that this job may use",
                                 byHand ? " (" + pull + ")" : "",
                                 vain,

@@ -54,7 +54,11 @@ public final class ChunkPieces {
             case TokenEvent.Thinking thinking -> add(thinking, Json.bytes(thinking.block()).length);
             case TokenEvent.Role role -> add(role, bytes(role.role()));
             case TokenEvent.Finish finish -> add(finish, bytes(finish.reason()));
-            case TokenEvent.Embedding _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> {}
+            case TokenEvent.Model _,
+                    TokenEvent.Embedding _,
+                    TokenEvent.Spent _,
+                    TokenEvent.End _,
+                    TokenEvent.Broken _ -> {}
         }
     }
 

@@ -102,7 +102,11 @@ final class DeltaDocument {
                 case TokenEvent.Logprobs logprobs ->
                     choice(choices, logprobs.choice()).logprobs.add(logprobs.value());
                 case TokenEvent.Finish finish -> choice(choices, finish.choice()).finishReason = finish.reason();
-                case TokenEvent.Embedding _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> {}
+                case TokenEvent.Model _,
+                        TokenEvent.Embedding _,
+                        TokenEvent.Spent _,
+                        TokenEvent.End _,
+                        TokenEvent.Broken _ -> {}
             }
         }
         return choices;

@@ -25,10 +25,19 @@ public final class ModelName {
         return path.indexOf(':', path.lastIndexOf('/') + 1) < 0 ? path + LATEST : path;
     }
 
-    /** Whether a server's model is the one that a job names. */
+    /** Anthropic lists its models with their dates alone, and takes them without too. */
+    private static boolean isDated(String listed, String named) {
+        String undated = named.endsWith("-latest") ? named.substring(0, named.length() - "-latest".length()) : named;
+        return listed.startsWith(undated + "-")
+                && listed.substring(undated.length()).matches("-20\\d{6}");
+    }
+
+    /** Whether a server's model is the one that a job names: a name without a tag or a date is its latest. */
     public static boolean same(String listed, String named) {
         return listed.equals(named)
                 || listed.equals(named + LATEST)
+                || named.equals(listed + LATEST)
+                || isDated(listed, named)
                 || (named.matches("(?:registry\\.ollama\\.ai/|library/).*") && listed.equals(atOllama(named)))
                 || onHub(named)
                         .filter(repository ->

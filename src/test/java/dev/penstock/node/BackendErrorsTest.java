@@ -78,6 +78,34 @@ class BackendErrorsTest {
     }
 
     @Test
+    void when_a_server_wants_to_be_asked_again_is_kept() throws Exception {
+        for (int status : List.of(429, 500, 503, 529)) {
+            JobFailure said = failure(
+                    Backend.OPENAI, refusal(Backend.OPENAI, status, "busy").header("Retry-After", "7"));
+            assertThat(said.again().after()).as("%d", status).isEqualTo(Duration.ofSeconds(7));
+            assertThat(said.again().loading()).isFalse();
+        }
+        assertThat(failure(Backend.VLLM, Answer.refuse(503, "busy").header("retry-after-ms", "250"))
+                        .again())
+                .isEqualTo(new JobFailure.Again(Duration.ofMillis(250), false));
+        assertThat(failure(Backend.LLAMA_SERVER, Answer.refuse(503, "Loading model"))
+                        .again())
+                .isEqualTo(new JobFailure.Again(null, true));
+    }
+
+    @Test
+    void a_quota_that_is_used_up_is_no_load() throws Exception {
+        String body =
+                "{\"error\":{\"message\":\"You exceeded your current quota\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\"}}";
+
+        assertThat(failure(Backend.OPENAI, Answer.document(429, body)).code())
+                .isEqualTo(JobFailure.Code.NODE_UNAUTHORIZED);
+        assertThat(failure(Backend.OPENAI, refusal(Backend.OPENAI, 429, "Rate limit reached"))
+                        .code())
+                .isEqualTo(JobFailure.Code.NODE_OVERLOADED);
+    }
+
+    @Test
     void what_the_real_servers_say_of_models_and_lengths() {
         assertThat(recorded(Backend.LLAMA_SERVER, "llama-server/router-unknown"))
                 .satisfies(failure -> assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND));

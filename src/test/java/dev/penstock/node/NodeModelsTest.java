@@ -335,7 +335,8 @@ class NodeModelsTest {
                 new MediaFetcher(VERTX, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
-                () -> {});
+                () -> {},
+                Node.Later.onTimer());
     }
 
     private static ModelTransfer.Watch begun(NodeModels.Asked asked) {

@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
@@ -19,6 +20,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -31,6 +33,7 @@ class NodeTest {
 
     private FakeUpstream fake;
     private Node node;
+    private final AtomicInteger changes = new AtomicInteger();
     private final AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
     private final Clock clock = new Clock() {
         @Override
@@ -61,7 +64,8 @@ class NodeTest {
                 new MediaFetcher(VERTX, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
-                () -> {});
+                changes::incrementAndGet,
+                (_, _) -> {});
     }
 
     @AfterEach
@@ -119,6 +123,40 @@ class NodeTest {
         now.updateAndGet(time -> time.plusSeconds(1));
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.DOWN);
+    }
+
+    @Test
+    void a_probe_that_finds_all_as_it_was_changes_nothing() throws InterruptedException {
+        node.probe();
+        assertThat(changes).hasValue(1);
+        node.probe();
+        assertThat(changes).hasValue(1);
+
+        fake.stop();
+        node.probe();
+        node.probe();
+        assertThat(changes).hasValue(2);
+    }
+
+    @Test
+    void a_node_that_refuses_for_load_takes_fewer_for_a_while() throws InterruptedException {
+        node.probe();
+        List<Node.Slot> held = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            held.add(node.tryAcquire());
+        }
+        node.failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "busy"));
+        held.removeLast().close();
+        held.removeLast().close();
+
+        assertThat(node.limit()).as("its own").isEqualTo(7);
+        assertThat(node.hasRoom()).as("it rests").isFalse();
+        now.updateAndGet(time -> time.plusSeconds(1));
+        held.add(node.tryAcquire());
+        assertThat(node.inFlight()).isEqualTo(3);
+        assertThat(node.tryAcquire()).isNull();
+        now.updateAndGet(time -> time.plusSeconds(5));
+        assertThat(node.tryAcquire()).isNotNull();
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
@@ -11,6 +12,7 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;
 import dev.penstock.testkit.upstream.Recording;
+import dev.penstock.wire.Json;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -20,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,6 +59,46 @@ class ProtocolTest {
 
             assertThat(parts).as("%s cut at %d", name, cut).isEqualTo(whole);
         }
+    }
+
+    @Test
+    void what_a_server_says_it_runs_comes_once_and_before_its_text() throws Exception {
+        String openAi = """
+                data: {"choices":[],"model":""}
+                data: {"choices":[{"index":0,"delta":{"content":"a"}}],"model":"gpt-4o-2024-08-06"}
+                data: {"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}],"model":"gpt-4o-2024-08-06"}
+                data: [DONE]
+                """;
+        String anthropic = """
+                data: {"type":"message_start","message":{"role":"assistant","model":"claude-opus-4-20250514"}}
+                data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"a"}}
+                """;
+        String ollama = """
+                {"model":"tiny:latest","message":{"role":"assistant","content":"a"},"done":false}
+                """;
+        Map.of(
+                        new VllmProtocol(), Map.entry(openAi, "gpt-4o-2024-08-06"),
+                        new AnthropicProtocol(), Map.entry(anthropic, "claude-opus-4-20250514"),
+                        new OllamaProtocol(), Map.entry(ollama, "tiny:latest"))
+                .forEach((protocol, said) -> {
+                    List<TokenEvent> events = parse(protocol, 1, said.getKey().getBytes(StandardCharsets.UTF_8));
+                    assertThat(events.getFirst()).isEqualTo(new TokenEvent.Model(said.getValue()));
+                    assertThat(events)
+                            .filteredOn(TokenEvent.Model.class::isInstance)
+                            .hasSize(1);
+                });
+    }
+
+    @Test
+    void a_llama_servers_further_names_are_listed_too() throws Exception {
+        assertThat(new LlamaServerProtocol()
+                        .models(
+                                Objects.requireNonNull(
+                                        Json.parseLenient(
+                                                "{\"data\":[{\"id\":\"tiny\",\"aliases\":[\"tiny\",\"small\"],\"meta\":{\"n_ctx\":1024}}]}")),
+                                List.of()))
+                .extracting(WireProtocol.Model::id, WireProtocol.Model::context)
+                .containsExactly(tuple("tiny", 1024L), tuple("small", 1024L));
     }
 
     @Test

@@ -43,6 +43,48 @@ class RouterTest {
     }
 
     @Test
+    void a_profiles_model_runs_only_where_it_is_listed() {
+        Router tiny = new Router(
+                Map.of("fast", Map.of(Backend.LLAMA_SERVER, "tiny", Backend.OLLAMA, "tiny", Backend.ANTHROPIC, "opus")),
+                "fast");
+        Router.NodeView lists = view("gpu-a", Backend.LLAMA_SERVER, "gpu", "tiny");
+        Router.NodeView another = view("cpu-a", Backend.LLAMA_SERVER, "cpu", "slow");
+        Router.NodeView tagged = view("cpu-b", Backend.OLLAMA, "cpu", "slow:latest", "tiny:latest");
+        Router.NodeView dated = view("claude", Backend.ANTHROPIC, "cloud", "opus-mini-20250101", "opus-20251101");
+        Router.NodeView unknown = new Router.NodeView(
+                "new", Backend.LLAMA_SERVER, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
+
+        for (String asked : new String[] {"fast", null}) {
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(lists, another)))
+                    .isEqualTo(to("gpu-a", "tiny"));
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(tagged, another)))
+                    .as("as it is listed")
+                    .isEqualTo(to("cpu-b", "tiny:latest"));
+            assertThat(tiny.find(asked, Task.CHAT, new PromptJob.Pins("cloud", null), List.of(dated)))
+                    .isEqualTo(to("claude", "opus-20251101"));
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(unknown, another)))
+                    .as("it waits for who has not said yet")
+                    .isEqualTo(new Router.Route.To(List.of()));
+        }
+        assertThat(nowhere(tiny.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(another)))
+                        .message())
+                .isEqualTo(
+                        "model 'fast' (profile; anthropic: opus, llama-server: tiny, ollama: tiny) is on no node. Available: slow on cpu-a");
+    }
+
+    @Test
+    void a_node_with_a_model_of_its_own_that_lists_another_gets_no_job() {
+        Router.NodeView node = new Router.NodeView(
+                "cpu-a", Backend.LLAMA_SERVER, "cpu", List.of(), Map.of(), true, "tiny", Router.Fetching.NEVER);
+
+        for (String asked : new String[] {"tiny", null}) {
+            assertThat(nowhere(router.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+                            .code())
+                    .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        }
+    }
+
+    @Test
     void a_name_without_a_tag_is_ollamas_latest() {
         Router.Route route = router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU));
 

@@ -18,6 +18,11 @@ public final class TestSettings {
         return SettingsReader.read(config(Map.of()), environment);
     }
 
+    /** What is in force where the file says this. */
+    public static Settings ofFile(Map<String, String> keys) {
+        return SettingsReader.read(config(keys), Map.of());
+    }
+
     static PenstockConfig config(Map<String, String> keys) {
         SmallRyeConfig config = new SmallRyeConfigBuilder()
                 .withMapping(PenstockConfig.class)

@@ -26,6 +26,12 @@ class ModelNameTest {
         "hf.co/user/repo:Q8_0, hf:user/repo:Q4_K_M, false",
         "Tiny, tiny, false",
         "tiny:3b, tiny, false",
+        "tiny:latest, tiny, true",
+        "tiny, tiny:latest, true",
+        "claude-opus-4-20250514, claude-opus-4, true",
+        "claude-3-5-haiku-20241022, claude-3-5-haiku-latest, true",
+        "claude-opus-4-20250514, claude-opus, false",
+        "claude-opus-4-1, claude-opus-4, false",
     })
     void the_same_model_under_another_name(String listed, String named, boolean same) {
         assertThat(ModelName.same(listed, named)).isEqualTo(same);

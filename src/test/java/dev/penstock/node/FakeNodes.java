@@ -1,0 +1,205 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.quarkus.runtime.StartupEvent;
+import io.vertx.core.Vertx;
+import java.time.Clock;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** Nodes whose servers a test plays, without a network. They are probed only when the test says so. */
+public final class FakeNodes extends Nodes {
+    private static final Vertx VERTX = Vertx.vertx();
+
+    private final Map<String, Server> servers = new ConcurrentHashMap<>();
+    private volatile Runnable onFind = () -> {};
+
+    public FakeNodes(Settings settings, Clock clock) {
+        super(settings, VERTX, clock, new SimpleMeterRegistry(), 0);
+        start(new StartupEvent());
+    }
+
+    @Override
+    Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
+        Server server = new Server(wanted);
+        servers.put(wanted.name(), server);
+        return server;
+    }
+
+    @Override
+    void begin(Node node) {}
+
+    /** Called by the line, under its lock, whenever it looks at a node. */
+    public void onFind(Runnable looked) {
+        onFind = looked;
+    }
+
+    @Override
+    public Optional<Node> find(String name) {
+        onFind.run();
+        return super.find(name);
+    }
+
+    public Server server(String node) {
+        return Objects.requireNonNull(servers.get(node));
+    }
+
+    /** Asks a node's server how it is. */
+    public void probe(String node) {
+        try {
+            super.find(node).orElseThrow().probe();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** One model server. */
+    public final class Server implements Upstream {
+        private final NodeSettings settings;
+        private final List<Call> calls = new CopyOnWriteArrayList<>();
+        private volatile Node.ProbeResult state = Node.ProbeResult.Away.of("not started");
+        private volatile Consumer<Call> onCall = _ -> {};
+
+        private Server(NodeSettings settings) {
+            this.settings = settings;
+        }
+
+        /** It is up with these models, and was probed. */
+        public Server up(String... models) {
+            state = new Node.ProbeResult.Up(
+                    Stream.of(models)
+                            .map(model -> new WireProtocol.Model(model, true, null))
+                            .toList(),
+                    0);
+            FakeNodes.this.probe(settings.name());
+            return this;
+        }
+
+        /** It loads its model, and was probed. */
+        public void loading() {
+            state = new Node.ProbeResult.Loading("loading");
+            FakeNodes.this.probe(settings.name());
+        }
+
+        /** It is gone, and was probed. */
+        public void down() {
+            state = Node.ProbeResult.Away.of("gone");
+            FakeNodes.this.probe(settings.name());
+        }
+
+        /** It is gone, and no probe has found that out yet: calls from now on are refused. */
+        public void kill() {
+            state = Node.ProbeResult.Away.of("gone");
+            onCall = call -> call.fail(JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, "refused the connection"));
+            calls.forEach(call -> call.fail(JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection")));
+        }
+
+        /** What it does with each request. */
+        public Server onCall(Consumer<Call> does) {
+            onCall = does;
+            return this;
+        }
+
+        /** All requests that it got. */
+        public List<Call> calls() {
+            return calls;
+        }
+
+        @Override
+        public NodeSettings settings() {
+            return settings;
+        }
+
+        @Override
+        public String address() {
+            return settings.url().toString();
+        }
+
+        @Override
+        public TokenStream stream(Prompt prompt) {
+            Call call = new Call(prompt.model());
+            calls.add(call);
+            onCall.accept(call);
+            return call;
+        }
+
+        @Override
+        public Node.ProbeResult probe() {
+            return state;
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    /** One request at a server, and its answer. */
+    public static final class Call implements TokenStream {
+        private final LinkedBlockingQueue<Optional<TokenEvent>> events = new LinkedBlockingQueue<>();
+        private final String model;
+        private volatile boolean closed;
+
+        Call(String model) {
+            this.model = model;
+        }
+
+        /** The model that was asked for. */
+        public String model() {
+            return model;
+        }
+
+        public boolean isOpen() {
+            return !closed;
+        }
+
+        public Call say(TokenEvent event) {
+            events.add(Optional.of(event));
+            return this;
+        }
+
+        /** The whole answer. */
+        public void answer(String text) {
+            say(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text));
+            say(new TokenEvent.Finish(0, "stop"));
+            say(new TokenEvent.End());
+        }
+
+        public void fail(JobFailure failure) {
+            say(new TokenEvent.Broken(failure));
+        }
+
+        @Override
+        public List<String> ignoredParameters() {
+            return List.of();
+        }
+
+        @Override
+        public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+            Optional<TokenEvent> event = events.poll(nanos, TimeUnit.NANOSECONDS);
+            return event == null ? null : event.orElse(null);
+        }
+
+        @Override
+        public void wake() {
+            events.add(Optional.empty());
+        }
+
+        @Override
+        public void close() {
+            closed = true;
+        }
+    }
+}
