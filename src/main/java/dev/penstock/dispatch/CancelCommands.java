@@ -4,6 +4,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.CommandDocument;
+import dev.penstock.wire.Reason;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
@@ -82,7 +83,7 @@ public class CancelCommands {
                 try {
                     read(onCancel);
                 } catch (KafkaException e) {
-                    LOG.warnf("commands could not be read, trying again: %s", e.getMessage());
+                    LOG.warnf("commands could not be read, trying again: %s", Reason.of(e));
                     pause();
                 }
             }

@@ -3,6 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.RecordSize;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -266,8 +267,8 @@ final class TopicSetup {
                         throw asKafka(e);
                     }
                     if (!(e.getCause() instanceof TopicExistsException)) {
-                        throw new Unusable("topic %s could not be created: %s"
-                                .formatted(created.getKey(), asKafka(e).getMessage()));
+                        throw new Unusable(
+                                "topic %s could not be created: %s".formatted(created.getKey(), Reason.of(e)));
                     }
                 }
             }
@@ -304,7 +305,7 @@ final class TopicSetup {
             }
             throw new Unusable(
                     "share group %s cannot be told to begin at the earliest record (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.auto.offset.reset=earliest"
-                            .formatted(group, asKafka(e).getMessage(), kafka.bootstrapServers(), group));
+                            .formatted(group, Reason.of(e), kafka.bootstrapServers(), group));
         }
         // what a broker before 4.3 does not know per group is left as the broker has it
         return new GroupLimits(
@@ -342,9 +343,7 @@ final class TopicSetup {
         try {
             set(admin, group, key, value);
         } catch (ExecutionException e) {
-            LOG.warnf(
-                    "group=%s %s=%s was refused: %s",
-                    group, key, value, asKafka(e).getMessage());
+            LOG.warnf("group=%s %s=%s was refused: %s", group, key, value, Reason.of(e));
         }
     }
 

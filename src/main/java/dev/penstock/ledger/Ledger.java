@@ -7,6 +7,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -96,14 +97,14 @@ public class Ledger {
                 }
                 jobPartitions = TopicPlaces.of(admin, settings).jobs();
             } catch (KafkaException e) {
-                LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
+                LOG.warnf("the ledger cannot begin yet: %s", Reason.of(e));
                 TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
             }
         }
         try {
             database.migrate();
         } catch (LedgerDatabase.Unavailable e) {
-            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.getCause());
+            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), Reason.of(e.getCause()));
         }
         finder.start();
         Projector projecting = new Projector(

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 
 /** JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. */
 public final class Json {
-    private static final int MAX_NESTING = 200;
+    static final int MAX_NESTING = 200;
 
     private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
                     .streamReadConstraints(StreamReadConstraints.builder()
@@ -63,11 +63,7 @@ public final class Json {
             }
             return node;
         } catch (JsonProcessingException e) {
-            var location = e.getLocation();
-            String where = location == null
-                    ? ""
-                    : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
-            throw new MalformedJson("not valid JSON: " + firstLine(e.getOriginalMessage()) + where, e);
+            throw new MalformedJson(JsonMistake.of(e), e);
         }
     }
 
