@@ -1,8 +1,14 @@
 package dev.penstock;
 
 import dev.penstock.cli.Client;
+import dev.penstock.settings.SettingsReader;
+import dev.penstock.settings.StartCheck;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 
 /** The program: without arguments the service, with arguments its client. */
 @QuarkusMain
@@ -10,10 +16,20 @@ public final class Penstock {
     private Penstock() {}
 
     public static void main(String... args) {
-        if (args.length == 0) {
-            Quarkus.run();
-        } else {
+        if (args.length > 0) {
             System.exit(Client.run(args));
         }
+        List<String> mistakes = new StartCheck(System.getenv(), arguments(), Path.of("")).mistakes();
+        if (!mistakes.isEmpty()) {
+            System.err.println(SettingsReader.listed(mistakes));
+            System.exit(1);
+        }
+        Quarkus.run();
+    }
+
+    private static Map<String, String> arguments() {
+        Map<String, String> arguments = new HashMap<>();
+        System.getProperties().stringPropertyNames().forEach(name -> arguments.put(name, System.getProperty(name)));
+        return arguments;
     }
 }

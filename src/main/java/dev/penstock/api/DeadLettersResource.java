@@ -11,6 +11,7 @@ import dev.penstock.reply.DeadLetter;
 import dev.penstock.reply.DeadLetterLog;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.Reason;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -93,7 +94,7 @@ public final class DeadLettersResource {
                 throw new ApiException(JobFailure.of(
                         failure.code(), "dead letter %s is no job that can run: %s".formatted(id, failure.message())));
             case Submissions.Checked.Fit fit -> {
-                RecordMetadata record = sent(() -> submissions.write(fit, null).get());
+                RecordMetadata record = written(fit);
                 sent(() -> letters.close(letter, "retried as " + fit.job().id()).get());
                 yield Response.status(202)
                         .entity(JobLookup.shortly(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp()))))
@@ -184,9 +185,17 @@ public final class DeadLettersResource {
         }
     }
 
+    private RecordMetadata written(Submissions.Checked.Fit fit) throws InterruptedException {
+        try {
+            return submissions.write(fit, null).get();
+        } catch (ExecutionException e) {
+            throw new ApiException(submissions.refused(e, fit));
+        }
+    }
+
     private static ApiException unavailable(@Nullable Throwable e) {
-        return new ApiException(JobFailure.of(
-                JobFailure.Code.BROKER_UNAVAILABLE, "the broker did not answer: " + (e == null ? "" : e.getMessage())));
+        return new ApiException(
+                JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "Kafka did not answer: " + Reason.of(e)));
     }
 
     private static ObjectNode document(DeadLetter letter) {

@@ -20,6 +20,7 @@ import dev.penstock.wire.BodyHash;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.Reason;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -162,8 +163,12 @@ public final class JobLookup {
         }
     }
 
-    /** Watches a job whose id is new. */
-    Watch watchFresh(JobId id) throws InterruptedException {
+    /** Watches a job that is about to be written. A fresh id has no events yet; of one that the client gave there may be some. */
+    Watch watchSubmitted(Submissions.Checked.Fit fit) throws InterruptedException {
+        JobId id = fit.job().id();
+        if (fit.idWasGiven()) {
+            return watch(id, ResumePoint.START, false);
+        }
         try {
             return replies.watchFresh(id);
         } catch (LiveReplies.Unavailable e) {
@@ -172,7 +177,7 @@ public final class JobLookup {
     }
 
     private static ApiException unreadable(LiveReplies.Unavailable e) {
-        LOG.warnf("%s: %s", e.getMessage(), e.getCause());
+        LOG.warnf("%s: %s", e.getMessage(), Reason.of(e.getCause()));
         return new ApiException(JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, String.valueOf(e.getMessage())));
     }
 

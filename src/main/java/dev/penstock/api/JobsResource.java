@@ -10,7 +10,7 @@ import dev.penstock.ledger.JobRow;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
 import dev.penstock.wire.JobObject;
-import dev.penstock.wire.Json;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.TraceHeader;
 import io.smallrye.common.annotation.Blocking;
 import io.smallrye.common.annotation.RunOnVirtualThread;
@@ -32,15 +32,11 @@ import jakarta.ws.rs.core.Response;
 import jakarta.ws.rs.core.UriInfo;
 import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
-import java.io.ByteArrayOutputStream;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.ExecutionException;
-import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jboss.logging.Logger;
@@ -125,10 +121,9 @@ public final class JobsResource {
         }
     }
 
-    /** A fresh id has no events yet; of one that the client gave there may be some. */
     private Watch writeAndWatch(Submissions.Checked.Fit fit, @Nullable String traceparent) throws InterruptedException {
-        JobId id = fit.job().id();
-        Watch watch = fit.idWasGiven() ? jobs.watch(id, ResumePoint.START, false) : jobs.watchFresh(id);
+        refuseWhileAway();
+        Watch watch = jobs.watchSubmitted(fit);
         boolean written = false;
         try {
             watch.expectOwnRecord();
@@ -166,24 +161,26 @@ public final class JobsResource {
     @POST
     @Consumes(NDJSON)
     @Produces({NDJSON, MediaType.APPLICATION_JSON, MediaType.WILDCARD})
-    @Operation(summary = "Submit many jobs, one a line; each line is answered in order")
-    public Response submitMany(@HeaderParam(TraceHeader.NAME) @Nullable String traceparent, byte[] lines)
+    @Operation(
+            summary = "Submit many jobs, one a line; each line is answered in order",
+            description =
+                    "Prefer: wait=N (60 at most) waits up to N seconds for the outcomes, and answers 200 where all are there")
+    public Response submitMany(
+            @HeaderParam("Idempotency-Key") @Nullable String key,
+            @HeaderParam("Prefer") @Nullable String prefer,
+            @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
+            byte[] body)
             throws InterruptedException {
-        List<Submissions.Checked> checked =
-                lines(lines).stream().map(line -> submissions.check(line, null)).toList();
-        Map<JobId, JobRow> there = jobs.alreadyThere(checked.stream()
-                .filter(Submissions.Checked.Fit.class::isInstance)
-                .map(Submissions.Checked.Fit.class::cast)
-                .toList());
-        JobLines submitted = new JobLines(there, fit -> submissions.write(fit, traceparent));
-        List<Supplier<ObjectNode>> answers =
-                checked.stream().map(submitted::submit).toList();
-        ByteArrayOutputStream answer = new ByteArrayOutputStream();
-        for (Supplier<ObjectNode> line : answers) {
-            answer.writeBytes(Json.bytes(line.get()));
-            answer.write('\n');
+        if (key != null) {
+            throw new ApiException(
+                    JobFailure.invalid("Idempotency-Key", "names one job: give each line a job.id of its own instead"));
         }
-        return Response.accepted(answer.toByteArray()).type(NDJSON).build();
+        Duration wait = Preference.wait(prefer);
+        try (LineDoor door = new LineDoor(submissions, jobs, traceparent, wait)) {
+            return Preference.applied(door.answer(JobLines.of(body)), wait)
+                    .type(NDJSON)
+                    .build();
+        }
     }
 
     @GET
@@ -241,12 +238,23 @@ public final class JobsResource {
                 return Response.ok(jobs.show(row)).build();
             }
         }
+        refuseWhileAway();
         try {
             commands.cancel(job).get();
         } catch (ExecutionException e) {
-            throw new ApiException(unavailable(e));
+            LOG.warnf("job=%s Kafka did not take the command to cancel it: %s", job, Reason.of(e));
+            throw new ApiException(JobFailure.of(
+                    JobFailure.Code.BROKER_UNAVAILABLE,
+                    "Kafka did not confirm in time: the job may be cancelled all the same; send it again"));
         }
         return Response.accepted(JobObject.cancelling(job)).build();
+    }
+
+    /** What cannot succeed now is not waited for. */
+    private void refuseWhileAway() {
+        submissions.away().ifPresent(failure -> {
+            throw new ApiException(failure);
+        });
     }
 
     private static JobId jobId(String id) {
@@ -271,22 +279,7 @@ public final class JobsResource {
         try {
             return submissions.write(fit, traceparent).get();
         } catch (ExecutionException e) {
-            throw new ApiException(unavailable(e), fit.job().id());
+            throw new ApiException(submissions.refused(e, fit), fit.job().id());
         }
-    }
-
-    static JobFailure unavailable(Throwable e) {
-        LOG.warnf("the broker did not take a record: %s", e.getMessage());
-        return JobFailure.of(
-                JobFailure.Code.BROKER_UNAVAILABLE,
-                "the broker did not confirm in time: it may have accepted all the same; the same id may be sent again");
-    }
-
-    private static List<byte[]> lines(byte[] body) {
-        return new String(body, StandardCharsets.ISO_8859_1)
-                .lines()
-                .filter(line -> !line.isBlank())
-                .map(line -> line.getBytes(StandardCharsets.ISO_8859_1))
-                .toList();
     }
 }

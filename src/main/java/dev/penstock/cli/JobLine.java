@@ -34,13 +34,16 @@ sealed interface JobLine {
             return new Malformed(
                     number, JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a job document is a JSON object"));
         }
+        if (document.path("job").isNull()) {
+            document.remove("job");
+        }
         JsonNode job = document.get("job");
         if (job != null && !job.isObject()) {
             return new Malformed(number, JobFailure.invalid("job", "expected an object"));
         }
         options.fillIn(document);
         JsonNode given = document.path("job").path("id");
-        if (given.isMissingNode()) {
+        if (given.isMissingNode() || given.isNull()) {
             String content = new String(Json.bytes(document), StandardCharsets.UTF_8);
             JobId derived = JobId.fromIdempotencyKey("%s\0line %d".formatted(run, number), content);
             return new Job(number, Draft.of(derived, document));

@@ -6,6 +6,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.CommandDocument;
+import dev.penstock.wire.Reason;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -107,7 +108,7 @@ public class CancelCommands {
             try (Consumer<byte[], byte[]> consumer = consumers.get()) {
                 read(consumer);
             } catch (KafkaException e) {
-                LOG.warnf("commands could not be read, trying again: %s", e.getMessage());
+                LOG.warnf("commands could not be read, trying again: %s", Reason.of(e));
             }
         } while (reader.pause(RETRY));
     }

@@ -22,6 +22,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,6 +45,7 @@ import org.jspecify.annotations.Nullable;
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
     private static final int REMEMBERED = 10_000;
+    private static final Duration DRAIN_REPORT = Duration.ofSeconds(5);
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(5);
 
     private final ReplyTopic topic;
@@ -254,7 +256,7 @@ public class Dispatcher {
         inHand.values().stream()
                 .filter(job -> job.run().isWaiting())
                 .forEach(job -> job.run().stop(StopSignal.Reason.SHUTDOWN));
-        if (!awaitEnds(atMost)) {
+        if (!awaitEndsAloud(atMost)) {
             LOG.warnf(
                     "%d jobs have not ended within penstock.drain.timeout: another replica takes them", inHand.size());
             inHand.values().forEach(job -> job.run().stop(StopSignal.Reason.SHUTDOWN));
@@ -262,6 +264,44 @@ public class Dispatcher {
                 LOG.warnf("%d jobs could not be handed back: they come again when their locks end", inHand.size());
             }
         }
+    }
+
+    /** Says what it waits for: at once, and when that changes, every five seconds at most. */
+    private boolean awaitEndsAloud(Duration atMost) throws InterruptedException {
+        long until = System.nanoTime() + atMost.toNanos();
+        String said = "";
+        while (true) {
+            String waitsFor = waitsFor(inHand.size());
+            if (!waitsFor.equals(said) && !inHand.isEmpty()) {
+                LOG.infof("draining: waiting for %s, %d s at most", waitsFor, secondsUntil(until));
+                said = waitsFor;
+            }
+            Duration left = Duration.ofNanos(Math.max(0, until - System.nanoTime()));
+            Duration step = left.compareTo(DRAIN_REPORT) < 0 ? left : DRAIN_REPORT;
+            if (awaitEnds(step)) {
+                return true;
+            }
+            if (step.equals(left)) {
+                return false;
+            }
+        }
+    }
+
+    private String waitsFor(int jobs) {
+        return inHand.values().stream()
+                .map(InHand::run)
+                .min(Comparator.comparing(run -> run.taken().job().acceptedAt()))
+                .map(oldest -> "%d running job%s, the longest is %s, accepted at %s"
+                        .formatted(
+                                jobs,
+                                jobs == 1 ? "" : "s",
+                                oldest.taken().job().id(),
+                                oldest.taken().job().acceptedAt()))
+                .orElse("nothing");
+    }
+
+    private static long secondsUntil(long until) {
+        return Math.max(0, TimeUnit.NANOSECONDS.toSeconds(until - System.nanoTime()));
     }
 
     /** Also for runs that begin meanwhile. */
@@ -291,6 +331,11 @@ public class Dispatcher {
     /** Whether any node takes jobs now; where none does, no further records should be taken. */
     public boolean isOpen() {
         return context.line().isOpen();
+    }
+
+    /** Why each node that is down is so, by its name. */
+    public Map<String, String> nodesDown() {
+        return nodes.down();
     }
 
     /** How many jobs are in this replica's hand, waiting or running. */

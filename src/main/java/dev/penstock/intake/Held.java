@@ -6,6 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetters;
+import dev.penstock.wire.Reason;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.ExecutionException;
@@ -101,7 +102,7 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
                 LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
                 return true;
             } catch (ExecutionException e) {
-                LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), e.getMessage());
+                LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), Reason.of(e));
             }
             // at its last delivery it would not come again
             if (!isLastDelivery() || !renew()) {
@@ -127,7 +128,7 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
             writers.deadLetters().write(record(), named(), failure, attempts).get();
             return true;
         } catch (ExecutionException e) {
-            LOG.warnf("record=%s could not be dead-lettered, it comes again: %s", place(), e.getMessage());
+            LOG.warnf("record=%s could not be dead-lettered, it comes again: %s", place(), Reason.of(e));
             return false;
         }
     }

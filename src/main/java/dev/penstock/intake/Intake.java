@@ -5,10 +5,12 @@ import dev.penstock.dispatch.Traces;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.BrokerWatch;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
@@ -20,7 +22,6 @@ import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +34,7 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -52,6 +54,7 @@ public final class Intake {
     private final Clock clock;
     private final ReplyTopic replies;
     private final Recovery recovery;
+    private final BrokerWatch broker;
     private final QueueWatch watch;
     private final Hand hand;
     private final Traces traces;
@@ -78,7 +81,8 @@ public final class Intake {
             ReplyTopic replies,
             Recovery recovery,
             MeterRegistry meters,
-            Traces traces) {
+            Traces traces,
+            BrokerWatch broker) {
         this.settings = settings;
         this.kafka = kafka;
         this.feed = feed;
@@ -88,7 +92,8 @@ public final class Intake {
         this.replies = replies;
         this.recovery = recovery;
         this.traces = traces;
-        watch = new QueueWatch(kafka, settings, clock, meters, dispatcher::shareNodes);
+        this.broker = broker;
+        watch = new QueueWatch(kafka, settings, clock, meters, broker, dispatcher::shareNodes);
         hand = new Hand(settings, watch, meters);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
@@ -170,7 +175,7 @@ public final class Intake {
         try (Admin admin = kafka.admin("penstock-replicas")) {
             dispatcher.shareNodes(admin);
         } catch (ExecutionException | KafkaException e) {
-            LOG.warnf("which replicas there are is not known yet: %s", e.getMessage());
+            LOG.warnf("which replicas there are is not known yet: %s", Reason.of(e));
         }
     }
 
@@ -179,18 +184,22 @@ public final class Intake {
      */
     public Map<String, String> standing() {
         Map<String, String> standing = new TreeMap<>();
-        Instant away = watch.awaySince();
+        BrokerWatch.Away away = broker.away();
         standing.put(
                 "broker",
                 state == State.STARTING
                         ? "%s has not been reached yet".formatted(kafka.bootstrapServers())
-                        : away == null ? "reachable" : "away since " + away);
+                        : away == null ? "reachable" : "away since " + away.since());
+        if (away != null) {
+            standing.put("warning.broker", away.message());
+        }
         standing.put("in_hand", Integer.toString(dispatcher.size()));
         standing.put("parked", Integer.toString(dispatcher.parked()));
         standing.put("suspects", Integer.toString(dispatcher.suspects()));
         watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));
+        dispatcher.nodesDown().forEach((node, why) -> standing.put("warning.node." + node, why));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
         hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
         return standing;
@@ -202,11 +211,17 @@ public final class Intake {
     }
 
     private <T> T asking(Question<T> question) throws InterruptedException, TopicSetup.Unusable {
+        String known = "";
         while (true) {
             try {
                 return question.ask();
             } catch (KafkaException e) {
-                LOG.warnf("the broker at %s cannot be used yet: %s", kafka.bootstrapServers(), e.getMessage());
+                String why = Reason.of(e);
+                // that Kafka does not answer is the broker watch's to say, once
+                if (!why.equals(known) && !(e instanceof TimeoutException)) {
+                    LOG.warnf("Kafka at %s cannot be used yet, trying again: %s", kafka.bootstrapServers(), why);
+                }
+                known = why;
                 Thread.sleep(RETRY);
             }
         }

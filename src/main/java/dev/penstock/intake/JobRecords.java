@@ -15,6 +15,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;
@@ -192,7 +193,7 @@ final class JobRecords {
             held.acknowledge();
             return true;
         } catch (ExecutionException | Recovery.LookUpFailed e) {
-            LOG.warnf("record=%s could not be rejected, trying again: %s", held.place(), e.getMessage());
+            LOG.warnf("record=%s could not be rejected, trying again: %s", held.place(), Reason.of(e));
             return false;
         }
     }

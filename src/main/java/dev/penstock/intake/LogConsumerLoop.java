@@ -1,6 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.Reason;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -279,7 +280,7 @@ final class LogConsumerLoop implements Runnable {
         try {
             consumer.commitSync(offsets, COMMIT_WITHIN);
         } catch (KafkaException e) {
-            LOG.warnf("topic=%s a commit failed, the records come again: %s", setup.topic(), e.getMessage());
+            LOG.warnf("topic=%s a commit failed, the records come again: %s", setup.topic(), Reason.of(e));
         }
     }
 

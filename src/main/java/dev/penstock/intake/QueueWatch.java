@@ -1,9 +1,11 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
+import dev.penstock.settings.BrokerWatch;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
@@ -26,9 +28,7 @@ import org.apache.kafka.clients.admin.ShareGroupDescription;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.AuthorizationException;
-import org.apache.kafka.common.errors.DisconnectException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
-import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +48,7 @@ final class QueueWatch implements AutoCloseable {
     private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
+    private final BrokerWatch broker;
     private final Sharing sharing;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
     /** Of each job topic, in milliseconds; from the start on, where nothing was taken yet. */
@@ -57,7 +58,6 @@ final class QueueWatch implements AutoCloseable {
     private final Map<String, String> warnings = new ConcurrentHashMap<>();
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
-    private volatile @Nullable Instant awaySince;
     private volatile boolean assigned;
     private Map<String, Integer> locks = Map.of();
     private Instant startedAt = Instant.MAX;
@@ -96,7 +96,14 @@ final class QueueWatch implements AutoCloseable {
         Map<String, String> among(Admin admin) throws ExecutionException, InterruptedException;
     }
 
-    QueueWatch(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters, Sharing sharing) {
+    QueueWatch(
+            KafkaSettings kafka,
+            Settings settings,
+            Clock clock,
+            MeterRegistry meters,
+            BrokerWatch broker,
+            Sharing sharing) {
+        this.broker = broker;
         this.sharing = sharing;
         this.kafka = kafka;
         this.settings = settings;
@@ -107,8 +114,6 @@ final class QueueWatch implements AutoCloseable {
         if (settings.intake().enabled()) {
             settings.intake().topics().forEach(topic -> handGauges(topic.name()));
         }
-        Gauge.builder("penstock.broker.up", this, watch -> watch.awaySince == null ? 1 : 0)
-                .register(meters);
     }
 
     private void lagGauge(String topic) {
@@ -188,12 +193,6 @@ final class QueueWatch implements AutoCloseable {
                 .anyMatch(known -> known.getKey().topic().equals(topic) && known.getValue().behind > 1);
     }
 
-    /** Since when the broker has not answered; null: it does. */
-    @Nullable
-    Instant awaySince() {
-        return awaySince;
-    }
-
     /** By topic; what was known last. */
     Map<String, Long> lag() {
         return new TreeMap<>(lag);
@@ -222,7 +221,7 @@ final class QueueWatch implements AutoCloseable {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
             // a name that is not resolved for a moment; what a timer's task throws would end it
-            LOG.warnf("the queue could not be looked at, trying again: %s", e.getMessage());
+            LOG.warnf("the queue could not be looked at, trying again: %s", Reason.of(e));
         }
     }
 
@@ -241,22 +240,18 @@ final class QueueWatch implements AutoCloseable {
     }
 
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
-        if (awaySince != null && isThere(admin)) {
-            answered();
-        }
-        asking(admin, () -> share(admin));
+        asking(() -> share(admin));
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
-                case SHARE -> asking(admin, () -> ofShareGroup(admin, topic.name(), topic.group()));
-                case CLASSIC ->
-                    asking(admin, () -> lag.put(topic.name(), GroupLag.ofConsumerGroup(admin, topic.group())));
+                case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), topic.group()));
+                case CLASSIC -> asking(() -> lag.put(topic.name(), GroupLag.ofConsumerGroup(admin, topic.group())));
             }
         }
         if (mode == IntakeMode.SHARE && !assigned && settings.intake().enabled()) {
-            asking(admin, () -> lookForAssignment(admin));
+            asking(() -> lookForAssignment(admin));
         }
         Settings.Topics topics = settings.topics();
-        asking(admin, () -> lag.put(topics.deferred(), GroupLag.ofConsumerGroup(admin, topics.deferredGroup())));
+        asking(() -> lag.put(topics.deferred(), GroupLag.ofConsumerGroup(admin, topics.deferredGroup())));
     }
 
     private void share(Admin admin) throws ExecutionException, InterruptedException {
@@ -269,7 +264,7 @@ final class QueueWatch implements AutoCloseable {
                 warn(
                         "replicas",
                         "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group penstock-ledger"
-                                .formatted(e.getCause().getMessage()));
+                                .formatted(Reason.of(e)));
             }
             throw e;
         }
@@ -286,44 +281,15 @@ final class QueueWatch implements AutoCloseable {
         void ask() throws ExecutionException, InterruptedException;
     }
 
-    private void asking(Admin admin, Question question) throws InterruptedException {
-        if (awaySince != null) {
+    private void asking(Question question) throws InterruptedException {
+        if (broker.away() != null) {
             return;
         }
         try {
             question.ask();
-            answered();
         } catch (ExecutionException | RuntimeException e) {
-            Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            boolean silent = cause instanceof TimeoutException || cause instanceof DisconnectException;
-            if (!silent || isThere(admin)) {
-                // a group that is not there yet, a coordinator that is being chosen, a partition without a leader
-                LOG.debugf("the queue could not be looked at: %s", e.getMessage());
-                answered();
-            } else {
-                awaySince = clock.instant();
-                warn(
-                        "broker",
-                        "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s)"
-                                .formatted(kafka.bootstrapServers(), e.getMessage()));
-            }
-        }
-    }
-
-    private static boolean isThere(Admin admin) throws InterruptedException {
-        try {
-            admin.describeCluster().nodes().get();
-            return true;
-        } catch (ExecutionException | RuntimeException _) {
-            return false;
-        }
-    }
-
-    private void answered() {
-        if (awaySince != null) {
-            awaySince = null;
-            warnings.remove("broker");
-            LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
+            // a group that is not there yet, a coordinator that is being chosen, a partition without a leader
+            LOG.debugf("the queue could not be looked at: %s", Reason.of(e));
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -134,7 +135,7 @@ final class ShareConsumerLoop implements Runnable {
             } catch (GroupMaxSizeReachedException e) {
                 LOG.warnf(
                         "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
-                        e.getMessage());
+                        Reason.of(e));
                 loseAll();
                 if (leaveAfter.toDays() < 1) {
                     return;
@@ -152,7 +153,7 @@ final class ShareConsumerLoop implements Runnable {
     private void serve(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
             if (failure != null) {
-                LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, failure.getMessage());
+                LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, Reason.of(failure));
             }
         });
         long idleSince = System.nanoTime();
@@ -281,7 +282,7 @@ final class ShareConsumerLoop implements Runnable {
     private static void report(ShareConsumer<byte[], byte[]> consumer) {
         consumer.commitSync(ACKNOWLEDGE_WITHIN)
                 .forEach((partition, failure) -> failure.ifPresent(
-                        why -> LOG.warnf("partition=%s an acknowledgement failed: %s", partition, why.getMessage())));
+                        why -> LOG.warnf("partition=%s an acknowledgement failed: %s", partition, Reason.of(why))));
     }
 
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {

@@ -5,10 +5,12 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.settings.BrokerWatch;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;
 import jakarta.annotation.PreDestroy;
@@ -29,14 +31,18 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.utils.Bytes;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** Jobs that come over REST: checked, then written as records like any other. */
 @Singleton
 public final class Submissions {
+    private static final Logger LOG = Logger.getLogger(Submissions.class);
+
     /** A submission that is not on the broker by then is answered 503; it may have been accepted all the same. */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofSeconds(10);
 
@@ -45,11 +51,15 @@ public final class Submissions {
     private final Settings settings;
     private final Clock clock;
     private final Tracer tracer;
+    private final BrokerWatch broker;
+    private final KafkaSettings kafka;
     private final KafkaProducer<byte[], byte[]> producer;
     private final RandomGenerator random = new SecureRandom();
     private final AtomicInteger next = new AtomicInteger();
 
-    public Submissions(KafkaSettings kafka, Settings settings, Clock clock, Traces traces) {
+    public Submissions(KafkaSettings kafka, Settings settings, Clock clock, Traces traces, BrokerWatch broker) {
+        this.kafka = kafka;
+        this.broker = broker;
         this.settings = settings;
         this.clock = clock;
         tracer = traces.tracer();
@@ -156,7 +166,46 @@ public final class Submissions {
         });
     }
 
+    /** Kafka is known to be away: the record was not sent. */
+    public static final class NotSent extends KafkaException {
+        NotSent(Instant since) {
+            super("Kafka has not answered since %s: nothing was sent, send it again later".formatted(since));
+        }
+    }
+
+    /** Why nothing can be submitted now; empty: Kafka answers, as far as is known. */
+    public Optional<JobFailure> away() {
+        return Optional.ofNullable(broker.away())
+                .map(away -> JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, Reason.of(new NotSent(away.since()))));
+    }
+
+    /** Why the broker did not take a job, for its submitter. */
+    public JobFailure refused(Throwable failure, Checked.Fit fit) {
+        Throwable cause = KafkaSettings.cause(failure);
+        if (cause instanceof NotSent) {
+            return JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, Reason.of(cause));
+        }
+        String topic = fit.topic().name();
+        if (KafkaSettings.isTooLarge(cause)) {
+            String limit = kafka.topicConfig(topic, TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
+                    .map(value -> ", which is %s".formatted(value))
+                    .orElse("");
+            return JobFailure.of(
+                    JobFailure.Code.TOO_LARGE,
+                    "the job has %d bytes, more than topic %s takes: its limit is max.message.bytes%s"
+                            .formatted(fit.document().get().length, topic, limit));
+        }
+        LOG.warnf("topic=%s Kafka did not take a job: %s", topic, Reason.of(cause));
+        return JobFailure.of(
+                JobFailure.Code.BROKER_UNAVAILABLE,
+                "Kafka did not confirm in time: it may have accepted the job all the same; the same id may be sent again");
+    }
+
     private CompletableFuture<RecordMetadata> write(Checked.Fit fit, String topic, @Nullable String traceparent) {
+        BrokerWatch.Away away = broker.away();
+        if (away != null) {
+            return CompletableFuture.failedFuture(new NotSent(away.since()));
+        }
         try {
             int partitions = producer.partitionsFor(topic).size();
             int partition = Math.floorMod(next.getAndIncrement(), partitions);

@@ -3,6 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.ShareSupport;
 import java.time.Duration;
@@ -269,8 +270,8 @@ final class TopicSetup {
                         throw asKafka(e);
                     }
                     if (!(e.getCause() instanceof TopicExistsException)) {
-                        throw new Unusable("topic %s could not be created: %s"
-                                .formatted(created.getKey(), asKafka(e).getMessage()));
+                        throw new Unusable(
+                                "topic %s could not be created: %s".formatted(created.getKey(), Reason.of(e)));
                     }
                 }
             }
@@ -309,7 +310,7 @@ final class TopicSetup {
                     "share group %s cannot be told to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
                             .formatted(
                                     group,
-                                    asKafka(e).getMessage(),
+                                    Reason.of(e),
                                     kafka.bootstrapServers(),
                                     group,
                                     new TreeMap<>(ShareSupport.GROUP_SETTINGS)
@@ -353,9 +354,7 @@ final class TopicSetup {
         try {
             set(admin, group, key, value);
         } catch (ExecutionException e) {
-            LOG.warnf(
-                    "group=%s %s=%s was refused: %s",
-                    group, key, value, asKafka(e).getMessage());
+            LOG.warnf("group=%s %s=%s was refused: %s", group, key, value, Reason.of(e));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.penstock.ledger;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
@@ -52,7 +53,7 @@ final class Attendance implements AutoCloseable {
                     member = consumer.groupMetadata().memberId();
                 }
             } catch (RuntimeException e) {
-                LOG.warnf("this replica cannot be in the group %s, trying again: %s", Projector.GROUP, e.getMessage());
+                LOG.warnf("this replica cannot be in the group %s, trying again: %s", Projector.GROUP, Reason.of(e));
                 pause();
             } finally {
                 member = "";

@@ -7,6 +7,7 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.TraceHeader;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -206,7 +207,7 @@ final class Audit implements AutoCloseable {
                         .get();
             }
         } catch (ExecutionException e) {
-            LOG.warnf("job=%s its lost record could not be dead-lettered, trying again: %s", row.id(), e.getMessage());
+            LOG.warnf("job=%s its lost record could not be dead-lettered, trying again: %s", row.id(), Reason.of(e));
             return;
         }
         lost.increment();

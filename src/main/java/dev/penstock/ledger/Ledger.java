@@ -7,6 +7,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -101,7 +102,7 @@ public class Ledger {
             database.migrate();
             awaitOrigin(topics);
         } catch (LedgerDatabase.Unavailable e) {
-            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.getCause());
+            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), Reason.of(e.getCause()));
         }
         finder.start();
         Projector projecting = new Projector(

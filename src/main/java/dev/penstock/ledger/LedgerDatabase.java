@@ -1,6 +1,7 @@
 package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
 import io.agroal.api.AgroalDataSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -270,7 +271,7 @@ public class LedgerDatabase {
 
     private Unavailable gone(Throwable why) {
         if (there) {
-            LOG.warnf("the ledger is away: %s. Jobs and replies go on; polling answers 503", why.getMessage());
+            LOG.warnf("the ledger is away: %s. Jobs and replies go on; polling answers 503", Reason.of(why));
         }
         there = false;
         return new Unavailable("the ledger is away", why);

@@ -5,6 +5,7 @@ import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
@@ -71,7 +72,7 @@ final class OutcomePublisher {
         try {
             replies.send(row.id(), mark, outcome, traceparent).get();
         } catch (ExecutionException e) {
-            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), e.getMessage());
+            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), Reason.of(e));
             return;
         }
         told.add(row.id(), clock.instant().plus(PATIENCE));

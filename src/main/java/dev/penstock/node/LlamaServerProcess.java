@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.wire.Reason;
 import io.vertx.core.Vertx;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -174,7 +175,7 @@ final class LlamaServerProcess implements Upstream {
         try {
             process = start(file.get());
         } catch (IOException e) {
-            return "cannot be started: " + ServerErrors.shorten(String.valueOf(e.getMessage()));
+            return "cannot be started: " + ServerErrors.shorten(Reason.of(e));
         }
         LOG.infof("node=%s pid=%d is started at %s", settings, process.pid(), address());
         LastLines said = new LastLines();

@@ -4,6 +4,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.settings.AddedNodeReader;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.wire.Reason;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.List;
@@ -120,7 +121,7 @@ final class NodeErrors {
     JobFailure unreachable(Throwable cause) {
         String start = protocol.startCommand();
         String advice = start.isEmpty() ? " See penstock.nodes.%s.url".formatted(node.name()) : " (" + start + ")";
-        String words = clean(String.valueOf(cause.getMessage()));
+        String words = clean(Reason.of(cause));
         String what;
         if (cause instanceof UnknownHostException) {
             what = " has a host name that is not known: " + words

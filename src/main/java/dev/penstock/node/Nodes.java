@@ -15,7 +15,9 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -277,16 +279,39 @@ public class Nodes {
         return !closed && node.health().state() != Node.State.DRAINING;
     }
 
+    private static void tell(Node node, Node.Health now) {
+        if (now.state() == Node.State.DOWN) {
+            LOG.warnf("node=%s is down: %s", node.settings(), Objects.requireNonNullElse(now.lastError(), "no reason"));
+        } else {
+            LOG.infof("node=%s is %s", node.settings(), now.state().name().toLowerCase(Locale.ROOT));
+        }
+    }
+
+    /** Why each node that is down is so, by its name. */
+    public Map<String, String> down() {
+        Map<String, String> down = new TreeMap<>();
+        nodes.values().forEach(node -> {
+            Node.Health now = node.health();
+            if (now.state() == Node.State.DOWN) {
+                down.put(
+                        node.name(),
+                        "down since %s: %s"
+                                .formatted(now.since(), Objects.requireNonNullElse(now.lastError(), "not probed yet")));
+            }
+        });
+        return down;
+    }
+
     private void watch(Node node) {
+        Node.State told = null;
         try {
             while (isWatched(node)) {
                 Node.State before = node.health().state();
                 probe(node);
                 Node.Health now = node.health();
-                if (now.state() != before) {
-                    LOG.infof(
-                            "node=%s state=%s %s",
-                            node.settings(), now.state(), now.lastError() == null ? "" : now.lastError());
+                if (now.state() != before || (now.state() == Node.State.DOWN && told == null)) {
+                    tell(node, now);
+                    told = now.state();
                 }
                 pause(now.state() == Node.State.UP ? PROBE_WHEN_UP : PROBE_WHEN_DOWN, node);
             }
@@ -299,9 +324,9 @@ public class Nodes {
     private static void probe(Node node) throws InterruptedException {
         try {
             node.probe();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException _) {
             // not its words: they may hold a header
-            String what = "its probe failed: " + e.getClass().getSimpleName();
+            String what = "its answer to a probe cannot be read";
             LOG.debugf("node=%s %s", node.name(), what);
             node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
         }

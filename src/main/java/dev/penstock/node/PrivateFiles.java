@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import dev.penstock.wire.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -82,7 +83,7 @@ final class PrivateFiles implements AutoCloseable {
                 Files.deleteIfExists(file);
             }
         } catch (IOException e) {
-            LOG.warnf("%s could not be removed: %s", folder, e.getMessage());
+            LOG.warnf("%s could not be removed: %s", folder, Reason.of(e));
         }
     }
 }

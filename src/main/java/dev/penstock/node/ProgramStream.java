@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.wire.Reason;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -121,14 +122,12 @@ final class ProgramStream implements TokenStream {
                 finish(broken(JobFailure.Code.STREAM_BROKEN, "ended before its answer was whole: " + said.inShort()));
             }
         } catch (IOException e) {
-            finish(broken(JobFailure.Code.NODE_UNREACHABLE, "could not be run: " + e.getMessage()));
+            finish(broken(JobFailure.Code.NODE_UNREACHABLE, "could not be run: " + Reason.of(e)));
         } catch (InterruptedException _) {
             finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException _) {
             // here nobody else would hear of what a reader has not thought of
-            finish(broken(
-                    JobFailure.Code.STREAM_BROKEN,
-                    "printed what cannot be read: " + e.getClass().getSimpleName()));
+            finish(broken(JobFailure.Code.STREAM_BROKEN, "printed what cannot be read"));
         } finally {
             synchronized (this) {
                 kill();

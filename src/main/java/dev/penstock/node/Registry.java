@@ -9,6 +9,7 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
 import dev.penstock.settings.SettingsLog;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.SettingsVersion;
 import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
@@ -156,7 +157,7 @@ public class Registry {
             feed.accept(log.change(change));
             return Optional.empty();
         } catch (KafkaException e) {
-            LOG.warnf("the settings could not be changed: %s", e.getMessage());
+            LOG.warnf("the settings could not be changed: %s", Reason.of(e));
             return Optional.of(JobFailure.of(
                     JobFailure.Code.BROKER_UNAVAILABLE,
                     "the broker did not confirm in time: the change may have been made all the same"));

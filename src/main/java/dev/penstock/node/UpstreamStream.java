@@ -128,8 +128,8 @@ public final class UpstreamStream implements TokenStream {
     private void guarded(Runnable parsing) {
         try {
             parsing.run();
-        } catch (RuntimeException e) {
-            finish(broken("sent what cannot be read: " + e.getClass().getSimpleName()));
+        } catch (RuntimeException _) {
+            finish(broken("sent what cannot be read"));
             leave();
         }
     }

@@ -5,6 +5,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.Reason;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -138,7 +139,7 @@ public final class LiveReplies {
         var _ = scans.scan(watch.partition(), new PartitionScans.Start.Offset(from), watch.key(), watch::older)
                 .whenComplete((next, failure) -> {
                     if (failure != null) {
-                        LOG.warnf("job=%s its events could not be read: %s", watch.id(), failure.getMessage());
+                        LOG.warnf("job=%s its events could not be read: %s", watch.id(), Reason.of(failure));
                         watch.fail(UNREADABLE);
                     } else if (!watch.goOnWhenThereIsRoom(() -> catchUp(watch, past, next))) {
                         Watch.Known outcome = past.outcome();
@@ -220,7 +221,7 @@ public final class LiveReplies {
             try (Consumer<byte[], byte[]> consumer = readers.apply(properties)) {
                 follow(consumer);
             } catch (KafkaException e) {
-                LOG.warnf("the live end of %s was lost: %s", topic.name(), e.getMessage());
+                LOG.warnf("the live end of %s was lost: %s", topic.name(), Reason.of(e));
                 watches.values()
                         .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
                 watches.clear();

@@ -7,6 +7,7 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RunStarts;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.Reason;
 import jakarta.inject.Singleton;
 import java.time.Instant;
 import java.util.concurrent.ExecutionException;
@@ -95,7 +96,7 @@ public class Recovery {
     /** The broker did not let the reply partition be read; the job waits and looks up again. */
     public static final class LookUpFailed extends Exception {
         LookUpFailed(Throwable cause) {
-            super("the reply partition could not be read: " + cause.getMessage(), cause);
+            super("the reply partition could not be read: " + Reason.of(cause), cause);
         }
     }
 }

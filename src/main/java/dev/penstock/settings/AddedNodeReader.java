@@ -18,7 +18,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** One reading of a node that was added at run time. */
@@ -33,9 +32,6 @@ public final class AddedNodeReader {
     private static final Pattern SECRET =
             Pattern.compile("(?i)(proxy-)?authorization|cookie|.*(api-?key|token|secret|password).*");
     private static final String MISSING = "is missing";
-    private static final Pattern REQUIRED = Pattern.compile(".*config property (\\S+) is required.*");
-    private static final Pattern UNKNOWN = Pattern.compile("(\\S+) .*does not map to any root");
-
     private final String name;
     private final Map<String, String> environment;
     private final String prefix;
@@ -82,7 +78,7 @@ public final class AddedNodeReader {
             mistakes.addAll(ofItsValues);
         } catch (ConfigValidationException e) {
             for (int i = 0; i < e.getProblemCount(); i++) {
-                mistakes.add(worded(e.getProblem(i).getMessage()));
+                mistakes.add(ConfigMistake.of(e.getProblem(i).getMessage()).toString());
             }
         }
         return node == null || !mistakes.isEmpty()
@@ -167,15 +163,5 @@ public final class AddedNodeReader {
 
     private void mistake(String key, String message) {
         mistakes.add(prefix + "." + key + ": " + message);
-    }
-
-    private String worded(String problem) {
-        String plain = problem.replaceFirst("^SRCFG\\d+: ", "").replace(quoted(name), name);
-        Matcher required = REQUIRED.matcher(plain);
-        if (required.matches()) {
-            return required.group(1) + ": " + MISSING;
-        }
-        Matcher unknown = UNKNOWN.matcher(plain);
-        return unknown.matches() ? unknown.group(1) + ": there is no such key" : plain;
     }
 }

@@ -1,13 +1,18 @@
 package dev.penstock.settings;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -16,12 +21,13 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * How every Kafka client of Penstock is set up: the user's {@code kafka.*} keys, then what the product needs.
@@ -33,6 +39,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final String COMMITTED =
             IsolationLevel.READ_COMMITTED.toString().toLowerCase(Locale.ROOT);
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
+    private static final int CONFIG_MILLIS = 2_000;
 
     public KafkaSettings {
         common = Map.copyOf(common);
@@ -123,10 +130,34 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return cause(failure) instanceof TimeoutException;
     }
 
-    private static @Nullable Throwable cause(Throwable failure) {
-        return failure instanceof CompletionException || failure instanceof ExecutionException
-                ? failure.getCause()
+    /** What failed, without what only carries it from one thread to another. */
+    public static Throwable cause(Throwable failure) {
+        Throwable cause = failure.getCause();
+        return cause != null && (failure instanceof CompletionException || failure instanceof ExecutionException)
+                ? cause
                 : failure;
+    }
+
+    /** A setting of a topic, as the broker has it; empty where it does not say so at once. */
+    public Optional<String> topicConfig(String topic, String key) {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try (Admin admin = admin(
+                "penstock-topic-config",
+                Map.of(
+                        AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, CONFIG_MILLIS,
+                        AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, CONFIG_MILLIS))) {
+            return admin.describeConfigs(List.of(resource)).all().get().values().stream()
+                    .map(config -> config.get(key))
+                    .filter(Objects::nonNull)
+                    .map(ConfigEntry::value)
+                    .filter(Objects::nonNull)
+                    .findFirst();
+        } catch (ExecutionException | KafkaException _) {
+            return Optional.empty();
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            return Optional.empty();
+        }
     }
 
     /** The common keys with more over them. */

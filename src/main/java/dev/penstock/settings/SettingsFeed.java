@@ -1,5 +1,6 @@
 package dev.penstock.settings;
 
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.SettingsVersion;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
@@ -59,7 +60,7 @@ public class SettingsFeed {
                 try {
                     read();
                 } catch (KafkaException e) {
-                    LOG.warnf("the settings could not be read, trying again: %s", e.getMessage());
+                    LOG.warnf("the settings could not be read, trying again: %s", Reason.of(e));
                     pause();
                 } catch (RuntimeException e) {
                     LOG.error("the settings could not be applied, trying again", e);

@@ -1,5 +1,6 @@
 package dev.penstock.settings;
 
+import io.micrometer.core.instrument.config.MeterFilter;
 import io.smallrye.common.annotation.Identifier;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -29,13 +30,13 @@ final class SettingsInForce {
                 .forEach(key -> LOG.warnf("%s is of a later version: it has no effect in this one", key));
         if (config.auth().mode().isEmpty()) {
             LOG.warn(
-                    "penstock.auth.mode is not said, so that the API listens on 127.0.0.1 only; none lets everybody call who reaches it");
+                    "penstock.auth.mode is not set: the API and the management port listen on 127.0.0.1 only. With none, every caller that reaches them may call");
         }
         return settings;
     }
 
     /** Those under {@code penstock}, with their values. What an environment holds may be meant for others. */
-    private static Map<String, String> keys(Config config) {
+    static Map<String, String> keys(Config config) {
         Map<String, String> keys = new HashMap<>();
         for (String name : config.getPropertyNames()) {
             if (name.startsWith("penstock.")) {
@@ -52,6 +53,12 @@ final class SettingsInForce {
     @Singleton
     static KafkaSettings kafka(@Identifier("default-kafka-broker") Map<String, Object> common, Settings settings) {
         return new KafkaSettings(common, settings.maxRecord());
+    }
+
+    @Produces
+    @Singleton
+    static MeterFilter metricHelp() {
+        return new MetricHelp();
     }
 
     @Produces

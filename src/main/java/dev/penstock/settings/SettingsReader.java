@@ -48,8 +48,7 @@ public final class SettingsReader {
     /** All the mistakes of a configuration, one a line; Quarkus ends the start with this message alone. */
     public static final class InvalidSettings extends ConfigurationException {
         InvalidSettings(List<String> mistakes) {
-            super("the configuration has %d mistake%s:\n  - %s"
-                    .formatted(mistakes.size(), mistakes.size() == 1 ? "" : "s", String.join("\n  - ", mistakes)));
+            super(listed(mistakes));
         }
     }
 
@@ -65,11 +64,29 @@ public final class SettingsReader {
     static Settings read(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
         SettingsReader reader = new SettingsReader(keys);
         Settings settings = reader.settings(config, environment);
-        keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(reader.mistakes::add));
+        reader.unknown(keys);
         if (!reader.mistakes.isEmpty()) {
             throw new InvalidSettings(reader.mistakes);
         }
         return settings;
+    }
+
+    /** All the mistakes of a configuration, without an end at the first. */
+    static List<String> mistakes(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
+        SettingsReader reader = new SettingsReader(keys);
+        reader.settings(config, environment);
+        reader.unknown(keys);
+        return List.copyOf(reader.mistakes);
+    }
+
+    private void unknown(Map<String, String> keys) {
+        keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::add));
+    }
+
+    /** One mistake a line, as every list of them is shown. */
+    public static String listed(List<String> mistakes) {
+        return "the configuration has %d mistake%s:\n  - %s"
+                .formatted(mistakes.size(), mistakes.size() == 1 ? "" : "s", String.join("\n  - ", mistakes));
     }
 
     /**

@@ -11,7 +11,7 @@ import java.util.TreeMap;
 
 /**
  * Tells whether two jobs under one id are the same: equal as JSON, whatever their order of keys, their blanks and their way
- * of writing a number, and without {@code job.id} and {@code job.tenant}.
+ * of writing a number, and without {@code job.id} and {@code job.tenant}; in {@code job}, null is absent.
  */
 public final class BodyHash {
     private static final int BYTES = 16;
@@ -45,9 +45,19 @@ public final class BodyHash {
             ObjectNode rest = root.objectNode();
             rest.setAll(root);
             rest.remove("job");
+            job.properties().forEach(field -> {
+                if (field.getValue().isNull()) {
+                    own.remove(field.getKey());
+                }
+            });
             if (!own.isEmpty()) {
                 rest.set("job", own);
             }
+            write(rest, canonical);
+        } else if (document instanceof ObjectNode root && root.path("job").isNull()) {
+            ObjectNode rest = root.objectNode();
+            rest.setAll(root);
+            rest.remove("job");
             write(rest, canonical);
         } else {
             write(document, canonical);

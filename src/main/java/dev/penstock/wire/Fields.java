@@ -1,6 +1,8 @@
 package dev.penstock.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Iterator;
@@ -12,6 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Typed access to the members of one JSON object; every mistake is told with the member's path. */
 final class Fields {
+    private static final int MOST_DIGITS = 40;
+
     private final String prefix;
     private final @Nullable JsonNode object;
 
@@ -43,7 +47,7 @@ final class Fields {
     }
 
     boolean has(String name) {
-        return object != null && object.has(name);
+        return object != null && object.hasNonNull(name);
     }
 
     void onlyKnown(Collection<String> known) throws InvalidField {
@@ -63,21 +67,35 @@ final class Fields {
         return value(name, JsonNode::isTextual, "a string").map(JsonNode::textValue);
     }
 
-    /** A boolean; null counts as absent, as OpenAI's clients send it. */
     Optional<Boolean> flag(String name) throws InvalidField {
-        if (object != null && object.path(name).isNull()) {
-            return Optional.empty();
-        }
         return value(name, JsonNode::isBoolean, "a boolean").map(JsonNode::booleanValue);
     }
 
     Optional<Integer> positiveInteger(String name) throws InvalidField {
         Optional<JsonNode> value =
-                value(name, node -> node.isIntegralNumber() && node.canConvertToInt(), "a positive integer");
-        if (value.isPresent() && value.get().intValue() < 1) {
+                value(name, node -> isInteger(node) && integer(node).bitLength() < Integer.SIZE, "a positive integer");
+        Optional<Integer> number = value.map(node -> integer(node).intValueExact());
+        if (number.isPresent() && number.get() < 1) {
             throw new InvalidField(prefix + name, "must be at least 1");
         }
-        return value.map(JsonNode::intValue);
+        return number;
+    }
+
+    /** Whether a number is an integer, however it is written: 100, 100.0 or 1e2. */
+    static boolean isInteger(JsonNode node) {
+        if (node.isIntegralNumber() || !node.isNumber()) {
+            return node.isIntegralNumber();
+        }
+        BigDecimal plain = node.decimalValue().stripTrailingZeros();
+        // the digits of 1e999999999 are not written out
+        return plain.scale() <= 0 && (long) plain.precision() - plain.scale() <= MOST_DIGITS;
+    }
+
+    /** @param node an integer */
+    static BigInteger integer(JsonNode node) {
+        return node.isIntegralNumber()
+                ? node.bigIntegerValue()
+                : node.decimalValue().toBigIntegerExact();
     }
 
     <E extends Enum<E>> Optional<E> oneOf(String name, E[] values) throws InvalidField {
@@ -96,9 +114,10 @@ final class Fields {
         throw new InvalidField(prefix + name, "'" + Json.firstLine(given.get()) + "' is none of " + allowed);
     }
 
+    /** Null counts as absent, as OpenAI's clients send it. */
     private Optional<JsonNode> value(String name, Predicate<JsonNode> fits, String expected) throws InvalidField {
         JsonNode value = object == null ? null : object.get(name);
-        if (value == null) {
+        if (value == null || value.isNull()) {
             return Optional.empty();
         }
         if (!fits.test(value)) {

@@ -8,6 +8,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
+import java.math.BigInteger;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -26,6 +27,28 @@ public final class JobDocument {
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
             List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
+    /** Sent on as integers, however they are written. */
+    private static final Set<String> INTEGRAL = Set.of(
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "seed",
+            "top_k",
+            "top_logprobs",
+            "logprobs",
+            "prompt_logprobs",
+            "best_of",
+            "dimensions",
+            "min_tokens",
+            "truncate_prompt_tokens",
+            "mirostat",
+            "num_ctx",
+            "num_predict",
+            "n_predict",
+            "n_probs",
+            "repeat_last_n",
+            "thinking_budget_tokens");
+
     /** RFC 3339 knows years of four digits. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
@@ -46,7 +69,13 @@ public final class JobDocument {
             "max_attempts",
             "retry_of",
             "ensemble",
-            "cache");
+            "cache",
+            "webhook",
+            "result");
+
+    /** Of those, what does nothing in this version. {@code job.cache: off} is how it is. */
+    private static final List<String> UNAVAILABLE =
+            List.of("reply_topic", "session", "ensemble", "cache", "webhook", "result");
 
     /** Of a topic whose records say themselves whose they are. */
     public static final String TENANT_FROM_RECORD = "from-record";
@@ -119,13 +148,11 @@ public final class JobDocument {
             return new Parsed.Valid(read(root, arrival, defaults));
         } catch (InvalidField e) {
             return new Parsed.Refused(refusedId(root, arrival), e.failure());
-        } catch (ArithmeticException | DateTimeException e) {
-            // whoever reads the record comes to the same end, so that nobody stumbles over it again and again
+        } catch (ArithmeticException | DateTimeException _) {
+            // every reader of the record comes to the same end: it is refused once
             return new Parsed.Refused(
                     refusedId(root, arrival),
-                    JobFailure.of(
-                            JobFailure.Code.INVALID_REQUEST,
-                            "a number is out of range: " + Json.firstLine(String.valueOf(e.getMessage()))));
+                    JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a number or a time is out of range"));
         }
     }
 
@@ -147,9 +174,10 @@ public final class JobDocument {
     }
 
     private static PromptJob read(JsonNode document, Arrival arrival, Defaults defaults) throws InvalidField {
-        if (!(document instanceof ObjectNode root)) {
+        if (!(document instanceof ObjectNode whole)) {
             throw new InvalidField("$", "expected a JSON object, got " + Fields.kind(document));
         }
+        ObjectNode root = withoutNulls(whole);
         JsonNode given = root.get("job");
         if (given != null && !given.isObject()) {
             throw new InvalidField("job", "expected an object, got " + Fields.kind(given));
@@ -169,8 +197,14 @@ public final class JobDocument {
                         ? id("header job-id", Optional.of(arrival.headerId()))
                         : arrival.derivedId();
         refuseUnavailable(job);
+        job.text("retry_of");
         String tenant = tenant(job, defaults.tenant());
         Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
+        for (String name : INTEGRAL) {
+            if (root.has(name) && Fields.isInteger(root.get(name))) {
+                body.put(name, integer(root.get(name)));
+            }
+        }
         body.remove("job");
         body.remove("metadata");
         Optional<JobFailure> address =
@@ -264,7 +298,7 @@ public final class JobDocument {
             Fields.checkOptional(root, name, JsonNode::isNumber, "a number");
         }
         for (String name : INTEGERS) {
-            Fields.checkOptional(root, name, JsonNode::isIntegralNumber, "an integer");
+            Fields.checkOptional(root, name, Fields::isInteger, "an integer");
         }
         Fields.checkOptional(
                 root,
@@ -280,19 +314,33 @@ public final class JobDocument {
                 "a string or an array of strings");
     }
 
+    /** A field that does nothing yet is refused, so that no caller relies on it. */
     private static void refuseUnavailable(Fields job) throws InvalidField {
-        job.text("session");
-        job.text("retry_of");
-        if (job.has("ensemble")) {
-            throw new InvalidField("job.ensemble", "ensembles are not available in this version");
+        for (String name : UNAVAILABLE) {
+            if (job.has(name) && !(name.equals("cache") && job.text(name).equals(Optional.of("off")))) {
+                throw new InvalidField("job." + name, "is not available in this version: leave it out");
+            }
         }
-        Optional<String> cache = job.text("cache");
-        if (cache.isPresent() && !cache.get().equals("off") && !cache.get().equals("exact")) {
-            throw new InvalidField("job.cache", "expected off or exact");
-        }
-        if (job.text("reply_topic").isPresent()) {
-            throw new InvalidField("job.reply_topic", "reply topics of a job's own are not available in this version");
-        }
+    }
+
+    /** A member that is null is absent, as OpenAI's clients send it. */
+    private static ObjectNode withoutNulls(ObjectNode whole) {
+        ObjectNode root = whole.objectNode();
+        whole.properties().forEach(field -> {
+            if (!field.getValue().isNull()) {
+                root.set(field.getKey(), field.getValue());
+            }
+        });
+        return root;
+    }
+
+    /** In the smallest type that holds it, as a parser makes it of plain digits. */
+    private static Number integer(JsonNode node) {
+        BigInteger number = Fields.integer(node);
+        int bits = number.bitLength();
+        return bits < Integer.SIZE
+                ? (Number) number.intValueExact()
+                : bits < Long.SIZE ? (Number) number.longValueExact() : number;
     }
 
     private static Map<String, String> metadata(@Nullable JsonNode given) throws InvalidField {

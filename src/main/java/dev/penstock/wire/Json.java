@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * digits.
  */
 public final class Json {
-    private static final int MAX_NESTING = 200;
+    static final int MAX_NESTING = 200;
 
     private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
                     .streamReadConstraints(StreamReadConstraints.builder()
@@ -74,11 +74,7 @@ public final class Json {
             if (!(e instanceof JsonProcessingException syntax)) {
                 throw new UncheckedIOException(e);
             }
-            var location = syntax.getLocation();
-            String where = location == null
-                    ? ""
-                    : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
-            throw new MalformedJson("not valid JSON: " + firstLine(syntax.getOriginalMessage()) + where, e);
+            throw new MalformedJson(JsonMistake.of(syntax), syntax);
         }
     }
 

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.intake.Submissions;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.ledger.JobRow;
 import dev.penstock.reply.TestWatches;
 import dev.penstock.reply.Watch;
 import dev.penstock.settings.Settings;
@@ -20,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -36,7 +37,7 @@ class JobLinesTest {
     private final List<String> tried = new ArrayList<>();
 
     @Test
-    void a_broker_that_is_away_is_waited_for_once() {
+    void a_broker_that_is_away_is_waited_for_once() throws InterruptedException {
         List<ObjectNode> answers = answers(fit -> fit.job().id().value().equals("line-0")
                 ? CompletableFuture.completedFuture(written())
                 : CompletableFuture.<RecordMetadata>failedFuture(new TimeoutException("no metadata"))
@@ -53,7 +54,7 @@ class JobLinesTest {
     }
 
     @Test
-    void a_line_that_fails_for_its_own_sake_holds_up_no_other() {
+    void a_line_that_fails_for_its_own_sake_holds_up_no_other() throws InterruptedException {
         List<ObjectNode> answers = answers(fit -> fit.job().id().value().equals("line-1")
                 ? CompletableFuture.failedFuture(new RecordTooLargeException("too large"))
                 : CompletableFuture.completedFuture(written()));
@@ -64,7 +65,7 @@ class JobLinesTest {
 
     @Test
     void a_wait_whose_events_cannot_be_read_tells_what_is_known() throws InterruptedException {
-        Submissions.Checked.Fit fit = fit("job");
+        Submissions.Checked.Fit fit = fit("job", "hello");
 
         try (Watch watch = TestWatches.unreadable(new JobId("job"))) {
             assertThat(JobLookup.await(watch, JobLookup.accepted(fit, NOW), Duration.ofSeconds(60)))
@@ -72,23 +73,112 @@ class JobLinesTest {
         }
     }
 
-    private List<ObjectNode> answers(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker) {
-        JobLines lines = new JobLines(Map.of(), fit -> {
-            tried.add(fit.job().id().value());
-            return broker.apply(fit);
+    @Test
+    void two_bodies_under_one_id_conflict_and_the_same_body_is_the_same_job() throws InterruptedException {
+        List<ObjectNode> answers = answers(
+                _ -> CompletableFuture.completedFuture(written()),
+                fit("a", "hello"),
+                fit("a", "other"),
+                fit("a", "hello"),
+                fit("b", "other"));
+
+        assertThat(tried).containsExactly("a", "b");
+        assertThat(answers).extracting(answer -> answer.path("id").asText()).containsExactly("a", "a", "a", "b");
+        assertThat(answers.get(1).at("/error/code").asText()).isEqualTo("id_conflict");
+        assertThat(answers.get(1).at("/error/message").asText())
+                .isEqualTo("line 2: job 'a' is on line 1 with another body: another job needs another id");
+        assertThat(answers.get(2)).isEqualTo(answers.get(0));
+    }
+
+    @Test
+    void a_mistake_names_its_line_and_blank_lines_count() throws InterruptedException {
+        List<JobLines.Line> lines =
+                JobLines.of("{\"prompt\":\"a\"}\n\n  \n{\"prompt\" \"b\"}\n".getBytes(StandardCharsets.UTF_8));
+        assertThat(lines).extracting(JobLines.Line::number).containsExactly(1L, 4L);
+
+        JobFailure malformed =
+                JobFailure.of(JobFailure.Code.INVALID_REQUEST, "not valid JSON: unexpected '\"' (line 1, column 12)");
+        ObjectNode answer = new JobLines(Map.of(), new Broker(_ -> CompletableFuture.completedFuture(written())))
+                .submit(4, new Submissions.Checked.Unfit(malformed))
+                .await();
+
+        assertThat(answer.path("line").asInt()).isEqualTo(4);
+        assertThat(answer.at("/error/message").asText())
+                .isEqualTo("line 4: not valid JSON: unexpected '\"' (column 12)");
+    }
+
+    @Test
+    void a_line_is_answered_with_the_outcome_that_was_waited_for() throws InterruptedException {
+        JobLines lines = new JobLines(Map.of(), new Broker(_ -> CompletableFuture.completedFuture(written())) {
+            @Override
+            public JobLines.Written write(Submissions.Checked.Fit fit) {
+                return new JobLines.Written(super.write(fit).record(), row -> {
+                    throw new ApiException(JobFailure.of(JobFailure.Code.TOO_LARGE, "the record was refused"));
+                });
+            }
         });
-        return IntStream.range(0, 4).mapToObj(i -> lines.submit(fit("line-" + i))).toList().stream()
-                .map(Supplier::get)
-                .toList();
+
+        ObjectNode answer = lines.submit(1, fit("a", "hello")).await();
+
+        assertThat(answer.at("/error/code").asText()).isEqualTo("too_large");
+        assertThat(answer.path("id").asText()).isEqualTo("a");
+    }
+
+    private List<ObjectNode> answers(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker)
+            throws InterruptedException {
+        return answers(
+                broker,
+                IntStream.range(0, 4).mapToObj(i -> fit("line-" + i, "hello")).toArray(Submissions.Checked.Fit[]::new));
+    }
+
+    private List<ObjectNode> answers(
+            Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker,
+            Submissions.Checked.Fit... fits)
+            throws InterruptedException {
+        JobLines lines = new JobLines(Map.of(), new Broker(broker));
+        List<JobLines.Answer> answers = new ArrayList<>();
+        for (int i = 0; i < fits.length; i++) {
+            answers.add(lines.submit(i + 1L, fits[i]));
+        }
+        List<ObjectNode> all = new ArrayList<>();
+        for (JobLines.Answer answer : answers) {
+            all.add(answer.await());
+        }
+        return all;
+    }
+
+    private class Broker implements JobLines.Door {
+        private final Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker;
+
+        Broker(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker) {
+            this.broker = broker;
+        }
+
+        @Override
+        public JobLines.Written write(Submissions.Checked.Fit fit) {
+            tried.add(fit.job().id().value());
+            return new JobLines.Written(broker.apply(fit), row -> row);
+        }
+
+        @Override
+        public JobFailure refused(Throwable failure, Submissions.Checked.Fit fit) {
+            return JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "not confirmed");
+        }
+
+        @Override
+        public JobRow known(JobRow row) {
+            return row;
+        }
     }
 
     private static RecordMetadata written() {
         return new RecordMetadata(new TopicPartition("prompt-jobs", 0), 0, 0, NOW.toEpochMilli(), 0, 0);
     }
 
-    private static Submissions.Checked.Fit fit(String id) {
-        byte[] document =
-                "{\"prompt\":\"hello\",\"job\":{\"id\":\"%s\"}}".formatted(id).getBytes(StandardCharsets.UTF_8);
+    private static Submissions.Checked.Fit fit(String id, String prompt) {
+        byte[] document = "{\"prompt\":\"%s\",\"job\":{\"id\":\"%s\"}}"
+                .formatted(prompt, id)
+                .getBytes(StandardCharsets.UTF_8);
         PromptJob job = switch (JobDocument.parse(
                 document,
                 new JobDocument.Arrival(null, new JobId("derived"), NOW),

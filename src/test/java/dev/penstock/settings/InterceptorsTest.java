@@ -24,6 +24,7 @@ class InterceptorsTest {
                 "${TRACES_TO:}"));
 
         assertThat(text(config, HOST)).isEqualTo("127.0.0.1");
+        assertThat(text(config, "quarkus.management.host")).isEqualTo("127.0.0.1");
         assertThat(active(config, "sqlite")).isTrue();
         assertThat(text(config, "quarkus.otel.sdk.disabled")).isEqualTo("true");
     }
@@ -45,6 +46,7 @@ class InterceptorsTest {
                 "http://traces:4317"));
 
         assertThat(text(config, HOST)).isEqualTo("0.0.0.0");
+        assertThat(text(config, "quarkus.management.host")).isEqualTo("0.0.0.0");
         assertThat(active(config, "sqlite")).isFalse();
         assertThat(active(config, "postgresql")).isTrue();
         assertThat(text(config, "quarkus.otel.sdk.disabled")).isEqualTo("false");

@@ -45,6 +45,29 @@ class JobDocumentTest {
                 .containsEntry("temperature", new BigDecimal("0.2"));
     }
 
+    @ParameterizedTest
+    @CsvSource({"100", "100.0", "1e2", "1.0E+2"})
+    void an_integer_is_sent_on_as_one_however_it_is_written(String written) {
+        PromptJob job = valid("{\"prompt\":\"a\",\"max_tokens\":%s,\"job\":{\"max_attempts\":2.0}}".formatted(written));
+
+        assertThat(job.body()).containsEntry("max_tokens", 100);
+        assertThat(job.maxAttempts()).isEqualTo(2);
+    }
+
+    @Test
+    void null_is_absent() {
+        PromptJob job = valid("""
+                {"prompt":"a","messages":null,"model":null,"system":null,"stream":null,"metadata":null,"temperature":null,
+                 "job":{"id":null,"priority":null,"timeout":null,"session":null,"cache":null,"max_attempts":null}}""");
+
+        assertThat(job).isEqualTo(valid("{\"prompt\":\"a\"}"));
+        assertThat(valid("{\"prompt\":\"a\",\"job\":null}")).isEqualTo(job);
+        assertThat(valid("{\"prompt\":\"a\",\"job\":{\"cache\":\"off\"}}")).isEqualTo(job);
+        assertThat(BodyHash.of("{\"prompt\":\"a\",\"job\":null}".getBytes(StandardCharsets.UTF_8)))
+                .isEqualTo(BodyHash.of("{\"prompt\":\"a\",\"job\":{\"id\":null}}".getBytes(StandardCharsets.UTF_8)))
+                .isEqualTo(BodyHash.of("{\"prompt\":\"a\"}".getBytes(StandardCharsets.UTF_8)));
+    }
+
     @Test
     void the_id_is_the_bodys_else_the_headers_else_the_derived_one() {
         assertThat(id("{\"prompt\":\"x\",\"job\":{\"id\":\"mine\"}}", "header")).isEqualTo("mine");
@@ -92,7 +115,7 @@ class JobDocumentTest {
             []                                              | $: expected a JSON object, got an array
             null                                            | $: expected a JSON object, got null
             {}                                              | one of messages, prompt, input or images is needed
-            {"prompt":"a","prompt":"b"}                     | Duplicate
+            {"prompt":"a","prompt":"b"}                     | not valid JSON: the field 'prompt' is there twice
             {"prompt":"a"} x                                | not valid JSON
             {"prompt":"a","messages":[]}                    | messages: cannot stand beside prompt
             {"messages":"Hi"}                               | messages: expected an array, got a string
@@ -101,9 +124,16 @@ class JobDocumentTest {
             {"messages":[{"content":"Hi"}]}                 | messages[0].role: expected a string, got nothing
             {"messages":[{"role":"user"}]}                  | messages[0].content: is needed
             {"messages":[{"role":"user","content":7}]}      | messages[0].content: expected a string or an array of parts
-            {"prompt":null}                                 | prompt: expected a string, got null
-            {"prompt":"a","job":null}                       | job: expected an object, got null
-            {"prompt":"a","job":{"id":null}}                | job.id: expected a string, got null
+            {"prompt":null}                                 | one of messages, prompt, input or images is needed
+            {"prompt":"a","job":[]}                         | job: expected an object, got an array
+            {"prompt":"a","job":{"session":"s"}}            | job.session: is not available in this version
+            {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
+            {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
+            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version
+            {"prompt":"a","job":{"result":{}}}              | job.result: is not available in this version
+            {"prompt":"a","job":{"reply_topic":"r"}}        | job.reply_topic: is not available in this version
+            {"prompt":"a","max_tokens":100.5}               | max_tokens: expected an integer, got a number
+            {"prompt":"a","max_tokens":1e999999999}         | max_tokens: expected an integer, got a number
             {"prompt":"a","job":{"id":"a b"}}               | job.id: 1 to 128 characters
             {"prompt":"a","job":{"priorty":"high"}}         | did you mean job.priority?
             {"prompt":"a","job":{"priority":"urgent"}}      | job.priority: 'urgent' is none of high, normal, low
@@ -164,7 +194,7 @@ class JobDocumentTest {
         assertThat(refused(broken).failure().message()).contains("not valid UTF-8");
         String deep = "{\"prompt\":\"a\",\"x\":" + "[".repeat(5000) + "]".repeat(5000) + "}";
         assertThat(refused(deep.getBytes(StandardCharsets.UTF_8)).failure().message())
-                .contains("nesting depth");
+                .contains("it is nested deeper than 200 levels");
         assertThat(refused((byte[]) null).failure().message()).contains("no value");
     }
 

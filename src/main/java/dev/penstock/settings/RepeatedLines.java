@@ -1,0 +1,60 @@
+package dev.penstock.settings;
+
+import io.quarkus.logging.LoggingFilter;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.LongSupplier;
+import java.util.logging.Filter;
+import java.util.logging.LogRecord;
+import java.util.regex.Pattern;
+
+/**
+ * Lets a line of a library through once a minute: Kafka's clients, Vert.x and Netty repeat theirs with every try. Two lines
+ * are the same where only numbers in them differ. Penstock's own lines all pass.
+ */
+@LoggingFilter(name = "penstock-repeated-lines")
+public final class RepeatedLines implements Filter {
+    private static final long PERIOD_NANOS = 60_000_000_000L;
+    private static final int REMEMBERED = 500;
+    private static final Pattern NUMBERS = Pattern.compile("-?\\d+");
+
+    private final LongSupplier nanos;
+    /** By what was said, when; guarded by itself. */
+    private final Map<String, Long> said = new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Long> eldest) {
+            return size() > REMEMBERED;
+        }
+    };
+
+    public RepeatedLines() {
+        this(System::nanoTime);
+    }
+
+    RepeatedLines(LongSupplier nanos) {
+        this.nanos = nanos;
+    }
+
+    @Override
+    public boolean isLoggable(LogRecord record) {
+        String logger = String.valueOf(record.getLoggerName());
+        if (!logger.startsWith("org.apache.kafka")
+                && !logger.startsWith("io.vertx")
+                && !logger.startsWith("io.netty")) {
+            return true;
+        }
+        String line = logger
+                + ' '
+                + NUMBERS.matcher(String.valueOf(record.getMessage())).replaceAll("0");
+        long now = nanos.getAsLong();
+        synchronized (said) {
+            Long before = said.get(line);
+            if (before != null && now - before < PERIOD_NANOS) {
+                return false;
+            }
+            said.remove(line);
+            said.put(line, now);
+            return true;
+        }
+    }
+}

@@ -1,0 +1,220 @@
+package dev.penstock.settings;
+
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.ConfigValidationException;
+import io.smallrye.config.EnvConfigSource;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfig;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Set;
+import java.util.function.Function;
+import org.eclipse.microprofile.config.ConfigValue;
+import org.eclipse.microprofile.config.spi.Converter;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks for everything that would stop the start, before anything starts, and lists it at once: files, keys, values, ports, and
+ * how Kafka is reached. It reads the configuration as the service will. What it cannot find is found by the service itself.
+ */
+public final class StartCheck {
+    private static final int ENVIRONMENT = 300;
+    private static final int ARGUMENTS = 400;
+    private static final int PLACEHOLDERS = 500;
+    private static final int OVER_OTHER_CONVERTERS = 1_000;
+    /** Each reading finds what the mistakes of the one before it have hidden. */
+    private static final int MOST_READINGS = 5;
+
+    private static final int LARGEST_PORT = 65_535;
+    private static final Set<String> BOOLEANS =
+            Set.of("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0");
+
+    private final Map<String, String> environment;
+    private final Map<String, String> arguments;
+    private final Path folder;
+    private final Set<String> mistakes = new LinkedHashSet<>();
+    private final Set<String> hidden = new HashSet<>();
+    private final Map<String, String> placeholders = new HashMap<>();
+
+    /**
+     * @param arguments those of {@code -Dkey=value}
+     * @param folder the working directory
+     */
+    public StartCheck(Map<String, String> environment, Map<String, String> arguments, Path folder) {
+        this.environment = Map.copyOf(environment);
+        this.arguments = Map.copyOf(arguments);
+        this.folder = folder;
+    }
+
+    /** One line each; empty: none was found. */
+    public List<String> mistakes() {
+        ConfigFiles files = new ConfigFiles(folder, mistakes::add);
+        files.read(
+                "QUARKUS_CONFIG_LOCATIONS", said("quarkus.config.locations") + "," + said("smallrye.config.locations"));
+        if (mistakes.isEmpty()) {
+            // what a file has that cannot be read is not known, and would be missed for nothing
+            SmallRyeConfig config = read(files);
+            if (config != null) {
+                port(config, "quarkus.http", 8080);
+                port(config, "quarkus.management", 9000);
+                new KafkaCheck(config, environment, mistakes::add).look();
+            }
+        }
+        return List.copyOf(mistakes);
+    }
+
+    private String said(String key) {
+        String variable = variable(key);
+        return arguments.getOrDefault(key, environment.getOrDefault(variable, ""));
+    }
+
+    private static String variable(String key) {
+        return key.replaceAll("[^A-Za-z0-9]", "_").toUpperCase(Locale.ROOT);
+    }
+
+    /** @return null: it could not be read at all, and that is told */
+    private @Nullable SmallRyeConfig read(ConfigFiles files) {
+        for (int i = 0; i < MOST_READINGS; i++) {
+            try {
+                SmallRyeConfig config = config(files);
+                PenstockConfig read = config.getConfigMapping(PenstockConfig.class);
+                mistakes.addAll(SettingsReader.mistakes(read, environment, SettingsInForce.keys(config)));
+                return config;
+            } catch (ConfigValidationException e) {
+                boolean more = false;
+                for (int j = 0; j < e.getProblemCount(); j++) {
+                    more |= hide(ConfigMistake.of(e.getProblem(j).getMessage()));
+                }
+                if (!more) {
+                    return null;
+                }
+            } catch (NoSuchElementException e) {
+                if (!hide(ConfigMistake.of(String.valueOf(e.getMessage())))) {
+                    return null;
+                }
+            }
+        }
+        return null;
+    }
+
+    /** Notes a mistake, and takes it out of the way of the next reading. */
+    private boolean hide(ConfigMistake mistake) {
+        mistakes.add(mistake.toString());
+        String key = mistake.key();
+        if (key == null) {
+            return false;
+        }
+        if (mistake.isMissing()) {
+            return placeholders.put(key, key.endsWith(".backend") ? "openai-compatible" : "placeholder") == null;
+        }
+        return hidden.add(key);
+    }
+
+    private SmallRyeConfig config(ConfigFiles files) {
+        Map<String, String> variables = new HashMap<>(environment);
+        Map<String, String> said = new HashMap<>(arguments);
+        hidden.forEach(key -> {
+            variables.remove(variable(key));
+            variables.remove(key);
+            said.remove(key);
+        });
+        String profile = said("quarkus.profile");
+        SmallRyeConfigBuilder builder = new SmallRyeConfigBuilder()
+                .addDefaultInterceptors()
+                .withProfile(profile.isBlank() ? "prod" : profile)
+                .withMapping(PenstockConfig.class)
+                .withValidateUnknown(false)
+                .withInterceptors(new BindAddress())
+                .withSources(files.sources(hidden))
+                .withSources(
+                        new EnvConfigSource(variables, ENVIRONMENT),
+                        new PropertiesConfigSource(said, "-D", ARGUMENTS),
+                        new PropertiesConfigSource(placeholders, "what is missing", PLACEHOLDERS));
+        with(builder, Integer.class, Integer::valueOf, "expected an integer");
+        with(builder, Double.class, Double::valueOf, "expected a number");
+        with(builder, Boolean.class, StartCheck::flag, "expected true or false");
+        with(
+                builder,
+                Duration.class,
+                new DurationConverter()::convert,
+                "expected a duration, such as 30s, 5m or PT10M");
+        with(builder, MemorySize.class, new MemorySizeConverter()::convert, "expected a size, such as 64M or 1G");
+        return builder.build();
+    }
+
+    private static <T> void with(
+            SmallRyeConfigBuilder builder, Class<T> type, Function<String, T> read, String expected) {
+        Converter<T> converter = value -> {
+            if (value.isBlank()) {
+                return null;
+            }
+            try {
+                return read.apply(value.strip());
+            } catch (RuntimeException _) {
+                throw new IllegalArgumentException(expected);
+            }
+        };
+        builder.withConverter(type, OVER_OTHER_CONVERTERS, converter);
+    }
+
+    private static Boolean flag(String text) {
+        String known = text.toLowerCase(Locale.ROOT);
+        if (!BOOLEANS.contains(known)) {
+            throw new IllegalArgumentException(text);
+        }
+        return Set.of("true", "yes", "on", "y", "t", "1").contains(known);
+    }
+
+    private void port(SmallRyeConfig config, String of, int usual) {
+        String key = of + ".port";
+        String said = value(config, key, Integer.toString(usual));
+        int port;
+        try {
+            port = Integer.parseInt(said.strip());
+        } catch (NumberFormatException _) {
+            port = -1;
+        }
+        if (port < 0 || port > LARGEST_PORT) {
+            mistakes.add("%s: '%s': expected a port, a number from 0 to %d".formatted(key, said, LARGEST_PORT));
+            return;
+        }
+        if (port == 0 || value(config, "quarkus.http.so-reuse-port", "").equals("true")) {
+            return;
+        }
+        String host = value(config, of + ".host", "0.0.0.0");
+        try (ServerSocket socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
+        } catch (UnknownHostException _) {
+            mistakes.add("%s.host: '%s' is not an address of this machine".formatted(of, host));
+        } catch (IOException e) {
+            String why = String.valueOf(e.getMessage());
+            mistakes.add(
+                    why.contains("in use")
+                            ? "%s: port %d of %s is in use by another program. Stop that, or choose another port: %s=%d"
+                                    .formatted(key, port, host, variable(key), Math.min(LARGEST_PORT, port + 1))
+                            : "%s: port %d of %s cannot be used: %s"
+                                    .formatted(key, port, host, why.toLowerCase(Locale.ROOT)));
+        }
+    }
+
+    private static String value(SmallRyeConfig config, String key, String usual) {
+        ConfigValue value = config.getConfigValue(key);
+        return value.getValue() == null || value.getValue().isBlank() ? usual : value.getValue();
+    }
+}

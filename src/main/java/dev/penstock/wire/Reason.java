@@ -1,0 +1,49 @@
+package dev.penstock.wire;
+
+import java.util.Locale;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** Why something failed, for logs and callers: one line in plain words, without the names of classes. */
+public final class Reason {
+    private static final Pattern CLASS = Pattern.compile(
+            "(?:(?:[a-z][a-z0-9_]*\\.)+[A-Z][\\w$]*(?:Exception|Error)|(?:class )?(?:java|javax|jakarta|org|com|io|dev)\\.(?:[a-z0-9_]+\\.)+[A-Z][\\w$]*)\\b:?\\s*");
+    private static final Pattern WORDS = Pattern.compile("(?<=[a-z])(?=[A-Z])");
+    private static final Pattern KIND = Pattern.compile("(?:Exception|Error)$");
+    private static final int MOST_CAUSES = 10;
+
+    private Reason() {}
+
+    /** The words of the first cause that has any; else those of its kind. */
+    public static String of(@Nullable Throwable failure) {
+        Throwable cause = failure;
+        for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
+            String words = plain(cause.getMessage());
+            boolean onlyWraps = cause.getCause() != null
+                    && String.valueOf(cause.getMessage()).equals(String.valueOf(cause.getCause()));
+            if (!words.isEmpty() && !onlyWraps) {
+                return words;
+            }
+            if (cause.getCause() == null) {
+                break;
+            }
+            cause = cause.getCause();
+        }
+        return cause == null ? "no reason was given" : kind(cause);
+    }
+
+    /** A message without the names of classes. */
+    public static String plain(@Nullable String message) {
+        return message == null
+                ? ""
+                : Json.firstLine(CLASS.matcher(message).replaceAll("")).strip();
+    }
+
+    /** {@code UnknownHostException}: unknown host. */
+    private static String kind(Throwable cause) {
+        String name = KIND.matcher(cause.getClass().getSimpleName()).replaceFirst("");
+        return name.isEmpty()
+                ? "it failed"
+                : String.join(" ", WORDS.split(name)).toLowerCase(Locale.ROOT);
+    }
+}
