@@ -17,6 +17,17 @@ public enum Delay {
         this.length = length;
     }
 
+    /** The longest that is over within this time; {@link #NONE} where none is. */
+    static Delay within(Delay wanted, Duration left) {
+        Delay fitting = NONE;
+        for (Delay delay : values()) {
+            if (delay.length.compareTo(left) < 0 && delay.length.compareTo(wanted.length) <= 0) {
+                fitting = delay;
+            }
+        }
+        return fitting;
+    }
+
     public int partition() {
         return partition;
     }

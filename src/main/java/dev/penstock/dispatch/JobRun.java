@@ -224,7 +224,8 @@ final class JobRun {
                     return stopped(null, outcomeAttempt);
                 }
                 case Line.Place.Blocked(boolean down) -> {
-                    obstacle = delay(down);
+                    // back in time to end when its own time does
+                    obstacle = Delay.within(delay(down), timeLeft());
                     return null;
                 }
                 case Line.Place.TooLate() -> {

@@ -47,7 +47,6 @@ record Origin(
     private static final String NOT_BEFORE = PREFIX + "not-before";
     private static final String KEY = PREFIX + "key";
     private static final String SET_ASIDE = PREFIX + "set-aside";
-    private static final String HANDED_BACK = PREFIX + "handed-back";
     private static final String FAILURES = PREFIX + "failures";
     private static final String TENANT = PREFIX + "tenant";
     private static final String PRIORITY = PREFIX + "priority";
@@ -68,8 +67,8 @@ record Origin(
     static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
                 .orElse(null);
-        Long createdAt = number(copy.headers(), CREATED_AT);
-        Long notBefore = number(copy.headers(), NOT_BEFORE);
+        Long createdAt = EventHeaders.number(copy.headers(), CREATED_AT);
+        Long notBefore = EventHeaders.number(copy.headers(), NOT_BEFORE);
         String id = String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.JOB_ID));
         if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null) {
             return Optional.empty();
@@ -97,9 +96,9 @@ record Origin(
                 copy.value(),
                 headers,
                 Optional.empty());
-        Long since = number(copy.headers(), SET_ASIDE);
-        Long handedBack = number(copy.headers(), HANDED_BACK);
-        Long failures = number(copy.headers(), FAILURES);
+        Long since = EventHeaders.number(copy.headers(), SET_ASIDE);
+        Long handedBack = EventHeaders.number(copy.headers(), EventHeaders.HANDED_BACK);
+        Long failures = EventHeaders.number(copy.headers(), FAILURES);
         return Optional.of(new Origin(
                 record,
                 placeOf(copy),
@@ -144,7 +143,7 @@ record Origin(
                 .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
                         .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
         if (lastHandedBack > 0) {
-            headers.add(HANDED_BACK, utf8(lastHandedBack));
+            headers.add(EventHeaders.HANDED_BACK, utf8(lastHandedBack));
         }
         if (failed > 0) {
             headers.add(FAILURES, utf8(failed));
@@ -177,14 +176,5 @@ record Origin(
 
     private static byte[] utf8(long number) {
         return EventHeaders.utf8(Long.toString(number));
-    }
-
-    private static @Nullable Long number(Headers headers, String name) {
-        String text = EventHeaders.text(headers, name);
-        try {
-            return text == null ? null : Long.valueOf(text);
-        } catch (NumberFormatException _) {
-            return null;
-        }
     }
 }

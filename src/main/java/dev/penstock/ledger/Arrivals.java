@@ -48,10 +48,16 @@ public record Arrivals(
     static final Arrivals NONE =
             new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()));
 
-    /** @param origin the record that it is a copy of */
-    public record Copy(RecordStamp stamp, RecordPlace origin) implements Comparable<Copy> {
+    /**
+     * A copy of a record on the topic of deferred jobs.
+     *
+     * @param origin the record that it is a copy of
+     * @param lastAttempt the last attempt that had started when it was written; 0: none had
+     */
+    public record Copy(RecordStamp stamp, RecordPlace origin, int lastAttempt) implements Comparable<Copy> {
         private static final Comparator<Copy> ORDER = Comparator.comparing(Copy::stamp)
-                .thenComparing(copy -> copy.origin().path());
+                .thenComparing((Copy copy) -> copy.origin().path())
+                .thenComparingInt(Copy::lastAttempt);
 
         /** A later one of the same record means that this one was done with. */
         private boolean isOfOneLine(Copy other) {
@@ -119,10 +125,15 @@ public record Arrivals(
 
     /** Whether the same record was set aside again, in the same partition, after this copy. */
     public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
-        Copy asked = new Copy(new RecordStamp(0, copy), origin);
+        Copy asked = new Copy(new RecordStamp(0, copy), origin, 0);
         return copies.stream()
                 .anyMatch(
                         last -> last.isOfOneLine(asked) && last.stamp().place().offset() > copy.offset());
+    }
+
+    /** Whether the job was deferred after its attempt of that number, so that no worker runs it. */
+    boolean isDeferredAfter(int attempt) {
+        return copies.stream().anyMatch(copy -> copy.lastAttempt() >= attempt && copy.lastAttempt() > 0);
     }
 
     /** The records that count, the smallest first. */
@@ -188,8 +199,8 @@ public record Arrivals(
         }
         if (!copies.isEmpty()) {
             ArrayNode last = root.putArray("copies");
-            copies.forEach(
-                    copy -> write(last.addObject().put("of", copy.origin().path()), copy.stamp()));
+            copies.forEach(copy -> write(
+                    last.addObject().put("of", copy.origin().path()).put("attempt", copy.lastAttempt()), copy.stamp()));
         }
         if (!leftOut.isEmpty()) {
             ArrayNode others = root.putArray("left_out");
@@ -230,7 +241,8 @@ public record Arrivals(
         root.path("copies")
                 .forEach(node -> copies.add(new Copy(
                         stamp(node),
-                        RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN))));
+                        RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN),
+                        node.path("attempt").asInt())));
         SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(CatchUp.inOrder());
         for (JsonNode node : root.path("left_out")) {
             RecordPlace highest = place(node);

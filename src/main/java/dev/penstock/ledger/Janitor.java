@@ -2,16 +2,20 @@ package dev.penstock.ledger;
 
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Ends jobs that no worker gets to: queued ones at once, when they are cancelled or past their deadline, and running ones
- * whose worker has not done so itself for a while.
+ * Ends jobs that no worker ends: jobs that are queued or deferred at once, when they are cancelled or past their time, and
+ * running ones whose worker has not done so itself for a while.
  */
 final class Janitor {
-    /** For a worker to say it itself. */
+    /** The time that a worker has to end its job itself. */
     private static final Duration GRACE = Duration.ofSeconds(30);
 
     private static final int AT_ONCE = 1_000;
@@ -28,34 +32,50 @@ final class Janitor {
 
     void round() throws InterruptedException, LedgerDatabase.Unavailable {
         long now = clock.millis();
-        for (JobRow row : ours(connection -> Queries.cancelled(connection, AT_ONCE))) {
-            Submission record = row.arrivals().chosen().orElse(null);
-            Long since = row.cancelMillis();
-            if (record != null && since != null && (isQueued(row) || now - since > GRACE.toMillis())) {
-                outcomes.tell(row, record, new JobEvent.Cancelled(null, record.metadata()), null);
+        Map<JobId, JobRow> rows = new LinkedHashMap<>();
+        for (LedgerDatabase.Work<List<JobRow>> query : List.<LedgerDatabase.Work<List<JobRow>>>of(
+                connection -> Queries.cancelled(connection, AT_ONCE),
+                connection -> Queries.expired(connection, now, AT_ONCE),
+                connection -> Queries.overdue(connection, now, AT_ONCE))) {
+            for (JobRow row : ours(query)) {
+                rows.putIfAbsent(row.id(), row);
             }
         }
-        for (JobRow row : ours(connection -> Queries.expired(connection, now, AT_ONCE))) {
+        for (JobRow row : rows.values()) {
             Submission record = row.arrivals().chosen().orElse(null);
-            Long deadline = record == null ? null : record.deadlineMillis();
-            if (record != null && deadline != null && (isQueued(row) || now - deadline > GRACE.toMillis())) {
-                outcomes.tell(row, record, new JobEvent.Expired(null, record.metadata()), null);
-            }
-        }
-        for (JobRow row : ours(connection -> Queries.overdue(connection, now - GRACE.toMillis(), AT_ONCE))) {
-            Submission record = row.arrivals().chosen().orElse(null);
-            if (record != null) {
-                JobFailure failure = JobFailure.of(
-                        JobFailure.Code.TIMEOUT,
-                        "the job ran longer than its timeout, %s, and its worker has not said so: it is gone"
-                                .formatted(Duration.ofMillis(record.timeoutMillis())));
-                outcomes.tell(row, record, new JobEvent.Failed(failure, null, record.metadata()), null);
+            JobEvent outcome = record == null ? null : outcome(row, record, now);
+            if (record != null && outcome != null) {
+                outcomes.tell(row, record, outcome, null);
             }
         }
     }
 
-    private static boolean isQueued(JobRow row) {
-        return row.life().reading().attempt() < 0;
+    /** How a job ends now that no worker has ended; null: it does not end yet. */
+    static @Nullable JobEvent outcome(JobRow row, Submission record, long now) {
+        boolean started = row.life().reading().attempt() >= 0;
+        boolean deferred = started && row.arrivals().isDeferredAfter(row.life().attempts());
+        long grace = started && !deferred ? GRACE.toMillis() : 0;
+        Long cancelled = row.cancelMillis();
+        Long deadline = record.deadlineMillis();
+        Long overdue = row.overdueMillis();
+        if (cancelled != null && now - cancelled >= grace) {
+            return new JobEvent.Cancelled(null, record.metadata());
+        }
+        boolean runningTimeEndsFirst = overdue != null && (deadline == null || overdue < deadline);
+        if (deadline != null && now - deadline >= grace && !runningTimeEndsFirst) {
+            return new JobEvent.Expired(null, record.metadata());
+        }
+        if (overdue == null || now - overdue < grace) {
+            return null;
+        }
+        String why = deferred
+                ? "it waits for a node after attempt %d".formatted(row.life().attempts())
+                : "no worker ended it within %d s".formatted(GRACE.toSeconds());
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TIMEOUT,
+                "the job ran longer than its timeout, %s: %s"
+                        .formatted(Duration.ofMillis(record.timeoutMillis()), why));
+        return new JobEvent.Failed(failure, null, record.metadata());
     }
 
     private List<JobRow> ours(LedgerDatabase.Work<List<JobRow>> query)

@@ -102,9 +102,11 @@ final class Projection {
         RecordPlace origin = RecordPlace.ofPath(
                         String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
                 .orElse(Arrivals.UNKNOWN);
+        Long handedBack = EventHeaders.number(record.headers(), EventHeaders.HANDED_BACK);
+        int lastAttempt = handedBack == null ? 0 : Math.clamp(handedBack, 0, Integer.MAX_VALUE);
         return JobId.isValid(id)
-                ? Optional.of(
-                        new Said(new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin))))
+                ? Optional.of(new Said(
+                        new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin, lastAttempt))))
                 : Optional.empty();
     }
 

@@ -16,6 +16,9 @@ public final class EventHeaders {
     /** Of a copy: the place of the record that the job came in, as its path. */
     public static final String ORIGIN = "penstock-origin";
 
+    /** Of a copy: the last attempt before it was deferred; absent where the job had not started. */
+    public static final String HANDED_BACK = "penstock-handed-back";
+
     private static final byte[] SCHEMA = utf8("1");
     private static final byte[] JSON = utf8("application/json");
 
@@ -55,6 +58,16 @@ public final class EventHeaders {
     public static @Nullable String text(Headers headers, String name) {
         Header header = headers.lastHeader(name);
         return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
+    }
+
+    /** The last header of that name as a number; null where there is none, or it is no number. */
+    public static @Nullable Long number(Headers headers, String name) {
+        String text = text(headers, name);
+        try {
+            return text == null ? null : Long.valueOf(text);
+        } catch (NumberFormatException _) {
+            return null;
+        }
     }
 
     public static byte[] utf8(String text) {
