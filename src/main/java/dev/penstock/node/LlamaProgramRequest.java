@@ -125,7 +125,7 @@ final class LlamaProgramRequest {
             String text = OpenAiProtocol.single(translation.take("prompt"));
             file(PROMPT_FILE, system == null ? text : system + "\n\n" + text);
             arguments.addAll(List.of("-no-cnv", "--no-display-prompt", "--simple-io"));
-            return done(COMPLETION, TextOutput.ofCompletion(false, stops, limit));
+            return done(COMPLETION, TextOutput.ofCompletion(false, stops, limit, this::tokens));
         }
         Conversation conversation = Conversation.of(translation.take("messages"));
         if (!conversation.images().isEmpty()) {
@@ -141,10 +141,10 @@ final class LlamaProgramRequest {
         arguments.addAll(List.of("--single-turn", "--simple-io", "--no-display-prompt"));
         if (constrained) {
             arguments.add("-cnv");
-            return done(COMPLETION, TextOutput.ofCompletion(true, stops, limit));
+            return done(COMPLETION, TextOutput.ofCompletion(true, stops, limit, this::tokens));
         }
         arguments.add("--no-show-timings");
-        return done(CHAT, TextOutput.ofChat(text, stops, limit));
+        return done(CHAT, TextOutput.ofChat(text, stops, limit, this::tokens));
     }
 
     /** A slash at the beginning is a command to llama-cli: {@code /read FILE} would read any file of this machine. */
@@ -163,7 +163,11 @@ final class LlamaProgramRequest {
             files.put(name, conversation.images().get(i));
             arguments.addAll(List.of("--image", name));
         }
-        return done(IMAGES, TextOutput.ofImages(model.toString(), stops, limit));
+        return done(IMAGES, TextOutput.ofImages(stops, limit, this::tokens));
+    }
+
+    private OptionalLong tokens(String text) {
+        return TokenCount.of(text, program.command(), model);
     }
 
     private void sampling() throws WireProtocol.Unsupported {
