@@ -15,6 +15,7 @@ import java.util.OptionalLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0) print: after what comes before an
@@ -41,6 +42,7 @@ final class TextOutput implements ProgramOutput {
     private static final int ECHOED = 500;
 
     private final Form form;
+    private final String prompt;
     private final byte[] before;
     private final boolean chat;
     private final StopStrings stops;
@@ -93,12 +95,14 @@ final class TextOutput implements ProgramOutput {
 
     private TextOutput(
             Form form,
+            String prompt,
             byte[] before,
             boolean chat,
             StopStrings stops,
             OptionalLong limit,
             Function<String, OptionalLong> counter) {
         this.form = form;
+        this.prompt = prompt;
         this.before = before;
         this.chat = chat;
         this.stops = stops;
@@ -119,16 +123,21 @@ final class TextOutput implements ProgramOutput {
         echo.writeBytes("\n> ".getBytes(StandardCharsets.UTF_8));
         echo.write(bytes, 0, Math.min(bytes.length, ECHOED));
         echo.writeBytes((bytes.length > ECHOED ? " ... (truncated)\n" : "\n").getBytes(StandardCharsets.UTF_8));
-        return new TextOutput(Form.CHAT, echo.toByteArray(), true, stops, limit, counter);
+        return new TextOutput(Form.CHAT, prompt, echo.toByteArray(), true, stops, limit, counter);
     }
 
     static TextOutput ofCompletion(
-            boolean chat, StopStrings stops, OptionalLong limit, Function<String, OptionalLong> counter) {
-        return new TextOutput(Form.COMPLETION, new byte[0], chat, stops, limit, counter);
+            String prompt,
+            boolean chat,
+            StopStrings stops,
+            OptionalLong limit,
+            Function<String, OptionalLong> counter) {
+        return new TextOutput(Form.COMPLETION, prompt, new byte[0], chat, stops, limit, counter);
     }
 
-    static TextOutput ofImages(StopStrings stops, OptionalLong limit, Function<String, OptionalLong> counter) {
-        return new TextOutput(Form.IMAGES, new byte[0], true, stops, limit, counter);
+    static TextOutput ofImages(
+            String prompt, StopStrings stops, OptionalLong limit, Function<String, OptionalLong> counter) {
+        return new TextOutput(Form.IMAGES, prompt, new byte[0], true, stops, limit, counter);
     }
 
     @Override
@@ -304,9 +313,14 @@ final class TextOutput implements ProgramOutput {
     }
 
     private void finish(String reason, LastLines beside, Consumer<TokenEvent> events) {
-        long prompt = beside.number(PROMPT_TOKENS)
-                .orElseGet(() -> beside.number(NEW_PROMPT).orElse(0));
-        events.accept(new TokenEvent.Spent(new Usage(prompt, generated(beside))));
+        // interrupted, a program may end before it has said so
+        long read = Stream.of(PROMPT_TOKENS, NEW_PROMPT)
+                .map(beside::number)
+                .filter(OptionalLong::isPresent)
+                .findFirst()
+                .orElseGet(() -> counter.apply(prompt))
+                .orElse(0);
+        events.accept(new TokenEvent.Spent(new Usage(read, generated(beside))));
         events.accept(new TokenEvent.Finish(0, reason));
         events.accept(new TokenEvent.End());
     }

@@ -106,7 +106,8 @@ class LlamaCliIT {
                 "❤️ é 😀 \u0000 \u202e"
             })
     void a_prompt_is_nothing_but_text(String prompt) throws Exception {
-        Stage stage = stage(LlamaServer.Model.SLOW);
+        // llama.cpp 0.7.0 now and then loses the end of what it prints
+        Stage stage = stage(LlamaServer.Model.SLOW).trying(5);
 
         for (Task task : List.of(Task.CHAT, Task.COMPLETION)) {
             Heard heard = Heard.of(stage, prompt(stage, task, prompt));
@@ -326,7 +327,7 @@ class LlamaCliIT {
                             up -> assertThat(up.models())
                                     .extracting(WireProtocol.Model::id)
                                     .contains("tiny"));
-            Stage stage = Stage.of(programs, "tiny");
+            Stage stage = Stage.of(programs, "tiny").trying(5);
             Heard.of(stage, prompt(stage, Task.CHAT, "Hi")).assertWhole();
         }
     }

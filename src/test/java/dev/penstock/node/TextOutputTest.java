@@ -154,7 +154,7 @@ class TextOutputTest {
         List<TokenEvent> bare = images("a river\n\n\n", OptionalLong.empty(), size, 0, RUNS);
 
         assertThat(text(ended, TokenEvent.Field.CONTENT)).isEqualTo("a river");
-        assertThat(ended).contains(new TokenEvent.Finish(0, "stop"), new TokenEvent.Spent(new Usage(0, 52)));
+        assertThat(ended).contains(new TokenEvent.Finish(0, "stop"), new TokenEvent.Spent(new Usage(2, 52)));
         assertThat(cut).contains(new TokenEvent.Finish(0, "length"));
         assertThat(text(bare, TokenEvent.Field.CONTENT)).isEqualTo("a river");
     }
@@ -168,7 +168,7 @@ class TextOutputTest {
         List<TokenEvent> silent = images("", OptionalLong.empty(), 3, 1, full, failed);
 
         assertThat(text(spoken, TokenEvent.Field.CONTENT)).isEqualTo("a river");
-        assertThat(spoken).contains(new TokenEvent.Finish(0, "length"), new TokenEvent.Spent(new Usage(0, 2)));
+        assertThat(spoken).contains(new TokenEvent.Finish(0, "length"), new TokenEvent.Spent(new Usage(2, 2)));
         assertThat(failure(silent)).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
     }
 
@@ -194,7 +194,7 @@ class TextOutputTest {
                 .isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(failure(of(
                         TextOutput.ofCompletion(
-                                false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
+                                "a b", false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
                         "one two [end of text]\n\n\n",
                         size,
                         0)))
@@ -208,14 +208,15 @@ class TextOutputTest {
         String prompt = "0.6 I slot operator(): id 0 | new prompt, n_ctx_slot = 4096, n_keep = 0, task.n_tokens = 25";
         List<TokenEvent> counted = chat(BANNER + ECHO + "one two three STOP four", 1, 130, "STOP", prompt);
         List<TokenEvent> told = of(
-                TextOutput.ofCompletion(false, StopStrings.of("STOP"), OptionalLong.empty(), TextOutputTest::counted),
+                TextOutput.ofCompletion(
+                        "a b", false, StopStrings.of("STOP"), OptionalLong.empty(), TextOutputTest::counted),
                 "one STOP",
                 1,
                 130,
                 RUNS);
 
         assertThat(counted).contains(new TokenEvent.Spent(new Usage(25, 4)), new TokenEvent.Finish(0, "stop"));
-        assertThat(told).contains(new TokenEvent.Spent(new Usage(0, 52)), new TokenEvent.Finish(0, "stop"));
+        assertThat(told).contains(new TokenEvent.Spent(new Usage(2, 52)), new TokenEvent.Finish(0, "stop"));
     }
 
     @Test
@@ -245,7 +246,11 @@ class TextOutputTest {
 
     private static List<TokenEvent> images(String printed, OptionalLong limit, int size, int status, String... said) {
         return of(
-                TextOutput.ofImages(StopStrings.of(null), limit, TextOutputTest::counted), printed, size, status, said);
+                TextOutput.ofImages("a b", StopStrings.of(null), limit, TextOutputTest::counted),
+                printed,
+                size,
+                status,
+                said);
     }
 
     private static List<TokenEvent> chat(String printed, int size, int status, @Nullable Object stop, String... said) {
@@ -259,7 +264,8 @@ class TextOutputTest {
 
     private static List<TokenEvent> completion(String printed, int size) {
         return of(
-                TextOutput.ofCompletion(false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
+                TextOutput.ofCompletion(
+                        "a b", false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
                 printed,
                 size,
                 0,
