@@ -34,6 +34,16 @@ final class EmbeddingOutput implements ProgramOutput {
     }
 
     @Override
+    public boolean isAnswered() {
+        return false;
+    }
+
+    @Override
+    public boolean hidesInterrupt() {
+        return false;
+    }
+
+    @Override
     public void end(int status, LastLines said, Consumer<TokenEvent> events) {
         if (status != 0) {
             events.accept(new TokenEvent.Broken(ProgramFailure.of(status, said.inShort(), false)));

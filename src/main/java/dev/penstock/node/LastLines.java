@@ -17,6 +17,9 @@ final class LastLines {
     /** Time and level, as its log has them: {@code 0.00.066.771 E}. */
     private static final Pattern PREFIX = Pattern.compile("^[\\d.]+ ([A-Z]) +");
 
+    /** It comes every 3 s, and would drive out what was said before. */
+    private static final Pattern PROGRESS = Pattern.compile(" n_gen = ");
+
     private final Deque<String> lines = new ArrayDeque<>();
     private final Deque<String> errors = new ArrayDeque<>();
 
@@ -25,11 +28,21 @@ final class LastLines {
         if (PREFIX.matcher(kept).replaceFirst("").isBlank()) {
             return;
         }
+        if (PROGRESS.matcher(kept).find()
+                && !lines.isEmpty()
+                && PROGRESS.matcher(lines.getLast()).find()) {
+            lines.removeLast();
+        }
         push(lines, kept);
         var prefix = PREFIX.matcher(kept);
         if ((prefix.find() && prefix.group(1).equals("E")) || kept.regionMatches(true, 0, "error", 0, 5)) {
             push(errors, kept);
         }
+    }
+
+    /** Whether one of the last lines is of this form. */
+    synchronized boolean has(Pattern form) {
+        return lines.stream().anyMatch(line -> form.matcher(line).find());
     }
 
     private static void push(Deque<String> onto, String line) {

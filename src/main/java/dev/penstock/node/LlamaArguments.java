@@ -21,8 +21,8 @@ final class LlamaArguments {
     static List<String> ofServer(
             NodeSettings node, NodeSettings.Program program, int port, Map<String, Object> parameters) {
         String model = node.model();
-        List<String> arguments = new ArrayList<>(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
-        arguments.addAll(List.of("-m", program.modelPath().toString()));
+        List<String> arguments =
+                new ArrayList<>(List.of("-m", program.modelPath().toString()));
         arguments.addAll(List.of("--alias", model == null ? ModelFiles.nameOf(program.modelPath()) : model));
         node.maxInFlight().ifPresent(slots -> arguments.addAll(List.of("--parallel", String.valueOf(slots))));
         program.mmproj().ifPresent(file -> arguments.addAll(List.of("--mmproj", file.toString())));
@@ -32,6 +32,8 @@ final class LlamaArguments {
                 .ifPresent(name -> arguments.addAll(List.of(option, String.valueOf(parameters.get(name))))));
         arguments.addAll(sizes(program));
         arguments.addAll(program.arguments());
+        // the last of its kind counts: it is nowhere else than where it is asked
+        arguments.addAll(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
         return arguments;
     }
 

@@ -123,9 +123,10 @@ final class LlamaProgramRequest {
         if (prompt.task() == Task.COMPLETION) {
             Object system = translation.take("system");
             String text = OpenAiProtocol.single(translation.take("prompt"));
-            file(PROMPT_FILE, system == null ? text : system + "\n\n" + text);
+            String whole = system == null ? text : system + "\n\n" + text;
+            file(PROMPT_FILE, whole);
             arguments.addAll(List.of("-no-cnv", "--no-display-prompt", "--simple-io"));
-            return done(COMPLETION, TextOutput.ofCompletion(false, stops, limit));
+            return done(COMPLETION, TextOutput.ofCompletion(whole, false, stops, limit, this::tokens));
         }
         Conversation conversation = Conversation.of(translation.take("messages"));
         if (!conversation.images().isEmpty()) {
@@ -141,10 +142,10 @@ final class LlamaProgramRequest {
         arguments.addAll(List.of("--single-turn", "--simple-io", "--no-display-prompt"));
         if (constrained) {
             arguments.add("-cnv");
-            return done(COMPLETION, TextOutput.ofCompletion(true, stops, limit));
+            return done(COMPLETION, TextOutput.ofCompletion(text, true, stops, limit, this::tokens));
         }
         arguments.add("--no-show-timings");
-        return done(CHAT, TextOutput.ofChat(text, stops, limit));
+        return done(CHAT, TextOutput.ofChat(text, stops, limit, this::tokens));
     }
 
     /** A slash at the beginning is a command to llama-cli: {@code /read FILE} would read any file of this machine. */
@@ -155,7 +156,8 @@ final class LlamaProgramRequest {
 
     private ProgramCall images(Conversation conversation, StopStrings stops, OptionalLong limit) {
         String before = conversation.system().isEmpty() ? "" : conversation.system() + "\n\n";
-        file(PROMPT_FILE, (before + conversation.text()).replace(IMAGE_MARK, ""));
+        String text = (before + conversation.text()).replace(IMAGE_MARK, "");
+        file(PROMPT_FILE, text);
         program.mmproj().ifPresent(file -> arguments.addAll(List.of("--mmproj", file.toString())));
         arguments.add("--jinja");
         for (int i = 0; i < conversation.images().size(); i++) {
@@ -163,7 +165,11 @@ final class LlamaProgramRequest {
             files.put(name, conversation.images().get(i));
             arguments.addAll(List.of("--image", name));
         }
-        return done(IMAGES, TextOutput.ofImages(model.toString(), stops, limit));
+        return done(IMAGES, TextOutput.ofImages(text, stops, limit, this::tokens));
+    }
+
+    private OptionalLong tokens(String text) {
+        return TokenCount.of(text, program.command(), model);
     }
 
     private void sampling() throws WireProtocol.Unsupported {

@@ -6,6 +6,7 @@ import io.vertx.core.Vertx;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.file.Files;
@@ -25,8 +26,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A llama-server that Penstock keeps running, on a port of the loopback interface and with a key that nobody else knows.
- * When it dies it is started again, later each time. A shell between the two ends it when Penstock has died without a
- * word: it waits for the end of its input, which the kernel brings about.
+ * When it dies it is started again, later each time; when it lives and answers nothing, it is killed first.
  */
 final class LlamaServerProcess implements Upstream {
     private static final Logger LOG = Logger.getLogger(LlamaServerProcess.class);
@@ -35,32 +35,35 @@ final class LlamaServerProcess implements Upstream {
     /** One that ran for so long did not die of its arguments. */
     private static final Duration SOUND = Duration.ofMinutes(1);
 
-    private static final int GRACE_SECONDS = 5;
-    private static final Path SHELL = Path.of("/bin/sh");
-    private static final String KEEPER = """
-            exec 3<&0
-            "$@" </dev/null 3<&- &
-            server=$!
-            { cat; kill -TERM $server; sleep %d; kill -KILL $server; } <&3 >/dev/null 2>&1 &
-            watch=$!
-            wait $server
-            status=$?
-            kill -KILL $watch
-            exit $status
-            """.formatted(GRACE_SECONDS);
+    /** A busy one answers within 20 ms: so many times in a row without an answer in 3 s, it hangs. */
+    private static final int HUNG = 3;
+
+    private static final String PROTECTED = "/props";
+    private static final Duration CHECK_PATIENCE = Duration.ofSeconds(3);
 
     private final NodeSettings.Program program;
     private final Map<String, Object> parameters;
     private final NodeSettings settings;
     private final String key = newKey();
     private final NodeClient client;
+    /** With another key: ours refuses it. */
+    private final NodeClient stranger;
+
+    private final Port port;
     private final CompletableFuture<?> afterwards;
     private final CompletableFuture<Boolean> ended = new CompletableFuture<>();
     private final CountDownLatch closing = new CountDownLatch(1);
 
     /* Guarded by this. */
-    private @Nullable Process running;
+    private @Nullable KeptProgram running;
+    /** The one that was seen to answer at our address. */
+    private @Nullable KeptProgram confirmed;
+
     private String lastWords = "is about to be started";
+    /** Probes in a row that it has not answered, without a token between them. */
+    private int unanswered;
+
+    private boolean hung;
 
     LlamaServerProcess(
             NodeSettings settings,
@@ -68,28 +71,46 @@ final class LlamaServerProcess implements Upstream {
             Map<String, Object> parameters,
             Vertx vertx,
             Duration connectTimeout,
-            CompletableFuture<?> afterwards) {
+            CompletableFuture<?> afterwards,
+            Port port) {
         this.program = program;
         this.parameters = parameters;
         this.settings = settings;
         this.afterwards = afterwards;
-        client = new NodeClient(
-                settings.listeningAt(URI.create("http://127.0.0.1:" + freePort()), key), vertx, connectTimeout);
+        this.port = port;
+        URI address = URI.create("http://127.0.0.1:" + port.number());
+        client = new NodeClient(settings.listeningAt(address, key), vertx, connectTimeout);
+        stranger = new NodeClient(settings.listeningAt(address, newKey()), vertx, connectTimeout);
         Thread.ofVirtual().name("penstock-server-" + settings.name()).start(this::keepRunning);
+    }
+
+    /** A port of the loopback interface. */
+    record Port(int number) {
+        /** One that no program listens at now. */
+        static Port free() {
+            try (ServerSocket any = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+                return new Port(any.getLocalPort());
+            } catch (IOException e) {
+                throw new IllegalStateException("no port is free on the loopback interface", e);
+            }
+        }
+
+        boolean isFree() {
+            try (ServerSocket socket = new ServerSocket()) {
+                // as a server binds it: what its last connections left does not count
+                socket.setReuseAddress(true);
+                socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number), 1);
+                return true;
+            } catch (IOException _) {
+                return false;
+            }
+        }
     }
 
     private static String newKey() {
         byte[] random = new byte[16];
         new SecureRandom().nextBytes(random);
         return HexFormat.of().formatHex(random);
-    }
-
-    private static int freePort() {
-        try (ServerSocket any = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return any.getLocalPort();
-        } catch (IOException e) {
-            throw new IllegalStateException("no port is free on the loopback interface", e);
-        }
     }
 
     /** With the address that it listens on now. */
@@ -110,16 +131,76 @@ final class LlamaServerProcess implements Upstream {
 
     @Override
     public Node.ProbeResult probe() throws InterruptedException {
+        KeptProgram asked;
         synchronized (this) {
-            if (running == null) {
+            asked = running;
+            if (asked == null) {
                 return Node.ProbeResult.Away.of(title() + " " + lastWords);
             }
         }
-        Node.ProbeResult result = client.probe();
-        // it listens only once it has read its arguments
-        return result instanceof Node.ProbeResult.Away(String words, boolean silent, boolean _) && !silent
-                ? new Node.ProbeResult.Loading(words)
-                : result;
+        return switch (client.probe()) {
+            case Node.ProbeResult.Up up -> {
+                answered();
+                yield isOurs(asked) ? up : Node.ProbeResult.Away.of(title() + " " + taken());
+            }
+            case Node.ProbeResult.Loading loading -> {
+                answered();
+                yield loading;
+            }
+            case Node.ProbeResult.Away away
+            when away.silent() -> {
+                unanswered(asked);
+                yield away;
+            }
+            // it listens only once it has read its arguments
+            case Node.ProbeResult.Away away -> {
+                answered();
+                yield new Node.ProbeResult.Loading(away.words());
+            }
+        };
+    }
+
+    @Override
+    public void heard() {
+        answered();
+    }
+
+    private synchronized void answered() {
+        unanswered = 0;
+    }
+
+    /** One that lives and answers nothing has hung: it is killed, and {@link #keepRunning} starts another. */
+    private synchronized void unanswered(KeptProgram asked) {
+        unanswered++;
+        if (unanswered >= HUNG && asked == running && asked.process().isAlive()) {
+            hung = true;
+            unanswered = 0;
+            asked.kill();
+        }
+    }
+
+    /** Whether it is the one that was started, and no other program at its port: ours alone takes our key, and no other. */
+    private boolean isOurs(KeptProgram asked) throws InterruptedException {
+        synchronized (this) {
+            if (asked == confirmed) {
+                return true;
+            }
+        }
+        try {
+            boolean ours = client.get(PROTECTED, CHECK_PATIENCE).status() == 200
+                    && stranger.get(PROTECTED, CHECK_PATIENCE).status() == 401;
+            synchronized (this) {
+                confirmed = ours ? asked : confirmed;
+            }
+            return ours;
+        } catch (NodeClient.Unreachable _) {
+            return false;
+        }
+    }
+
+    private String taken() {
+        return "cannot be started: port %d of 127.0.0.1 is taken by another program: end that one, or restart Penstock, which picks another port"
+                .formatted(port.number());
     }
 
     @Override
@@ -131,6 +212,7 @@ final class LlamaServerProcess implements Upstream {
     public void close() {
         closing.countDown();
         client.close();
+        stranger.close();
     }
 
     private void keepRunning() {
@@ -171,44 +253,50 @@ final class LlamaServerProcess implements Upstream {
             return "cannot be started: %s is no file that can be read (penstock.nodes.%s.model-path)"
                     .formatted(program.modelPath(), settings.name());
         }
-        Process process;
+        if (!port.isFree()) {
+            return taken();
+        }
+        KeptProgram kept;
         try {
-            process = start(file.get());
+            kept = start(file.get());
         } catch (IOException e) {
             return "cannot be started: " + ServerErrors.shorten(Reason.of(e));
         }
+        Process process = kept.process();
         LOG.infof("node=%s pid=%d is started at %s", settings, process.pid(), address());
         LastLines said = new LastLines();
         try {
             synchronized (this) {
-                running = process;
+                running = kept;
+                hung = false;
+                unanswered = 0;
             }
             // a real one: reading from a pipe would hold the carrier of a virtual one
             Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, said));
-            Thread ending = Thread.ofVirtual().start(() -> endWhenClosing(process));
+            Thread ending = Thread.ofVirtual().start(() -> endWhenClosing(kept));
             int status = process.waitFor();
             ending.interrupt();
             reading.join(Duration.ofSeconds(1));
-            return "ended with status %d: %s".formatted(status, said.inShort());
+            synchronized (this) {
+                return hung
+                        ? "lives, but did not answer %d probes in a row: it hangs, and was killed".formatted(HUNG)
+                        : "ended with status %d: %s".formatted(status, said.inShort());
+            }
         } finally {
             synchronized (this) {
                 running = null;
             }
-            end(process);
+            kept.kill();
         }
     }
 
-    private Process start(Path file) throws IOException {
-        List<String> command = new ArrayList<>();
-        if (Files.isExecutable(SHELL)) {
-            command.addAll(List.of(SHELL.toString(), "-c", KEEPER, "penstock-keeper"));
-        }
-        command.add(file.toString());
-        command.addAll(LlamaArguments.ofServer(settings, program, client.port(), parameters));
+    private KeptProgram start(Path file) throws IOException {
+        List<String> command = new ArrayList<>(List.of(file.toString()));
+        command.addAll(LlamaArguments.ofServer(settings, program, port.number(), parameters));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         // not as an argument, which everybody on this machine can read
         builder.environment().put("LLAMA_API_KEY", key);
-        return builder.start();
+        return KeptProgram.start(builder, KeptProgram.Ending.TERMINATED, false);
     }
 
     private void read(Process process, LastLines said) {
@@ -222,33 +310,12 @@ final class LlamaServerProcess implements Upstream {
         }
     }
 
-    private void endWhenClosing(Process process) {
+    private void endWhenClosing(KeptProgram kept) {
         try {
             closing.await();
-            end(process);
-            if (!process.waitFor(GRACE_SECONDS, TimeUnit.SECONDS)) {
-                kill(process);
-            }
+            kept.end(KeptProgram.Ending.TERMINATED);
         } catch (InterruptedException _) {
             // it has ended
         }
-    }
-
-    /** The keeper ends it; where there is none, the signal does. */
-    private static void end(Process process) {
-        process.descendants().forEach(ProcessHandle::destroy);
-        try {
-            process.getOutputStream().close();
-        } catch (IOException _) {
-            // it has ended
-        }
-        if (process.descendants().findAny().isEmpty()) {
-            process.destroy();
-        }
-    }
-
-    private static void kill(Process process) {
-        process.descendants().forEach(ProcessHandle::destroyForcibly);
-        process.destroyForcibly();
     }
 }

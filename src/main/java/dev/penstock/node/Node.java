@@ -152,6 +152,7 @@ public final class Node {
     /** An attempt here got a token. */
     public void heard() {
         heardMillis = clock.millis();
+        upstream.heard();
     }
 
     /** An attempt here got its first token. */

@@ -83,10 +83,6 @@ final class NodeClient implements Upstream {
         return Probe.of(this);
     }
 
-    int port() {
-        return url.getPort();
-    }
-
     WireProtocol protocol() {
         return protocol;
     }

@@ -9,6 +9,8 @@ import java.util.regex.Pattern;
 final class ProgramFailure {
     private static final Pattern TOO_LONG = Pattern.compile(
             "(\\d+) tokens.*?(?:context size \\(|max )(\\d+)|input line \\((\\d+)\\) exceeds batch size \\((\\d+)");
+    private static final Pattern NO_IMAGE = Pattern.compile(
+            "failed to decode (?:buffer|image)|unsupported image|failed to load image|mtmd_helper_bitmap_init");
     private static final int SIGNAL = 128;
 
     private ProgramFailure() {}
@@ -32,6 +34,9 @@ final class ProgramFailure {
         if (lower.contains("grammar") || lower.contains("json schema") || lower.contains("json-schema")) {
             return JobFailure.of(
                     JobFailure.Code.INVALID_REQUEST, "does not understand the schema or grammar: " + words);
+        }
+        if (NO_IMAGE.matcher(words).find()) {
+            return JobFailure.of(JobFailure.Code.INVALID_REQUEST, "cannot read an image of this job: " + words);
         }
         boolean killed = status >= SIGNAL;
         String what = killed

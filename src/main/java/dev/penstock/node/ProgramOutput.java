@@ -8,6 +8,12 @@ sealed interface ProgramOutput permits TextOutput, EmbeddingOutput {
     /** A piece of its standard output, wherever that was cut. */
     void piece(byte[] bytes, Consumer<TokenEvent> events);
 
+    /** Whether the answer is whole although the program goes on: what it prints from now on is of no use. */
+    boolean isAnswered();
+
+    /** Whether an answer that an interrupt cut looks whole. */
+    boolean hidesInterrupt();
+
     /**
      * It has ended.
      *

@@ -6,6 +6,7 @@ import dev.penstock.wire.Reason;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -18,8 +19,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The answer of a program that runs for this one request: filled by a thread that reads what it prints (a real one, since
- * reading from a pipe would hold a virtual one's carrier), read by the thread of its run. Closing it kills the program and what it has started, and returns when they are gone: they hold
- * the memory that the next one needs.
+ * reading from a pipe would hold a virtual one's carrier), read by the thread of its run. Closing it kills the program and what it has started, and returns when they are gone:
+ * they hold the memory that the next one needs.
  */
 final class ProgramStream implements TokenStream {
     private static final int BUFFER = 8192;
@@ -33,7 +34,7 @@ final class ProgramStream implements TokenStream {
     private final Thread reader;
 
     /* Guarded by this. */
-    private @Nullable Process process;
+    private @Nullable KeptProgram program;
     private boolean closed;
 
     /* Of the reader alone. */
@@ -101,19 +102,19 @@ final class ProgramStream implements TokenStream {
     }
 
     private void kill() {
-        if (process != null) {
-            process.descendants().forEach(ProcessHandle::destroyForcibly);
-            process.destroyForcibly();
+        if (program != null) {
+            program.kill();
         }
     }
 
     private void run(Path file) {
         try (PrivateFiles files = PrivateFiles.write(call.files())) {
-            Process started = start(file, files.folder());
+            KeptProgram kept = start(file, files.folder());
+            Process started = kept.process();
             LastLines said = new LastLines();
             Thread beside = Thread.ofPlatform().daemon().start(() -> listen(started, said));
             read(started.getInputStream());
-            int status = started.waitFor();
+            int status = call.output().isAnswered() ? stop(kept) : started.waitFor();
             beside.join(DYING);
             if (!over) {
                 call.output().end(status, said, this::offer);
@@ -126,7 +127,7 @@ final class ProgramStream implements TokenStream {
         } catch (InterruptedException _) {
             finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
         } catch (RuntimeException _) {
-            // here nobody else would hear of what a reader has not thought of
+            // no other thread reports what the reader of the output did not expect
             finish(broken(JobFailure.Code.STREAM_BROKEN, "printed what cannot be read"));
         } finally {
             synchronized (this) {
@@ -135,17 +136,17 @@ final class ProgramStream implements TokenStream {
         }
     }
 
-    private Process start(Path file, Path folder) throws IOException {
+    private KeptProgram start(Path file, Path folder) throws IOException {
         List<String> command = new ArrayList<>(List.of(file.toString()));
         command.addAll(call.arguments());
         synchronized (this) {
             if (closed) {
                 throw new IOException("nobody waits for it any more");
             }
-            Process started =
-                    new ProcessBuilder(command).directory(folder.toFile()).start();
-            process = started;
-            started.getOutputStream().close();
+            ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
+            KeptProgram started = KeptProgram.start(
+                    builder, KeptProgram.Ending.INTERRUPTED, call.output().hidesInterrupt());
+            program = started;
             return started;
         }
     }
@@ -153,8 +154,11 @@ final class ProgramStream implements TokenStream {
     private void read(InputStream printed) {
         byte[] buffer = new byte[BUFFER];
         try {
-            for (int read = printed.read(buffer); read >= 0 && !over; read = printed.read(buffer)) {
+            for (int read = printed.read(buffer); read >= 0; read = printed.read(buffer)) {
                 call.output().piece(Arrays.copyOf(buffer, read), this::offer);
+                if (over || call.output().isAnswered()) {
+                    break;
+                }
             }
         } catch (IOException _) {
             // it was killed: its status says so
@@ -163,6 +167,20 @@ final class ProgramStream implements TokenStream {
             synchronized (this) {
                 kill();
             }
+        }
+    }
+
+    /** Ends a program whose answer is whole. What it still prints is passed over, so that it does not wait. */
+    private static int stop(KeptProgram kept) throws InterruptedException {
+        Thread.ofPlatform().daemon().start(() -> drain(kept.process().getInputStream()));
+        return kept.end(KeptProgram.Ending.INTERRUPTED);
+    }
+
+    private static void drain(InputStream printed) {
+        try {
+            printed.transferTo(OutputStream.nullOutputStream());
+        } catch (IOException _) {
+            // it has ended
         }
     }
 

@@ -9,6 +9,7 @@ final class StopStrings {
     private final List<String> stops;
     private final HeldText beginnings;
     private boolean found;
+    private String foundString = "";
 
     StopStrings(List<String> stops) {
         this.stops = List.copyOf(stops);
@@ -32,7 +33,10 @@ final class StopStrings {
         int first = -1;
         for (String stop : stops) {
             int at = all.indexOf(stop);
-            first = at >= 0 && (first < 0 || at < first) ? at : first;
+            if (at >= 0 && (first < 0 || at < first)) {
+                first = at;
+                foundString = stop;
+            }
         }
         if (first < 0) {
             return beginnings.through(text);
@@ -41,8 +45,17 @@ final class StopStrings {
         return all.substring(0, first);
     }
 
+    boolean isEmpty() {
+        return stops.isEmpty();
+    }
+
     boolean isFound() {
         return found;
+    }
+
+    /** The one that ended the text; empty: none has. */
+    String foundString() {
+        return foundString;
     }
 
     /** The text has ended: what was held back is no stop string. */

@@ -13,15 +13,26 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
- * The text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0; the last by its source) print: after what
- * comes before an answer, up to what comes after it. Bytes may be cut anywhere. Not thread-safe.
+ * The text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0) print: after what comes before an
+ * answer, up to what comes after it. An answer is whole only when the program has also printed its closing figures: one
+ * that a signal ends may say farewell and end with status 0. Bytes may be cut anywhere. Not thread-safe.
  */
 final class TextOutput implements ProgramOutput {
     private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
     private static final Pattern TOKENS = Pattern.compile("(?<!prompt )\\beval time = .*/ +(\\d+) (?:tokens|runs)");
+    /** Said before the answer, by llama-cli. */
+    private static final Pattern NEW_PROMPT = Pattern.compile("new prompt, .*task\\.n_tokens = (\\d+)");
+
+    /** Said by llama-mtmd-cli when the model is there, and when the images are. */
+    private static final Pattern LOADED = Pattern.compile("main: loading model: ");
+
+    private static final Pattern ENCODING = Pattern.compile("encoding mtmd batch");
+    private static final Pattern CONTEXT_FULL = Pattern.compile("failed to find a memory slot");
     private static final Pattern TRUNCATED = Pattern.compile("truncated = (\\d+)");
     private static final Pattern SERVER_ERROR = Pattern.compile("send_error: .*?error: (.*)");
     private static final String ERROR = "Error: ";
@@ -31,10 +42,12 @@ final class TextOutput implements ProgramOutput {
     private static final int ECHOED = 500;
 
     private final Form form;
+    private final String prompt;
     private final byte[] before;
     private final boolean chat;
     private final StopStrings stops;
     private final OptionalLong limit;
+    private final Function<String, OptionalLong> counter;
     private final HeldText after;
     private final HeldText thoughts = new HeldText(List.of("\n" + THOUGHT, THOUGHT, FAREWELL));
     private final CharsetDecoder decoder = StandardCharsets.UTF_8
@@ -44,7 +57,8 @@ final class TextOutput implements ProgramOutput {
     private ByteArrayOutputStream raw = new ByteArrayOutputStream();
     private final StringBuilder opening = new StringBuilder();
     private Stage stage = Stage.BEFORE;
-    private boolean spoke;
+    private final StringBuilder said = new StringBuilder();
+    private int pieces;
 
     /** Which program prints. */
     enum Form {
@@ -52,7 +66,7 @@ final class TextOutput implements ProgramOutput {
         CHAT(FAREWELL, FAREWELL),
         /** llama-completion: the answer, and whether the model ended it. */
         COMPLETION(" [end of text]\n\n\n", "\n\n"),
-        /** llama-mtmd-cli: a line, the answer, and one line more where the model ended it. */
+        /** llama-mtmd-cli: an empty line, the answer, and one line more where the model ended it. */
         IMAGES("\n\n\n", "\n\n");
 
         private final String ended;
@@ -79,35 +93,62 @@ final class TextOutput implements ProgramOutput {
         SPEAKING
     }
 
-    private TextOutput(Form form, byte[] before, boolean chat, StopStrings stops, OptionalLong limit) {
+    private TextOutput(
+            Form form,
+            String prompt,
+            byte[] before,
+            boolean chat,
+            StopStrings stops,
+            OptionalLong limit,
+            Function<String, OptionalLong> counter) {
         this.form = form;
+        this.prompt = prompt;
         this.before = before;
         this.chat = chat;
         this.stops = stops;
         this.limit = limit;
+        this.counter = counter;
         after = new HeldText(form.endings());
     }
 
     /**
      * @param prompt as the program got it
      * @param limit of tokens
+     * @param counter counts the tokens of a text, for an answer that a stop string ends
      */
-    static TextOutput ofChat(String prompt, StopStrings stops, OptionalLong limit) {
+    static TextOutput ofChat(
+            String prompt, StopStrings stops, OptionalLong limit, Function<String, OptionalLong> counter) {
         byte[] bytes = prompt.getBytes(StandardCharsets.UTF_8);
         ByteArrayOutputStream echo = new ByteArrayOutputStream();
         echo.writeBytes("\n> ".getBytes(StandardCharsets.UTF_8));
         echo.write(bytes, 0, Math.min(bytes.length, ECHOED));
         echo.writeBytes((bytes.length > ECHOED ? " ... (truncated)\n" : "\n").getBytes(StandardCharsets.UTF_8));
-        return new TextOutput(Form.CHAT, echo.toByteArray(), true, stops, limit);
+        return new TextOutput(Form.CHAT, prompt, echo.toByteArray(), true, stops, limit, counter);
     }
 
-    static TextOutput ofCompletion(boolean chat, StopStrings stops, OptionalLong limit) {
-        return new TextOutput(Form.COMPLETION, new byte[0], chat, stops, limit);
+    static TextOutput ofCompletion(
+            String prompt,
+            boolean chat,
+            StopStrings stops,
+            OptionalLong limit,
+            Function<String, OptionalLong> counter) {
+        return new TextOutput(Form.COMPLETION, prompt, new byte[0], chat, stops, limit, counter);
     }
 
-    static TextOutput ofImages(String modelFile, StopStrings stops, OptionalLong limit) {
-        byte[] before = ("loading model: " + modelFile + "\n\n").getBytes(StandardCharsets.UTF_8);
-        return new TextOutput(Form.IMAGES, before, true, stops, limit);
+    static TextOutput ofImages(
+            String prompt, StopStrings stops, OptionalLong limit, Function<String, OptionalLong> counter) {
+        return new TextOutput(Form.IMAGES, prompt, new byte[0], true, stops, limit, counter);
+    }
+
+    @Override
+    public boolean isAnswered() {
+        return stops.isFound();
+    }
+
+    /** llama-mtmd-cli ends with status 0 and all of its figures; where there is a stop string, it is how we end it. */
+    @Override
+    public boolean hidesInterrupt() {
+        return form == Form.IMAGES && stops.isEmpty();
     }
 
     @Override
@@ -121,7 +162,7 @@ final class TextOutput implements ProgramOutput {
                 return;
             }
             start = at + before.length;
-            stage = form == Form.CHAT ? Stage.OPENING : Stage.SPEAKING;
+            stage = form == Form.COMPLETION ? Stage.SPEAKING : Stage.OPENING;
         }
         ByteBuffer in = ByteBuffer.wrap(all, start, all.length - start);
         CharBuffer out = CharBuffer.allocate(in.remaining() + 1);
@@ -143,6 +184,13 @@ final class TextOutput implements ProgramOutput {
     private void text(String text, Consumer<TokenEvent> events) {
         switch (stage) {
             case OPENING -> {
+                if (form == Form.IMAGES) {
+                    if (!text.isEmpty()) {
+                        stage = Stage.SPEAKING;
+                        text(text.startsWith("\n") ? text.substring(1) : text, events);
+                    }
+                    return;
+                }
                 opening.append(text);
                 String so = opening.toString();
                 if (so.startsWith(THINKING)) {
@@ -174,13 +222,8 @@ final class TextOutput implements ProgramOutput {
     }
 
     private void speak(String text, Consumer<TokenEvent> events) {
-        if (stops.isFound()) {
-            return;
-        }
-        say(TokenEvent.Field.CONTENT, stops.through(text), events);
-        if (stops.isFound()) {
-            events.accept(new TokenEvent.Finish(0, "stop"));
-            events.accept(new TokenEvent.End());
+        if (!stops.isFound()) {
+            say(TokenEvent.Field.CONTENT, stops.through(text), events);
         }
     }
 
@@ -188,59 +231,113 @@ final class TextOutput implements ProgramOutput {
         if (text.isEmpty()) {
             return;
         }
-        if (!spoke && chat) {
+        if (pieces == 0 && chat) {
             events.accept(new TokenEvent.Role(0, "assistant"));
         }
-        spoke = true;
+        pieces++;
+        said.append(text);
         events.accept(new TokenEvent.Text(0, field, text));
     }
 
     @Override
-    public void end(int status, LastLines said, Consumer<TokenEvent> events) {
-        String told = form == Form.CHAT ? said.error(SERVER_ERROR).orElse("") : "";
-        if (status != 0 || !told.isEmpty()) {
-            String words = told.isEmpty() ? said.inShort() : told;
-            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, spoke)));
+    public void end(int status, LastLines beside, Consumer<TokenEvent> events) {
+        if (stops.isFound()) {
+            finish("stop", beside, events);
             return;
         }
-        if (stage == Stage.BEFORE && form != Form.COMPLETION) {
+        if (form == Form.IMAGES && status != 0 && beside.has(CONTEXT_FULL)) {
+            full(beside, events);
+            return;
+        }
+        if (form == Form.IMAGES && status == 1 && beside.has(LOADED) && !beside.has(ENCODING)) {
+            // why is said by a thread that its end does not wait for
+            events.accept(new TokenEvent.Broken(JobFailure.of(
+                    JobFailure.Code.INVALID_REQUEST, "cannot read an image of this job: " + beside.inShort())));
+            return;
+        }
+        String told = form == Form.CHAT ? beside.error(SERVER_ERROR).orElse("") : "";
+        if (status != 0 || !told.isEmpty()) {
+            String words = told.isEmpty() ? beside.inShort() : told;
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, pieces > 0)));
+            return;
+        }
+        if (stage == Stage.BEFORE && form == Form.CHAT) {
             events.accept(new TokenEvent.Broken(JobFailure.of(
                     JobFailure.Code.NODE_ERROR,
-                    "printed no answer in the form that is known, of llama.cpp 0.7.0: " + said.inShort())));
+                    "printed no answer in the form that is known, of llama.cpp 0.7.0: " + beside.inShort())));
             return;
         }
-        long tokens = said.number(TOKENS).orElse(0);
-        if (stage == Stage.OPENING && tokens == 0 && opening.toString().startsWith(ERROR)) {
+        OptionalLong tokens = beside.number(TOKENS);
+        if (stage == Stage.OPENING
+                && tokens.orElse(0) == 0
+                && opening.toString().startsWith(ERROR)) {
             // what it says of that beside its answer may be lost, as what it prints may be
             String words = opening.substring(ERROR.length()).replace(FAREWELL, "");
-            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, spoke)));
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, pieces > 0)));
             return;
         }
         String ending = last(events);
         if (stops.isFound()) {
-            return;
+            finish("stop", beside, events);
+        } else if (ending.isEmpty() || tokens.isEmpty()) {
+            events.accept(new TokenEvent.Broken(JobFailure.of(
+                    JobFailure.Code.STREAM_BROKEN,
+                    ending.isEmpty()
+                            ? "was gone before all of its answer was printed"
+                            : "was stopped before its answer was whole: it printed no closing figures")));
+        } else {
+            finish(isCut(ending, beside) ? "length" : "stop", beside, events);
         }
-        if (ending.isEmpty()) {
-            events.accept(new TokenEvent.Broken(
-                    JobFailure.of(JobFailure.Code.STREAM_BROKEN, "was gone before all of its answer was printed")));
-            return;
-        }
+    }
+
+    private boolean isCut(String ending, LastLines beside) {
         boolean ended = ending.equals(form.ended);
-        long counted = form == Form.CHAT ? tokens : tokens + 1;
-        boolean full = limit.isPresent() && tokens >= limit.getAsLong();
-        boolean cut = switch (form) {
-            case CHAT -> full || said.number(TRUNCATED).orElse(0) > 0;
+        boolean full = limit.isPresent() && generated(beside) >= limit.getAsLong();
+        return switch (form) {
+            case CHAT -> full || beside.number(TRUNCATED).orElse(0) > 0;
             case COMPLETION -> !ended;
             case IMAGES -> limit.isPresent() ? full : !ended;
         };
-        events.accept(new TokenEvent.Spent(new Usage(said.number(PROMPT_TOKENS).orElse(0), counted)));
-        events.accept(new TokenEvent.Finish(0, cut ? "length" : "stop"));
+    }
+
+    /** llama-mtmd-cli fails when its context is full. */
+    private void full(LastLines beside, Consumer<TokenEvent> events) {
+        if (pieces == 0) {
+            events.accept(new TokenEvent.Broken(JobFailure.of(
+                    JobFailure.Code.CONTEXT_LENGTH_EXCEEDED,
+                    "has no room for the prompt in its context: " + beside.inShort())));
+            return;
+        }
+        say(TokenEvent.Field.CONTENT, stops.through(after.held()) + stops.rest(), events);
+        finish("length", beside, events);
+    }
+
+    private void finish(String reason, LastLines beside, Consumer<TokenEvent> events) {
+        // interrupted, a program may end before it has said so
+        long read = Stream.of(PROMPT_TOKENS, NEW_PROMPT)
+                .map(beside::number)
+                .filter(OptionalLong::isPresent)
+                .findFirst()
+                .orElseGet(() -> counter.apply(prompt))
+                .orElse(0);
+        events.accept(new TokenEvent.Spent(new Usage(read, generated(beside))));
+        events.accept(new TokenEvent.Finish(0, reason));
         events.accept(new TokenEvent.End());
     }
 
+    /** What the program counted; where it was ended before it said so, the tokens of its text and its stop string. */
+    private long generated(LastLines beside) {
+        OptionalLong told = beside.number(TOKENS);
+        if (told.isPresent()) {
+            // the others do not count their first one
+            return form == Form.CHAT ? told.getAsLong() : told.getAsLong() + 1;
+        }
+        return counter.apply(said + stops.foundString()).orElse(pieces);
+    }
+
     /**
-     * llama.cpp 0.7.0 prints by a thread that its end does not wait for: now and then the last of an answer is missing, of a
-     * model that answers within milliseconds even all of it.
+     * llama.cpp 0.7.0 prints by a thread that its end does not wait for: now and then the last of an answer is missing, or
+     * its figures; of a model that answers within milliseconds even all of it.
      *
      * @return what the program says after an answer; empty: it did not get so far
      */

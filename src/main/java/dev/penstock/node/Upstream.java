@@ -33,7 +33,8 @@ interface Upstream extends AutoCloseable {
                                 service.parameters(), settings.requests().parameters()),
                         vertx,
                         connectTimeout,
-                        afterwards);
+                        afterwards,
+                        LlamaServerProcess.Port.free());
         };
     }
 
@@ -52,6 +53,9 @@ interface Upstream extends AutoCloseable {
 
     /** One look: is it there, what does it serve, how many requests does it take. */
     Node.ProbeResult probe() throws InterruptedException;
+
+    /** A token of it has come: it lives. */
+    default void heard() {}
 
     /** When nothing of it is left, after {@link #close}. */
     default CompletableFuture<?> ended() {

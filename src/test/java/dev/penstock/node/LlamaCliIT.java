@@ -10,19 +10,26 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.opentest4j.TestAbortedException;
@@ -32,6 +39,17 @@ class LlamaCliIT {
     /** It takes no tools, was never seen to print an error in the midst of an answer, and nobody connects to it. */
     private static final Set<ContractCase> IMPOSSIBLE =
             EnumSet.of(ContractCase.TOOLS, ContractCase.ERROR_IN_MID_STREAM, ContractCase.CONNECT_TIMEOUT);
+
+    /** 16 by 16 points. */
+    private static final byte[] IMAGE = Base64.getDecoder()
+            .decode(
+                    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAABlklEQVR4nBXRURVEIQhFUSMYgQhGMAIRiGCEE8EIRiACEYhABCLM"
+                            + "G7/ZrMt1jMEcyGAN9kAHNjgDBnfwBj6IQQ5q0IMxJnMikzXZE53Y5EyY3Mmb+CQmOalJzw8IUxBhCVtQwYQjIFzhCS6EkEIJLR9Y"
+                            + "zIUs1mIvdGGLs2BxF2/hi1jkoha9PrCZG9mszd7oxjZnw+Zu3sY3sclNbXp/QJmKKEvZiiqmHAXlKk9xJZRUSmn9gDENMZaxDTXM"
+                            + "OAbGNZ7hRhhplNH2gcM8yGEd9kEPdjgHDvfwDn6IQx7q0OcD/wK/Sr4jv9hfkG/1N/x/Fx44BCQU9Pc94zIvclmXfdGLXc79j9/L"
+                            + "u/glLnmpS98PPOZDHuuxH/qwx3n/5ffxHv6IRz7q0e8DznTEWc521DHn+D/KdZ7jTjjplNP+gWAGEqxgBxpYcOIf/AYv8CCCDCro"
+                            + "+EAyE0lWshNNLDn5P/MmL/Ekkkwq6fxAMQspVrELLaw49S/lFq/wIoosquj6QDMbaVazG22sOf2v8Dav8SaabKrp5geIAnAQEbP2"
+                            + "+wAAAABJRU5ErkJggg==");
 
     private static final Duration SHORT = Duration.ofMillis(500);
     private static final Duration PATIENT = Duration.ofMinutes(2);
@@ -88,7 +106,8 @@ class LlamaCliIT {
                 "❤️ é 😀 \u0000 \u202e"
             })
     void a_prompt_is_nothing_but_text(String prompt) throws Exception {
-        Stage stage = stage(LlamaServer.Model.SLOW);
+        // llama.cpp 0.7.0 now and then loses the end of what it prints
+        Stage stage = stage(LlamaServer.Model.SLOW).trying(5);
 
         for (Task task : List.of(Task.CHAT, Task.COMPLETION)) {
             Heard heard = Heard.of(stage, prompt(stage, task, prompt));
@@ -180,6 +199,124 @@ class LlamaCliIT {
         assertThat(running()).isEmpty();
     }
 
+    /**
+     * llama-cli says farewell and ends with status 0, as it does after a whole answer. An interrupt is not sent to
+     * llama-completion 0.7.0: it prints within its signal handler, and now and then waits there for ever.
+     */
+    @ParameterizedTest
+    @CsvSource({"TERM, CHAT", "INT, CHAT", "TERM, COMPLETION", "TERM, DESCRIBE"})
+    void a_program_that_a_signal_ends_has_not_finished(String signal, Task task) throws Exception {
+        Stage stage = vision(LlamaServer.Model.SLOW);
+        Heard heard = Heard.of(
+                stage.onFirstToken(() -> running().forEach(process -> ChildProcess.signal(signal, process.pid()))),
+                endless(stage, task));
+
+        assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
+        assertThat(heard.requireFailure().retryable()).isTrue();
+        assertThat(heard.text()).isNotBlank();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"CHAT", "COMPLETION", "DESCRIBE"})
+    void no_program_is_in_our_process_group(Task task) throws Exception {
+        Stage stage = vision(LlamaServer.Model.SLOW);
+        try (TokenStream stream = stage.client().stream(endless(stage, task))) {
+            assertThat(Heard.next(stream)).isNotInstanceOf(TokenEvent.Broken.class);
+
+            long ours = group(ProcessHandle.current());
+            assertThat(ProcessHandle.current().descendants().filter(ProcessHandle::isAlive))
+                    .as("the program, and what keeps it")
+                    .hasSizeGreaterThan(1)
+                    .allSatisfy(process -> assertThat(group(process)).isNotEqualTo(ours));
+        }
+        Heard.await(() -> running().findAny().isEmpty(), PATIENT, "closing ends it");
+    }
+
+    private static long group(ProcessHandle process) throws IOException {
+        String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
+        return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[2]);
+    }
+
+    @Test
+    void an_image_is_told_of() throws Exception {
+        Stage stage = vision(LlamaServer.Model.SLOW).trying(3);
+
+        Heard heard = Heard.of(stage, image(stage, IMAGE, Map.of("max_tokens", 5)));
+
+        heard.assertWhole();
+        assertThat(heard.text()).isNotBlank();
+        assertThat(heard.choice().finishReason()).isEqualTo("length");
+        assertThat(heard.answer().usage().completionTokens()).isEqualTo(5);
+        assertThat(heard.answer().usage().promptTokens()).isPositive();
+    }
+
+    @Test
+    void an_image_that_is_broken_is_the_job_s_fault() throws Exception {
+        Stage stage = vision(LlamaServer.Model.TINY);
+
+        for (byte[] broken : List.of("no image".getBytes(StandardCharsets.UTF_8), Arrays.copyOf(IMAGE, 40))) {
+            JobFailure failure = Heard.of(stage, image(stage, broken, Map.of())).requireFailure();
+
+            assertThat(failure.code()).as(failure.message()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
+            assertThat(failure.retryable()).isFalse();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"CHAT", "COMPLETION", "DESCRIBE"})
+    void an_answer_that_a_stop_string_ends_counts_its_tokens(Task task) throws Exception {
+        Stage stage = vision(LlamaServer.Model.SLOW);
+        Map<String, Object> body = new HashMap<>(endless(stage, task).asked());
+        // the only thing that it says are full stops and words
+        body.put("stop", List.of(". . .", "...."));
+
+        Heard heard = Heard.of(stage, Prompt.of(task, stage.model(), body, Map.of(), Map.of(), 0));
+
+        heard.assertWhole();
+        assertThat(heard.choice().finishReason()).isEqualTo("stop");
+        assertThat(heard.answer().usage().promptTokens()).isPositive();
+        assertThat(heard.answer().usage().completionTokens()).isPositive();
+        assertThat(running()).isEmpty();
+    }
+
+    private static Prompt endless(Stage stage, Task task) {
+        return switch (task) {
+            case DESCRIBE -> image(stage, IMAGE, Map.of());
+            case COMPLETION -> Prompt.of(task, stage.model(), Map.of("prompt", "a"), Map.of(), Map.of(), 0);
+            default ->
+                Prompt.of(
+                        task,
+                        stage.model(),
+                        Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))),
+                        Map.of(),
+                        Map.of(),
+                        0);
+        };
+    }
+
+    private static Prompt image(Stage stage, byte[] image, Map<String, Object> more) {
+        Map<String, Object> body = new HashMap<>(more);
+        body.put("images", List.of(Base64.getEncoder().encodeToString(image)));
+        body.put("prompt", "What is it?");
+        return Prompt.of(Task.DESCRIBE, stage.model(), body, Map.of(), Map.of(), 0);
+    }
+
+    private static Stage vision(LlamaServer.Model model) throws InterruptedException {
+        LlamaServer.Programs had = had(model);
+        NodeSettings.Program program = new NodeSettings.Program(
+                had.folder().resolve("llama-cli").toString(),
+                had.gguf(),
+                OptionalInt.empty(),
+                OptionalInt.empty(),
+                OptionalInt.empty(),
+                Optional.empty(),
+                Optional.of(LlamaServer.projector(model)),
+                List.of("-t", "1"));
+        return Stage.of(
+                new LlamaPrograms(NodeSettings.started("cli", Backend.LLAMA_CLI, program), program),
+                ModelFiles.nameOf(had.gguf()));
+    }
+
     @Test
     void a_folder_has_a_model_for_each_file() throws Exception {
         LlamaServer.Programs had = had(LlamaServer.Model.TINY);
@@ -190,7 +327,7 @@ class LlamaCliIT {
                             up -> assertThat(up.models())
                                     .extracting(WireProtocol.Model::id)
                                     .contains("tiny"));
-            Stage stage = Stage.of(programs, "tiny");
+            Stage stage = Stage.of(programs, "tiny").trying(5);
             Heard.of(stage, prompt(stage, Task.CHAT, "Hi")).assertWhole();
         }
     }

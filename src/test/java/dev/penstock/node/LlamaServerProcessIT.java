@@ -2,19 +2,27 @@ package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.TestSettings;
+import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -60,6 +68,102 @@ class LlamaServerProcessIT {
         Heard.await(() -> servers().anyMatch(other -> other.pid() != first.pid()), PATIENCE, "there is another");
         awaitUp(node);
         answer(node).assertWhole();
+    }
+
+    @Test
+    void one_that_hangs_is_killed_and_started_again() throws Exception {
+        nodes.added(Map.of("own", settings(had.gguf(), "-c", "512")));
+        Node node = up("own");
+        ProcessHandle first = servers().findFirst().orElseThrow();
+
+        ChildProcess.signal("STOP", first.pid());
+
+        Heard.await(
+                () -> {
+                    askHowItIs(node);
+                    return !first.isAlive();
+                },
+                PATIENCE,
+                "it is killed");
+        Heard.await(
+                () -> String.valueOf(node.health().lastError()).contains("it hangs")
+                        || servers().anyMatch(other -> other.pid() != first.pid()),
+                PATIENCE,
+                "it says why, or there is another");
+        awaitUp(node);
+        answer(node).assertWhole();
+    }
+
+    /** With one thread for HTTP, none is free for a probe while an answer is on its way. */
+    @Test
+    void one_that_is_busy_is_left_alone() throws Exception {
+        nodes.added(Map.of("own", settings(had.gguf(), "-c", "4096", "--parallel", "1", "--threads-http", "1")));
+        Node node = up("own");
+        ProcessHandle server = servers().findFirst().orElseThrow();
+        try (TokenStream running = node.upstream().stream(prompt(4000))) {
+            Heard.next(running);
+            for (int silent = 0; silent < 4; silent++) {
+                askHowItIs(node);
+                assertThat(Heard.next(running)).isNotInstanceOf(TokenEvent.Broken.class);
+                node.heard();
+            }
+        }
+        assertThat(server.isAlive()).isTrue();
+        assertThat(servers()).singleElement().isEqualTo(server);
+    }
+
+    @Test
+    void a_port_that_is_taken_is_told_and_no_other_server_is_ours() throws Exception {
+        LlamaServerProcess.Port port = LlamaServerProcess.Port.free();
+        AtomicInteger asked = new AtomicInteger();
+        HttpServer other = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port.number()), 1);
+        other.createContext("/", exchange -> {
+            asked.incrementAndGet();
+            byte[] models = "{\"data\":[{\"id\":\"theirs\"}],\"total_slots\":4}".getBytes(StandardCharsets.UTF_8);
+            exchange.sendResponseHeaders(200, models.length);
+            exchange.getResponseBody().write(models);
+            exchange.close();
+        });
+        other.start();
+        NodeSettings settings = settings(had.gguf(), "-c", "512");
+        try (LlamaServerProcess own = new LlamaServerProcess(
+                settings,
+                Objects.requireNonNull(settings.program()),
+                Map.of(),
+                vertx,
+                Duration.ofSeconds(2),
+                CompletableFuture.completedFuture(true),
+                port)) {
+            Heard.await(
+                    () -> String.valueOf(probe(own)).contains("port " + port.number() + " of 127.0.0.1 is taken"),
+                    PATIENCE,
+                    "it says so");
+            assertThat(servers()).isEmpty();
+            assertThat(asked).as("it is not asked either").hasValue(0);
+
+            other.stop(0);
+
+            Heard.await(
+                    () -> probe(own) instanceof Node.ProbeResult.Up, PATIENCE, "it takes the port when that is free");
+        } finally {
+            other.stop(0);
+        }
+    }
+
+    private static Node.ProbeResult probe(Upstream upstream) {
+        try {
+            return upstream.probe();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void askHowItIs(Node node) {
+        try {
+            node.probe();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @Test
@@ -116,11 +220,7 @@ class LlamaServerProcessIT {
     private static void awaitUp(Node node) throws InterruptedException {
         Heard.await(
                 () -> {
-                    try {
-                        node.probe();
-                    } catch (InterruptedException e) {
-                        throw new IllegalStateException(e);
-                    }
+                    askHowItIs(node);
                     return node.health().state() == Node.State.UP;
                 },
                 PATIENCE,

@@ -36,10 +36,13 @@ class TextOutputTest {
     private static final String PROMPT = "Say \"it\"\n> -- é";
     private static final String ECHO = "\n> " + PROMPT + "\n";
 
+    private static final String FIGURES = "0.1 I slot print_timing: |        eval time =  2.41 ms /    3 tokens";
+    private static final String RUNS = "0.1 I common_perf_print:        eval time =       1.40 ms /    51 runs";
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 7, 10_000})
     void an_answer_is_what_follows_the_prompt(int size) {
-        List<TokenEvent> said = chat(BANNER + ECHO + " é 😀\n\n> ok\n\nExit" + "\n" + FAREWELL, size, 0, null);
+        List<TokenEvent> said = chat(BANNER + ECHO + " é 😀\n\n> ok\n\nExit" + "\n" + FAREWELL, size, 0, null, FIGURES);
 
         assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo(" é 😀\n\n> ok\n\nExit");
         assertThat(said).endsWith(new TokenEvent.Finish(0, "stop"), new TokenEvent.End());
@@ -51,8 +54,9 @@ class TextOutputTest {
     void thoughts_are_reasoning(int size) {
         String thinking = "\n[Start thinking]\n\nhm [End\n[End thinking]\n\n yes";
 
-        List<TokenEvent> whole = chat(BANNER + ECHO + thinking + "\n" + FAREWELL, size, 0, null);
-        List<TokenEvent> cut = chat(BANNER + ECHO + "\n[Start thinking]\n\nhm, hm" + "\n" + FAREWELL, size, 0, null);
+        List<TokenEvent> whole = chat(BANNER + ECHO + thinking + "\n" + FAREWELL, size, 0, null, FIGURES);
+        List<TokenEvent> cut =
+                chat(BANNER + ECHO + "\n[Start thinking]\n\nhm, hm" + "\n" + FAREWELL, size, 0, null, FIGURES);
 
         assertThat(text(whole, TokenEvent.Field.REASONING)).isEqualTo("hm [End");
         assertThat(text(whole, TokenEvent.Field.CONTENT)).isEqualTo(" yes");
@@ -121,7 +125,7 @@ class TextOutputTest {
         };
 
         List<TokenEvent> said = of(
-                TextOutput.ofChat(PROMPT, StopStrings.of(null), OptionalLong.of(30)),
+                TextOutput.ofChat(PROMPT, StopStrings.of(null), OptionalLong.of(30), TextOutputTest::counted),
                 BANNER + ECHO + "a\n" + FAREWELL,
                 100,
                 0,
@@ -142,16 +146,77 @@ class TextOutputTest {
         assertThat(cut).contains(new TokenEvent.Finish(0, "length"));
     }
 
-    @Test
-    void images_are_told_of_after_the_name_of_the_model() {
-        List<TokenEvent> said = of(
-                TextOutput.ofImages("/m/a.gguf", StopStrings.of(null), OptionalLong.empty()),
-                "main: loading model: /m/a.gguf\n\na river\n\n\n",
-                1,
-                0);
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4, 10_000})
+    void images_are_told_of_from_the_first_byte(int size) {
+        List<TokenEvent> ended = images("\na river\n\n\n", OptionalLong.empty(), size, 0, RUNS);
+        List<TokenEvent> cut = images("\na river\n\n", OptionalLong.of(52), size, 0, RUNS);
+        List<TokenEvent> bare = images("a river\n\n\n", OptionalLong.empty(), size, 0, RUNS);
 
-        assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo("a river");
-        assertThat(said).contains(new TokenEvent.Finish(0, "stop"));
+        assertThat(text(ended, TokenEvent.Field.CONTENT)).isEqualTo("a river");
+        assertThat(ended).contains(new TokenEvent.Finish(0, "stop"), new TokenEvent.Spent(new Usage(2, 52)));
+        assertThat(cut).contains(new TokenEvent.Finish(0, "length"));
+        assertThat(text(bare, TokenEvent.Field.CONTENT)).isEqualTo("a river");
+    }
+
+    @Test
+    void images_fill_the_context() {
+        String full = "0.1 W decode: failed to find a memory slot for batch of size 1";
+        String failed = "0.1 E failed to decode token";
+
+        List<TokenEvent> spoken = images("\na river", OptionalLong.empty(), 3, 1, full, failed);
+        List<TokenEvent> silent = images("", OptionalLong.empty(), 3, 1, full, failed);
+
+        assertThat(text(spoken, TokenEvent.Field.CONTENT)).isEqualTo("a river");
+        assertThat(spoken).contains(new TokenEvent.Finish(0, "length"), new TokenEvent.Spent(new Usage(2, 2)));
+        assertThat(failure(silent)).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
+    }
+
+    @Test
+    void an_image_that_cannot_be_read_is_the_job_s_fault() {
+        List<TokenEvent> said = images(
+                "",
+                OptionalLong.empty(),
+                3,
+                1,
+                "0.1 E mtmd_helper_bitmap_init_from_buf: failed to decode buffer as either image/audio/video");
+
+        assertThat(failure(said)).isEqualTo(JobFailure.Code.INVALID_REQUEST);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 10_000})
+    void a_farewell_without_the_closing_figures_is_no_end(int size) {
+        String progress = "0.3 I slot print_timing: id  0 | task 0 | n_gen =    386, tg = 127.91 t/s";
+        String cancelled = "0.4 W srv          stop: cancel task, id_task = 0";
+
+        assertThat(failure(chat(BANNER + ECHO + "one two\n" + FAREWELL, size, 0, null, progress, cancelled)))
+                .isEqualTo(JobFailure.Code.STREAM_BROKEN);
+        assertThat(failure(of(
+                        TextOutput.ofCompletion(
+                                "a b", false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
+                        "one two [end of text]\n\n\n",
+                        size,
+                        0)))
+                .isEqualTo(JobFailure.Code.STREAM_BROKEN);
+        assertThat(failure(images("\none two\n\n\n", OptionalLong.empty(), size, 0)))
+                .isEqualTo(JobFailure.Code.STREAM_BROKEN);
+    }
+
+    @Test
+    void an_answer_that_a_stop_string_ends_counts_its_tokens() {
+        String prompt = "0.6 I slot operator(): id 0 | new prompt, n_ctx_slot = 4096, n_keep = 0, task.n_tokens = 25";
+        List<TokenEvent> counted = chat(BANNER + ECHO + "one two three STOP four", 1, 130, "STOP", prompt);
+        List<TokenEvent> told = of(
+                TextOutput.ofCompletion(
+                        "a b", false, StopStrings.of("STOP"), OptionalLong.empty(), TextOutputTest::counted),
+                "one STOP",
+                1,
+                130,
+                RUNS);
+
+        assertThat(counted).contains(new TokenEvent.Spent(new Usage(25, 4)), new TokenEvent.Finish(0, "stop"));
+        assertThat(told).contains(new TokenEvent.Spent(new Usage(2, 52)), new TokenEvent.Finish(0, "stop"));
     }
 
     @Test
@@ -169,12 +234,42 @@ class TextOutputTest {
         });
     }
 
+    /** A token for each blank, and one. */
+    private static OptionalLong counted(String text) {
+        return OptionalLong.of(text.chars().filter(c -> c == ' ').count() + 1);
+    }
+
+    private static JobFailure.Code failure(List<TokenEvent> said) {
+        assertThat(said.getLast()).isInstanceOf(TokenEvent.Broken.class);
+        return ((TokenEvent.Broken) said.getLast()).failure().code();
+    }
+
+    private static List<TokenEvent> images(String printed, OptionalLong limit, int size, int status, String... said) {
+        return of(
+                TextOutput.ofImages("a b", StopStrings.of(null), limit, TextOutputTest::counted),
+                printed,
+                size,
+                status,
+                said);
+    }
+
     private static List<TokenEvent> chat(String printed, int size, int status, @Nullable Object stop, String... said) {
-        return of(TextOutput.ofChat(PROMPT, StopStrings.of(stop), OptionalLong.empty()), printed, size, status, said);
+        return of(
+                TextOutput.ofChat(PROMPT, StopStrings.of(stop), OptionalLong.empty(), TextOutputTest::counted),
+                printed,
+                size,
+                status,
+                said);
     }
 
     private static List<TokenEvent> completion(String printed, int size) {
-        return of(TextOutput.ofCompletion(false, StopStrings.of(null), OptionalLong.empty()), printed, size, 0);
+        return of(
+                TextOutput.ofCompletion(
+                        "a b", false, StopStrings.of(null), OptionalLong.empty(), TextOutputTest::counted),
+                printed,
+                size,
+                0,
+                RUNS);
     }
 
     private static List<TokenEvent> of(TextOutput output, String printed, int size, int status, String... said) {

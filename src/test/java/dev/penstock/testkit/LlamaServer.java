@@ -154,6 +154,23 @@ public final class LlamaServer implements AutoCloseable {
         }
     }
 
+    /** A projector with which a model takes images; for {@link Model#SLOW} and those of the tiny shape. */
+    public static Path projector(Model model) throws InterruptedException {
+        try {
+            synchronized (LlamaServer.class) {
+                Path home = Files.createDirectories(TestEnvironment.projectDir().resolve(".demo"));
+                Path gguf = home.resolve("mmproj-" + model.name().toLowerCase(Locale.ROOT) + ".gguf");
+                Path unfinished = Files.createTempFile(home, "unfinished", ".gguf");
+                String width = model == Model.SLOW ? "512" : "32";
+                run("mmproj", "python3", script("tiny_mmproj.py"), unfinished.toString(), "--text-embd", width);
+                Files.move(unfinished, gguf, StandardCopyOption.REPLACE_EXISTING);
+                return gguf;
+            }
+        } catch (CannotBeHad | IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     private record Parts(Path program, Path gguf) {}
 
     private static Parts parts(Model model) throws CannotBeHad, IOException, InterruptedException {
