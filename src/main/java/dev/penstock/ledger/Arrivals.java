@@ -160,7 +160,7 @@ public record Arrivals(
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
         TreeSet<Copy> last = new TreeSet<>();
         copies.forEach(copy -> last.add(
-                new Copy(copy.stamp().ofTopic(topic, name), copy.origin().ofTopic(topic, name))));
+                new Copy(copy.stamp().ofTopic(topic, name), copy.origin().ofTopic(topic, name), copy.lastAttempt())));
         TreeMap<TopicPartition, Long> others = new TreeMap<>(CatchUp.inOrder());
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));

@@ -168,7 +168,14 @@ final class RunRig {
         private Run(TakenJob taken) {
             id = taken.job().id();
             run = new JobRun(
-                    taken, hold, new JobReplies(new ReplyTopic("prompt-replies", producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024), id, "r", null), context);
+                    taken,
+                    hold,
+                    new JobReplies(
+                            new ReplyTopic("prompt-replies", producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024),
+                            id,
+                            "r",
+                            null),
+                    context);
             thread = Thread.ofVirtual().start(() -> {
                 try {
                     run.run();
