@@ -304,7 +304,8 @@ class MediaFetcherTest {
     private static CompletableFuture<Throwable> inBackground(MediaFetcher fetcher, String url, Until until) {
         CompletableFuture<Throwable> ended = new CompletableFuture<>();
         Thread.ofVirtual().start(() -> {
-            try (MediaFetcher.Inlined _ = fetcher.inlined(Map.of("images", List.of(url)), until)) {
+            try {
+                fetcher.inlined(Map.of("images", List.of(url)), until).close();
                 ended.complete(null);
             } catch (Exception e) {
                 ended.complete(e);
