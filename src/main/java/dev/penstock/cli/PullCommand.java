@@ -2,6 +2,7 @@ package dev.penstock.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.SseParser;
 import java.io.IOException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -99,9 +100,12 @@ final class PullCommand implements Callable<Integer> {
                 }
                 Set<String> begun = new HashSet<>();
                 boolean failed = false;
-                SseParser parser = new SseParser();
+                List<SseParser.Event> arrived = new ArrayList<>();
+                SseParser parser = new SseParser(arrived::add);
                 for (ByteBuffer piece = body.next(SILENCE); piece != null; piece = body.next(SILENCE)) {
-                    for (SseParser.Event event : parser.feed(piece)) {
+                    arrived.clear();
+                    parser.feed(piece);
+                    for (SseParser.Event event : arrived) {
                         JsonNode data = Json.parseLenient(event.data());
                         String at = data == null ? "" : data.path("node").asText();
                         if (data != null && event.name().equals("progress")) {

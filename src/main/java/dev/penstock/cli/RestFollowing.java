@@ -4,11 +4,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.SseParser;
 import java.io.IOException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -101,9 +104,12 @@ final class RestFollowing {
     }
 
     private Connection read(StreamBody body, boolean submitted) throws Problem, IOException, InterruptedException {
-        SseParser parser = new SseParser();
+        List<SseParser.Event> arrived = new ArrayList<>();
+        SseParser parser = new SseParser(arrived::add);
         for (ByteBuffer piece = body.next(SILENCE); piece != null; piece = body.next(SILENCE)) {
-            for (SseParser.Event event : parser.feed(piece)) {
+            arrived.clear();
+            parser.feed(piece);
+            for (SseParser.Event event : arrived) {
                 Optional<ValidEvent> outcome = take(event, submitted);
                 if (outcome.isPresent()) {
                     return new Connection.Ended(outcome.get());

@@ -159,7 +159,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 call.id = piece.id();
             }
             if (piece.name() != null) {
-                call.name = piece.name();
+                call.name += piece.name();
             }
             call.arguments.append(piece.arguments());
         }

@@ -7,16 +7,28 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** The events of Anthropic's messages API; complete is what has a stop_reason and then message_stop. */
 final class AnthropicStream implements WireProtocol.AnswerParser {
-    /** A tool's block → its place among the calls. */
-    private final Map<Integer, Integer> calls = new HashMap<>();
+    /** Fields of an event whose text is read, or is no answer's. */
+    private static final Set<String> OF_EVENT =
+            Set.of("message", "content_block", "delta", "error", "stop_reason", "content", "container");
 
+    private static final Set<String> OF_BLOCK =
+            Set.of("text", "thinking", "data", "input", "partial_json", "container", "stop_reason");
+
+    private final ToolCalls calls = new ToolCalls(0);
+    /** A tool's block → its place among the calls. */
+    private final Map<Integer, Integer> open = new HashMap<>();
+    /** The blocks of tools, and whether their arguments have begun. */
     private final Map<Integer, Boolean> argued = new HashMap<>();
+    /** Blocks of tools that the server itself runs: what they say is no answer. */
+    private final Set<Integer> ofServer = new HashSet<>();
     /** Blocks of thinking that are still open; the API wants them back whole, with their signature. */
     private final Map<Integer, ObjectNode> thinking = new HashMap<>();
 
@@ -25,15 +37,21 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     private long writtenToCache;
     private long readFromCache;
     private long completionTokens;
+    private boolean begun;
     private boolean finished;
     private boolean over;
 
     @Override
-    public void line(String line, Consumer<TokenEvent> events) {
-        if (over || !line.startsWith("data:")) {
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return new EventSplitter(longest, value -> line(value, events), words -> failed(words, events));
+    }
+
+    /** The data of an event. */
+    @Override
+    public void line(String data, Consumer<TokenEvent> events) {
+        if (over || data.isBlank()) {
             return;
         }
-        String data = line.substring(5).strip();
         JsonNode event = data.equals("[DONE]") ? null : Json.parseLenient(data);
         if (event == null || !event.isObject()) {
             stop(
@@ -44,47 +62,92 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
                             : "sent what is no JSON object: " + ServerErrors.shorten(data));
             return;
         }
-        if (event.hasNonNull("error")) {
-            stop(events, ServerErrors.midStream(event), "failed in mid-stream: " + ServerErrors.message(event));
+        if (ServerErrors.isError(event)) {
+            stop(events, ServerErrors.midStream(event), ServerErrors.failing(event, begun));
             return;
         }
-        switch (event.path("type").asText("")) {
-            case "message_start" -> {
-                model.tell(event.path("message").path("model"), events);
-                events.accept(new TokenEvent.Role(
-                        0, event.path("message").path("role").asText("assistant")));
-                spent(event.path("message").path("usage"), events);
-            }
-            case "content_block_start" -> blockStart(event.path("index").asInt(), event.path("content_block"), events);
-            case "content_block_delta" -> delta(event.path("index").asInt(), event.path("delta"), events);
-            case "content_block_stop" -> blockStop(event.path("index").asInt(), events);
-            case "message_delta" -> {
-                spent(event.path("usage"), events);
-                JsonNode reason = event.path("delta").path("stop_reason");
-                if (reason.isTextual()) {
-                    finished = true;
-                    events.accept(new TokenEvent.Finish(0, finishReason(reason.textValue())));
-                }
-            }
-            case "message_stop" -> {
-                if (finished) {
-                    over = true;
-                    events.accept(new TokenEvent.End());
-                } else {
-                    stop(events, JobFailure.Code.STREAM_BROKEN, "ended its stream without a stop_reason");
-                }
-            }
-            default -> {}
+        begun = true;
+        try {
+            event(event, events);
+        } catch (UnreadText e) {
+            stop(events, JobFailure.Code.NODE_ERROR, "sent text in a field that is not known: " + e.what());
         }
     }
 
-    private static String finishReason(String stopReason) {
-        return switch (stopReason) {
-            case "max_tokens", "model_context_window_exceeded" -> "length";
-            case "tool_use" -> "tool_calls";
-            case "refusal" -> "content_filter";
-            default -> "stop";
-        };
+    private void event(JsonNode event, Consumer<TokenEvent> events) throws UnreadText {
+        UnreadText.check("", event, OF_EVENT);
+        int index = event.path("index").asInt();
+        switch (event.path("type").asText("")) {
+            case "message_start" -> begin(event.path("message"), events);
+            // a whole answer where a stream was asked for
+            case "message" -> {
+                begin(event, events);
+                finish(event.path("stop_reason"), events);
+                end(events);
+            }
+            case "content_block_start" -> blockStart(index, event.path("content_block"), events);
+            case "content_block_delta" -> delta(index, event.path("delta"), events);
+            case "content_block_stop" -> blockStop(index, events);
+            case "message_delta" -> {
+                UnreadText.check("delta", event.path("delta"), OF_BLOCK);
+                spent(event.path("usage"), events);
+                finish(event.path("delta").path("stop_reason"), events);
+            }
+            case "message_stop" -> end(events);
+            default -> UnreadText.check("", event, Set.of());
+        }
+    }
+
+    private void begin(JsonNode message, Consumer<TokenEvent> events) throws UnreadText {
+        model.tell(message.path("model"), events);
+        events.accept(new TokenEvent.Role(0, message.path("role").asText("assistant")));
+        calls.of(message.path("id").asText(""));
+        spent(message.path("usage"), events);
+        UnreadText.check("message", message, OF_EVENT);
+        int at = 0;
+        for (JsonNode block : message.path("content")) {
+            blockStart(at, block, events);
+            blockStop(at++, events);
+        }
+    }
+
+    private void finish(JsonNode reason, Consumer<TokenEvent> events) {
+        if (over || !reason.isTextual() || reason.textValue().isBlank()) {
+            return;
+        }
+        String whole = FinishReasons.openAi(reason.textValue());
+        if (whole == null) {
+            stop(
+                    events,
+                    JobFailure.Code.NODE_ERROR,
+                    "did not finish the answer: stop_reason " + ServerErrors.shorten(reason.textValue()));
+            return;
+        }
+        finished = true;
+        calls.open(events);
+        events.accept(new TokenEvent.Finish(0, whole));
+    }
+
+    /** A clean end of the body is as good as message_stop. */
+    @Override
+    public void end(Consumer<TokenEvent> events) {
+        if (over) {
+            return;
+        }
+        if (finished) {
+            over = true;
+            events.accept(new TokenEvent.End());
+        } else {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "ended its stream without a stop_reason");
+        }
+    }
+
+    @Override
+    public void failed(String words, Consumer<TokenEvent> events) {
+        if (!over) {
+            over = true;
+            WireProtocol.AnswerParser.super.failed(words, events);
+        }
     }
 
     /**
@@ -107,25 +170,38 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         return said.asLong() > 0 ? said.asLong() : known;
     }
 
-    private void blockStart(int index, JsonNode block, Consumer<TokenEvent> events) {
-        if (block.path("type").asText("").equals("tool_use")) {
-            int call = calls.size();
-            calls.put(index, call);
+    private void blockStart(int index, JsonNode block, Consumer<TokenEvent> events) throws UnreadText {
+        String type = block.path("type").asText("");
+        open.remove(index);
+        argued.remove(index);
+        ofServer.remove(index);
+        if (type.equals("tool_use")) {
+            UnreadText.check("content_block", block, OF_BLOCK);
             JsonNode input = block.path("input");
             String arguments = input.isObject() && !input.isEmpty() ? input.toString() : "";
             argued.put(index, !arguments.isEmpty());
-            events.accept(new TokenEvent.ToolCall(
-                    0, call, block.path("id").textValue(), block.path("name").textValue(), arguments));
-        } else {
-            if (block instanceof ObjectNode own && block.path("type").asText("").endsWith("thinking")) {
+            open.put(index, calls.size());
+            // its place is new, whatever its index is: a block is one call
+            calls.add(calls.size(), block.path("id").asText(""), block.path("name").asText(""), arguments, events);
+        } else if (type.endsWith("_tool_use") || type.endsWith("_tool_result")) {
+            ofServer.add(index);
+        } else if (type.isEmpty() || type.equals("text") || type.endsWith("thinking")) {
+            UnreadText.check("content_block", block, OF_BLOCK);
+            if (block instanceof ObjectNode own && type.endsWith("thinking")) {
                 thinking.put(index, own.deepCopy());
             }
             text(TokenEvent.Field.CONTENT, block.path("text"), events);
             text(TokenEvent.Field.REASONING, block.path("thinking"), events);
+        } else {
+            UnreadText.check("content_block of type " + type, block, Set.of());
         }
     }
 
-    private void delta(int index, JsonNode delta, Consumer<TokenEvent> events) {
+    private void delta(int index, JsonNode delta, Consumer<TokenEvent> events) throws UnreadText {
+        if (ofServer.contains(index)) {
+            return;
+        }
+        UnreadText.check("delta", delta, OF_BLOCK);
         text(TokenEvent.Field.CONTENT, delta.path("text"), events);
         text(TokenEvent.Field.REASONING, delta.path("thinking"), events);
         ObjectNode thought = thinking.get(index);
@@ -134,11 +210,15 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
             append(thought, "signature", delta);
         }
         String arguments = delta.path("partial_json").asText("");
-        Integer call = calls.get(index);
-        if (call != null && !arguments.isEmpty()) {
-            argued.put(index, true);
-            events.accept(new TokenEvent.ToolCall(0, call, null, null, arguments));
+        if (arguments.isEmpty()) {
+            return;
         }
+        Integer call = open.get(index);
+        if (call == null) {
+            throw new UnreadText("delta.partial_json (without a block of type tool_use)");
+        }
+        argued.put(index, true);
+        calls.add(call, "", "", arguments, events);
     }
 
     private static void append(ObjectNode block, String field, JsonNode delta) {
@@ -147,16 +227,16 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         }
     }
 
-    /** A call without arguments has an empty object in OpenAI's form. Thinking that nobody signed is nothing to bring back. */
-    private void blockStop(int index, Consumer<TokenEvent> events) {
+    /** A call without arguments has an empty object in OpenAI's form. Thinking without a signature is not kept as a block. */
+    private void blockStop(int index, Consumer<TokenEvent> events) throws UnreadText {
         ObjectNode thought = thinking.remove(index);
         if (thought != null
                 && !(thought.path("signature").asText("") + thought.path("data").asText("")).isEmpty()) {
             events.accept(new TokenEvent.Thinking(0, thought));
         }
-        Integer call = calls.get(index);
+        Integer call = open.get(index);
         if (call != null && Boolean.FALSE.equals(argued.get(index))) {
-            events.accept(new TokenEvent.ToolCall(0, call, null, null, "{}"));
+            calls.add(call, "", "", "{}", events);
         }
     }
 

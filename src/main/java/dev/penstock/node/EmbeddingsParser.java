@@ -97,8 +97,8 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
             stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + opening);
             return;
         }
-        if (json.hasNonNull("error")) {
-            stop(events, ServerErrors.midStream(json), "failed: " + ServerErrors.message(json));
+        if (ServerErrors.isError(json)) {
+            stop(events, ServerErrors.midStream(json), ServerErrors.failing(json, false));
             return;
         }
         int expected = sizes.get(batch++);

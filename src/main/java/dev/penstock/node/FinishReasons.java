@@ -1,28 +1,75 @@
 package dev.penstock.node;
 
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Why a choice is whole, in OpenAI's words. A server that says anything else (abort of vLLM and SGLang, canceled of mistral.rs,
- * insufficient_system_resource of DeepSeek) has not finished it.
+ * insufficient_system_resource of DeepSeek, pause_turn of Anthropic) has not finished it.
  */
 final class FinishReasons {
-    /** By what servers say; eos_token and stop_sequence of TGI, model_length of Mistral's API. */
-    private static final Map<String, String> WHOLE = Map.of(
-            "stop", "stop",
-            "length", "length",
-            "tool_calls", "tool_calls",
-            "function_call", "function_call",
-            "content_filter", "content_filter",
-            "eos_token", "stop",
-            "stop_sequence", "stop",
-            "model_length", "length");
+    private static final Map<String, String> WHOLE = whole();
 
     private FinishReasons() {}
 
+    /** By what servers say, in any case; eos_token of TGI, model_length of Mistral's API, MAX_TOKENS of Google and Cohere. */
+    private static Map<String, String> whole() {
+        Map<String, List<String>> said = Map.of(
+                "stop",
+                List.of(
+                        "stop",
+                        "stopped",
+                        "stop_sequence",
+                        "stop_token",
+                        "stop_str",
+                        "end_turn",
+                        "end_of_turn",
+                        "end",
+                        "eos",
+                        "eos_token",
+                        "eos_found",
+                        "endoftext",
+                        "complete",
+                        "completed",
+                        "finish",
+                        "finished"),
+                "length",
+                List.of(
+                        "length",
+                        "max_tokens",
+                        "max_new_tokens",
+                        "max_output_tokens",
+                        "max_completion_tokens",
+                        "max_length",
+                        "model_length",
+                        "context_length",
+                        "token_limit",
+                        "model_context_window_exceeded"),
+                "tool_calls",
+                List.of("tool_calls", "tool_call", "tool_use", "function_call", "function_calls"),
+                "content_filter",
+                List.of(
+                        "content_filter",
+                        "content_filtered",
+                        "safety",
+                        "recitation",
+                        "blocklist",
+                        "prohibited_content",
+                        "spii",
+                        "sensitive",
+                        "refusal",
+                        "guardrail_intervened",
+                        "error_toxic"));
+        Map<String, String> whole = new HashMap<>();
+        said.forEach((reason, words) -> words.forEach(word -> whole.put(word, reason)));
+        return Map.copyOf(whole);
+    }
+
     /** @return null: the choice is not whole */
     static @Nullable String openAi(String said) {
-        return WHOLE.get(said);
+        return WHOLE.get(said.strip().toLowerCase(Locale.ROOT));
     }
 }

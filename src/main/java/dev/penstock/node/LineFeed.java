@@ -9,6 +9,7 @@ import io.vertx.core.http.HttpClientResponse;
 import java.time.Duration;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,7 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
 
     private final NodeErrors errors;
     private final Vertx vertx;
+    private final Framing framing;
     private final LinkedBlockingQueue<Next> lines = new LinkedBlockingQueue<>();
     private volatile @Nullable Context loop;
 
@@ -42,9 +44,17 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
         record Broken(JobFailure failure) implements Next {}
     }
 
-    LineFeed(NodeErrors errors, Vertx vertx) {
+    /** What a line is. */
+    enum Framing {
+        LINES,
+        /** The data of a server-sent event. */
+        EVENTS
+    }
+
+    LineFeed(NodeErrors errors, Vertx vertx, Framing framing) {
         this.errors = errors;
         this.vertx = vertx;
+        this.framing = framing;
     }
 
     /** @return null: nothing in this time */
@@ -71,17 +81,33 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
     @Override
     public void answered(HttpClientResponse answer) {
         if (answer.statusCode() == 200) {
-            LineSplitter splitter = new LineSplitter(MAX_LINE, line -> lines.add(new Next.Line(line)));
+            Cutter splitter = cutter();
+            ContentDecoder decoder;
+            try {
+                decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
+            } catch (ContentDecoder.Undecodable e) {
+                undecodable(e);
+                return;
+            }
             answer.handler(buffer -> {
-                if (!over && !splitter.feed(buffer.getBytes())) {
-                    broken();
-                    leave();
+                try {
+                    if (!over && !decoder.feed(buffer.getBytes(), splitter::feed)) {
+                        broken();
+                        leave();
+                    }
+                } catch (ContentDecoder.Undecodable e) {
+                    undecodable(e);
                 }
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                splitter.end();
-                finish(new Next.Ended());
+                try {
+                    decoder.end();
+                    splitter.end();
+                    finish(new Next.Ended());
+                } catch (ContentDecoder.Undecodable e) {
+                    undecodable(e);
+                }
             });
         } else {
             Buffer body = Buffer.buffer();
@@ -92,10 +118,23 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new Next.Broken(errors.refused(answer.statusCode(), body.toString(), null)));
+                finish(new Next.Broken(errors.refused(answer.statusCode(), ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()), null)));
             });
         }
         answer.exceptionHandler(_ -> broken());
+    }
+
+    private Cutter cutter() {
+        Consumer<String> line = text -> lines.add(new Next.Line(text));
+        return switch (framing) {
+            case LINES -> new LineSplitter(MAX_LINE, line);
+            case EVENTS -> new EventSplitter(MAX_LINE, line, _ -> {});
+        };
+    }
+
+    private void undecodable(ContentDecoder.Undecodable what) {
+        finish(new Next.Broken(errors.failed(JobFailure.of(JobFailure.Code.NODE_ERROR, what.what()))));
+        leave();
     }
 
     @Override

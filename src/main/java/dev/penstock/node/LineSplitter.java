@@ -8,10 +8,13 @@ import java.util.function.Consumer;
  * Cuts a byte stream into lines, wherever its pieces end: inside a line, or inside a UTF-8 sequence. Not thread-safe:
  * owned by the event loop of the connection.
  */
-final class LineSplitter {
+final class LineSplitter implements Cutter {
+    private static final String BYTE_ORDER_MARK = "\uFEFF";
+
     private final int maxLine;
     private final Consumer<String> lines;
     private final ByteArrayOutputStream partial = new ByteArrayOutputStream(512);
+    private boolean begun;
 
     /** @param maxLine in bytes */
     LineSplitter(int maxLine, Consumer<String> lines) {
@@ -19,8 +22,8 @@ final class LineSplitter {
         this.lines = lines;
     }
 
-    /** @return false when a line is too long: the stream is of no use any more */
-    boolean feed(byte[] bytes) {
+    @Override
+    public boolean feed(byte[] bytes) {
         int start = 0;
         for (int i = 0; i < bytes.length; i++) {
             if (bytes[i] == '\n') {
@@ -37,8 +40,8 @@ final class LineSplitter {
         return partial.size() <= maxLine;
     }
 
-    /** The stream has ended: what is left is a line too. */
-    void end() {
+    @Override
+    public void end() {
         byte[] line = partial.toByteArray();
         partial.reset();
         emit(line, 0, line.length);
@@ -50,7 +53,12 @@ final class LineSplitter {
             length--;
         }
         if (length > 0) {
-            lines.accept(new String(bytes, start, length, StandardCharsets.UTF_8));
+            String line = new String(bytes, start, length, StandardCharsets.UTF_8);
+            boolean marked = !begun && line.startsWith(BYTE_ORDER_MARK);
+            begun = true;
+            if (!marked || line.length() > 1) {
+                lines.accept(marked ? line.substring(1) : line);
+            }
         }
     }
 }

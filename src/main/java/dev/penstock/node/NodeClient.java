@@ -213,7 +213,7 @@ final class NodeClient implements Upstream {
             response.body()
                     .onSuccess(body -> reply.complete(new Reply(
                             response.statusCode(),
-                            body.toString(),
+                            ContentDecoder.text(response.getHeader("Content-Encoding"), body.getBytes()),
                             Objects.requireNonNullElse(response.getHeader("Server"), ""))))
                     .onFailure(reply::completeExceptionally);
         }
@@ -245,7 +245,16 @@ final class NodeClient implements Upstream {
      * @param json empty: there is none
      */
     LineFeed lines(HttpMethod method, String path, Buffer json) {
-        LineFeed feed = new LineFeed(errors, vertx);
+        return feed(method, path, json, LineFeed.Framing.LINES);
+    }
+
+    /** Asks a path for server-sent events and returns their data, each as a line, at once. */
+    LineFeed events(String path) {
+        return feed(HttpMethod.GET, path, Buffer.buffer(), LineFeed.Framing.EVENTS);
+    }
+
+    private LineFeed feed(HttpMethod method, String path, Buffer json, LineFeed.Framing framing) {
+        LineFeed feed = new LineFeed(errors, vertx, framing);
         connections.send(options(method, path, json), json, !endsStreamed, feed);
         return feed;
     }
@@ -261,7 +270,7 @@ final class NodeClient implements Upstream {
                 .setMethod(method)
                 .setHost(url.getHost())
                 .setPort(port)
-                .setURI(url.getRawPath() + path);
+                .setURI(BaseAddress.path(url, path));
         protocol.headers(settings.apiKey()).forEach(options::putHeader);
         settings.headers().forEach(options::putHeader);
         return options;

@@ -5,7 +5,9 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /**
@@ -16,20 +18,59 @@ final class OllamaStream implements WireProtocol.AnswerParser {
     /** So many equal pieces end an answer (0.33.0 ends it after 31 equal tokens). */
     private static final int REPEATS = 30;
 
+    private static final int LONGEST = 16 * 1024 * 1024;
+
+    /** Fields of a line whose text is read, or is no answer's. */
+    private static final Set<String> OF_LINE = Set.of(
+            "message",
+            "response",
+            "done",
+            "done_reason",
+            "remote_model",
+            "remote_host",
+            "_debug_info",
+            "thinking",
+            "tool_calls",
+            "content");
+
     private final boolean chat;
     private final SaidModel model = new SaidModel();
-    private int toolCalls;
+    private final JsonValues values = new JsonValues(LONGEST);
+    private final ToolCalls calls = new ToolCalls(0);
     private String lastPiece = "";
     private int repeats;
     private boolean spoken;
+    private boolean begun;
     private boolean over;
 
     OllamaStream(boolean chat) {
         this.chat = chat;
     }
 
+    /** A line, or one of several over which a document is spread. */
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
+        for (String value : values.add(line)) {
+            value(value, events);
+        }
+    }
+
+    @Override
+    public void end(Consumer<TokenEvent> events) {
+        String rest = values.rest();
+        if (!rest.isEmpty()) {
+            value(rest, events);
+        }
+        if (!over) {
+            String what = repeats >= REPEATS
+                    ? "stopped the answer at its repeat limit: the model said %s %d times in a row"
+                            .formatted(ServerErrors.shorten("'" + lastPiece.strip() + "'"), repeats)
+                    : "ended the answer without done: true, as it does when a model repeats one token up to Ollama's repeat limit, or when its runner fails";
+            stop(events, JobFailure.Code.STREAM_BROKEN, what);
+        }
+    }
+
+    private void value(String line, Consumer<TokenEvent> events) {
         if (over) {
             return;
         }
@@ -38,29 +79,48 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(line));
             return;
         }
-        if (chunk.hasNonNull("error")) {
-            stop(events, ServerErrors.midStream(chunk), "failed in mid-stream: " + ServerErrors.message(chunk));
+        if (ServerErrors.isError(chunk)) {
+            stop(events, ServerErrors.midStream(chunk), ServerErrors.failing(chunk, begun));
             return;
         }
-        model.tell(chunk.path("model"), events);
-        JsonNode message = chat ? chunk.path("message") : chunk;
+        begun = true;
+        try {
+            chunk(chunk, events);
+        } catch (UnreadText e) {
+            stop(events, JobFailure.Code.NODE_ERROR, "sent text in a field that is not known: " + e.what());
+        }
+    }
+
+    private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
+        UnreadText.check("", chunk, OF_LINE);
+        JsonNode message = chunk.path("message");
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;
             events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
         }
-        countRepeats(message.path(chat ? "content" : "response").asText("")
-                + message.path("thinking").asText(""));
-        text(TokenEvent.Field.CONTENT, message.path(chat ? "content" : "response"), events);
-        text(TokenEvent.Field.REASONING, message.path("thinking"), events);
-        for (JsonNode call : message.path("tool_calls")) {
-            JsonNode function = call.path("function");
-            events.accept(new TokenEvent.ToolCall(
-                    0,
-                    toolCalls,
-                    call.path("id").asText("call_" + toolCalls),
-                    function.path("name").asText(),
-                    arguments(function.path("arguments"))));
-            toolCalls++;
+        model.tell(chunk.path("model"), events);
+        calls.of(chunk.path("created_at").asText(""));
+        if (message.isObject()) {
+            UnreadText.check("message", message, SaidText.READ);
+            text(SaidText.of("message", message), events);
+        } else {
+            text(SaidText.of("message", TokenEvent.Field.CONTENT, message), events);
+        }
+        text(SaidText.of("response", TokenEvent.Field.CONTENT, chunk.path("response")), events);
+        // what stands beside the message has its names
+        text(SaidText.of("line", chunk), events);
+        for (JsonNode said : List.of(message, chunk)) {
+            for (JsonNode call : said.path("tool_calls")) {
+                JsonNode function = call.path("function");
+                UnreadText.check("tool_calls", call, Set.of("function"));
+                UnreadText.check("tool_calls.function", function, Set.of("arguments"));
+                calls.add(
+                        calls.size(),
+                        call.path("id").asText(""),
+                        function.path("name").asText(""),
+                        ToolCalls.arguments(function.path("arguments")),
+                        events);
+            }
         }
         if (chunk.path("logprobs").isArray() && !chunk.path("logprobs").isEmpty()) {
             events.accept(new TokenEvent.Logprobs(0, Map.of("content", chunk.get("logprobs"))));
@@ -89,41 +149,25 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             return;
         }
         over = true;
-        boolean calls = toolCalls > 0 && whole.equals("stop");
+        calls.open(events);
+        boolean called = !calls.isEmpty() && whole.equals("stop");
         events.accept(new TokenEvent.Spent(new Usage(
                 chunk.path("prompt_eval_count").asLong(),
                 chunk.path("eval_count").asLong())));
-        events.accept(new TokenEvent.Finish(0, calls ? "tool_calls" : whole));
+        events.accept(new TokenEvent.Finish(0, called ? "tool_calls" : whole));
         events.accept(new TokenEvent.End());
     }
 
-    private static String arguments(JsonNode given) {
-        return given.isTextual() ? given.textValue() : given.toString();
-    }
-
-    @Override
-    public void end(Consumer<TokenEvent> events) {
-        if (over) {
-            return;
-        }
-        String what = repeats >= REPEATS
-                ? "stopped the answer at its repeat limit: the model said %s %d times in a row"
-                        .formatted(ServerErrors.shorten("'" + lastPiece.strip() + "'"), repeats)
-                : "ended the answer without done: true, as it does when a model repeats one token up to Ollama's repeat limit, or when its runner fails";
-        stop(events, JobFailure.Code.STREAM_BROKEN, what);
+    private void text(Map<TokenEvent.Field, StringBuilder> text, Consumer<TokenEvent> events) {
+        text.forEach((field, words) -> {
+            countRepeats(words.toString());
+            events.accept(new TokenEvent.Text(0, field, words.toString()));
+        });
     }
 
     private void countRepeats(String piece) {
-        if (!piece.isEmpty()) {
-            repeats = piece.equals(lastPiece) ? repeats + 1 : 1;
-            lastPiece = piece;
-        }
-    }
-
-    private static void text(TokenEvent.Field field, JsonNode text, Consumer<TokenEvent> events) {
-        if (text.isTextual() && !text.textValue().isEmpty()) {
-            events.accept(new TokenEvent.Text(0, field, text.textValue()));
-        }
+        repeats = piece.equals(lastPiece) ? repeats + 1 : 1;
+        lastPiece = piece;
     }
 
     private void stop(Consumer<TokenEvent> events, JobFailure.Code code, String message) {

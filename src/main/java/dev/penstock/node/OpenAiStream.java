@@ -1,24 +1,49 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * An answer is finished only with a finish_reason for each choice and then {@code [DONE]}, without an error event:
+ * An answer is finished only with a finish_reason for each choice and then {@code [DONE]} or a clean end, without an error event:
  * vLLM sends {@code [DONE]} after an error too, and finish_reason abort when it was killed.
  */
 final class OpenAiStream implements WireProtocol.AnswerParser {
+    /** Fields of a chunk whose text is read, or is no answer's. */
+    private static final Set<String> OF_CHUNK = Set.of(
+            "choices",
+            "error",
+            "prompt_text",
+            "kv_transfer_params",
+            "ec_transfer_params",
+            "prompt_filter_results",
+            "obfuscation",
+            "time_info",
+            "x_groq",
+            "nvext",
+            "stats",
+            "model_info",
+            "runtime",
+            "warning",
+            "warnings",
+            "event");
+
+    /** Names under which other APIs answer. */
+    private static final Set<String> OF_ANSWERS = Set.of(
+            "content", "text", "response", "message", "delta", "output", "output_text", "generated_text", "completion");
+
     private final boolean chat;
     private final int choices;
+    private final Map<Integer, OpenAiChoice> said = new HashMap<>();
     private final Set<Integer> finished = new HashSet<>();
-    private final Set<Integer> spoken = new HashSet<>();
     private final SaidModel model = new SaidModel();
     private boolean over;
 
@@ -29,58 +54,77 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
     }
 
     @Override
-    public void line(String line, Consumer<TokenEvent> events) {
-        if (over || !line.startsWith("data:")) {
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return new EventSplitter(longest, value -> line(value, events), words -> failed(words, events));
+    }
+
+    /** The data of an event. */
+    @Override
+    public void line(String data, Consumer<TokenEvent> events) {
+        // null: llama-server begins an answer to several prompts with it
+        if (over || data.isBlank() || data.equals("null")) {
             return;
         }
-        String data = line.substring(5).strip();
         if (data.equals("[DONE]")) {
-            over = true;
-            events.accept(
-                    finished.size() >= choices
-                            ? new TokenEvent.End()
-                            : broken(JobFailure.Code.STREAM_BROKEN, "ended its stream without a finish_reason"));
+            end(events);
             return;
         }
-        JsonNode chunk = Json.parseLenient(data);
-        if (chunk instanceof NullNode) {
-            // how llama-server begins a stream of several prompts
-            return;
-        }
-        if (chunk == null || !chunk.isObject()) {
-            stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(data));
-        } else if (chunk.hasNonNull("error")) {
-            stop(events, ServerErrors.midStream(chunk), "failed in mid-stream: " + ServerErrors.message(chunk));
+        JsonNode value = Json.parseLenient(data);
+        if (value != null && value.isArray()) {
+            value.forEach(chunk -> take(chunk, data, events));
         } else {
-            chunk(chunk, events);
+            take(value == null ? MissingNode.getInstance() : value, data, events);
         }
     }
 
-    private void chunk(JsonNode chunk, Consumer<TokenEvent> events) {
+    private void take(JsonNode chunk, String data, Consumer<TokenEvent> events) {
+        if (over) {
+            return;
+        }
+        if (!chunk.isObject()) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(data));
+        } else if (ServerErrors.isError(chunk)) {
+            stop(events, ServerErrors.midStream(chunk), ServerErrors.failing(chunk, !said.isEmpty()));
+        } else {
+            try {
+                chunk(chunk, events);
+            } catch (UnreadText e) {
+                stop(events, JobFailure.Code.NODE_ERROR, "sent text in a field that is not known: " + e.what());
+            }
+        }
+    }
+
+    private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
+        if (!chunk.path("choices").isArray()) {
+            UnreadText.check("", chunk, OF_CHUNK);
+        }
+        for (String name : OF_ANSWERS) {
+            if (chunk.path(name).isTextual() && !chunk.path(name).textValue().isEmpty()) {
+                throw new UnreadText(name);
+            }
+        }
         model.tell(chunk.path("model"), events);
+        String answer = chunk.path("id").asText("") + " " + chunk.path("created").asText("");
+        int at = 0;
         for (JsonNode choice : chunk.path("choices")) {
-            int index = choice.path("index").asInt(0);
-            if (chat) {
-                delta(index, choice.path("delta"), events);
-            } else {
-                text(index, TokenEvent.Field.CONTENT, choice.path("text"), events);
+            int index = choice.path("index").asInt(at++);
+            if (!choice.isObject()) {
+                throw new UnreadText("choices[%d]".formatted(index));
             }
-            if (choice.hasNonNull("logprobs")) {
-                JsonNode logprobs = choice.get("logprobs");
-                events.accept(new TokenEvent.Logprobs(index, chat ? logprobs : Logprobs.inChatForm(logprobs)));
+            OpenAiChoice one = said.computeIfAbsent(index, OpenAiChoice::new);
+            one.read(choice, chat, answer, events);
+            String reason = OpenAiChoice.finishReason(choice);
+            String whole = reason.isEmpty() ? "" : FinishReasons.openAi(reason);
+            if (whole == null) {
+                stop(
+                        events,
+                        JobFailure.Code.NODE_ERROR,
+                        "did not finish the answer: finish_reason " + ServerErrors.shorten(reason));
+                return;
             }
-            JsonNode reason = choice.path("finish_reason");
-            if (reason.isTextual()) {
-                String whole = FinishReasons.openAi(reason.textValue());
-                if (whole == null) {
-                    stop(
-                            events,
-                            JobFailure.Code.NODE_ERROR,
-                            "did not finish the answer: finish_reason " + ServerErrors.shorten(reason.textValue()));
-                    return;
-                }
+            if (!whole.isEmpty()) {
                 finished.add(index);
-                events.accept(new TokenEvent.Finish(index, whole));
+                one.finish(whole, events);
             }
         }
         JsonNode usage = chunk.path("usage");
@@ -95,39 +139,35 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
         }
     }
 
-    private void delta(int index, JsonNode delta, Consumer<TokenEvent> events) {
-        if (delta.path("role").isTextual() && spoken.add(index)) {
-            events.accept(new TokenEvent.Role(index, delta.path("role").textValue()));
+    /** A clean end of the body is as good as {@code [DONE]}. */
+    @Override
+    public void end(Consumer<TokenEvent> events) {
+        if (over) {
+            return;
         }
-        text(index, TokenEvent.Field.CONTENT, delta.path("content"), events);
-        // vLLM 0.32 and Ollama say reasoning; llama-server and older vLLM reasoning_content; some the same in both
-        JsonNode reasoning = delta.path("reasoning");
-        boolean said = reasoning.isTextual() && !reasoning.textValue().isEmpty();
-        text(index, TokenEvent.Field.REASONING, said ? reasoning : delta.path("reasoning_content"), events);
-        text(index, TokenEvent.Field.REFUSAL, delta.path("refusal"), events);
-        for (JsonNode call : delta.path("tool_calls")) {
-            JsonNode function = call.path("function");
-            events.accept(new TokenEvent.ToolCall(
-                    index,
-                    call.path("index").asInt(0),
-                    call.path("id").textValue(),
-                    function.path("name").textValue(),
-                    function.path("arguments").asText("")));
+        if (finished.size() >= choices) {
+            over = true;
+            events.accept(new TokenEvent.End());
+        } else if (finished.isEmpty()) {
+            stop(events, JobFailure.Code.STREAM_BROKEN, "ended its stream without a finish_reason");
+        } else {
+            stop(
+                    events,
+                    JobFailure.Code.STREAM_BROKEN,
+                    "ended its stream with %d of %d choices".formatted(finished.size(), choices));
         }
     }
 
-    private static void text(int index, TokenEvent.Field field, JsonNode text, Consumer<TokenEvent> events) {
-        if (text.isTextual() && !text.textValue().isEmpty()) {
-            events.accept(new TokenEvent.Text(index, field, text.textValue()));
+    @Override
+    public void failed(String words, Consumer<TokenEvent> events) {
+        if (!over) {
+            over = true;
+            WireProtocol.AnswerParser.super.failed(words, events);
         }
     }
 
     private void stop(Consumer<TokenEvent> events, JobFailure.Code code, String message) {
         over = true;
-        events.accept(broken(code, message));
-    }
-
-    private static TokenEvent broken(JobFailure.Code code, String message) {
-        return new TokenEvent.Broken(JobFailure.of(code, message));
+        events.accept(new TokenEvent.Broken(JobFailure.of(code, message)));
     }
 }

@@ -41,7 +41,7 @@ final class RouterModels implements ModelCommands {
         expectRouter(client);
         String name = canonical(model);
         boolean download = ModelName.onHub(model).isPresent() && listed(client, name) == null;
-        try (LineFeed events = client.lines(HttpMethod.GET, "/models/sse", Buffer.buffer())) {
+        try (LineFeed events = client.events("/models/sse")) {
             NodeClient.Reply begun = ModelCommands.ask(
                     client, HttpMethod.POST, download ? "/models" : "/models/load", named(name), PATIENCE);
             // loaded, or being loaded for somebody else
@@ -122,14 +122,14 @@ final class RouterModels implements ModelCommands {
         long left = LOOK.toNanos();
         while (left > 0) {
             LineFeed.Next next = events.next(Duration.ofNanos(left));
-            if (next instanceof LineFeed.Next.Line(String line) && line.startsWith("data:")) {
-                JsonNode event = Json.parseLenient(line.substring("data:".length()));
+            if (next instanceof LineFeed.Next.Line(String line)) {
+                JsonNode event = Json.parseLenient(line);
                 JsonNode value = event == null ? null : event.at("/data/progress/value");
                 if (event != null && event.path("model").asText().equals(name) && value != null && value.isNumber()) {
                     return new ModelTransfer.State.Running(
                             status, Math.floor(value.asDouble() * 1000) / 10, null, null);
                 }
-            } else if (next != null && !(next instanceof LineFeed.Next.Line)) {
+            } else if (next != null) {
                 LockSupport.parkNanos(until - System.nanoTime());
             }
             left = until - System.nanoTime();

@@ -3,15 +3,21 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /** What a model server's refusal means, by its status and its own words. */
 final class ServerErrors {
     private static final int LONGEST = 300;
+
+    /** Refusals are quoted in refusals. */
+    private static final int DEEPEST = 8;
 
     private ServerErrors() {}
 
@@ -59,17 +65,17 @@ final class ServerErrors {
         if (refused && says(words, "does not support chat", "does not support generate", "does not support insert")) {
             return new Meaning.Incapable("cannot do that");
         }
-        if (status == 501 || (status == 404 && (embeddings || isPathUnknown(json)) && !isError(json))) {
+        if (status == 501 || (status == 404 && (embeddings || isPathUnknown(json)) && !hasError(json))) {
             return new Meaning.Incapable(embeddings ? "makes no embeddings" : "cannot do that");
         }
-        if (refused && tooLong(words, json)) {
+        if (isTooLongByCode(json) || (refused && tooLong(words))) {
             return new Meaning.PromptTooLong();
         }
         // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken for
         boolean model = says(words, "model", "deployment", "not found, try pulling");
         // llama-server as a router says 400
         boolean ofRouter = status == 400 && words.matches("model '.*' not found");
-        if ((status == 404 && isError(json) && model) || ofRouter) {
+        if ((status == 404 && hasError(json) && model) || ofRouter) {
             return new Meaning.UnknownModel();
         }
         // what was paid for is used up: waiting does not help
@@ -95,26 +101,86 @@ final class ServerErrors {
         return json != null && "Not Found".equals(json.path("detail").textValue());
     }
 
-    private static boolean isError(@Nullable JsonNode json) {
+    private static boolean hasError(@Nullable JsonNode json) {
         return json != null && json.has("error");
     }
 
-    private static boolean tooLong(String words, @Nullable JsonNode json) {
-        boolean coded = json != null
-                && "context_length_exceeded".equals(json.at("/error/code").textValue());
-        return coded || tooLong(words);
+    /** Whether a document says that something failed, in any form that servers use. */
+    static boolean isError(JsonNode document) {
+        JsonNode error = document.path("error");
+        boolean said = error.isTextual() ? !error.textValue().isBlank() : error.isContainerNode() && !error.isEmpty();
+        if (said || error.isNumber() || error.asBoolean(false) || isError(document, "object") || isError(document, "type")) {
+            return true;
+        }
+        if (document.path("choices").isArray()) {
+            return false;
+        }
+        boolean numbered = Stream.of("code", "status", "status_code", "statusCode", "error_code")
+                .anyMatch(document::hasNonNull);
+        return document.hasNonNull("detail")
+                || !document.path("errors").isEmpty()
+                || (document.path("message").isTextual() && numbered);
+    }
+
+    private static boolean isError(JsonNode document, String field) {
+        return document.path(field).asText("").equals("error");
+    }
+
+    /** A failure that a server tells in words alone. */
+    static JobFailure failure(String words) {
+        String line = shorten(words);
+        return JobFailure.of(
+                tooLong(line.toLowerCase(Locale.ROOT))
+                        ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED
+                        : JobFailure.Code.NODE_ERROR,
+                "failed: " + line);
+    }
+
+    /** What a server says that fails with status 200. */
+    static String failing(JsonNode event, boolean begun) {
+        return (begun ? "failed in mid-stream: " : "answered 200 with an error: ") + message(event);
+    }
+
+    /** The code of the refusal, or of the refusal that is quoted in it. */
+    private static boolean isTooLongByCode(@Nullable JsonNode json) {
+        return json != null && isTooLongByCode(json, 0);
+    }
+
+    private static boolean isTooLongByCode(JsonNode json, int depth) {
+        if (depth > DEEPEST) {
+            return false;
+        }
+        if (json.isTextual() && json.textValue().strip().startsWith("{")) {
+            JsonNode nested = Json.parseLenient(json.textValue());
+            return nested != null && isTooLongByCode(nested, depth + 1);
+        }
+        boolean coded = Stream.of("code", "type")
+                .map(name -> json.path(name).asText(""))
+                .anyMatch(code -> code.equals("context_length_exceeded") || code.equals("exceed_context_size_error"));
+        return coded
+                || StreamSupport.stream(json.spliterator(), false).anyMatch(inner -> isTooLongByCode(inner, depth + 1));
     }
 
     private static boolean tooLong(String words) {
         return says(
                 words,
                 "context length",
-                "exceed context limit",
+                "context_length",
+                "context window",
+                "contextwindow",
+                "context limit",
+                "maximum model length",
+                "maximum number of tokens",
+                "too many tokens",
+                "input is too long",
+                "prompt too long",
+                "prompt length",
+                "max_new_tokens must be <=",
+                "string_above_max_length",
                 "exceed the configured limit",
                 "cannot be greater than max_model_len",
                 "context size",
                 "exceed_context_size",
-                "context_length_exceeded",
                 "prompt is too long",
                 "is too large to process");
     }
@@ -139,39 +205,76 @@ final class ServerErrors {
         };
     }
 
-    /** What an error event in a stream means: it has no status, but a code or a type. */
+    /** What an error in an answer of status 200 means: its status is in a code or a type. */
     static JobFailure.Code midStream(JsonNode event) {
-        JsonNode error = event.path("error");
-        String words = shorten(message(event)).toLowerCase(Locale.ROOT);
-        int status = switch (error.path("type").asText("")) {
-            case "overloaded_error", "rate_limit_error" -> 529;
-            case "authentication_error", "permission_error" -> 401;
-            case "invalid_request_error", "BadRequestError", "exceed_context_size_error" -> 400;
-            default -> error.path("code").asInt(500);
+        return switch (meaning(status(event), event.toString(), false)) {
+            case Meaning.Coded(JobFailure.Code code) -> code;
+            case Meaning.UnknownModel(), Meaning.Incapable(String _) -> JobFailure.Code.MODEL_NOT_FOUND;
+            case Meaning.PromptTooLong() -> JobFailure.Code.CONTEXT_LENGTH_EXCEEDED;
         };
-        return tooLong(words, event) ? JobFailure.Code.CONTEXT_LENGTH_EXCEEDED : code(status, words);
     }
 
-    /** A server's own words, on one line; whoever shows them cleans and shortens them. */
+    private static int status(JsonNode event) {
+        JsonNode error = event.path("error").isObject() ? event.path("error") : event;
+        int named =
+                switch (error.path("type").asText("")) {
+                    case "overloaded_error", "rate_limit_error", "rate_limit_exceeded" -> 529;
+                    case "authentication_error", "permission_error", "AuthenticationError" -> 401;
+                    case "invalid_request_error", "BadRequestError", "BadRequest", "exceed_context_size_error" -> 400;
+                    case "not_found_error", "NotFoundError" -> 404;
+                    default -> 0;
+                };
+        if (named > 0) {
+            return named;
+        }
+        return Stream.of("code", "status", "status_code", "statusCode", "error_code")
+                .flatMap(name -> Stream.of(error.path(name), event.path(name)))
+                .mapToInt(code -> code.asInt(0))
+                .filter(code -> code >= 400 && code < 600)
+                .findFirst()
+                .orElse(500);
+    }
+
+    /** A server's own words, on one line; a caller that shows them cleans and shortens them. */
     static String words(String body) {
         JsonNode json = Json.parseLenient(body);
         return json == null ? line(body) : message(json);
     }
 
-    /** Error as an object or a string, vLLM's detail, a runner's error nested as a string; on one line. */
+    /** Error as an object or a string, vLLM's detail, a refusal nested as a string; on one line. */
     static String message(JsonNode document) {
-        JsonNode error = document.path("error");
-        if (error.isTextual()) {
-            JsonNode nested = error.textValue().startsWith("{") ? Json.parseLenient(error.textValue()) : null;
-            return nested == null ? line(error.textValue()) : message(nested);
+        String type = document.path("error").path("type").asText(document.path("type").asText(""));
+        String words = message(document, 0);
+        return line(
+                type.startsWith("exceed_context")
+                        ? type + ": " + words
+                        : words.isEmpty() ? document.toString() : words);
+    }
+
+    private static String message(JsonNode value, int depth) {
+        if (depth > DEEPEST) {
+            return "";
         }
-        if (error.isObject()) {
-            String type = error.path("type").asText("");
-            String words = error.path("message").asText("");
-            return line(type.startsWith("exceed_context") ? type + ": " + words : words);
+        if (value.isTextual()) {
+            JsonNode nested = value.textValue().strip().startsWith("{") ? Json.parseLenient(value.textValue()) : null;
+            String inner = nested == null ? "" : message(nested, depth + 1);
+            return inner.isEmpty() ? value.textValue() : inner;
         }
-        JsonNode detail = document.has("detail") ? document.get("detail") : document.path("message");
-        return line(detail.isTextual() ? detail.textValue() : document.toString());
+        if (value.isArray()) {
+            return StreamSupport.stream(value.spliterator(), false)
+                    .map(one -> message(one, depth + 1))
+                    .filter(words -> !words.isEmpty())
+                    .collect(Collectors.joining("; "));
+        }
+        for (String name : List.of("error", "detail", "errors", "message", "msg", "description", "error_message")) {
+            String words = message(value.path(name), depth + 1);
+            if (!words.isEmpty()) {
+                // what OpenRouter quotes of the server behind it
+                String quoted = message(value.path("metadata").path("raw"), depth + 1);
+                return quoted.isEmpty() ? words : words + ": " + quoted;
+            }
+        }
+        return "";
     }
 
     /** A count that a refusal tells, in a field, as llama-server's n_ctx, or in its words; 0: it tells none. */

@@ -33,6 +33,7 @@ public final class UpstreamStream implements TokenStream {
     private final List<String> ignored;
     private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW);
     private final AtomicBoolean closed = new AtomicBoolean();
+    private final WholeCharacters characters = new WholeCharacters(this::offer);
 
     private volatile @Nullable Context loop;
 
@@ -124,10 +125,21 @@ public final class UpstreamStream implements TokenStream {
         finish(new TokenEvent.Broken(errors.unreachable(cause)));
     }
 
+    private interface Reading {
+        void run() throws ContentDecoder.Undecodable;
+    }
+
+    private void undecodable(ContentDecoder.Undecodable what) {
+        finish(new TokenEvent.Broken(errors.failed(JobFailure.of(JobFailure.Code.NODE_ERROR, what.what()))));
+        leave();
+    }
+
     /** Here nobody else would hear of what a parser has not thought of. */
-    private void guarded(Runnable parsing) {
+    private void guarded(Reading parsing) {
         try {
             parsing.run();
+        } catch (ContentDecoder.Undecodable e) {
+            undecodable(e);
         } catch (RuntimeException _) {
             finish(broken("sent what cannot be read"));
             leave();
@@ -138,9 +150,16 @@ public final class UpstreamStream implements TokenStream {
     void answered(HttpClientResponse answer) {
         response = answer;
         if (answer.statusCode() == 200) {
-            LineSplitter lines = new LineSplitter(MAX_LINE, line -> parser.line(line, this::offer));
+            Cutter lines = parser.cutter(MAX_LINE, characters);
+            ContentDecoder decoder;
+            try {
+                decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
+            } catch (ContentDecoder.Undecodable e) {
+                undecodable(e);
+                return;
+            }
             answer.handler(buffer -> guarded(() -> {
-                if (!lines.feed(buffer.getBytes())) {
+                if (!decoder.feed(buffer.getBytes(), lines::feed)) {
                     finish(broken("sent a line of more than " + MAX_LINE + " bytes"));
                     leave();
                 } else {
@@ -149,12 +168,15 @@ public final class UpstreamStream implements TokenStream {
             }));
             answer.endHandler(_ -> {
                 responseEnded = true;
-                guarded(lines::end);
+                guarded(() -> {
+                    decoder.end();
+                    lines.end();
+                });
                 if (parser.readsAtEnd() && !over) {
                     ahead.add(new Signal.Document());
                     return;
                 }
-                guarded(() -> parser.end(this::offer));
+                guarded(() -> parser.end(characters));
                 partEnded();
             });
         } else {
@@ -168,7 +190,7 @@ public final class UpstreamStream implements TokenStream {
                 responseEnded = true;
                 finish(new TokenEvent.Broken(errors.refused(
                         answer.statusCode(),
-                        body.toString(),
+                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
                         prompt,
                         RetryAfter.of(answer::getHeader, Instant.now()))));
             });

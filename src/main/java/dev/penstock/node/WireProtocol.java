@@ -118,6 +118,20 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         /** Turns a line into what it says; after {@link TokenEvent.End} or {@link TokenEvent.Broken} nothing counts. */
         void line(String line, Consumer<TokenEvent> events);
 
+        /**
+         * What cuts the bytes of a body into the lines of {@link #line}.
+         *
+         * @param longest line, in bytes
+         */
+        default Cutter cutter(int longest, Consumer<TokenEvent> events) {
+            return new LineSplitter(longest, line -> line(line, events));
+        }
+
+        /** The server says in words that it failed. */
+        default void failed(String words, Consumer<TokenEvent> events) {
+            events.accept(new TokenEvent.Broken(ServerErrors.failure(words)));
+        }
+
         /** The response has ended: once for each request. */
         default void end(Consumer<TokenEvent> events) {}
 

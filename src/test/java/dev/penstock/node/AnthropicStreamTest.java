@@ -9,6 +9,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -153,7 +154,9 @@ class AnthropicStreamTest {
     private static List<TokenEvent> parse(String stream) {
         List<TokenEvent> events = new ArrayList<>();
         AnthropicStream parser = new AnthropicStream();
-        stream.lines().forEach(line -> parser.line(line, events::add));
+        Cutter cutter = parser.cutter(1 << 20, events::add);
+        cutter.feed(stream.getBytes(StandardCharsets.UTF_8));
+        cutter.end();
         return events;
     }
 }

@@ -348,11 +348,13 @@ class ProtocolTest {
     private static List<TokenEvent> parse(WireProtocol protocol, int choices, byte[]... pieces) {
         WireProtocol.AnswerParser parser = protocol.parser(prompt(choices));
         List<TokenEvent> events = new ArrayList<>();
-        LineSplitter lines = new LineSplitter(1 << 20, line -> parser.line(line, events::add));
+        WholeCharacters whole = new WholeCharacters(events::add);
+        Cutter lines = parser.cutter(1 << 20, whole);
         for (byte[] piece : pieces) {
             assertThat(lines.feed(piece)).isTrue();
         }
         lines.end();
+        parser.end(whole);
         return events;
     }
 

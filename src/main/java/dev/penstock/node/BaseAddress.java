@@ -1,0 +1,22 @@
+package dev.penstock.node;
+
+import java.net.URI;
+import java.util.regex.Pattern;
+
+/** Joins the address of a node and a path of its API. */
+final class BaseAddress {
+    /** Google's has one segment more behind its version. */
+    private static final Pattern VERSIONED =
+            Pattern.compile("/v\\d+(?:\\.\\d+)*(?:(?:alpha|beta)\\d*)?(?:/openai)?$", Pattern.CASE_INSENSITIVE);
+
+    private static final String VERSION = "/v1";
+
+    private BaseAddress() {}
+
+    /** The whole path. An address that names its version gets no second one. */
+    static String path(URI base, String path) {
+        String start = base.getRawPath() == null ? "" : base.getRawPath().replaceFirst("/+$", "");
+        boolean second = path.startsWith(VERSION + "/") && VERSIONED.matcher(start).find();
+        return start + (second ? path.substring(VERSION.length()) : path);
+    }
+}

@@ -1,0 +1,145 @@
+package dev.penstock.wire;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
+
+/**
+ * Server-sent events out of bytes, wherever the network cuts them: the event stream format of the WHATWG. Not thread-safe: owned
+ * by the one that reads.
+ */
+public final class SseParser {
+    private static final String BYTE_ORDER_MARK = "\uFEFF";
+
+    private final long longest;
+    private final Consumer<Event> events;
+    private final Consumer<String> unknown;
+    private final ByteArrayOutputStream partial = new ByteArrayOutputStream(512);
+    private final StringBuilder data = new StringBuilder();
+    private boolean hasData;
+    private boolean afterCarriageReturn;
+    private boolean atBeginning = true;
+    private String name = "";
+    private String id = "";
+
+    /**
+     * One event.
+     *
+     * @param name "message" where the stream gave none
+     * @param id the last id that the stream gave, empty before any
+     */
+    public record Event(String name, String id, String data) {}
+
+    /** @param events takes each event as soon as it is complete */
+    public SseParser(Consumer<Event> events) {
+        this(Integer.MAX_VALUE, events, _ -> {});
+    }
+
+    /**
+     * @param longest line and longest data of an event, in bytes and in characters
+     * @param events takes each event as soon as it is complete
+     * @param unknown takes each line whose field is no field of the format; the format passes over it
+     */
+    public SseParser(long longest, Consumer<Event> events, Consumer<String> unknown) {
+        this.longest = longest;
+        this.events = events;
+        this.unknown = unknown;
+    }
+
+    /** The same with the rest of a buffer. */
+    public boolean feed(ByteBuffer buffer) {
+        byte[] bytes = new byte[buffer.remaining()];
+        buffer.get(bytes);
+        return feed(bytes);
+    }
+
+    /** @return false when a line or an event is too long: the stream is of no use any more */
+    public boolean feed(byte[] bytes) {
+        int start = 0;
+        for (int i = 0; i < bytes.length; i++) {
+            byte b = bytes[i];
+            if (b == '\n' && afterCarriageReturn) {
+                start = i + 1;
+                afterCarriageReturn = false;
+            } else if (b == '\n' || b == '\r') {
+                endLine(bytes, start, i);
+                start = i + 1;
+                afterCarriageReturn = b == '\r';
+            } else {
+                afterCarriageReturn = false;
+            }
+        }
+        partial.write(bytes, start, bytes.length - start);
+        return partial.size() <= longest && data.length() <= longest;
+    }
+
+    /**
+     * The stream has ended. The format drops an event without its empty line. A reader that would miss the event, and that
+     * recognizes one that is cut, calls this.
+     */
+    public void end() {
+        if (partial.size() > 0) {
+            endLine(new byte[0], 0, 0);
+        }
+        endEvent();
+    }
+
+    private void endLine(byte[] bytes, int start, int end) {
+        String line;
+        if (partial.size() == 0) {
+            line = new String(bytes, start, end - start, StandardCharsets.UTF_8);
+        } else {
+            partial.write(bytes, start, end - start);
+            line = partial.toString(StandardCharsets.UTF_8);
+            partial.reset();
+        }
+        if (atBeginning && line.startsWith(BYTE_ORDER_MARK)) {
+            line = line.substring(1);
+        }
+        atBeginning = false;
+        if (line.isEmpty()) {
+            endEvent();
+        } else {
+            field(line);
+        }
+    }
+
+    private void endEvent() {
+        Event event = hasData ? new Event(name.isEmpty() ? "message" : name, id, data.toString()) : null;
+        data.setLength(0);
+        hasData = false;
+        name = "";
+        if (event != null) {
+            events.accept(event);
+        }
+    }
+
+    private void field(String line) {
+        int colon = line.indexOf(':');
+        String field = colon < 0 ? line : line.substring(0, colon);
+        String value = colon < 0 ? "" : line.substring(colon + 1);
+        if (value.startsWith(" ")) {
+            value = value.substring(1);
+        }
+        switch (field) {
+            case "event" -> name = value;
+            case "data" -> {
+                if (hasData) {
+                    data.append('\n');
+                }
+                data.append(value);
+                hasData = true;
+            }
+            case "id" -> {
+                if (value.indexOf('\0') < 0) {
+                    id = value;
+                }
+            }
+            case "", "retry" -> {
+                // a comment, or how long to wait before the next connection
+            }
+            default -> unknown.accept(line);
+        }
+    }
+}
