@@ -75,9 +75,8 @@ final class RestFollowing {
                 int status = response.statusCode();
                 String type = response.headers().firstValue("Content-Type").orElse("");
                 if (status == 200 && type.startsWith("text/event-stream")) {
-                    boolean submitted = !accepted && request.method().equals("POST");
                     accepted = true;
-                    return read(body, submitted);
+                    return read(body);
                 }
                 byte[] answer = body.whole(SILENCE);
                 if (status == 429 || status >= 500) {
@@ -100,11 +99,11 @@ final class RestFollowing {
         return asked.compareTo(LONGEST_RETRY_AFTER) > 0 ? LONGEST_RETRY_AFTER : asked;
     }
 
-    private Connection read(StreamBody body, boolean submitted) throws Problem, IOException, InterruptedException {
+    private Connection read(StreamBody body) throws Problem, IOException, InterruptedException {
         SseParser parser = new SseParser();
         for (ByteBuffer piece = body.next(SILENCE); piece != null; piece = body.next(SILENCE)) {
             for (SseParser.Event event : parser.feed(piece)) {
-                Optional<ValidEvent> outcome = take(event, submitted);
+                Optional<ValidEvent> outcome = take(event);
                 if (outcome.isPresent()) {
                     return new Connection.Ended(outcome.get());
                 }
@@ -115,7 +114,7 @@ final class RestFollowing {
     }
 
     /** The outcome, if this is it. */
-    private Optional<ValidEvent> take(SseParser.Event event, boolean submitted) throws Problem, IOException {
+    private Optional<ValidEvent> take(SseParser.Event event) throws Problem, IOException {
         JsonNode document = Json.parseLenient(event.data());
         if (document == null) {
             return Optional.empty();
@@ -127,9 +126,9 @@ final class RestFollowing {
         if (mark == null) {
             return Optional.empty();
         }
-        if (mark.kind() == EventMark.Kind.REJECTED && submitted) {
-            JsonNode error = document.path("error");
-            throw Problem.refused("rejected: " + ValidEvent.failure(error), error);
+        // the service sends one only where it ends the stream
+        if (mark.kind() == EventMark.Kind.REJECTED) {
+            throw Rejections.problem(document.path("error"));
         }
         lastEventId = event.id();
         failures = 0;
