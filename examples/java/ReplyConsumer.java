@@ -106,6 +106,15 @@ public final class ReplyConsumer {
             return OUTCOMES.contains(name);
         }
 
+        boolean rejection() {
+            return name.equals("rejected");
+        }
+
+        /** A rejection is shown only for the one job that is waited for: it has no other record. */
+        boolean last() {
+            return outcome() || rejection();
+        }
+
         private static Optional<String> text(Headers headers, String name) {
             return Optional.ofNullable(headers.lastHeader(name))
                     .map(Header::value)
@@ -193,8 +202,8 @@ public final class ReplyConsumer {
 
         @Override
         public void show(Event event, Job job, JsonNode document) {
-            if (event.outcome()) {
-                var line = new Line(event.id(), event.name(), job.rule.attempt(), job.text.toString(), job.events);
+            if (event.last()) {
+                var line = new Line(event.id(), event.name(), Math.max(0, job.rule.attempt()), job.text.toString(), job.events);
                 out.print(json(line) + "\n");
                 out.flush();
             }
@@ -233,11 +242,11 @@ public final class ReplyConsumer {
             }
             text(id, job.text.substring(from));
             shown.put(id, job.text.length());
-            if (event.outcome()) {
+            if (event.last()) {
                 if (job.text.isEmpty()) { // nothing was streamed
                     text(id, textOf(document));
                 }
-                line(id, event.name() + ", attempt " + job.rule.attempt() + ", events " + job.events + why(document));
+                line(id, event.name() + ", attempt " + Math.max(0, job.rule.attempt()) + ", events " + job.events + why(document));
                 shown.remove(id);
             }
             out.flush();
@@ -286,6 +295,12 @@ public final class ReplyConsumer {
         private final Optional<String> only;
         private final Map<String, Job> jobs = new HashMap<>();
         private final Set<String> closed = new HashSet<>();
+        /** Where the partitions ended at the beginning, of those that are not read so far. */
+        private final Map<TopicPartition, Long> behind = new HashMap<>();
+        /** Of the one job: the event that refused a record of it. */
+        private Optional<Event> rejected = Optional.empty();
+
+        private byte[] rejection = {};
 
         Replies(View view, Optional<String> only) {
             this.view = view;
@@ -294,6 +309,31 @@ public final class ReplyConsumer {
 
         boolean finished() {
             return only.isPresent() && closed.contains(only.get());
+        }
+
+        /** Says where the partitions end now: of those that hold anything. */
+        void begin(Map<TopicPartition, Long> ends) {
+            behind.putAll(ends);
+        }
+
+        /** A record was read. What the topic held at the beginning decides before a rejection does. */
+        void passed(TopicPartition partition, long offset) {
+            behind.computeIfPresent(partition, (_, end) -> offset + 1 >= end ? null : end);
+            rejected.filter(_ -> behind.isEmpty() && !finished()).ifPresent(event -> {
+                Job job = jobs.getOrDefault(event.id(), new Job());
+                if (job.events == 0) {
+                    view.show(event, job, Job.parse(rejection));
+                    closed.add(event.id());
+                }
+            });
+        }
+
+        /** Another body means that there is another record, whose outcome is to come. */
+        private void reject(Event event, byte[] value) {
+            if (!Job.parse(value).path("error").path("code").asText().equals("id_conflict")) {
+                rejected = Optional.of(event);
+                rejection = value;
+            }
         }
 
         /** Takes in a record; one that is no event is passed over. */
@@ -305,6 +345,9 @@ public final class ReplyConsumer {
         }
 
         private void read(Event event, byte[] value) {
+            if (event.rejection() && only.isPresent()) {
+                reject(event, value);
+            }
             Job job = jobs.computeIfAbsent(event.id(), _ -> new Job());
             Optional<JsonNode> document = job.read(event, value);
             if (document.isEmpty()) {
@@ -325,7 +368,7 @@ public final class ReplyConsumer {
 
                   --bootstrap HOST:PORT   the brokers (localhost:9092)
                   --topic TOPIC           the reply topic (prompt-replies)
-                  --id ID                 only this job; ends at its outcome
+                  --id ID                 only this job; ends at its outcome, or where its only record was refused
                   --until-idle SECONDS    ends when no record has come for so long
                   --json                  only a line of JSON for each outcome
                 """;
@@ -392,11 +435,15 @@ public final class ReplyConsumer {
         var partitions = partitions(consumer, options.topic());
         consumer.assign(partitions);
         consumer.seekToBeginning(partitions);
+        Map<TopicPartition, Long> ends = new HashMap<>(consumer.endOffsets(partitions));
+        ends.entrySet().removeAll(consumer.beginningOffsets(partitions).entrySet());
+        replies.begin(ends);
         long latest = System.nanoTime();
         while (!replies.finished() && !idle(System.nanoTime() - latest, options)) {
             for (ConsumerRecord<byte[], byte[]> message : consumer.poll(Duration.ofMillis(100))) {
                 latest = System.nanoTime();
                 replies.read(message.headers(), message.value());
+                replies.passed(new TopicPartition(message.topic(), message.partition()), message.offset());
             }
         }
     }

@@ -15,6 +15,7 @@ from enum import Enum
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 OUTCOMES = frozenset({"completed", "failed", "cancelled", "expired"})
+ENDS = OUTCOMES | {"rejected"}  # shown for the one job that is waited for: it has no other record
 NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -93,8 +94,8 @@ class JsonLines:
         self._out = out
 
     def show(self, job_id, event, job, document):
-        if event in OUTCOMES:
-            line = {"id": job_id, "outcome": event, "attempt": job.rule.attempt, "text": job.text, "events": job.events}
+        if event in ENDS:
+            line = {"id": job_id, "outcome": event, "attempt": max(0, job.rule.attempt), "text": job.text, "events": job.events}
             self._out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
             self._out.flush()
 
@@ -117,12 +118,12 @@ class Plain:
             shown = 0
         self._text(job_id, job.text[shown:])
         self._shown[job_id] = len(job.text)
-        if event in OUTCOMES:
+        if event in ENDS:
             if not job.text:  # nothing was streamed
                 self._text(job_id, text_of(document))
             error = document.get("error")
             why = f": {error['code']}: {error['message']}".replace("\n", " ") if error else ""
-            self._line(job_id, f"{event}, attempt {job.rule.attempt}, events {job.events}{why}")
+            self._line(job_id, f"{event}, attempt {max(0, job.rule.attempt)}, events {job.events}{why}")
             del self._shown[job_id]
         self._out.flush()
 
@@ -154,6 +155,19 @@ class Replies:
         self._jobs = {}
         self._closed = set()
 
+        self._rejection = None  # of the one job: what refused a record of it, while the job has no event
+        self._behind = {}
+
+    def begin(self, ends):
+        """Says where the partitions end now: {partition: offset}, of those that hold anything."""
+        self._behind = dict(ends)
+
+    def passed(self, partition, offset):
+        """A record was read. What the topic held at the beginning decides before a rejection does."""
+        if offset + 1 >= self._behind.get(partition, sys.maxsize):
+            del self._behind[partition]
+        self._end_rejected()
+
     @property
     def finished(self):
         return self._only in self._closed
@@ -164,6 +178,8 @@ class Replies:
         attempt, seq = (number(headers.get(name)) for name in ("attempt", "seq"))
         if None in (job_id, event, run, attempt, seq) or job_id in self._closed or self._only not in (None, job_id):
             return
+        if event == "rejected" and job_id == self._only:
+            self._rejected(json.loads(value))
         job = self._jobs.setdefault(job_id, Job())
         document = job.read(event, attempt, seq, run, value)
         if document is None:
@@ -172,6 +188,16 @@ class Replies:
         if job.rule.closed:
             del self._jobs[job_id]
             self._closed.add(job_id)
+
+    def _rejected(self, document):
+        # another body means that there is another record, whose outcome is to come
+        if document["error"].get("code") != "id_conflict":
+            self._rejection = document
+
+    def _end_rejected(self):
+        if self._rejection and not self._behind and not self.finished and self._jobs[self._only].events == 0:
+            self._view.show(self._only, "rejected", self._jobs[self._only], self._rejection)
+            self._closed.add(self._only)
 
 
 def number(text):
@@ -196,7 +222,7 @@ def main():
     parser = argparse.ArgumentParser(description="Reads Penstock's reply topic.")
     parser.add_argument("--bootstrap", default="localhost:9092", metavar="HOST:PORT", help="the brokers (%(default)s)")
     parser.add_argument("--topic", default="prompt-replies", help="the reply topic (%(default)s)")
-    parser.add_argument("--id", help="only this job; ends at its outcome")
+    parser.add_argument("--id", help="only this job; ends at its outcome, or where its only record was refused")
     parser.add_argument("--until-idle", type=float, metavar="SECONDS", help="ends when no record has come for so long")
     parser.add_argument("--json", action="store_true", help="only a line of JSON for each outcome")
     options = parser.parse_args()
@@ -208,6 +234,8 @@ def main():
         consumer = open_topic(options.bootstrap, options.topic)
     except KafkaException as e:
         sys.exit(f"{options.bootstrap}: {e.args[0].str()}")
+    ends = {each.partition: consumer.get_watermark_offsets(each, timeout=30) for each in consumer.assignment()}
+    replies.begin({partition: high for partition, (low, high) in ends.items() if high > low})
     latest = time.monotonic()
     try:
         while not replies.finished and (options.until_idle is None or time.monotonic() - latest < options.until_idle):
@@ -218,6 +246,7 @@ def main():
                 raise KafkaException(message.error())
             latest = time.monotonic()
             replies.read(texts(message.headers()), message.value())
+            replies.passed(message.partition(), message.offset())
     except KeyboardInterrupt:
         pass
     finally:

@@ -2,6 +2,7 @@ package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.JobSender;
@@ -20,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -47,6 +49,10 @@ class ExamplesIT {
             fake.script(request -> request.sequence() % 3 == 0
                     ? Answer.unicode(12).every(Duration.ofMillis(10)).resetAfter(6)
                     : Answer.unicode(12).every(Duration.ofMillis(10)));
+            ProducerRecord<byte[], byte[]> refused =
+                    new ProducerRecord<>("prompt-jobs", "{}".getBytes(StandardCharsets.UTF_8));
+            refused.headers().add("job-id", "refused".getBytes(StandardCharsets.UTF_8));
+            jobs.send(refused);
             List<String> ids = new ArrayList<>();
             for (int i = 0; i < 30; i++) {
                 ids.add("example-" + i);
@@ -54,6 +60,7 @@ class ExamplesIT {
             }
             jobs.flush();
             replies.awaitOutcomes(ids, PATIENCE);
+            replies.awaitEvent("refused", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
             expected = ids.stream()
                     .map(id -> "{\"id\":\"%s\",\"outcome\":\"%s\",\"attempt\":%d,\"text\":%s,\"events\":%d}"
                             .formatted(
@@ -77,27 +84,34 @@ class ExamplesIT {
         Path libraries =
                 TestEnvironment.buildDir().resolve("quarkus-app").resolve("lib").resolve("main");
 
-        assertThat(run(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--enable-native-access=ALL-UNNAMED",
-                        "--sun-misc-unsafe-memory-access=allow",
-                        "-cp",
-                        libraries + "/*",
-                        EXAMPLES.resolve("java").resolve("ReplyConsumer.java").toString())))
-                .isEqualTo(expected);
+        check(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
+                "-cp",
+                libraries + "/*",
+                EXAMPLES.resolve("java").resolve("ReplyConsumer.java").toString()));
     }
 
     @Test
     void the_python_consumer_reads_the_same() throws InterruptedException {
-        assertThat(run(List.of(
-                        python().toString(),
-                        EXAMPLES.resolve("python").resolve("consumer.py").toString())))
-                .isEqualTo(expected);
+        check(List.of(
+                python().toString(),
+                EXAMPLES.resolve("python").resolve("consumer.py").toString()));
     }
 
-    private static List<String> run(List<String> program) throws InterruptedException {
+    /** Of an id that has only a refused record nothing else comes: who waits for it is told. */
+    private static void check(List<String> program) throws InterruptedException {
+        assertThat(run(program, "--until-idle", "5")).isEqualTo(expected);
+        assertThat(run(program, "--id", "refused"))
+                .containsExactly(
+                        "{\"id\":\"refused\",\"outcome\":\"rejected\",\"attempt\":0,\"text\":\"\",\"events\":0}");
+    }
+
+    private static List<String> run(List<String> program, String... options) throws InterruptedException {
         List<String> command = new ArrayList<>(program);
-        command.addAll(List.of("--bootstrap", broker.bootstrap(), "--until-idle", "5", "--json"));
+        command.addAll(List.of("--bootstrap", broker.bootstrap(), "--json"));
+        command.addAll(List.of(options));
         try (ChildProcess consumer = ChildProcess.start("example", command, Map.of())) {
             assertThat(consumer.awaitExit(PATIENCE)).as("%s", consumer.output()).hasValue(0);
             return consumer.output().stream()

@@ -486,8 +486,28 @@ final class LedgerIT {
             jobs.flush();
         }
         replies.awaitEvent("refused", event -> event.mark().kind() == EventMark.Kind.REJECTED, PATIENCE);
-        assertThat(Rest.get(first.url(), "/v1/jobs/refused").status()).isEqualTo(404);
+        Rest.Reply refused = Rest.get(first.url(), "/v1/jobs/refused", "Prefer", "wait=30");
+        assertThat(refused.status()).isEqualTo(200);
+        assertThat(refused.json().path("status").asText()).isEqualTo("rejected");
+        assertThat(refused.json().path("error").path("code").asText()).isEqualTo("invalid_request");
+        String letter = refused.json().path("dead_letter").asText();
+        assertThat(Rest.get(first.url(), "/v1/dlq/" + letter).json().path("job_id").asText())
+                .isEqualTo("refused");
+        assertThat(Rest.get(second.url(), "/v1/jobs?status=rejected")
+                        .json()
+                        .path("data")
+                        .findValuesAsText("id"))
+                .contains("refused");
+        for (String way : List.of("--url=" + second.url(), "--kafka=" + broker.bootstrap())) {
+            assertThat(ClientIT.run(List.of("watch", way, "refused")).awaitExit(PATIENCE))
+                    .as(way)
+                    .hasValue(5);
+        }
         assertThat(post(second, chat("refused", "hi"), "Prefer", "wait=30").status())
                 .isEqualTo(200);
+        assertThat(Rest.get(first.url(), "/v1/jobs/refused").json().path("status").asText())
+                .isEqualTo("completed");
+        assertThat(ClientIT.run(List.of("watch", "--kafka", broker.bootstrap(), "refused")).awaitExit(PATIENCE))
+                .hasValue(0);
     }
 }

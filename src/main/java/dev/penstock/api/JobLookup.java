@@ -7,10 +7,13 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
 import dev.penstock.ledger.JobRow;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
 import dev.penstock.ledger.Queries;
+import dev.penstock.ledger.Refusal;
 import dev.penstock.ledger.Submission;
 import dev.penstock.reply.LiveReplies;
 import dev.penstock.reply.ResumePoint;
@@ -30,6 +33,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -57,7 +62,7 @@ public final class JobLookup {
     private Ledger.Found found(JobId id) throws InterruptedException {
         try {
             Ledger.Found found = ledger.find(id);
-            if (found.state().isEmpty()) {
+            if (!found.isThere()) {
                 throw new ApiException(JobFailure.of(
                         JobFailure.Code.NOT_FOUND,
                         "job '%s' not found: there was none, or it ended more than %s ago (penstock.ledger.retention)"
@@ -97,6 +102,9 @@ public final class JobLookup {
 
     /** The job object, with its place where it waits. */
     ObjectNode show(JobRow row) throws InterruptedException {
+        if (row.rejected().isPresent()) {
+            return shortly(row);
+        }
         JobState state = row.state().orElseThrow();
         try {
             Ledger.Place place = ledger.place(state).orElse(null);
@@ -110,7 +118,12 @@ public final class JobLookup {
 
     /** The job object without its answer. */
     static ObjectNode shortly(JobRow row) {
-        return JobObject.of(row.state().orElseThrow(), null, null, ending(row));
+        return row.rejected()
+                .map(refusal -> JobObject.rejected(
+                        row.id(),
+                        refusal.event(),
+                        Instant.ofEpochMilli(refusal.record().millis())))
+                .orElseGet(() -> JobObject.of(row.state().orElseThrow(), null, null, ending(row)));
     }
 
     private static JobObject.@Nullable Ending ending(JobRow row) {
@@ -157,7 +170,7 @@ public final class JobLookup {
     /** Watches a job that is there, or that the ledger cannot say anything about. */
     Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
         try {
-            return replies.watch(id, from, () -> isKept() ? past(id, mustBeThere) : LiveReplies.Past.UNKNOWN);
+            return replies.watch(id, from, () -> past(id, mustBeThere));
         } catch (LiveReplies.Unavailable e) {
             throw unreadable(e);
         }
@@ -182,6 +195,9 @@ public final class JobLookup {
     }
 
     private LiveReplies.Past past(JobId id, boolean mustBeThere) throws InterruptedException {
+        if (!isKept()) {
+            return mustBeThere ? LiveReplies.Past.UNKNOWN : LiveReplies.Past.UNREAD;
+        }
         Ledger.Found found;
         if (mustBeThere) {
             found = found(id);
@@ -189,12 +205,43 @@ public final class JobLookup {
             try {
                 found = ledger.findNow(id);
             } catch (LedgerDatabase.Unavailable _) {
-                return LiveReplies.Past.UNKNOWN;
+                return LiveReplies.Past.UNREAD;
             }
         }
         JobRow row = found.row().orElse(null);
+        Refusal refusal = row == null || !mustBeThere ? null : row.rejected().orElse(null);
+        if (refusal != null) {
+            return new LiveReplies.Past(refusal.offset(), refused(refusal), Set.of());
+        }
         Long first = row == null ? null : row.life().firstOffset();
-        return new LiveReplies.Past(first == null ? found.replyOffset() : first, row == null ? null : outcome(row));
+        return new LiveReplies.Past(
+                first == null ? found.replyOffset() : first,
+                row == null ? null : outcome(row),
+                row == null || !mustBeThere ? Set.of() : records(row));
+    }
+
+    /** Where all of them are refused there is no job; of many not all are known. */
+    private static Set<RecordPlace> records(JobRow row) {
+        return row.arrivals().leftOut().isEmpty()
+                ? row.arrivals().stamps().stream().map(RecordStamp::place).collect(Collectors.toSet())
+                : Set.of();
+    }
+
+    private static Watch.Known refused(Refusal refusal) {
+        EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, "", 0);
+        Bytes event = Bytes.wrap(refusal.event().getBytes(StandardCharsets.UTF_8));
+        return new Watch.Known(mark, event, refusal.offset(), refusal.record().millis());
+    }
+
+    /** Whether a stream that is resumed there had its end, the refusal of the record. */
+    boolean hasEnded(JobId id, ResumePoint from) throws InterruptedException {
+        return from.nextOffset() > 0
+                && from.reading().attempt() < 0
+                && isKept()
+                && find(id)
+                        .rejected()
+                        .filter(refusal -> refusal.offset() < from.nextOffset())
+                        .isPresent();
     }
 
     private static Watch.@Nullable Known outcome(JobRow row) {
@@ -216,7 +263,7 @@ public final class JobLookup {
     }
 
     /**
-     * Waits for a job's outcome. Where its events cannot be read any more the job goes on all the same: nothing is waited for
+     * Waits for a job's outcome, or for the refusal of its record. Where its events cannot be read any more the job goes on all the same: nothing is waited for
      * then.
      *
      * @param row what is known of it now
@@ -229,9 +276,9 @@ public final class JobLookup {
         while (true) {
             switch (watch.next(Duration.ofNanos(Math.max(0, until - System.nanoTime())))) {
                 case Watch.Next.Event event
-                when event.mark().kind() == EventMark.Kind.REJECTED ->
-                    throw new ApiException(EventDocument.failure(event.value().get())
-                            .orElse(JobFailure.of(JobFailure.Code.INTERNAL, "the record was refused")));
+                when event.mark().kind() == EventMark.Kind.REJECTED -> {
+                    return known.rejectedBy(event.offset(), event.millis(), event.value());
+                }
                 case Watch.Next.Event event ->
                     known = known.after(event.mark(), event.offset(), event.millis(), event.value());
                 case Watch.Next.Failed(JobFailure failure) -> {
@@ -243,6 +290,15 @@ public final class JobLookup {
                 }
             }
         }
+    }
+
+    /** Where the record was refused meanwhile the answer says so as if it had never been taken. */
+    static JobRow accepted(JobRow row) {
+        row.rejected().ifPresent(refusal -> {
+            throw new ApiException(EventDocument.failure(refusal.event().getBytes(StandardCharsets.UTF_8))
+                    .orElse(JobFailure.of(JobFailure.Code.INTERNAL, "the record was refused")));
+        });
+        return row;
     }
 
     /** What is known of a job that was just accepted. */

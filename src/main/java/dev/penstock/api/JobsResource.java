@@ -92,7 +92,8 @@ public final class JobsResource {
         }
     }
 
-    private static Response accepted(JobRow row, Duration wait) {
+    private static Response accepted(JobRow known, Duration wait) {
+        JobRow row = JobLookup.accepted(known);
         boolean over = row.state().filter(state -> state.status().isOver()).isPresent();
         return Preference.applied(Response.status(over ? 200 : 202), wait)
                 .entity(JobLookup.shortly(row))
@@ -113,7 +114,7 @@ public final class JobsResource {
     }
 
     private JobRow awaited(JobRow row, Duration wait) throws InterruptedException {
-        if (wait.isZero() || row.life().reading().isClosed()) {
+        if (wait.isZero() || row.isOver()) {
             return row;
         }
         try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
@@ -220,10 +221,11 @@ public final class JobsResource {
                 : ResumePoint.parse(lastEventId.strip())
                         .orElseThrow(() -> new ApiException(
                                 JobFailure.invalid("Last-Event-ID", "is no id of an event of this stream")));
-        if (from.reading().isClosed()) {
+        JobId job = jobId(id);
+        if (from.reading().isClosed() || jobs.hasEnded(job, from)) {
             throw new WebApplicationException(Response.noContent().build());
         }
-        return EventStreams.of(jobs.watch(jobId(id), from, true), sse);
+        return EventStreams.of(jobs.watch(job, from, true), sse);
     }
 
     @DELETE
@@ -234,7 +236,7 @@ public final class JobsResource {
         JobId job = jobId(id);
         if (jobs.isKept()) {
             JobRow row = jobs.find(job);
-            if (row.life().reading().isClosed()) {
+            if (row.isOver()) {
                 return Response.ok(jobs.show(row)).build();
             }
         }

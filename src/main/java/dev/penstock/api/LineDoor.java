@@ -79,7 +79,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
                     watch.ownRecord(new RecordPlace(record.topic(), record.partition(), record.offset()));
                     return record;
                 }),
-                row -> JobLookup.await(watch, row, left()));
+                row -> JobLookup.accepted(JobLookup.await(watch, row, left())));
     }
 
     @Override
@@ -93,11 +93,11 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
             return row;
         }
         JobRow now = jobs.find(row.id());
-        if (now.life().reading().isClosed()) {
+        if (JobLookup.accepted(now).isOver()) {
             return now;
         }
         try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
-            return JobLookup.await(watch, now, left());
+            return JobLookup.accepted(JobLookup.await(watch, now, left()));
         }
     }
 

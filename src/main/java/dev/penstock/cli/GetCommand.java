@@ -59,7 +59,7 @@ final class GetCommand implements Callable<Integer> {
                 show(job);
             }
             return EventMark.Kind.of(job.path("status").asText())
-                    .filter(EventMark.Kind::isOutcome)
+                    .filter(kind -> kind.isOutcome() || kind == EventMark.Kind.REJECTED)
                     .map(Ending::of)
                     .orElse(Ending.COMPLETED)
                     .exitCode();
@@ -78,7 +78,8 @@ final class GetCommand implements Callable<Integer> {
 
     private void show(JsonNode job) throws Problem {
         for (String name : List.of(
-                "status", "model", "node", "attempts", "queue_position", "created_at", "started_at", "finished_at")) {
+                "status", "model", "node", "attempts", "queue_position", "created_at", "started_at", "finished_at",
+                "dead_letter")) {
             if (job.hasNonNull(name)) {
                 terminal.note("%s: %s"
                         .formatted(name.replace('_', ' '), job.path(name).asText()));

@@ -1,11 +1,9 @@
 package dev.penstock.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.EventHeaders;
-import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -97,43 +95,34 @@ final class KafkaGate implements Gate {
             JobId id, BlockingQueue<ReplyFeed.Next> events, @Nullable RecordPlace ours, EventListener listener)
             throws Problem, InterruptedException {
         ValidEvents valid = new ValidEvents();
-        ReplyFeed.Next next = events.poll(FIRST_EVENT.toMillis(), TimeUnit.MILLISECONDS);
-        if (next == null) {
-            listener.note("no event of job %s so far; waiting".formatted(id));
-            next = events.take();
-        }
+        Rejections rejections = new Rejections(ours);
+        boolean quiet = true;
         while (true) {
+            ReplyFeed.Next next = quiet ? events.poll(FIRST_EVENT.toMillis(), TimeUnit.MILLISECONDS) : events.take();
+            if (next == null) {
+                listener.note("no event of job %s so far; waiting".formatted(id));
+                next = events.take();
+                quiet = false;
+            }
             switch (next) {
                 case ReplyFeed.Next.Broken(Problem why) ->
                     throw Problem.brokenOff("%s; the job goes on: penstock watch %s".formatted(why.line(), id));
+                case ReplyFeed.Next.CaughtUp() -> rejections.caughtUp();
                 case ReplyFeed.Next.Event(EventMark mark, Bytes value) -> {
+                    quiet = false;
                     String json = new String(value.get(), StandardCharsets.UTF_8);
-                    if (mark.kind() == EventMark.Kind.REJECTED && ours != null) {
-                        endIfOurs(json, ours);
-                    }
                     Optional<ValidEvent> counts = valid.accept(mark, json);
                     if (counts.isPresent()) {
+                        rejections.jobIsThere();
                         listener.on(counts.get());
                         if (mark.kind().isOutcome()) {
                             return counts.get();
                         }
+                    } else if (mark.kind() == EventMark.Kind.REJECTED) {
+                        rejections.seen(json);
                     }
                 }
             }
-            next = events.take();
-        }
-    }
-
-    private static void endIfOurs(String json, RecordPlace ours) throws Problem {
-        JsonNode document = Json.parseLenient(json);
-        JsonNode place = document == null ? null : document.path("job").path("record");
-        if (document != null
-                && place != null
-                && place.path("topic").asText().equals(ours.topic())
-                && place.path("partition").asInt(-1) == ours.partition()
-                && place.path("offset").asLong(-1) == ours.offset()) {
-            JsonNode error = document.path("error");
-            throw Problem.refused("rejected: " + ValidEvent.failure(error), error);
         }
     }
 

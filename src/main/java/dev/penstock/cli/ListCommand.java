@@ -29,7 +29,7 @@ final class ListCommand implements Callable<Integer> {
     @Option(
             names = "--status",
             paramLabel = "S",
-            description = "only jobs that are queued, running, completed, failed, cancelled or expired")
+            description = "only jobs that are queued, running, completed, failed, cancelled, expired or rejected")
     private @Nullable String status;
 
     @Mixin
@@ -85,7 +85,11 @@ final class ListCommand implements Callable<Integer> {
         Table table = new Table(
                 List.of("ID", "STATUS", "AGE", "TOOK", "ATTEMPTS", "TASK", "MODEL", "NODE", "PRIORITY", "ERROR"));
         for (JsonNode job : jobs) {
-            Instant created = Instant.parse(job.path("created_at").asText());
+            // of a rejected record only the refusal's time is known
+            Instant created = Instant.parse(
+                    job.hasNonNull("created_at")
+                            ? job.path("created_at").asText()
+                            : job.path("finished_at").asText());
             table.add(List.of(
                     job.path("id").asText(),
                     job.path("status").asText(),
@@ -96,10 +100,10 @@ final class ListCommand implements Callable<Integer> {
                                     Instant.parse(job.path("finished_at").asText())))
                             : "",
                     job.path("attempts").asText(""),
-                    job.path("task").asText(),
+                    job.path("task").asText(""),
                     job.path("model").asText(""),
                     job.path("node").asText(""),
-                    job.path("priority").asText(),
+                    job.path("priority").asText(""),
                     job.path("error").path("code").asText("")));
         }
         return table.toString();

@@ -34,6 +34,9 @@ final class ReplyFeed implements AutoCloseable {
 
     private final KafkaAccess access;
     private final KafkaConsumer<byte[], byte[]> consumer;
+    /** Where the partitions ended when the feed was opened. */
+    private final Map<TopicPartition, Long> ends;
+
     private final Map<String, BlockingQueue<Next>> subscribers = new ConcurrentHashMap<>();
     private final AtomicBoolean started = new AtomicBoolean();
     private volatile @Nullable Thread reader;
@@ -50,13 +53,18 @@ final class ReplyFeed implements AutoCloseable {
     sealed interface Next {
         record Event(EventMark mark, Bytes value) implements Next {}
 
+        /** All that the topic held when the feed was opened has come. */
+        record CaughtUp() implements Next {}
+
         /** Nothing comes any more. */
         record Broken(Problem why) implements Next {}
     }
 
-    private ReplyFeed(KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer) {
+    private ReplyFeed(
+            KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, Long> ends) {
         this.access = access;
         this.consumer = consumer;
+        this.ends = ends;
     }
 
     /** @param only the job whose partition is enough; null: all partitions */
@@ -69,12 +77,13 @@ final class ReplyFeed implements AutoCloseable {
             List<TopicPartition> partitions = wanted.mapToObj(partition -> new TopicPartition(topic, partition))
                     .toList();
             consumer.assign(partitions);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             switch (from) {
                 case BEGINNING -> consumer.seekToBeginning(partitions);
                 // seekToEnd would only be carried out with the first poll, when the answer may be there already
-                case END -> consumer.endOffsets(partitions).forEach(consumer::seek);
+                case END -> ends.forEach(consumer::seek);
             }
-            return new ReplyFeed(access, consumer);
+            return new ReplyFeed(access, consumer, ends);
         } catch (KafkaException e) {
             consumer.close();
             throw access.problem(e);
@@ -109,7 +118,14 @@ final class ReplyFeed implements AutoCloseable {
     private void read() {
         try (consumer) {
             long silentSince = System.nanoTime();
+            boolean caughtUp = false;
             while (!closed) {
+                if (!caughtUp && isCaughtUp()) {
+                    caughtUp = true;
+                    for (BlockingQueue<Next> queue : subscribers.values()) {
+                        queue.put(new Next.CaughtUp());
+                    }
+                }
                 ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
                 for (ConsumerRecord<byte[], byte[]> record : records) {
                     hand(record);
@@ -128,6 +144,10 @@ final class ReplyFeed implements AutoCloseable {
             broken = why;
             subscribers.values().forEach(queue -> tell(queue, why));
         }
+    }
+
+    private boolean isCaughtUp() {
+        return ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
     }
 
     private void hand(ConsumerRecord<byte[], byte[]> record) throws InterruptedException {

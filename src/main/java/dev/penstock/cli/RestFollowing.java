@@ -78,9 +78,8 @@ final class RestFollowing {
                 int status = response.statusCode();
                 String type = response.headers().firstValue("Content-Type").orElse("");
                 if (status == 200 && type.startsWith("text/event-stream")) {
-                    boolean submitted = !accepted && request.method().equals("POST");
                     accepted = true;
-                    return read(body, submitted);
+                    return read(body);
                 }
                 byte[] answer = body.whole(SILENCE);
                 if (status == 429 || status >= 500) {
@@ -103,14 +102,14 @@ final class RestFollowing {
         return asked.compareTo(LONGEST_RETRY_AFTER) > 0 ? LONGEST_RETRY_AFTER : asked;
     }
 
-    private Connection read(StreamBody body, boolean submitted) throws Problem, IOException, InterruptedException {
+    private Connection read(StreamBody body) throws Problem, IOException, InterruptedException {
         List<SseParser.Event> arrived = new ArrayList<>();
         SseParser parser = new SseParser(arrived::add);
         for (ByteBuffer piece = body.next(SILENCE); piece != null; piece = body.next(SILENCE)) {
             arrived.clear();
             parser.feed(piece);
             for (SseParser.Event event : arrived) {
-                Optional<ValidEvent> outcome = take(event, submitted);
+                Optional<ValidEvent> outcome = take(event);
                 if (outcome.isPresent()) {
                     return new Connection.Ended(outcome.get());
                 }
@@ -121,7 +120,7 @@ final class RestFollowing {
     }
 
     /** The outcome, if this is it. */
-    private Optional<ValidEvent> take(SseParser.Event event, boolean submitted) throws Problem, IOException {
+    private Optional<ValidEvent> take(SseParser.Event event) throws Problem, IOException {
         JsonNode document = Json.parseLenient(event.data());
         if (document == null) {
             return Optional.empty();
@@ -133,9 +132,9 @@ final class RestFollowing {
         if (mark == null) {
             return Optional.empty();
         }
-        if (mark.kind() == EventMark.Kind.REJECTED && submitted) {
-            JsonNode error = document.path("error");
-            throw Problem.refused("rejected: " + ValidEvent.failure(error), error);
+        // the service sends one only where it ends the stream
+        if (mark.kind() == EventMark.Kind.REJECTED) {
+            throw Rejections.problem(document.path("error"));
         }
         lastEventId = event.id();
         failures = 0;

@@ -124,12 +124,18 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
 
     @Override
     public boolean deadLetter(JobFailure failure, int attempts) throws InterruptedException {
+        return letter(failure, attempts) != null;
+    }
+
+    /** @return where the dead letter lies; null: it could not be written */
+    final @Nullable RecordPlace letter(JobFailure failure, int attempts) throws InterruptedException {
         try {
-            writers.deadLetters().write(record(), named(), failure, attempts).get();
-            return true;
+            return writers.deadLetters()
+                    .write(record(), named(), failure, attempts)
+                    .get();
         } catch (ExecutionException e) {
             LOG.warnf("record=%s could not be dead-lettered, it comes again: %s", place(), Reason.of(e));
-            return false;
+            return null;
         }
     }
 }

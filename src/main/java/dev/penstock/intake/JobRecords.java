@@ -9,6 +9,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -24,7 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.utils.Bytes;
@@ -165,26 +166,31 @@ final class JobRecords {
         held.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());
-        AtomicBoolean isLettered = new AtomicBoolean();
+        AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
         // given back, it would come again at once, and after a few times no more
-        while (!isRejected(held, refused, trace, isLettered) && held.renew()) {
+        while (!isRejected(held, refused, trace, letter) && held.renew()) {
             Thread.sleep(Held.AFTER_FAILURE);
         }
     }
 
-    /** @param isLettered whether its dead letter is on the broker; set here */
-    private boolean isRejected(Held held, JobDocument.Parsed.Refused refused, JobTrace trace, AtomicBoolean isLettered)
+    /** @param letter where its dead letter lies; set here once it is on the broker */
+    private boolean isRejected(
+            Held held,
+            JobDocument.Parsed.Refused refused,
+            JobTrace trace,
+            AtomicReference<@Nullable RecordPlace> letter)
             throws InterruptedException {
         try {
             if (!held.mayHaveRun()
                     || !recovery.wasRejected(
                             refused.id(), held.origin().place(), held.record().timestamp())) {
                 EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, EventMark.newRun(), 0);
-                JobEvent event = new JobEvent.Rejected(held.origin().place(), refused.failure());
-                if (!isLettered.get() && !held.deadLetter(refused.failure(), 0)) {
+                RecordPlace lies = letter.get() == null ? held.letter(refused.failure(), 0) : letter.get();
+                if (lies == null) {
                     return false;
                 }
-                isLettered.set(true);
+                letter.set(lies);
+                JobEvent event = new JobEvent.Rejected(held.origin().place(), lies, refused.failure());
                 replies.send(refused.id(), mark, event, trace.traceparent()).get();
             }
             LOG.debugf(

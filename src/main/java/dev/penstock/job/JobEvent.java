@@ -67,8 +67,12 @@ public sealed interface JobEvent {
         }
     }
 
-    /** A record that is no valid job. */
-    record Rejected(RecordPlace record, JobFailure failure) implements JobEvent {
+    /**
+     * A record that is no valid job.
+     *
+     * @param deadLetter where it lies among the dead letters
+     */
+    record Rejected(RecordPlace record, RecordPlace deadLetter, JobFailure failure) implements JobEvent {
         @Override
         public EventMark.Kind kind() {
             return EventMark.Kind.REJECTED;

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * What is known of a job by now, as a reader is shown it.
  *
- * @param status {@code queued}, {@code running}, or its outcome
+ * @param status {@code queued}, {@code running}, or its outcome; never {@code rejected}
  * @param model the node's once it started, before that the one that was asked for
  * @param createdAt the time of its record
  * @param startedAt of the first attempt
@@ -54,7 +54,9 @@ public record JobState(
         COMPLETED,
         FAILED,
         CANCELLED,
-        EXPIRED;
+        EXPIRED,
+        /** An id that has only refused records. */
+        REJECTED;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);
 

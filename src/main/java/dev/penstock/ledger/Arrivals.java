@@ -36,17 +36,19 @@ import org.jspecify.annotations.Nullable;
  * @param refused records that were told to be no jobs; they strike out
  * @param copies that were set aside: of each record, in each partition of their topic, the last
  * @param leftOut the highest offset, in each partition, of the records that are not kept
+ * @param refusal what the last refusal says; null: there was none
  */
 public record Arrivals(
         List<Submission> records,
         SortedSet<RecordStamp> refused,
         SortedSet<Copy> copies,
-        SortedMap<TopicPartition, Long> leftOut) {
+        SortedMap<TopicPartition, Long> leftOut,
+        @Nullable Refusal refusal) {
     /** Of the records, and of the copies in each partition. Where so many records are struck out, a later one is not shown. */
     static final int MOST = 256;
 
     static final Arrivals NONE =
-            new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()));
+            new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()), null);
 
     /**
      * A copy of a record on the topic of deferred jobs.
@@ -99,7 +101,17 @@ public record Arrivals(
         // behind the highest offset a record may still come, before it there is none that is not kept
         refusals.removeIf(refusal -> !all.containsKey(refusal.place())
                 && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
-        return new Arrivals(kept, refusals, copies, others);
+        return new Arrivals(kept, refusals, copies, others, refusal);
+    }
+
+    /** The refusals strike out, and the last one is kept as it is told. */
+    Arrivals withRefusals(Collection<Submission> more, Collection<Refusal> told) {
+        Refusal last = refusal;
+        for (Refusal each : told) {
+            last = Refusal.later(last, each);
+        }
+        Arrivals merged = with(more, told.stream().map(Refusal::record).toList());
+        return new Arrivals(merged.records, merged.refused, merged.copies, merged.leftOut, last);
     }
 
     private static TopicPartition partition(RecordStamp stamp) {
@@ -120,7 +132,7 @@ public record Arrivals(
                 .sorted(Comparator.comparingLong(other -> other.stamp().place().offset()))
                 .toList();
         ofPartition.subList(0, Math.max(0, ofPartition.size() - MOST)).forEach(last::remove);
-        return new Arrivals(records, refused, last, leftOut);
+        return new Arrivals(records, refused, last, leftOut, refusal);
     }
 
     /** Whether the same record was set aside again, in the same partition, after this copy. */
@@ -165,11 +177,15 @@ public record Arrivals(
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
         return new Arrivals(
-                records.stream().map(record -> record.ofTopic(topic, name)).toList(), struck, last, others);
+                records.stream().map(record -> record.ofTopic(topic, name)).toList(),
+                struck,
+                last,
+                others,
+                refusal == null ? null : refusal.ofTopic(topic, name));
     }
 
     Arrivals slim() {
-        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies, leftOut);
+        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies, leftOut, null);
     }
 
     String toJson() {
@@ -206,6 +222,9 @@ public record Arrivals(
             ArrayNode others = root.putArray("left_out");
             leftOut.forEach((partition, offset) ->
                     write(others.addObject(), new RecordPlace(partition.topic(), partition.partition(), offset)));
+        }
+        if (refusal != null) {
+            root.set("refusal", refusal.toJson());
         }
         return new String(Json.bytes(root), StandardCharsets.UTF_8);
     }
@@ -248,7 +267,7 @@ public record Arrivals(
             RecordPlace highest = place(node);
             leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
         }
-        return new Arrivals(records, refused, copies, leftOut);
+        return new Arrivals(records, refused, copies, leftOut, Refusal.ofJson(root.get("refusal")));
     }
 
     private static void write(ObjectNode node, RecordStamp stamp) {

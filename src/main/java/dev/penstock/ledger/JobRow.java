@@ -69,10 +69,10 @@ public record JobRow(
             }
         }
 
-        record Refused(RecordStamp record) implements Change {
+        record Refused(Refusal refusal) implements Change {
             @Override
             public long millis() {
-                return record.millis();
+                return refusal.record().millis();
             }
         }
 
@@ -97,16 +97,16 @@ public record JobRow(
     /** Records and refusals are merged all at once: in any order they give the same. */
     JobRow after(List<Change> changes) {
         List<Submission> submitted = new ArrayList<>();
-        List<RecordStamp> refused = new ArrayList<>();
+        List<Refusal> refused = new ArrayList<>();
         JobRow row = this;
         for (Change change : changes) {
             switch (change) {
                 case Change.Submitted(Submission submission, String _) -> submitted.add(submission);
-                case Change.Refused(RecordStamp record) -> refused.add(record);
+                case Change.Refused(Refusal refusal) -> refused.add(refusal);
                 case Change.Copied _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
             }
         }
-        Arrivals merged = row.arrivals.with(submitted, refused);
+        Arrivals merged = row.arrivals.withRefusals(submitted, refused);
         return new JobRow(id, merged, row.cancelMillis, row.life, row.ending, forgotten);
     }
 
@@ -143,6 +143,32 @@ public record JobRow(
     /** The job, once a record of it was seen; a row without one is not there yet. */
     public Optional<JobState> state() {
         return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
+    }
+
+    /** What was refused, where nothing else is known of this id: no record stands, and no event. */
+    public Optional<Refusal> rejected() {
+        return forgotten
+                        || life.reading().attempt() >= 0
+                        || arrivals.chosen().isPresent()
+                ? Optional.empty()
+                : Optional.ofNullable(arrivals.refusal());
+    }
+
+    /** Whether there is nothing to wait for: the job has an outcome, or there is none. */
+    public boolean isOver() {
+        return life.reading().isClosed() || rejected().isPresent();
+    }
+
+    /** What is known of an id when the record that a reader was waiting for is refused. */
+    public JobRow rejectedBy(long offset, long millis, Bytes value) {
+        return Refusal.of(offset, millis, value.get())
+                .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
+                .orElse(this);
+    }
+
+    /** As lists filter by it. */
+    JobState.Status status() {
+        return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
     }
 
     private JobState state(Submission record) {

@@ -13,6 +13,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -202,6 +203,13 @@ public class Ledger {
         public Optional<JobState> state() {
             return row.flatMap(JobRow::state);
         }
+
+        /** Whether anything of it can be shown: the job, or that its record was refused. */
+        public boolean isThere() {
+            return row.filter(found -> found.state().isPresent()
+                            || found.rejected().isPresent())
+                    .isPresent();
+        }
     }
 
     /** Finds a job that any replica had accepted before this call: where it is not there yet, the projection catches up. */
@@ -210,7 +218,11 @@ public class Ledger {
         if (found.state().isPresent()) {
             return found;
         }
-        awaitPast(jobTopics, _ -> true);
+        // its refusal too: an id may have no other record
+        List<String> topics = new ArrayList<>(jobTopics);
+        topics.add(replies.name());
+        int partition = replies.partitionOf(id);
+        awaitPast(topics, asked -> jobTopics.contains(asked.topic()) || asked.partition() == partition);
         return findNow(id);
     }
 

@@ -129,10 +129,7 @@ final class Projection {
 
     private static Optional<JobRow.Change> change(ConsumerRecord<byte[], byte[]> record, EventMark mark) {
         if (mark.kind() == EventMark.Kind.REJECTED) {
-            RecordPlace place = EventDocument.rejectedPlace(record.value());
-            return place == null
-                    ? Optional.empty()
-                    : Optional.of(new JobRow.Change.Refused(new RecordStamp(record.timestamp(), place)));
+            return Refusal.of(record.offset(), record.timestamp(), record.value()).map(JobRow.Change.Refused::new);
         }
         return happened(mark, record.offset(), record.timestamp(), record.value());
     }

@@ -89,6 +89,16 @@ public final class Queries {
                     && state.metadata().entrySet().containsAll(metadata.entrySet());
         }
 
+        /** A refused record is nobody's, and has no node. */
+        private boolean fits(Refusal refusal) {
+            JsonNode event = Json.parseLenient(refusal.event());
+            return tenant == null
+                    && model == null
+                    && node == null
+                    && metadata.isEmpty()
+                    && (code == null || (event != null && code.equals(code(event.path("error").toString()))));
+        }
+
         private static @Nullable String code(@Nullable String error) {
             JsonNode document = error == null ? null : Json.parseLenient(error);
             return document == null ? null : document.path("code").asText();
@@ -138,7 +148,7 @@ public final class Queries {
                         }
                         page.add(row);
                     }
-                    last = new Cursor(rows.getLong("created_ms"), rows.getString("id"));
+                    last = new Cursor(rows.getLong("listed_ms"), rows.getString("id"));
                 }
                 looked += read;
                 if (read < chunk) {
@@ -151,7 +161,9 @@ public final class Queries {
 
     private static boolean fits(JobRow row, Filter filter) {
         String error = row.ending() == null ? null : row.ending().error();
-        return row.state().filter(state -> filter.fits(state, error)).isPresent();
+        return filter.status() == JobState.Status.REJECTED
+                ? row.rejected().filter(refusal -> filter.fits(refusal)).isPresent()
+                : row.state().filter(state -> filter.fits(state, error)).isPresent();
     }
 
     private static PreparedStatement listing(Connection connection, Filter filter, @Nullable Cursor after, int limit)
@@ -164,10 +176,12 @@ public final class Queries {
         String value = filter.status() != null
                 ? filter.status().wireName()
                 : filter.model() != null ? filter.model() : filter.tenant();
-        PreparedStatement select = connection.prepareStatement("SELECT created_ms, " + Rows.WITHOUT_OUTCOME
-                + " FROM jobs WHERE " + where
-                + "created_ms IS NOT NULL AND created_ms >= ? AND (created_ms, id) < (?, ?)"
-                + " ORDER BY created_ms DESC, id DESC LIMIT ?");
+        // an id that has only refused records was never created
+        String time = filter.status() == JobState.Status.REJECTED ? "stub_ms" : "created_ms";
+        PreparedStatement select = connection.prepareStatement("SELECT " + time + " AS listed_ms, "
+                + Rows.WITHOUT_OUTCOME + " FROM jobs WHERE " + where
+                + "TIME IS NOT NULL AND TIME >= ? AND (TIME, id) < (?, ?) ORDER BY TIME DESC, id DESC LIMIT ?"
+                        .replace("TIME", time));
         Cursor from = begin(filter, after);
         int i = 1;
         if (value != null) {

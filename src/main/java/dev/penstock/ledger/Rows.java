@@ -259,7 +259,7 @@ final class Rows {
         Columns.set(statement, i++, record == null ? null : record.deadlineMillis());
         statement.setString(i++, row.arrivals().toJson());
         Columns.set(statement, i++, row.cancelMillis());
-        statement.setString(i++, JobState.Status.of(life.reading()).wireName());
+        statement.setString(i++, row.status().wireName());
         statement.setInt(i++, life.reading().attempt());
         Columns.set(statement, i++, life.reading().run());
         statement.setLong(i++, life.appliedOffset());

@@ -2,6 +2,7 @@ package dev.penstock.reply;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
@@ -63,9 +64,9 @@ public class DeadLetters {
      * not take goes there without its value and headers, and dlq-message says where they lie.
      *
      * @param id of its job, as far as it has one
-     * @return done when it is on the broker
+     * @return where it lies, once it is on the broker
      */
-    public CompletableFuture<Void> write(
+    public CompletableFuture<RecordPlace> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
         return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, failure, attempts))
                 .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
@@ -73,7 +74,10 @@ public class DeadLetters {
                                 producer,
                                 letter(record, null, new RecordHeaders(), id, withoutValue(record, failure), attempts))
                         : CompletableFuture.failedFuture(failed))
-                .thenAccept(_ -> counter(failure.code()).increment());
+                .thenApply(written -> {
+                    counter(failure.code()).increment();
+                    return new RecordPlace(written.topic(), written.partition(), written.offset());
+                });
     }
 
     private static JobFailure withoutValue(ConsumerRecord<byte[], byte[]> record, JobFailure failure) {

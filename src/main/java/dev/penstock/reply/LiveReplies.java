@@ -2,6 +2,7 @@ package dev.penstock.reply;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
@@ -101,11 +102,17 @@ public final class LiveReplies {
      * What is known of a job's earlier events.
      *
      * @param offset it has none before it
-     * @param outcome null: none is known
+     * @param outcome or the refusal that stands for one; null: none is known
+     * @param records where all of these are refused there is no job; empty: refusals are ignored; null: none is known, and where
+     *     nothing but a refusal is read there is no job
      */
-    public record Past(long offset, Watch.@Nullable Known outcome) {
-        /** The partition has to be read from its beginning. */
-        public static final Past UNKNOWN = new Past(0, null);
+    public record Past(
+            long offset, Watch.@Nullable Known outcome, @Nullable Set<RecordPlace> records) {
+        /** The partition has to be read from its beginning; nothing else is known. */
+        public static final Past UNKNOWN = new Past(0, null, null);
+
+        /** As {@link #UNKNOWN}, for a watcher that writes a record of its own. */
+        public static final Past UNREAD = new Past(0, null, Set.of());
     }
 
     /** Finds out what is known of a job's earlier events. */
@@ -126,6 +133,7 @@ public final class LiveReplies {
         try {
             Past past = look.ask();
             known = true;
+            watch.endsWithRefusalOf(past.records());
             catchUp(watch, past, Math.max(from.nextOffset(), past.offset()));
             return watch;
         } finally {

@@ -11,7 +11,9 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -47,12 +49,14 @@ public final class Watch implements AutoCloseable {
 
     private @Nullable Runnable whenThereIsRoom;
     private @Nullable Next last;
-    private boolean mayBeRefused;
     private boolean chunks = true;
-    /** Refusals say nothing of the job; only that of the own record counts. */
-    private final List<Known> rejected = new ArrayList<>();
+    /** Whose refusal ends the watch, once all of them are refused; null: of any record, while the job has no event. */
+    private @Nullable Set<RecordPlace> records = Set.of();
+    /** Refusals that came before it was known whether they are of the own record. */
+    private final List<Known> undecided = new ArrayList<>();
 
-    private @Nullable RecordPlace own;
+    private boolean ownIsComing;
+    private @Nullable Known lastRefusal;
 
     /** @param onClose tells the live reader that nobody watches any more */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
@@ -203,13 +207,15 @@ public final class Watch implements AutoCloseable {
     void caughtUp(@Nullable Known outcome) {
         lock.lock();
         try {
-            catchingUp = false;
-            if (outcome != null && last == null && outcome.offset() >= nextOffset) {
+            boolean refusal = outcome != null && outcome.mark().kind() == EventMark.Kind.REJECTED;
+            if (outcome != null && !refusal && last == null && outcome.offset() >= nextOffset) {
                 apply(outcome);
             }
             early.forEach(this::apply);
             early.clear();
             earlyBytes = 0;
+            catchingUp = false;
+            endWithRefusal(refusal ? outcome : lastRefusal);
         } finally {
             lock.unlock();
         }
@@ -238,10 +244,7 @@ public final class Watch implements AutoCloseable {
         nextOffset = event.offset() + 1;
         EventMark mark = event.mark();
         if (mark.kind() == EventMark.Kind.REJECTED) {
-            if (mayBeRefused && rejected.size() < MOST_REFUSALS) {
-                rejected.add(event);
-                endIfRefused();
-            }
+            refused(event);
             return;
         }
         if (reading.judge(mark) == Reading.Verdict.VOID) {
@@ -282,7 +285,7 @@ public final class Watch implements AutoCloseable {
     public void expectOwnRecord() {
         lock.lock();
         try {
-            mayBeRefused = true;
+            ownIsComing = true;
         } finally {
             lock.unlock();
         }
@@ -292,23 +295,57 @@ public final class Watch implements AutoCloseable {
     public void ownRecord(RecordPlace place) {
         lock.lock();
         try {
-            own = place;
-            endIfRefused();
+            ownIsComing = false;
+            records = Set.of(place);
+            undecided.forEach(this::refused);
+            undecided.clear();
         } finally {
             lock.unlock();
         }
     }
 
-    private void endIfRefused() {
-        for (Known refusal : rejected) {
-            if (own != null
-                    && last == null
-                    && own.equals(EventDocument.rejectedPlace(refusal.value().get()))) {
-                ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);
-                events.add(new Next.Event(resume, refusal.mark(), refusal.value(), refusal.millis()));
-                bytes += refusal.value().get().length;
-                end(new Next.Ended());
+    /**
+     * Before anything is read.
+     *
+     * @param known where all of these are refused the watch ends; null: none is known, and it ends with any refusal while the
+     *     job has no event
+     */
+    void endsWithRefusalOf(@Nullable Set<RecordPlace> known) {
+        lock.lock();
+        try {
+            records = known == null ? null : Set.copyOf(known);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void refused(Known event) {
+        Set<RecordPlace> open = records;
+        if (ownIsComing) {
+            if (undecided.size() < MOST_REFUSALS) {
+                undecided.add(event);
             }
+        } else if (open == null) {
+            boolean another = EventDocument.failure(event.value().get())
+                    .filter(failure -> failure.code() == JobFailure.Code.ID_CONFLICT)
+                    .isPresent();
+            lastRefusal = another ? lastRefusal : event;
+            endWithRefusal(catchingUp ? null : lastRefusal);
+        } else {
+            Set<RecordPlace> left = new HashSet<>(open);
+            boolean ofOurs = left.remove(EventDocument.rejectedPlace(event.value().get()));
+            records = Set.copyOf(left);
+            endWithRefusal(ofOurs && left.isEmpty() ? event : null);
+        }
+    }
+
+    /** An event of the job means that another record of it is none that was refused. */
+    private void endWithRefusal(@Nullable Known refusal) {
+        if (refusal != null && last == null && reading.attempt() < 0) {
+            ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);
+            events.add(new Next.Event(resume, refusal.mark(), refusal.value(), refusal.millis()));
+            bytes += refusal.value().get().length;
+            end(new Next.Ended());
         }
     }
 

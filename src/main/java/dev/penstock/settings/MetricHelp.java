@@ -25,6 +25,8 @@ final class MetricHelp implements MeterFilter {
             Map.entry(
                     "penstock.intake.window.used", "The used part of a partition's window of record locks; 1 is full"),
             Map.entry("penstock.intake.bytes", "Bytes of the records that this replica holds"),
+            Map.entry("penstock.media.bytes", "Bytes of images fetched for jobs that this replica holds"),
+            Map.entry("penstock.thread.failures", "Unexpected exceptions that background threads outlived, by thread"),
             Map.entry("penstock.deliveries", "Records that were taken, by their delivery count"),
             Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),
             Map.entry("penstock.ledger.lag.seconds", "How far the ledger is behind the topics"),

@@ -138,6 +138,8 @@ public final class EventDocument {
             }
             case JobEvent.Rejected rejected -> {
                 writePlace(json, rejected.record());
+                RecordPlace letter = rejected.deadLetter();
+                json.writeStringField("dead_letter", letter.partition() + "-" + letter.offset());
                 json.writeEndObject();
                 ErrorDocument.writeField(json, rejected.failure());
             }

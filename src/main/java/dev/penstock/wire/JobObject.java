@@ -7,6 +7,7 @@ import dev.penstock.job.JobState;
 import dev.penstock.job.PromptJob;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,30 @@ public final class JobObject {
         object.set("error", ending == null ? null : json(ending.error()));
         object.set("usage", ending == null ? null : json(ending.usage()));
         object.set("metadata", Json.mapper().valueToTree(new TreeMap<>(job.metadata())));
+        return object;
+    }
+
+    /**
+     * An id that has only refused records.
+     *
+     * @param event the {@code rejected} event as JSON
+     * @param at the time of that event
+     */
+    public static ObjectNode rejected(JobId id, String event, Instant at) {
+        JsonNode said = Json.parseLenient(event);
+        JsonNode document = said == null ? Json.mapper().createObjectNode() : said;
+        ObjectNode object = Json.mapper().createObjectNode();
+        object.put("id", id.value()).put("object", "job").put("status", "rejected");
+        for (String unknown : List.of("task", "model", "priority", "tenant", "created_at", "started_at")) {
+            object.putNull(unknown);
+        }
+        object.put("finished_at", at.toString()).put("attempts", 0);
+        for (String none : List.of("node", "backend", "queue_position", "response")) {
+            object.putNull(none);
+        }
+        object.set("error", document.get("error"));
+        object.putNull("usage").putNull("metadata");
+        object.set("dead_letter", document.path("job").get("dead_letter"));
         return object;
     }
 

@@ -91,12 +91,15 @@ class RestGateTest {
     }
 
     @Test
-    void a_rejected_record_ends_the_stream_that_its_post_opened_only() throws Exception {
+    void a_rejected_record_ends_whatever_waits_for_it() throws Exception {
         service.stream(event("rejected", 0, 0));
         assertThatThrownBy(() -> gate.submit(Draft.of(ID, document()), seen)).hasMessageContaining("rejected: why");
 
-        service.stream(event("rejected", 0, 0) + STARTED + COMPLETED);
-        assertThat(gate.watch(ID, seen).mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
+        service.stream(event("rejected", 0, 0));
+        assertThatThrownBy(() -> gate.watch(ID, seen))
+                .hasMessageContaining("rejected: why")
+                .isInstanceOfSatisfying(
+                        Problem.class, problem -> assertThat(problem.ending()).isEqualTo(Ending.REFUSED));
     }
 
     @Test

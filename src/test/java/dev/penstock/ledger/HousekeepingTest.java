@@ -2,6 +2,14 @@ package dev.penstock.ledger;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobState;
+import dev.penstock.testkit.WireSchemas;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.JobObject;
+import org.jspecify.annotations.Nullable;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -78,6 +86,61 @@ class HousekeepingTest {
         List<JobRow> rows = rows();
         assertThat(rows).extracting(row -> row.id().value()).containsExactly("seven");
         assertThat(rows.getFirst().forgotten()).isTrue();
+    }
+
+    @Test
+    void an_id_with_only_refused_records_is_rejected_until_a_valid_one_comes() throws Exception {
+        JobId id = new JobId("seven");
+        refused(id, 3, 40);
+        refused(id, 4, 41);
+
+        JobRow row = rows().getFirst();
+        assertThat(row.state()).isEmpty();
+        assertThat(row.rejected().orElseThrow().offset()).isEqualTo(41);
+        assertThat(listed(JobState.Status.REJECTED, null)).containsExactly(id);
+        assertThat(listed(JobState.Status.REJECTED, "invalid_request")).containsExactly(id);
+        assertThat(listed(JobState.Status.REJECTED, "too_large")).isEmpty();
+        assertThat(listed(null, null)).isEmpty();
+        JsonNode shown = JobObject.rejected(
+                id, row.rejected().orElseThrow().event(), NOW);
+        new WireSchemas().check("job-object.schema.json", shown.toString());
+        assertThat(shown.path("dead_letter").asText()).isEqualTo("1-17");
+        assertThat(shown.path("error").path("message").asText()).isEqualTo("no job");
+
+        change(id, submitted(3, NOW));
+        assertThat(rows().getFirst().state()).as("the refused record itself").isEmpty();
+        change(id, submitted(5, NOW));
+
+        assertThat(rows().getFirst().rejected()).isEmpty();
+        assertThat(rows().getFirst().state()).isPresent();
+        assertThat(listed(JobState.Status.REJECTED, null)).isEmpty();
+        assertThat(listed(JobState.Status.QUEUED, null)).containsExactly(id);
+    }
+
+    private void refused(JobId id, long record, long offset) throws LedgerDatabase.Unavailable {
+        EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, "run", 0);
+        JobEvent.Rejected event = new JobEvent.Rejected(
+                new RecordPlace(PARTITION.topic(), PARTITION.partition(), record),
+                new RecordPlace("prompt-jobs-dlq", 1, 17),
+                JobFailure.of(JobFailure.Code.INVALID_REQUEST, "no job"));
+        change(
+                id,
+                new JobRow.Change.Refused(Refusal.of(offset, NOW.toEpochMilli(), EventDocument.write(id, mark, event))
+                        .orElseThrow()));
+    }
+
+    private void change(JobId id, JobRow.Change change) throws LedgerDatabase.Unavailable {
+        TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(Projection.BY_VALUE);
+        changes.put(id, List.of(change));
+        apply(changes);
+    }
+
+    private List<JobId> listed(JobState.@Nullable Status status, @Nullable String code)
+            throws LedgerDatabase.Unavailable {
+        Queries.Filter filter = new Queries.Filter(status, null, null, null, code, null, null, Map.of());
+        return database.write(connection -> Queries.list(connection, filter, null, 10).rows().stream()
+                .map(JobRow::id)
+                .toList());
     }
 
     private List<JobRow> rows() throws LedgerDatabase.Unavailable {

@@ -4,14 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.EventHeaders;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.record.TimestampType;
+import org.apache.kafka.common.utils.Bytes;
 import org.junit.jupiter.api.Test;
 
 class WatchTest {
@@ -156,6 +159,101 @@ class WatchTest {
         assertThat(offsets(watch)).containsExactly(10L, 20L);
     }
 
+    @Test
+    void the_refusal_of_the_records_that_a_watcher_was_told_of_ends_the_watch() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.endsWithRefusalOf(Set.of(place(1), place(2)));
+        watch.older(refusal(10, 7, "invalid_request"));
+        watch.older(refusal(11, 1, "invalid_request"));
+        watch.caughtUp(null);
+        assertThat(watch.next(Duration.ZERO)).as("another record stands").isInstanceOf(Watch.Next.Nothing.class);
+
+        watch.live(refusal(12, 2, "invalid_request"));
+
+        assertThat(offsets(watch)).containsExactly(12L);
+    }
+
+    @Test
+    void refusals_are_ignored_where_a_job_is_there() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.endsWithRefusalOf(Set.of(place(1)));
+        watch.older(record(10, EventMark.Kind.STARTED, 1, "a", 0));
+        watch.older(refusal(11, 7, "invalid_request"));
+        watch.caughtUp(null);
+        watch.live(record(12, EventMark.Kind.COMPLETED, 1, "a", 1));
+
+        assertThat(offsets(watch)).containsExactly(10L, 12L);
+    }
+
+    @Test
+    void a_refusal_that_is_known_ends_the_watch_unless_a_job_came_after_it() throws InterruptedException {
+        Watch refused = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        refused.endsWithRefusalOf(Set.of());
+        refused.older(refusal(10, 7, "invalid_request"));
+        refused.caughtUp(known(10));
+        assertThat(offsets(refused)).containsExactly(10L);
+
+        Watch mended = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        mended.endsWithRefusalOf(Set.of());
+        mended.older(refusal(10, 7, "invalid_request"));
+        mended.live(record(11, EventMark.Kind.STARTED, 1, "a", 0));
+        mended.caughtUp(known(10));
+        mended.live(record(12, EventMark.Kind.COMPLETED, 1, "a", 1));
+        assertThat(offsets(mended)).containsExactly(11L, 12L);
+    }
+
+    @Test
+    void where_no_record_is_known_a_refusal_ends_the_watch_of_a_job_without_events() throws InterruptedException {
+        Watch refused = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        refused.endsWithRefusalOf(null);
+        refused.older(refusal(10, 7, "invalid_request"));
+        refused.caughtUp(null);
+        assertThat(offsets(refused)).containsExactly(10L);
+
+        Watch mended = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        mended.endsWithRefusalOf(null);
+        mended.older(refusal(10, 7, "invalid_request"));
+        mended.older(record(11, EventMark.Kind.STARTED, 1, "a", 0));
+        mended.caughtUp(null);
+        mended.live(refusal(12, 8, "invalid_request"));
+        mended.live(record(13, EventMark.Kind.COMPLETED, 1, "a", 1));
+        assertThat(offsets(mended)).containsExactly(11L, 13L);
+
+        Watch another = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        another.endsWithRefusalOf(null);
+        another.caughtUp(null);
+        another.live(refusal(10, 7, "id_conflict"));
+        assertThat(another.next(Duration.ZERO)).as("another body").isInstanceOf(Watch.Next.Nothing.class);
+    }
+
+    @Test
+    void a_watch_with_a_record_of_its_own_ends_with_that_refusal_alone() throws InterruptedException {
+        Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
+        watch.caughtUp(null);
+        watch.expectOwnRecord();
+        watch.live(refusal(10, 7, "invalid_request"));
+        watch.live(refusal(11, 1, "invalid_request"));
+        watch.ownRecord(place(1));
+
+        assertThat(offsets(watch)).containsExactly(11L);
+    }
+
+    private static RecordPlace place(long offset) {
+        return new RecordPlace("prompt-jobs", 0, offset);
+    }
+
+    private static Watch.Known known(long offset) {
+        ConsumerRecord<byte[], byte[]> event = refusal(offset, 7, "invalid_request");
+        return new Watch.Known(
+                new EventMark(EventMark.Kind.REJECTED, 0, "r", 0), Bytes.wrap(event.value()), offset, 0);
+    }
+
+    private static ConsumerRecord<byte[], byte[]> refusal(long offset, long record, String code) {
+        String event = "{\"job\":{\"record\":{\"topic\":\"prompt-jobs\",\"partition\":0,\"offset\":%d}},\"error\":{\"code\":\"%s\"}}"
+                .formatted(record, code);
+        return record(offset, EventMark.Kind.REJECTED, 0, "r", 0, event);
+    }
+
     private static List<ConsumerRecord<byte[], byte[]>> log() {
         return List.of(
                 record(10, EventMark.Kind.STARTED, 1, "a", 0),
@@ -171,6 +269,11 @@ class WatchTest {
 
     private static ConsumerRecord<byte[], byte[]> record(
             long offset, EventMark.Kind kind, int attempt, String run, long seq, int size) {
+        return record(offset, kind, attempt, run, seq, "{" + " ".repeat(size - 2) + "}");
+    }
+
+    private static ConsumerRecord<byte[], byte[]> record(
+            long offset, EventMark.Kind kind, int attempt, String run, long seq, String value) {
         byte[] key = EventHeaders.utf8(ID.value());
         return new ConsumerRecord<>(
                 "prompt-replies",
@@ -179,9 +282,9 @@ class WatchTest {
                 0,
                 TimestampType.CREATE_TIME,
                 key.length,
-                size,
+                value.length(),
                 key,
-                EventHeaders.utf8("{" + " ".repeat(size - 2) + "}"),
+                EventHeaders.utf8(value),
                 EventHeaders.of(key, new EventMark(kind, attempt, run, seq), null),
                 Optional.empty());
     }

@@ -1,0 +1,66 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which {@code rejected} event on the reply topic ends a wait: that of the client's own record. Without such a record the
+ * last one that the topic holds, else the first that comes, as long as the job has no event; a record with another body means
+ * that there is another record. Owned by the thread that follows the job.
+ */
+final class Rejections {
+    private final @Nullable RecordPlace ours;
+    private boolean caughtUp;
+    private boolean jobIsThere;
+    private @Nullable JsonNode last;
+
+    Rejections(@Nullable RecordPlace ours) {
+        this.ours = ours;
+    }
+
+    /** An event of the job itself was read. */
+    void jobIsThere() {
+        jobIsThere = true;
+    }
+
+    /** @throws Problem it ends the wait */
+    void seen(String json) throws Problem {
+        JsonNode document = Json.parseLenient(json);
+        JsonNode error = document == null ? null : document.get("error");
+        if (error == null) {
+            return;
+        }
+        if (ours == null) {
+            boolean another = error.path("code").asText().equals(JobFailure.Code.ID_CONFLICT.wireName());
+            last = another ? last : error;
+            end();
+        } else if (ours.equals(EventDocument.rejectedPlace(json.getBytes(StandardCharsets.UTF_8)))) {
+            throw problem(error);
+        }
+    }
+
+    /**
+     * All that the topic held was read.
+     *
+     * @throws Problem a rejection was among it, and no event of the job
+     */
+    void caughtUp() throws Problem {
+        caughtUp = true;
+        end();
+    }
+
+    private void end() throws Problem {
+        if (last != null && caughtUp && !jobIsThere) {
+            throw problem(last);
+        }
+    }
+
+    static Problem problem(JsonNode error) {
+        return Problem.refused("rejected: " + ValidEvent.failure(error), error);
+    }
+}
