@@ -491,7 +491,10 @@ final class LedgerIT {
         assertThat(refused.json().path("status").asText()).isEqualTo("rejected");
         assertThat(refused.json().path("error").path("code").asText()).isEqualTo("invalid_request");
         String letter = refused.json().path("dead_letter").asText();
-        assertThat(Rest.get(first.url(), "/v1/dlq/" + letter).json().path("job_id").asText())
+        assertThat(Rest.get(first.url(), "/v1/dlq/" + letter)
+                        .json()
+                        .path("job_id")
+                        .asText())
                 .isEqualTo("refused");
         assertThat(Rest.get(second.url(), "/v1/jobs?status=rejected")
                         .json()
@@ -505,9 +508,13 @@ final class LedgerIT {
         }
         assertThat(post(second, chat("refused", "hi"), "Prefer", "wait=30").status())
                 .isEqualTo(200);
-        assertThat(Rest.get(first.url(), "/v1/jobs/refused").json().path("status").asText())
+        assertThat(Rest.get(first.url(), "/v1/jobs/refused")
+                        .json()
+                        .path("status")
+                        .asText())
                 .isEqualTo("completed");
-        assertThat(ClientIT.run(List.of("watch", "--kafka", broker.bootstrap(), "refused")).awaitExit(PATIENCE))
+        assertThat(ClientIT.run(List.of("watch", "--kafka", broker.bootstrap(), "refused"))
+                        .awaitExit(PATIENCE))
                 .hasValue(0);
     }
 }

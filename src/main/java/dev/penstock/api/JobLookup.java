@@ -238,8 +238,7 @@ public final class JobLookup {
         return from.nextOffset() > 0
                 && from.reading().attempt() < 0
                 && isKept()
-                && find(id)
-                        .rejected()
+                && find(id).rejected()
                         .filter(refusal -> refusal.offset() < from.nextOffset())
                         .isPresent();
     }

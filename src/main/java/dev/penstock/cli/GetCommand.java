@@ -78,7 +78,14 @@ final class GetCommand implements Callable<Integer> {
 
     private void show(JsonNode job) throws Problem {
         for (String name : List.of(
-                "status", "model", "node", "attempts", "queue_position", "created_at", "started_at", "finished_at",
+                "status",
+                "model",
+                "node",
+                "attempts",
+                "queue_position",
+                "created_at",
+                "started_at",
+                "finished_at",
                 "dead_letter")) {
             if (job.hasNonNull(name)) {
                 terminal.note("%s: %s"

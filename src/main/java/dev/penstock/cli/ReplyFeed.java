@@ -60,8 +60,7 @@ final class ReplyFeed implements AutoCloseable {
         record Broken(Problem why) implements Next {}
     }
 
-    private ReplyFeed(
-            KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, Long> ends) {
+    private ReplyFeed(KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, Long> ends) {
         this.access = access;
         this.consumer = consumer;
         this.ends = ends;

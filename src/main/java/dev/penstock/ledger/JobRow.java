@@ -147,9 +147,7 @@ public record JobRow(
 
     /** What was refused, where nothing else is known of this id: no record stands, and no event. */
     public Optional<Refusal> rejected() {
-        return forgotten
-                        || life.reading().attempt() >= 0
-                        || arrivals.chosen().isPresent()
+        return forgotten || life.reading().attempt() >= 0 || arrivals.chosen().isPresent()
                 ? Optional.empty()
                 : Optional.ofNullable(arrivals.refusal());
     }

@@ -206,8 +206,8 @@ public class Ledger {
 
         /** Whether anything of it can be shown: the job, or that its record was refused. */
         public boolean isThere() {
-            return row.filter(found -> found.state().isPresent()
-                            || found.rejected().isPresent())
+            return row.filter(found ->
+                            found.state().isPresent() || found.rejected().isPresent())
                     .isPresent();
         }
     }

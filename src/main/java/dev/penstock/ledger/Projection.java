@@ -9,7 +9,6 @@ import dev.penstock.job.RecordStamp;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.BodyHash;
 import dev.penstock.wire.CommandDocument;
-import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.Json;
@@ -129,7 +128,8 @@ final class Projection {
 
     private static Optional<JobRow.Change> change(ConsumerRecord<byte[], byte[]> record, EventMark mark) {
         if (mark.kind() == EventMark.Kind.REJECTED) {
-            return Refusal.of(record.offset(), record.timestamp(), record.value()).map(JobRow.Change.Refused::new);
+            return Refusal.of(record.offset(), record.timestamp(), record.value())
+                    .map(JobRow.Change.Refused::new);
         }
         return happened(mark, record.offset(), record.timestamp(), record.value());
     }

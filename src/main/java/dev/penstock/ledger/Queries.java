@@ -96,7 +96,9 @@ public final class Queries {
                     && model == null
                     && node == null
                     && metadata.isEmpty()
-                    && (code == null || (event != null && code.equals(code(event.path("error").toString()))));
+                    && (code == null
+                            || (event != null
+                                    && code.equals(code(event.path("error").toString()))));
         }
 
         private static @Nullable String code(@Nullable String error) {

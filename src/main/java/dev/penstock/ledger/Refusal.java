@@ -29,8 +29,8 @@ public record Refusal(RecordStamp record, long offset, String event) {
         RecordPlace place = EventDocument.rejectedPlace(value);
         return place == null
                 ? Optional.empty()
-                : Optional.of(new Refusal(
-                        new RecordStamp(millis, place), offset, new String(value, StandardCharsets.UTF_8)));
+                : Optional.of(
+                        new Refusal(new RecordStamp(millis, place), offset, new String(value, StandardCharsets.UTF_8)));
     }
 
     /** The same after a topic has got another name. */

@@ -182,7 +182,12 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
             argued.put(index, !arguments.isEmpty());
             open.put(index, calls.size());
             // its place is new, whatever its index is: a block is one call
-            calls.add(calls.size(), block.path("id").asText(""), block.path("name").asText(""), arguments, events);
+            calls.add(
+                    calls.size(),
+                    block.path("id").asText(""),
+                    block.path("name").asText(""),
+                    arguments,
+                    events);
         } else if (type.endsWith("_tool_use") || type.endsWith("_tool_result")) {
             ofServer.add(index);
         } else if (type.isEmpty() || type.equals("text") || type.endsWith("thinking")) {

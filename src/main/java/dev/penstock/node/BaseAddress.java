@@ -16,7 +16,8 @@ final class BaseAddress {
     /** The whole path. An address that names its version gets no second one. */
     static String path(URI base, String path) {
         String start = base.getRawPath() == null ? "" : base.getRawPath().replaceFirst("/+$", "");
-        boolean second = path.startsWith(VERSION + "/") && VERSIONED.matcher(start).find();
+        boolean second =
+                path.startsWith(VERSION + "/") && VERSIONED.matcher(start).find();
         return start + (second ? path.substring(VERSION.length()) : path);
     }
 }

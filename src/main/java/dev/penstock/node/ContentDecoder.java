@@ -229,7 +229,8 @@ final class ContentDecoder {
                 }
                 given += length;
                 if (given > FREE && given > MOST_TIMES * taken) {
-                    throw new Undecodable("sent a compressed answer that expands more than %d times".formatted(MOST_TIMES));
+                    throw new Undecodable(
+                            "sent a compressed answer that expands more than %d times".formatted(MOST_TIMES));
                 }
                 byte[] some = Arrays.copyOf(piece, length);
                 checksum.update(some);

@@ -118,7 +118,10 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new Next.Broken(errors.refused(answer.statusCode(), ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()), null)));
+                finish(new Next.Broken(errors.refused(
+                        answer.statusCode(),
+                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
+                        null)));
             });
         }
         answer.exceptionHandler(_ -> broken());

@@ -104,7 +104,8 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             }
         }
         model.tell(chunk.path("model"), events);
-        String answer = chunk.path("id").asText("") + " " + chunk.path("created").asText("");
+        String answer =
+                chunk.path("id").asText("") + " " + chunk.path("created").asText("");
         int at = 0;
         for (JsonNode choice : chunk.path("choices")) {
             int index = choice.path("index").asInt(at++);

@@ -21,7 +21,8 @@ final class SaidText {
             "function_call",
             "finish_reason");
 
-    private static final Set<String> OF_PART = Set.of("text", "content", "thinking", "reasoning", "summary", "refusal", "data");
+    private static final Set<String> OF_PART =
+            Set.of("text", "content", "thinking", "reasoning", "summary", "refusal", "data");
 
     private final Map<Field, StringBuilder> text = new EnumMap<>(Field.class);
 
@@ -84,23 +85,21 @@ final class SaidText {
 
     private void part(String path, Field around, JsonNode part) throws UnreadText {
         String type = part.path("type").asText("");
-        Field field =
-                switch (type) {
-                    case "", "text", "output_text", "input_text", "text_delta" -> around;
-                    case "refusal" -> Field.REFUSAL;
-                    case "thinking",
-                            "thinking_delta",
-                            "redacted_thinking",
-                            "reasoning",
-                            "reasoning_text",
-                            "reasoning_content",
-                            "reasoning.text",
-                            "reasoning.summary",
-                            "reasoning.encrypted",
-                            "summary_text" ->
-                        Field.REASONING;
-                    default -> null;
-                };
+        Field field = switch (type) {
+            case "", "text", "output_text", "input_text", "text_delta" -> around;
+            case "refusal" -> Field.REFUSAL;
+            case "thinking",
+                    "thinking_delta",
+                    "redacted_thinking",
+                    "reasoning",
+                    "reasoning_text",
+                    "reasoning_content",
+                    "reasoning.text",
+                    "reasoning.summary",
+                    "reasoning.encrypted",
+                    "summary_text" -> Field.REASONING;
+            default -> null;
+        };
         if (field == null) {
             UnreadText.check(path + " of type " + type, part, Set.of());
             return;

@@ -109,7 +109,11 @@ final class ServerErrors {
     static boolean isError(JsonNode document) {
         JsonNode error = document.path("error");
         boolean said = error.isTextual() ? !error.textValue().isBlank() : error.isContainerNode() && !error.isEmpty();
-        if (said || error.isNumber() || error.asBoolean(false) || isError(document, "object") || isError(document, "type")) {
+        if (said
+                || error.isNumber()
+                || error.asBoolean(false)
+                || isError(document, "object")
+                || isError(document, "type")) {
             return true;
         }
         if (document.path("choices").isArray()) {
@@ -216,14 +220,13 @@ final class ServerErrors {
 
     private static int status(JsonNode event) {
         JsonNode error = event.path("error").isObject() ? event.path("error") : event;
-        int named =
-                switch (error.path("type").asText("")) {
-                    case "overloaded_error", "rate_limit_error", "rate_limit_exceeded" -> 529;
-                    case "authentication_error", "permission_error", "AuthenticationError" -> 401;
-                    case "invalid_request_error", "BadRequestError", "BadRequest", "exceed_context_size_error" -> 400;
-                    case "not_found_error", "NotFoundError" -> 404;
-                    default -> 0;
-                };
+        int named = switch (error.path("type").asText("")) {
+            case "overloaded_error", "rate_limit_error", "rate_limit_exceeded" -> 529;
+            case "authentication_error", "permission_error", "AuthenticationError" -> 401;
+            case "invalid_request_error", "BadRequestError", "BadRequest", "exceed_context_size_error" -> 400;
+            case "not_found_error", "NotFoundError" -> 404;
+            default -> 0;
+        };
         if (named > 0) {
             return named;
         }
@@ -243,7 +246,8 @@ final class ServerErrors {
 
     /** Error as an object or a string, vLLM's detail, a refusal nested as a string; on one line. */
     static String message(JsonNode document) {
-        String type = document.path("error").path("type").asText(document.path("type").asText(""));
+        String type =
+                document.path("error").path("type").asText(document.path("type").asText(""));
         String words = message(document, 0);
         return line(
                 type.startsWith("exceed_context")

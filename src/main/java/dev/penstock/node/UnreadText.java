@@ -74,7 +74,8 @@ final class UnreadText extends Exception {
     static void check(String path, JsonNode object, Set<String> read) throws UnreadText {
         for (Map.Entry<String, JsonNode> field : object.properties()) {
             String name = field.getKey();
-            boolean known = read.contains(name) || BESIDE.contains(name) || name.endsWith("_id") || name.endsWith("_ids");
+            boolean known =
+                    read.contains(name) || BESIDE.contains(name) || name.endsWith("_id") || name.endsWith("_ids");
             if (!known && carriesText(field.getValue())) {
                 throw new UnreadText(path.isEmpty() ? name : path + "." + name);
             }

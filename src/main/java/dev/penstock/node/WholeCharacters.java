@@ -46,7 +46,12 @@ final class WholeCharacters implements Consumer<TokenEvent> {
                 events.accept(finish);
             }
             case TokenEvent.End end -> {
-                halves.keySet().stream().map(Place::choice).sorted().distinct().toList().forEach(this::release);
+                halves.keySet().stream()
+                        .map(Place::choice)
+                        .sorted()
+                        .distinct()
+                        .toList()
+                        .forEach(this::release);
                 events.accept(end);
             }
             default -> events.accept(event);

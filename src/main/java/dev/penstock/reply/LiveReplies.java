@@ -107,7 +107,9 @@ public final class LiveReplies {
      *     nothing but a refusal is read there is no job
      */
     public record Past(
-            long offset, Watch.@Nullable Known outcome, @Nullable Set<RecordPlace> records) {
+            long offset,
+            Watch.@Nullable Known outcome,
+            @Nullable Set<RecordPlace> records) {
         /** The partition has to be read from its beginning; nothing else is known. */
         public static final Past UNKNOWN = new Past(0, null, null);
 

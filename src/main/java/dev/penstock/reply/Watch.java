@@ -333,7 +333,8 @@ public final class Watch implements AutoCloseable {
             endWithRefusal(catchingUp ? null : lastRefusal);
         } else {
             Set<RecordPlace> left = new HashSet<>(open);
-            boolean ofOurs = left.remove(EventDocument.rejectedPlace(event.value().get()));
+            boolean ofOurs =
+                    left.remove(EventDocument.rejectedPlace(event.value().get()));
             records = Set.copyOf(left);
             endWithRefusal(ofOurs && left.isEmpty() ? event : null);
         }

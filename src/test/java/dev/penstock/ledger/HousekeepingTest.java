@@ -3,19 +3,18 @@ package dev.penstock.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.JobState;
-import dev.penstock.testkit.WireSchemas;
-import dev.penstock.wire.EventDocument;
-import dev.penstock.wire.JobObject;
-import org.jspecify.annotations.Nullable;
-import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
 import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
+import dev.penstock.testkit.WireSchemas;
+import dev.penstock.wire.EventDocument;
+import dev.penstock.wire.JobObject;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -26,6 +25,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -101,8 +101,7 @@ class HousekeepingTest {
         assertThat(listed(JobState.Status.REJECTED, "invalid_request")).containsExactly(id);
         assertThat(listed(JobState.Status.REJECTED, "too_large")).isEmpty();
         assertThat(listed(null, null)).isEmpty();
-        JsonNode shown = JobObject.rejected(
-                id, row.rejected().orElseThrow().event(), NOW);
+        JsonNode shown = JobObject.rejected(id, row.rejected().orElseThrow().event(), NOW);
         new WireSchemas().check("job-object.schema.json", shown.toString());
         assertThat(shown.path("dead_letter").asText()).isEqualTo("1-17");
         assertThat(shown.path("error").path("message").asText()).isEqualTo("no job");
@@ -135,6 +134,7 @@ class HousekeepingTest {
         apply(changes);
     }
 
+    @SuppressWarnings("NullAway") // it does not see the annotation of a nested type in a record's compact constructor
     private List<JobId> listed(JobState.@Nullable Status status, @Nullable String code)
             throws LedgerDatabase.Unavailable {
         Queries.Filter filter = new Queries.Filter(status, null, null, null, code, null, null, Map.of());

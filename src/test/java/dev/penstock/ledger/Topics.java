@@ -79,7 +79,13 @@ final class Topics {
 
     private void refused(JobId id, RecordPlace place) {
         JobFailure failure = JobFailure.of(JobFailure.Code.ID_CONFLICT, "another body");
-        event(id, EventMark.Kind.REJECTED, 0, "intake", 0, new JobEvent.Rejected(place, new RecordPlace("prompt-jobs-dlq", 1, 17), failure));
+        event(
+                id,
+                EventMark.Kind.REJECTED,
+                0,
+                "intake",
+                0,
+                new JobEvent.Rejected(place, new RecordPlace("prompt-jobs-dlq", 1, 17), failure));
     }
 
     static int replyPartition(JobId id) {

@@ -30,7 +30,9 @@ class ContentDecoderTest {
             decoder.feed(Arrays.copyOfRange(body, 0, cut), piece -> write(out, piece));
             decoder.feed(Arrays.copyOfRange(body, cut, body.length), piece -> write(out, piece));
             decoder.end();
-            assertThat(out.toString(StandardCharsets.UTF_8)).as("cut at %d", cut).isEqualTo(TEXT);
+            assertThat(out.toString(StandardCharsets.UTF_8))
+                    .as("cut at %d", cut)
+                    .isEqualTo(TEXT);
         }
     }
 
@@ -83,13 +85,12 @@ class ContentDecoderTest {
 
     private static byte[] encoded(String coding, byte[] plain) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        OutputStream out =
-                switch (coding) {
-                    case "deflate" -> new DeflaterOutputStream(bytes);
-                    case "deflate bare" -> new DeflaterOutputStream(bytes, new Deflater(6, true));
-                    case "", "identity" -> bytes;
-                    default -> new GZIPOutputStream(bytes);
-                };
+        OutputStream out = switch (coding) {
+            case "deflate" -> new DeflaterOutputStream(bytes);
+            case "deflate bare" -> new DeflaterOutputStream(bytes, new Deflater(6, true));
+            case "", "identity" -> bytes;
+            default -> new GZIPOutputStream(bytes);
+        };
         out.write(plain);
         out.close();
         return bytes.toByteArray();

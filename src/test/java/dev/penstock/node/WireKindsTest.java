@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,7 +54,8 @@ class WireKindsTest {
     void parts_of_thinking_and_refusing_are_read_in_their_fields() {
         List<TokenEvent> said = openAi(event(
                         "{'delta':{'content':[{'type':'thinking','thinking':[{'type':'text','text':'Hm'}]},{'type':'reasoning','summary':[{'type':'summary_text','text':'.'}]},{'type':'refusal','refusal':'No'}]}}")
-                + event(finish("stop")) + DONE);
+                + event(finish("stop"))
+                + DONE);
 
         assertThat(text(said, TokenEvent.Field.REASONING)).isEqualTo("Hm.");
         assertThat(text(said, TokenEvent.Field.REFUSAL)).isEqualTo("No");
@@ -132,16 +134,16 @@ class WireKindsTest {
         assertThat(failure(ollama(quoted("{'message':{'role':'assistant','poem':'Hello'},'done':false}\n")))
                         .message())
                 .contains("message.poem");
-        assertThat(failure(anthropic(
-                                "data: " + quoted(
+        assertThat(failure(anthropic("data: "
+                                + quoted(
                                         "{'type':'content_block_start','index':0,'content_block':{'type':'poem','lines':'Hello'}}")
-                                        + "\n\n"))
+                                + "\n\n"))
                         .message())
                 .contains("content_block of type poem.lines");
-        assertThat(failure(anthropic(
-                                "data: " + quoted(
+        assertThat(failure(anthropic("data: "
+                                + quoted(
                                         "{'type':'content_block_delta','index':0,'delta':{'type':'poem_delta','poem':'Hello'}}")
-                                        + "\n\n"))
+                                + "\n\n"))
                         .message())
                 .contains("delta.poem");
     }
@@ -150,7 +152,8 @@ class WireKindsTest {
     void a_function_call_of_the_old_form_is_a_tool_call() {
         List<TokenEvent> said = openAi(event("{'delta':{'function_call':{'name':'f','arguments':'{\\\"a\\\"'}}}")
                 + event("{'delta':{'function_call':{'arguments':':1}'}}}")
-                + event(finish("function_call")) + DONE);
+                + event(finish("function_call"))
+                + DONE);
 
         assertThat(calls(said)).singleElement().satisfies(call -> {
             assertThat(call.name()).isEqualTo("f");
@@ -207,11 +210,11 @@ class WireKindsTest {
         List<Answer.ToolCall> whole = calls(said);
         assertThat(whole).extracting(Answer.ToolCall::id).doesNotHaveDuplicates();
         assertThat(String.join(
-                        "; ",
-                        whole.stream()
-                                .map(call -> (call.id().startsWith("call_") ? "*" : call.id()) + " " + call.name() + " "
-                                        + call.arguments())
-                                .toList())
+                                "; ",
+                                whole.stream()
+                                        .map(call -> (call.id().startsWith("call_") ? "*" : call.id()) + " "
+                                                + call.name() + " " + call.arguments())
+                                        .toList())
                         .strip())
                 .isEqualTo(calls.strip());
         assertChunksAreTheMessage(said);
@@ -219,17 +222,19 @@ class WireKindsTest {
 
     @Test
     void arguments_as_an_object_are_kept() {
-        List<TokenEvent> said = openAi(event(
-                        "{'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':{'x':1}}}]}}")
-                + event(finish("tool_calls")) + DONE);
+        List<TokenEvent> said = openAi(
+                event("{'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':{'x':1}}}]}}")
+                        + event(finish("tool_calls"))
+                        + DONE);
 
         assertThat(calls(said)).containsExactly(new Answer.ToolCall("a", "f", "{\"x\":1}"));
     }
 
     @Test
     void a_call_without_an_id_has_one_at_every_server() {
-        List<TokenEvent> ollama = ollama(quoted(
-                "{'message':{'tool_calls':[{'id':'','function':{'name':'f','arguments':{}}},{'function':{'name':'f','arguments':{}}}]},'done':true,'done_reason':'stop'}\n"));
+        List<TokenEvent> ollama = ollama(
+                quoted(
+                        "{'message':{'tool_calls':[{'id':'','function':{'name':'f','arguments':{}}},{'function':{'name':'f','arguments':{}}}]},'done':true,'done_reason':'stop'}\n"));
         assertThat(calls(ollama))
                 .hasSize(2)
                 .extracting(Answer.ToolCall::id)
@@ -284,7 +289,8 @@ class WireKindsTest {
         assertThat(read(new OpenAiStream(true, 2), one + two)).last().isInstanceOf(TokenEvent.End.class);
         assertThat(failure(read(new OpenAiStream(true, 2), one + DONE)).message())
                 .contains("1 of 2 choices");
-        assertThat(failure(openAi(event("{'delta':{'content':'a'}}"))).message()).contains("finish_reason");
+        assertThat(failure(openAi(event("{'delta':{'content':'a'}}"))).message())
+                .contains("finish_reason");
     }
 
     @ParameterizedTest
@@ -331,7 +337,11 @@ class WireKindsTest {
             })
     void a_servers_own_words_at_status_200_are_the_failure(String document, JobFailure.Code code) {
         String json = quoted(document);
-        for (String body : List.of(json, "data: " + json + "\n\n", "event: error\ndata: " + json + "\n\n", json.replaceFirst("\\{", "{\n "))) {
+        for (String body : List.of(
+                json,
+                "data: " + json + "\n\n",
+                "event: error\ndata: " + json + "\n\n",
+                json.replaceFirst("\\{", "{\n "))) {
             JobFailure failure = failure(openAi(body));
             assertThat(failure.message()).as(body).contains("no words");
             assertThat(failure.code()).as("%s: %s", body, failure).isEqualTo(code);
@@ -366,17 +376,25 @@ class WireKindsTest {
         String half = "{'delta':{'content':'a\\ud83d'}}";
         String other = "{'delta':{'content':'\\ude00b'}}";
         String thought = "{'delta':{'reasoning':'x\\ud83d'}}";
-        String call = "{'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':'\\\"\\ud83d'}}]}}";
+        String call =
+                "{'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':'\\\"\\ud83d'}}]}}";
         String rest = "{'delta':{'tool_calls':[{'index':0,'function':{'arguments':'\\ude00\\\"'}}]}}";
-        List<TokenEvent> said = openAi(event(half) + event(thought) + event(call) + event(other)
-                + event("{'delta':{'reasoning':'\\ude01'}}") + event(rest) + event(finish("stop")) + DONE);
+        List<TokenEvent> said = openAi(event(half)
+                + event(thought)
+                + event(call)
+                + event(other)
+                + event("{'delta':{'reasoning':'\\ude01'}}")
+                + event(rest)
+                + event(finish("stop"))
+                + DONE);
 
         assertThat(text(said, TokenEvent.Field.CONTENT)).isEqualTo("a\ud83d\ude00b");
         assertThat(text(said, TokenEvent.Field.REASONING)).isEqualTo("x\ud83d\ude01");
         assertThat(calls(said).getFirst().arguments()).isEqualTo("\"\ud83d\ude00\"");
         assertThat(said).allSatisfy(event -> {
             if (event instanceof TokenEvent.Text text) {
-                assertThat(StandardCharsets.UTF_8.newEncoder().canEncode(text.text())).isTrue();
+                assertThat(StandardCharsets.UTF_8.newEncoder().canEncode(text.text()))
+                        .isTrue();
             } else if (event instanceof TokenEvent.ToolCall piece) {
                 assertThat(StandardCharsets.UTF_8.newEncoder().canEncode(piece.arguments()))
                         .isTrue();
@@ -398,8 +416,9 @@ class WireKindsTest {
                 ? anthropic(body)
                 : body.contains("\"choices\"") ? openAi(body) : stream ? ollama(body) : List.of();
 
-        assertThat(said).noneMatch(event -> event instanceof TokenEvent.Broken(JobFailure failure)
-                && failure.message().contains("field that is not known"));
+        assertThat(said)
+                .noneMatch(event -> event instanceof TokenEvent.Broken(JobFailure failure)
+                        && failure.message().contains("field that is not known"));
     }
 
     static List<String> recordings() throws IOException {
@@ -415,8 +434,8 @@ class WireKindsTest {
 
     private static void assertChunksAreTheMessage(List<TokenEvent> said) {
         Answer.Head head = new Answer.Head("id", 1, "m", Task.CHAT);
-        Map<Integer, StringBuilder> arguments = new java.util.TreeMap<>();
-        Map<Integer, StringBuilder> ids = new java.util.TreeMap<>();
+        Map<Integer, StringBuilder> arguments = new TreeMap<>();
+        Map<Integer, StringBuilder> ids = new TreeMap<>();
         StringBuilder content = new StringBuilder();
         Answer.Builder builder = new Answer.Builder();
         for (TokenEvent event : said) {
@@ -436,17 +455,21 @@ class WireKindsTest {
                         .append(call.path("function").path("arguments").asText(""));
             }
         }
-        JsonNode message = document(new JobEvent.Completed(builder.build(head), false, null, Map.of()))
+        JsonNode message = document(new JobEvent.Completed(
+                        builder.build(head),
+                        false,
+                        new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of()),
+                        Map.of()))
                 .path("choices")
                 .path(0)
                 .path("message");
         assertThat(message.path("content").asText("")).isIn(content.toString(), "null");
         int at = 0;
         for (JsonNode call : message.path("tool_calls")) {
-            assertThat(call.path("id").asText()).isEqualTo(ids.get(at).toString());
+            assertThat(call.path("id").asText()).isEqualTo(String.valueOf(ids.get(at)));
             assertThat(call.path("function").path("name").asText()
                             + call.path("function").path("arguments").asText())
-                    .isEqualTo(arguments.get(at++).toString());
+                    .isEqualTo(String.valueOf(arguments.get(at++)));
         }
         assertThat(at).isEqualTo(ids.size());
     }

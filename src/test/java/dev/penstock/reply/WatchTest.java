@@ -244,13 +244,13 @@ class WatchTest {
 
     private static Watch.Known known(long offset) {
         ConsumerRecord<byte[], byte[]> event = refusal(offset, 7, "invalid_request");
-        return new Watch.Known(
-                new EventMark(EventMark.Kind.REJECTED, 0, "r", 0), Bytes.wrap(event.value()), offset, 0);
+        return new Watch.Known(new EventMark(EventMark.Kind.REJECTED, 0, "r", 0), Bytes.wrap(event.value()), offset, 0);
     }
 
     private static ConsumerRecord<byte[], byte[]> refusal(long offset, long record, String code) {
-        String event = "{\"job\":{\"record\":{\"topic\":\"prompt-jobs\",\"partition\":0,\"offset\":%d}},\"error\":{\"code\":\"%s\"}}"
-                .formatted(record, code);
+        String event =
+                "{\"job\":{\"record\":{\"topic\":\"prompt-jobs\",\"partition\":0,\"offset\":%d}},\"error\":{\"code\":\"%s\"}}"
+                        .formatted(record, code);
         return record(offset, EventMark.Kind.REJECTED, 0, "r", 0, event);
     }
 

@@ -70,8 +70,26 @@ class SseParserTest {
     void any_stream_is_read_as_the_format_says() {
         RandomGenerator random = new SplittableRandom(21);
         String[] lines = {
-            "data: a", "data:b", "data:  c", "data", "data:", ":note", "event: x", "event:", "id: 7", "id", "id: \0",
-            "retry: 5", "odd: 1", "odd", "", "", "data: \u00fc\ud83d\ude42", "\uFEFFdata: d", " data: e", "data: f: g"
+            "data: a",
+            "data:b",
+            "data:  c",
+            "data",
+            "data:",
+            ":note",
+            "event: x",
+            "event:",
+            "id: 7",
+            "id",
+            "id: \0",
+            "retry: 5",
+            "odd: 1",
+            "odd",
+            "",
+            "",
+            "data: \u00fc\ud83d\ude42",
+            "\uFEFFdata: d",
+            " data: e",
+            "data: f: g"
         };
         String[] ends = {"\n", "\r", "\r\n"};
         for (int run = 0; run < 3_000; run++) {
