@@ -19,6 +19,21 @@ final class SummedUsage implements WireProtocol.AnswerParser {
     }
 
     @Override
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return parser.cutter(longest, event -> events.accept(summed(event)));
+    }
+
+    @Override
+    public void failed(String words, Consumer<TokenEvent> events) {
+        parser.failed(words, event -> events.accept(summed(event)));
+    }
+
+    @Override
+    public boolean readsAtEnd() {
+        return parser.readsAtEnd();
+    }
+
+    @Override
     public void end(Consumer<TokenEvent> events) {
         parser.end(event -> events.accept(summed(event)));
     }
