@@ -508,7 +508,7 @@ final class LedgerIT {
         }
         assertThat(post(second, chat("refused", "hi"), "Prefer", "wait=30").status())
                 .isEqualTo(200);
-        assertThat(Rest.get(first.url(), "/v1/jobs/refused")
+        assertThat(Rest.get(first.url(), "/v1/jobs/refused", "Prefer", "wait=30")
                         .json()
                         .path("status")
                         .asText())
