@@ -94,11 +94,11 @@ final class OllamaStream implements WireProtocol.AnswerParser {
     private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
         UnreadText.check("", chunk, OF_LINE);
         JsonNode message = chunk.path("message");
+        model.tell(chunk.path("model"), events);
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;
             events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
         }
-        model.tell(chunk.path("model"), events);
         calls.of(chunk.path("created_at").asText(""));
         if (message.isObject()) {
             UnreadText.check("message", message, SaidText.READ);
