@@ -88,9 +88,13 @@ public final class LlamaServer implements AutoCloseable {
     public static Start start(Model model, String... more) throws InterruptedException {
         try {
             Parts parts = parts(model);
-            List<String> options = new ArrayList<>(List.of(
-                    "-m", parts.gguf().toString(), "--alias", MODEL, "--metrics", "--slots", "--parallel", "4"));
+            List<String> options =
+                    new ArrayList<>(List.of("-m", parts.gguf().toString(), "--metrics", "--slots", "--parallel", "4"));
             options.addAll(List.of(more));
+            // each alias is a further name
+            if (!options.contains("--alias")) {
+                options.addAll(List.of("--alias", MODEL));
+            }
             return new Start.Started(launch(parts.program(), options));
         } catch (CannotBeHad | IOException e) {
             return unavailable(e);
