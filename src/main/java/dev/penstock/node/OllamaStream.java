@@ -47,6 +47,11 @@ final class OllamaStream implements WireProtocol.AnswerParser {
         this.chat = chat;
     }
 
+    @Override
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return new LineSplitter(longest, line -> line(line, events));
+    }
+
     /** A line, or one of several over which a document is spread. */
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
@@ -93,12 +98,12 @@ final class OllamaStream implements WireProtocol.AnswerParser {
 
     private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
         UnreadText.check("", chunk, OF_LINE);
+        model.tell(chunk.path("model"), events);
         JsonNode message = chunk.path("message");
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;
             events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
         }
-        model.tell(chunk.path("model"), events);
         calls.of(chunk.path("created_at").asText(""));
         if (message.isObject()) {
             UnreadText.check("message", message, SaidText.READ);
