@@ -68,6 +68,11 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     }
 
     @Override
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return new LineSplitter(longest, line -> line(line, events));
+    }
+
+    @Override
     public void line(String line, Consumer<TokenEvent> events) {
         if (broken) {
             return;

@@ -47,6 +47,11 @@ final class OllamaStream implements WireProtocol.AnswerParser {
         this.chat = chat;
     }
 
+    @Override
+    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
+        return new LineSplitter(longest, line -> line(line, events));
+    }
+
     /** A line, or one of several over which a document is spread. */
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
@@ -93,6 +98,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
 
     private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
         UnreadText.check("", chunk, OF_LINE);
+        model.tell(chunk.path("model"), events);
         JsonNode message = chunk.path("message");
         model.tell(chunk.path("model"), events);
         if (!spoken && chat && message.path("role").isTextual()) {

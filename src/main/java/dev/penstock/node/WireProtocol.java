@@ -123,9 +123,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
          *
          * @param longest line, in bytes
          */
-        default Cutter cutter(int longest, Consumer<TokenEvent> events) {
-            return new LineSplitter(longest, line -> line(line, events));
-        }
+        Cutter cutter(int longest, Consumer<TokenEvent> events);
 
         /** The server says in words that it failed. */
         default void failed(String words, Consumer<TokenEvent> events) {

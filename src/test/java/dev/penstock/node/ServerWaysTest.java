@@ -267,7 +267,7 @@ class ServerWaysTest {
             {"data":[{"index":0,"embedding":[0.5]},{"index":0,"embedding":[0.5]}]}       | sent two embeddings for input 0
             {"data":[{"index":-1,"embedding":[0.5]},{"index":1,"embedding":[0.5]}]}      | sent 2 embeddings for 2 inputs
             {"data":null}                                                               | sent 0 embeddings for 2 inputs
-            {"error":{"message":"out of memory","code":500}}                             | with an error: out of memory
+            {"error":{"message":"out of memory","code":500}}                             | answered 200 with an error: out of memory
             [0.5]                                                                       | sent what is no JSON object: [0.5]
             """)
     void as_many_vectors_as_inputs(String document, String words) throws Exception {
@@ -319,7 +319,7 @@ class ServerWaysTest {
         WireProtocol.AnswerParser parser = WireProtocol.of(node(backend)).parser(prompt);
         List<TokenEvent> events = new ArrayList<>();
         Cutter cutter = parser.cutter(1 << 20, events::add);
-        assertThat(cutter.feed(body.getBytes(StandardCharsets.UTF_8))).isTrue();
+        cutter.feed(body.getBytes(StandardCharsets.UTF_8));
         cutter.end();
         parser.end(events::add);
         return events;
