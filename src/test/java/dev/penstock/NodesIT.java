@@ -2,12 +2,15 @@ package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
+import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.UpstreamRequest;
@@ -47,6 +50,9 @@ class NodesIT {
                 .config("penstock.default-profile", "fast")
                 .config("penstock.timeouts.first-token", "1s")
                 .config("penstock.timeouts.idle", "500ms")
+                .node("ghost", "openai-compatible", URI.create("http://127.0.0.1:1"), 1)
+                .config("penstock.nodes.unknown-for", "3s")
+                .config("penstock.intake.park", "500ms")
                 .startReady();
         replies = ReplyLog.follow(broker.bootstrap());
     }
@@ -165,20 +171,39 @@ class NodesIT {
         gpu.stop();
         send("waits", "\"prompt\":\"Hi\"", "\"node\":\"gpu-a\"");
         Metrics.await(penstock, "penstock_node_up{node=\"gpu-a\"}", 0, PATIENCE);
-        Metrics.await(penstock, "penstock_jobs_waiting{priority=\"normal\"}", 1, PATIENCE);
+        Metrics.await(penstock, "penstock_deferred_total{delay=\"medium\"}", 1, PATIENCE);
+        JsonNode waiting = Rest.get(penstock.url(), "/v1/jobs/waits").json().path("waiting_for");
+        assertThat(waiting.path("code").asText()).isEqualTo("node_down");
+        assertThat(waiting.path("message").asText()).contains("gpu-a is down since", "refused the connection");
+        replies.await(
+                () -> penstock.process().output().stream()
+                        .anyMatch(line -> line.contains("waiting=node_down 1 job, such as waits: gpu-a is down since")),
+                PATIENCE,
+                () -> String.join("\n", penstock.process().output()));
+        assertThat(Rest.get(penstock.managementUrl(), "/q/health/ready").body())
+                .contains("waiting.node_down", "1 job, such as waits: gpu-a is down since");
 
         gpu.restart();
 
         replies.awaitOutcomes(List.of("waits"), PATIENCE);
         assertThat(replies.outcome("waits").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
+        long due = Records.all(broker.bootstrap(), "prompt-jobs-deferred").stream()
+                .map(copy -> copy.headers().lastHeader("penstock-not-before").value())
+                .mapToLong(millis -> Long.parseLong(new String(millis, StandardCharsets.UTF_8)))
+                .max()
+                .orElseThrow();
+        assertThat(replies.outcome("waits").timestamp())
+                .as("it comes back with its node, and not when it is due")
+                .isLessThan(due - 20_000);
     }
 
     @Test
     void pins_models_deadlines_and_timeouts_end_a_job_with_their_own_word() throws InterruptedException {
         assertThat(code(run("pinned", "\"prompt\":\"Hi\"", "\"node\":\"gpu-z\"")))
                 .isEqualTo("no_node");
-        assertThat(code(run("unknown", "\"prompt\":\"Hi\",\"model\":\"nope\"", "")))
-                .isEqualTo("model_not_found");
+        ReplyLog.Event unknown = run("unknown", "\"prompt\":\"Hi\",\"model\":\"nope\"", "");
+        assertThat(code(unknown)).isEqualTo("model_not_found");
+        assertThat(unknown.value()).contains("model 'nope' is on no node", "Never reached: ghost (");
         gpu.script(_ -> Answer.tokens(1000).every(Duration.ofMillis(20)));
         ReplyLog.Event late = run("late", "\"prompt\":\"Hi\"", "\"node\":\"gpu-a\",\"deadline\":\"PT0.5S\"");
         assertThat(late.mark().kind()).isEqualTo(EventMark.Kind.EXPIRED);

@@ -42,11 +42,13 @@ public final class DeadLettersResource {
     private final DeadLetterLog log;
     private final DeadLetters letters;
     private final Submissions submissions;
+    private final JobLookup jobs;
 
-    public DeadLettersResource(DeadLetterLog log, DeadLetters letters, Submissions submissions) {
+    public DeadLettersResource(DeadLetterLog log, DeadLetters letters, Submissions submissions, JobLookup jobs) {
         this.log = log;
         this.letters = letters;
         this.submissions = submissions;
+        this.jobs = jobs;
     }
 
     @GET
@@ -97,7 +99,7 @@ public final class DeadLettersResource {
                 RecordMetadata record = written(fit);
                 sent(() -> letters.close(letter, "retried as " + fit.job().id()).get());
                 yield Response.status(202)
-                        .entity(JobLookup.shortly(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp()))))
+                        .entity(jobs.shortly(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp()))))
                         .header("Location", "/v1/jobs/" + fit.job().id())
                         .build();
             }

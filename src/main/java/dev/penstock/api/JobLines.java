@@ -39,6 +39,9 @@ final class JobLines {
         /** Why that failed. */
         JobFailure refused(Throwable failure, Submissions.Checked.Fit fit);
 
+        /** A job as it is shown, without its answer. */
+        ObjectNode show(JobRow row);
+
         /** What is known of a job that was there before, once its outcome has been waited for. */
         JobRow known(JobRow row) throws InterruptedException;
     }
@@ -109,7 +112,7 @@ final class JobLines {
         if (known != null) {
             return () -> {
                 try {
-                    return JobLookup.shortly(door.known(known));
+                    return door.show(door.known(known));
                 } catch (ApiException e) {
                     return failed(number, id, e.failure());
                 }
@@ -156,7 +159,7 @@ final class JobLines {
         return () -> {
             try {
                 Instant acceptedAt = Instant.ofEpochMilli(record.join().timestamp());
-                return JobLookup.shortly(written.following().await(JobLookup.accepted(fit, acceptedAt)));
+                return door.show(written.following().await(JobLookup.accepted(fit, acceptedAt)));
             } catch (CompletionException e) {
                 return failed(number, id, door.refused(e, fit));
             } catch (ApiException e) {

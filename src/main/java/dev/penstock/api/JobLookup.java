@@ -2,6 +2,7 @@ package dev.penstock.api;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.dispatch.Waits;
 import dev.penstock.intake.Submissions;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
@@ -9,6 +10,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Waiting;
 import dev.penstock.ledger.JobRow;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
@@ -47,11 +49,13 @@ public final class JobLookup {
     private final Ledger ledger;
     private final LiveReplies replies;
     private final Settings settings;
+    private final Waits waits;
 
-    public JobLookup(Ledger ledger, LiveReplies replies, Settings settings) {
+    public JobLookup(Ledger ledger, LiveReplies replies, Settings settings, Waits waits) {
         this.ledger = ledger;
         this.replies = replies;
         this.settings = settings;
+        this.waits = waits;
     }
 
     /** A job that any replica has accepted; else not_found, or ledger_unavailable. */
@@ -109,21 +113,25 @@ public final class JobLookup {
         try {
             Ledger.Place place = ledger.place(state).orElse(null);
             return place == null
-                    ? JobObject.of(state, null, null, ending(row))
-                    : JobObject.of(state, place.ahead(), place.estimatedWait(), ending(row));
+                    ? shortly(row)
+                    : JobObject.of(state, place.ahead(), place.estimatedWait(), ending(row), waiting(row));
         } catch (LedgerDatabase.Unavailable _) {
-            return JobObject.of(state, null, null, ending(row));
+            return shortly(row);
         }
     }
 
     /** The job object without its answer. */
-    static ObjectNode shortly(JobRow row) {
+    ObjectNode shortly(JobRow row) {
         return row.rejected()
                 .map(refusal -> JobObject.rejected(
                         row.id(),
                         refusal.event(),
                         Instant.ofEpochMilli(refusal.record().millis())))
-                .orElseGet(() -> JobObject.of(row.state().orElseThrow(), null, null, ending(row)));
+                .orElseGet(() -> JobObject.of(row.state().orElseThrow(), null, null, ending(row), waiting(row)));
+    }
+
+    private @Nullable Waiting waiting(JobRow row) {
+        return waits.of(row).orElse(null);
     }
 
     private static JobObject.@Nullable Ending ending(JobRow row) {

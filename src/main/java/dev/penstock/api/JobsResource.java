@@ -92,11 +92,11 @@ public final class JobsResource {
         }
     }
 
-    private static Response accepted(JobRow known, Duration wait) {
+    private Response accepted(JobRow known, Duration wait) {
         JobRow row = JobLookup.accepted(known);
         boolean over = row.state().filter(state -> state.status().isOver()).isPresent();
         return Preference.applied(Response.status(over ? 200 : 202), wait)
-                .entity(JobLookup.shortly(row))
+                .entity(jobs.shortly(row))
                 .header("Location", "/v1/jobs/" + row.id())
                 .build();
     }

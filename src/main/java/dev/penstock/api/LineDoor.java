@@ -88,6 +88,11 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     }
 
     @Override
+    public ObjectNode show(JobRow row) {
+        return jobs.shortly(row);
+    }
+
+    @Override
     public JobRow known(JobRow row) throws InterruptedException {
         if (!waits) {
             return row;

@@ -13,11 +13,14 @@ final class Following {
         ValidEvent follow(EventListener listener) throws Problem, InterruptedException;
     }
 
-    static Ending show(Terminal terminal, JobId id, boolean json, Job job) throws Problem, InterruptedException {
+    static Ending show(Terminal terminal, Gate gate, JobId id, boolean json, Job job)
+            throws Problem, InterruptedException {
         EventListener printer = json ? new JsonPrinter(terminal) : new TextPrinter(terminal);
-        try (var _ = new InterruptNote(
-                terminal, "interrupted; the job goes on: penstock watch %s, or penstock cancel %s".formatted(id, id))) {
-            ValidEvent outcome = job.follow(printer);
+        try (WaitNotes notes = WaitNotes.start(printer, () -> gate.waitsFor(id), WaitNotes.PERIOD);
+                var _ = new InterruptNote(
+                        terminal,
+                        "interrupted; the job goes on: penstock watch %s, or penstock cancel %s".formatted(id, id))) {
+            ValidEvent outcome = job.follow(notes);
             terminal.note(summary(id, outcome));
             return Ending.of(outcome.mark().kind());
         }

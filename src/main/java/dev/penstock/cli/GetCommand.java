@@ -96,6 +96,14 @@ final class GetCommand implements Callable<Integer> {
             terminal.note("estimated wait: %.1f s"
                     .formatted(job.path("estimated_wait_ms").asLong() / 1000.0));
         }
+        if (job.hasNonNull("waiting_for")) {
+            JsonNode waiting = job.path("waiting_for");
+            terminal.note("waits since %s: %s (%s)"
+                    .formatted(
+                            waiting.path("since").asText(),
+                            waiting.path("message").asText(),
+                            waiting.path("code").asText()));
+        }
         if (job.hasNonNull("error")) {
             terminal.note(ValidEvent.failure(job.path("error")));
         }

@@ -126,6 +126,12 @@ final class KafkaGate implements Gate {
         }
     }
 
+    /** Only the service can say it. */
+    @Override
+    public Optional<String> waitsFor(JobId id) {
+        return Optional.empty();
+    }
+
     @Override
     public void close() {
         if (shared != null) {

@@ -82,8 +82,8 @@ final class ListCommand implements Callable<Integer> {
     }
 
     static String table(List<JsonNode> jobs, Instant now) {
-        Table table = new Table(
-                List.of("ID", "STATUS", "AGE", "TOOK", "ATTEMPTS", "TASK", "MODEL", "NODE", "PRIORITY", "ERROR"));
+        Table table = new Table(List.of(
+                "ID", "STATUS", "AGE", "TOOK", "ATTEMPTS", "TASK", "MODEL", "NODE", "PRIORITY", "WAITS FOR", "ERROR"));
         for (JsonNode job : jobs) {
             // of a rejected record only the refusal's time is known
             Instant created = Instant.parse(
@@ -104,6 +104,7 @@ final class ListCommand implements Callable<Integer> {
                     job.path("model").asText(""),
                     job.path("node").asText(""),
                     job.path("priority").asText(""),
+                    job.path("waiting_for").path("code").asText(""),
                     job.path("error").path("code").asText("")));
         }
         return table.toString();

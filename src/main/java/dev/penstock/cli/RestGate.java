@@ -1,7 +1,9 @@
 package dev.penstock.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobId;
 import java.net.http.HttpRequest;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Jobs over REST: submitted with an event stream as the answer, which is resumed where it is cut. */
@@ -31,6 +33,22 @@ final class RestGate implements Gate {
     @Override
     public ValidEvent watch(JobId id, EventListener listener) throws Problem, InterruptedException {
         return new RestFollowing(rest, patience, answered, id, listener).toOutcome(events(rest, id, ""));
+    }
+
+    @Override
+    public Optional<String> waitsFor(JobId id) throws InterruptedException {
+        try {
+            JsonNode waiting = rest.call(
+                            rest.request("/v1/jobs/" + Rest.encoded(id.value())).build())
+                    .path("waiting_for");
+            return waiting.isObject()
+                    ? Optional.of(waiting.path("message").asText() + " ("
+                            + waiting.path("code").asText() + ")")
+                    : Optional.empty();
+        } catch (Problem _) {
+            // who follows the job is told that by the stream
+            return Optional.empty();
+        }
     }
 
     /** The request for a job's events after one of them; from its beginning where none is named. */

@@ -116,7 +116,7 @@ final class SubmitCommand implements Callable<Integer> {
         Draft draft = Draft.of(jobId, job.ask(promptText()));
         try (Gate gate = open(false)) {
             terminal.note("job " + jobId);
-            return Following.show(terminal, jobId, json, printer -> gate.submit(draft, printer));
+            return Following.show(terminal, gate, jobId, json, printer -> gate.submit(draft, printer));
         }
     }
 

@@ -47,7 +47,7 @@ final class WatchCommand implements Callable<Integer> {
         try (Gate gate = access == null
                 ? new RestGate(rest.open(), Patience.OF_A_PERSON)
                 : KafkaGate.forWatching(access, replyTopic)) {
-            return Following.show(terminal, jobId, json, printer -> gate.watch(jobId, printer))
+            return Following.show(terminal, gate, jobId, json, printer -> gate.watch(jobId, printer))
                     .exitCode();
         }
     }

@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Waiting;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
 import dev.penstock.node.Nodes;
@@ -20,9 +21,12 @@ import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -53,6 +57,9 @@ public class Dispatcher {
     private final Ledger ledger;
     private final Nodes nodes;
     private final RunContext context;
+    private final Waits waits;
+    private final WaitLog waitLog;
+    private final Clock clock;
     /** By the record that the job came in; a copy counts as its origin. */
     private final Map<RecordPlace, InHand> inHand = new ConcurrentHashMap<>();
 
@@ -66,6 +73,16 @@ public class Dispatcher {
             return size() > REMEMBERED;
         }
     });
+
+    /** By the record that the job came in; the latest of many. */
+    private final Map<RecordPlace, Deferred> deferredHere = Collections.synchronizedMap(new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<RecordPlace, Deferred> eldest) {
+            return size() > REMEMBERED;
+        }
+    });
+
+    private record Deferred(JobId id, Wish wish, Instant due) {}
 
     private volatile boolean draining;
 
@@ -81,11 +98,15 @@ public class Dispatcher {
             Settings settings,
             Clock clock,
             MeterRegistry meters,
-            Traces traces) {
+            Traces traces,
+            Waits waits) {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
         this.nodes = nodes;
+        this.waits = waits;
+        this.clock = clock;
+        waitLog = new WaitLog(clock, LOG::info);
         Gauge.builder("penstock.jobs.parked", inHand, Dispatcher::waiting).register(meters);
         context = new RunContext(
                 line,
@@ -163,6 +184,7 @@ public class Dispatcher {
                                         : taken.traceparent().get()),
                         context),
                 new CompletableFuture<>());
+        deferredHere.remove(taken.place());
         InHand before;
         boolean waited = false;
         while ((before = inHand.putIfAbsent(taken.place(), own)) != null) {
@@ -202,6 +224,15 @@ public class Dispatcher {
             });
             if (own.run().firstAttemptOfLost() > 0) {
                 lostHere.merge(taken.place(), List.of(own.run().firstAttemptOfLost()), Dispatcher::joined);
+            }
+            Deferral deferral = own.run().deferral();
+            if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.wish() != null) {
+                deferredHere.put(
+                        taken.place(),
+                        new Deferred(
+                                job.id(),
+                                deferral.wish(),
+                                clock.instant().plus(deferral.delay().length())));
             }
             inHand.remove(taken.place(), own);
             own.ended().complete(null);
@@ -336,6 +367,37 @@ public class Dispatcher {
     /** Why each node that is down is so, by its name. */
     public Map<String, String> nodesDown() {
         return nodes.down();
+    }
+
+    /** Why jobs wait that are in hand here and do not run, and those that this replica deferred since their nodes are down. */
+    public Map<Waiting.Code, WaitingJobs> waits() {
+        Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
+        Map<Wish, Waiting> reasons = new HashMap<>();
+        for (InHand each : inHand.values()) {
+            if (each.run().isWaiting()) {
+                PromptJob job = each.run().taken().job();
+                count(groups, job.id(), reason(reasons, Wish.of(job)));
+            }
+        }
+        Instant now = clock.instant();
+        synchronized (deferredHere) {
+            deferredHere.values().removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.wish()));
+            deferredHere.values().forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.wish())));
+        }
+        return groups;
+    }
+
+    private Waiting reason(Map<Wish, Waiting> known, Wish wish) {
+        return known.computeIfAbsent(wish, asked -> waits.of(asked, clock.instant()));
+    }
+
+    private static void count(Map<Waiting.Code, WaitingJobs> groups, JobId id, Waiting waiting) {
+        groups.merge(waiting.code(), new WaitingJobs(1, id, waiting.message()), WaitingJobs::and);
+    }
+
+    /** Tells why jobs wait, where that is for long. */
+    public void logWaits() {
+        waitLog.look(waits());
     }
 
     /** How many jobs are in this replica's hand, waiting or running. */

@@ -48,7 +48,7 @@ public interface Hold {
      * @param handedBack the last attempt of the job, where its run here ends alive; else as it was
      * @param failures how many attempts have failed at a node
      */
-    void setAside(Delay delay, int handedBack, int failures) throws InterruptedException;
+    void setAside(Deferral deferral, int handedBack, int failures) throws InterruptedException;
 
     /**
      * This replica ends: another one gets the job at once.

@@ -4,6 +4,7 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Waiting;
 import dev.penstock.node.Node;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
@@ -39,7 +40,7 @@ final class JobRun {
     private @Nullable JobFailure last;
 
     private @Nullable Long queuedMillis;
-    private @Nullable Delay obstacle;
+    private @Nullable Deferral obstacle;
     private List<Integer> excused = List.of();
     /** Of this run; 0: it has not started. */
     private int firstAttempt;
@@ -79,6 +80,12 @@ final class JobRun {
         return signal.reason() == StopSignal.Reason.LOCK_LOST ? firstAttempt : 0;
     }
 
+    /** How it was deferred, since no node could take it; null: it was not. */
+    @Nullable
+    Deferral deferral() {
+        return obstacle;
+    }
+
     /** Whether it only waits: for its turn, its node, or what happened earlier. */
     boolean isWaiting() {
         return phase == Phase.WAITING;
@@ -93,13 +100,13 @@ final class JobRun {
     @Nullable
     JobFailure run() throws InterruptedException {
         if (hold.isLastDelivery()) {
-            hold.setAside(Delay.NONE, hold.handedBack(), hold.failures());
+            hold.setAside(Deferral.HANDED_BACK, hold.handedBack(), hold.failures());
             return null;
         }
         switch (new Earlier(taken, hold, replies, signal, context).advise()) {
             case Earlier.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
             case Earlier.Advice.Over() -> hold.acknowledge();
-            case Earlier.Advice.SetAside() -> hold.setAside(Delay.SHORT, hold.handedBack(), hold.failures());
+            case Earlier.Advice.SetAside() -> hold.setAside(Deferral.DUPLICATE, hold.handedBack(), hold.failures());
             case Earlier.Advice.Refuse(JobFailure failure) -> {
                 return failure;
             }
@@ -129,7 +136,7 @@ final class JobRun {
         }
         try (Suspects.Pass pass = context.suspects().enter(silentRuns)) {
             if (pass == null) {
-                hold.setAside(Delay.SHORT, hold.handedBack(), hold.failures());
+                hold.setAside(Deferral.QUARANTINED, hold.handedBack(), hold.failures());
             } else {
                 if (silentRuns > 1) {
                     LOG.warnf(
@@ -225,7 +232,10 @@ final class JobRun {
                 }
                 case Line.Place.Blocked(boolean down) -> {
                     // back in time to end when its own time does
-                    obstacle = Delay.within(delay(down), timeLeft());
+                    obstacle = new Deferral(
+                            Delay.within(delay(down), timeLeft()),
+                            down ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
+                            Wish.of(job));
                     return null;
                 }
                 case Line.Place.TooLate() -> {

@@ -3,10 +3,8 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
-import dev.penstock.node.WireProtocol;
 import dev.penstock.route.Router;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
@@ -27,7 +25,6 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,7 +55,7 @@ public final class Line {
     private static final int MANY_WISHES = 1_000;
 
     private final Nodes nodes;
-    private final Router router;
+    private final Routes routes;
     private final Clock clock;
     private final Duration park;
     private final double lowShare;
@@ -69,14 +66,11 @@ public final class Line {
     private final TreeSet<Waiter> waiters =
             new TreeSet<>(Comparator.comparing((Waiter waiter) -> waiter.ticket.job.priority())
                     .thenComparingLong(waiter -> waiter.ticket.turn));
-    private final Map<Wish, Router.Route> routes = new HashMap<>();
     private final Map<String, Integer> slotsLeft = new HashMap<>();
     private final Map<Wish, Integer> waitingByWish = new HashMap<>();
     /** When jobs of a wish were sent to their nodes lately, in nanoseconds. */
     private final Map<Wish, ArrayDeque<Long>> starts = new HashMap<>();
 
-    private List<Router.NodeView> views = List.of();
-    private long viewsVersion = -1;
     private int freeSlots;
     private int waitersWithSlot;
     private double lowCredit;
@@ -91,7 +85,7 @@ public final class Line {
         lowShare = settings.intake().lowShare();
         slots = settings.intake().slots();
         settings.intake().topics().forEach(topic -> slotsLeft.put(topic.name(), topic.slots()));
-        router = new Router(settings.profiles(), settings.defaultProfile());
+        routes = new Routes(settings, nodes);
         freeSlots = slots;
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
@@ -128,9 +122,6 @@ public final class Line {
         record TooLate() implements Place {}
     }
 
-    /** What decides where a job may go: jobs of one wish find the same nodes. */
-    private record Wish(@Nullable String model, Task task, PromptJob.Pins pins) {}
-
     /** A job's place in the line over all its attempts; it holds one of the replica's slots from its first node on. */
     final class Ticket implements AutoCloseable {
         private final PromptJob job;
@@ -145,7 +136,7 @@ public final class Line {
             isCopy = taken.isCopy();
             job = taken.job();
             topic = taken.place().topic();
-            wish = new Wish(job.model(), job.task(), job.pins());
+            wish = Wish.of(job);
         }
 
         /**
@@ -221,7 +212,7 @@ public final class Line {
         private boolean mayGo(Set<String> failed, Node.@Nullable State in) {
             lock.lock();
             try {
-                return route(wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools)
+                return routes.of(wish) instanceof Router.Route.To(List<List<Router.Candidate>> pools)
                         && pools.stream()
                                 .flatMap(List::stream)
                                 .filter(candidate -> !failed.contains(candidate.node()))
@@ -298,12 +289,12 @@ public final class Line {
 
     /** How long the job may still keep its place; all its nodes are down, and others are not. */
     private long parkedNanos(Waiter waiter) {
-        Router.Route route = route(waiter.ticket.wish);
+        Router.Route route = routes.of(waiter.ticket.wish);
         if (route instanceof Router.Route.Nowhere) {
             return FAR.toNanos();
         }
         Instant since = Instant.MIN;
-        for (List<Router.Candidate> pool : candidates(route)) {
+        for (List<Router.Candidate> pool : Routes.candidates(route)) {
             for (Router.Candidate candidate : pool) {
                 Node.Health health =
                         nodes.find(candidate.node()).map(Node::health).orElse(null);
@@ -326,7 +317,7 @@ public final class Line {
     private void changed() {
         lock.lock();
         try {
-            boolean moved = viewsVersion != nodes.version();
+            boolean moved = routes.version() != nodes.version();
             serve();
             if (moved) {
                 wakeThoseInVain();
@@ -372,7 +363,7 @@ public final class Line {
         lock.lock();
         try {
             return (int) waiters.stream()
-                    .flatMap(waiter -> candidates(route(waiter.ticket.wish)).stream())
+                    .flatMap(waiter -> Routes.candidates(routes.of(waiter.ticket.wish)).stream())
                     .flatMap(List::stream)
                     .filter(candidate -> candidate.node().equals(node))
                     .count();
@@ -506,7 +497,7 @@ public final class Line {
     }
 
     private @Nullable Place place(Waiter waiter) {
-        return switch (route(waiter.ticket.wish)) {
+        return switch (routes.of(waiter.ticket.wish)) {
             case Router.Route.Nowhere(JobFailure failure) -> new Place.Nowhere(failure);
             case Router.Route.AfterFetch(List<Router.Candidate> candidates) -> {
                 candidates.stream()
@@ -548,42 +539,5 @@ public final class Line {
         }
         Node.Slot slot = best == null ? null : best.tryAcquire();
         return slot == null ? null : new Place.Taken(slot, model);
-    }
-
-    private Router.Route route(Wish wish) {
-        if (viewsVersion != nodes.version()) {
-            viewsVersion = nodes.version();
-            views = nodes.all().stream().map(Line::view).toList();
-            routes.clear();
-        }
-        return routes.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
-    }
-
-    /** Where a job may go, now or once its model is there. */
-    private static List<List<Router.Candidate>> candidates(Router.Route route) {
-        return switch (route) {
-            case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
-            case Router.Route.AfterFetch(List<Router.Candidate> nodes) -> List.of(nodes);
-            case Router.Route.Nowhere _ -> List.of();
-        };
-    }
-
-    private static Router.NodeView view(Node node) {
-        List<String> models = node.health().models().stream()
-                .sorted(Comparator.comparing(model -> !model.loaded()))
-                .map(WireProtocol.Model::id)
-                .toList();
-        return new Router.NodeView(
-                node.name(),
-                node.settings().backend(),
-                node.settings().pool(),
-                models,
-                node.health().models().stream()
-                        .collect(Collectors.toMap(
-                                WireProtocol.Model::id, WireProtocol.Model::tasks, (first, _) -> first)),
-                node.health().known(),
-                node.settings().model(),
-                new Router.Fetching(
-                        node.settings().fetchesMissing(), node.models().cannotFetch()));
     }
 }

@@ -1,6 +1,6 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
+import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Hold;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -86,20 +86,20 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     }
 
     @Override
-    public void setAside(Delay delay, int handedBack, int failures) throws InterruptedException {
-        if (copy(delay, handedBack, failures)) {
+    public void setAside(Deferral deferral, int handedBack, int failures) throws InterruptedException {
+        if (copy(deferral, handedBack, failures)) {
             acknowledge();
         }
     }
 
-    final boolean copy(Delay delay, int handedBack, int failures) throws InterruptedException {
+    final boolean copy(Deferral deferral, int handedBack, int failures) throws InterruptedException {
         JobId job = named();
         while (true) {
             try {
                 writers.setAside()
-                        .write(origin, job, delay, Math.max(handedBack, origin.handedBack()), failures)
+                        .write(origin, job, deferral, Math.max(handedBack, origin.handedBack()), failures)
                         .get();
-                LOG.debugf("job=%s record=%s set aside: %s", job, place(), delay);
+                LOG.debugf("job=%s record=%s set aside: %s", job, place(), deferral.delay());
                 return true;
             } catch (ExecutionException e) {
                 LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), Reason.of(e));

@@ -2,6 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.Traces;
+import dev.penstock.dispatch.Waits;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -58,6 +59,7 @@ public final class Intake {
     private final QueueWatch watch;
     private final Hand hand;
     private final Traces traces;
+    private final Waits waits;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile @Nullable LeaderEpochs epochs;
     private volatile State state = State.STARTING;
@@ -82,7 +84,8 @@ public final class Intake {
             Recovery recovery,
             MeterRegistry meters,
             Traces traces,
-            BrokerWatch broker) {
+            BrokerWatch broker,
+            Waits waits) {
         this.settings = settings;
         this.kafka = kafka;
         this.feed = feed;
@@ -93,10 +96,29 @@ public final class Intake {
         this.recovery = recovery;
         this.traces = traces;
         this.broker = broker;
-        watch = new QueueWatch(kafka, settings, clock, meters, broker, dispatcher::shareNodes);
+        this.waits = waits;
+        watch = new QueueWatch(kafka, settings, clock, meters, broker, new DispatcherLook(dispatcher));
         hand = new Hand(settings, watch, meters);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
+    }
+
+    /** What the watch asks of the jobs in hand. */
+    private record DispatcherLook(Dispatcher dispatcher) implements QueueWatch.Replica {
+        @Override
+        public Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException {
+            return dispatcher.shareNodes(admin);
+        }
+
+        @Override
+        public boolean isOpen() {
+            return dispatcher.isOpen();
+        }
+
+        @Override
+        public void logWaits() {
+            dispatcher.logWaits();
+        }
     }
 
     public State state() {
@@ -135,7 +157,7 @@ public final class Intake {
         if (settings.intake().enabled()) {
             JobRecords records =
                     new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, traces.tracer());
-            LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, writers, clock);
+            LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
                     Map<String, TopicSetup.GroupLimits> limits = asking(setup::ensureShareGroups);
@@ -200,6 +222,8 @@ public final class Intake {
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));
         dispatcher.nodesDown().forEach((node, why) -> standing.put("warning.node." + node, why));
+        waits.noNode().ifPresent(words -> standing.put("warning.nodes", words));
+        dispatcher.waits().forEach((code, group) -> standing.put("waiting." + code.wireName(), group.words()));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
         hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
         return standing;

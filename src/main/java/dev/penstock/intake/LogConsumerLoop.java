@@ -14,16 +14,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
@@ -33,7 +33,11 @@ import org.jboss.logging.Logger;
 /**
  * One member of a classic consumer group and its thread. It hands records over as they come, whatever became of those before
  * them, and commits of each partition how far everything is done. It polls all the time, so that no job is too long for the
- * group: partitions pause while enough is in hand, and while the record at their head is not due.
+ * group: partitions pause while enough is in hand.
+ *
+ * <p>While the record at the head of a partition is not due, the loop reads on, and hands over those records that need not wait
+ * for their time any more. From the head on it goes on when that is due, and passes over what was handed over. When there is
+ * more that need not wait it looks again at all from the head on.
  *
  * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
  */
@@ -44,6 +48,11 @@ final class LogConsumerLoop implements Runnable {
     private static final long UNKNOWN = -1;
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(3);
     private static final Duration COMMIT_WITHIN = Duration.ofSeconds(5);
+    /** Of each partition: so many may be handed over before their time, while the one at the head waits. */
+    private static final int MOST_EARLY = 1_000;
+
+    /** All that is not due is looked at again at most so often. */
+    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
     private final Setup setup;
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
@@ -71,23 +80,47 @@ final class LogConsumerLoop implements Runnable {
      * @param capacity how many records it may have in hand
      * @param sessionTimeout of the group: who says nothing for so long has lost its partitions
      * @param open whether there is any node for a job now
+     * @param early which records need not wait for their time
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
      * @param onLeave the run of that record has to stop and to hand it back
      */
     record Setup(
             String topic,
-            Supplier<KafkaConsumer<byte[], byte[]>> consumers,
+            Supplier<Consumer<byte[], byte[]>> consumers,
             Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
             boolean alwaysMayHaveRun,
             int capacity,
             Duration sessionTimeout,
             BooleanSupplier open,
-            Consumer<Held> onRecord,
-            Consumer<Held> onLost,
-            Consumer<Held> onLeave,
+            Early early,
+            java.util.function.Consumer<Held> onRecord,
+            java.util.function.Consumer<Held> onLost,
+            java.util.function.Consumer<Held> onLeave,
             Held.Writers writers,
             Clock clock) {}
+
+    /** Which records need not wait for their time. */
+    interface Early {
+        /** None. */
+        Early NEVER = new Early() {
+            @Override
+            public boolean isDue(Origin origin) {
+                return false;
+            }
+
+            @Override
+            public long version() {
+                return 0;
+            }
+        };
+
+        /** Whether it may be taken now, though its time is not there. */
+        boolean isDue(Origin origin);
+
+        /** Another one where that may have changed. */
+        long version();
+    }
 
     /** A partition that is ours. */
     private static final class Partition {
@@ -100,6 +133,14 @@ final class LogConsumerLoop implements Runnable {
 
         private long committed = UNKNOWN;
         private Instant pausedUntil = Instant.MIN;
+        /** Whether the consumer reads on behind the head, which is not due. */
+        private boolean ahead;
+
+        /** Those behind {@link #next} that were handed over. */
+        private final TreeSet<Long> early = new TreeSet<>();
+
+        private long earlyVersion = UNKNOWN;
+        private Instant lookedAt = Instant.MIN;
 
         Partition(long endWhenGiven, long next) {
             this.endWhenGiven = endWhenGiven;
@@ -107,7 +148,14 @@ final class LogConsumerLoop implements Runnable {
         }
 
         long done() {
-            return open.isEmpty() ? next : open.firstKey();
+            return open.isEmpty() ? next : Math.min(next, open.firstKey());
+        }
+
+        /** The next one that was not handed over. */
+        private void passEarly() {
+            while (early.remove(next)) {
+                next++;
+            }
         }
     }
 
@@ -134,7 +182,7 @@ final class LogConsumerLoop implements Runnable {
     @Override
     public void run() {
         while (!closing) {
-            try (KafkaConsumer<byte[], byte[]> consumer = setup.consumers().get()) {
+            try (Consumer<byte[], byte[]> consumer = setup.consumers().get()) {
                 serve(consumer);
             } catch (InterruptedException _) {
                 return;
@@ -146,7 +194,7 @@ final class LogConsumerLoop implements Runnable {
         }
     }
 
-    private void serve(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    private void serve(Consumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
         movedAt = System.nanoTime();
         while (!closing) {
@@ -160,7 +208,7 @@ final class LogConsumerLoop implements Runnable {
                 settle(Duration.ZERO);
                 commit(consumer);
                 regulate(consumer);
-                accept(consumer, consumer.poll(POLL));
+                accept(consumer.poll(POLL));
                 handOverAgain();
             } catch (WakeupException _) {
                 // nobody wakes it
@@ -205,13 +253,15 @@ final class LogConsumerLoop implements Runnable {
         }
     }
 
-    private void regulate(KafkaConsumer<byte[], byte[]> consumer) {
+    private void regulate(Consumer<byte[], byte[]> consumer) {
         boolean full = stopping || inHand >= setup.capacity() || !setup.open().getAsBoolean();
         Instant now = setup.clock().instant();
         Set<TopicPartition> paused = new HashSet<>();
         partitions.forEach((place, partition) -> {
-            if (full || partition.pausedUntil.isAfter(now)) {
+            if (full) {
                 paused.add(place);
+            } else if (partition.ahead) {
+                lookAhead(consumer, place, partition, now);
             }
         });
         Set<TopicPartition> others = new HashSet<>(partitions.keySet());
@@ -220,7 +270,20 @@ final class LogConsumerLoop implements Runnable {
         consumer.resume(others);
     }
 
-    private void accept(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
+    /** Back to the head when that is due, or when more may be taken before its time. */
+    private void lookAhead(Consumer<byte[], byte[]> consumer, TopicPartition place, Partition partition, Instant now) {
+        boolean isDue = !partition.pausedUntil.isAfter(now);
+        boolean again = partition.earlyVersion != setup.early().version()
+                && !partition.lookedAt.plus(LOOK_AGAIN).isAfter(now);
+        if (isDue || again) {
+            partition.ahead = !isDue;
+            partition.earlyVersion = setup.early().version();
+            partition.lookedAt = now;
+            consumer.seek(place, partition.next);
+        }
+    }
+
+    private void accept(ConsumerRecords<byte[], byte[]> records) {
         Instant now = setup.clock().instant();
         for (Map.Entry<TopicPartition, OffsetAndMetadata> after :
                 records.nextOffsets().entrySet()) {
@@ -229,23 +292,42 @@ final class LogConsumerLoop implements Runnable {
             if (partition == null) {
                 continue;
             }
-            boolean all = true;
             for (ConsumerRecord<byte[], byte[]> record : records.records(place)) {
-                Origin origin = setup.origins().apply(record).orElse(null);
-                if (origin != null && origin.notBefore().isAfter(now)) {
-                    partition.pausedUntil = origin.notBefore();
-                    consumer.seek(place, record.offset());
-                    all = false;
-                    break;
-                }
-                partition.next = record.offset() + 1;
-                if (origin != null) {
-                    handOver(partition, origin, setup.alwaysMayHaveRun() || record.offset() < partition.endWhenGiven);
-                }
+                accept(partition, record, now);
             }
-            if (all) {
+            if (!partition.ahead) {
                 // the marks of transactions and what was aborted are offsets without a record
                 partition.next = Math.max(partition.next, after.getValue().offset());
+            }
+        }
+    }
+
+    private void accept(Partition partition, ConsumerRecord<byte[], byte[]> record, Instant now) {
+        if (record.offset() < partition.next || partition.early.contains(record.offset())) {
+            partition.next = partition.ahead ? partition.next : Math.max(partition.next, record.offset());
+            partition.passEarly();
+            return;
+        }
+        Origin origin = setup.origins().apply(record).orElse(null);
+        if (!partition.ahead && origin != null && origin.notBefore().isAfter(now)) {
+            partition.next = record.offset();
+            partition.pausedUntil = origin.notBefore();
+            partition.ahead = true;
+            partition.earlyVersion = setup.early().version();
+            partition.lookedAt = now;
+        }
+        boolean mayHaveRun = setup.alwaysMayHaveRun() || record.offset() < partition.endWhenGiven;
+        if (!partition.ahead) {
+            partition.next = record.offset() + 1;
+            if (origin != null) {
+                handOver(partition, origin, mayHaveRun);
+            }
+        } else if (origin == null
+                || (partition.early.size() < MOST_EARLY && setup.early().isDue(origin))) {
+            partition.early.add(record.offset());
+            partition.passEarly();
+            if (origin != null) {
+                handOver(partition, origin, mayHaveRun);
             }
         }
     }
@@ -256,7 +338,7 @@ final class LogConsumerLoop implements Runnable {
         setup.onRecord().accept(held);
     }
 
-    private void commit(KafkaConsumer<byte[], byte[]> consumer) {
+    private void commit(Consumer<byte[], byte[]> consumer) {
         Map<TopicPartition, OffsetAndMetadata> offsets = due(partitions.keySet());
         if (!offsets.isEmpty()) {
             offsets.forEach((place, offset) -> committed(place, offset.offset()));
@@ -269,7 +351,7 @@ final class LogConsumerLoop implements Runnable {
         }
     }
 
-    private void commitNow(KafkaConsumer<byte[], byte[]> consumer, Collection<TopicPartition> places) {
+    private void commitNow(Consumer<byte[], byte[]> consumer, Collection<TopicPartition> places) {
         Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
         for (TopicPartition place : places) {
             Partition partition = partitions.get(place);
@@ -322,9 +404,9 @@ final class LogConsumerLoop implements Runnable {
 
     /** Called by the group, in this thread. */
     private final class Assignments implements ConsumerRebalanceListener {
-        private final KafkaConsumer<byte[], byte[]> consumer;
+        private final Consumer<byte[], byte[]> consumer;
 
-        Assignments(KafkaConsumer<byte[], byte[]> consumer) {
+        Assignments(Consumer<byte[], byte[]> consumer) {
             this.consumer = consumer;
         }
 

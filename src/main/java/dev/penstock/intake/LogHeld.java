@@ -1,6 +1,6 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
+import dev.penstock.dispatch.Deferral;
 
 /** A record of a partition that a consumer group gave this replica; ours as long as the partition is. */
 final class LogHeld extends Held {
@@ -61,7 +61,7 @@ final class LogHeld extends Held {
     /** What has not started stays where it is, and the next owner of the partition takes it. */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
-        finish(lastAttempt > 0 && copy(Delay.NONE, lastAttempt, failures()));
+        finish(lastAttempt > 0 && copy(Deferral.HANDED_BACK, lastAttempt, failures()));
     }
 
     @Override

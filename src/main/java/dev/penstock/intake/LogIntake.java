@@ -1,6 +1,8 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.dispatch.Waits;
+import dev.penstock.job.Waiting;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
@@ -34,6 +36,7 @@ final class LogIntake implements Source {
             KafkaSettings kafka,
             JobRecords records,
             Dispatcher dispatcher,
+            Waits waits,
             Held.Writers writers,
             Clock clock) {}
 
@@ -42,7 +45,8 @@ final class LogIntake implements Source {
             String topic,
             String group,
             Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
-            boolean alwaysMayHaveRun) {
+            boolean alwaysMayHaveRun,
+            LogConsumerLoop.Early early) {
         settings = parts.settings();
         kafka = parts.kafka();
         loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
@@ -53,6 +57,7 @@ final class LogIntake implements Source {
                 2 * settings.intake().slots(),
                 SESSION_TIMEOUT,
                 () -> parts.records().isOpen(topic),
+                early,
                 parts.records()::start,
                 held -> parts.dispatcher().lost(held.origin().place(), held.place()),
                 held -> parts.dispatcher().leave(held.origin().place(), held.place()),
@@ -64,12 +69,32 @@ final class LogIntake implements Source {
     /** The jobs that were set aside; their order within a partition is that of their time. */
     static LogIntake ofDeferred(Parts parts) {
         Settings.Topics topics = parts.settings().topics();
-        return new LogIntake(parts, topics.deferred(), topics.deferredGroup(), Origin::ofCopy, true);
+        return new LogIntake(
+                parts, topics.deferred(), topics.deferredGroup(), Origin::ofCopy, true, new NodesBack(parts.waits()));
     }
 
     /** The jobs of a topic. */
     static LogIntake ofJobs(Parts parts, Settings.JobTopic topic) {
-        return new LogIntake(parts, topic.name(), topic.group(), record -> Optional.of(Origin.itself(record)), false);
+        return new LogIntake(
+                parts,
+                topic.name(),
+                topic.group(),
+                record -> Optional.of(Origin.itself(record)),
+                false,
+                LogConsumerLoop.Early.NEVER);
+    }
+
+    /** Jobs that wait for a node that is down come back when one is up. */
+    private record NodesBack(Waits waits) implements LogConsumerLoop.Early {
+        @Override
+        public boolean isDue(Origin origin) {
+            return origin.why() == Waiting.Code.NODE_DOWN && origin.wish() != null && waits.mayGoOn(origin.wish());
+        }
+
+        @Override
+        public long version() {
+            return waits.version();
+        }
     }
 
     @Override

@@ -1,9 +1,11 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
+import dev.penstock.dispatch.Deferral;
+import dev.penstock.dispatch.Wish;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.Waiting;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import java.time.Instant;
@@ -21,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
  * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
  * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was), {@code penstock-handed-back} (the last
- * attempt of a run that ended alive), {@code penstock-failures} (attempts that failed at a node), and what its topic says of it,
+ * attempt of a run that ended alive), {@code penstock-failures} (attempts that failed at a node),
+ * {@code penstock-waits-for} and {@code penstock-wish} (what it waits for, and what decides which nodes may serve it), and what its topic says of it,
  * for a replica that has no such topic: {@code penstock-tenant} and {@code penstock-priority}.
  *
  * @param record as it came from its producer, at the place where it came in
@@ -32,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  * @param topic what the copy says of its topic; null: this is the record itself
  * @param handedBack 0: never
  * @param failures attempts that count against the job's max_attempts
+ * @param why what the job waits for, as the copy says; null: the copy does not say it, or this is the record itself
+ * @param wish of a job that waits for its nodes; null: it waits for something else
  */
 record Origin(
         ConsumerRecord<byte[], byte[]> record,
@@ -41,15 +46,17 @@ record Origin(
         @Nullable Instant setAside,
         @Nullable OfTopic topic,
         int handedBack,
-        int failures) {
+        int failures,
+        Waiting.@Nullable Code why,
+        @Nullable Wish wish) {
     private static final String PREFIX = "penstock-";
     private static final String CREATED_AT = PREFIX + "created-at";
-    private static final String NOT_BEFORE = PREFIX + "not-before";
     private static final String KEY = PREFIX + "key";
     private static final String SET_ASIDE = PREFIX + "set-aside";
     private static final String FAILURES = PREFIX + "failures";
     private static final String TENANT = PREFIX + "tenant";
     private static final String PRIORITY = PREFIX + "priority";
+    private static final String WISH = PREFIX + "wish";
 
     /** What a topic's jobs are where they do not say it themselves. */
     record OfTopic(String tenant, Priority priority) {
@@ -60,7 +67,7 @@ record Origin(
 
     /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0);
+        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, null, null);
     }
 
     /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
@@ -68,7 +75,7 @@ record Origin(
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
                 .orElse(null);
         Long createdAt = EventHeaders.number(copy.headers(), CREATED_AT);
-        Long notBefore = EventHeaders.number(copy.headers(), NOT_BEFORE);
+        Long notBefore = EventHeaders.number(copy.headers(), EventHeaders.NOT_BEFORE);
         String id = String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.JOB_ID));
         if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null) {
             return Optional.empty();
@@ -84,6 +91,7 @@ record Origin(
             headers.add(EventHeaders.JOB_ID, ownId.value());
         }
         Header key = copy.headers().lastHeader(KEY);
+        Header wish = copy.headers().lastHeader(WISH);
         ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
                 place.topic(),
                 place.partition(),
@@ -107,7 +115,10 @@ record Origin(
                 since == null ? null : Instant.ofEpochMilli(since),
                 ofTopic(copy.headers()).orElse(null),
                 handedBack == null ? 0 : handedBack.intValue(),
-                failures == null ? 0 : failures.intValue()));
+                failures == null ? 0 : failures.intValue(),
+                Waiting.Code.of(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.WAITS_FOR)))
+                        .orElse(null),
+                wish == null ? null : Wish.ofJson(wish.value()).orElse(null)));
     }
 
     /**
@@ -120,7 +131,7 @@ record Origin(
             int partitions,
             Optional<OfTopic> from,
             JobId id,
-            Delay delay,
+            Deferral deferral,
             int lastHandedBack,
             int failed,
             Instant now) {
@@ -137,11 +148,17 @@ record Origin(
         headers.add(EventHeaders.JOB_ID, key)
                 .add(EventHeaders.ORIGIN, EventHeaders.utf8(place().path()))
                 .add(CREATED_AT, utf8(record.timestamp()))
-                .add(NOT_BEFORE, utf8(now.plus(delay.length()).toEpochMilli()))
+                .add(
+                        EventHeaders.NOT_BEFORE,
+                        utf8(now.plus(deferral.delay().length()).toEpochMilli()))
                 .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));
         from.or(() -> Optional.ofNullable(this.topic))
                 .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
                         .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
+        headers.add(EventHeaders.WAITS_FOR, EventHeaders.utf8(deferral.why().wireName()));
+        if (deferral.wish() != null) {
+            headers.add(WISH, deferral.wish().toJson());
+        }
         if (lastHandedBack > 0) {
             headers.add(EventHeaders.HANDED_BACK, utf8(lastHandedBack));
         }
@@ -151,7 +168,8 @@ record Origin(
         if (record.key() != null) {
             headers.add(KEY, record.key());
         }
-        return new ProducerRecord<>(topic, delay.partition() % partitions, null, key, record.value(), headers);
+        return new ProducerRecord<>(
+                topic, deferral.delay().partition() % partitions, null, key, record.value(), headers);
     }
 
     private static Optional<OfTopic> ofTopic(Headers headers) {

@@ -49,7 +49,7 @@ final class QueueWatch implements AutoCloseable {
     private final Clock clock;
     private final MeterRegistry meters;
     private final BrokerWatch broker;
-    private final Sharing sharing;
+    private final Replica replica;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
     /** Of each job topic, in milliseconds; from the start on, where nothing was taken yet. */
     private final Map<String, AtomicLong> newestTaken = new ConcurrentHashMap<>();
@@ -90,10 +90,20 @@ final class QueueWatch implements AutoCloseable {
         }
     }
 
-    /** Shares the nodes among the live replicas, which the broker knows. */
-    interface Sharing {
-        /** @return what is too much for a node, by its name */
-        Map<String, String> among(Admin admin) throws ExecutionException, InterruptedException;
+    /** What else of this replica is looked at every second. */
+    interface Replica {
+        /**
+         * Shares the nodes among the live replicas, which the broker knows.
+         *
+         * @return what is too much for a node, by its name
+         */
+        Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException;
+
+        /** Whether it takes jobs: a node is up. */
+        boolean isOpen();
+
+        /** Tells why jobs wait. */
+        void logWaits();
     }
 
     QueueWatch(
@@ -102,9 +112,9 @@ final class QueueWatch implements AutoCloseable {
             Clock clock,
             MeterRegistry meters,
             BrokerWatch broker,
-            Sharing sharing) {
+            Replica replica) {
         this.broker = broker;
-        this.sharing = sharing;
+        this.replica = replica;
         this.kafka = kafka;
         this.settings = settings;
         this.clock = clock;
@@ -216,6 +226,7 @@ final class QueueWatch implements AutoCloseable {
 
     private void watch(IntakeMode mode) {
         try {
+            replica.logWaits();
             look(admin(), mode);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
@@ -257,7 +268,7 @@ final class QueueWatch implements AutoCloseable {
     private void share(Admin admin) throws ExecutionException, InterruptedException {
         Map<String, String> tooMuch;
         try {
-            tooMuch = sharing.among(admin);
+            tooMuch = replica.share(admin);
             warnings.remove("replicas");
         } catch (ExecutionException e) {
             if (e.getCause() instanceof AuthorizationException && !warnings.containsKey("replicas")) {
@@ -335,6 +346,11 @@ final class QueueWatch implements AutoCloseable {
 
     /** A single broker whose share coordinator wants three replicas of its own topic assigns nothing, and only its log says why. */
     private void lookForAssignment(Admin admin) throws ExecutionException, InterruptedException {
+        if (!replica.isOpen()) {
+            // without a node nothing is asked for, and so nothing is given
+            startedAt = clock.instant();
+            return;
+        }
         List<String> groups = settings.intake().topics().stream()
                 .map(Settings.JobTopic::group)
                 .toList();

@@ -1,5 +1,6 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Delay;
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
@@ -55,15 +56,15 @@ public class SetAsideJobs {
     }
 
     /** Done when the copy is on the broker. */
-    CompletableFuture<?> write(Origin origin, JobId id, Delay delay, int handedBack, int failures) {
+    CompletableFuture<?> write(Origin origin, JobId id, Deferral deferral, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();
             Optional<Origin.OfTopic> from =
                     settings.topic(origin.record().topic()).map(Origin.OfTopic::of);
             return KafkaSettings.send(
                             producer,
-                            origin.copyTo(topic, partitions, from, id, delay, handedBack, failures, clock.instant()))
-                    .thenRun(() -> counter(delay).increment());
+                            origin.copyTo(topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))
+                    .thenRun(() -> counter(deferral.delay()).increment());
         } catch (KafkaException e) {
             return CompletableFuture.failedFuture(e);
         }

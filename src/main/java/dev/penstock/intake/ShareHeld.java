@@ -1,6 +1,6 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
+import dev.penstock.dispatch.Deferral;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
@@ -102,7 +102,7 @@ final class ShareHeld extends Held {
         if (deliveries() == 1) {
             finish(AcknowledgeType.RELEASE);
         } else {
-            setAside(Delay.NONE, lastAttempt, failures());
+            setAside(Deferral.HANDED_BACK, lastAttempt, failures());
         }
     }
 

@@ -4,11 +4,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
+import dev.penstock.job.Waiting;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -55,11 +58,18 @@ public record Arrivals(
      *
      * @param origin the record that it is a copy of
      * @param lastAttempt the last attempt that had started when it was written; 0: none had
+     * @param dueMillis when it is taken, if not before
+     * @param why what the job waits for
      */
-    public record Copy(RecordStamp stamp, RecordPlace origin, int lastAttempt) implements Comparable<Copy> {
+    public record Copy(RecordStamp stamp, RecordPlace origin, int lastAttempt, long dueMillis, Waiting.Code why)
+            implements Comparable<Copy> {
         private static final Comparator<Copy> ORDER = Comparator.comparing(Copy::stamp)
                 .thenComparing((Copy copy) -> copy.origin().path())
                 .thenComparingInt(Copy::lastAttempt);
+
+        public boolean isDueAfter(Instant now) {
+            return dueMillis > now.toEpochMilli();
+        }
 
         /** A later one of the same record means that this one was done with. */
         private boolean isOfOneLine(Copy other) {
@@ -137,10 +147,15 @@ public record Arrivals(
 
     /** Whether the same record was set aside again, in the same partition, after this copy. */
     public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
-        Copy asked = new Copy(new RecordStamp(0, copy), origin, 0);
+        Copy asked = new Copy(new RecordStamp(0, copy), origin, 0, 0, Waiting.Code.DEFERRED);
         return copies.stream()
                 .anyMatch(
                         last -> last.isOfOneLine(asked) && last.stamp().place().offset() > copy.offset());
+    }
+
+    /** The last one that was written. */
+    public Optional<Copy> lastCopy() {
+        return copies.stream().max(Comparator.comparing(Copy::stamp));
     }
 
     /** Whether the job was deferred after its attempt of that number, so that no worker runs it. */
@@ -171,8 +186,12 @@ public record Arrivals(
         TreeSet<RecordStamp> struck = new TreeSet<>();
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
         TreeSet<Copy> last = new TreeSet<>();
-        copies.forEach(copy -> last.add(
-                new Copy(copy.stamp().ofTopic(topic, name), copy.origin().ofTopic(topic, name), copy.lastAttempt())));
+        copies.forEach(copy -> last.add(new Copy(
+                copy.stamp().ofTopic(topic, name),
+                copy.origin().ofTopic(topic, name),
+                copy.lastAttempt(),
+                copy.dueMillis(),
+                copy.why())));
         TreeMap<TopicPartition, Long> others = new TreeMap<>(CatchUp.inOrder());
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
@@ -205,6 +224,12 @@ public record Arrivals(
             if (record.deadlineMillis() != null) {
                 node.put("deadline", record.deadlineMillis());
             }
+            if (record.pins().pool() != null) {
+                node.put("pool", record.pins().pool());
+            }
+            if (record.pins().node() != null) {
+                node.put("node", record.pins().node());
+            }
             if (!record.metadata().isEmpty()) {
                 node.set("metadata", Json.mapper().valueToTree(new TreeMap<>(record.metadata())));
             }
@@ -216,7 +241,12 @@ public record Arrivals(
         if (!copies.isEmpty()) {
             ArrayNode last = root.putArray("copies");
             copies.forEach(copy -> write(
-                    last.addObject().put("of", copy.origin().path()).put("attempt", copy.lastAttempt()), copy.stamp()));
+                    last.addObject()
+                            .put("of", copy.origin().path())
+                            .put("attempt", copy.lastAttempt())
+                            .put("due", copy.dueMillis())
+                            .put("why", copy.why().wireName()),
+                    copy.stamp()));
         }
         if (!leftOut.isEmpty()) {
             ArrayNode others = root.putArray("left_out");
@@ -252,6 +282,8 @@ public record Arrivals(
                     node.hasNonNull("model") ? node.path("model").asText() : null,
                     node.path("timeout").asLong(),
                     node.hasNonNull("deadline") ? (Long) node.path("deadline").asLong() : null,
+                    new PromptJob.Pins(
+                            node.path("pool").asText(null), node.path("node").asText(null)),
                     metadata));
         }
         TreeSet<RecordStamp> refused = new TreeSet<>();
@@ -261,7 +293,9 @@ public record Arrivals(
                 .forEach(node -> copies.add(new Copy(
                         stamp(node),
                         RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN),
-                        node.path("attempt").asInt())));
+                        node.path("attempt").asInt(),
+                        node.path("due").asLong(),
+                        Waiting.Code.of(node.path("why").asText()).orElse(Waiting.Code.DEFERRED))));
         SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(CatchUp.inOrder());
         for (JsonNode node : root.path("left_out")) {
             RecordPlace highest = place(node);

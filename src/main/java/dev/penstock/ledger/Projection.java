@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Waiting;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.BodyHash;
 import dev.penstock.wire.CommandDocument;
@@ -103,9 +104,12 @@ final class Projection {
                 .orElse(Arrivals.UNKNOWN);
         Long handedBack = EventHeaders.number(record.headers(), EventHeaders.HANDED_BACK);
         int lastAttempt = handedBack == null ? 0 : Math.clamp(handedBack, 0, Integer.MAX_VALUE);
+        Long due = EventHeaders.number(record.headers(), EventHeaders.NOT_BEFORE);
+        Waiting.Code why = Waiting.Code.of(String.valueOf(EventHeaders.text(record.headers(), EventHeaders.WAITS_FOR)))
+                .orElse(Waiting.Code.DEFERRED);
+        Arrivals.Copy copy = new Arrivals.Copy(stamp(record), origin, lastAttempt, due == null ? 0 : due, why);
         return JobId.isValid(id)
-                ? Optional.of(new Said(
-                        new JobId(id), new JobRow.Change.Copied(new Arrivals.Copy(stamp(record), origin, lastAttempt))))
+                ? Optional.of(new Said(new JobId(id), new JobRow.Change.Copied(copy)))
                 : Optional.empty();
     }
 

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * One record of a job as the ledger remembers it; a pure function of the record.
  *
  * @param bodyHash tells another body under the same id
+ * @param pins where it may run, by its own wish
  * @param timeoutMillis the running time, from the first {@code started}
  * @param deadlineMillis since 1970; null: none
  */
@@ -23,6 +24,7 @@ public record Submission(
         @Nullable String model,
         long timeoutMillis,
         @Nullable Long deadlineMillis,
+        PromptJob.Pins pins,
         Map<String, String> metadata) {
     public Submission {
         metadata = Map.copyOf(metadata);
@@ -38,6 +40,7 @@ public record Submission(
                 job.model(),
                 job.timeout().toMillis(),
                 job.deadline() == null ? null : job.deadline().toEpochMilli(),
+                job.pins(),
                 job.metadata());
     }
 
@@ -51,11 +54,22 @@ public record Submission(
                 model,
                 timeoutMillis,
                 deadlineMillis,
+                pins,
                 metadata);
     }
 
     /** What is left of it when the retention is over. */
     Submission slim() {
-        return new Submission(stamp, bodyHash, task, priority, tenant, null, timeoutMillis, deadlineMillis, Map.of());
+        return new Submission(
+                stamp,
+                bodyHash,
+                task,
+                priority,
+                tenant,
+                null,
+                timeoutMillis,
+                deadlineMillis,
+                PromptJob.Pins.NONE,
+                Map.of());
     }
 }

@@ -36,6 +36,8 @@ public final class Node {
     /** When it last said anything: a token, or what a probe asks for. */
     private volatile long heardMillis;
 
+    private final Instant addedAt;
+
     /** The last mismatch that was logged. */
     private volatile @Nullable String warned;
 
@@ -115,7 +117,8 @@ public final class Node {
         models = new NodeModels(settings, upstream, clock, later, this::hasNow, onHealth);
         total = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
         limit = replicas.share(settings.name(), total);
-        health = new Health(State.DOWN, false, List.of(), "not probed yet", clock.instant());
+        addedAt = clock.instant();
+        health = new Health(State.DOWN, false, List.of(), "not probed yet", addedAt);
     }
 
     public NodeSettings settings() {
@@ -174,6 +177,17 @@ public final class Node {
 
     public synchronized Health health() {
         return health;
+    }
+
+    /** Until when it may turn out to have any model, where nobody reaches it. */
+    public Instant unknownUntil() {
+        return addedAt.plus(service.unknownFor());
+    }
+
+    /** Whether it has never been reached, for so long that it counts as a node without models. */
+    public boolean isUnknownForLong() {
+        Health now = health();
+        return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
     }
 
     public synchronized int inFlight() {

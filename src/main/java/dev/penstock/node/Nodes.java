@@ -243,6 +243,8 @@ public class Nodes {
                                         up -> up.health().state() == Node.State.UP ? 1 : 0)
                                 .tag("node", node.name())
                                 .register(meters)));
+        // what was unknown so far is not there from then on
+        Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), this::changed);
         begin(node);
     }
 

@@ -39,9 +39,10 @@ public final class Router {
      *
      * @param models in the server's order, loaded ones first
      * @param tasks what a model is for, where the server says so; any other is for everything
-     * @param modelsKnown whether the server has ever said what it serves
+     * @param modelsKnown whether the server has ever said what it serves, or has had long enough for that
      * @param only the only model to use there; null: any of its models
      * @param fetching what it does about a model that it lacks
+     * @param neverReached why it has never said anything, where that is for too long; null: it has, or still may
      */
     public record NodeView(
             String name,
@@ -51,10 +52,24 @@ public final class Router {
             Map<String, Set<Task>> tasks,
             boolean modelsKnown,
             @Nullable String only,
-            Fetching fetching) {
+            Fetching fetching,
+            @Nullable String neverReached) {
         public NodeView {
             models = List.copyOf(models);
             tasks = Map.copyOf(tasks);
+        }
+
+        /** One that was reached, or still may be. */
+        public NodeView(
+                String name,
+                Backend backend,
+                String pool,
+                List<String> models,
+                Map<String, Set<Task>> tasks,
+                boolean modelsKnown,
+                @Nullable String only,
+                Fetching fetching) {
+            this(name, backend, pool, models, tasks, modelsKnown, only, fetching, null);
         }
 
         /** Its first model for a task. */
@@ -130,11 +145,7 @@ public final class Router {
             return new Route.To(List.of());
         }
         List<NodeView> allowed = nodes.stream()
-                .filter(node -> pins.node() == null || node.name().equals(pins.node()))
-                .filter(node -> pins.pool() == null || node.pool().equals(pins.pool()))
-                .filter(node -> pins.node() != null
-                        || pins.pool() != null
-                        || !node.pool().equals(CLOUD))
+                .filter(node -> allows(pins, node.name(), node.pool()))
                 .toList();
         if (allowed.isEmpty()) {
             return noneAllowed(pins, nodes);
@@ -170,6 +181,13 @@ public final class Router {
             return new Route.To(List.copyOf(perhaps.values()));
         }
         return new Route.Nowhere(noModel(asked, task, pins, allowed, nodes));
+    }
+
+    /** Whether a job may go to a node, whatever models that has. */
+    public static boolean allows(PromptJob.Pins pins, String node, String pool) {
+        return (pins.node() == null || pins.node().equals(node))
+                && (pins.pool() == null || pins.pool().equals(pool))
+                && (pins.node() != null || pins.pool() != null || !pool.equals(CLOUD));
     }
 
     private static int rank(String pool) {
@@ -243,6 +261,14 @@ public final class Router {
                 JobFailure.Code.NO_NODE, what + ". Available: " + (available.isEmpty() ? "none" : available)));
     }
 
+    private static String neverReached(List<NodeView> nodes) {
+        String silent = nodes.stream()
+                .filter(node -> node.neverReached() != null)
+                .map(node -> "%s (%s)".formatted(node.name(), node.neverReached()))
+                .collect(Collectors.joining(", "));
+        return silent.isEmpty() ? "" : ". Never reached: " + silent;
+    }
+
     private JobFailure noModel(
             @Nullable String asked,
             Task task,
@@ -254,7 +280,8 @@ public final class Router {
             return JobFailure.of(
                     JobFailure.Code.MODEL_NOT_FOUND,
                     "the job names no model, and no node lists one for %s: ".formatted(task.wireName())
-                            + allowed.stream().map(NodeView::name).collect(Collectors.joining(", ")));
+                            + allowed.stream().map(NodeView::name).collect(Collectors.joining(", "))
+                            + neverReached(allowed));
         }
         String there = allowed.stream()
                 .flatMap(node -> node.models().stream().map(model -> model + " on " + node.name()))
@@ -277,7 +304,7 @@ public final class Router {
         String title = "model '%s'%s".formatted(wanted, models.isEmpty() ? "" : " (profile; " + models + ")");
         String pull = "ollama pull " + wanted;
         String vain = inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain;
-        String available = ". Available: " + (there.isEmpty() ? "none" : there);
+        String available = ". Available: " + (there.isEmpty() ? "none" : there) + neverReached(allowed);
         String on = elsewhere.isEmpty() ? "" : ". On: " + elsewhere;
         if (pins.node() != null) {
             return JobFailure.of(

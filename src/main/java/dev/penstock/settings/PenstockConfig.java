@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
+import io.smallrye.config.WithName;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -15,6 +16,14 @@ import java.util.Set;
 public interface PenstockConfig {
     /** The model servers, by name. */
     Map<String, NodeConfig> nodes();
+
+    /**
+     * How long a node that was never up may turn out to have any model. After that jobs for a model that no other node has fail
+     * with {@code model_not_found}.
+     */
+    @WithName("nodes.unknown-for")
+    @WithDefault("5m")
+    Duration unknownFor();
 
     /** Aliases for models: a model for each backend. */
     Map<String, Map<String, String>> profiles();

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * What is in force, checked: every value in it is valid.
  *
  * @param nodes from the configuration and the environment; empty: localhost is probed
+ * @param unknownFor how long a node that was never reached may turn out to have any model
  * @param profiles alias → backend → model
  * @param parameters of every request that says nothing else
  * @param permissions what a job's body may hold beyond what any may
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Settings(
         List<NodeSettings> nodes,
+        Duration unknownFor,
         Map<String, Map<Backend, String>> profiles,
         @Nullable String defaultProfile,
         Map<String, Object> parameters,

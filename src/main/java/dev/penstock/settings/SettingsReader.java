@@ -30,6 +30,8 @@ public final class SettingsReader {
     static final String NODE_NAME_RULE = "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -";
 
     /** Of the largest heap: a job takes several times its record's size while it runs. */
+    private static final String UNKNOWN_FOR = "nodes.unknown-for";
+
     private static final int HEAP_SHARE = 16;
 
     /** Those that fetch a model when they are told to; of what Penstock starts {@link ProgramReader} tells it. */
@@ -112,6 +114,7 @@ public final class SettingsReader {
                 .filter(name -> !profiles.containsKey(name))
                 .ifPresent(name -> mistake("default-profile", "there is no profile '%s'".formatted(name)));
         permissions(config);
+        positive(UNKNOWN_FOR, config.unknownFor());
         positive("timeouts.connect", config.timeouts().connect());
         positive("timeouts.first-token", config.timeouts().firstToken());
         positive("timeouts.idle", config.timeouts().idle());
@@ -127,6 +130,7 @@ public final class SettingsReader {
         }
         return new Settings(
                 nodes(config, environment),
+                config.unknownFor(),
                 profiles,
                 config.defaultProfile().orElse(null),
                 freeForm.at("parameters", config.parameters()),
@@ -187,6 +191,9 @@ public final class SettingsReader {
         List<NodeSettings> nodes = new ArrayList<>();
         config.nodes().forEach((name, node) -> {
             String key = "nodes." + name;
+            if (key.equals(UNKNOWN_FOR)) {
+                return;
+            }
             if (!name.matches(NODE_NAME)) {
                 mistake(key, NODE_NAME_RULE);
             }

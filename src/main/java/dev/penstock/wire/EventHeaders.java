@@ -19,6 +19,12 @@ public final class EventHeaders {
     /** Of a copy: the last attempt before it was deferred; absent where the job had not started. */
     public static final String HANDED_BACK = "penstock-handed-back";
 
+    /** Of a copy: when it is due, in milliseconds since 1970. */
+    public static final String NOT_BEFORE = "penstock-not-before";
+
+    /** Of a copy: what the job waits for. */
+    public static final String WAITS_FOR = "penstock-waits-for";
+
     private static final byte[] SCHEMA = utf8("1");
     private static final byte[] JSON = utf8("application/json");
 

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
-import dev.penstock.job.PromptJob;
+import dev.penstock.job.Waiting;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -30,9 +30,14 @@ public final class JobObject {
      * @param place how many jobs go before it; null: it does not wait, or nobody knows
      * @param wait an estimate; null as the place
      * @param ending null: it has not ended
+     * @param waiting why it does not run now; null: it does, or it has ended
      */
     public static ObjectNode of(
-            JobState job, @Nullable Integer place, @Nullable Duration wait, @Nullable Ending ending) {
+            JobState job,
+            @Nullable Integer place,
+            @Nullable Duration wait,
+            @Nullable Ending ending,
+            @Nullable Waiting waiting) {
         ObjectNode object = Json.mapper().createObjectNode();
         object.put("id", job.id().value()).put("object", "job");
         object.put("status", job.status().wireName());
@@ -46,6 +51,12 @@ public final class JobObject {
         object.put("queue_position", place);
         if (wait != null) {
             object.put("estimated_wait_ms", wait.toMillis());
+        }
+        if (waiting != null) {
+            object.putObject("waiting_for")
+                    .put("code", waiting.code().wireName())
+                    .put("message", waiting.message())
+                    .put("since", waiting.since().toString());
         }
         object.set("response", ending == null || ending.event().isEmpty() ? null : response(ending.event()));
         object.set("error", ending == null ? null : json(ending.error()));
@@ -98,11 +109,6 @@ public final class JobObject {
 
     private static @Nullable String text(@Nullable Instant time) {
         return time == null ? null : time.toString();
-    }
-
-    /** A job that was just accepted. */
-    public static ObjectNode queued(PromptJob job, Instant acceptedAt) {
-        return of(JobState.queued(job, acceptedAt), null, null, null);
     }
 
     /** A job that is being cancelled. */

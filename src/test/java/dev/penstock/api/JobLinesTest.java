@@ -14,6 +14,7 @@ import dev.penstock.reply.Watch;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.TestSettings;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.JobObject;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -163,6 +164,11 @@ class JobLinesTest {
         @Override
         public JobFailure refused(Throwable failure, Submissions.Checked.Fit fit) {
             return JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "not confirmed");
+        }
+
+        @Override
+        public ObjectNode show(JobRow row) {
+            return JobObject.of(row.state().orElseThrow(), null, null, null, null);
         }
 
         @Override

@@ -122,7 +122,7 @@ class LastWordTest {
         public void acknowledge() {}
 
         @Override
-        public void setAside(Delay delay, int handedBack, int failures) {}
+        public void setAside(Deferral deferral, int handedBack, int failures) {}
 
         @Override
         public void handBack(int lastAttempt) {}

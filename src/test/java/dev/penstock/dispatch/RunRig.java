@@ -285,7 +285,7 @@ final class RunRig {
         }
 
         @Override
-        public void setAside(Delay delay, int handedBack, int failures) {
+        public void setAside(Deferral deferral, int handedBack, int failures) {
             setAside = true;
         }
 

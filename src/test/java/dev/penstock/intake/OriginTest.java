@@ -2,9 +2,14 @@ package dev.penstock.intake;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Delay;
+import dev.penstock.dispatch.Wish;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.job.Waiting;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Optional;
@@ -17,6 +22,7 @@ import org.junit.jupiter.api.Test;
 class OriginTest {
     private static final Instant NOW = Instant.ofEpochMilli(1_795_000_000_000L);
     private static final JobId JOB = new JobId("job-1");
+    private static final Wish WISH = new Wish("tiny", Task.CHAT, new PromptJob.Pins("gpu", null));
     private static final Origin.OfTopic TOPIC = new Origin.OfTopic("team-a", Priority.HIGH);
 
     @Test
@@ -35,6 +41,8 @@ class OriginTest {
         assertThat(copied.handedBack()).isEqualTo(2);
         assertThat(copied.failures()).isEqualTo(1);
         assertThat(copied.topic()).isEqualTo(TOPIC);
+        assertThat(copied.why()).isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(copied.wish()).isEqualTo(WISH);
     }
 
     @Test
@@ -63,8 +71,15 @@ class OriginTest {
     }
 
     private static Origin copy(Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
-        ProducerRecord<byte[], byte[]> copy =
-                origin.copyTo("prompt-jobs-deferred", 4, topic, JOB, Delay.SHORT, handedBack, failures, NOW);
+        ProducerRecord<byte[], byte[]> copy = origin.copyTo(
+                "prompt-jobs-deferred",
+                4,
+                topic,
+                JOB,
+                new Deferral(Delay.SHORT, Waiting.Code.NODE_DOWN, WISH),
+                handedBack,
+                failures,
+                NOW);
         return Origin.ofCopy(new ConsumerRecord<>(
                         copy.topic(),
                         copy.partition(),

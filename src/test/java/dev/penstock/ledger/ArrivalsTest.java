@@ -3,6 +3,7 @@ package dev.penstock.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -63,6 +64,16 @@ class ArrivalsTest {
     /** Partitions take turns. */
     private static Submission record(int i) {
         RecordStamp stamp = new RecordStamp(1_000L + i, new RecordPlace("prompt-jobs", i % 2, i / 2));
-        return new Submission(stamp, "hash-" + i, Task.CHAT, Priority.NORMAL, "default", "tiny", 1_000, null, Map.of());
+        return new Submission(
+                stamp,
+                "hash-" + i,
+                Task.CHAT,
+                Priority.NORMAL,
+                "default",
+                "tiny",
+                1_000,
+                null,
+                PromptJob.Pins.NONE,
+                Map.of());
     }
 }

@@ -9,6 +9,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -172,7 +173,17 @@ class HousekeepingTest {
         RecordStamp stamp =
                 new RecordStamp(at.toEpochMilli(), new RecordPlace(PARTITION.topic(), PARTITION.partition(), offset));
         return new JobRow.Change.Submitted(
-                new Submission(stamp, "hash", Task.CHAT, Priority.NORMAL, "default", "tiny", 1_000, null, Map.of()),
+                new Submission(
+                        stamp,
+                        "hash",
+                        Task.CHAT,
+                        Priority.NORMAL,
+                        "default",
+                        "tiny",
+                        1_000,
+                        null,
+                        PromptJob.Pins.NONE,
+                        Map.of()),
                 "{}");
     }
 }

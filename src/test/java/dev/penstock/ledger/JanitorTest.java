@@ -6,9 +6,11 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
+import dev.penstock.job.Waiting;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -86,6 +88,7 @@ class JanitorTest {
                 "tiny",
                 timeout,
                 deadline,
+                PromptJob.Pins.NONE,
                 Map.of());
         return JobRow.unknown(new JobId("a")).after(new JobRow.Change.Submitted(submission, "{}"));
     }
@@ -102,6 +105,7 @@ class JanitorTest {
 
     private static JobRow deferred(JobRow row, int lastAttempt) {
         RecordStamp stamp = new RecordStamp(3_000, new RecordPlace("prompt-jobs-deferred", 1, lastAttempt));
-        return row.after(new JobRow.Change.Copied(new Arrivals.Copy(stamp, RECORD, lastAttempt)));
+        return row.after(
+                new JobRow.Change.Copied(new Arrivals.Copy(stamp, RECORD, lastAttempt, 8_000, Waiting.Code.NODE_DOWN)));
     }
 }

@@ -6,6 +6,7 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -68,7 +69,17 @@ class OriginTest {
     private static JobRow.Change submitted(long offset) {
         RecordStamp stamp = new RecordStamp(offset, new RecordPlace(JOBS, 0, offset));
         return new JobRow.Change.Submitted(
-                new Submission(stamp, "hash", Task.CHAT, Priority.NORMAL, "default", "tiny", 1_000, null, Map.of()),
+                new Submission(
+                        stamp,
+                        "hash",
+                        Task.CHAT,
+                        Priority.NORMAL,
+                        "default",
+                        "tiny",
+                        1_000,
+                        null,
+                        PromptJob.Pins.NONE,
+                        Map.of()),
                 "{}");
     }
 

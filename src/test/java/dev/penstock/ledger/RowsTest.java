@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -55,7 +56,17 @@ class RowsTest {
     private static JobRow.Change submitted(long offset) {
         RecordStamp stamp = new RecordStamp(offset, new RecordPlace("prompt-jobs", 0, offset));
         return new JobRow.Change.Submitted(
-                new Submission(stamp, "hash", Task.CHAT, Priority.NORMAL, "default", "tiny", 1_000, null, Map.of()),
+                new Submission(
+                        stamp,
+                        "hash",
+                        Task.CHAT,
+                        Priority.NORMAL,
+                        "default",
+                        "tiny",
+                        1_000,
+                        null,
+                        PromptJob.Pins.NONE,
+                        Map.of()),
                 "{}");
     }
 

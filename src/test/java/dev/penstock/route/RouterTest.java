@@ -154,6 +154,17 @@ class RouterTest {
     }
 
     @Test
+    void a_node_that_was_never_reached_for_long_is_named_as_such() {
+        Router.NodeView silent = new Router.NodeView(
+                "new", Backend.VLLM, "gpu", List.of(), Map.of(), true, null, Router.Fetching.NEVER, "refused");
+
+        JobFailure failure = nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(silent, CPU)));
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
+        assertThat(failure.message()).contains("model 'nope' is on no node").endsWith(". Never reached: new (refused)");
+    }
+
+    @Test
     void a_job_that_names_no_model_gets_one_for_its_task() {
         Router.NodeView node = new Router.NodeView(
                 "cpu-a",

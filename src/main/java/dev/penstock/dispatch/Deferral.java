@@ -1,0 +1,19 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Waiting;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a job is deferred.
+ *
+ * @param why what it waits for
+ * @param wish null: it is not for its nodes
+ */
+public record Deferral(
+        Delay delay, Waiting.Code why, @Nullable Wish wish) {
+    /** To be taken again at once, by any replica. */
+    public static final Deferral HANDED_BACK = new Deferral(Delay.NONE, Waiting.Code.DEFERRED, null);
+
+    static final Deferral DUPLICATE = new Deferral(Delay.SHORT, Waiting.Code.DUPLICATE, null);
+    static final Deferral QUARANTINED = new Deferral(Delay.SHORT, Waiting.Code.QUARANTINED, null);
+}

@@ -1,0 +1,75 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.node.Node;
+import dev.penstock.node.Nodes;
+import dev.penstock.node.WireProtocol;
+import dev.penstock.route.Router;
+import dev.penstock.settings.Settings;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** Where jobs of a wish may go by what is known of the nodes now; found anew when that changes. Thread-safe. */
+final class Routes {
+    private final Nodes nodes;
+    private final Router router;
+    /* Guarded by this. */
+    private final Map<Wish, Router.Route> found = new HashMap<>();
+    private List<Router.NodeView> views = List.of();
+    private long version = -1;
+
+    Routes(Settings settings, Nodes nodes) {
+        this.nodes = nodes;
+        router = new Router(settings.profiles(), settings.defaultProfile());
+    }
+
+    /** The version of the nodes that was looked at last. */
+    synchronized long version() {
+        return version;
+    }
+
+    synchronized Router.Route of(Wish wish) {
+        if (version != nodes.version()) {
+            version = nodes.version();
+            boolean anyKnown =
+                    nodes.all().stream().anyMatch(node -> node.health().known());
+            views = nodes.all().stream().map(node -> view(node, anyKnown)).toList();
+            found.clear();
+        }
+        return found.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
+    }
+
+    /** Where a job may go, now or once its model is there. */
+    static List<List<Router.Candidate>> candidates(Router.Route route) {
+        return switch (route) {
+            case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
+            case Router.Route.AfterFetch(List<Router.Candidate> nodes) -> List.of(nodes);
+            case Router.Route.Nowhere _ -> List.of();
+        };
+    }
+
+    /** Where no node has ever been reached, jobs wait for the first. */
+    private static Router.NodeView view(Node node, boolean anyKnown) {
+        Node.Health health = node.health();
+        List<String> models = health.models().stream()
+                .sorted(Comparator.comparing(model -> !model.loaded()))
+                .map(WireProtocol.Model::id)
+                .toList();
+        boolean givenUp = anyKnown && node.isUnknownForLong();
+        return new Router.NodeView(
+                node.name(),
+                node.settings().backend(),
+                node.settings().pool(),
+                models,
+                health.models().stream()
+                        .collect(Collectors.toMap(
+                                WireProtocol.Model::id, WireProtocol.Model::tasks, (first, _) -> first)),
+                health.known() || givenUp,
+                node.settings().model(),
+                new Router.Fetching(
+                        node.settings().fetchesMissing(), node.models().cannotFetch()),
+                givenUp ? String.valueOf(health.lastError()) : null);
+    }
+}

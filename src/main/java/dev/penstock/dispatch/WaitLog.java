@@ -1,0 +1,67 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.Waiting;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tells why jobs wait: a line when jobs have waited for a while for something else than a slot, and one when the reason changes.
+ * Owned by the thread that looks.
+ */
+final class WaitLog {
+    private static final Duration AFTER = Duration.ofSeconds(5);
+    private static final Duration AT_MOST_EVERY = Duration.ofSeconds(30);
+
+    private final Clock clock;
+    private final Consumer<String> out;
+    private final Map<Waiting.Code, Seen> seen = new EnumMap<>(Waiting.Code.class);
+
+    /** @param told null: nothing */
+    private record Seen(Instant since, @Nullable Told told) {}
+
+    private record Told(String message, Instant at) {}
+
+    WaitLog(Clock clock, Consumer<String> out) {
+        this.clock = clock;
+        this.out = out;
+    }
+
+    /** To be called again and again. */
+    void look(Map<Waiting.Code, WaitingJobs> waiting) {
+        Instant now = clock.instant();
+        for (Waiting.Code code : Waiting.Code.values()) {
+            WaitingJobs jobs = code == Waiting.Code.SLOT ? null : waiting.get(code);
+            if (jobs == null) {
+                gone(code);
+            } else {
+                Seen before = seen.getOrDefault(code, new Seen(now, null));
+                seen.put(code, new Seen(before.since(), told(code, jobs, before, now)));
+            }
+        }
+    }
+
+    private @Nullable Told told(Waiting.Code code, WaitingJobs jobs, Seen before, Instant now) {
+        Told told = before.told();
+        boolean due = told == null
+                ? !before.since().plus(AFTER).isAfter(now)
+                : !told.message().equals(jobs.message())
+                        && !told.at().plus(AT_MOST_EVERY).isAfter(now);
+        if (!due) {
+            return told;
+        }
+        out.accept("waiting=%s %s".formatted(code.wireName(), jobs.words()));
+        return new Told(jobs.message(), now);
+    }
+
+    private void gone(Waiting.Code code) {
+        Seen before = seen.remove(code);
+        if (before != null && before.told() != null) {
+            out.accept("waiting=%s no job any more".formatted(code.wireName()));
+        }
+    }
+}

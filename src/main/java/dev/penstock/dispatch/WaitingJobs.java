@@ -1,0 +1,19 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.JobId;
+
+/**
+ * Jobs that wait for the same thing.
+ *
+ * @param example one of them
+ * @param message why that one waits
+ */
+public record WaitingJobs(int count, JobId example, String message) {
+    WaitingJobs and(WaitingJobs more) {
+        return new WaitingJobs(count + more.count, example, message);
+    }
+
+    public String words() {
+        return "%d %s, such as %s: %s".formatted(count, count == 1 ? "job" : "jobs", example, message);
+    }
+}

@@ -1,0 +1,243 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobState;
+import dev.penstock.job.Waiting;
+import dev.penstock.ledger.Arrivals;
+import dev.penstock.ledger.JobRow;
+import dev.penstock.ledger.Submission;
+import dev.penstock.node.Node;
+import dev.penstock.node.Nodes;
+import dev.penstock.route.Router;
+import dev.penstock.settings.Settings;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * Says why a job waits. Any replica may be asked about any job: the answer follows from the job's records and from this
+ * replica's view of the nodes.
+ */
+@Singleton
+public class Waits {
+    private static final String NONE =
+            "no node is configured, and none was found on localhost: set penstock.nodes, VLLM_URL, OLLAMA_HOST or the like";
+    private static final int MOST_NAMED = 5;
+
+    private final Nodes nodes;
+    private final Routes routes;
+    private final Clock clock;
+
+    public Waits(Settings settings, Nodes nodes, Clock clock) {
+        this.nodes = nodes;
+        this.clock = clock;
+        routes = new Routes(settings, nodes);
+    }
+
+    /** Why this job waits; empty: it does not. */
+    public Optional<Waiting> of(JobRow row) {
+        JobState state = row.state().orElse(null);
+        Submission record = row.arrivals().chosen().orElse(null);
+        if (state == null || record == null || state.status().isOver()) {
+            return Optional.empty();
+        }
+        Instant now = clock.instant();
+        Arrivals.Copy copy = row.arrivals()
+                .lastCopy()
+                .filter(last -> last.lastAttempt() >= state.attempts() && last.isDueAfter(now))
+                .orElse(null);
+        if (copy == null && state.status() != JobState.Status.QUEUED) {
+            return Optional.empty();
+        }
+        Waiting forNodes = of(new Wish(record.model(), record.task(), record.pins()), state.createdAt());
+        return Optional.of(copy == null ? forNodes : deferred(copy, forNodes));
+    }
+
+    private static Waiting deferred(Arrivals.Copy copy, Waiting forNodes) {
+        Instant due = Instant.ofEpochMilli(copy.dueMillis());
+        Instant since = Instant.ofEpochMilli(copy.stamp().millis());
+        return switch (copy.why()) {
+            case QUARANTINED ->
+                new Waiting(
+                        Waiting.Code.QUARANTINED,
+                        "runs of it ended together with the process that ran them: it runs apart from others, and is looked at again at "
+                                + due,
+                        since);
+            case DUPLICATE ->
+                new Waiting(
+                        Waiting.Code.DUPLICATE,
+                        "another record has the same id: it is looked at again at " + due,
+                        since);
+            case NODE_DOWN, MODEL_UNKNOWN, NODE_LOADING ->
+                forNodes.code() == Waiting.Code.SLOT
+                        ? new Waiting(
+                                Waiting.Code.DEFERRED,
+                                "it was deferred as its nodes were down; a node is up again, and it comes back now",
+                                since)
+                        : new Waiting(
+                                forNodes.code(),
+                                forNodes.message() + "; deferred until then, and looked at again at " + due,
+                                forNodes.since());
+            case SLOT, DEFERRED, NO_NODE ->
+                new Waiting(
+                        Waiting.Code.DEFERRED,
+                        "it made room for jobs of other nodes and comes back at %s; %s"
+                                .formatted(due, forNodes.message()),
+                        since);
+        };
+    }
+
+    /** Whether jobs of that wish need not wait for a node that is down any longer: one is up, or none will ever serve them. */
+    public boolean mayGoOn(Wish wish) {
+        return switch (routes.of(wish)) {
+            case Router.Route.Nowhere _ -> true;
+            case Router.Route.To to -> anyUp(to);
+            case Router.Route.AfterFetch fetch -> anyUp(fetch);
+        };
+    }
+
+    /** Another one where {@link #mayGoOn} may answer otherwise. */
+    public long version() {
+        return nodes.version();
+    }
+
+    private boolean anyUp(Router.Route route) {
+        return named(route).anyMatch(node -> node.health().state() == Node.State.UP);
+    }
+
+    /** That there is no node at all; empty: there is one. */
+    public Optional<String> noNode() {
+        return nodes.all().isEmpty() ? Optional.of(NONE) : Optional.empty();
+    }
+
+    /**
+     * What keeps jobs of a wish from running.
+     *
+     * @param since when the job came
+     */
+    Waiting of(Wish wish, Instant since) {
+        if (nodes.all().isEmpty()) {
+            return new Waiting(Waiting.Code.NO_NODE, NONE, since);
+        }
+        Router.Route route = routes.of(wish);
+        return switch (route) {
+            case Router.Route.Nowhere(JobFailure failure) ->
+                new Waiting(
+                        failure.code() == JobFailure.Code.NO_NODE ? Waiting.Code.NO_NODE : Waiting.Code.MODEL_UNKNOWN,
+                        failure.message() + ". The job fails when a replica takes it",
+                        since);
+            case Router.Route.AfterFetch fetch -> fetching(fetch, since);
+            case Router.Route.To to -> named(to).findAny().isEmpty() ? unknown(wish, since) : at(to, since);
+        };
+    }
+
+    private Waiting fetching(Router.Route.AfterFetch route, Instant since) {
+        return anyUp(route)
+                ? new Waiting(
+                        Waiting.Code.NODE_LOADING,
+                        "no node has the model yet: it is fetched by "
+                                + route.nodes().getFirst().node(),
+                        since)
+                : down(named(route).toList(), since);
+    }
+
+    private Waiting at(Router.Route route, Instant since) {
+        List<Node> up = in(route, Node.State.UP);
+        if (!up.isEmpty()) {
+            Node free = up.stream().filter(Node::hasRoom).findFirst().orElse(null);
+            return new Waiting(
+                    Waiting.Code.SLOT,
+                    free != null
+                            ? "it waits for its turn; node %s has a free slot".formatted(free.name())
+                            : "all slots are taken: "
+                                    + joined(
+                                            up,
+                                            node -> "%s has %d of %d in use"
+                                                    .formatted(node.name(), node.inFlight(), node.limitNow())),
+                    since);
+        }
+        List<Node> loading = in(route, Node.State.LOADING);
+        return loading.isEmpty()
+                ? down(named(route).toList(), since)
+                : new Waiting(
+                        Waiting.Code.NODE_LOADING,
+                        joined(loading, node -> "%s is loading: %s".formatted(node.name(), why(node))),
+                        later(since, loading));
+    }
+
+    private static Waiting down(List<Node> down, Instant since) {
+        return new Waiting(
+                Waiting.Code.NODE_DOWN,
+                joined(
+                        down,
+                        node -> "%s is down since %s: %s"
+                                .formatted(node.name(), node.health().since(), why(node))),
+                later(since, down));
+    }
+
+    /** No node lists the model, and those that were never reached may. */
+    private Waiting unknown(Wish wish, Instant since) {
+        List<Node> never = nodes.all().stream()
+                .filter(node -> !node.health().known()
+                        && Router.allows(
+                                wish.pins(), node.name(), node.settings().pool()))
+                .toList();
+        String silent = joined(never, node -> "%s has not been reached: %s".formatted(node.name(), why(node)));
+        boolean anyKnown = nodes.all().stream().anyMatch(node -> node.health().known());
+        if (!anyKnown) {
+            return new Waiting(
+                    never.stream().anyMatch(node -> node.health().state() == Node.State.LOADING)
+                            ? Waiting.Code.NODE_LOADING
+                            : Waiting.Code.NODE_DOWN,
+                    "no node has been up so far. " + silent,
+                    later(since, never));
+        }
+        Instant until =
+                never.stream().map(Node::unknownUntil).max(Instant::compareTo).orElse(since);
+        return new Waiting(
+                Waiting.Code.MODEL_UNKNOWN,
+                "no node that has been reached lists %s. %s. From %s on the job fails (penstock.nodes.unknown-for)"
+                        .formatted(
+                                wish.model() == null ? "a model for it" : "model '" + wish.model() + "'",
+                                silent,
+                                until),
+                since);
+    }
+
+    private Stream<Node> named(Router.Route route) {
+        return Routes.candidates(route).stream()
+                .flatMap(List::stream)
+                .map(candidate -> nodes.find(candidate.node()))
+                .flatMap(Optional::stream);
+    }
+
+    private List<Node> in(Router.Route route, Node.State state) {
+        return named(route).filter(node -> node.health().state() == state).toList();
+    }
+
+    private static Instant later(Instant since, List<Node> nodes) {
+        return Stream.concat(
+                        Stream.of(since),
+                        nodes.stream().map(node -> node.health().since()))
+                .max(Instant::compareTo)
+                .orElse(since);
+    }
+
+    private static String why(Node node) {
+        return Objects.requireNonNullElse(node.health().lastError(), "no reason");
+    }
+
+    private interface Words {
+        String of(Node node);
+    }
+
+    private static String joined(List<Node> nodes, Words words) {
+        String named = nodes.stream().limit(MOST_NAMED).map(words::of).collect(Collectors.joining("; "));
+        return nodes.size() > MOST_NAMED ? named + "; and " + (nodes.size() - MOST_NAMED) + " more" : named;
+    }
+}

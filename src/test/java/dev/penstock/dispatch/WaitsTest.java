@@ -1,0 +1,126 @@
+package dev.penstock.dispatch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.job.Waiting;
+import dev.penstock.node.Node;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+
+/** Why a job waits, by what is known of the nodes. */
+class WaitsTest {
+    private static final Instant CAME = Instant.parse("2026-11-21T09:00:00Z");
+    private static final Wish LLAMA = wish("llama");
+
+    @Test
+    void no_node_at_all() {
+        Waits waits = waits(new RunRig(Map.of()));
+
+        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(LLAMA, CAME).message()).contains("no node is configured", "penstock.nodes");
+        assertThat(waits.noNode()).isPresent();
+    }
+
+    @Test
+    void the_only_node_was_never_up() {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        Waits waits = waits(rig);
+        rig.nodes.server("gpu-a").down();
+
+        Waiting waiting = waits.of(LLAMA, CAME);
+
+        assertThat(waiting.code()).isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(waiting.message()).isEqualTo("no node has been up so far. gpu-a has not been reached: gone");
+        rig.pass(Duration.ofHours(1));
+        rig.nodes.server("gpu-a").loading();
+        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        rig.nodes.server("gpu-a").down();
+        assertThat(waits.of(LLAMA, CAME).code()).as("jobs wait for it").isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(waits.mayGoOn(LLAMA)).isFalse();
+    }
+
+    @Test
+    void a_node_is_down_full_or_loading() {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        Waits waits = waits(rig);
+        rig.nodes.server("gpu-a").up("llama");
+        assertThat(waits.of(LLAMA, CAME))
+                .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
+
+        Node node = rig.nodes.find("gpu-a").orElseThrow();
+        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire())) {
+            assertThat(waits.of(LLAMA, CAME))
+                    .isEqualTo(new Waiting(Waiting.Code.SLOT, "all slots are taken: gpu-a has 1 of 1 in use", CAME));
+        }
+
+        rig.nodes.server("gpu-a").down();
+        Waiting down = waits.of(LLAMA, CAME);
+        assertThat(down.code()).isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(down.since()).isEqualTo(node.health().since());
+        assertThat(down.message()).isEqualTo("gpu-a is down since %s: gone".formatted(down.since()));
+        assertThat(waits.mayGoOn(LLAMA)).isFalse();
+
+        rig.nodes.server("gpu-a").loading();
+        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        rig.nodes.server("gpu-a").up("llama");
+        assertThat(waits.mayGoOn(LLAMA)).isTrue();
+    }
+
+    @Test
+    void a_model_that_no_node_lists_waits_for_a_node_that_was_never_reached_and_then_fails() {
+        RunRig rig = new RunRig(RunRig.keys(
+                RunRig.node("gpu-a", "vllm", 1), RunRig.node("gpu-b", "vllm", 1), Map.of("nodes.unknown-for", "5m")));
+        Waits waits = waits(rig);
+        rig.nodes.server("gpu-a").up("llama");
+        rig.nodes.server("gpu-b").down();
+
+        Waiting waiting = waits.of(wish("mistral"), CAME);
+        assertThat(waiting.code()).isEqualTo(Waiting.Code.MODEL_UNKNOWN);
+        assertThat(waiting.message())
+                .startsWith(
+                        "no node that has been reached lists model 'mistral'. gpu-b has not been reached: gone. From ")
+                .endsWith(" on the job fails (penstock.nodes.unknown-for)");
+        assertThat(waits.mayGoOn(wish("mistral"))).isFalse();
+
+        rig.pass(Duration.ofMinutes(5));
+        // a version of its own, as the nodes' timer has it
+        rig.nodes.server("gpu-a").down();
+        Routes routes = new Routes(rig.settings, rig.nodes);
+        assertThat(routes.of(wish("mistral")).toString())
+                .contains("MODEL_NOT_FOUND", "model 'mistral' is on no node", "Never reached: gpu-b (gone)");
+        assertThat(waits.mayGoOn(wish("mistral"))).as("it fails at once").isTrue();
+        assertThat(routes.of(LLAMA)).as("known from before").isInstanceOf(dev.penstock.route.Router.Route.To.class);
+    }
+
+    @Test
+    void the_key_beside_the_nodes_is_none_of_them() {
+        RunRig rig = new RunRig(RunRig.keys(RunRig.node("gpu-a", "vllm", 1), Map.of("nodes.unknown-for", "90s")));
+
+        assertThat(rig.settings.nodes()).extracting(node -> node.name()).containsExactly("gpu-a");
+        assertThat(rig.settings.unknownFor()).isEqualTo(Duration.ofSeconds(90));
+        assertThat(new RunRig(Map.of()).settings.unknownFor()).isEqualTo(Duration.ofMinutes(5));
+    }
+
+    @Test
+    void a_wish_comes_back_from_its_header() {
+        Wish pinned = new Wish("llama", Task.TAG, new PromptJob.Pins("gpu", "gpu-a"));
+        Wish any = new Wish(null, Task.CHAT, PromptJob.Pins.NONE);
+
+        assertThat(Wish.ofJson(pinned.toJson())).contains(pinned);
+        assertThat(Wish.ofJson(any.toJson())).contains(any);
+        assertThat(Wish.ofJson(new byte[] {1})).isEmpty();
+    }
+
+    private static Wish wish(String model) {
+        return new Wish(model, Task.CHAT, PromptJob.Pins.NONE);
+    }
+
+    private static Waits waits(RunRig rig) {
+        return new Waits(rig.settings, rig.nodes, rig.clock);
+    }
+}

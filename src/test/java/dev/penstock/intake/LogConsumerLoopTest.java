@@ -1,0 +1,222 @@
+package dev.penstock.intake;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.RecordPlace;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.MockConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.record.TimestampType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** The jobs that are deferred, in a partition whose head is not due. */
+@Timeout(60)
+class LogConsumerLoopTest {
+    private static final TopicPartition PARTITION = new TopicPartition("prompt-jobs-deferred", 3);
+    private static final Instant START = Instant.parse("2026-11-21T09:00:00Z");
+
+    /** Nothing is copied here. */
+    @SuppressWarnings("NullAway")
+    private static final Held.Writers NO_WRITERS = new Held.Writers(null, null);
+
+    private final AtomicLong now = new AtomicLong(START.toEpochMilli());
+    private final AtomicLong version = new AtomicLong();
+    /** The offsets of what need not wait. */
+    private final Set<Long> goesOn = ConcurrentHashMap.newKeySet();
+
+    private final AtomicLong looks = new AtomicLong();
+    private final List<LogHeld> taken = new CopyOnWriteArrayList<>();
+    private final Log log = new Log();
+    private final LogConsumerLoop loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
+            PARTITION.topic(),
+            () -> log,
+            record -> Optional.of(origin(record)),
+            true,
+            100,
+            Duration.ofHours(1),
+            () -> true,
+            new LogConsumerLoop.Early() {
+                @Override
+                public boolean isDue(Origin origin) {
+                    looks.incrementAndGet();
+                    RecordPlace copy = origin.copy();
+                    return copy != null && goesOn.contains(copy.offset());
+                }
+
+                @Override
+                public long version() {
+                    return version.get();
+                }
+            },
+            held -> taken.add((LogHeld) held),
+            _ -> {},
+            _ -> {},
+            NO_WRITERS,
+            new Clock() {
+                @Override
+                public Instant instant() {
+                    return Instant.ofEpochMilli(now.get());
+                }
+
+                @Override
+                public ZoneId getZone() {
+                    return ZoneOffset.UTC;
+                }
+
+                @Override
+                public Clock withZone(ZoneId zone) {
+                    return this;
+                }
+            }));
+    private final Thread thread = Thread.ofPlatform().start(loop);
+
+    @AfterEach
+    void stop() throws InterruptedException {
+        loop.close();
+        thread.join();
+    }
+
+    @Test
+    void what_need_not_wait_is_taken_before_a_head_that_is_not_due() throws InterruptedException {
+        for (int i = 0; i < 4; i++) {
+            log.append(Duration.ofMinutes(10).plusSeconds(i));
+        }
+        await(() -> looks.get() >= 4);
+        assertThat(taken).isEmpty();
+
+        goesOn.addAll(List.of(1L, 3L));
+        node();
+        await(() -> taken.size() == 2);
+
+        assertThat(offsets()).containsExactly(1L, 3L);
+        taken.forEach(LogHeld::acknowledge);
+        // what comes now is looked at as it comes
+        goesOn.add(4L);
+        log.append(Duration.ofMinutes(11));
+        await(() -> taken.size() == 3);
+        assertThat(log.committedOffset()).as("the head is still to come").isLessThanOrEqualTo(0);
+
+        now.addAndGet(Duration.ofMinutes(12).toMillis());
+        await(() -> taken.size() == 5);
+        assertThat(offsets()).as("none twice").containsExactly(1L, 3L, 4L, 0L, 2L);
+        taken.forEach(LogHeld::acknowledge);
+        await(() -> log.committedOffset() == 5);
+    }
+
+    @Test
+    void a_head_that_goes_on_is_done_with_and_nothing_is_looked_at_for_nothing() throws InterruptedException {
+        log.append(Duration.ofMinutes(10));
+        log.append(Duration.ofMinutes(11));
+        await(() -> looks.get() >= 2);
+        goesOn.add(0L);
+        node();
+        await(() -> taken.size() == 1);
+        taken.getFirst().acknowledge();
+        await(() -> log.committedOffset() == 1);
+
+        long before = looks.get();
+        long polls = log.polls.get();
+        await(() -> log.polls.get() > polls + 5);
+
+        assertThat(looks.get()).isEqualTo(before);
+    }
+
+    /** A node has come up. */
+    private void node() {
+        now.addAndGet(2_000);
+        version.incrementAndGet();
+    }
+
+    private List<Long> offsets() {
+        return taken.stream().map(held -> held.place().offset()).toList();
+    }
+
+    private static void await(BooleanSupplier condition) throws InterruptedException {
+        long until = System.nanoTime() + 20_000_000_000L;
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(until);
+            Thread.sleep(5);
+        }
+    }
+
+    private static Origin origin(ConsumerRecord<byte[], byte[]> copy) {
+        return new Origin(
+                copy, Origin.placeOf(copy), null, Instant.ofEpochMilli(copy.timestamp()), null, null, 0, 0, null, null);
+    }
+
+    /** A partition that can be read again. */
+    private static final class Log extends MockConsumer<byte[], byte[]> {
+        private final List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        private final AtomicLong polls = new AtomicLong();
+        private boolean joined;
+        private long from;
+
+        Log() {
+            super("earliest");
+            updateBeginningOffsets(Map.of(PARTITION, 0L));
+            updateEndOffsets(Map.of(PARTITION, 0L));
+        }
+
+        synchronized void append(Duration delay) {
+            records.add(new ConsumerRecord<>(
+                    PARTITION.topic(),
+                    PARTITION.partition(),
+                    records.size(),
+                    START.plus(delay).toEpochMilli(),
+                    TimestampType.CREATE_TIME,
+                    0,
+                    0,
+                    new byte[0],
+                    new byte[0],
+                    new RecordHeaders(),
+                    Optional.empty()));
+        }
+
+        long committedOffset() {
+            var committed = committed(Set.of(PARTITION)).get(PARTITION);
+            return committed == null ? -1 : committed.offset();
+        }
+
+        @Override
+        public synchronized void seek(TopicPartition partition, long offset) {
+            super.seek(partition, offset);
+            from = offset;
+        }
+
+        @Override
+        public synchronized ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
+            polls.incrementAndGet();
+            if (!joined) {
+                joined = true;
+                rebalance(List.of(PARTITION));
+                super.seek(PARTITION, 0);
+            }
+            if (!paused().contains(PARTITION)) {
+                for (; from < records.size(); from++) {
+                    addRecord(records.get((int) from));
+                }
+            }
+            LockSupport.parkNanos(1_000_000);
+            return super.poll(Duration.ZERO);
+        }
+    }
+}
