@@ -38,7 +38,7 @@ class BackendsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final WireSchemas SCHEMAS = new WireSchemas();
     private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
-    private static final String KEY = "sk-not-the-real-one-4711";
+    private static final String KEY = "sk-not-the-real-one-qzxv";
 
     private static Broker broker;
     private static FakeUpstream fake;
@@ -213,7 +213,7 @@ class BackendsIT {
         for (Backend backend : SERVERS) {
             ReplyLog.Event outcome = runWith(backend, "\"prompt\":\"Hi\"", "\"max_attempts\":1");
             assertThat(outcome.json().at("/error/code").asText()).isEqualTo("node_unauthorized");
-            assertThat(outcome.value()).doesNotContain(KEY).doesNotContain("4711");
+            assertThat(outcome.value()).doesNotContain(KEY).doesNotContain("qzxv");
             assertThat(Rest.get(penstock.url(), "/v1/nodes/" + backend.wireName())
                             .body())
                     .doesNotContain(KEY);

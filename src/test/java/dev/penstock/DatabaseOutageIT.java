@@ -163,7 +163,8 @@ final class DatabaseOutageIT {
     private void dropLedger() throws Exception {
         try (Connection connection = postgres.connect();
                 Statement statement = connection.createStatement()) {
-            statement.execute("DROP TABLE jobs, requests, positions, flyway_schema_history");
+            statement.execute("DROP SCHEMA public CASCADE");
+            statement.execute("CREATE SCHEMA public");
         }
     }
 
