@@ -50,6 +50,8 @@ public interface PenstockConfig {
 
     AuthConfig auth();
 
+    ApiConfig api();
+
     KafkaConfig kafka();
 
     TopicsConfig topics();
@@ -267,6 +269,12 @@ public interface PenstockConfig {
     interface AuthConfig {
         /** none must be said; where it is not, the API binds to loopback only. */
         Optional<String> mode();
+    }
+
+    /** How the API is reached. */
+    interface ApiConfig {
+        /** Names in the Host of calls, host or host:port, beside those of loopback. */
+        Optional<Set<String>> allowedHosts();
     }
 
     /** What Penstock asks of the broker. */

@@ -17,6 +17,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -160,7 +161,8 @@ public final class SettingsReader {
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
                 config.drain().timeout(),
-                config.config().runtimeChanges());
+                config.config().runtimeChanges(),
+                access(config));
     }
 
     private void permissions(PenstockConfig config) {
@@ -174,6 +176,17 @@ public final class SettingsReader {
                 mistake("images.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
             }
         }
+    }
+
+    private Settings.Access access(PenstockConfig config) {
+        Set<String> hosts = new HashSet<>();
+        for (String host : config.api().allowedHosts().orElse(Set.of())) {
+            if (!host.matches("([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+])(:\\d{1,5})?")) {
+                mistake("api.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
+            }
+            hosts.add(host.toLowerCase(Locale.ROOT));
+        }
+        return new Settings.Access(hosts);
     }
 
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {
