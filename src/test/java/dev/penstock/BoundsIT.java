@@ -245,8 +245,9 @@ class BoundsIT {
                 socket.connect(new InetSocketAddress(
                         InetAddress.getLoopbackAddress(), replica.url().getPort()));
                 socket.getOutputStream()
-                        .write("GET /v1/jobs/talker/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
-                                .getBytes(StandardCharsets.US_ASCII));
+                        .write(
+                                "GET /v1/jobs/talker/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+                                        .getBytes(StandardCharsets.US_ASCII));
                 deaf.add(socket);
             }
             rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);

@@ -78,15 +78,12 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     private boolean isAllowed(Authority host) {
         return allowedHosts.contains(host.host())
                 || (host.port().isPresent()
-                        && allowedHosts.contains(
-                                host.host() + ":" + host.port().getAsInt()));
+                        && allowedHosts.contains(host.host() + ":" + host.port().getAsInt()));
     }
 
     private Optional<JobFailure> origin(Head head) {
-        Authority host = head.hosts().stream()
-                .findFirst()
-                .flatMap(Authority::of)
-                .orElse(null);
+        Authority host =
+                head.hosts().stream().findFirst().flatMap(Authority::of).orElse(null);
         boolean ownOrigin = head.values("Origin").stream().allMatch(origin -> isOwn(origin, host));
         boolean ownSite = head.values("Sec-Fetch-Site").stream().allMatch(OWN_SITES::contains);
         return ownOrigin && (ownSite || isFollowedLink(head))
@@ -122,8 +119,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
         List<String> types = head.values("Content-Type");
         boolean lines = head.method().equals("POST")
                 && head.path().replaceFirst("/+$", "").equals(JOBS);
-        boolean fits = types.size() == 1
-                && (is(JSON, types.getFirst()) || (lines && is(NDJSON, types.getFirst())));
+        boolean fits = types.size() == 1 && (is(JSON, types.getFirst()) || (lines && is(NDJSON, types.getFirst())));
         return fits
                 ? Optional.empty()
                 : refused(

@@ -61,6 +61,19 @@ final class NodeErrors {
                 .with(new JobFailure.Again(retryAfter, ServerErrors.isLoading(status, body)));
     }
 
+    /**
+     * What a probe was answered, without the server's words: who adds a node names an address, and may not be one who may read
+     * what is there.
+     */
+    JobFailure probed(int status, String body) {
+        JobFailure.Code code = refused(status, body, null).code();
+        String what = ServerErrors.isLoading(status, body)
+                ? " (it loads its model)"
+                : status == 200 ? " with what is no list of models" : "";
+        String said = "%s answered %d%s".formatted(node.title(), status, what);
+        return JobFailure.of(code, code == JobFailure.Code.NODE_UNAUTHORIZED ? said + keyHint() : said);
+    }
+
     /** @param prompt what was asked for; null: only the models were */
     JobFailure refused(int status, String body, @Nullable Prompt prompt) {
         String words = ServerErrors.shorten(clean(ServerErrors.words(body)));

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param parameters of every request that says nothing else
  * @param permissions what a job's body may hold beyond what any may
  * @param runtimeChanges whether nodes may be added and removed while it runs
- * @param access who reaches the API
+ * @param access how the API is reached, and what its callers may refer to
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -55,8 +55,11 @@ public record Settings(
         return intake.maxBytes() - mediaBytes();
     }
 
-    /** @param allowedHosts names that the API is reached by beside those of loopback, in lower case, with or without a port */
-    public record Access(Set<String> allowedHosts) {
+    /**
+     * @param allowedHosts names that the API is reached by beside those of loopback, in lower case, with or without a port
+     * @param secrets the keys that callers may refer to
+     */
+    public record Access(Set<String> allowedHosts, Secrets secrets) {
         public Access {
             allowedHosts = Set.copyOf(allowedHosts);
         }

@@ -8,6 +8,7 @@ import dev.penstock.wire.ReachingFields;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.MemorySize;
 import java.net.URI;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -179,14 +180,31 @@ public final class SettingsReader {
     }
 
     private Settings.Access access(PenstockConfig config) {
+        return new Settings.Access(
+                hosts("api.allowed-hosts", config.api().allowedHosts().orElse(Set.of())), secrets(config.auth()));
+    }
+
+    private Set<String> hosts(String key, Set<String> given) {
         Set<String> hosts = new HashSet<>();
-        for (String host : config.api().allowedHosts().orElse(Set.of())) {
+        for (String host : given) {
             if (!host.matches("([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+])(:\\d{1,5})?")) {
-                mistake("api.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
+                mistake(key, "'%s' is no host, or host:port".formatted(host));
             }
             hosts.add(host.toLowerCase(Locale.ROOT));
         }
-        return new Settings.Access(hosts);
+        return hosts;
+    }
+
+    private Secrets secrets(PenstockConfig.AuthConfig auth) {
+        if (!auth.secretPrefix().matches("[A-Za-z_][A-Za-z0-9_]*")) {
+            mistake("auth.secret-prefix", "'%s' begins no name of a variable".formatted(auth.secretPrefix()));
+        }
+        auth.secretDir()
+                .filter(folder -> !Files.isDirectory(folder))
+                .ifPresent(folder -> mistake("auth.secret-dir", "'%s' is no folder".formatted(folder)));
+        Map<String, Set<String>> hosts = new HashMap<>();
+        auth.secretHosts().forEach((name, given) -> hosts.put(name, hosts("auth.secret-hosts." + name, given)));
+        return new Secrets(auth.secretPrefix(), auth.secretDir(), hosts);
     }
 
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {

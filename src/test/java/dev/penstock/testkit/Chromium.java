@@ -90,7 +90,8 @@ public final class Chromium {
     /** Its helper processes may still write while they end. */
     private static void delete(Path folder) {
         try (Stream<Path> files = Files.walk(folder)) {
-            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+            files.sorted(Comparator.reverseOrder())
+                    .forEach(file -> file.toFile().delete());
         } catch (IOException | UncheckedIOException _) {
             // the system's folder for temporary files is cleaned by the system
         }
