@@ -82,7 +82,8 @@ class RegistryIT {
 
     @Test
     void an_added_node_serves_jobs_at_every_replica_over_restarts_until_it_is_removed() throws InterruptedException {
-        Rest.Reply added = add(first, "{\"name\":\"extra\",%s,\"api-key\":\"env:PENSTOCK_SECRET_EXTRA\"}".formatted(extraServer()));
+        Rest.Reply added = add(
+                first, "{\"name\":\"extra\",%s,\"api-key\":\"env:PENSTOCK_SECRET_EXTRA\"}".formatted(extraServer()));
 
         assertThat(added.status()).as(added.body()).isEqualTo(201);
         assertThat(added.headers().firstValue("Location")).contains("/v1/nodes/extra");
@@ -118,8 +119,7 @@ class RegistryIT {
                         .formatted(file.url()));
         assertThat(elsewhere.status()).as(elsewhere.body()).isEqualTo(400);
         assertThat(elsewhere.body()).contains("penstock.auth.secret-hosts");
-        assertThat(file.requests())
-                .noneMatch(seen -> seen.request().headers().containsValue("Bearer sk-extra-secret"));
+        assertThat(file.requests()).noneMatch(seen -> seen.request().headers().containsValue("Bearer sk-extra-secret"));
         assertThat(run("gone", "\"node\":\"extra\"")
                         .json()
                         .path("error")

@@ -1,6 +1,8 @@
 package dev.penstock.api;
 
 import dev.penstock.job.JobFailure;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -24,6 +26,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     private static final Set<String> READING = Set.of("GET", "HEAD", "OPTIONS");
     private static final Set<String> OWN_SITES = Set.of("same-origin", "none");
     private static final Pattern UTF8 = Pattern.compile("(?i)[ \\t]*;[ \\t]*charset=(?:utf-8|\"utf-8\")[ \\t]*");
+    private static final Pattern DOTS = Pattern.compile("(?:^|[/\\\\])\\.{1,2}(?:;[^/\\\\]*)?(?:[/\\\\]|$)");
     private static final Pattern ORIGIN = Pattern.compile("(?i)(https?)://(.+)");
 
     CallRules {
@@ -49,7 +52,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
 
     /** Why a call is refused; empty: it is not. */
     Optional<JobFailure> refusal(Head head) {
-        return host(head).or(() -> origin(head)).or(() -> type(head));
+        return host(head).or(() -> path(head)).or(() -> origin(head)).or(() -> type(head));
     }
 
     private Optional<JobFailure> host(Head head) {
@@ -79,6 +82,25 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
         return allowedHosts.contains(host.host())
                 || (host.port().isPresent()
                         && allowedHosts.contains(host.host() + ":" + host.port().getAsInt()));
+    }
+
+    /**
+     * What routes a call takes dot segments out of a path and ends a segment at a semicolon: it would be another path than the
+     * one that the caller sent. A slash that is encoded is part of a name, and is looked at as a slash, too.
+     */
+    private static Optional<JobFailure> path(Head head) {
+        String decoded;
+        try {
+            decoded = URLDecoder.decode(head.path().replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException _) {
+            return refused(JobFailure.Code.INVALID_REQUEST, "the path is not percent-encoded as it should be");
+        }
+        if (decoded.chars().anyMatch(Character::isISOControl) || decoded.indexOf('\uFFFD') >= 0) {
+            return refused(JobFailure.Code.INVALID_REQUEST, "the path has a control character, or what is not UTF-8");
+        }
+        return DOTS.matcher(decoded).find()
+                ? refused(JobFailure.Code.INVALID_REQUEST, "the path has a segment that is . or ..")
+                : Optional.empty();
     }
 
     private Optional<JobFailure> origin(Head head) {

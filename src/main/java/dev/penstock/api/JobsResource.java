@@ -261,7 +261,7 @@ public final class JobsResource {
 
     private static JobId jobId(String id) {
         if (!JobId.isValid(id)) {
-            throw new ApiException(JobFailure.invalid("id", "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed"));
+            throw new ApiException(JobFailure.invalid("id", JobId.RULE));
         }
         return new JobId(id);
     }

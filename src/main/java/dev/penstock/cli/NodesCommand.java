@@ -75,7 +75,8 @@ final class NodesCommand implements Callable<Integer> {
             @Option(
                             names = "--key",
                             paramLabel = "WHERE",
-                            description = "where each replica finds the server's key: env:PENSTOCK_SECRET_… or file:/path")
+                            description =
+                                    "where each replica finds the server's key: env:PENSTOCK_SECRET_… or file:/path")
                     @Nullable
                     String key,
             @Option(

@@ -109,7 +109,8 @@ public class Registry {
                     unauthorized ? JobFailure.Code.NODE_UNAUTHORIZED : JobFailure.Code.NODE_UNREACHABLE,
                     "node '%s': %s; ?force=true adds it all the same".formatted(name, words));
         }
-        AddedDocument added = new AddedDocument(name, document, settings.access().secrets(), node.url());
+        AddedDocument added =
+                new AddedDocument(name, document, settings.access().secrets(), node.url());
         Optional<JobFailure> failed = write(added::over);
         if (failed.isPresent()) {
             return new Change.Refused(failed.get());

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.runtime.configuration.MemorySizeConverter;
@@ -105,11 +106,15 @@ public final class AddedNodeReader {
             takeReference(value.asText());
         } else if (key.equals("headers")) {
             value.fieldNames().forEachRemaining(header -> {
-                if (isSecret(header)) {
+                if (header.isEmpty()) {
+                    mistake("headers.", HeaderRules.mistake(header, "").orElse(""));
+                } else if (isSecret(header)) {
                     mistake("headers." + header, "a secret is given by reference only: api-key: env:NAME");
                 }
             });
-            flatten(key, value);
+            flatten(
+                    key,
+                    value instanceof ObjectNode headers ? headers.deepCopy().without("") : value);
         } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
             // as JSON, so that a number stays a number, and a text that looks like one a text
             value.properties()

@@ -28,8 +28,9 @@ import java.util.regex.Pattern;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
-    static final String NODE_NAME = "[A-Za-z0-9._-]{1,64}";
-    static final String NODE_NAME_RULE = "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -";
+    static final String NODE_NAME = "(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}";
+    static final String NODE_NAME_RULE =
+            "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and is neither . nor ..";
 
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final String UNKNOWN_FOR = "nodes.unknown-for";
@@ -240,6 +241,9 @@ public final class SettingsReader {
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> positive(key + ".timeouts.first-token", time));
             node.timeouts().idle().ifPresent(time -> positive(key + ".timeouts.idle", time));
+            node.headers()
+                    .forEach((header, value) -> HeaderRules.mistake(header, value)
+                            .ifPresent(wrong -> mistake(key + ".headers." + shownHeader(header), wrong)));
             boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull(), backend);
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
@@ -449,6 +453,12 @@ public final class SettingsReader {
                     "'%s' is no http:// or https:// address without user, password and query".formatted(shown(value)));
         }
         return url;
+    }
+
+    /** In a message: one line, and not too long. */
+    private static String shownHeader(String name) {
+        String line = name.replaceAll("[^\\x20-\\x7E]", "?");
+        return line.length() > 64 ? line.substring(0, 64) + "…" : line;
     }
 
     /** Without what may be a password. */

@@ -143,8 +143,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
         Map<String, String> places = new TreeMap<>();
         settings.path(SECRETS)
                 .properties()
-                .forEach(
-                        secret -> places.put(secret.getKey(), secret.getValue().asText()));
+                .forEach(secret -> places.put(secret.getKey(), secret.getValue().asText()));
         return places;
     }
 

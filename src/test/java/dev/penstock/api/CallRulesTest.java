@@ -2,6 +2,7 @@ package dev.penstock.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.JobFailure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -167,6 +168,38 @@ class CallRulesTest {
         assertThat(code(LOOPBACK, head("GET", "/v1/jobs", headers))).isEqualTo(loopback);
         assertThat(code(OPEN, head("GET", "/v1/jobs", headers))).isEqualTo(open);
         assertThat(code(LISTED, head("GET", "/v1/jobs", headers))).isEqualTo(listed);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            /v1/nodes/a/models/..            | the path has a segment that is . or ..
+            /v1/nodes/a/models/../           | the path has a segment that is . or ..
+            /v1/nodes/a/models/%2e%2E        | the path has a segment that is . or ..
+            /v1/nodes/a/models/.%2e          | the path has a segment that is . or ..
+            /v1/nodes/a/models/.             | the path has a segment that is . or ..
+            /v1/nodes/a/models/..;x=y        | the path has a segment that is . or ..
+            /v1/nodes/a/models/x%2F..%2F..   | the path has a segment that is . or ..
+            /v1/nodes/a/models/x%5C..%5C..   | the path has a segment that is . or ..
+            /v1/nodes/..                     | the path has a segment that is . or ..
+            /v1/jobs/%2e%2e/events           | the path has a segment that is . or ..
+            /v1/jobs/a%00                    | the path has a control character, or what is not UTF-8
+            /v1/jobs/a%0d%0aX:y              | the path has a control character, or what is not UTF-8
+            /v1/jobs/%ff                     | the path has a control character, or what is not UTF-8
+            /v1/jobs/%zz                     | the path is not percent-encoded as it should be
+            /v1/jobs/%4                      | the path is not percent-encoded as it should be
+            /v1/jobs/...                     | passes
+            /v1/jobs/..a                     | passes
+            /v1/jobs/a..                     | passes
+            /v1/jobs/%252e%252e              | passes
+            /v1/nodes/a/models/hf.co/user/repo:Q4_K_M | passes
+            /v1/nodes/a/models/hf.co%2Fuser%2Frepo    | passes
+            /v1/models/a+b                   | passes
+            """)
+    void a_path_is_taken_as_it_was_sent_or_not_at_all(String path, String answer) {
+        assertThat(LOOPBACK.refusal(head("GET", path, "Host: localhost"))
+                        .map(JobFailure::message)
+                        .orElse("passes"))
+                .isEqualTo(answer);
     }
 
     @Test

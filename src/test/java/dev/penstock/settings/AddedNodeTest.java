@@ -86,6 +86,50 @@ class AddedNodeTest {
                 .noneSatisfy(told -> assertThat(told).contains("sk-secret"));
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            "Connection": "close"              | headers.Connection: belongs to the connection
+            "keep-alive": "timeout=5"          | headers.keep-alive: belongs to the connection
+            "TE": "trailers"                   | headers.TE: belongs to the connection
+            "Trailer": "X"                     | headers.Trailer: belongs to the connection
+            "Transfer-Encoding": "chunked"     | headers.Transfer-Encoding: belongs to the connection
+            "Upgrade": "h2c"                   | headers.Upgrade: belongs to the connection
+            "Proxy-Connection": "x"            | headers.Proxy-Connection: belongs to the connection
+            "Host": "inside"                   | headers.Host: belongs to the connection
+            "Content-Length": "0"              | headers.Content-Length: belongs to the connection
+            "Expect": "100-continue"           | headers.Expect: belongs to the connection
+            "X Y": "a"                         | headers.X Y: is no name of a header
+            "X:Y": "a"                         | headers.X:Y: is no name of a header
+            "X\\r\\nA": "a"                    | headers.X??A: is no name of a header
+            "Ä": "a"                           | headers.?: is no name of a header
+            "": "a"                            | headers.: is no name of a header
+            "X-A": "a\\r\\nX-B: b"             | headers.X-A: has a value that no header can have
+            "X-A": "a\\u0000"                  | headers.X-A: has a value that no header can have
+            "X-A": "a\\u007f"                  | headers.X-A: has a value that no header can have
+            "X-A": "\\u20ac"                   | headers.X-A: has a value that no header can have
+            """)
+    void a_header_is_one_by_rfc_9110_and_none_of_the_connection(String header, String mistake) {
+        assertThat(mistakes("{\"backend\": \"vllm\", \"url\": \"http://a\", \"headers\": {%s}}".formatted(header)))
+                .singleElement()
+                .asString()
+                .startsWith("penstock.nodes.cpu.b." + mistake)
+                .doesNotContain("\n", "\r");
+        assertThat(
+                        read(
+                                "{\"backend\": \"vllm\", \"url\": \"http://a\", \"headers\": {\"X-!#$%&'*+-.^_`|~\": \"caf\u00e9 \\t ~\"}}"))
+                .isInstanceOf(AddedNode.Fit.class);
+    }
+
+    @ParameterizedTest
+    @CsvSource({".", "..", "'a b'", "''", "a/b"})
+    void a_name_is_a_segment_of_a_path(String name) {
+        JsonNode json = Objects.requireNonNull(Json.parseLenient("{\"backend\": \"vllm\", \"url\": \"http://a\"}"));
+
+        assertThat(AddedNode.read(name, json, AddedNode.Keys.NONE))
+                .isEqualTo(new AddedNode.Unfit(List.of(
+                        "name: a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and is neither . nor ..")));
+    }
+
     @Test
     void nothing_else_is_said_of_a_node_that_would_start_a_process() {
         assertThat(mistakes("{\"backend\": \"llama-cli\", \"model-path\": \"/models\", \"arguments\": [\"--x\"]}"))
@@ -174,9 +218,8 @@ class AddedNodeTest {
     void a_reference_belongs_to_the_place_that_it_was_first_used_for(String first, String next, boolean found) {
         Map<String, String> bound = Map.of("env:PENSTOCK_SECRET_A", Secrets.place(URI.create(first)));
 
-        AddedNode read = read(
-                document("env:PENSTOCK_SECRET_A").replace("http://a", next),
-                keys(Secrets.DEFAULTS, bound));
+        AddedNode read =
+                read(document("env:PENSTOCK_SECRET_A").replace("http://a", next), keys(Secrets.DEFAULTS, bound));
 
         assertThat(read)
                 .isInstanceOfSatisfying(
@@ -198,8 +241,7 @@ class AddedNodeTest {
                 new Secrets("PENSTOCK_SECRET_", Optional.empty(), Map.of("PENSTOCK_SECRET_A", Set.of("a", "b:9")));
         Map<String, String> bound = Map.of("env:PENSTOCK_SECRET_A", "http://evil:80");
 
-        AddedNode read =
-                read(document("env:PENSTOCK_SECRET_A").replace("http://a", url), keys(secrets, bound));
+        AddedNode read = read(document("env:PENSTOCK_SECRET_A").replace("http://a", url), keys(secrets, bound));
 
         assertThat(read)
                 .isInstanceOfSatisfying(
