@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpServer;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.Chromium;
+import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
@@ -27,6 +28,7 @@ import java.util.Objects;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -207,6 +209,13 @@ class ApiIT {
             GET /q/openapi          | Host: a.example                                            | 403
             GET /v1/nodes           | Host: localhost & Host: localhost                          | 400
             GET /v1/nodes           | Host: localhost & Content-Type: garbage                    | 200
+            POST /v1/jobs           | Host: localhost & Content-Type: garbage                    | 415
+            POST /v1/jobs           | Host: localhost & Content-Type: application/json & Idempotency-Key: | 400
+            DELETE /v1/nodes/fake/models/.. | Host: localhost & Content-Type: application/json   | 400
+            DELETE /v1/nodes/fake/models/%2e%2e | Host: localhost & Content-Type: application/json | 400
+            DELETE /v1/nodes/fake%2Fmodels | Host: localhost & Content-Type: application/json    | 404
+            GET /v1/jobs/a%2Fevents | Host: localhost                                            | 400
+            GET /v1/jobs/%zz        | Host: localhost                                            | 400
             GET /q/health/live      | Host: localhost & Content-Type: garbage                    | 404
             GET /v1/nodes           | Host: localhost & Accept: garbage                          | 406
             """)
@@ -274,6 +283,29 @@ class ApiIT {
                 .contains("penstock.api.allowed-hosts")
                 .doesNotContain("vllm");
         assertThat(chromium.show(penstock.url().resolve("/q/swagger-ui/"))).contains("/v1/jobs/{id}");
+    }
+
+    /** Due in 292 million years, it would hold up all behind it; created then, its job has no deadline that can be computed. */
+    @Test
+    void a_strange_record_among_the_deferred_jobs_is_counted_once_and_passed_over() throws InterruptedException {
+        String topic = "prompt-jobs-deferred";
+        String never = Long.toString(Long.MAX_VALUE);
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            for (List<String> times : List.of(List.of("0", never), List.of(never, "0"), List.of("x", "y"))) {
+                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
+                        topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
+                record.headers()
+                        .add("job-id", "strange".getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-origin", "prompt-jobs/0/1000000".getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-created-at", times.getFirst().getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-not-before", times.getLast().getBytes(StandardCharsets.UTF_8));
+                jobs.send(record);
+            }
+            jobs.flush();
+        }
+
+        Metrics.await(penstock, "penstock_deferred_strange_total", 3, PATIENCE);
+        assertThat(penstock.process().output()).noneMatch(line -> line.contains("could not be handled"));
     }
 
     @Test

@@ -21,6 +21,8 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     static final String JSON = "application/json";
     private static final String NDJSON = "application/x-ndjson";
     private static final String JOBS = "/v1/jobs";
+    private static final String IDEMPOTENCY_KEY = "Idempotency-Key";
+    private static final int LONGEST_KEY = 255;
     private static final String ALLOWED_HOSTS = "penstock.api.allowed-hosts";
 
     private static final Set<String> READING = Set.of("GET", "HEAD", "OPTIONS");
@@ -52,7 +54,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
 
     /** Why a call is refused; empty: it is not. */
     Optional<JobFailure> refusal(Head head) {
-        return host(head).or(() -> path(head)).or(() -> origin(head)).or(() -> type(head));
+        return host(head).or(() -> path(head)).or(() -> origin(head)).or(() -> type(head)).or(() -> key(head));
     }
 
     private Optional<JobFailure> host(Head head) {
@@ -149,6 +151,18 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                         lines
                                 ? "send the header Content-Type: application/json, or application/x-ndjson for a job a line"
                                 : "send the header Content-Type: application/json: every call that changes something needs it, also one without a body");
+    }
+
+    /** One that is empty or there twice names no job, and is not none either. */
+    private static Optional<JobFailure> key(Head head) {
+        List<String> keys = head.values(IDEMPOTENCY_KEY);
+        if (keys.size() > 1) {
+            return Optional.of(JobFailure.invalid(IDEMPOTENCY_KEY, "is given more than once"));
+        }
+        return keys.stream().allMatch(key -> !key.isBlank() && key.length() <= LONGEST_KEY)
+                ? Optional.empty()
+                : Optional.of(JobFailure.invalid(
+                        IDEMPOTENCY_KEY, "1 to %d characters are allowed".formatted(LONGEST_KEY)));
     }
 
     /** Exactly that type, and no parameter but the charset that it has anyway. */

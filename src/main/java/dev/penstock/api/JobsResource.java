@@ -267,9 +267,6 @@ public final class JobsResource {
     }
 
     private Submissions.Checked.Fit checked(byte[] document, @Nullable String key) {
-        if (key != null && (key.isBlank() || key.length() > 255)) {
-            throw new ApiException(JobFailure.invalid("Idempotency-Key", "1 to 255 characters are allowed"));
-        }
         return switch (submissions.check(document, key)) {
             case Submissions.Checked.Unfit(JobFailure failure) -> throw new ApiException(failure);
             case Submissions.Checked.Fit fit -> fit;

@@ -202,6 +202,25 @@ class CallRulesTest {
                 .isEqualTo(answer);
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            Idempotency-Key:                         | Idempotency-Key: 1 to 255 characters are allowed
+            Idempotency-Key: a & Idempotency-Key: a  | Idempotency-Key: is given more than once
+            Idempotency-Key: order-42                | passes
+            """)
+    void an_idempotency_key_is_one_key(String header, String answer) {
+        Head head = head("POST", "/v1/jobs", "Host: localhost & Content-Type: application/json & " + header);
+
+        assertThat(LOOPBACK.refusal(head).map(JobFailure::message).orElse("passes"))
+                .isEqualTo(answer);
+        assertThat(LOOPBACK.refusal(head(
+                        "POST",
+                        "/v1/jobs",
+                        "Host: localhost & Content-Type: application/json & Idempotency-Key: " + "x".repeat(256))))
+                .hasValueSatisfying(
+                        failure -> assertThat(failure.param()).isEqualTo("Idempotency-Key"));
+    }
+
     @Test
     void http_1_0_may_name_no_host() {
         assertThat(LOOPBACK.refusal(new Head("GET", "/q/health/ready", false, List.of())))
