@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build broker chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build broker audit chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -91,6 +91,10 @@ test-images: build ## Builds the images on stand-in bases and runs them, with bu
 image: ## The image penstock:0.1.0, from docker/Dockerfile.native. KIND=jvm: from Dockerfile.jvm. ENGINE=podman for another engine
 	$(or $(ENGINE),docker) build -f docker/Dockerfile.$(or $(KIND),native) -t penstock:0.1.0 \
 		--build-arg REVISION=$$(git rev-parse HEAD) .
+
+audit: ## The bill of materials (target/penstock.cdx.json, CycloneDX), and what OSV knows of its components, where it can be asked
+	$(MVN) -q org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DincludeTestScope=false -DoutputFormat=json -DoutputName=penstock.cdx
+	@python3 src/audit/osv.py target/penstock.cdx.json
 
 picture: build ## The dashboard's picture in docs/, from a run of some minutes. PROMETHEUS=/usr/bin/prometheus
 	@$(JAVA) -Xmx1g -Djava.awt.headless=true -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" \

@@ -3,7 +3,10 @@ package dev.penstock;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.sun.net.httpserver.HttpServer;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Chromium;
+import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
@@ -12,11 +15,20 @@ import dev.penstock.testkit.WireSchemas;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.TreeSet;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -184,6 +196,116 @@ class ApiIT {
         assertThat(reply.code()).isEqualTo(code);
         assertThat(reply.json().path("error").path("message").asText()).contains(words);
         SCHEMAS.check("error.schema.json", reply.body());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            POST /v1/nodes          | Host: localhost                                            | 415
+            POST /v1/nodes          | Host: localhost & Content-Type: text/plain                 | 415
+            DELETE /v1/jobs/a       | Host: localhost                                            | 415
+            POST /v1/dlq/0-0/retry  | Host: localhost & Content-Type: garbage                    | 415
+            POST /v1/nodes          | Host: localhost & Origin: http://a.example & Content-Type: application/json | 403
+            GET /q/swagger-ui/      | Host: localhost & Sec-Fetch-Site: cross-site               | 403
+            GET /q/openapi          | Host: a.example                                            | 403
+            GET /v1/nodes           | Host: localhost & Host: localhost                          | 400
+            GET /v1/nodes           | Host: localhost & Content-Type: garbage                    | 200
+            POST /v1/jobs           | Host: localhost & Content-Type: garbage                    | 415
+            POST /v1/jobs           | Host: localhost & Content-Type: application/json & Idempotency-Key: | 400
+            DELETE /v1/nodes/fake/models/.. | Host: localhost & Content-Type: application/json   | 400
+            DELETE /v1/nodes/fake/models/%2e%2e | Host: localhost & Content-Type: application/json | 400
+            DELETE /v1/nodes/fake%2Fmodels | Host: localhost & Content-Type: application/json    | 404
+            GET /v1/jobs/a%2Fevents | Host: localhost                                            | 400
+            GET /v1/jobs/%zz        | Host: localhost                                            | 400
+            GET /q/health/live      | Host: localhost & Content-Type: garbage                    | 404
+            GET /v1/nodes           | Host: localhost & Accept: garbage                          | 406
+            """)
+    void a_call_that_a_web_page_could_send_or_is_garbled_is_refused(String call, String headers, int status) {
+        String answer = Rest.raw(
+                penstock.url(),
+                Stream.concat(Stream.of(call + " HTTP/1.1"), Stream.of(headers.split(" & ")))
+                        .toArray(String[]::new));
+
+        assertThat(answer).startsWith("HTTP/1.1 " + status + " ");
+        assertThat(penstock.process().output()).noneMatch(line -> line.contains("ERROR") || line.contains("\tat "));
+    }
+
+    @Test
+    void on_loopback_the_management_port_wants_a_host_of_loopback() {
+        String live = "GET /q/health/live HTTP/1.1";
+
+        assertThat(Rest.raw(penstock.managementUrl(), live, "Host: a.example")).startsWith("HTTP/1.1 403 ");
+        assertThat(Rest.raw(penstock.managementUrl(), live, "Host: 127.0.0.1:1"))
+                .startsWith("HTTP/1.1 200 ");
+        assertThat(Rest.raw(penstock.managementUrl(), "GET /q/health/live HTTP/1.0"))
+                .contains(" 200 ");
+    }
+
+    /** What the page waits for reaches its own server by another name, too: so it was sent. */
+    @Test
+    void a_web_page_changes_nothing_and_swagger_ui_works() throws InterruptedException, IOException {
+        Chromium chromium = Chromium.installed();
+        List<String> arrived = new CopyOnWriteArrayList<>();
+        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        int port = server.getAddress().getPort();
+        String page = Objects.requireNonNull(ApiIT.class.getResource("/web/foreign-page.html"), "the page")
+                .getFile();
+        byte[] html = Files.readString(Path.of(page))
+                .replace("SERVICE", penstock.url().toString())
+                .replace("WITNESS", "http://localhost:" + port)
+                .getBytes(StandardCharsets.UTF_8);
+        server.createContext("/", exchange -> {
+            try (exchange) {
+                arrived.add("%s %s".formatted(exchange.getRequestMethod(), exchange.getRequestURI()));
+                exchange.getResponseHeaders().set("Content-Type", "text/html; charset=utf-8");
+                exchange.sendResponseHeaders(200, html.length);
+                exchange.getResponseBody().write(html);
+            }
+        });
+        server.start();
+        try {
+            String shown = chromium.show(URI.create("http://127.0.0.1:" + port + "/page"));
+            assertThat(shown).contains("all sent");
+        } finally {
+            server.stop(0);
+        }
+        assertThat(arrived)
+                .contains(
+                        "POST /v1/nodes?force=true&kind=blob",
+                        "POST /v1/nodes?force=true&kind=text",
+                        "POST /v1/nodes?force=true&kind=form");
+        assertThat(Rest.get(penstock.url(), "/v1/nodes").json().path("data").findValuesAsText("name"))
+                .containsExactly("fake");
+
+        int service = penstock.url().getPort();
+        assertThat(chromium.show(
+                        URI.create("http://a.example:" + service + "/v1/nodes"),
+                        "--host-resolver-rules=MAP a.example 127.0.0.1"))
+                .contains("penstock.api.allowed-hosts")
+                .doesNotContain("vllm");
+        assertThat(chromium.show(penstock.url().resolve("/q/swagger-ui/"))).contains("/v1/jobs/{id}");
+    }
+
+    /** Due in 292 million years, it would hold up all behind it; created then, its job has no deadline that can be computed. */
+    @Test
+    void a_strange_record_among_the_deferred_jobs_is_counted_once_and_passed_over() throws InterruptedException {
+        String topic = "prompt-jobs-deferred";
+        String never = Long.toString(Long.MAX_VALUE);
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            for (List<String> times : List.of(List.of("0", never), List.of(never, "0"), List.of("x", "y"))) {
+                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
+                        topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
+                record.headers()
+                        .add("job-id", "strange".getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-origin", "prompt-jobs/0/1000000".getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-created-at", times.getFirst().getBytes(StandardCharsets.UTF_8))
+                        .add("penstock-not-before", times.getLast().getBytes(StandardCharsets.UTF_8));
+                jobs.send(record);
+            }
+            jobs.flush();
+        }
+
+        Metrics.await(penstock, "penstock_deferred_strange_total", 3, PATIENCE);
+        assertThat(penstock.process().output()).noneMatch(line -> line.contains("could not be handled"));
     }
 
     @Test

@@ -177,7 +177,7 @@ class BoundsIT {
         Socket socket = connect(replica.url());
         String head = "Content-Type: application/x-ndjson\r\nContent-Length: " + 60 * MEGABYTE;
         socket.getOutputStream()
-                .write("POST /v1/jobs HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n{"
+                .write("POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n{"
                         .formatted(head)
                         .getBytes(StandardCharsets.US_ASCII));
         return socket;
@@ -245,8 +245,9 @@ class BoundsIT {
                 socket.connect(new InetSocketAddress(
                         InetAddress.getLoopbackAddress(), replica.url().getPort()));
                 socket.getOutputStream()
-                        .write("GET /v1/jobs/talker/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
-                                .getBytes(StandardCharsets.US_ASCII));
+                        .write(
+                                "GET /v1/jobs/talker/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+                                        .getBytes(StandardCharsets.US_ASCII));
                 deaf.add(socket);
             }
             rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
@@ -380,7 +381,7 @@ class BoundsIT {
     private static String status(Socket socket) {
         try {
             socket.getOutputStream()
-                    .write("GET /v1/nodes HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                    .write("GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
             StringBuilder line = new StringBuilder();
             InputStream in = socket.getInputStream();
             int next = in.read();

@@ -57,7 +57,7 @@ class RegistryIT {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
                 .node("gpu-a", "vllm", URI.create(file.url()), 2 * 4)
-                .environment("EXTRA_KEY", "sk-extra-secret")
+                .environment("PENSTOCK_SECRET_EXTRA", "sk-extra-secret")
                 .config("penstock.ledger.kind", "none");
     }
 
@@ -82,7 +82,8 @@ class RegistryIT {
 
     @Test
     void an_added_node_serves_jobs_at_every_replica_over_restarts_until_it_is_removed() throws InterruptedException {
-        Rest.Reply added = add(first, "{\"name\":\"extra\",%s,\"api-key\":\"env:EXTRA_KEY\"}".formatted(extraServer()));
+        Rest.Reply added = add(
+                first, "{\"name\":\"extra\",%s,\"api-key\":\"env:PENSTOCK_SECRET_EXTRA\"}".formatted(extraServer()));
 
         assertThat(added.status()).as(added.body()).isEqualTo(201);
         assertThat(added.headers().firstValue("Location")).contains("/v1/nodes/extra");
@@ -112,6 +113,13 @@ class RegistryIT {
         assertThat(Rest.delete(second.url(), "/v1/nodes/extra").status()).isEqualTo(202);
         awaitGone(first, "extra");
         awaitGone(second, "extra");
+        Rest.Reply elsewhere = add(
+                first,
+                "{\"name\":\"extra\",\"backend\":\"vllm\",\"url\":\"%s\",\"api-key\":\"env:PENSTOCK_SECRET_EXTRA\"}"
+                        .formatted(file.url()));
+        assertThat(elsewhere.status()).as(elsewhere.body()).isEqualTo(400);
+        assertThat(elsewhere.body()).contains("penstock.auth.secret-hosts");
+        assertThat(file.requests()).noneMatch(seen -> seen.request().headers().containsValue("Bearer sk-extra-secret"));
         assertThat(run("gone", "\"node\":\"extra\"")
                         .json()
                         .path("error")
@@ -187,6 +195,8 @@ class RegistryIT {
             {"name":"x","backend":"vllm","url":"http://127.0.0.1:1"}     | 502 | node_unreachable | refused the connection
             {"name":"x","backend":"vlm","url":"a"}                       | 400 | invalid_request  | 2 mistakes
             {"name":"x","backend":"vllm","url":"http://a","api-key":"k"} | 400 | invalid_request  | by reference only
+            {"name":"x","backend":"vllm","url":"http://a","api-key":"env:KAFKA_BOOTSTRAP_SERVERS"} | 400 | invalid_request | no key for this node is found
+            {"name":"x","backend":"vllm","url":"http://a","api-key":"file:/etc/passwd"} | 400 | invalid_request | no key for this node is found
             {"name":"x","backend":"llama-cli","url":"http://a"}          | 400 | invalid_request  | starts a process
             {"name":"a b","backend":"vllm","url":"http://a"}             | 400 | invalid_request  | 1 to 64 characters
             {"backend":"vllm","url":"http://a"}                          | 400 | invalid_request  | name: is missing

@@ -107,7 +107,7 @@ final class BodyBudget {
      * The rest of the body is read and dropped, for a moment: a connection that is closed with bytes unread is reset, and the
      * client may see that in place of the answer.
      */
-    private static void refuse(RoutingContext call, int status, JobFailure failure) {
+    static void refuse(RoutingContext call, int status, JobFailure failure) {
         HttpServerRequest request = call.request();
         if (request.version() != HttpVersion.HTTP_2 && !request.isEnded()) {
             long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {

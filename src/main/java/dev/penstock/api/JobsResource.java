@@ -261,15 +261,12 @@ public final class JobsResource {
 
     private static JobId jobId(String id) {
         if (!JobId.isValid(id)) {
-            throw new ApiException(JobFailure.invalid("id", "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed"));
+            throw new ApiException(JobFailure.invalid("id", JobId.RULE));
         }
         return new JobId(id);
     }
 
     private Submissions.Checked.Fit checked(byte[] document, @Nullable String key) {
-        if (key != null && (key.isBlank() || key.length() > 255)) {
-            throw new ApiException(JobFailure.invalid("Idempotency-Key", "1 to 255 characters are allowed"));
-        }
         return switch (submissions.check(document, key)) {
             case Submissions.Checked.Unfit(JobFailure failure) -> throw new ApiException(failure);
             case Submissions.Checked.Fit fit -> fit;

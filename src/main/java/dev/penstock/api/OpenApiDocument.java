@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public final class OpenApiDocument {
     private static final String PATH = "/q/openapi";
+    private static final int EARLY = -500;
     private static final String SUFFIX = ".schema.json";
 
     private final ObjectMapper json = new ObjectMapper();
@@ -37,9 +38,9 @@ public final class OpenApiDocument {
             new ObjectMapper(new YAMLFactory().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER));
     private volatile @Nullable ObjectNode document;
 
-    /** Before Quarkus's own route of that path, which knows nothing but the Java signatures. */
+    /** Before Quarkus's own route of that path, which knows nothing but the Java signatures, and after the filters. */
     void route(@Observes Router router) {
-        router.get(PATH).order(Integer.MIN_VALUE).handler(this::serve);
+        router.get(PATH).order(EARLY).handler(this::serve);
     }
 
     private void serve(RoutingContext call) {

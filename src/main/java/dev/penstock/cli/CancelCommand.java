@@ -125,7 +125,7 @@ final class CancelCommand implements Callable<Integer> {
     }
 
     private static String cancel(Rest service, JobId jobId) throws Problem, InterruptedException {
-        JsonNode answer = service.call(service.request("/v1/jobs/" + Rest.encoded(jobId.value()))
+        JsonNode answer = service.call(service.change("/v1/jobs/" + Rest.encoded(jobId.value()))
                 .DELETE()
                 .build());
         String status = answer.path("status").asText();

@@ -98,7 +98,7 @@ final class DlqCommand implements Runnable {
             throws Problem, InterruptedException {
         try (Rest service = rest.open()) {
             for (String id : ids) {
-                JsonNode job = service.call(service.request("/v1/dlq/%s/retry".formatted(Rest.encoded(id)))
+                JsonNode job = service.call(service.change("/v1/dlq/%s/retry".formatted(Rest.encoded(id)))
                         .POST(HttpRequest.BodyPublishers.noBody())
                         .build());
                 terminal.line(job.path("id").asText());
@@ -119,7 +119,7 @@ final class DlqCommand implements Runnable {
         try (Rest service = rest.open()) {
             for (String id : ids) {
                 service.call(
-                        service.request("/v1/dlq/" + Rest.encoded(id)).DELETE().build());
+                        service.change("/v1/dlq/" + Rest.encoded(id)).DELETE().build());
                 terminal.note("dead letter %s is dropped".formatted(id));
             }
         }

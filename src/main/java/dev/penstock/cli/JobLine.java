@@ -50,7 +50,6 @@ sealed interface JobLine {
         }
         return given.isTextual() && JobId.isValid(given.textValue())
                 ? new Job(number, Draft.of(new JobId(given.textValue()), document))
-                : new Malformed(
-                        number, JobFailure.invalid("job.id", "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed"));
+                : new Malformed(number, JobFailure.invalid("job.id", JobId.RULE));
     }
 }

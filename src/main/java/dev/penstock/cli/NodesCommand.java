@@ -75,7 +75,8 @@ final class NodesCommand implements Callable<Integer> {
             @Option(
                             names = "--key",
                             paramLabel = "WHERE",
-                            description = "where each replica finds the server's key: env:NAME or file:/path")
+                            description =
+                                    "where each replica finds the server's key: env:PENSTOCK_SECRET_… or file:/path")
                     @Nullable
                     String key,
             @Option(
@@ -96,8 +97,7 @@ final class NodesCommand implements Callable<Integer> {
             node.put("max-in-flight", maxInFlight);
         }
         try (Rest rest = service.open()) {
-            JsonNode added = rest.call(rest.request(force ? "/v1/nodes?force=true" : "/v1/nodes")
-                    .header("Content-Type", "application/json")
+            JsonNode added = rest.call(rest.change(force ? "/v1/nodes?force=true" : "/v1/nodes")
                     .POST(HttpRequest.BodyPublishers.ofByteArray(Json.bytes(node)))
                     .build());
             terminal.note("node %s is added".formatted(name));
@@ -124,7 +124,7 @@ final class NodesCommand implements Callable<Integer> {
             throws Problem, InterruptedException {
         try (Rest open = service.open()) {
             JsonNode node = open.call(
-                    open.request("/v1/nodes/" + Rest.encoded(name)).DELETE().build());
+                    open.change("/v1/nodes/" + Rest.encoded(name)).DELETE().build());
             int running = node.path("in_flight").asInt();
             terminal.note(
                     running == 0

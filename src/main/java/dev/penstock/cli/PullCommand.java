@@ -64,9 +64,8 @@ final class PullCommand implements Callable<Integer> {
             String path = pool != null
                     ? "/v1/nodes/-/models?pool=" + Rest.encoded(pool)
                     : "/v1/nodes/%s/models".formatted(Rest.encoded(node == null ? only(service) : node));
-            HttpRequest request = service.request(path)
+            HttpRequest request = service.change(path)
                     .setHeader("Accept", "text/event-stream, application/json")
-                    .header("Content-Type", "application/json")
                     .POST(HttpRequest.BodyPublishers.ofByteArray(Json.bytes(Map.of("model", model))))
                     .build();
             return follow(service, request).exitCode();

@@ -44,6 +44,11 @@ final class Rest implements AutoCloseable {
         return apiKey == null ? request : request.header("Authorization", "Bearer " + apiKey);
     }
 
+    /** A call that changes something; each has a JSON type, with or without a body. */
+    HttpRequest.Builder change(String path) {
+        return request(path).header("Content-Type", "application/json");
+    }
+
     static String encoded(String pathSegment) {
         return URLEncoder.encode(pathSegment, StandardCharsets.UTF_8).replace("+", "%20");
     }

@@ -22,9 +22,8 @@ final class RestGate implements Gate {
 
     @Override
     public ValidEvent submit(Draft draft, EventListener listener) throws Problem, InterruptedException {
-        HttpRequest post = rest.request("/v1/jobs")
+        HttpRequest post = rest.change("/v1/jobs")
                 .setHeader("Accept", EVENT_STREAM)
-                .header("Content-Type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofByteArray(draft.document().get()))
                 .build();
         return new RestFollowing(rest, patience, answered, draft.id(), listener).toOutcome(post);

@@ -1,6 +1,9 @@
 package dev.penstock.cli;
 
+import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -9,6 +12,7 @@ final class RestOptions {
     static final String DEFAULT_URL = "http://localhost:8080";
 
     private static final String URL_VARIABLE = "PENSTOCK_URL";
+    private static final String KEY_VARIABLE = "PENSTOCK_API_KEY";
 
     @Option(
             names = "--url",
@@ -19,9 +23,16 @@ final class RestOptions {
     @Option(
             names = "--api-key",
             paramLabel = "KEY",
-            defaultValue = "${env:PENSTOCK_API_KEY}",
-            description = "key for the service; default: the environment's PENSTOCK_API_KEY, else none is sent")
+            description = "key for the service; it can be read in the list of processes: rather use "
+                    + "--api-key-file or the environment's " + KEY_VARIABLE)
     private @Nullable String apiKey;
+
+    @Option(
+            names = "--api-key-file",
+            paramLabel = "FILE",
+            description =
+                    "file with the key, one line; default: the environment's " + KEY_VARIABLE + ", else none is sent")
+    private @Nullable Path apiKeyFile;
 
     /** Whether the command line has {@code --url}; the environment does not count. */
     boolean isGiven() {
@@ -29,7 +40,7 @@ final class RestOptions {
     }
 
     Rest open() throws Problem {
-        String key = apiKey == null || apiKey.isBlank() ? null : apiKey;
+        String key = key(apiKey, apiKeyFile, System.getenv(KEY_VARIABLE));
         String fromEnvironment = System.getenv(URL_VARIABLE);
         if (url != null) {
             return new Rest(base("--url", url), key);
@@ -37,6 +48,36 @@ final class RestOptions {
         return fromEnvironment == null || fromEnvironment.isBlank()
                 ? new Rest(DEFAULT_URL, key)
                 : new Rest(base(URL_VARIABLE, fromEnvironment), key);
+    }
+
+    /**
+     * The key, from the option, a file or the environment; no message shows it.
+     *
+     * @return null: none is sent
+     */
+    static @Nullable String key(@Nullable String option, @Nullable Path file, @Nullable String environment)
+            throws Problem {
+        if (option != null && file != null) {
+            throw Problem.usage("--api-key and --api-key-file: one or the other");
+        }
+        String source = option != null ? "--api-key" : file != null ? "--api-key-file" : KEY_VARIABLE;
+        String given = option != null ? option : file != null ? content(file) : environment;
+        String key = given == null ? "" : given.strip();
+        if (!key.chars().allMatch(character -> character > ' ' && character < 0x7F)) {
+            throw Problem.usage(source + ": a key is one word of visible characters");
+        }
+        if (key.isEmpty() && file != null) {
+            throw Problem.usage("--api-key-file: %s is empty".formatted(file));
+        }
+        return key.isEmpty() ? null : key;
+    }
+
+    private static String content(Path file) throws Problem {
+        try {
+            return Files.readString(file);
+        } catch (IOException _) {
+            throw Problem.usage("--api-key-file: %s cannot be read".formatted(file));
+        }
     }
 
     /**

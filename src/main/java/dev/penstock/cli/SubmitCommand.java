@@ -99,7 +99,7 @@ final class SubmitCommand implements Callable<Integer> {
     public Integer call() throws Problem, InterruptedException {
         job.check();
         if (id != null && !JobId.isValid(id)) {
-            throw Problem.usage("--id: 1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed");
+            throw Problem.usage("--id: " + JobId.RULE);
         }
         Ending ending = file == null ? ask() : runFile(file);
         return ending.exitCode();

@@ -54,7 +54,7 @@ final class WatchCommand implements Callable<Integer> {
 
     static JobId jobId(String id) throws Problem {
         if (!JobId.isValid(id)) {
-            throw Problem.usage("ID: 1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed");
+            throw Problem.usage("ID: " + JobId.RULE);
         }
         return new JobId(id);
     }

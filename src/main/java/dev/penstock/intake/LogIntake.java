@@ -70,7 +70,12 @@ final class LogIntake implements Source {
     static LogIntake ofDeferred(Parts parts) {
         Settings.Topics topics = parts.settings().topics();
         return new LogIntake(
-                parts, topics.deferred(), topics.deferredGroup(), Origin::ofCopy, true, new NodesBack(parts.waits()));
+                parts,
+                topics.deferred(),
+                topics.deferredGroup(),
+                parts.writers().setAside()::read,
+                true,
+                new NodesBack(parts.waits()));
     }
 
     /** The jobs of a topic. */

@@ -8,6 +8,7 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -58,6 +59,15 @@ record Origin(
     private static final String PRIORITY = PREFIX + "priority";
     private static final String WISH = PREFIX + "wish";
 
+    /** The end of the year 9999: times up to it can be added to and subtracted from. */
+    private static final long LATEST = 253_402_300_799_999L;
+
+    /** A copy is due within minutes of its being written; the clocks of its writer and of the broker may differ by hours. */
+    private static final long FURTHEST = Duration.ofDays(1).toMillis();
+
+    private static final long MOST_ATTEMPTS = 1_000_000;
+    private static final int LONGEST_TENANT = 256;
+
     /** What a topic's jobs are where they do not say it themselves. */
     record OfTopic(String tenant, Priority priority) {
         static OfTopic of(Settings.JobTopic topic) {
@@ -70,14 +80,17 @@ record Origin(
         return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, null, null);
     }
 
-    /** A record of the topic of jobs that are set aside; empty where somebody else wrote it. */
+    /**
+     * A record of the topic of jobs that are set aside; empty where it is no copy of ours: its headers are missing, or say what
+     * none of ours says. One that is due in years would hold up all behind it.
+     */
     static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
                 .orElse(null);
         Long createdAt = EventHeaders.number(copy.headers(), CREATED_AT);
         Long notBefore = EventHeaders.number(copy.headers(), EventHeaders.NOT_BEFORE);
         String id = String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.JOB_ID));
-        if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null) {
+        if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null || !isPlausible(copy)) {
             return Optional.empty();
         }
         RecordHeaders headers = new RecordHeaders();
@@ -119,6 +132,26 @@ record Origin(
                 Waiting.Code.of(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.WAITS_FOR)))
                         .orElse(null),
                 wish == null ? null : Wish.ofJson(wish.value()).orElse(null)));
+    }
+
+    /** Whether what its headers say, where they say it, can be of ours. */
+    private static boolean isPlausible(ConsumerRecord<byte[], byte[]> copy) {
+        Headers headers = copy.headers();
+        String origin = String.valueOf(EventHeaders.text(headers, EventHeaders.ORIGIN));
+        String tenant = EventHeaders.text(headers, TENANT);
+        return origin.matches("[a-zA-Z0-9._-]{1,249}/.*")
+                && isWithin(headers, CREATED_AT, -1, LATEST)
+                && isWithin(headers, SET_ASIDE, -1, LATEST)
+                && isWithin(headers, EventHeaders.NOT_BEFORE, -1, Math.min(LATEST, copy.timestamp() + FURTHEST))
+                && isWithin(headers, EventHeaders.HANDED_BACK, 0, MOST_ATTEMPTS)
+                && isWithin(headers, FAILURES, 0, MOST_ATTEMPTS)
+                && (tenant == null
+                        || (tenant.length() <= LONGEST_TENANT && tenant.chars().noneMatch(Character::isISOControl)));
+    }
+
+    private static boolean isWithin(Headers headers, String name, long least, long most) {
+        Long number = EventHeaders.number(headers, name);
+        return number == null ? headers.lastHeader(name) == null : number >= least && number <= most;
     }
 
     /**

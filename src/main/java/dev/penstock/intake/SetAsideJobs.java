@@ -15,9 +15,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.KafkaException;
+import org.jboss.logging.Logger;
 
 /**
  * The topic of jobs that are set aside, as its writer: a partition for each length of time. A record that is copied there is
@@ -25,6 +27,8 @@ import org.apache.kafka.common.KafkaException;
  */
 @Singleton
 public class SetAsideJobs {
+    private static final Logger LOG = Logger.getLogger(SetAsideJobs.class);
+
     /** The largest copy has some headers more than its origin. */
     private static final int MORE_HEADERS = 131_072;
 
@@ -33,12 +37,14 @@ public class SetAsideJobs {
     private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
+    private final Counter strange;
 
     public SetAsideJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
         topic = settings.topics().deferred();
         this.settings = settings;
         this.clock = clock;
         this.meters = meters;
+        strange = meters.counter("penstock.deferred.strange");
         for (Delay delay : Delay.values()) {
             counter(delay);
         }
@@ -53,6 +59,18 @@ public class SetAsideJobs {
 
     private Counter counter(Delay delay) {
         return meters.counter("penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT));
+    }
+
+    /** The job that a record of the topic is a copy of; one that is no copy of ours is counted, told and passed over. */
+    Optional<Origin> read(ConsumerRecord<byte[], byte[]> record) {
+        Optional<Origin> origin = Origin.ofCopy(record);
+        if (origin.isEmpty()) {
+            strange.increment();
+            LOG.warnf(
+                    "record=%s is no copy of a job that was set aside: it is passed over. Only Penstock may have WRITE on %s",
+                    Origin.placeOf(record), topic);
+        }
+        return origin;
     }
 
     /** Done when the copy is on the broker. */

@@ -13,22 +13,27 @@ import java.util.regex.Pattern;
  * A job's identity, a pure function of its record or of its submission, so that a worker, a redelivery and a second
  * replica agree without talking.
  *
- * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}
+ * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}; an old ledger may have {@code .} and {@code ..}
  */
 public record JobId(String value) {
+    /** The rule, as a caller reads it. */
+    public static final String RULE = "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed, and neither . nor ..";
+
     private static final Pattern FORM = Pattern.compile("[A-Za-z0-9._:-]{1,128}");
+    private static final Pattern DOTS = Pattern.compile("\\.{1,2}");
     private static final long VERSION_7 = 0x7000L;
     private static final long VERSION_8 = 0x8000L;
     private static final long VARIANT = 0x8000_0000_0000_0000L;
 
     public JobId {
-        if (!isValid(value)) {
-            throw new IllegalArgumentException("a job id is 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+        if (!FORM.matcher(value).matches()) {
+            throw new IllegalArgumentException(RULE);
         }
     }
 
+    /** Whether a job may have it: in a path {@code .} and {@code ..} would be another place. */
     public static boolean isValid(String value) {
-        return FORM.matcher(value).matches();
+        return FORM.matcher(value).matches() && !DOTS.matcher(value).matches();
     }
 
     /**

@@ -25,8 +25,12 @@ public sealed interface TokenEvent {
     /** Which model it is, where the server says so; comes before all that it says. */
     record Model(String name) implements TokenEvent {}
 
-    /** Who speaks, where the server says so; comes once a choice, before its text. */
-    record Role(int choice, String role) implements TokenEvent {}
+    /** The server has begun to speak; comes once a choice, before its text. An answer is the assistant's, whatever role it says. */
+    record Role(int choice) implements TokenEvent {
+        public String role() {
+            return "assistant";
+        }
+    }
 
     /** A piece of text; a server may put many tokens into one. */
     record Text(int choice, Field field, String text) implements TokenEvent {}

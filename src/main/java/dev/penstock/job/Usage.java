@@ -11,6 +11,21 @@ package dev.penstock.job;
 public record Usage(long promptTokens, long completionTokens, long cachedTokens, long reasoningTokens) {
     public static final Usage NONE = new Usage(0, 0);
 
+    /** No answer has more; sums of such counts stay far from the end of a long. */
+    private static final long MOST = 1_000_000_000_000L;
+
+    /** A count that no answer can have says nothing, as zero does. */
+    public Usage {
+        promptTokens = possible(promptTokens);
+        completionTokens = possible(completionTokens);
+        cachedTokens = possible(cachedTokens);
+        reasoningTokens = possible(reasoningTokens);
+    }
+
+    private static long possible(long count) {
+        return count < 0 || count > MOST ? 0 : count;
+    }
+
     public Usage(long promptTokens, long completionTokens) {
         this(promptTokens, completionTokens, 0, 0);
     }
@@ -39,9 +54,13 @@ public record Usage(long promptTokens, long completionTokens, long cachedTokens,
     /** The sum of the reports of two answers. */
     public Usage plus(Usage other) {
         return new Usage(
-                promptTokens + other.promptTokens,
-                completionTokens + other.completionTokens,
-                cachedTokens + other.cachedTokens,
-                reasoningTokens + other.reasoningTokens);
+                sum(promptTokens, other.promptTokens),
+                sum(completionTokens, other.completionTokens),
+                sum(cachedTokens, other.cachedTokens),
+                sum(reasoningTokens, other.reasoningTokens));
+    }
+
+    private static long sum(long one, long other) {
+        return Math.min(MOST, one + other);
     }
 }

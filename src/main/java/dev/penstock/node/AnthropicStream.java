@@ -100,7 +100,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
 
     private void begin(JsonNode message, Consumer<TokenEvent> events) throws UnreadText {
         model.tell(message.path("model"), events);
-        events.accept(new TokenEvent.Role(0, message.path("role").asText("assistant")));
+        events.accept(new TokenEvent.Role(0));
         calls.of(message.path("id").asText(""));
         spent(message.path("usage"), events);
         UnreadText.check("message", message, OF_EVENT);
@@ -167,7 +167,8 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     }
 
     private static long count(JsonNode said, long known) {
-        return said.asLong() > 0 ? said.asLong() : known;
+        long count = new Usage(said.asLong(), 0).promptTokens();
+        return count > 0 ? count : known;
     }
 
     private void blockStart(int index, JsonNode block, Consumer<TokenEvent> events) throws UnreadText {

@@ -31,7 +31,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     private final SaidModel model = new SaidModel();
     private int batch;
     private int before;
-    private long promptTokens;
+    private Usage spent = Usage.NONE;
     private boolean broken;
 
     /** How a backend writes its answer. */
@@ -119,10 +119,11 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
             return;
         }
         before += expected;
-        promptTokens += shape == Shape.OPENAI
+        long said = shape == Shape.OPENAI
                 ? json.path("usage").path("prompt_tokens").asLong()
                 : json.path("prompt_eval_count").asLong();
-        events.accept(new TokenEvent.Spent(new Usage(promptTokens, 0)));
+        spent = spent.plus(new Usage(said, 0));
+        events.accept(new TokenEvent.Spent(spent));
         events.accept(new TokenEvent.End());
     }
 

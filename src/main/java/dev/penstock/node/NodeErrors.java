@@ -5,11 +5,15 @@ import dev.penstock.job.Task;
 import dev.penstock.settings.AddedNodeReader;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.Reason;
+import java.net.URLEncoder;
 import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +35,11 @@ final class NodeErrors {
     /** So much of a secret's beginning is as good as all of it: servers show it, or a message ends within it. */
     private static final int TELLING = 8;
 
+    /** Below this, a word of base64 could hold the same by chance. */
+    private static final int SHORTEST_IN_BASE64 = 6;
+
+    private static final int TELLING_IN_BASE64 = 12;
+
     private final NodeSettings node;
     private final WireProtocol protocol;
     private final List<Pattern> secrets;
@@ -47,8 +56,40 @@ final class NodeErrors {
                 .toList();
     }
 
-    /** The whole of a secret, and a word that begins with its beginning. */
+    /** The whole of a secret, and a word that begins with its beginning; both in base64, too, and percent-encoded. */
     private static Stream<Pattern> shown(String secret) {
+        String encoded = URLEncoder.encode(secret, StandardCharsets.UTF_8);
+        return Stream.concat(
+                Stream.of(secret, encoded).distinct().flatMap(NodeErrors::plain),
+                secret.length() < SHORTEST_IN_BASE64 ? Stream.of() : inBase64(secret));
+    }
+
+    /**
+     * A text has three forms in base64, by where in it the secret begins: alone, after a user and a colon, within a header. What
+     * stands around it in a word of base64 goes, too.
+     */
+    private static Stream<Pattern> inBase64(String secret) {
+        byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
+        return IntStream.range(0, 3)
+                .mapToObj(before -> {
+                    byte[] shifted = new byte[before + bytes.length];
+                    System.arraycopy(bytes, 0, shifted, before, bytes.length);
+                    String whole = Base64.getEncoder().withoutPadding().encodeToString(shifted);
+                    // characters that other bytes have a part in
+                    int first = (before * 8 + 5) / 6;
+                    return whole.substring(first, shifted.length * 8 / 6);
+                })
+                .map(inner -> inner.substring(0, Math.min(inner.length(), TELLING_IN_BASE64)))
+                .map(beginning -> Pattern.compile(
+                        "[A-Za-z0-9+/_-]*" + either(beginning) + "[A-Za-z0-9+/_-]*={0,2}"));
+    }
+
+    /** In either alphabet of base64. */
+    private static String either(String text) {
+        return text.replaceAll("[+-]", "[+-]").replaceAll("[/_]", "[/_]");
+    }
+
+    private static Stream<Pattern> plain(String secret) {
         Stream<String> beginning = secret.length() > TELLING
                 ? Stream.of(Pattern.quote(secret.substring(0, TELLING)) + "[^\\s\"',;(){}<>]*")
                 : Stream.of();
@@ -59,6 +100,19 @@ final class NodeErrors {
     JobFailure refused(int status, String body, @Nullable Prompt prompt, @Nullable Duration retryAfter) {
         return refused(status, body, prompt)
                 .with(new JobFailure.Again(retryAfter, ServerErrors.isLoading(status, body)));
+    }
+
+    /**
+     * What a probe was answered, without the server's words: who adds a node names an address, and may not be one who may read
+     * what is there.
+     */
+    JobFailure probed(int status, String body) {
+        JobFailure.Code code = refused(status, body, null).code();
+        String what = ServerErrors.isLoading(status, body)
+                ? " (it loads its model)"
+                : status == 200 ? " with what is no list of models" : "";
+        String said = "%s answered %d%s".formatted(node.title(), status, what);
+        return JobFailure.of(code, code == JobFailure.Code.NODE_UNAUTHORIZED ? said + keyHint() : said);
     }
 
     /** @param prompt what was asked for; null: only the models were */

@@ -66,19 +66,24 @@ final class OllamaModels implements ModelCommands {
 
     /** The layers of one pull; they become known one after the other, so the share never falls. */
     private static final class Layers {
+        /** A petabyte; of a layer that says more nothing is known. */
+        private static final long LARGEST = 1_000_000_000_000_000L;
+
         private final Map<String, Long> completed = new HashMap<>();
         private final Map<String, Long> totals = new HashMap<>();
         private double percent;
 
         ModelTransfer.State.Running after(JsonNode line, String status) {
             String digest = line.path("digest").asText("");
-            if (!digest.isEmpty() && line.path("total").asLong() > 0) {
-                totals.put(digest, line.path("total").asLong());
-                completed.merge(digest, line.path("completed").asLong(), Math::max);
+            long size = line.path("total").asLong();
+            if (!digest.isEmpty() && size > 0 && size <= LARGEST) {
+                totals.put(digest, size);
+                long there = Math.clamp(line.path("completed").asLong(), 0, size);
+                completed.merge(digest, there, Math::max);
             }
             long total = sum(totals);
             long done = sum(completed);
-            percent = Math.max(percent, total == 0 ? 0 : Math.floor(1000.0 * done / total) / 10);
+            percent = Math.max(percent, total == 0 ? 0 : Math.min(100, Math.floor(1000.0 * done / total) / 10));
             return total == 0
                     ? new ModelTransfer.State.Running(status, percent, null, null)
                     : new ModelTransfer.State.Running(status, percent, done, total);

@@ -103,7 +103,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
         model.tell(chunk.path("model"), events);
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;
-            events.accept(new TokenEvent.Role(0, message.path("role").textValue()));
+            events.accept(new TokenEvent.Role(0));
         }
         calls.of(chunk.path("created_at").asText(""));
         if (message.isObject()) {

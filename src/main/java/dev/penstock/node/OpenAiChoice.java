@@ -103,7 +103,7 @@ final class OpenAiChoice {
         String role = message.path("role").asText("");
         if (chat && !role.isEmpty() && message.path("role").isTextual() && !spoken) {
             spoken = true;
-            events.accept(new TokenEvent.Role(index, role));
+            events.accept(new TokenEvent.Role(index));
         }
     }
 

@@ -40,6 +40,9 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
     private static final Set<String> OF_ANSWERS = Set.of(
             "content", "text", "response", "message", "delta", "output", "output_text", "generated_text", "completion");
 
+    /** Some servers count their choices otherwise; so many are read in any case. */
+    private static final int FEW = 16;
+
     private final boolean chat;
     private final int choices;
     private final Map<Integer, OpenAiChoice> said = new HashMap<>();
@@ -108,7 +111,17 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
                 chunk.path("id").asText("") + " " + chunk.path("created").asText("");
         int at = 0;
         for (JsonNode choice : chunk.path("choices")) {
-            int index = choice.path("index").asInt(at++);
+            JsonNode given = choice.path("index");
+            int index = given.isNumber() || given.isTextual() ? given.asInt(at) : at;
+            at++;
+            if (index < 0 || index >= Math.max(choices, FEW) || (given.isNumber() && !given.canConvertToInt())) {
+                stop(
+                        events,
+                        JobFailure.Code.NODE_ERROR,
+                        "sent a choice that nobody asked for: its index is "
+                                + ServerErrors.shorten(given.isMissingNode() ? String.valueOf(at) : given.asText()));
+                return;
+            }
             if (!choice.isObject()) {
                 throw new UnreadText("choices[%d]".formatted(index));
             }

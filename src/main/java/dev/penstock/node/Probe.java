@@ -45,6 +45,6 @@ final class Probe {
     }
 
     private static JobFailure refusal(NodeClient client, NodeClient.Reply reply) {
-        return client.errors().refused(reply.status(), reply.body(), null);
+        return client.errors().probed(reply.status(), reply.body());
     }
 }

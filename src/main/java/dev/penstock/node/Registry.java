@@ -6,6 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.settings.AddedNode;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Secrets;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
 import dev.penstock.settings.SettingsLog;
@@ -15,6 +16,7 @@ import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.net.URI;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -58,7 +60,7 @@ public class Registry {
     private void apply(SettingsVersion version) {
         Map<String, NodeSettings> added = new HashMap<>();
         version.nodes().forEach((name, document) -> {
-            switch (AddedNode.read(name, document, System.getenv())) {
+            switch (AddedNode.read(name, document, keys(version))) {
                 case AddedNode.Fit(NodeSettings node, List<String> lacking) -> {
                     lacking.forEach(what -> LOG.warnf("node=%s %s", name, what));
                     added.put(node.name(), node);
@@ -68,6 +70,10 @@ public class Registry {
             }
         });
         nodes.added(added);
+    }
+
+    private AddedNode.Keys keys(SettingsVersion version) {
+        return new AddedNode.Keys(settings.access().secrets(), System.getenv(), version.secrets());
     }
 
     /**
@@ -82,7 +88,7 @@ public class Registry {
             return new Change.Refused(obstacle.get());
         }
         NodeSettings node;
-        switch (AddedNode.read(name, document, System.getenv())) {
+        switch (AddedNode.read(name, document, keys(feed.version()))) {
             case AddedNode.Unfit(List<String> mistakes) -> {
                 return refused(JobFailure.Code.INVALID_REQUEST, said(mistakes));
             }
@@ -103,10 +109,16 @@ public class Registry {
                     unauthorized ? JobFailure.Code.NODE_UNAUTHORIZED : JobFailure.Code.NODE_UNREACHABLE,
                     "node '%s': %s; ?force=true adds it all the same".formatted(name, words));
         }
-        AddedDocument added = new AddedDocument(name, document);
+        AddedDocument added =
+                new AddedDocument(name, document, settings.access().secrets(), node.url());
         Optional<JobFailure> failed = write(added::over);
         if (failed.isPresent()) {
             return new Change.Refused(failed.get());
+        }
+        if (added.isKeyTaken()) {
+            return refused(
+                    JobFailure.Code.INVALID_REQUEST,
+                    "another node had the reference to this key first, at the same moment: send it again to see whether it may be used");
         }
         Node made = nodes.find(name).orElse(null);
         if (added.isTaken() || made == null) {
@@ -184,12 +196,17 @@ public class Registry {
     private static final class AddedDocument {
         private final String name;
         private final JsonNode document;
+        private final Secrets secrets;
+        private final URI url;
         private boolean written;
         private boolean taken;
+        private boolean keyTaken;
 
-        AddedDocument(String name, JsonNode document) {
+        AddedDocument(String name, JsonNode document, Secrets secrets, URI url) {
             this.name = name;
             this.document = document;
+            this.secrets = secrets;
+            this.url = url;
         }
 
         ObjectNode over(SettingsVersion current) {
@@ -199,8 +216,22 @@ public class Registry {
             if (there != null) {
                 return current.settings();
             }
+            String reference = AddedNode.reference(document);
+            if (reference == null) {
+                written = true;
+                return current.withNode(name, document);
+            }
+            String boundTo = current.secrets().get(reference);
+            keyTaken = !secrets.mayGo(reference, url, boundTo);
+            if (keyTaken) {
+                return current.settings();
+            }
             written = true;
-            return current.withNode(name, document);
+            return current.withNode(name, document, reference, boundTo == null ? Secrets.place(url) : boundTo);
+        }
+
+        boolean isKeyTaken() {
+            return keyTaken;
         }
 
         boolean isTaken() {

@@ -232,7 +232,7 @@ final class TextOutput implements ProgramOutput {
             return;
         }
         if (pieces == 0 && chat) {
-            events.accept(new TokenEvent.Role(0, "assistant"));
+            events.accept(new TokenEvent.Role(0));
         }
         pieces++;
         said.append(text);

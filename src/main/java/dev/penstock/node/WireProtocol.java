@@ -147,6 +147,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
      */
     record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
         public Model {
+            context = context == null || context < 1 ? null : context;
             tasks = Set.copyOf(tasks);
         }
 

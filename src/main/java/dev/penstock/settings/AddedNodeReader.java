@@ -1,48 +1,46 @@
 package dev.penstock.settings;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.runtime.configuration.MemorySizeConverter;
 import io.smallrye.config.ConfigValidationException;
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** One reading of a node that was added at run time. */
 public final class AddedNodeReader {
     private static final int HIGHEST = 1_000;
-    private static final int LONGEST_KEY = 16_384;
     private static final String API_KEY = "api-key";
     private static final Set<String> STARTING = Set.of("llama-cli");
     private static final Set<String> OF_PROCESSES = Set.of(
             "command", "model-path", "ctx-size", "batch-size", "ubatch-size", "gpu-layers", "mmproj", "arguments");
-    private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/\\P{Cc}+");
     private static final Pattern SECRET =
             Pattern.compile("(?i)(proxy-)?authorization|cookie|.*(api-?key|token|secret|password).*");
     private static final String MISSING = "is missing";
     private final String name;
-    private final Map<String, String> environment;
+    private final AddedNode.Keys given;
     private final String prefix;
     private final Set<String> mistakes = new LinkedHashSet<>();
     private final List<String> lacking = new ArrayList<>();
     private final Map<String, String> keys = new HashMap<>();
     private boolean startsProcess;
+    private @Nullable String reference;
 
-    AddedNodeReader(String name, Map<String, String> environment) {
+    AddedNodeReader(String name, AddedNode.Keys given) {
         this.name = name;
-        this.environment = environment;
+        this.given = given;
         prefix = "penstock.nodes." + name;
     }
 
@@ -83,7 +81,19 @@ public final class AddedNodeReader {
         }
         return node == null || !mistakes.isEmpty()
                 ? new AddedNode.Unfit(List.copyOf(mistakes))
-                : new AddedNode.Fit(node, lacking);
+                : new AddedNode.Fit(withKey(node), lacking);
+    }
+
+    private NodeSettings withKey(NodeSettings node) {
+        if (reference == null) {
+            return node;
+        }
+        Optional<String> key =
+                given.secrets().find(reference, node.url(), given.boundTo().get(reference), given.environment());
+        if (key.isEmpty()) {
+            lacking.add("%s.%s: %s".formatted(prefix, API_KEY, given.secrets().missing()));
+        }
+        return node.with(key.orElse(null));
     }
 
     private void take(String key, JsonNode value) {
@@ -96,11 +106,15 @@ public final class AddedNodeReader {
             takeReference(value.asText());
         } else if (key.equals("headers")) {
             value.fieldNames().forEachRemaining(header -> {
-                if (isSecret(header)) {
+                if (header.isEmpty()) {
+                    mistake("headers.", HeaderRules.mistake(header, "").orElse(""));
+                } else if (isSecret(header)) {
                     mistake("headers." + header, "a secret is given by reference only: api-key: env:NAME");
                 }
             });
-            flatten(key, value);
+            flatten(
+                    key,
+                    value instanceof ObjectNode headers ? headers.deepCopy().without("") : value);
         } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
             // as JSON, so that a number stays a number, and a text that looks like one a text
             value.properties()
@@ -112,32 +126,13 @@ public final class AddedNodeReader {
         }
     }
 
-    private void takeReference(String reference) {
-        if (!REFERENCE.matcher(reference).matches()) {
-            mistake(API_KEY, "is given by reference only, as env:NAME or file:/path, and looked up by each replica");
-            return;
-        }
-        String found = reference.startsWith("env:")
-                ? environment
-                        .getOrDefault(reference.substring("env:".length()), "")
-                        .strip()
-                : content(reference.substring("file:".length())).strip();
-        if (found.chars().anyMatch(Character::isISOControl)) {
-            mistake(API_KEY, "what %s holds is more than one line".formatted(reference));
-        } else if (found.isBlank()) {
-            lacking.add("%s.%s: there is no %s here".formatted(prefix, API_KEY, reference));
+    /** What it leads to is looked up when the rest is known, as that depends on the address. */
+    private void takeReference(String text) {
+        if (Secrets.isReference(text)) {
+            reference = text;
+            keys.put(prefix(API_KEY), text);
         } else {
-            keys.put(prefix(API_KEY), found);
-        }
-    }
-
-    private static String content(String path) {
-        try {
-            Path file = Path.of(path);
-            // a device or a pipe would be read for ever
-            return Files.isRegularFile(file) && Files.size(file) <= LONGEST_KEY ? Files.readString(file) : "";
-        } catch (IOException | InvalidPathException _) {
-            return "";
+            mistake(API_KEY, "is given by reference only, as env:NAME or file:/path, and looked up by each replica");
         }
     }
 

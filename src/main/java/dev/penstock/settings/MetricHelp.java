@@ -28,6 +28,7 @@ final class MetricHelp implements MeterFilter {
             Map.entry("penstock.media.bytes", "Bytes of images fetched for jobs that this replica holds"),
             Map.entry("penstock.thread.failures", "Unexpected exceptions that background threads outlived, by thread"),
             Map.entry("penstock.deliveries", "Records that were taken, by their delivery count"),
+            Map.entry("penstock.deferred.strange", "Records of the deferred topic that Penstock did not write"),
             Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),
             Map.entry("penstock.ledger.lag.seconds", "How far the ledger is behind the topics"),
             Map.entry("penstock.attempts", "Attempts of jobs that ended, by node and outcome"),

@@ -176,6 +176,12 @@ public record NodeSettings(
                 false);
     }
 
+    /** The same with that key; null: without one. */
+    NodeSettings with(@Nullable String key) {
+        return new NodeSettings(
+                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
+    }
+
     NodeSettings with(Requests other) {
         return new NodeSettings(
                 name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program);

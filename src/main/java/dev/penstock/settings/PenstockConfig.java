@@ -50,6 +50,8 @@ public interface PenstockConfig {
 
     AuthConfig auth();
 
+    ApiConfig api();
+
     KafkaConfig kafka();
 
     TopicsConfig topics();
@@ -267,6 +269,22 @@ public interface PenstockConfig {
     interface AuthConfig {
         /** none must be said; where it is not, the API binds to loopback only. */
         Optional<String> mode();
+
+        /** Variables whose names begin with it may be referred to by nodes that are added at run time, as env:NAME. */
+        @WithDefault(Secrets.DEFAULT_PREFIX)
+        String secretPrefix();
+
+        /** The folder of the files that such nodes may refer to, as file:/path; default: none may be. */
+        Optional<Path> secretDir();
+
+        /** Where such a key may be sent: by the name of the variable or of the file, host or host:port. */
+        Map<String, Set<String>> secretHosts();
+    }
+
+    /** How the API is reached. */
+    interface ApiConfig {
+        /** Names in the Host of calls, host or host:port, beside those of loopback. */
+        Optional<Set<String>> allowedHosts();
     }
 
     /** What Penstock asks of the broker. */

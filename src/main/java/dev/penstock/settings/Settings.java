@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param parameters of every request that says nothing else
  * @param permissions what a job's body may hold beyond what any may
  * @param runtimeChanges whether nodes may be added and removed while it runs
+ * @param access how the API is reached, and what its callers may refer to
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -40,7 +42,8 @@ public record Settings(
         boolean createTopics,
         int maxRecord,
         Duration drainTimeout,
-        boolean runtimeChanges) {
+        boolean runtimeChanges,
+        Access access) {
 
     /** The part of {@code intake.max-bytes} for what jobs name by URL; 0 where they may not. */
     public long mediaBytes() {
@@ -50,6 +53,16 @@ public record Settings(
     /** The part of {@code intake.max-bytes} for records. */
     public long recordBytes() {
         return intake.maxBytes() - mediaBytes();
+    }
+
+    /**
+     * @param allowedHosts names that the API is reached by beside those of loopback, in lower case, with or without a port
+     * @param secrets the keys that callers may refer to
+     */
+    public record Access(Set<String> allowedHosts, Secrets secrets) {
+        public Access {
+            allowedHosts = Set.copyOf(allowedHosts);
+        }
     }
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}

@@ -48,6 +48,11 @@ public class SettingsFeed {
         return version.number();
     }
 
+    /** The version that is in force here. */
+    public synchronized SettingsVersion version() {
+        return version;
+    }
+
     /** Whether what had been written before this replica started is known. */
     public boolean isCaughtUp() {
         return caughtUp.getCount() == 0;

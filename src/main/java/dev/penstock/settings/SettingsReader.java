@@ -8,6 +8,7 @@ import dev.penstock.wire.ReachingFields;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.MemorySize;
 import java.net.URI;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -26,8 +28,9 @@ import java.util.regex.Pattern;
 
 /** Turns the keys into {@link Settings}, and lists every mistake by its key. */
 public final class SettingsReader {
-    static final String NODE_NAME = "[A-Za-z0-9._-]{1,64}";
-    static final String NODE_NAME_RULE = "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -";
+    static final String NODE_NAME = "(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}";
+    static final String NODE_NAME_RULE =
+            "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and is neither . nor ..";
 
     /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final String UNKNOWN_FOR = "nodes.unknown-for";
@@ -160,7 +163,8 @@ public final class SettingsReader {
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
                 config.drain().timeout(),
-                config.config().runtimeChanges());
+                config.config().runtimeChanges(),
+                access(config));
     }
 
     private void permissions(PenstockConfig config) {
@@ -174,6 +178,34 @@ public final class SettingsReader {
                 mistake("images.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
             }
         }
+    }
+
+    private Settings.Access access(PenstockConfig config) {
+        return new Settings.Access(
+                hosts("api.allowed-hosts", config.api().allowedHosts().orElse(Set.of())), secrets(config.auth()));
+    }
+
+    private Set<String> hosts(String key, Set<String> given) {
+        Set<String> hosts = new HashSet<>();
+        for (String host : given) {
+            if (!host.matches("([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+])(:\\d{1,5})?")) {
+                mistake(key, "'%s' is no host, or host:port".formatted(host));
+            }
+            hosts.add(host.toLowerCase(Locale.ROOT));
+        }
+        return hosts;
+    }
+
+    private Secrets secrets(PenstockConfig.AuthConfig auth) {
+        if (!auth.secretPrefix().matches("[A-Za-z_][A-Za-z0-9_]*")) {
+            mistake("auth.secret-prefix", "'%s' begins no name of a variable".formatted(auth.secretPrefix()));
+        }
+        auth.secretDir()
+                .filter(folder -> !Files.isDirectory(folder))
+                .ifPresent(folder -> mistake("auth.secret-dir", "'%s' is no folder".formatted(folder)));
+        Map<String, Set<String>> hosts = new HashMap<>();
+        auth.secretHosts().forEach((name, given) -> hosts.put(name, hosts("auth.secret-hosts." + name, given)));
+        return new Secrets(auth.secretPrefix(), auth.secretDir(), hosts);
     }
 
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {
@@ -209,6 +241,9 @@ public final class SettingsReader {
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> positive(key + ".timeouts.first-token", time));
             node.timeouts().idle().ifPresent(time -> positive(key + ".timeouts.idle", time));
+            node.headers()
+                    .forEach((header, value) -> HeaderRules.mistake(header, value)
+                            .ifPresent(wrong -> mistake(key + ".headers." + shownHeader(header), wrong)));
             boolean fetchesMissing = fetchesMissing(key + ".pull", node.pull(), backend);
             if (backend.isPresent() && url.isPresent()) {
                 nodes.add(new NodeSettings(
@@ -418,6 +453,12 @@ public final class SettingsReader {
                     "'%s' is no http:// or https:// address without user, password and query".formatted(shown(value)));
         }
         return url;
+    }
+
+    /** In a message: one line, and not too long. */
+    private static String shownHeader(String name) {
+        String line = name.replaceAll("[^\\x20-\\x7E]", "?");
+        return line.length() > 64 ? line.substring(0, 64) + "…" : line;
     }
 
     /** Without what may be a password. */

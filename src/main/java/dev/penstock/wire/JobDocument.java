@@ -250,7 +250,7 @@ public final class JobDocument {
     private static JobId id(String path, Optional<String> given) throws InvalidField {
         String value = given.orElse("");
         if (!JobId.isValid(value)) {
-            throw new InvalidField(path, "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed");
+            throw new InvalidField(path, JobId.RULE);
         }
         return new JobId(value);
     }

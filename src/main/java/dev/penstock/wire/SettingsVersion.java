@@ -27,6 +27,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String TO = "to";
     private static final String STARTS = "starts";
     private static final String NODES = "nodes";
+    private static final String SECRETS = "secrets";
 
     /** Nothing has been written yet. */
     public static SettingsVersion start() {
@@ -134,6 +135,22 @@ public record SettingsVersion(long number, ObjectNode settings) {
         if (changed.get(NODES) instanceof ObjectNode nodes) {
             nodes.remove(name);
         }
+        return changed;
+    }
+
+    /** By the reference to a key, the place that it belongs to; a node that goes leaves that as it is. */
+    public Map<String, String> secrets() {
+        Map<String, String> places = new TreeMap<>();
+        settings.path(SECRETS)
+                .properties()
+                .forEach(secret -> places.put(secret.getKey(), secret.getValue().asText()));
+        return places;
+    }
+
+    /** These settings with one more node whose key's reference belongs to a place from now on. */
+    public ObjectNode withNode(String name, JsonNode node, String reference, String place) {
+        ObjectNode changed = withNode(name, node);
+        changed.withObjectProperty(SECRETS).put(reference, place);
         return changed;
     }
 }

@@ -17,7 +17,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletionException;
@@ -88,7 +87,7 @@ class MalformedTextsTest {
             }
             try {
                 ObjectNode document = Bodies.object(node);
-                if (AddedNode.read("a", document, Map.of()) instanceof AddedNode.Unfit unfit) {
+                if (AddedNode.read("a", document, AddedNode.Keys.NONE) instanceof AddedNode.Unfit unfit) {
                     texts.addAll(unfit.mistakes());
                 }
             } catch (ApiException e) {

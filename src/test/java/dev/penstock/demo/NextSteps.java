@@ -22,7 +22,7 @@ record NextSteps(PrintStream out, PenstockProcess penstock, BrokerProcess broker
         out.println("  curl " + url + "/v1/jobs -H 'Content-Type: application/json' \\");
         out.println("    -d '{\"prompt\":\"Once upon a time\",\"job\":{\"id\":\"mine-1\"}}'");
         out.println("  curl -N " + url + "/v1/jobs/mine-1/events");
-        out.println("  curl -X DELETE " + url + "/v1/jobs/mine-1");
+        out.println("  curl -X DELETE " + url + "/v1/jobs/mine-1 -H 'Content-Type: application/json'");
         out.println("  # the model servers and what they have");
         out.println("  curl " + url + "/v1/nodes");
         out.println("  curl " + url + "/v1/models");

@@ -11,13 +11,20 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.Waiting;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
+import java.util.Random;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class OriginTest {
     private static final Instant NOW = Instant.ofEpochMilli(1_795_000_000_000L);
@@ -70,8 +77,91 @@ class OriginTest {
                 .isEmpty();
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            penstock-origin      | prompt-jobs/3
+            penstock-origin      | prompt jobs/3/42
+            penstock-origin      | prompt-jobs/-1/42
+            penstock-origin      | prompt-jobs/3/99999999999999999999
+            penstock-origin      | /3/42
+            penstock-created-at  | -9223372036854775808
+            penstock-created-at  | 9223372036854775807
+            penstock-created-at  | soon
+            penstock-not-before  | 9223372036854775807
+            penstock-not-before  | 1895000000000
+            penstock-not-before  | -9223372036854775808
+            penstock-not-before  | 1.5e12
+            penstock-set-aside   | 9223372036854775807
+            penstock-set-aside   | yesterday
+            penstock-handed-back | -1
+            penstock-handed-back | 9223372036854775807
+            penstock-handed-back | one
+            penstock-failures    | -2147483649
+            penstock-failures    | 4294967296
+            job-id               | ..
+            job-id               | a b
+            """)
+    void what_says_what_none_of_ours_says_is_nobodys(String header, String value) {
+        ProducerRecord<byte[], byte[]> copy = copied(
+                Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
+        assertThat(Origin.ofCopy(consumed(copy))).isPresent();
+
+        copy.headers().remove(header).add(header, value.getBytes(StandardCharsets.UTF_8));
+
+        assertThat(Origin.ofCopy(consumed(copy))).isEmpty();
+    }
+
+    /** Whatever it is, it is a copy of ours or not, and no exception. */
+    @Test
+    void no_bytes_in_a_header_stop_the_reader() {
+        Random random = new Random(12);
+        ProducerRecord<byte[], byte[]> good = copied(
+                Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
+        List<String> names = Stream.of(good.headers().toArray()).map(Header::key).toList();
+        int strange = 0;
+        for (int i = 0; i < 20_000; i++) {
+            ProducerRecord<byte[], byte[]> copy = new ProducerRecord<>(
+                    good.topic(), good.partition(), null, good.key(), good.value(), new RecordHeaders(good.headers()));
+            String name = names.get(random.nextInt(names.size()));
+            byte[] value = new byte[random.nextInt(24)];
+            random.nextBytes(value);
+            if (random.nextBoolean()) {
+                value = Long.toString(random.nextLong()).getBytes(StandardCharsets.UTF_8);
+            }
+            copy.headers().remove(name).add(name, random.nextInt(20) == 0 ? null : value);
+            Optional<Origin> origin = Origin.ofCopy(consumed(copy));
+            strange += origin.isEmpty() ? 1 : 0;
+            origin.ifPresent(found -> {
+                assertThat(found.notBefore()).isBefore(NOW.plus(Duration.ofDays(2)));
+                assertThat(found.record().timestamp()).isLessThan(253_402_300_800_000L);
+            });
+        }
+        assertThat(strange).isGreaterThan(5_000);
+    }
+
+    private static ConsumerRecord<byte[], byte[]> consumed(ProducerRecord<byte[], byte[]> copy) {
+        return new ConsumerRecord<>(
+                copy.topic(),
+                copy.partition(),
+                7,
+                NOW.toEpochMilli(),
+                TimestampType.LOG_APPEND_TIME,
+                copy.key().length,
+                copy.value().length,
+                copy.key(),
+                copy.value(),
+                copy.headers(),
+                Optional.empty());
+    }
+
     private static Origin copy(Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
-        ProducerRecord<byte[], byte[]> copy = origin.copyTo(
+        return Origin.ofCopy(consumed(copied(origin, topic, handedBack, failures)))
+                .orElseThrow();
+    }
+
+    private static ProducerRecord<byte[], byte[]> copied(
+            Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
+        return origin.copyTo(
                 "prompt-jobs-deferred",
                 4,
                 topic,
@@ -80,19 +170,6 @@ class OriginTest {
                 handedBack,
                 failures,
                 NOW);
-        return Origin.ofCopy(new ConsumerRecord<>(
-                        copy.topic(),
-                        copy.partition(),
-                        7,
-                        NOW.toEpochMilli(),
-                        TimestampType.LOG_APPEND_TIME,
-                        copy.key().length,
-                        copy.value().length,
-                        copy.key(),
-                        copy.value(),
-                        copy.headers(),
-                        Optional.empty()))
-                .orElseThrow();
     }
 
     private static ConsumerRecord<byte[], byte[]> record(String topic, long timestamp, String header, String value) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Instant;
+import java.util.List;
 import java.util.Random;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,14 @@ class JobIdTest {
         assertThat(uuid.version()).isEqualTo(7);
         assertThat(uuid.variant()).isEqualTo(2);
         assertThat(uuid.getMostSignificantBits() >>> 16).isEqualTo(TIME.toEpochMilli());
+    }
+
+    @Test
+    void in_a_path_dots_alone_are_another_place() {
+        assertThat(List.of(".", "..", "", "a/b", "a b", "ä", "a\n", "x".repeat(129)))
+                .noneMatch(JobId::isValid);
+        assertThat(List.of("...", ".a", "a..", "-", "_.", ":", "x".repeat(128))).allMatch(JobId::isValid);
+        assertThat(new JobId("..").value()).as("of an old ledger").isEqualTo("..");
     }
 
     @Test

@@ -12,9 +12,12 @@ import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Recording;
 import io.vertx.core.Vertx;
 import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -150,6 +153,35 @@ class BackendErrorsTest {
                         .doesNotContain("cdef");
             }
         }
+    }
+
+    @Test
+    void no_message_shows_a_key_in_base64() {
+        String key = "sk-live/Ünique+4711?abc~~~";
+        NodeSettings node = new NodeSettings(
+                "gpu", Backend.VLLM, URI.create("http://gpu"), "cpu", OptionalInt.empty(), null, key, Map.of());
+        NodeErrors errors = new NodeErrors(node, WireProtocol.of(node));
+
+        for (String around : List.of("", "u:", ":", "user:", "Bearer ", "{\"key\":\"")) {
+            byte[] bytes = (around + key + "\"").getBytes(StandardCharsets.UTF_8);
+            for (String said : List.of(
+                    Base64.getEncoder().encodeToString(bytes),
+                    Base64.getUrlEncoder().encodeToString(bytes),
+                    Base64.getUrlEncoder().withoutPadding().encodeToString(bytes),
+                    Base64.getEncoder().encodeToString(bytes).substring(0, 24),
+                    URLEncoder.encode(key, StandardCharsets.UTF_8))) {
+                String message = errors.refused(401, "{\"error\":\"waterworks: Basic " + said + " is wrong\"}", null)
+                        .message();
+
+                assertThat(message).as(around + key).contains("waterworks", "is wrong", "…").doesNotContain(said);
+                for (int i = 0; i + 10 <= said.length(); i++) {
+                    assertThat(message).doesNotContain(said.substring(i, i + 10));
+                }
+            }
+        }
+        assertThat(errors.refused(401, "{\"error\":\"c29tZXRoaW5nIGVsc2UgYWx0b2dldGhlcg==\"}", null)
+                        .message())
+                .contains("c29tZXRoaW5nIGVsc2UgYWx0b2dldGhlcg==");
     }
 
     private static JobFailure recorded(Backend backend, String name) {

@@ -97,7 +97,7 @@ class NodeTest {
         fake.probes(_ -> Optional.of(Answer.refuse(503, "Loading model")));
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.LOADING);
-        assertThat(node.health().lastError()).contains("Loading model");
+        assertThat(node.health().lastError()).endsWith("answered 503 (it loads its model)");
         assertThat(node.tryAcquire()).isNull();
 
         fake.probes(_ -> Optional.empty());

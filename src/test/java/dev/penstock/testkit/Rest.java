@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpHeaders;
@@ -47,7 +49,9 @@ public final class Rest {
     }
 
     public static Reply delete(URI server, String path) throws InterruptedException {
-        return send(HttpRequest.newBuilder(server.resolve(path)).DELETE());
+        return send(HttpRequest.newBuilder(server.resolve(path))
+                .header("Content-Type", "application/json")
+                .DELETE());
     }
 
     /** @param headers name and value in turn */
@@ -60,6 +64,23 @@ public final class Rest {
             request.header(headers[i], headers[i + 1]);
         }
         return send(request);
+    }
+
+    /**
+     * Sends the head of a request as it is written here, on a connection of its own, without a body.
+     *
+     * @param head its lines
+     * @return the whole answer, from its status line on
+     */
+    public static String raw(URI server, String... head) {
+        try (Socket socket = new Socket(InetAddress.getByName(server.getHost()), server.getPort())) {
+            socket.setSoTimeout(70_000);
+            String text = String.join("\r\n", head) + "\r\nConnection: close\r\n\r\n";
+            socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+            return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static Reply send(HttpRequest.Builder request) throws InterruptedException {

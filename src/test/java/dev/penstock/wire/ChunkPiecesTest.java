@@ -26,7 +26,7 @@ class ChunkPiecesTest {
     void a_text_of_any_characters_is_cut_into_events_that_fit(String unit) {
         String text = unit.repeat(COUNT);
         List<TokenEvent> deltas = List.of(
-                new TokenEvent.Role(0, "assistant"),
+                new TokenEvent.Role(0),
                 new TokenEvent.Text(0, TokenEvent.Field.REASONING, text),
                 new TokenEvent.Text(1, TokenEvent.Field.CONTENT, text),
                 new TokenEvent.ToolCall(1, 0, "call_1", "look", text),

@@ -38,6 +38,17 @@ class SettingsVersionTest {
         assertThat(version(with.withIntake(IntakeMode.SHARE, Map.of())).nodes()).containsOnlyKeys("a");
     }
 
+    @Test
+    void a_reference_belongs_to_its_place_when_its_node_has_gone() {
+        SettingsVersion with =
+                version(SettingsVersion.start().withNode("a", NODE, "env:PENSTOCK_SECRET_A", "http://a:80"));
+        SettingsVersion without = version(with.withoutNode("a"));
+
+        assertThat(with.nodes()).containsOnlyKeys("a");
+        assertThat(without.nodes()).isEmpty();
+        assertThat(without.secrets()).isEqualTo(Map.of("env:PENSTOCK_SECRET_A", "http://a:80"));
+    }
+
     private static SettingsVersion version(ObjectNode settings) {
         return new SettingsVersion(0, settings);
     }

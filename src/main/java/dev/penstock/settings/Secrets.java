@@ -1,0 +1,133 @@
+package dev.penstock.settings;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The keys that nodes which are added at run time may refer to: variables of the environment by their prefix, and files of one
+ * folder. Who adds a node names the reference and the address, so that a reference belongs to one address: that of the hosts that
+ * the configuration lists for it, else that of the first node that had it.
+ *
+ * @param prefix of the names of variables
+ * @param folder of the files; empty: no file may be named
+ * @param hosts by the name of a variable or of a file in the folder: the names of machines, with or without a port, that it may be sent to
+ */
+public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<String>> hosts) {
+    static final String DEFAULT_PREFIX = "PENSTOCK_SECRET_";
+
+    /** No configuration: any reference is refused, as nothing has this prefix. */
+    public static final Secrets DEFAULTS = new Secrets(DEFAULT_PREFIX, Optional.empty(), Map.of());
+
+    private static final int LONGEST = 16_384;
+    private static final String VARIABLE = "env:";
+    private static final String FILE = "file:";
+    private static final Pattern REFERENCE = Pattern.compile("env:[A-Za-z_][A-Za-z0-9_]*|file:/\\P{Cc}+");
+
+    public Secrets {
+        hosts = Map.copyOf(hosts);
+    }
+
+    /** Whether a text has the form of a reference. */
+    static boolean isReference(String text) {
+        return REFERENCE.matcher(text).matches();
+    }
+
+    /** Where a key is sent: another scheme or port is another place. */
+    public static String place(URI url) {
+        String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
+        int port = url.getPort() >= 0 ? url.getPort() : scheme.equals("https") ? 443 : 80;
+        return "%s://%s:%d".formatted(scheme, String.valueOf(url.getHost()).toLowerCase(Locale.ROOT), port);
+    }
+
+    /**
+     * The key behind a reference; empty where there is none for this address, whatever the reason.
+     *
+     * @param boundTo the place of the first node that had it; null: none had it
+     */
+    Optional<String> find(String reference, URI url, @Nullable String boundTo, Map<String, String> environment) {
+        if (!isReference(reference) || !mayGo(reference, url, boundTo)) {
+            return Optional.empty();
+        }
+        Optional<String> found = Optional.empty();
+        if (reference.startsWith(VARIABLE)) {
+            String variable = reference.substring(VARIABLE.length());
+            if (variable.startsWith(prefix) && variable.length() > prefix.length()) {
+                found = Optional.ofNullable(environment.get(variable));
+            }
+        } else {
+            found = file(reference).flatMap(Secrets::content);
+        }
+        return found.map(String::strip)
+                .filter(key -> !key.isEmpty() && key.chars().noneMatch(Character::isISOControl));
+    }
+
+    /** Whether a reference belongs to this address. */
+    public boolean mayGo(String reference, URI url, @Nullable String boundTo) {
+        Set<String> listed = hosts.get(name(reference));
+        if (listed == null) {
+            return boundTo == null || boundTo.equals(place(url));
+        }
+        String place = place(url);
+        String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);
+        return listed.contains(host) || listed.contains(place.substring(place.indexOf("//") + 2));
+    }
+
+    /** The name that the configuration has for what a reference names. */
+    private String name(String reference) {
+        if (reference.startsWith(VARIABLE)) {
+            return reference.substring(VARIABLE.length());
+        }
+        return reference.substring(reference.lastIndexOf('/') + 1);
+    }
+
+    /**
+     * A file that lies in the folder itself, also where its links are followed. Each has one reference only: what belongs to a
+     * place does so under every spelling.
+     */
+    private Optional<Path> file(String reference) {
+        try {
+            Path path = Path.of(reference.substring(FILE.length()));
+            boolean asItIs = path.normalize().equals(path) && reference.equals(FILE + path);
+            return folder.map(given -> given.toAbsolutePath().normalize())
+                    .filter(root -> asItIs && root.equals(path.getParent()))
+                    .flatMap(Secrets::real)
+                    .flatMap(root -> real(path).filter(file -> file.startsWith(root)));
+        } catch (InvalidPathException _) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<Path> real(Path path) {
+        try {
+            return Optional.of(path.toRealPath());
+        } catch (IOException _) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<String> content(Path file) {
+        try {
+            // a device or a pipe would be read for ever
+            return Files.isRegularFile(file) && Files.size(file) <= LONGEST
+                    ? Optional.of(Files.readString(file))
+                    : Optional.empty();
+        } catch (IOException _) {
+            return Optional.empty();
+        }
+    }
+
+    /** What a caller reads where there is no key: the same for every reason, as it would tell what is there. */
+    String missing() {
+        return "no key for this node is found by the reference. It is env:NAME, and NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir; what it names has one line, and is not bound to another address (penstock.auth.secret-hosts)"
+                .formatted(prefix);
+    }
+}
