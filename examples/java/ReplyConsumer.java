@@ -5,13 +5,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
@@ -19,179 +15,29 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * Reads Penstock's reply topic from its beginning: prints each job's text as it comes, and a line for its outcome.
  *
- * <p>Which events count is decided by the reading rule (docs/wire/asyncapi.yaml), on headers alone: see
- * {@link ReadingRule}. examples/python/consumer.py is the same program in Python.
+ * <p>Job.java, beside this file, has the reading rule. examples/python/consumer.py is the same program in Python.
  */
 public final class ReplyConsumer {
-    private static final Set<String> OUTCOMES = Set.of("completed", "failed", "cancelled", "expired");
     private static final JsonMapper JSON =
             JsonMapper.builder().disable(JsonWriteFeature.WRITE_HEX_UPPER_CASE).build();
 
     private ReplyConsumer() {}
 
-    enum Verdict {
-        VOID,
-        VALID,
-        TAKES_OVER
-    }
-
-    /** Which events of one job count. It is shown all of them, in their partition's order. */
-    static final class ReadingRule {
-        private int attempt = -1;
-        private String run = "";
-        private boolean closed;
-
-        Verdict judge(String event, int eventAttempt, String eventRun) {
-            if (closed || event.equals("rejected")) {
-                return Verdict.VOID;
-            }
-            boolean outcome = OUTCOMES.contains(event);
-            boolean takesOver = eventAttempt > attempt && (outcome || event.equals("started"));
-            if (!takesOver && !(eventAttempt == attempt && eventRun.equals(run))) {
-                return Verdict.VOID;
-            }
-            attempt = eventAttempt;
-            run = eventRun;
-            closed = outcome;
-            return takesOver ? Verdict.TAKES_OVER : Verdict.VALID;
-        }
-
-        int attempt() {
-            return attempt;
-        }
-
-        boolean closed() {
-            return closed;
-        }
-    }
-
-    /** Where an event stands in its job. */
-    record Position(int attempt, int seq) {
-        boolean after(Position other) {
-            return attempt > other.attempt || (attempt == other.attempt && seq > other.seq);
-        }
-    }
-
-    /** What the headers of a record say. */
-    record Event(String id, String name, Position at, String run) {
-        private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");
-
-        static Optional<Event> of(Headers headers) {
-            var id = text(headers, "job-id");
-            var name = text(headers, "event");
-            var attempt = number(headers, "attempt");
-            var seq = number(headers, "seq");
-            var run = text(headers, "run");
-            if (id.isEmpty() || name.isEmpty() || attempt.isEmpty() || seq.isEmpty() || run.isEmpty()) {
-                return Optional.empty();
-            }
-            return Optional.of(new Event(id.get(), name.get(), new Position(attempt.get(), seq.get()), run.get()));
-        }
-
-        boolean outcome() {
-            return OUTCOMES.contains(name);
-        }
-
-        boolean rejection() {
-            return name.equals("rejected");
-        }
-
-        /** A rejection is shown only for the one job that is waited for: it has no other record. */
-        boolean last() {
-            return outcome() || rejection();
-        }
-
-        private static Optional<String> text(Headers headers, String name) {
-            return Optional.ofNullable(headers.lastHeader(name))
-                    .map(Header::value)
-                    .map(value -> new String(value, StandardCharsets.UTF_8));
-        }
-
-        private static Optional<Integer> number(Headers headers, String name) {
-            return text(headers, name)
-                    .filter(text -> NUMBER.matcher(text).matches())
-                    .map(Integer::valueOf);
-        }
-    }
-
-    /** What the valid events of one job add up to. */
-    static final class Job {
-        private record Mark(Position at, int length) {}
-
-        private final ReadingRule rule = new ReadingRule();
-        private final StringBuilder text = new StringBuilder();
-        /** For each valid event whose text is kept: the text's length after it. */
-        private final Deque<Mark> marks = new ArrayDeque<>();
-
-        private int events;
-
-        /** Takes an event in; returns its document, or nothing where the event is void. */
-        Optional<JsonNode> read(Event event, byte[] value) {
-            Verdict verdict = rule.judge(event.name(), event.at().attempt(), event.run());
-            if (verdict == Verdict.VOID) {
-                return Optional.empty();
-            }
-            JsonNode document = parse(value);
-            events++;
-            if (event.name().equals("started") && verdict == Verdict.TAKES_OVER) {
-                keep(document.path("job").path("resumed_from"));
-            } else if (event.name().equals("chunk")) {
-                text.append(textOf(document));
-            }
-            marks.addLast(new Mark(event.at(), text.length()));
-            return Optional.of(document);
-        }
-
-        /** A new attempt voids the text so far, but for what it goes on from. */
-        private void keep(JsonNode resumedFrom) {
-            var last = new Position(
-                    resumedFrom.path("attempt").asInt(-1),
-                    resumedFrom.path("seq").asInt(-1));
-            while (!marks.isEmpty() && marks.getLast().at().after(last)) {
-                marks.removeLast();
-            }
-            text.setLength(marks.isEmpty() ? 0 : marks.getLast().length());
-        }
-
-        private static JsonNode parse(byte[] value) {
-            try {
-                return JSON.readTree(value);
-            } catch (IOException e) {
-                throw new UncheckedIOException("a valid event's value is not JSON", e);
-            }
-        }
-    }
-
-    /** The text of choice 0: of a chunk or of a whole answer, of a chat or of a completion. */
-    static String textOf(JsonNode document) {
-        var found = new StringBuilder();
-        for (JsonNode choice : document.path("choices")) {
-            if (choice.path("index").asInt(0) == 0) {
-                found.append(choice.path("delta").path("content").asText(""))
-                        .append(choice.path("message").path("content").asText(""))
-                        .append(choice.path("text").asText(""));
-            }
-        }
-        return found.toString();
-    }
-
     /** What is printed. */
     sealed interface View {
-        void show(Event event, Job job, JsonNode document);
+        void show(Job.Event event, Job job, JsonNode document);
 
         void end();
     }
@@ -201,9 +47,9 @@ public final class ReplyConsumer {
         private record Line(String id, String outcome, int attempt, String text, int events) {}
 
         @Override
-        public void show(Event event, Job job, JsonNode document) {
+        public void show(Job.Event event, Job job, JsonNode document) {
             if (event.last()) {
-                var line = new Line(event.id(), event.name(), Math.max(0, job.rule.attempt()), job.text.toString(), job.events);
+                var line = new Line(event.id(), event.name(), job.attempt(), job.text().toString(), job.events());
                 out.print(json(line) + "\n");
                 out.flush();
             }
@@ -233,20 +79,20 @@ public final class ReplyConsumer {
         }
 
         @Override
-        public void show(Event event, Job job, JsonNode document) {
+        public void show(Job.Event event, Job job, JsonNode document) {
             String id = event.id();
             int from = shown.getOrDefault(id, 0);
-            if (job.text.length() < from) {
-                line(id, "attempt " + job.rule.attempt() + " starts the text again");
+            if (job.text().length() < from) {
+                line(id, "attempt " + job.attempt() + " starts the text again");
                 from = 0;
             }
-            text(id, job.text.substring(from));
-            shown.put(id, job.text.length());
+            text(id, job.text().subSequence(from, job.text().length()));
+            shown.put(id, job.text().length());
             if (event.last()) {
-                if (job.text.isEmpty()) { // nothing was streamed
-                    text(id, textOf(document));
+                if (job.text().isEmpty()) { // nothing was streamed
+                    text(id, Job.textOf(document));
                 }
-                line(id, event.name() + ", attempt " + Math.max(0, job.rule.attempt()) + ", events " + job.events + why(document));
+                line(id, event.name() + ", attempt " + job.attempt() + ", events " + job.events() + why(document));
                 shown.remove(id);
             }
             out.flush();
@@ -261,7 +107,7 @@ public final class ReplyConsumer {
             }
         }
 
-        private void text(String id, String text) {
+        private void text(String id, CharSequence text) {
             if (text.isEmpty()) {
                 return;
             }
@@ -298,7 +144,7 @@ public final class ReplyConsumer {
         /** Where the partitions ended at the beginning, of those that are not read so far. */
         private final Map<TopicPartition, Long> behind = new HashMap<>();
         /** Of the one job: the event that refused a record of it. */
-        private Optional<Event> rejected = Optional.empty();
+        private Optional<Job.Event> rejected = Optional.empty();
 
         private byte[] rejection = {};
 
@@ -321,16 +167,16 @@ public final class ReplyConsumer {
             behind.computeIfPresent(partition, (_, end) -> offset + 1 >= end ? null : end);
             rejected.filter(_ -> behind.isEmpty() && !finished()).ifPresent(event -> {
                 Job job = jobs.getOrDefault(event.id(), new Job());
-                if (job.events == 0) {
-                    view.show(event, job, Job.parse(rejection));
+                if (job.events() == 0) {
+                    view.show(event, job, Job.json(rejection));
                     closed.add(event.id());
                 }
             });
         }
 
         /** Another body means that there is another record, whose outcome is to come. */
-        private void reject(Event event, byte[] value) {
-            if (!Job.parse(value).path("error").path("code").asText().equals("id_conflict")) {
+        private void reject(Job.Event event, byte[] value) {
+            if (!Job.json(value).path("error").path("code").asText().equals("id_conflict")) {
                 rejected = Optional.of(event);
                 rejection = value;
             }
@@ -338,13 +184,13 @@ public final class ReplyConsumer {
 
         /** Takes in a record; one that is no event is passed over. */
         void read(Headers headers, byte[] value) {
-            Event.of(headers)
+            Job.Event.of(headers)
                     .filter(event -> !closed.contains(event.id()))
                     .filter(event -> only.isEmpty() || only.get().equals(event.id()))
                     .ifPresent(event -> read(event, value));
         }
 
-        private void read(Event event, byte[] value) {
+        private void read(Job.Event event, byte[] value) {
             if (event.rejection() && only.isPresent()) {
                 reject(event, value);
             }
@@ -354,7 +200,7 @@ public final class ReplyConsumer {
                 return;
             }
             view.show(event, job, document.get());
-            if (job.rule.closed()) {
+            if (event.outcome()) {
                 jobs.remove(event.id());
                 closed.add(event.id());
             }
@@ -453,7 +299,7 @@ public final class ReplyConsumer {
     }
 
     /** Failures come as exceptions; the client's log could go to standard output, between the text. */
-    private static void silenceTheLog() {
+    static void silenceTheLog() {
         System.setProperty("slf4j.internal.verbosity", "ERROR");
         System.setProperty("slf4j.provider", "org.slf4j.helpers.NOP_FallbackServiceProvider");
     }

@@ -54,6 +54,20 @@ class Job:
         self.events = 0
         self.text = ""
         self._marks = []  # for each valid event whose text is kept: (attempt, seq), and the text's length after it
+        self._whole = True  # else none of the text is kept
+
+    @property
+    def attempt(self):
+        return max(0, self.rule.attempt)
+
+    @property
+    def size(self):
+        """Characters in memory, roughly."""
+        return len(self.text) + 32 * len(self._marks)
+
+    def forget(self):
+        """Lets the text go. The outcome of a completed job has all of it."""
+        self._whole, self.text, self._marks = False, "", []
 
     def read(self, event, attempt, seq, run, value):
         """Takes an event in; returns its document, or None where the event is void."""
@@ -64,9 +78,10 @@ class Job:
         self.events += 1
         if event == "started" and verdict is Verdict.TAKES_OVER:
             self._keep(document["job"].get("resumed_from"))
-        elif event == "chunk":
+        elif event == "chunk" and self._whole:
             self.text += text_of(document)
-        self._marks.append(((attempt, seq), len(self.text)))
+        if self._whole:
+            self._marks.append(((attempt, seq), len(self.text)))
         return document
 
     def _keep(self, resumed_from):
@@ -75,6 +90,10 @@ class Job:
         while self._marks and self._marks[-1][0] > last:
             self._marks.pop()
         self.text = self.text[: self._marks[-1][1] if self._marks else 0]
+        if not resumed_from:
+            self._whole = True
+        elif not self._marks or self._marks[-1][0] != last:
+            self.forget()  # what it goes on from was not read
 
 
 def text_of(document):
@@ -95,7 +114,7 @@ class JsonLines:
 
     def show(self, job_id, event, job, document):
         if event in ENDS:
-            line = {"id": job_id, "outcome": event, "attempt": max(0, job.rule.attempt), "text": job.text, "events": job.events}
+            line = {"id": job_id, "outcome": event, "attempt": job.attempt, "text": job.text, "events": job.events}
             self._out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
             self._out.flush()
 
@@ -114,7 +133,7 @@ class Plain:
     def show(self, job_id, event, job, document):
         shown = self._shown.get(job_id, 0)
         if len(job.text) < shown:
-            self._line(job_id, f"attempt {job.rule.attempt} starts the text again")
+            self._line(job_id, f"attempt {job.attempt} starts the text again")
             shown = 0
         self._text(job_id, job.text[shown:])
         self._shown[job_id] = len(job.text)
@@ -123,7 +142,7 @@ class Plain:
                 self._text(job_id, text_of(document))
             error = document.get("error")
             why = f": {error['code']}: {error['message']}".replace("\n", " ") if error else ""
-            self._line(job_id, f"{event}, attempt {max(0, job.rule.attempt)}, events {job.events}{why}")
+            self._line(job_id, f"{event}, attempt {job.attempt}, events {job.events}{why}")
             del self._shown[job_id]
         self._out.flush()
 

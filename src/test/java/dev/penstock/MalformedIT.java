@@ -23,11 +23,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import java.util.function.IntFunction;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.config.TopicConfig;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -101,28 +104,44 @@ class MalformedIT {
     }
 
     @Test
-    void producers_compress_as_they_like() throws InterruptedException {
+    void producers_compress_as_they_like() throws InterruptedException, ExecutionException {
         try (Broker broker = Broker.start();
-                FakeUpstream fake = FakeUpstream.start();
-                PenstockProcess _ = PenstockProcess.with(broker.bootstrap())
-                        .node("fake", "vllm", URI.create(fake.url()), 4)
-                        .startReady();
-                ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
-            List<String> ids = new ArrayList<>();
-            for (String kind : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
-                try (JobSender jobs = new JobSender(
-                        broker.bootstrap(), "prompt-jobs", Map.of("compression.type", kind, "linger.ms", 50))) {
-                    for (int i = 0; i < 40; i++) {
-                        ids.add(kind + "-" + i);
-                        jobs.send(kind + "-" + i, ("hello " + kind + " ").repeat(1 + i * 100));
-                    }
-                    jobs.flush();
-                }
+                Admin admin = broker.admin();
+                FakeUpstream fake = FakeUpstream.start()) {
+            admin.createTopics(List.of(new NewTopic("prompt-replies", 12, (short) 1)
+                            .configs(Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, "gzip"))))
+                    .all()
+                    .get();
+            try (PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                            .node("fake", "vllm", URI.create(fake.url()), 4)
+                            .config("penstock.replies.compression", "none")
+                            .startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+                penstock.process()
+                        .awaitLine(
+                                line -> line.contains("topic=prompt-replies its compression.type is gzip")
+                                        && line.endsWith("--add-config compression.type=uncompressed"),
+                                PATIENCE);
+                completesJobsOfEachCompression(broker, replies);
             }
-
-            replies.awaitOutcomes(ids, PATIENCE);
-            assertThat(replies.outcomes(ids)).isEqualTo(Map.of("completed", ids.size()));
         }
+    }
+
+    private static void completesJobsOfEachCompression(Broker broker, ReplyLog replies) throws InterruptedException {
+        List<String> ids = new ArrayList<>();
+        for (String kind : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
+            try (JobSender jobs = new JobSender(
+                    broker.bootstrap(), "prompt-jobs", Map.of("compression.type", kind, "linger.ms", 50))) {
+                for (int i = 0; i < 40; i++) {
+                    ids.add(kind + "-" + i);
+                    jobs.send(kind + "-" + i, ("hello " + kind + " ").repeat(1 + i * 100));
+                }
+                jobs.flush();
+            }
+        }
+
+        replies.awaitOutcomes(ids, PATIENCE);
+        assertThat(replies.outcomes(ids)).isEqualTo(Map.of("completed", ids.size()));
     }
 
     /** A broker measures what is compressed. */

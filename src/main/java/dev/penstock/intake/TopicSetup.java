@@ -56,6 +56,8 @@ final class TopicSetup {
     private static final Duration MONTH = Duration.ofDays(30);
     /** Of a record: what a job's recovery begins to read at. */
     private static final String BROKERS_TIME = "LogAppendTime";
+    /** A topic's compression that leaves records as their producer compressed them. */
+    private static final String PRODUCERS_COMPRESSION = "producer";
 
     private final KafkaSettings kafka;
     private final Settings settings;
@@ -159,7 +161,7 @@ final class TopicSetup {
                         DAY,
                         Map.of(
                                 TopicConfig.COMPRESSION_TYPE_CONFIG,
-                                "lz4",
+                                settings.replies().compression().ofTopic(),
                                 TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
                                 BROKERS_TIME)));
         wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
@@ -201,9 +203,7 @@ final class TopicSetup {
                                     topic.name(),
                                     key,
                                     entry.value(),
-                                    key.equals(TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
-                                            ? "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks"
-                                            : "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome",
+                                    consequence(key),
                                     kafka.bootstrapServers(),
                                     topic.name(),
                                     key,
@@ -225,7 +225,20 @@ final class TopicSetup {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
+            case TopicConfig.COMPRESSION_TYPE_CONFIG -> found.equals(needed) || found.equals(PRODUCERS_COMPRESSION);
             default -> true;
+        };
+    }
+
+    /** What comes of a topic's setting that does not serve. */
+    private static String consequence(String key) {
+        return switch (key) {
+            case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
+                "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
+            case TopicConfig.COMPRESSION_TYPE_CONFIG ->
+                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says";
+            default ->
+                "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };
     }
 

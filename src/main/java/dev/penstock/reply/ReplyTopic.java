@@ -74,7 +74,11 @@ public class ReplyTopic {
 
     @Inject
     public ReplyTopic(KafkaSettings kafka, Settings settings) {
-        this(settings.topics().replies(), producer(kafka), kafka.maxRecord(), () -> ask(kafka, settings));
+        this(
+                settings.topics().replies(),
+                producer(kafka, settings.replies().compression()),
+                kafka.maxRecord(),
+                () -> ask(kafka, settings));
     }
 
     /** @param maxRecord the configured size of a record's value */
@@ -97,14 +101,14 @@ public class ReplyTopic {
         }
     }
 
-    private static Producer<byte[], byte[]> producer(KafkaSettings kafka) {
+    private static Producer<byte[], byte[]> producer(KafkaSettings kafka, Settings.Compression compression) {
         return kafka.producer(
                 "penstock-replies",
                 Map.of(
                         ProducerConfig.LINGER_MS_CONFIG,
                         0,
                         ProducerConfig.COMPRESSION_TYPE_CONFIG,
-                        "lz4",
+                        compression.wireName(),
                         ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG,
                         (int) DELIVERY_TIMEOUT.toMillis()));
     }

@@ -241,6 +241,10 @@ public interface PenstockConfig {
         /** How much text makes a chunk at the latest. */
         @WithDefault("256")
         int chunkMaxChars();
+
+        /** none, gzip or lz4: of the events, and of the topic where Penstock makes it. */
+        @WithDefault("lz4")
+        String compression();
     }
 
     /** Where is kept what became of each job. */

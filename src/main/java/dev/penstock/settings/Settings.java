@@ -118,7 +118,25 @@ public record Settings(
         }
     }
 
-    public record Replies(Duration chunkLinger, int chunkMaxChars) {}
+    /** @param compression of the events that are written, and of the topic where Penstock makes it */
+    public record Replies(Duration chunkLinger, int chunkMaxChars, Compression compression) {}
+
+    /** How records are compressed. */
+    public enum Compression {
+        NONE,
+        GZIP,
+        LZ4;
+
+        /** As producers and the configuration name it. */
+        public String wireName() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        /** The topic's {@code compression.type}. */
+        public String ofTopic() {
+            return this == NONE ? "uncompressed" : wireName();
+        }
+    }
 
     public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {
         /** The group that takes the jobs that were set aside. */

@@ -152,7 +152,7 @@ public final class SettingsReader {
                 config.jobs().maxTimeout(),
                 intake(config),
                 new Settings.Replies(
-                        config.replies().chunkLinger(), config.replies().chunkMaxChars()),
+                        config.replies().chunkLinger(), config.replies().chunkMaxChars(), compression(config)),
                 new Settings.Topics(
                         config.topics().deferred(),
                         config.topics().replies(),
@@ -425,6 +425,17 @@ public final class SettingsReader {
                 kind.orElse(Settings.LedgerKind.NONE),
                 config.ledger().retention(),
                 Path.of(config.ledger().path()));
+    }
+
+    private Settings.Compression compression(PenstockConfig config) {
+        String given = config.replies().compression();
+        Optional<Settings.Compression> compression = Arrays.stream(Settings.Compression.values())
+                .filter(known -> known.wireName().equals(given))
+                .findFirst();
+        if (compression.isEmpty()) {
+            mistake("replies.compression", "'%s' is none of none, gzip, lz4".formatted(given));
+        }
+        return compression.orElse(Settings.Compression.LZ4);
     }
 
     private Priority priority(String key, String value) {

@@ -38,6 +38,7 @@ public final class Bench {
                 case "kafka" -> KafkaLane.run(options);
                 case "streams" -> StreamsLane.run(options);
                 case "shapes" -> ShapesLane.run(options);
+                case "replies" -> RepliesLane.run(options);
                 case "programs" -> ProgramsLane.run(options);
                 default -> throw new IllegalArgumentException(lane);
             }

@@ -41,6 +41,7 @@ class ChartRefusalsTest {
                     penstock: {intake: {slots: 100000}}                       | /penstock/intake/slots
                     penstock: {intake: {slots: 8, low-share: 2}}              | /penstock/intake/low-share
                     penstock: {intake: {topics: [{name: a, priority: top}]}}  | /penstock/intake/topics/0/priority
+                    penstock: {replies: {compression: zip}}                   | /penstock/replies/compression
                     penstock: {ledger: {kind: mysql}}                         | /penstock/ledger/kind
                     penstock: {ledger: {kind: postgresql}}                    | penstock.ledger.url must be said
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p"}} | database.existingSecret

@@ -15,6 +15,7 @@ import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What the chart makes of the values files that come with it. */
@@ -563,6 +564,18 @@ class ChartTest {
             }
         });
         assertThat(topics).isEqualTo(new TreeSet<>(partitions.keySet()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"'', lz4", "compression: none, uncompressed", "compression: gzip, gzip"})
+    void strimzi_makes_the_reply_topic_as_the_events_are_compressed(String given, String ofTopic) {
+        String values = MINIMAL.replace("  auth:", "  replies: {%s}\n  auth:".formatted(given))
+                + "strimzi: {enabled: true, cluster: kafka, user: \"\"}\n";
+
+        Manifest replies = named(Chart.render(Chart.valuesFile(values)), "KafkaTopic", "prompt-replies");
+
+        assertThat(replies.spec().path("config").path("compression.type").asText())
+                .isEqualTo(ofTopic);
     }
 
     private static List<Manifest> workloads(Path values) {

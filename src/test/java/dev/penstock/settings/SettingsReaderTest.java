@@ -52,6 +52,19 @@ class SettingsReaderTest {
                 .hasMessageContaining("penstock.jobs.timeout: is above penstock.jobs.max-timeout");
     }
 
+    @ParameterizedTest
+    @CsvSource({"none, uncompressed", "gzip, gzip", "lz4, lz4"})
+    void replies_are_compressed_as_configured(String given, String ofTopic) {
+        assertThat(read(Map.of("penstock.replies.compression", given))
+                        .replies()
+                        .compression()
+                        .ofTopic())
+                .isEqualTo(ofTopic);
+        assertThat(read(Map.of()).replies().compression()).isEqualTo(Settings.Compression.LZ4);
+        assertThatThrownBy(() -> read(Map.of("penstock.replies.compression", "snappy")))
+                .hasMessageContaining("penstock.replies.compression: 'snappy' is none of none, gzip, lz4");
+    }
+
     @Test
     void what_penstock_starts_has_a_model_and_no_address() {
         NodeSettings cli = read(Map.of(
