@@ -48,7 +48,7 @@ final class OllamaModels implements ModelCommands {
                             return;
                         }
                         if (line != null) {
-                            progress.accept(layers.after(line, status));
+                            progress.accept(layers.after(line, ServerErrors.shorten(status)));
                         }
                     }
                 }
@@ -66,13 +66,17 @@ final class OllamaModels implements ModelCommands {
 
     /** The layers of one pull; they become known one after the other, so the share never falls. */
     private static final class Layers {
+        /** A model has some ten. */
+        private static final int MOST = 1_000;
+
         private final Map<String, Long> completed = new HashMap<>();
         private final Map<String, Long> totals = new HashMap<>();
         private double percent;
 
         ModelTransfer.State.Running after(JsonNode line, String status) {
             String digest = line.path("digest").asText("");
-            if (!digest.isEmpty() && line.path("total").asLong() > 0) {
+            boolean known = totals.containsKey(digest) || totals.size() < MOST;
+            if (!digest.isEmpty() && known && line.path("total").asLong() > 0) {
                 totals.put(digest, line.path("total").asLong());
                 completed.merge(digest, line.path("completed").asLong(), Math::max);
             }
