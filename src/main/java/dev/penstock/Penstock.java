@@ -1,5 +1,6 @@
 package dev.penstock;
 
+import dev.penstock.api.ConnectionDeadlines;
 import dev.penstock.cli.Client;
 import dev.penstock.settings.SettingsReader;
 import dev.penstock.settings.StartCheck;
@@ -24,6 +25,7 @@ public final class Penstock {
             System.err.println(SettingsReader.listed(mistakes));
             System.exit(1);
         }
+        ConnectionDeadlines.turnOn();
         Quarkus.run();
     }
 

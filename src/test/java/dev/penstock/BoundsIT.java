@@ -157,17 +157,22 @@ class BoundsIT {
     @Test
     void the_bodies_of_all_calls_together_are_bounded() throws InterruptedException, IOException {
         PenstockProcess replica = rig.start(rig.replica("replica", 4).runtimeOption("-Xmx256m"));
-        // 60 MiB each announced, and never sent
-        try (ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor();
-                Socket first = announce(replica);
-                Socket second = announce(replica)) {
-            // one of the two, whichever was seen second
-            String refusal = (String) CompletableFuture.anyOf(
-                            CompletableFuture.supplyAsync(() -> everything(first), readers),
-                            CompletableFuture.supplyAsync(() -> everything(second), readers))
+        // an eighth of the heap is for bodies: the fifth of 8 MiB each, announced and never sent, is one too many
+        List<Socket> announced = new ArrayList<>();
+        try (ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (int i = 0; i < 5; i++) {
+                announced.add(announce(replica));
+            }
+            // one of them, whichever was seen last
+            String refusal = (String) CompletableFuture.anyOf(announced.stream()
+                            .map(socket -> CompletableFuture.supplyAsync(() -> everything(socket), readers))
+                            .toArray(CompletableFuture[]::new))
                     .join();
             assertThat(refusal).startsWith("HTTP/1.1 503").containsIgnoringCase("retry-after");
             assertThat(Rest.get(replica.url(), "/v1/nodes").status()).isEqualTo(200);
+            for (Socket socket : announced) {
+                socket.close();
+            }
         }
         Rest.Reply accepted = submitUntilAccepted(replica);
         assertThat(accepted.status()).as(accepted.body()).isEqualTo(202);
@@ -175,7 +180,7 @@ class BoundsIT {
 
     private static Socket announce(PenstockProcess replica) throws IOException {
         Socket socket = connect(replica.url());
-        String head = "Content-Type: application/x-ndjson\r\nContent-Length: " + 60 * MEGABYTE;
+        String head = "Content-Type: application/json\r\nContent-Length: " + 8 * MEGABYTE;
         socket.getOutputStream()
                 .write("POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n{"
                         .formatted(head)
@@ -195,9 +200,9 @@ class BoundsIT {
     private static Rest.Reply submitUntilAccepted(PenstockProcess replica) throws InterruptedException {
         long until = System.nanoTime() + PATIENCE.toNanos();
         String job = "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}";
-        Rest.Reply answer = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", job);
+        Rest.Reply answer = Rest.post(replica.url(), "/v1/jobs", "application/json", job);
         while (answer.status() == 503 && System.nanoTime() < until) {
-            answer = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", job);
+            answer = Rest.post(replica.url(), "/v1/jobs", "application/json", job);
         }
         return answer;
     }

@@ -13,19 +13,28 @@ import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
+import jakarta.ws.rs.container.ContainerRequestContext;
+import java.io.InputStream;
 import java.time.Duration;
+import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
+import org.jboss.resteasy.reactive.server.ServerRequestFilter;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Bounds what the bodies of all calls together take of memory: a call beyond it is refused before its body is read. A call
- * gives its share back at its end, or when its body is no longer needed.
+ * Bounds what the bodies of all calls together take of memory, and how large and how slow one may be. What a call announces is
+ * taken before its body is read, and the rest as its bytes come, whatever it announced. A call gives its share back at its end,
+ * or when its body is no longer needed.
  */
 @Singleton
-final class BodyBudget {
+public final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
-    private static final int UNTOLD = 8;
+    /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
+    private static final long NO_ERROR = 0;
+
     private static final Duration LINGERS = Duration.ofSeconds(5);
 
     private static final String SHARE = BodyBudget.class.getName();
@@ -34,16 +43,27 @@ final class BodyBudget {
     private final long largest;
     private final long budget;
     private final int largestJob;
+    private final Duration patience;
 
     @Inject
     BodyBudget(Settings settings, @ConfigProperty(name = "quarkus.http.limits.max-body-size") MemorySize maxBody) {
-        this(maxBody.asLongValue(), settings.maxRecord(), Runtime.getRuntime().maxMemory() / HEAP_SHARE);
+        this(
+                maxBody.asLongValue(),
+                settings.maxRecord(),
+                Runtime.getRuntime().maxMemory() / HEAP_SHARE,
+                settings.api().body());
     }
 
-    BodyBudget(long largest, int largestJob, long budget) {
+    /**
+     * @param largest body of many lines
+     * @param largestJob body of any other kind, and line
+     * @param patience how long all of one body is waited for
+     */
+    BodyBudget(long largest, int largestJob, long budget, Duration patience) {
         this.largest = largest;
         this.largestJob = largestJob;
-        this.budget = Math.max(largest, budget);
+        this.budget = Math.max(largestJob, budget);
+        this.patience = patience;
     }
 
     void register(@Observes Filters filters) {
@@ -51,36 +71,36 @@ final class BodyBudget {
     }
 
     void admit(RoutingContext call) {
-        long size = size(call);
-        if (size == 0) {
-            call.next();
+        Share share = new Share(isLines(call.request()));
+        try {
+            share.announced(call.request().getHeader("Content-Length"));
+        } catch (ApiException e) {
+            refuse(call, e.failure());
             return;
         }
-        if (size > largest) {
-            refuse(
-                    call,
-                    413,
-                    JobFailure.of(
-                            JobFailure.Code.TOO_LARGE,
-                            "the body has %d bytes, and %d are taken at once (quarkus.http.limits.max-body-size)"
-                                    .formatted(size, largest)));
-            return;
-        }
-        if (taken.addAndGet(size) > budget) {
-            taken.addAndGet(-size);
-            call.response().putHeader("Retry-After", "2");
-            refuse(
-                    call,
-                    503,
-                    JobFailure.of(
-                            JobFailure.Code.BROKER_UNAVAILABLE,
-                            "the bodies of the calls under way take all the memory there is for them: send this one again in a moment"));
-            return;
-        }
-        Share share = new Share(size);
         call.put(SHARE, share);
-        call.addEndHandler(_ -> share.giveBack());
+        call.addEndHandler(_ -> {
+            share.giveBack();
+            leave(call);
+        });
         call.next();
+    }
+
+    private static boolean isLines(HttpServerRequest request) {
+        String type = request.getHeader("Content-Type");
+        return type != null && type.toLowerCase(Locale.ROOT).contains("ndjson");
+    }
+
+    @ServerRequestFilter
+    void count(ContainerRequestContext call, RoutingContext routing) {
+        if (routing.get(SHARE) instanceof Share share && !Set.of("GET", "HEAD").contains(call.getMethod())) {
+            call.setEntityStream(counted(call.getEntityStream(), share));
+        }
+    }
+
+    /** The body of a call, counted as it is read. */
+    InputStream counted(InputStream body, Share share) {
+        return new CountedBody(body, patience, share::read);
     }
 
     /** The call does not need its body any more: streams and waits go on for long. */
@@ -90,12 +110,58 @@ final class BodyBudget {
         }
     }
 
-    /** What one call takes of it. */
-    private final class Share {
-        private final AtomicLong held;
+    /** A share of a call that has announced nothing yet. */
+    Share share(boolean lines) {
+        return new Share(lines);
+    }
 
-        Share(long size) {
-            held = new AtomicLong(size);
+    /** What one call takes. Of lines, which are read one after the other, no more than the largest one is held. */
+    final class Share {
+        private final AtomicLong held = new AtomicLong();
+        private final boolean lines;
+        private final long most;
+        private long read;
+
+        private Share(boolean lines) {
+            this.lines = lines;
+            most = lines ? largest : largestJob;
+        }
+
+        /** @param length as the call's header has it; null: it has none */
+        void announced(@Nullable String length) {
+            try {
+                takeUpTo(length == null ? 0 : Long.parseLong(length));
+            } catch (NumberFormatException _) {
+                // the server refuses it, or another header tells where the body ends
+            }
+        }
+
+        private void read(int bytes) {
+            read += bytes;
+            takeUpTo(read);
+        }
+
+        private void takeUpTo(long size) {
+            if (size > most) {
+                throw new ApiException(JobFailure.of(
+                        JobFailure.Code.TOO_LARGE,
+                        "the body has more than %d bytes, the limit that %s sets"
+                                .formatted(
+                                        most,
+                                        lines ? "quarkus.http.limits.max-body-size" : "penstock.kafka.max-record")));
+            }
+            long more = Math.min(size, largestJob) - held.get();
+            if (more <= 0) {
+                return;
+            }
+            if (taken.addAndGet(more) > budget) {
+                taken.addAndGet(-more);
+                throw new ApiException(
+                        JobFailure.of(
+                                JobFailure.Code.BROKER_UNAVAILABLE,
+                                "the bodies of the calls under way take all the memory there is for them: send this one again in a moment"));
+            }
+            held.addAndGet(more);
         }
 
         void giveBack() {
@@ -103,21 +169,12 @@ final class BodyBudget {
         }
     }
 
-    /**
-     * The rest of the body is read and dropped, for a moment: a connection that is closed with bytes unread is reset, and the
-     * client may see that in place of the answer.
-     */
-    static void refuse(RoutingContext call, int status, JobFailure failure) {
-        HttpServerRequest request = call.request();
-        if (request.version() != HttpVersion.HTTP_2 && !request.isEnded()) {
-            long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
-                var _ = request.connection().close();
-            });
-            request.handler(_ -> {})
-                    .endHandler(_ -> call.vertx().cancelTimer(closes))
-                    .exceptionHandler(_ -> call.vertx().cancelTimer(closes))
-                    .resume();
+    static void refuse(RoutingContext call, JobFailure failure) {
+        int status = failure.code().httpStatus();
+        if (status == 503) {
+            call.response().putHeader("Retry-After", "2");
         }
+        call.addEndHandler(_ -> leave(call));
         var _ = call.response()
                 .setStatusCode(status)
                 .putHeader("Content-Type", "application/json")
@@ -125,25 +182,24 @@ final class BodyBudget {
     }
 
     /**
-     * Of one that does not tell its size a share is counted; the server itself ends it where it turns out too large. HTTP/2 says
-     * nowhere that a body comes: there its type tells.
+     * The call is answered. What is left of its body is read and dropped, for a moment: a connection that is closed with bytes
+     * unread is reset, and the client may see that in place of the answer.
      */
-    private long size(RoutingContext call) {
+    private static void leave(RoutingContext call) {
         HttpServerRequest request = call.request();
-        String length = request.getHeader("Content-Length");
-        if (length != null) {
-            try {
-                return Math.max(0, Long.parseLong(length));
-            } catch (NumberFormatException _) {
-                return 0;
-            }
+        if (request.isEnded()) {
+            return;
         }
-        String type = request.getHeader("Content-Type");
-        boolean comes = request.getHeader("Transfer-Encoding") != null
-                || (request.version() == HttpVersion.HTTP_2 && type != null);
-        if (!comes) {
-            return 0;
+        if (request.version() == HttpVersion.HTTP_2) {
+            var _ = request.response().reset(NO_ERROR);
+            return;
         }
-        return (type != null && type.contains("ndjson") ? largest : largestJob) / UNTOLD;
+        long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
+            var _ = request.connection().close();
+        });
+        request.handler(_ -> {})
+                .endHandler(_ -> call.vertx().cancelTimer(closes))
+                .exceptionHandler(_ -> call.vertx().cancelTimer(closes))
+                .resume();
     }
 }

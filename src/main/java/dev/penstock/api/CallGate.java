@@ -62,7 +62,7 @@ final class CallGate {
     private static void admit(RoutingContext call, CallRules rules) {
         Optional<JobFailure> refusal = rules.refusal(new Head(call.request()));
         if (refusal.isPresent()) {
-            BodyBudget.refuse(call, refusal.get().code().httpStatus(), refusal.get());
+            BodyBudget.refuse(call, refusal.get());
         } else {
             call.next();
         }

@@ -1,31 +1,114 @@
 package dev.penstock.api;
 
+import dev.penstock.job.JobFailure;
+import dev.penstock.reply.LiveReplies;
 import dev.penstock.reply.Watch;
+import dev.penstock.settings.Settings;
 import dev.penstock.wire.ErrorDocument;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.Uni;
 import io.smallrye.mutiny.unchecked.Unchecked;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
 import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 
-/** Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. */
-final class EventStreams {
+/**
+ * Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. So many are open
+ * at once; where one more comes, the one that has read nothing for the longest time loses its place.
+ */
+@Singleton
+public final class EventStreams {
+    private static final long CANCEL = 8;
+    /** A stream that is behind for less than this is not stalled. */
+    private static final Duration STALLED = Duration.ofSeconds(1);
+
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
     private static final Executor VIRTUAL =
             task -> Thread.ofVirtual().name("events").start(task);
 
-    private EventStreams() {}
+    private final int most;
+    private final Predicate<Duration> makeRoom;
+    private final AtomicInteger open = new AtomicInteger();
+
+    @Inject
+    EventStreams(Settings settings, LiveReplies replies) {
+        this(settings.api().streams(), replies::dropStalled);
+    }
+
+    /** @param makeRoom ends a stream that has read nothing for so long; false: there is none */
+    EventStreams(int most, Predicate<Duration> makeRoom) {
+        this.most = most;
+        this.makeRoom = makeRoom;
+    }
+
+    /** A place for one more. */
+    final class Place {
+        private final AtomicBoolean given = new AtomicBoolean();
+
+        void giveBack() {
+            if (given.compareAndSet(false, true)) {
+                open.decrementAndGet();
+            }
+        }
+    }
+
+    /** Before anything is done for a stream: one that has no place is refused. */
+    Place take() {
+        if (open.incrementAndGet() > most && !makeRoom.test(STALLED)) {
+            open.decrementAndGet();
+            throw new ApiException(JobFailure.of(
+                    JobFailure.Code.BROKER_UNAVAILABLE,
+                    "%d event streams are open, as many as there may be (penstock.api.max-streams): ask again in a moment"
+                            .formatted(most)));
+        }
+        return new Place();
+    }
+
+    /** Opens what is to be streamed. */
+    interface Opening<T> {
+        T open() throws InterruptedException;
+    }
+
+    /** Takes a place, which is given back when the call ends, and opens what is to be streamed. */
+    <T> T opened(RoutingContext call, Opening<T> opening) throws InterruptedException {
+        Place place = take();
+        call.addEndHandler(_ -> place.giveBack());
+        boolean opened = false;
+        try {
+            T what = opening.open();
+            opened = true;
+            return what;
+        } finally {
+            if (!opened) {
+                place.giveBack();
+            }
+        }
+    }
+
+    /** The events of a job, while there is a place for one more stream. */
+    Multi<OutboundSseEvent> of(RoutingContext call, Sse sse, Opening<Watch> opening) throws InterruptedException {
+        Watch watch = opened(call, opening);
+        watch.whenDropped(() -> {
+            var _ = call.response().reset(CANCEL);
+        });
+        return of(watch, sse);
+    }
 
     /**
      * A watch to its end, or until the client leaves; then the watch is closed. The next event is taken when the one before
      * it is written, so that a client that does not read stops the watch, and nobody else. A sink of JAX-RS would do
      * without Mutiny, but races with the return of the call that got it ("Response head already sent", Quarkus 3.34.1).
      */
-    static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
+    private static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
         Pending pending = new Pending(watch, sse);
         return Multi.createBy()
                 .repeating()

@@ -8,26 +8,24 @@ import dev.penstock.ledger.JobRow;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.wire.BodyHash;
 import dev.penstock.wire.ErrorDocument;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Jobs that come in one call, one a line. A broker that is away holds up a line for as long as the producer blocks: once that
  * has happened no other line of the call is tried.
  */
 final class JobLines {
-    private final Map<JobId, JobRow> there;
     private final Door door;
     private final Map<JobId, Earlier> earlier = new HashMap<>();
+    private Map<JobId, JobRow> there = Map.of();
     /** Also the producer's thread finds it out. */
     private volatile boolean isAway;
 
@@ -61,34 +59,33 @@ final class JobLines {
     /** What a line is answered with, once it is known. */
     interface Answer {
         ObjectNode await() throws InterruptedException;
+
+        /** Waits for the broker's word alone; what it returns holds no document any more. */
+        default Answer settled() throws InterruptedException {
+            return this;
+        }
     }
 
     /** A job of an earlier line of this call. */
     private record Earlier(long line, String bodyHash, Answer answer) {}
 
-    /**
-     * A line that is not blank.
-     *
-     * @param number counted from 1, blank lines too
-     */
-    record Line(long number, Bytes document) {}
-
-    /** @param there the jobs that are there already */
-    JobLines(Map<JobId, JobRow> there, Door door) {
-        this.there = there;
+    JobLines(Door door) {
         this.door = door;
     }
 
-    static List<Line> of(byte[] body) {
-        List<Line> lines = new ArrayList<>();
-        long number = 0;
-        for (String line : new String(body, StandardCharsets.ISO_8859_1).lines().toList()) {
-            number++;
-            if (!line.isBlank()) {
-                lines.add(new Line(number, Bytes.wrap(line.getBytes(StandardCharsets.ISO_8859_1))));
-            }
-        }
-        return lines;
+    /** Before the next lines: those of their jobs that are there already. */
+    void known(Map<JobId, JobRow> jobs) {
+        there = jobs;
+    }
+
+    /** One line too many: it and all after it are left out. */
+    static ObjectNode tooMany(long number, int most) {
+        return failed(
+                number,
+                JobFailure.of(
+                        JobFailure.Code.TOO_LARGE,
+                        "one call takes %d jobs (penstock.api.max-lines): this line and all after it were left out; send them in another call"
+                                .formatted(most)));
     }
 
     /** Writes it, where it is to be written, without waiting for the broker's word; the answer waits for that. */
@@ -104,6 +101,18 @@ final class JobLines {
 
     private Answer submit(long number, Submissions.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
+        Earlier same = earlier.get(id);
+        String hash = BodyHash.of(fit.document().get());
+        if (same != null && !same.bodyHash().equals(hash)) {
+            JobFailure twice = JobFailure.of(
+                    JobFailure.Code.ID_CONFLICT,
+                    "job '%s' is on line %d with another body: another job needs another id"
+                            .formatted(id, same.line()));
+            return () -> failed(number, id, twice);
+        }
+        if (same != null) {
+            return same.answer();
+        }
         JobRow known = there.get(id);
         Optional<JobFailure> conflict = known == null ? Optional.empty() : JobLookup.conflict(known, fit);
         if (conflict.isPresent()) {
@@ -117,18 +126,6 @@ final class JobLines {
                     return failed(number, id, e.failure());
                 }
             };
-        }
-        String hash = BodyHash.of(fit.document().get());
-        Earlier same = earlier.get(id);
-        if (same != null && !same.bodyHash().equals(hash)) {
-            JobFailure twice = JobFailure.of(
-                    JobFailure.Code.ID_CONFLICT,
-                    "job '%s' is on line %d with another body: another job needs another id"
-                            .formatted(id, same.line()));
-            return () -> failed(number, id, twice);
-        }
-        if (same != null) {
-            return same.answer();
         }
         Answer answer = write(number, fit);
         earlier.put(id, new Earlier(number, hash, answer));
@@ -156,16 +153,59 @@ final class JobLines {
                 isAway = true;
             }
         });
-        return () -> {
-            try {
-                Instant acceptedAt = Instant.ofEpochMilli(record.join().timestamp());
-                return door.show(written.following().await(JobLookup.accepted(fit, acceptedAt)));
-            } catch (CompletionException e) {
-                return failed(number, id, door.refused(e, fit));
-            } catch (ApiException e) {
-                return failed(number, id, e.failure());
+        return new Sent(number, new Written(record, written.following()), fit);
+    }
+
+    /** A job that the broker has, or will have. Its document is held only until then. */
+    private final class Sent implements Answer {
+        private final long number;
+        private final JobId id;
+        private @Nullable Answer settled;
+        private @Nullable Written written;
+        private Submissions.Checked.@Nullable Fit fit;
+
+        Sent(long number, Written written, Submissions.Checked.Fit fit) {
+            this.number = number;
+            this.written = written;
+            this.fit = fit;
+            id = fit.job().id();
+        }
+
+        @Override
+        public Answer settled() {
+            if (settled == null) {
+                settled = after(Objects.requireNonNull(written), Objects.requireNonNull(fit));
+                written = null;
+                fit = null;
             }
-        };
+            return settled;
+        }
+
+        private Answer after(Written sent, Submissions.Checked.Fit job) {
+            try {
+                JobRow row = JobLookup.accepted(
+                        job, Instant.ofEpochMilli(sent.record().join().timestamp()));
+                Following following = sent.following();
+                return () -> {
+                    try {
+                        return door.show(following.await(row));
+                    } catch (ApiException e) {
+                        return failed(number, id, e.failure());
+                    }
+                };
+            } catch (CompletionException e) {
+                JobFailure refused = door.refused(e, job);
+                return () -> failed(number, id, refused);
+            } catch (ApiException e) {
+                JobFailure refused = e.failure();
+                return () -> failed(number, id, refused);
+            }
+        }
+
+        @Override
+        public ObjectNode await() throws InterruptedException {
+            return settled().await();
+        }
     }
 
     private static ObjectNode failed(long number, JobId id, JobFailure failure) {
@@ -173,7 +213,7 @@ final class JobLines {
     }
 
     /** A line is one line of JSON: where in it something is wrong, its column says. */
-    private static ObjectNode failed(long number, JobFailure failure) {
+    static ObjectNode failed(long number, JobFailure failure) {
         String message = "line %d: %s".formatted(number, failure.message().replace("(line 1, column ", "(column "));
         return ErrorDocument.of(new JobFailure(failure.code(), message, failure.param(), failure.node()))
                 .put("line", number);

@@ -9,6 +9,7 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.ledger.JobRow;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
+import dev.penstock.settings.Settings;
 import dev.penstock.wire.JobObject;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.TraceHeader;
@@ -32,6 +33,8 @@ import jakarta.ws.rs.core.Response;
 import jakarta.ws.rs.core.UriInfo;
 import jakarta.ws.rs.sse.OutboundSseEvent;
 import jakarta.ws.rs.sse.Sse;
+import java.io.IOException;
+import java.io.InputStream;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -47,17 +50,28 @@ import org.jspecify.annotations.Nullable;
 @RunOnVirtualThread
 public final class JobsResource {
     private static final Logger LOG = Logger.getLogger(JobsResource.class);
+    private static final int LONGEST_EVENT_ID = 256;
     private static final String NDJSON = "application/x-ndjson";
 
     private final Submissions submissions;
     private final CancelCommands commands;
     private final JobLookup jobs;
+    private final EventStreams streams;
+    private final Settings settings;
     private final Clock clock;
 
-    public JobsResource(Submissions submissions, CancelCommands commands, JobLookup jobs, Clock clock) {
+    public JobsResource(
+            Submissions submissions,
+            CancelCommands commands,
+            JobLookup jobs,
+            EventStreams streams,
+            Settings settings,
+            Clock clock) {
+        this.streams = streams;
         this.submissions = submissions;
         this.commands = commands;
         this.jobs = jobs;
+        this.settings = settings;
         this.clock = clock;
     }
 
@@ -152,11 +166,13 @@ public final class JobsResource {
             @Context RoutingContext call)
             throws InterruptedException {
         Submissions.Checked.Fit fit = checked(document, key);
-        Watch watch = alreadyThere(fit) == null
-                ? writeAndWatch(fit, traceparent)
-                : jobs.watch(fit.job().id(), ResumePoint.START, true);
-        BodyBudget.giveBack(call);
-        return EventStreams.of(watch, sse);
+        return streams.of(call, sse, () -> {
+            Watch watch = alreadyThere(fit) == null
+                    ? writeAndWatch(fit, traceparent)
+                    : jobs.watch(fit.job().id(), ResumePoint.START, true);
+            BodyBudget.giveBack(call);
+            return watch;
+        });
     }
 
     @POST
@@ -170,15 +186,16 @@ public final class JobsResource {
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
             @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
-            byte[] body)
-            throws InterruptedException {
+            InputStream body)
+            throws InterruptedException, IOException {
         if (key != null) {
             throw new ApiException(
                     JobFailure.invalid("Idempotency-Key", "names one job: give each line a job.id of its own instead"));
         }
         Duration wait = Preference.wait(prefer);
         try (LineDoor door = new LineDoor(submissions, jobs, traceparent, wait)) {
-            return Preference.applied(door.answer(JobLines.of(body)), wait)
+            LineReader lines = new LineReader(body, settings.maxRecord());
+            return Preference.applied(door.answer(lines, settings.api().lines(), settings.maxRecord()), wait)
                     .type(NDJSON)
                     .build();
         }
@@ -214,18 +231,21 @@ public final class JobsResource {
     @Operation(summary = "Watch a job; resumes after Last-Event-ID")
     @Blocking
     public Multi<OutboundSseEvent> events(
-            @PathParam("id") String id, @HeaderParam("Last-Event-ID") @Nullable String lastEventId, @Context Sse sse)
+            @PathParam("id") String id,
+            @HeaderParam("Last-Event-ID") @Nullable String lastEventId,
+            @Context Sse sse,
+            @Context RoutingContext call)
             throws InterruptedException {
         ResumePoint from = lastEventId == null || lastEventId.isBlank()
                 ? ResumePoint.START
-                : ResumePoint.parse(lastEventId.strip())
+                : ResumePoint.parse(lastEventId.length() > LONGEST_EVENT_ID ? "" : lastEventId.strip())
                         .orElseThrow(() -> new ApiException(
                                 JobFailure.invalid("Last-Event-ID", "is no id of an event of this stream")));
         JobId job = jobId(id);
         if (from.reading().isClosed() || jobs.hasEnded(job, from)) {
             throw new WebApplicationException(Response.noContent().build());
         }
-        return EventStreams.of(jobs.watch(job, from, true), sse);
+        return streams.of(call, sse, () -> jobs.watch(job, from, true));
     }
 
     @DELETE

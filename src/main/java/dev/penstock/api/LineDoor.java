@@ -10,6 +10,7 @@ import dev.penstock.reply.Watch;
 import dev.penstock.wire.Json;
 import jakarta.ws.rs.core.Response;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,11 +23,16 @@ import org.jspecify.annotations.Nullable;
  * that of the call, not of each line.
  */
 final class LineDoor implements JobLines.Door, AutoCloseable {
+    /** So many lines are looked up together, and their records written before the next are read. */
+    private static final int MOST_AT_ONCE = 500;
+
+    private static final int BYTES_AT_ONCE = 1 << 20;
+
     private final Submissions submissions;
     private final JobLookup jobs;
     private final @Nullable String traceparent;
     private final boolean waits;
-    private final long until;
+    private long until;
     private final List<Watch> watches = new ArrayList<>();
 
     /** @param wait for the outcomes; zero: for none */
@@ -38,30 +44,83 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
         until = System.nanoTime() + wait.toNanos();
     }
 
-    /** 200 where every outcome was waited for and came, else 202. */
-    Response.ResponseBuilder answer(List<JobLines.Line> lines) throws InterruptedException {
+    /**
+     * Reads and submits the lines, some at a time. 200 where every outcome was waited for and came, else 202.
+     *
+     * @param most jobs that are taken
+     * @param mostBytes of the answer; outcomes beyond it are not waited for
+     */
+    Response.ResponseBuilder answer(LineReader in, int most, int mostBytes) throws InterruptedException, IOException {
+        JobLines submitted = new JobLines(this);
+        List<JobLines.Answer> outcomes = new ArrayList<>();
+        Written body = new Written();
+        long taken = 0;
+        LineReader.Line line = in.next();
+        while (line != null && taken < most) {
+            List<LineReader.Line> some = new ArrayList<>();
+            long bytes = 0;
+            while (line != null && taken < most && some.size() < MOST_AT_ONCE && bytes < BYTES_AT_ONCE) {
+                some.add(line);
+                bytes += line.document().get().length;
+                taken++;
+                line = in.next();
+            }
+            for (JobLines.Answer answer : submit(submitted, some)) {
+                JobLines.Answer settled = answer.settled();
+                if (waits) {
+                    outcomes.add(settled);
+                } else {
+                    body.add(settled.await());
+                }
+            }
+        }
+        ObjectNode last = line == null ? null : JobLines.tooMany(line.number(), most);
+        in.drop();
+        if (last == null && in.failure() != null) {
+            if (taken == 0) {
+                throw new ApiException(in.failure());
+            }
+            last = JobLines.failed(in.number(), in.failure());
+        }
+        for (JobLines.Answer outcome : outcomes) {
+            if (body.bytes.size() > mostBytes) {
+                until = System.nanoTime();
+            }
+            body.add(outcome.await());
+        }
+        if (last != null) {
+            body.add(last);
+        }
+        return Response.status(waits && body.allEnded ? 200 : 202).entity(body.bytes.toByteArray());
+    }
+
+    private List<JobLines.Answer> submit(JobLines submitted, List<LineReader.Line> lines) throws InterruptedException {
         List<Submissions.Checked> checked = lines.stream()
-                .map(line -> submissions.check(line.document().get(), null))
+                .map(line -> line.isTooLong()
+                        ? submissions.tooLarge(line.size())
+                        : submissions.check(line.document().get(), null))
                 .toList();
-        JobLines submitted = new JobLines(
-                jobs.alreadyThere(checked.stream()
-                        .filter(Submissions.Checked.Fit.class::isInstance)
-                        .map(Submissions.Checked.Fit.class::cast)
-                        .toList()),
-                this);
+        submitted.known(jobs.alreadyThere(checked.stream()
+                .filter(Submissions.Checked.Fit.class::isInstance)
+                .map(Submissions.Checked.Fit.class::cast)
+                .toList()));
         List<JobLines.Answer> answers = new ArrayList<>();
         for (int i = 0; i < lines.size(); i++) {
             answers.add(submitted.submit(lines.get(i).number(), checked.get(i)));
         }
-        ByteArrayOutputStream body = new ByteArrayOutputStream();
-        boolean all = waits;
-        for (JobLines.Answer answer : answers) {
-            ObjectNode line = answer.await();
-            all &= (line.has("error") && !line.has("object")) || line.hasNonNull("finished_at");
-            body.writeBytes(Json.bytes(line));
-            body.write('\n');
+        return answers;
+    }
+
+    /** The lines of the answer so far. */
+    private static final class Written {
+        private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        private boolean allEnded = true;
+
+        void add(ObjectNode line) {
+            allEnded &= (line.has("error") && !line.has("object")) || line.hasNonNull("finished_at");
+            bytes.writeBytes(Json.bytes(line));
+            bytes.write('\n');
         }
-        return Response.status(all ? 200 : 202).entity(body.toByteArray());
     }
 
     @Override

@@ -21,6 +21,8 @@ final class ListParameters {
     private static final int DEFAULT_LIMIT = 20;
     private static final int MOST = 100;
     private static final String METADATA = "metadata.";
+    /** No value that a job can have is longer. */
+    private static final int LONGEST = 512;
 
     private ListParameters() {}
 
@@ -43,8 +45,9 @@ final class ListParameters {
 
     /** A name to filter by; no job has one with control characters, and a database may not take them. */
     static @Nullable String name(String parameter, @Nullable String given) {
-        if (given != null && given.chars().anyMatch(Character::isISOControl)) {
-            throw new ApiException(JobFailure.invalid(parameter, "expected a name on one line"));
+        if (given != null && (given.length() > LONGEST || given.chars().anyMatch(Character::isISOControl))) {
+            throw new ApiException(
+                    JobFailure.invalid(parameter, "expected up to %d characters on one line".formatted(LONGEST)));
         }
         return given;
     }

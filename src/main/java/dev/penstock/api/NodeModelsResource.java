@@ -9,9 +9,11 @@ import dev.penstock.node.NodeModels;
 import dev.penstock.node.Nodes;
 import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.ModelName;
 import io.smallrye.common.annotation.Blocking;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.smallrye.mutiny.Multi;
+import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.POST;
@@ -33,11 +35,11 @@ import org.jspecify.annotations.Nullable;
 @Path("/v1/nodes/{name}/models")
 @RunOnVirtualThread
 public final class NodeModelsResource {
-    private static final int LONGEST_NAME = 256;
-
     private final Nodes nodes;
+    private final EventStreams streams;
 
-    public NodeModelsResource(Nodes nodes) {
+    public NodeModelsResource(Nodes nodes, EventStreams streams) {
+        this.streams = streams;
         this.nodes = nodes;
     }
 
@@ -49,14 +51,21 @@ public final class NodeModelsResource {
             description = "Where that is under way already this joins it; it goes on when the caller leaves")
     @Blocking
     public Multi<OutboundSseEvent> fetch(
-            @PathParam("name") String name, @QueryParam("pool") @Nullable String pool, byte[] body, @Context Sse sse) {
+            @PathParam("name") String name,
+            @QueryParam("pool") @Nullable String pool,
+            byte[] body,
+            @Context Sse sse,
+            @Context RoutingContext call)
+            throws InterruptedException {
         String model = Bodies.object(body).path("model").asText("");
-        if (model.isBlank() || model.length() > LONGEST_NAME) {
-            throw new ApiException(JobFailure.invalid("model", "a name of 1 to %d characters".formatted(LONGEST_NAME)));
-        }
+        checked(model);
+        return streams.opened(call, () -> fetch(model, chosen(name, pool), sse));
+    }
+
+    private static Multi<OutboundSseEvent> fetch(String model, List<Node> chosen, Sse sse) {
         List<ModelTransfer.Watch> watches = new ArrayList<>();
         List<JobFailure> refusals = new ArrayList<>();
-        for (Node node : chosen(name, pool)) {
+        for (Node node : chosen) {
             switch (node.models().fetch(model)) {
                 case NodeModels.Asked.OnItsWay(ModelTransfer transfer) -> watches.add(transfer.watch());
                 case NodeModels.Asked.Refused(JobFailure failure) -> refusals.add(failure);
@@ -88,12 +97,20 @@ public final class NodeModelsResource {
         return told(name, pool, model, "unloaded", NodeModels::unload);
     }
 
+    private static void checked(String model) {
+        if (!ModelName.isUsable(model)) {
+            throw new ApiException(JobFailure.invalid(
+                    "model", "a name of 1 to %d characters on one line".formatted(ModelName.LONGEST)));
+        }
+    }
+
     private interface Command {
         NodeModels.Told give(NodeModels models, String model) throws InterruptedException;
     }
 
     private ObjectNode told(String name, @Nullable String pool, String model, String done, Command command)
             throws InterruptedException {
+        checked(model);
         ArrayNode answers = Json.mapper().createArrayNode();
         JobFailure refusal = null;
         boolean any = false;

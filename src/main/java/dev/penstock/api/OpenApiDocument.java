@@ -7,10 +7,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import io.micrometer.core.instrument.config.MeterFilter;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.io.InputStream;
@@ -66,6 +68,19 @@ public final class OpenApiDocument {
             document = known;
         }
         return known;
+    }
+
+    /** The path templates of all operations. */
+    List<String> paths() {
+        List<String> paths = new ArrayList<>();
+        document().path("paths").fieldNames().forEachRemaining(paths::add);
+        return paths;
+    }
+
+    @Produces
+    @Singleton
+    MeterFilter labels() {
+        return new HttpLabels(paths());
     }
 
     /**

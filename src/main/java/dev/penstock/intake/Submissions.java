@@ -91,7 +91,7 @@ public final class Submissions {
      */
     public Checked check(byte[] document, @Nullable String idempotencyKey) {
         if (document.length > settings.maxRecord()) {
-            return tooLarge(document);
+            return tooLarge(document.length);
         }
         Instant now = clock.instant();
         JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
@@ -120,7 +120,7 @@ public final class Submissions {
             return check(document, id.value());
         }
         if (document.length > settings.maxRecord()) {
-            return tooLarge(document);
+            return tooLarge(document.length);
         }
         var arrival = new JobDocument.Arrival(null, id, clock.instant());
         return switch (JobDocument.parse(document, arrival, settings.defaults(topic.get()))) {
@@ -130,11 +130,12 @@ public final class Submissions {
         };
     }
 
-    private Checked tooLarge(byte[] document) {
+    /** A document of so many bytes, which need not be read. */
+    public Checked tooLarge(long bytes) {
         return new Checked.Unfit(JobFailure.of(
                 JobFailure.Code.TOO_LARGE,
                 "the job has %d bytes, the limit is %d (penstock.kafka.max-record)"
-                        .formatted(document.length, settings.maxRecord())));
+                        .formatted(bytes, settings.maxRecord())));
     }
 
     private JobFailure noTopic(PromptJob job) {

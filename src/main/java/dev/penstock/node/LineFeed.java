@@ -1,14 +1,13 @@
 package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.settings.Settings;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import java.time.Duration;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -18,18 +17,24 @@ import org.jspecify.annotations.Nullable;
  */
 final class LineFeed implements Connections.Exchange, AutoCloseable {
     private static final int MAX_LINE = 1024 * 1024;
+    private static final int PAUSE_ABOVE = 1024;
+    private static final int RESUME_BELOW = 128;
+    private static final int PAUSE_ABOVE_BYTES = 1024 * 1024;
     private static final int MAX_ERROR_BODY = 64 * 1024;
 
     private final NodeErrors errors;
     private final Vertx vertx;
     private final Framing framing;
-    private final LinkedBlockingQueue<Next> lines = new LinkedBlockingQueue<>();
+    private final Settings.Answers limits;
+    private final ReadAhead<Next> lines = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
     private volatile @Nullable Context loop;
 
     private volatile boolean closed;
 
     /* These belong to the event loop of the connection. */
     private @Nullable HttpClientRequest request;
+    private @Nullable HttpClientResponse response;
+    private long taken;
     private boolean over;
     private boolean responseEnded;
 
@@ -51,7 +56,8 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
         EVENTS
     }
 
-    LineFeed(NodeErrors errors, Vertx vertx, Framing framing) {
+    LineFeed(NodeErrors errors, Vertx vertx, Framing framing, Settings.Answers limits) {
+        this.limits = limits;
         this.errors = errors;
         this.vertx = vertx;
         this.framing = framing;
@@ -60,7 +66,11 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
     /** @return null: nothing in this time */
     @Nullable
     Next next(Duration atMost) throws InterruptedException {
-        return lines.poll(atMost.toMillis(), TimeUnit.MILLISECONDS);
+        Next next = lines.take(atMost.toNanos());
+        if (lines.isToResume()) {
+            resume();
+        }
+        return next;
     }
 
     /** On the event loop, as all below: the connection is there. */
@@ -80,6 +90,7 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
 
     @Override
     public void answered(HttpClientResponse answer) {
+        response = answer;
         if (answer.statusCode() == 200) {
             Cutter splitter = cutter();
             ContentDecoder decoder;
@@ -91,9 +102,12 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
             }
             answer.handler(buffer -> {
                 try {
-                    if (!over && !decoder.feed(buffer.getBytes(), splitter::feed)) {
-                        broken();
+                    if (over) {
                         leave();
+                    } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece) && splitter.feed(piece))) {
+                        tooMuch();
+                    } else {
+                        lines.filled(buffer.length(), answer::pause, answer::resume);
                     }
                 } catch (ContentDecoder.Undecodable e) {
                     undecodable(e);
@@ -114,17 +128,48 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
             answer.handler(buffer -> {
                 if (body.length() < MAX_ERROR_BODY) {
                     body.appendBuffer(buffer);
+                } else {
+                    refused(answer, body);
+                    leave();
                 }
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new Next.Broken(errors.refused(
-                        answer.statusCode(),
-                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
-                        null)));
+                refused(answer, body);
             });
         }
         answer.exceptionHandler(_ -> broken());
+    }
+
+    private void refused(HttpClientResponse answer, Buffer body) {
+        finish(new Next.Broken(errors.refused(
+                answer.statusCode(),
+                ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
+                null)));
+    }
+
+    private boolean isTaken(byte[] piece) {
+        taken += piece.length;
+        return taken <= limits.pull();
+    }
+
+    private void tooMuch() {
+        finish(new Next.Broken(errors.broken(
+                taken > limits.pull()
+                        ? "told more than %d bytes of one pull (penstock.answers.max-pull)".formatted(limits.pull())
+                        : "sent a status line of more than %d bytes".formatted(MAX_LINE))));
+        leave();
+    }
+
+    private void resume() {
+        Context context = loop;
+        if (context != null) {
+            context.runOnContext(_ -> {
+                if (response != null) {
+                    lines.resumed(response::resume);
+                }
+            });
+        }
     }
 
     private Cutter cutter() {

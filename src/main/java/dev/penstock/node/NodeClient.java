@@ -3,6 +3,7 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.context.Context;
@@ -39,6 +40,7 @@ final class NodeClient implements Upstream {
     private final WireProtocol protocol;
     private final NodeErrors errors;
     private final Vertx vertx;
+    private final Settings.Answers limits;
     private final Connections connections;
     /** Whether the server ends a connection after a streamed answer. */
     private volatile boolean endsStreamed;
@@ -47,8 +49,14 @@ final class NodeClient implements Upstream {
     private final boolean tls;
 
     NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout) {
+        this(settings, vertx, connectTimeout, Settings.Answers.USUAL);
+    }
+
+    /** @param limits of what the server may send */
+    NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout, Settings.Answers limits) {
         this.settings = settings;
         this.vertx = vertx;
+        this.limits = limits;
         protocol = WireProtocol.of(settings);
         errors = new NodeErrors(settings, protocol);
         url = settings.url();
@@ -95,7 +103,8 @@ final class NodeClient implements Upstream {
     @Override
     public UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol.request(prompt);
-        UpstreamStream stream = new UpstreamStream(errors, vertx, prompt, protocol.parser(prompt), request.ignored());
+        UpstreamStream stream =
+                new UpstreamStream(errors, vertx, prompt, protocol.parser(prompt), request.ignored(), limits);
         RequestOptions options = options(HttpMethod.POST, request.path());
         String traceparent = TraceHeader.of(Context.current());
         if (traceparent != null) {
@@ -173,13 +182,17 @@ final class NodeClient implements Upstream {
      * @throws Unreachable with one line that says why there is no answer
      */
     Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
-        Call call = new Call();
+        Call call = new Call(limits.listing());
         connections.send(options(method, path, json), json, true, call);
         CompletableFuture<Reply> reply = call.reply;
         try {
             return reply.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
+            if (cause instanceof TooMuch) {
+                throw new Unreachable(
+                        errors.broken(cause.getMessage() + " to " + path).message(), false);
+            }
             throw new Unreachable(errors.unreachable(cause).message(), false);
         } catch (TimeoutException _) {
             throw new Unreachable(errors.silent(path, timeout.toString()), true);
@@ -188,11 +201,23 @@ final class NodeClient implements Upstream {
         }
     }
 
+    /** The answer is larger than any that is expected. */
+    private static final class TooMuch extends Exception {
+        TooMuch(int most) {
+            super("answered with more than %d bytes (penstock.answers.max-listing)".formatted(most));
+        }
+    }
+
     /** A request whose answer is wanted whole. */
     private static final class Call implements Connections.Exchange, AutoCloseable {
         private final CompletableFuture<Reply> reply = new CompletableFuture<>();
+        private final int most;
         private volatile @Nullable HttpClientRequest request;
         private volatile boolean closed;
+
+        Call(int most) {
+            this.most = most;
+        }
 
         @Override
         public void connected(HttpClientRequest connected) {
@@ -210,12 +235,22 @@ final class NodeClient implements Upstream {
         @Override
         public void answered(HttpClientResponse response) {
             // here, on the event loop: a thread that is slow to say what comes next misses the answer
-            response.body()
-                    .onSuccess(body -> reply.complete(new Reply(
-                            response.statusCode(),
-                            ContentDecoder.text(response.getHeader("Content-Encoding"), body.getBytes()),
-                            Objects.requireNonNullElse(response.getHeader("Server"), ""))))
-                    .onFailure(reply::completeExceptionally);
+            Buffer body = Buffer.buffer();
+            response.handler(piece -> {
+                if (body.length() + piece.length() <= most) {
+                    body.appendBuffer(piece);
+                } else if (reply.completeExceptionally(new TooMuch(most))) {
+                    HttpClientRequest sent = request;
+                    if (sent != null) {
+                        var _ = sent.reset();
+                    }
+                }
+            });
+            response.endHandler(_ -> reply.complete(new Reply(
+                    response.statusCode(),
+                    ContentDecoder.text(response.getHeader("Content-Encoding"), body.getBytes()),
+                    Objects.requireNonNullElse(response.getHeader("Server"), ""))));
+            response.exceptionHandler(reply::completeExceptionally);
         }
 
         @Override
@@ -254,7 +289,7 @@ final class NodeClient implements Upstream {
     }
 
     private LineFeed feed(HttpMethod method, String path, Buffer json, LineFeed.Framing framing) {
-        LineFeed feed = new LineFeed(errors, vertx, framing);
+        LineFeed feed = new LineFeed(errors, vertx, framing, limits);
         connections.send(options(method, path, json), json, !endsStreamed, feed);
         return feed;
     }

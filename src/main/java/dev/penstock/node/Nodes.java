@@ -154,7 +154,7 @@ public class Nodes {
     /** How a server is that is no node yet. */
     Node.ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
         try (NodeClient client =
-                new NodeClient(candidate, vertx, settings.timeouts().connect())) {
+                new NodeClient(candidate, vertx, settings.timeouts().connect(), settings.answers())) {
             return Probe.of(client);
         }
     }

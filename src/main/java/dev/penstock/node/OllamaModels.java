@@ -48,7 +48,7 @@ final class OllamaModels implements ModelCommands {
                             return;
                         }
                         if (line != null) {
-                            progress.accept(layers.after(line, status));
+                            progress.accept(layers.after(line, ServerErrors.shorten(status)));
                         }
                     }
                 }
@@ -68,6 +68,8 @@ final class OllamaModels implements ModelCommands {
     private static final class Layers {
         /** A petabyte; of a layer that says more nothing is known. */
         private static final long LARGEST = 1_000_000_000_000_000L;
+        /** A model has some ten. */
+        private static final int MOST = 1_000;
 
         private final Map<String, Long> completed = new HashMap<>();
         private final Map<String, Long> totals = new HashMap<>();
@@ -76,7 +78,8 @@ final class OllamaModels implements ModelCommands {
         ModelTransfer.State.Running after(JsonNode line, String status) {
             String digest = line.path("digest").asText("");
             long size = line.path("total").asLong();
-            if (!digest.isEmpty() && size > 0 && size <= LARGEST) {
+            boolean known = totals.containsKey(digest) || totals.size() < MOST;
+            if (!digest.isEmpty() && known && size > 0 && size <= LARGEST) {
                 totals.put(digest, size);
                 long there = Math.clamp(line.path("completed").asLong(), 0, size);
                 completed.merge(digest, there, Math::max);

@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
+import dev.penstock.wire.ModelName;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 /** One look at a server: is it there, what does it serve, how many requests does it take. */
 final class Probe {
     private static final Duration PATIENCE = Duration.ofSeconds(3);
+    private static final int MOST_MODELS = 10_000;
 
     private Probe() {}
 
@@ -36,12 +38,20 @@ final class Probe {
                 further.add(client.get(path, PATIENCE).json());
             }
             return new Node.ProbeResult.Up(
-                    protocol.models(models, further),
+                    usable(protocol.models(models, further)),
                     protocol.totalSlots(further),
                     ServerKind.mismatch(client.settings(), ServerKind.of(listed)));
         } catch (NodeClient.Unreachable e) {
             return new Node.ProbeResult.Away(e.reason(), e.timedOut(), false);
         }
+    }
+
+    /** Those that a job can name; a list has no more than a screen can show many times over. */
+    private static List<WireProtocol.Model> usable(List<WireProtocol.Model> listed) {
+        return listed.stream()
+                .filter(model -> ModelName.isUsable(model.id()))
+                .limit(MOST_MODELS)
+                .toList();
     }
 
     private static JobFailure refusal(NodeClient client, NodeClient.Reply reply) {

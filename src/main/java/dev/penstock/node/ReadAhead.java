@@ -14,14 +14,20 @@ import org.jspecify.annotations.Nullable;
 final class ReadAhead<T> {
     private final int pauseAbove;
     private final int resumeBelow;
+    private final long pauseAboveBytes;
     private final LinkedBlockingQueue<T> queue;
     private volatile boolean paused;
+    /** Paused for its bytes: resumed only when all of it is read, as only the number of items is known then. */
+    private volatile boolean heavy;
+    /** Since all was read; of the event loop. */
+    private long bytes;
 
-    ReadAhead(int pauseAbove, int resumeBelow) {
-        this(pauseAbove, resumeBelow, new LinkedBlockingQueue<>());
+    ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes) {
+        this(pauseAbove, resumeBelow, pauseAboveBytes, new LinkedBlockingQueue<>());
     }
 
-    ReadAhead(int pauseAbove, int resumeBelow, LinkedBlockingQueue<T> queue) {
+    ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes, LinkedBlockingQueue<T> queue) {
+        this.pauseAboveBytes = pauseAboveBytes;
         this.pauseAbove = pauseAbove;
         this.resumeBelow = resumeBelow;
         this.queue = queue;
@@ -40,15 +46,26 @@ final class ReadAhead<T> {
 
     /** By the reader, after it has taken something: whether {@link #resumed} is to be called on the event loop. */
     boolean isToResume() {
-        return paused && queue.size() < resumeBelow;
+        return paused && isRead();
     }
 
-    /** On the event loop, after it has added something. */
-    void filled(Runnable pause, Runnable resume) {
-        if (!paused && queue.size() > pauseAbove) {
+    private boolean isRead() {
+        return heavy ? queue.isEmpty() : queue.size() < resumeBelow;
+    }
+
+    /**
+     * On the event loop, after it has added something.
+     *
+     * @param more bytes that it came from
+     */
+    void filled(int more, Runnable pause, Runnable resume) {
+        int size = queue.size();
+        bytes = size == 0 ? 0 : bytes + more;
+        if (!paused && (size > pauseAbove || bytes > pauseAboveBytes)) {
+            heavy = bytes > pauseAboveBytes;
             paused = true;
             pause.run();
-            if (queue.size() < resumeBelow) {
+            if (isRead()) {
                 resumed(resume);
             }
         }
@@ -58,6 +75,7 @@ final class ReadAhead<T> {
     void resumed(Runnable resume) {
         if (paused) {
             paused = false;
+            bytes = 0;
             resume.run();
         }
     }

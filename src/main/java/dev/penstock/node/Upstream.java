@@ -21,7 +21,7 @@ interface Upstream extends AutoCloseable {
                 settings.requests().timeouts().over(service.timeouts()).connect();
         NodeSettings.Program program = settings.program();
         if (program == null) {
-            return new NodeClient(settings, vertx, connectTimeout);
+            return new NodeClient(settings, vertx, connectTimeout, service.answers());
         }
         return switch (settings.backend()) {
             case LLAMA_CLI -> new LlamaPrograms(settings, program);

@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.settings.Settings;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
@@ -22,7 +23,10 @@ import org.jspecify.annotations.Nullable;
 public final class UpstreamStream implements TokenStream {
     private static final int PAUSE_ABOVE = 1024;
     private static final int RESUME_BELOW = 128;
-    private static final int MAX_LINE = 16 * 1024 * 1024;
+    private static final int PAUSE_ABOVE_BYTES = 1024 * 1024;
+    /** Of what a server sends after the end of its answer. */
+    private static final int MOST_AFTER_END = 64 * 1024;
+
     private static final int MAX_ERROR_BODY = 64 * 1024;
     private static final long LEAVE_AFTER_END_MILLIS = 1000;
 
@@ -31,7 +35,8 @@ public final class UpstreamStream implements TokenStream {
     private final Prompt prompt;
     private final WireProtocol.AnswerParser parser;
     private final List<String> ignored;
-    private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW);
+    private final Settings.Answers limits;
+    private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
     private final AtomicBoolean closed = new AtomicBoolean();
     private final WholeCharacters characters = new WholeCharacters(this::offer);
 
@@ -44,6 +49,8 @@ public final class UpstreamStream implements TokenStream {
     private boolean partIsWhole;
     private boolean over;
     private boolean responseEnded;
+    private long taken;
+    private long afterEnd;
 
     private sealed interface Signal {
         record Event(TokenEvent event) implements Signal {}
@@ -55,7 +62,13 @@ public final class UpstreamStream implements TokenStream {
     }
 
     UpstreamStream(
-            NodeErrors errors, Vertx vertx, Prompt prompt, WireProtocol.AnswerParser parser, List<String> ignored) {
+            NodeErrors errors,
+            Vertx vertx,
+            Prompt prompt,
+            WireProtocol.AnswerParser parser,
+            List<String> ignored,
+            Settings.Answers limits) {
+        this.limits = limits;
         this.errors = errors;
         this.vertx = vertx;
         this.prompt = prompt;
@@ -110,6 +123,7 @@ public final class UpstreamStream implements TokenStream {
         response = null;
         responseEnded = false;
         next = further;
+        taken = 0;
         loop = vertx.getOrCreateContext();
         if (closed.get()) {
             leave();
@@ -150,7 +164,9 @@ public final class UpstreamStream implements TokenStream {
     void answered(HttpClientResponse answer) {
         response = answer;
         if (answer.statusCode() == 200) {
-            Cutter lines = parser.cutter(MAX_LINE, characters);
+            boolean isDocument = parser.readsAtEnd();
+            int longest = isDocument ? limits.embeddings() : limits.line();
+            Cutter lines = parser.cutter(longest, characters);
             ContentDecoder decoder;
             try {
                 decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
@@ -159,11 +175,13 @@ public final class UpstreamStream implements TokenStream {
                 return;
             }
             answer.handler(buffer -> guarded(() -> {
-                if (!decoder.feed(buffer.getBytes(), lines::feed)) {
-                    finish(broken("sent a line of more than " + MAX_LINE + " bytes"));
-                    leave();
+                if (over) {
+                    passOver(buffer);
+                } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece, isDocument) && lines.feed(piece))) {
+                    finish(broken(tooMuch(isDocument)));
+                    cutOff();
                 } else {
-                    ahead.filled(answer::pause, answer::resume);
+                    ahead.filled(buffer.length(), answer::pause, answer::resume);
                 }
             }));
             answer.endHandler(_ -> {
@@ -181,21 +199,59 @@ public final class UpstreamStream implements TokenStream {
             });
         } else {
             Buffer body = Buffer.buffer();
+            Runnable refused = () -> finish(new TokenEvent.Broken(errors.refused(
+                    answer.statusCode(),
+                    ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
+                    prompt,
+                    RetryAfter.of(answer::getHeader, Instant.now()))));
             answer.handler(buffer -> {
                 if (body.length() < MAX_ERROR_BODY) {
                     body.appendBuffer(buffer);
+                } else {
+                    refused.run();
+                    cutOff();
                 }
             });
             answer.endHandler(_ -> {
                 responseEnded = true;
-                finish(new TokenEvent.Broken(errors.refused(
-                        answer.statusCode(),
-                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
-                        prompt,
-                        RetryAfter.of(answer::getHeader, Instant.now()))));
+                refused.run();
             });
         }
         answer.exceptionHandler(this::connectionFailed);
+    }
+
+    /** On the event loop. Whether an answer of this size is taken so far. */
+    private boolean isTaken(byte[] piece, boolean isDocument) {
+        taken += piece.length;
+        return taken <= (isDocument ? limits.embeddings() : limits.bytes());
+    }
+
+    private String tooMuch(boolean isDocument) {
+        if (isDocument) {
+            return "sent a document of more than %d bytes (penstock.answers.max-embeddings)"
+                    .formatted(limits.embeddings());
+        }
+        return taken > limits.bytes()
+                ? "sent more than %d bytes in one answer (penstock.answers.max-bytes)".formatted(limits.bytes())
+                : "sent a line of more than %d bytes (penstock.answers.max-line)".formatted(limits.line());
+    }
+
+    /** On the event loop. The answer has ended, and its response has not: little may come, and is not read. */
+    private void passOver(Buffer buffer) {
+        afterEnd += buffer.length();
+        if (afterEnd > MOST_AFTER_END) {
+            cutOff();
+        }
+    }
+
+    /** On the event loop. */
+    private void cutOff() {
+        HttpClientRequest sent = request;
+        over = true;
+        if (sent != null && !responseEnded) {
+            responseEnded = true;
+            sent.reset();
+        }
     }
 
     /** On the event loop: one response is read. */

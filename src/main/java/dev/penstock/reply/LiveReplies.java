@@ -52,6 +52,7 @@ public final class LiveReplies {
     private final ReplyTopic topic;
     private final PartitionScans scans;
     private final int maxRecord;
+    private final WatchRoom room;
     private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
     private volatile boolean closed;
     private volatile @Nullable Consumer<byte[], byte[]> polling;
@@ -69,7 +70,12 @@ public final class LiveReplies {
 
     @Inject
     public LiveReplies(KafkaSettings kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
-        this(properties -> kafka.reader("penstock-live", properties), settings.maxRecord(), topic, scans);
+        this(
+                properties -> kafka.reader("penstock-live", properties),
+                settings.maxRecord(),
+                topic,
+                scans,
+                new WatchRoom(settings.api().streamBytes(), settings.api().allStreamsBytes(), System::nanoTime));
     }
 
     /** @param readers makes a consumer with these properties */
@@ -77,7 +83,9 @@ public final class LiveReplies {
             Function<Map<String, Object>, Consumer<byte[], byte[]>> readers,
             int maxRecord,
             ReplyTopic topic,
-            PartitionScans scans) {
+            PartitionScans scans,
+            WatchRoom room) {
+        this.room = room;
         this.readers = readers;
         this.maxRecord = maxRecord;
         this.topic = topic;
@@ -89,6 +97,11 @@ public final class LiveReplies {
         Unavailable(@Nullable Throwable cause) {
             super("the reply topic cannot be read now", cause);
         }
+    }
+
+    /** Ends the watch that has read nothing for the longest time, where that is so long and there was something to read. */
+    public boolean dropStalled(Duration atLeast) {
+        return room.drop(atLeast);
     }
 
     /** Watches a job that has no events yet: its id is fresh, and its record is not written before this returns. */
@@ -159,7 +172,7 @@ public final class LiveReplies {
     }
 
     private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
-        Watch watch = new Watch(id, partitionOf(id), from, this::detach);
+        Watch watch = new Watch(id, partitionOf(id), from, this::detach, room);
         CompletableFuture<Long> attached = new CompletableFuture<>();
         begin();
         send(new Request.Attach(watch, attached));

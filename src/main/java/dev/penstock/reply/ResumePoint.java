@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
  * clients, who send it back as Last-Event-ID.
  */
 public record ResumePoint(long nextOffset, Reading reading) {
-    private static final Pattern FORM = Pattern.compile("(\\d{1,18})\\.(-?\\d{1,9})\\.([^.\\s]*)\\.([a-z]*)");
+    private static final Pattern FORM = Pattern.compile("(\\d{1,18})\\.(-?\\d{1,9})\\.([^.\\s]{0,64})\\.([a-z]{0,16})");
 
     /** Before any event. */
     public static final ResumePoint START = new ResumePoint(0, Reading.START);

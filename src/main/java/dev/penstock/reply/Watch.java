@@ -23,17 +23,20 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One reader's view of one job's events: only valid ones, in order, each once, until the outcome. Filled by the live
- * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds 256 kB and one event at most: a
- * watcher that does not read loses its place, and resumes.
+ * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds a number of bytes and one event at
+ * most: a watcher that does not read loses its place, and resumes.
  */
 public final class Watch implements AutoCloseable {
     private static final int MOST_REFUSALS = 16;
-    private static final int MAX_BYTES = 256 * 1024;
+    /** An event that is being sent is there as bytes and as text. */
+    private static final int SENT_TIMES = 2;
 
     private final JobId id;
     private final byte[] key;
     private final int partition;
     private final Consumer<Watch> onClose;
+    private final WatchRoom room;
+    private final int maxBytes;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     /* Guarded by the lock. */
@@ -44,6 +47,10 @@ public final class Watch implements AutoCloseable {
     private boolean catchingUp = true;
     private int bytes;
     private int earlyBytes;
+    private long sendingBytes;
+    private long charged;
+    private volatile long lastRead;
+    private Runnable onDrop = () -> {};
     /** What is older was left off, since nobody read. */
     private boolean full;
 
@@ -60,6 +67,14 @@ public final class Watch implements AutoCloseable {
 
     /** @param onClose tells the live reader that nobody watches any more */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
+        this(id, partition, from, onClose, WatchRoom.unshared());
+    }
+
+    /** @param room what this watch has in common with all others */
+    Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose, WatchRoom room) {
+        this.room = room;
+        maxBytes = room.each();
+        lastRead = room.now();
         this.id = id;
         this.partition = partition;
         this.onClose = onClose;
@@ -117,6 +132,9 @@ public final class Watch implements AutoCloseable {
             }
             Next.Event event = events.poll();
             bytes -= event == null ? 0 : event.value().get().length;
+            sendingBytes = event == null ? 0 : (long) SENT_TIMES * event.value().get().length;
+            lastRead = room.now();
+            charge();
             next = event != null ? event : last == null ? new Next.Nothing() : last;
             goOn = hasRoom() ? whenThereIsRoom : null;
             whenThereIsRoom = goOn == null ? whenThereIsRoom : null;
@@ -131,7 +149,54 @@ public final class Watch implements AutoCloseable {
 
     /** Half of a half: a read of what is older is worth its while. */
     private boolean hasRoom() {
-        return bytes <= MAX_BYTES / 4;
+        return bytes <= maxBytes / 4;
+    }
+
+    /** Tells what is held, with the lock. */
+    private void charge() {
+        long now = bytes + earlyBytes + sendingBytes;
+        if (charged == 0 && now > 0 && sendingBytes == 0) {
+            // it had nothing to read until now
+            lastRead = room.now();
+        }
+        room.changed(this, charged, now);
+        charged = now;
+    }
+
+    /** When something of it was read last, by the clock of its room. */
+    long lastRead() {
+        return lastRead;
+    }
+
+    /** @param then closes the connection: what is on its way there is given up too */
+    public void whenDropped(Runnable then) {
+        lock.lock();
+        try {
+            onDrop = then;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** It loses its place to others: nothing of it is held any more. */
+    void drop() {
+        Runnable then;
+        lock.lock();
+        try {
+            events.clear();
+            early.clear();
+            bytes = 0;
+            earlyBytes = 0;
+            sendingBytes = 0;
+            whenThereIsRoom = null;
+            last = new Next.TooSlow();
+            arrived.signalAll();
+            charge();
+            then = onDrop;
+        } finally {
+            lock.unlock();
+        }
+        then.run();
     }
 
     /** From the live reader, in order. While older events are still being read these wait. */
@@ -142,15 +207,17 @@ public final class Watch implements AutoCloseable {
                 apply(record);
             } else if (!chunks && isChunk(record)) {
                 // it changes nothing of what comes after it
-            } else if (earlyBytes > MAX_BYTES / 2) {
+            } else if (earlyBytes > maxBytes / 2) {
                 end(new Next.TooSlow());
             } else {
                 earlyBytes += size(record);
                 early.add(record);
             }
+            charge();
         } finally {
             lock.unlock();
         }
+        room.bound();
     }
 
     /**
@@ -161,15 +228,17 @@ public final class Watch implements AutoCloseable {
     boolean older(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
         try {
-            full = last == null && bytes > MAX_BYTES / 2;
+            full = last == null && bytes > maxBytes / 2;
             if (full || last != null) {
                 return false;
             }
             apply(record);
-            return true;
+            charge();
         } finally {
             lock.unlock();
         }
+        room.bound();
+        return true;
     }
 
     /**
@@ -216,9 +285,11 @@ public final class Watch implements AutoCloseable {
             earlyBytes = 0;
             catchingUp = false;
             endWithRefusal(refusal ? outcome : lastRefusal);
+            charge();
         } finally {
             lock.unlock();
         }
+        room.bound();
     }
 
     void fail(JobFailure failure) {
@@ -255,7 +326,7 @@ public final class Watch implements AutoCloseable {
             return;
         }
         // measured before it: one event may be as large as a record, and is no fault of who reads
-        if (bytes > MAX_BYTES) {
+        if (bytes > maxBytes) {
             end(new Next.TooSlow());
             return;
         }
@@ -276,6 +347,7 @@ public final class Watch implements AutoCloseable {
             bytes = events.stream()
                     .mapToInt(event -> event.value().get().length)
                     .sum();
+            charge();
         } finally {
             lock.unlock();
         }
@@ -370,6 +442,17 @@ public final class Watch implements AutoCloseable {
     @Override
     public void close() {
         fail(JobFailure.of(JobFailure.Code.INTERNAL, "the watch was closed"));
+        lock.lock();
+        try {
+            events.clear();
+            early.clear();
+            bytes = 0;
+            earlyBytes = 0;
+            sendingBytes = 0;
+            charge();
+        } finally {
+            lock.unlock();
+        }
         onClose.accept(this);
     }
 }

@@ -50,8 +50,6 @@ public interface PenstockConfig {
 
     AuthConfig auth();
 
-    ApiConfig api();
-
     KafkaConfig kafka();
 
     TopicsConfig topics();
@@ -59,6 +57,10 @@ public interface PenstockConfig {
     DrainConfig drain();
 
     ChangesConfig config();
+
+    ApiConfig api();
+
+    AnswersConfig answers();
 
     /** One model server. */
     interface NodeConfig {
@@ -285,12 +287,6 @@ public interface PenstockConfig {
         Map<String, Set<String>> secretHosts();
     }
 
-    /** How the API is reached. */
-    interface ApiConfig {
-        /** Names in the Host of calls, host or host:port, beside those of loopback. */
-        Optional<Set<String>> allowedHosts();
-    }
-
     /** What Penstock asks of the broker. */
     interface KafkaConfig {
         /** false: the topics must be there already. */
@@ -341,5 +337,64 @@ public interface PenstockConfig {
         /** How long running jobs may go on. */
         @WithDefault("60s")
         Duration timeout();
+    }
+
+    /** What callers of the API may take of a replica. */
+    interface ApiConfig {
+        /** Names in the Host of calls, host or host:port, beside those of loopback. */
+        Optional<Set<String>> allowedHosts();
+
+        /** Jobs in one call of JSON lines; the lines after them are not read. */
+        @WithDefault("10000")
+        int maxLines();
+
+        /** From a connection, or the first byte of a request, to the end of its headers. */
+        @WithDefault("10s")
+        Duration headerTimeout();
+
+        /** How long a caller may let the service wait for a request's body, all its pauses together. */
+        @WithDefault("1m")
+        Duration bodyTimeout();
+
+        /** How long a connection may stay open between two requests. */
+        @WithDefault("5m")
+        Duration idleTimeout();
+
+        /** How long a caller may take nothing of an answer that waits for it. */
+        @WithDefault("1m")
+        Duration answerTimeout();
+
+        /** Event streams that are open at once. */
+        @WithDefault("1000")
+        int maxStreams();
+
+        /** Events of one stream that its caller has not read yet. */
+        @WithDefault("256K")
+        MemorySize maxStreamBytes();
+
+        /** Events of all streams that their callers have not read yet. Default: a sixteenth of the largest heap. */
+        Optional<MemorySize> maxStreamsBytes();
+    }
+
+    /** What a model server may send. */
+    interface AnswersConfig {
+        /** Of one answer, as it is sent. Default: a sixteenth of the largest heap, 64M at most. */
+        Optional<MemorySize> maxBytes();
+
+        /** Of one line or event of an answer. */
+        @WithDefault("4M")
+        MemorySize maxLine();
+
+        /** Of a list of models, or of another answer about the server itself. */
+        @WithDefault("4M")
+        MemorySize maxListing();
+
+        /** Of the document that answers one request for embeddings. */
+        @WithDefault("32M")
+        MemorySize maxEmbeddings();
+
+        /** Of all that is told of one pull or load of a model. */
+        @WithDefault("256M")
+        MemorySize maxPull();
     }
 }

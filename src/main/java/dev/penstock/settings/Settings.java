@@ -43,7 +43,9 @@ public record Settings(
         int maxRecord,
         Duration drainTimeout,
         boolean runtimeChanges,
-        Access access) {
+        Access access,
+        Api api,
+        Answers answers) {
 
     /** The part of {@code intake.max-bytes} for what jobs name by URL; 0 where they may not. */
     public long mediaBytes() {
@@ -63,6 +65,45 @@ public record Settings(
         public Access {
             allowedHosts = Set.copyOf(allowedHosts);
         }
+    }
+
+    /**
+     * What callers of the API may take of this replica.
+     *
+     * @param lines jobs in one call
+     * @param header from the first byte of a request to the end of its headers
+     * @param body how long all of a request's body may be waited for
+     * @param idle how long a connection may stay open between two requests
+     * @param answer how long a caller may take nothing of an answer that waits for it
+     * @param streams event streams at once
+     * @param streamBytes events of one stream that its caller has not read yet
+     * @param allStreamsBytes of all streams together
+     */
+    public record Api(
+            int lines,
+            Duration header,
+            Duration body,
+            Duration idle,
+            Duration answer,
+            int streams,
+            int streamBytes,
+            long allStreamsBytes) {}
+
+    /**
+     * What a model server may send, in bytes.
+     *
+     * @param bytes of one answer
+     * @param line of one line or event of it
+     * @param listing of a list of models, or of another answer about the server itself
+     * @param embeddings of the document that answers one request for embeddings
+     * @param pull of all that is told of one pull or load
+     */
+    public record Answers(long bytes, int line, int listing, int embeddings, long pull) {
+        private static final int MEGABYTE = 1 << 20;
+
+        /** The limits of a configuration that names none. */
+        public static final Answers USUAL =
+                new Answers(64L * MEGABYTE, 4 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
     }
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}

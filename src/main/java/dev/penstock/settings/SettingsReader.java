@@ -4,6 +4,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.wire.AllowedHosts;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.ModelName;
 import dev.penstock.wire.ReachingFields;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.MemorySize;
@@ -36,6 +37,12 @@ public final class SettingsReader {
     private static final String UNKNOWN_FOR = "nodes.unknown-for";
 
     private static final int HEAP_SHARE = 16;
+    private static final int LONGEST_POOL = 64;
+    private static final String MODEL_NAME_RULE =
+            "a model's name has 1 to %d characters on one line".formatted(ModelName.LONGEST);
+
+    private static final int SMALLEST_SIZE = 1024;
+    private static final int LARGEST_SIZE = 1 << 30;
 
     /** Those that fetch a model when they are told to; of what Penstock starts {@link ProgramReader} tells it. */
     private static final Set<Backend> FETCHING = EnumSet.of(Backend.OLLAMA, Backend.LLAMA_SERVER, Backend.LLAMA_CLI);
@@ -164,7 +171,62 @@ public final class SettingsReader {
                 config.kafka().maxRecord(),
                 config.drain().timeout(),
                 config.config().runtimeChanges(),
-                access(config));
+                access(config),
+                api(config),
+                answers(config));
+    }
+
+    private Settings.Api api(PenstockConfig config) {
+        var api = config.api();
+        atLeast("api.max-lines", api.maxLines(), 1);
+        atLeast("api.max-streams", api.maxStreams(), 1);
+        positive("api.header-timeout", api.headerTimeout());
+        positive("api.body-timeout", api.bodyTimeout());
+        positive("api.idle-timeout", api.idleTimeout());
+        positive("api.answer-timeout", api.answerTimeout());
+        int stream = size("api.max-stream-bytes", api.maxStreamBytes());
+        long streams = api.maxStreamsBytes()
+                .map(MemorySize::asLongValue)
+                .orElse(Math.max(stream, Runtime.getRuntime().maxMemory() / HEAP_SHARE));
+        if (streams < stream) {
+            mistake("api.max-streams-bytes", "must be at least api.max-stream-bytes, " + stream);
+        }
+        return new Settings.Api(
+                api.maxLines(),
+                api.headerTimeout(),
+                api.bodyTimeout(),
+                api.idleTimeout(),
+                api.answerTimeout(),
+                api.maxStreams(),
+                stream,
+                streams);
+    }
+
+    private Settings.Answers answers(PenstockConfig config) {
+        var answers = config.answers();
+        long bytes = answers.maxBytes()
+                .map(MemorySize::asLongValue)
+                .orElse(Math.clamp(
+                        Runtime.getRuntime().maxMemory() / HEAP_SHARE, SMALLEST_SIZE, Settings.Answers.USUAL.bytes()));
+        if (bytes < SMALLEST_SIZE) {
+            mistake("answers.max-bytes", "must be at least " + SMALLEST_SIZE);
+        }
+        size("answers.max-pull", answers.maxPull());
+        return new Settings.Answers(
+                bytes,
+                size("answers.max-line", answers.maxLine()),
+                size("answers.max-listing", answers.maxListing()),
+                size("answers.max-embeddings", answers.maxEmbeddings()),
+                answers.maxPull().asLongValue());
+    }
+
+    /** What is held in one piece: no more than an array can be. */
+    private int size(String key, MemorySize given) {
+        long size = given.asLongValue();
+        if (size < SMALLEST_SIZE) {
+            mistake(key, "must be at least " + SMALLEST_SIZE);
+        }
+        return (int) Math.min(size, LARGEST_SIZE);
     }
 
     private void permissions(PenstockConfig config) {
@@ -212,8 +274,14 @@ public final class SettingsReader {
         Map<String, Map<Backend, String>> profiles = new HashMap<>();
         config.profiles().forEach((alias, models) -> {
             Map<Backend, String> byBackend = new EnumMap<>(Backend.class);
-            models.forEach((backend, model) -> backend("profiles." + alias + "." + backend, backend)
-                    .ifPresent(known -> byBackend.put(known, model)));
+            if (!ModelName.isUsable(alias)) {
+                mistake("profiles", MODEL_NAME_RULE);
+            }
+            models.forEach((backend, model) -> {
+                String key = "profiles." + alias + "." + backend;
+                modelName(key, model);
+                backend(key, backend).ifPresent(known -> byBackend.put(known, model));
+            });
             profiles.put(alias, byBackend);
         });
         return profiles;
@@ -236,6 +304,8 @@ public final class SettingsReader {
                     ? program.map(started -> started.modelPath().toUri())
                     : node.url().flatMap(given -> url(key + ".url", backend.orElse(Backend.OPENAI_COMPATIBLE), given));
             atLeast(key + ".weight", node.weight(), 1);
+            node.model().ifPresent(model -> modelName(key + ".model", model));
+            node.pool().ifPresent(pool -> poolName(key + ".pool", pool));
             node.maxInFlight().ifPresent(limit -> atLeast(key + ".max-in-flight", limit, 1));
             node.embeddingBatch().ifPresent(batch -> atLeast(key + ".embedding-batch", batch, 1));
             node.timeouts().connect().ifPresent(time -> positive(key + ".timeouts.connect", time));
@@ -486,6 +556,19 @@ public final class SettingsReader {
             return http && bare && url.getHost() != null ? Optional.of(url) : Optional.empty();
         } catch (IllegalArgumentException _) {
             return Optional.empty();
+        }
+    }
+
+    private void modelName(String key, String name) {
+        if (!ModelName.isUsable(name)) {
+            mistake(key, MODEL_NAME_RULE);
+        }
+    }
+
+    /** It stands in metrics. */
+    private void poolName(String key, String name) {
+        if (name.isBlank() || name.length() > LONGEST_POOL || name.chars().anyMatch(Character::isISOControl)) {
+            mistake(key, "a pool's name has 1 to %d characters on one line".formatted(LONGEST_POOL));
         }
     }
 

@@ -53,7 +53,7 @@ public final class JobDocument {
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     /** Of the names of models, pools and nodes: they stand in messages, rows and their indexes. */
-    private static final int LONGEST_NAME = 256;
+    private static final int LONGEST_NAME = ModelName.LONGEST;
 
     private static final List<String> JOB_FIELDS = List.of(
             "id",

@@ -8,7 +8,15 @@ public final class ModelName {
     private static final String HUB_AT_OLLAMA = "hf.co/";
     private static final String LATEST = ":latest";
 
+    /** Names stand in messages, metrics, rows and their indexes. */
+    public static final int LONGEST = 256;
+
     private ModelName() {}
+
+    /** Whether jobs can name it: on one line, and not too long. */
+    public static boolean isUsable(String name) {
+        return !name.isBlank() && name.length() <= LONGEST && name.chars().noneMatch(Character::isISOControl);
+    }
 
     /** Of {@code hf:user/repo:quant} what comes after the colon; empty: the name is none of Hugging Face's. */
     public static Optional<String> onHub(String name) {

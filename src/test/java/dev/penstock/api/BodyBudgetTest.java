@@ -1,7 +1,9 @@
 package dev.penstock.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.penstock.job.JobFailure;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
@@ -9,6 +11,7 @@ import io.vertx.ext.web.RoutingContext;
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.net.Socket;
@@ -17,11 +20,13 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -34,11 +39,12 @@ class BodyBudgetTest {
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private final BlockingQueue<RoutingContext> admitted = new LinkedBlockingQueue<>();
+    private BodyBudget budget;
     private HttpServer server;
 
     @BeforeEach
     void listen() {
-        BodyBudget budget = new BodyBudget(SIZE, SIZE, SIZE);
+        budget = new BodyBudget(10 * SIZE, SIZE, SIZE, Duration.ofSeconds(30));
         Router router = Router.router(vertx);
         router.route().handler(budget::admit).handler(admitted::add);
         server = vertx.createHttpServer()
@@ -104,19 +110,76 @@ class BodyBudgetTest {
     }
 
     @Test
-    void a_body_that_does_not_tell_its_size_counts() throws Exception {
-        CompletableFuture<Integer> first = post(SIZE);
-        RoutingContext running = admitted();
+    void a_body_that_does_not_tell_its_size_counts_as_it_comes() throws IOException {
+        BodyBudget.Share share = budget.share(false);
+        BodyBudget.Share other = budget.share(false);
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[2 * SIZE]), share);
 
-        HttpResponse<String> refused = client.send(
-                request()
-                        .POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(new byte[10])))
-                        .build(),
-                HttpResponse.BodyHandlers.ofString());
+        assertThat(body.readNBytes(SIZE / 2)).hasSize(SIZE / 2);
+        InputStream second = budget.counted(new ByteArrayInputStream(new byte[SIZE]), other);
+        assertThat(second.readNBytes(SIZE / 2)).hasSize(SIZE / 2);
+        assertThat(refusal(second)).isEqualTo(JobFailure.Code.BROKER_UNAVAILABLE);
+        other.giveBack();
+        assertThat(body.readNBytes(SIZE / 2)).hasSize(SIZE / 2);
+        assertThat(refusal(body)).isEqualTo(JobFailure.Code.TOO_LARGE);
+    }
 
-        assertThat(refused.statusCode()).isEqualTo(503);
-        var _ = running.end();
-        assertThat(first.get()).isEqualTo(200);
+    @Test
+    void what_is_announced_counts_and_what_comes_beyond_it_too() throws IOException {
+        BodyBudget.Share liar = budget.share(false);
+        liar.announced("10");
+
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[SIZE + 1]), liar);
+
+        assertThat(body.readNBytes(SIZE)).hasSize(SIZE);
+        assertThat(refusal(body)).isEqualTo(JobFailure.Code.TOO_LARGE);
+        assertThatThrownBy(() -> budget.share(false).announced(Integer.toString(SIZE + 1)))
+                .isInstanceOf(ApiException.class)
+                .hasMessageContaining("penstock.kafka.max-record");
+    }
+
+    @Test
+    void of_many_lines_only_the_largest_is_held() throws IOException {
+        BodyBudget.Share lines = budget.share(true);
+        lines.announced(Integer.toString(10 * SIZE));
+
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[11 * SIZE]), lines);
+
+        assertThat(body.readNBytes(10 * SIZE)).hasSize(10 * SIZE);
+        assertThatThrownBy(body::read)
+                .isInstanceOf(ApiException.class)
+                .hasMessageContaining("quarkus.http.limits.max-body-size");
+    }
+
+    @Test
+    void a_body_that_trickles_is_waited_for_no_longer_than_all_of_it() {
+        BodyBudget hasty = new BodyBudget(SIZE, SIZE, SIZE, Duration.ofMillis(50));
+        InputStream trickle = new InputStream() {
+            @Override
+            public int read() {
+                LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
+                return ' ';
+            }
+
+            @Override
+            public int read(byte[] into, int offset, int length) {
+                into[offset] = (byte) read();
+                return 1;
+            }
+        };
+
+        assertThatThrownBy(() -> hasty.counted(trickle, hasty.share(false)).readAllBytes())
+                .isInstanceOf(ApiException.class)
+                .hasMessageContaining("penstock.api.body-timeout");
+    }
+
+    private static JobFailure.Code refusal(InputStream body) throws IOException {
+        try {
+            var _ = body.read();
+            throw new AssertionError("was read");
+        } catch (ApiException e) {
+            return e.failure().code();
+        }
     }
 
     /** On one connection, whose second half comes when the refusal is there: closed with that unread, it would be reset. */

@@ -20,8 +20,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -92,14 +92,10 @@ class JobLinesTest {
     }
 
     @Test
-    void a_mistake_names_its_line_and_blank_lines_count() throws InterruptedException {
-        List<JobLines.Line> lines =
-                JobLines.of("{\"prompt\":\"a\"}\n\n  \n{\"prompt\" \"b\"}\n".getBytes(StandardCharsets.UTF_8));
-        assertThat(lines).extracting(JobLines.Line::number).containsExactly(1L, 4L);
-
+    void a_mistake_names_its_line() throws InterruptedException {
         JobFailure malformed =
                 JobFailure.of(JobFailure.Code.INVALID_REQUEST, "not valid JSON: unexpected '\"' (line 1, column 12)");
-        ObjectNode answer = new JobLines(Map.of(), new Broker(_ -> CompletableFuture.completedFuture(written())))
+        ObjectNode answer = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())))
                 .submit(4, new Submissions.Checked.Unfit(malformed))
                 .await();
 
@@ -110,7 +106,7 @@ class JobLinesTest {
 
     @Test
     void a_line_is_answered_with_the_outcome_that_was_waited_for() throws InterruptedException {
-        JobLines lines = new JobLines(Map.of(), new Broker(_ -> CompletableFuture.completedFuture(written())) {
+        JobLines lines = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())) {
             @Override
             public JobLines.Written write(Submissions.Checked.Fit fit) {
                 return new JobLines.Written(super.write(fit).record(), row -> {
@@ -125,6 +121,36 @@ class JobLinesTest {
         assertThat(answer.path("id").asText()).isEqualTo("a");
     }
 
+    @Test
+    void what_is_settled_holds_the_broker_s_word_and_waits_for_the_outcome_later() throws InterruptedException {
+        AtomicInteger waited = new AtomicInteger();
+        JobLines lines = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())) {
+            @Override
+            public JobLines.Written write(Submissions.Checked.Fit fit) {
+                return new JobLines.Written(super.write(fit).record(), row -> {
+                    waited.incrementAndGet();
+                    return row;
+                });
+            }
+        });
+
+        JobLines.Answer settled = lines.submit(1, fit("a", "hello")).settled();
+
+        assertThat(waited).hasValue(0);
+        assertThat(settled.await().path("id").asText()).isEqualTo("a");
+        assertThat(waited).hasValue(1);
+    }
+
+    @Test
+    void one_line_too_many_names_the_limit() {
+        ObjectNode answer = JobLines.tooMany(10_001, 10_000);
+
+        assertThat(answer.at("/error/code").asText()).isEqualTo("too_large");
+        assertThat(answer.at("/error/message").asText())
+                .startsWith("line 10001: one call takes 10000 jobs (penstock.api.max-lines)");
+        assertThat(answer.path("line").asInt()).isEqualTo(10_001);
+    }
+
     private List<ObjectNode> answers(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker)
             throws InterruptedException {
         return answers(
@@ -136,7 +162,7 @@ class JobLinesTest {
             Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker,
             Submissions.Checked.Fit... fits)
             throws InterruptedException {
-        JobLines lines = new JobLines(Map.of(), new Broker(broker));
+        JobLines lines = new JobLines(new Broker(broker));
         List<JobLines.Answer> answers = new ArrayList<>();
         for (int i = 0; i < fits.length; i++) {
             answers.add(lines.submit(i + 1L, fits[i]));

@@ -13,10 +13,10 @@ class ReadAheadTest {
 
     @Test
     void much_that_is_unread_pauses_and_a_reader_that_has_caught_up_resumes() throws Exception {
-        ReadAhead<Integer> ahead = new ReadAhead<>(4, 2);
+        ReadAhead<Integer> ahead = new ReadAhead<>(4, 2, 1000);
         for (int i = 0; i < 5; i++) {
             ahead.add(i);
-            ahead.filled(() -> done.add("pause"), () -> done.add("resume"));
+            ahead.filled(1, () -> done.add("pause"), () -> done.add("resume"));
         }
         assertThat(done).containsExactly("pause");
 
@@ -32,11 +32,32 @@ class ReadAheadTest {
         assertThat(ahead.isToResume()).isFalse();
     }
 
+    @Test
+    void few_that_are_large_pause_until_all_of_them_are_read() throws Exception {
+        ReadAhead<Integer> ahead = new ReadAhead<>(4, 2, 1000);
+        ahead.add(0);
+        ahead.filled(600, () -> done.add("pause"), () -> done.add("resume"));
+        assertThat(done).isEmpty();
+        ahead.add(1);
+        ahead.filled(600, () -> done.add("pause"), () -> done.add("resume"));
+        assertThat(done).containsExactly("pause");
+
+        assertThat(ahead.take(0)).isZero();
+        assertThat(ahead.isToResume()).isFalse();
+        assertThat(ahead.take(0)).isEqualTo(1);
+        assertThat(ahead.isToResume()).isTrue();
+        ahead.resumed(() -> done.add("resume"));
+
+        ahead.add(2);
+        ahead.filled(600, () -> done.add("pause"), () -> done.add("resume"));
+        assertThat(done).containsExactly("pause", "resume");
+    }
+
     /** Between the loop's look at the size and its pause. */
     @Test
     void a_reader_that_empties_it_just_before_the_pause_does_not_leave_it_paused() {
         Drained queue = new Drained();
-        ReadAhead<Integer> ahead = new ReadAhead<>(4, 2, queue);
+        ReadAhead<Integer> ahead = new ReadAhead<>(4, 2, 1000, queue);
         for (int i = 0; i < 5; i++) {
             ahead.add(i);
         }
@@ -52,7 +73,7 @@ class ReadAheadTest {
             }
         };
 
-        ahead.filled(() -> done.add("pause"), () -> done.add("resume"));
+        ahead.filled(1, () -> done.add("pause"), () -> done.add("resume"));
 
         assertThat(done).containsExactly("pause", "resume");
     }

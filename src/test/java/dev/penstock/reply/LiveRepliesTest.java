@@ -40,7 +40,8 @@ class LiveRepliesTest {
                 },
                 MAX_RECORD,
                 topic,
-                scans);
+                scans,
+                WatchRoom.unshared());
 
         try (Watch watch = live.watchFresh(new JobId("j"))) {
             assertThat(watch.partition()).isZero();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.node.NullNode;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -356,5 +357,39 @@ class SettingsReaderTest {
 
     private static Settings read(Map<String, String> keys) {
         return SettingsReader.read(TestSettings.config(keys), Map.of());
+    }
+
+    @Test
+    void limits_have_defaults_and_their_mistakes_name_their_keys() {
+        Settings usual = TestSettings.defaults();
+        assertThat(usual.api().lines()).isEqualTo(10_000);
+        assertThat(usual.api().streams()).isEqualTo(1_000);
+        assertThat(usual.api().header()).isEqualTo(Duration.ofSeconds(10));
+        assertThat(usual.answers().line()).isEqualTo(4 << 20);
+        assertThat(usual.answers().bytes()).isLessThanOrEqualTo(64L << 20);
+
+        String name = "x".repeat(300);
+        assertThatThrownBy(() -> TestSettings.ofFile(Map.ofEntries(
+                        Map.entry("penstock.api.max-lines", "0"),
+                        Map.entry("penstock.api.max-streams", "0"),
+                        Map.entry("penstock.api.header-timeout", "0s"),
+                        Map.entry("penstock.api.max-streams-bytes", "10K"),
+                        Map.entry("penstock.answers.max-line", "10"),
+                        Map.entry("penstock.answers.max-bytes", "10"),
+                        Map.entry("penstock.profiles.p.vllm", name),
+                        Map.entry("penstock.nodes.a.backend", "vllm"),
+                        Map.entry("penstock.nodes.a.url", "http://a"),
+                        Map.entry("penstock.nodes.a.pool", name),
+                        Map.entry("penstock.nodes.a.model", name))))
+                .hasMessageContainingAll(
+                        "penstock.api.max-lines: must be at least 1",
+                        "penstock.api.max-streams: must be at least 1",
+                        "penstock.api.header-timeout: must be a positive duration",
+                        "penstock.api.max-streams-bytes: must be at least api.max-stream-bytes",
+                        "penstock.answers.max-line: must be at least 1024",
+                        "penstock.answers.max-bytes: must be at least 1024",
+                        "penstock.profiles.p.vllm: a model's name has 1 to 256 characters",
+                        "penstock.nodes.a.pool: a pool's name has 1 to 64 characters",
+                        "penstock.nodes.a.model: a model's name has 1 to 256 characters");
     }
 }

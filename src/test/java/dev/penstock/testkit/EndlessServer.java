@@ -1,0 +1,99 @@
+package dev.penstock.testkit;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+
+/** A model server that never ends what it sends: after the beginning the same piece over and over, until it is hung up on. */
+public final class EndlessServer implements AutoCloseable {
+    private static final int CHUNK = 65_536;
+
+    private final ServerSocket listening;
+    private final AtomicReference<Says> says = new AtomicReference<>();
+    private final AtomicLong sent = new AtomicLong();
+    private final AtomicLong hungUp = new AtomicLong();
+
+    private record Says(String head, String begin, String again) {}
+
+    public EndlessServer() {
+        try {
+            listening = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        Thread.ofVirtual().start(this::accept);
+    }
+
+    /** To every request from now on. */
+    public EndlessServer says(int status, String type, String begin, String again) {
+        String head = "HTTP/1.1 %d X\r\nContent-Type: %s\r\nConnection: close\r\n\r\n".formatted(status, type);
+        says.set(new Says(head, begin, again.repeat(Math.max(1, CHUNK / again.length()))));
+        return this;
+    }
+
+    public URI url() {
+        return URI.create("http://127.0.0.1:" + listening.getLocalPort());
+    }
+
+    /** Bytes that were taken of it, to all requests. */
+    public long sent() {
+        return sent.get();
+    }
+
+    /** How many connections the other side has ended. */
+    public long hungUp() {
+        return hungUp.get();
+    }
+
+    private void accept() {
+        while (!listening.isClosed()) {
+            try {
+                Socket socket = listening.accept();
+                Thread.ofVirtual().start(() -> serve(socket));
+            } catch (IOException _) {
+                return;
+            }
+        }
+    }
+
+    private void serve(Socket socket) {
+        try (socket) {
+            InputStream in = socket.getInputStream();
+            StringBuilder head = new StringBuilder();
+            while (head.indexOf("\r\n\r\n") < 0) {
+                int next = in.read();
+                if (next < 0) {
+                    return;
+                }
+                head.append((char) next);
+            }
+            Says answer = says.get();
+            OutputStream out = socket.getOutputStream();
+            out.write((answer.head + answer.begin).getBytes(StandardCharsets.UTF_8));
+            byte[] piece = answer.again.getBytes(StandardCharsets.UTF_8);
+            while (true) {
+                out.write(piece);
+                sent.addAndGet(piece.length);
+            }
+        } catch (IOException _) {
+            hungUp.incrementAndGet();
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            listening.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
