@@ -137,7 +137,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     }
 
     private static Optional<JobFailure> type(Head head) {
-        if (READING.contains(head.method())) {
+        if (READING.contains(head.method()) || isBareDelete(head)) {
             return Optional.empty();
         }
         List<String> types = head.values("Content-Type");
@@ -150,7 +150,15 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                         JobFailure.Code.UNSUPPORTED_MEDIA_TYPE,
                         lines
                                 ? "send the header Content-Type: application/json, or application/x-ndjson for a job a line"
-                                : "send the header Content-Type: application/json: every call that changes something needs it, also one without a body");
+                                : "send the header Content-Type: application/json: every POST, PUT and PATCH needs it, also one without a body, and every DELETE with one");
+    }
+
+    /** A browser asks by OPTIONS before any DELETE, and clients send no type where they send no body. */
+    private static boolean isBareDelete(Head head) {
+        return head.method().equals("DELETE")
+                && head.values("Content-Type").isEmpty()
+                && head.values("Transfer-Encoding").isEmpty()
+                && head.values("Content-Length").stream().allMatch("0"::equals);
     }
 
     /** One that is empty or there twice names no job, and is not none either. */

@@ -382,7 +382,7 @@ public interface PenstockConfig {
         Optional<MemorySize> maxBytes();
 
         /** Of one line or event of an answer. */
-        @WithDefault("4M")
+        @WithDefault("16M")
         MemorySize maxLine();
 
         /** Of a list of models, or of another answer about the server itself. */

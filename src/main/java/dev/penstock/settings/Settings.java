@@ -103,7 +103,7 @@ public record Settings(
 
         /** The limits of a configuration that names none. */
         public static final Answers USUAL =
-                new Answers(64L * MEGABYTE, 4 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
+                new Answers(64L * MEGABYTE, 16 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
     }
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}

@@ -72,7 +72,12 @@ class CallRulesTest {
             POST   | /v1/jobs             |                                                    | 415 type
             POST   | /v1/dlq/0-1/retry    |                                                    | 415 type
             POST   | /v1/nodes/a/models/m/unload |                                             | 415 type
-            DELETE | /v1/jobs/a           |                                                    | 415 type
+            DELETE | /v1/jobs/a           |                                                    | passes
+            DELETE | /v1/jobs/a           | Content-Length: 0                                  | passes
+            DELETE | /v1/jobs/a           | Content-Length: 2                                  | 415 type
+            DELETE | /v1/jobs/a           | Transfer-Encoding: chunked                         | 415 type
+            DELETE | /v1/jobs/a           | Content-Type: text/plain                           | 415 type
+            DELETE | /v1/jobs/a           | Origin: http://evil.example                        | 403 origin
             DELETE | /v1/jobs/a           | Content-Type: application/json                     | passes
             PUT    | /v1/jobs/a           |                                                    | 415 type
             PATCH  | /v1/config           | Content-Type: application/merge-patch+json         | 415 type
