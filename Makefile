@@ -83,7 +83,8 @@ test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; R
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
 
 live: build ## The backends' contract against what VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like point at; backend by case
-	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.node.LiveBackends
+	@$(JAVA) -Dpenstock.build-dir=target -Djava.util.logging.manager=org.jboss.logmanager.LogManager -cp "$(TEST_CLASSPATH)" \
+		dev.penstock.node.LiveBackends
 
 test-images: build ## Builds the images on stand-in bases and runs them, with buildah and podman, as root on Debian. IMAGES=jvm for one
 	@JAVA_HOME="$(JDK)" TEST_CLASSPATH="$(TEST_CLASSPATH)" IMAGES_GRAALVM="$(CURDIR)/target/graalvm" docker/test-images.sh $(IMAGES)

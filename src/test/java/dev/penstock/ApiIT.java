@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpServer;
+import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.Chromium;
 import dev.penstock.testkit.JobSender;
@@ -11,6 +12,7 @@ import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
+import dev.penstock.testkit.Rig;
 import dev.penstock.testkit.WireSchemas;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
@@ -23,11 +25,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Random;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -52,6 +60,15 @@ class ApiIT {
     @BeforeAll
     static void start() throws InterruptedException {
         broker = Broker.start();
+        // somebody else has made it, for small jobs
+        try (Admin admin = broker.admin()) {
+            admin.createTopics(List.of(new NewTopic("prompt-jobs-low", 4, (short) 1)
+                            .configs(Map.of("max.message.bytes", "1048576"))))
+                    .all()
+                    .get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
         fake = FakeUpstream.start();
         penstock = PenstockProcess.with(broker.bootstrap())
                 .node("fake", "vllm", URI.create(fake.url()), 8)
@@ -315,6 +332,103 @@ class ApiIT {
 
         assertThat(reply.status()).isEqualTo(413);
         assertThat(reply.code()).isEqualTo("too_large");
+    }
+
+    @Test
+    void a_job_larger_than_its_topic_takes_is_refused_with_the_topics_own_limit() throws InterruptedException {
+        // nothing that a producer could make smaller
+        byte[] random = new byte[2_200_000];
+        new Random(1).nextBytes(random);
+        String large = "{\"prompt\":\"%s\",\"job\":{\"priority\":\"low\"}}"
+                .formatted(Base64.getEncoder().encodeToString(random));
+
+        Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", JSON, large);
+        Rest.Reply lines = Rest.post(
+                penstock.url(),
+                "/v1/jobs",
+                "application/x-ndjson",
+                large + "\n{\"prompt\":\"a\",\"job\":{\"id\":\"beside-large\",\"priority\":\"low\"}}\n");
+
+        assertThat(reply.status()).as(reply.body()).isEqualTo(413);
+        assertThat(lines.status()).isEqualTo(202);
+        List<JsonNode> answers = lines.body().lines().map(SCHEMAS::parse).toList();
+        for (JsonNode refused : List.of(reply.json(), answers.getFirst())) {
+            assertThat(refused.at("/error/code").asText()).isEqualTo("too_large");
+            assertThat(refused.at("/error/message").asText())
+                    .contains("topic prompt-jobs-low", "max.message.bytes", "1048576");
+        }
+        assertThat(answers.getFirst().path("line").asInt()).isEqualTo(1);
+        assertThat(answers.getLast().path("status").asText()).isEqualTo("queued");
+        replies.awaitOutcomes(List.of("beside-large"), PATIENCE);
+    }
+
+    @Test
+    void lines_are_answered_with_their_outcomes_where_the_caller_waits() throws InterruptedException {
+        fake.script(request -> request.prompt().equals("stall")
+                ? Answer.tokens(3).stallBeforeResponse()
+                : Answer.unicode(20).every(Duration.ofMillis(5)));
+        String lines =
+                "{\"prompt\":\"a\",\"job\":{\"id\":\"wait-1\"}}\n{\"prompt\":7}\n{\"prompt\":\"b\",\"job\":{\"id\":\"wait-2\"}}\n";
+
+        Rest.Reply reply = manyWaiting(lines, 30);
+        Rest.Reply again = manyWaiting(lines, 30);
+        Rest.Reply tooShort = manyWaiting(lines + "{\"prompt\":\"stall\",\"job\":{\"id\":\"wait-3\"}}\n", 1);
+
+        for (Rest.Reply all : List.of(reply, again, tooShort)) {
+            assertThat(all.status()).as(all.body()).isEqualTo(all.equals(tooShort) ? 202 : 200);
+            assertThat(all.headers().firstValue("Preference-Applied")).isPresent();
+            List<JsonNode> answers = all.body().lines().map(SCHEMAS::parse).toList();
+            assertThat(answers.get(0).path("status").asText()).isEqualTo("completed");
+            assertThat(answers.get(1).path("line").asInt()).isEqualTo(2);
+            assertThat(answers.get(1).at("/error/message").asText()).startsWith("line 2: ");
+            assertThat(answers.get(2).path("status").asText()).isEqualTo("completed");
+            assertThat(answers.get(2).path("id").asText()).isEqualTo("wait-2");
+        }
+        assertThat(SCHEMAS.parse(tooShort.body().lines().toList().getLast())
+                        .path("status")
+                        .asText())
+                .isIn("queued", "running");
+        assertThat(Rest.delete(penstock.url(), "/v1/jobs/wait-3").status()).isEqualTo(202);
+        replies.awaitOutcomes(List.of("wait-3"), PATIENCE);
+        assertThat(List.of("wait-1", "wait-2"))
+                .allSatisfy(id ->
+                        assertThat(replies.count(id, EventMark.Kind.STARTED)).isEqualTo(1));
+    }
+
+    private static Rest.Reply manyWaiting(String lines, int seconds) throws InterruptedException {
+        return Rest.post(penstock.url(), "/v1/jobs", "application/x-ndjson", lines, "Prefer", "wait=" + seconds);
+    }
+
+    @Test
+    void what_needs_kafka_is_refused_at_once_while_it_is_known_to_be_away() throws InterruptedException {
+        try (PenstockProcess alone = PenstockProcess.with("127.0.0.1:" + Broker.freePort())
+                .node("fake", "vllm", URI.create(fake.url()), 8)
+                .start()) {
+            String warning = alone.process().awaitLine(line -> line.contains("does not answer"), PATIENCE);
+            assertThat(warning).contains("WARN", "127.0.0.1:", "KAFKA_BOOTSTRAP_SERVERS");
+            String lines = "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}\n";
+            long begun = System.nanoTime();
+            List<Rest.Reply> refused = List.of(
+                    Rest.post(alone.url(), "/v1/jobs", JSON, CHAT.formatted("")),
+                    Rest.post(alone.url(), "/v1/jobs", JSON, CHAT.formatted(""), "Prefer", "wait=30"),
+                    Rest.post(alone.url(), "/v1/jobs", JSON, CHAT.formatted(""), "Accept", "text/event-stream"));
+            Rest.Reply many = Rest.post(alone.url(), "/v1/jobs", "application/x-ndjson", lines, "Prefer", "wait=30");
+            double seconds = Rig.seconds(begun);
+
+            System.out.printf("four submissions while Kafka is known to be away: %.2f s%n", seconds);
+            assertThat(seconds).isLessThan(5);
+            assertThat(refused).allSatisfy(reply -> {
+                assertThat(reply.status()).as(reply.body()).isEqualTo(503);
+                assertThat(reply.code()).isEqualTo("broker_unavailable");
+                assertThat(reply.headers().firstValue("Retry-After")).isPresent();
+                assertThat(reply.body()).contains("nothing was sent");
+            });
+            assertThat(many.body().lines().map(SCHEMAS::parse).toList())
+                    .hasSize(2)
+                    .allSatisfy(
+                            line -> assertThat(line.at("/error/code").asText()).isEqualTo("broker_unavailable"));
+            alone.kill9();
+        }
     }
 
     @Test

@@ -13,12 +13,16 @@ import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
+import dev.penstock.testkit.upstream.Recording;
 import dev.penstock.testkit.upstream.UpstreamRequest;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -48,8 +52,13 @@ class NodesIT {
                 .config("penstock.profiles.fast.vllm", "tiny")
                 .config("penstock.profiles.fast.ollama", "tiny:latest")
                 .config("penstock.default-profile", "fast")
-                .config("penstock.timeouts.first-token", "1s")
-                .config("penstock.timeouts.idle", "500ms")
+                .config("penstock.timeouts.first-token", "3s")
+                .config("penstock.timeouts.idle", "2s")
+                // the same server, for jobs that name it alone
+                .node("patient", "vllm", URI.create(gpu.url()), 16)
+                .config("penstock.nodes.patient.pool", "cloud")
+                .config("penstock.nodes.patient.timeouts.first-token", "60s")
+                .config("penstock.nodes.patient.timeouts.idle", "60s")
                 .node("ghost", "openai-compatible", URI.create("http://127.0.0.1:1"), 1)
                 .config("penstock.nodes.unknown-for", "3s")
                 .config("penstock.intake.park", "500ms")
@@ -72,8 +81,9 @@ class NodesIT {
             fake.script(_ -> Answer.unicode(20).every(Duration.ofMillis(5)));
             fake.reset();
         }
-        Metrics.await(penstock, "penstock_node_up{node=\"gpu-a\"}", 1, PATIENCE);
-        Metrics.await(penstock, "penstock_node_up{node=\"cpu-a\"}", 1, PATIENCE);
+        for (String node : List.of("gpu-a", "cpu-a", "patient")) {
+            Metrics.await(penstock, "penstock_node_up{node=\"%s\"}".formatted(node), 1, PATIENCE);
+        }
     }
 
     @ParameterizedTest
@@ -175,11 +185,9 @@ class NodesIT {
         JsonNode waiting = Rest.get(penstock.url(), "/v1/jobs/waits").json().path("waiting_for");
         assertThat(waiting.path("code").asText()).isEqualTo("node_down");
         assertThat(waiting.path("message").asText()).contains("gpu-a is down since", "refused the connection");
-        replies.await(
-                () -> penstock.process().output().stream()
-                        .anyMatch(line -> line.contains("waiting=node_down 1 job, such as waits: gpu-a is down since")),
-                PATIENCE,
-                () -> String.join("\n", penstock.process().output()));
+        penstock.process()
+                .awaitLine(
+                        line -> line.contains("waiting=node_down 1 job, such as waits: gpu-a is down since"), PATIENCE);
         assertThat(Rest.get(penstock.managementUrl(), "/q/health/ready").body())
                 .contains("waiting.node_down", "1 job, such as waits: gpu-a is down since");
 
@@ -215,6 +223,107 @@ class NodesIT {
         gpu.await(stats -> stats.inFlight() == 0, PATIENCE);
     }
 
+    /** While it waits for its node in the line, and while it is set aside since another node is up. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void a_job_whose_node_died_under_it_ends_in_its_time(boolean anotherIsUp) throws InterruptedException {
+        gpu.script(_ -> Answer.tokens(1000).every(Duration.ofMillis(50)));
+        String name = anotherIsUp ? "-set-aside" : "-in-the-line";
+        String expires = "expires" + name;
+        String runsOut = "runs-out" + name;
+        long accepted = send(expires, "\"prompt\":\"Hi\"", "\"node\":\"patient\",\"deadline\":\"PT5S\"");
+        send(runsOut, "\"prompt\":\"Hi\"", "\"node\":\"patient\",\"timeout\":\"PT5S\"");
+        gpu.awaitInFlight(2, PATIENCE);
+        ReplyLog.Event started =
+                replies.awaitEvent(runsOut, event -> event.mark().kind() == EventMark.Kind.STARTED, PATIENCE);
+        try {
+            gpu.stop();
+            if (!anotherIsUp) {
+                cpu.stop();
+            }
+            replies.awaitOutcomes(List.of(expires, runsOut), PATIENCE);
+        } finally {
+            gpu.restart();
+            cpu.restart();
+        }
+
+        ReplyLog.Event expired = replies.outcome(expires);
+        ReplyLog.Event timeout = replies.outcome(runsOut);
+        long copies = Records.all(broker.bootstrap(), "prompt-jobs-deferred").stream()
+                .filter(copy -> new String(copy.key(), StandardCharsets.UTF_8).endsWith(name))
+                .count();
+        System.out.printf(
+                "%s: expired %d ms after its deadline, timeout %d ms after its time, set aside %d times: %s%n",
+                name.substring(1),
+                expired.timestamp() - accepted - 5_000,
+                timeout.timestamp() - started.timestamp() - 5_000,
+                copies,
+                timeout.json().at("/error/message").asText());
+        assertThat(expired.mark().kind()).as(expired.value()).isEqualTo(EventMark.Kind.EXPIRED);
+        assertThat(expired.timestamp() - accepted).isBetween(5_000L, 7_000L);
+        assertThat(code(timeout)).isEqualTo("timeout");
+        assertThat(timeout.timestamp() - started.timestamp()).isBetween(4_900L, 7_000L);
+        assertThat(timeout.json().at("/error/message").asText())
+                .startsWith("the job ran longer than its timeout, PT5S")
+                .doesNotContain("worker");
+        assertThat(copies).isLessThan(6);
+    }
+
+    /** vLLM with --max-num-queued-reqs 3. */
+    @Test
+    void a_burst_at_a_server_whose_queue_is_full_is_waited_out_uncounted() throws InterruptedException {
+        Answer full = Answer.raw(Recording.of("vllm/err-queue-full-stream").bytes());
+        gpu.script(_ -> gpu.stats().inFlight() > 3 ? full : Answer.tokens(5).every(Duration.ofMillis(40)));
+        List<String> ids = IntStream.range(0, 15).mapToObj(i -> "burst-" + i).toList();
+        try (JobSender jobs = new JobSender(broker.bootstrap())) {
+            for (String id : ids) {
+                jobs.sendRaw(null, document(id, "\"prompt\":\"Hi\"", "\"node\":\"patient\",\"max_attempts\":1"));
+            }
+            jobs.flush();
+        }
+
+        replies.awaitOutcomes(ids, PATIENCE);
+
+        System.out.printf(
+                "15 jobs at once at a server with room for 3: %s, %d requests%n",
+                replies.outcomes(ids), gpu.stats().requests());
+        assertThat(replies.outcomes(ids))
+                .as(replies.outcome(ids.getFirst()).value())
+                .isEqualTo(Map.of("completed", 15));
+        assertThat(gpu.stats().requests()).as("some were refused").isGreaterThan(15);
+        for (String id : ids) {
+            assertThat(replies.valid(id).stream()
+                            .filter(event -> event.mark().kind() == EventMark.Kind.STARTED)
+                            .map(event -> event.mark().attempt()))
+                    .as("attempts are numbered without gaps")
+                    .isEqualTo(
+                            IntStream.rangeClosed(1, replies.outcome(id).mark().attempt())
+                                    .boxed()
+                                    .toList());
+        }
+    }
+
+    @Test
+    void two_kills_of_a_server_close_together_leave_the_third_attempt() throws InterruptedException {
+        AtomicInteger kills = new AtomicInteger();
+        gpu.script(_ -> Answer.tokens(kills.get() < 2 ? 1000 : 5).every(Duration.ofMillis(20)));
+        send("killed-twice", "\"prompt\":\"Hi\"", "\"node\":\"patient\",\"max_attempts\":3");
+        while (kills.get() < 2) {
+            gpu.awaitInFlight(1, PATIENCE);
+            kills.incrementAndGet();
+            gpu.stop();
+            Metrics.await(penstock, "penstock_node_up{node=\"patient\"}", 0, PATIENCE);
+            gpu.restart();
+        }
+
+        replies.awaitOutcomes(List.of("killed-twice"), PATIENCE);
+
+        assertThat(replies.outcome("killed-twice").mark().kind())
+                .as(replies.all("killed-twice").toString())
+                .isEqualTo(EventMark.Kind.COMPLETED);
+        assertThat(replies.chunkText("killed-twice")).isEqualTo(replies.completedText("killed-twice"));
+    }
+
     private static String code(ReplyLog.Event outcome) {
         assertThat(outcome.mark().kind()).as(outcome.value()).isEqualTo(EventMark.Kind.FAILED);
         return outcome.json().path("error").path("code").asText();
@@ -226,11 +335,17 @@ class NodesIT {
         return replies.outcome(id);
     }
 
-    private static void send(String id, String body, String job) throws InterruptedException {
-        String document = "{%s,\"job\":{\"id\":\"%s\"%s}}".formatted(body, id, job.isEmpty() ? "" : "," + job);
+    /** @return when the broker had it, in milliseconds since 1970 */
+    private static long send(String id, String body, String job) throws InterruptedException {
         try (JobSender jobs = new JobSender(broker.bootstrap())) {
-            jobs.sendRaw(null, document.getBytes(StandardCharsets.UTF_8));
-            jobs.flush();
+            jobs.sendRaw(null, document(id, body, job));
+            return jobs.flush().getLast().timestamp();
         }
+    }
+
+    private static byte[] document(String id, String body, String job) {
+        return "{%s,\"job\":{\"id\":\"%s\"%s}}"
+                .formatted(body, id, job.isEmpty() ? "" : "," + job)
+                .getBytes(StandardCharsets.UTF_8);
     }
 }

@@ -158,6 +158,7 @@ public final class Line {
                 join(waiter);
                 serve();
                 long end = System.nanoTime() + Math.min(atMost.toNanos(), FAR.toNanos());
+                waiter.endsNanos = end;
                 try (var _ = signal.wakeBy(() -> wake(waiter))) {
                     while (waiter.place == null && !signal.isGiven() && end - System.nanoTime() > 0) {
                         long parked = parkedNanos(waiter);
@@ -250,11 +251,19 @@ public final class Line {
         private boolean hadSlot;
         /** When it looks again by itself whether it has to be set aside. */
         private long wakesNanos = Long.MAX_VALUE;
+        /** When its wait is over whatever happens. */
+        private long endsNanos = Long.MAX_VALUE;
 
         Waiter(Ticket ticket, RetryPlan.Avoid avoid, Condition turnCame) {
             this.ticket = ticket;
             this.avoid = avoid;
             this.turnCame = turnCame;
+        }
+
+        /** A copy whose time is over before it could come back stays: as a further copy it would come again at once. */
+        private boolean staysToItsEnd() {
+            return ticket.isCopy
+                    && endsNanos - System.nanoTime() <= Delay.SHORT.length().toNanos();
         }
 
         /** How long it may still wait for a full node without making room for others. */
@@ -290,7 +299,7 @@ public final class Line {
     /** How long the job may still keep its place; all its nodes are down, and others are not. */
     private long parkedNanos(Waiter waiter) {
         Router.Route route = routes.of(waiter.ticket.wish);
-        if (route instanceof Router.Route.Nowhere) {
+        if (route instanceof Router.Route.Nowhere || waiter.staysToItsEnd()) {
             return FAR.toNanos();
         }
         Instant since = Instant.MIN;

@@ -2,6 +2,8 @@ package dev.penstock.dispatch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.Priority;
+import dev.penstock.job.RecordPlace;
 import dev.penstock.node.Node;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -123,6 +125,43 @@ class LineTest {
         }
     }
 
+    /** With one slot, so that the starts come one by one. */
+    @Test
+    void low_ones_get_their_share_of_the_starts_and_no_more_while_high_ones_wait() throws InterruptedException {
+        RunRig rig = new RunRig(
+                RunRig.keys(RunRig.node("gpu-a", "vllm", 1), Map.of("intake.slots", "1", "intake.low-share", "0.2")));
+        rig.nodes.server("gpu-a").up("llama");
+        List<String> starts = new CopyOnWriteArrayList<>();
+        List<Thread> threads = new ArrayList<>();
+        try (Line.Ticket first = rig.line.new Ticket(rig.job("llama"))) {
+            Line.Place.Taken held = (Line.Place.Taken) first.await(RetryPlan.Avoid.NOTHING, new StopSignal(), LONG);
+            for (Priority priority : List.of(Priority.LOW, Priority.HIGH)) {
+                for (int i = 0; i < 20; i++) {
+                    threads.add(Thread.ofVirtual().start(() -> run(rig, priority, starts)));
+                }
+            }
+            RunRig.await(() -> rig.line.waitingFor("gpu-a") == 40, () -> "they do not wait");
+            held.slot().close();
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+
+        assertThat(String.join("", starts)).isEqualTo("HHHHL".repeat(5) + "L".repeat(15));
+    }
+
+    private static void run(RunRig rig, Priority priority, List<String> starts) {
+        try (Line.Ticket ticket = rig.line.new Ticket(rig.job("llama", priority))) {
+            if (ticket.await(RetryPlan.Avoid.NOTHING, new StopSignal(), LONG)
+                    instanceof Line.Place.Taken(Node.Slot slot, String _)) {
+                starts.add(priority.name().substring(0, 1));
+                slot.close();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     /** 20 nodes that are down are probed each second. */
     @Test
     void a_probe_that_finds_nothing_new_wakes_nobody() throws InterruptedException {
@@ -171,6 +210,35 @@ class LineTest {
             waiter.join();
         }
         held.close();
+    }
+
+    /** As a further copy it would come back at once, again and again, until its time is over. */
+    @Test
+    void a_copy_whose_time_is_over_before_it_could_come_back_waits_for_its_end() throws InterruptedException {
+        RunRig rig = new RunRig(RunRig.keys(
+                RunRig.node("gpu-a", "vllm", 1), RunRig.node("gpu-b", "vllm", 1), Map.of("intake.park", "1ms")));
+        rig.nodes.server("gpu-a").up("llama");
+        rig.nodes.server("gpu-b").up("another");
+        rig.nodes.server("gpu-a").down();
+        TakenJob first = rig.job("llama");
+        TakenJob copy = new TakenJob(
+                first.job(),
+                first.stamp(),
+                first.document(),
+                first.namesItself(),
+                new RecordPlace("prompt-jobs-deferred", 0, 0),
+                null);
+        Duration left = Duration.ofMillis(300);
+
+        assertThat(wait(rig, first, left)).isEqualTo(new Line.Place.Blocked(true));
+        assertThat(wait(rig, copy, left)).isEqualTo(new Line.Place.TooLate());
+        assertThat(wait(rig, copy, LONG)).isEqualTo(new Line.Place.Blocked(true));
+    }
+
+    private static Line.Place wait(RunRig rig, TakenJob job, Duration atMost) throws InterruptedException {
+        try (Line.Ticket ticket = rig.line.new Ticket(job)) {
+            return ticket.await(RetryPlan.Avoid.NOTHING, new StopSignal(), atMost);
+        }
     }
 
     /** Where their nodes go down and others stay up, jobs are set aside once they have waited so long. */

@@ -129,6 +129,14 @@ final class RunRig {
     }
 
     TakenJob job(@Nullable String model, Duration timeout, int maxAttempts) {
+        return job(model, timeout, maxAttempts, Priority.NORMAL);
+    }
+
+    TakenJob job(@Nullable String model, Priority priority) {
+        return job(model, Duration.ofMinutes(10), 3, priority);
+    }
+
+    private TakenJob job(@Nullable String model, Duration timeout, int maxAttempts, Priority priority) {
         long offset = offsets.getAndIncrement();
         Instant now = clock.instant();
         PromptJob job = new PromptJob(
@@ -137,7 +145,7 @@ final class RunRig {
                 model,
                 true,
                 Map.of(),
-                Priority.NORMAL,
+                priority,
                 "default",
                 now,
                 timeout,

@@ -21,8 +21,17 @@ record Heard(
 
     /** Asked again, where the stage has tries, when the server is gone before its answer ends, as a job would be. */
     static Heard of(Stage stage, Prompt prompt) throws Exception {
+        return showing(stage, prompt, _ -> true);
+    }
+
+    /** The same for a whole answer that does not show what is wanted: a model of random weights may end it at once. */
+    static Heard showing(Stage stage, Prompt prompt, Predicate<Heard> wanted) throws Exception {
         return until(
-                stage, prompt, said -> said.failure == null || said.failure.code() != JobFailure.Code.STREAM_BROKEN);
+                stage,
+                prompt,
+                said -> said.failure == null
+                        ? wanted.test(said)
+                        : said.failure.code() != JobFailure.Code.STREAM_BROKEN);
     }
 
     private static Heard once(Stage stage, Prompt prompt) throws Exception {
@@ -97,10 +106,15 @@ record Heard(
         return choice().text().getOrDefault(TokenEvent.Field.CONTENT, "");
     }
 
-    /** The text in the pieces in which it came. */
+    /** What it thought and its text: a model that thinks may have no tokens left for more. */
+    String words() {
+        return choice().text().getOrDefault(TokenEvent.Field.REASONING, "") + text();
+    }
+
+    /** The words in the pieces in which they came. */
     List<String> pieces() {
         return events.stream()
-                .filter(event -> event instanceof TokenEvent.Text text && text.field() == TokenEvent.Field.CONTENT)
+                .filter(TokenEvent.Text.class::isInstance)
                 .map(event -> ((TokenEvent.Text) event).text())
                 .toList();
     }

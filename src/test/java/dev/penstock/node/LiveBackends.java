@@ -23,7 +23,12 @@ import org.jspecify.annotations.Nullable;
 final class LiveBackends {
     private static final Duration CONNECT = Duration.ofSeconds(5);
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    private static final Duration AT_ONCE = Duration.ofMillis(1);
+    /** Whatever is not there yet is late. */
+    private static final Duration AT_ONCE = Duration.ofNanos(1);
+
+    private static final int TRIES = 20;
+    /** A longer one is sent to nobody for a test. */
+    private static final long LONGEST_CONTEXT = 40_000;
 
     private static final Pattern ANSWERED = Pattern.compile("answered (\\d+): (.*)");
     /** vLLM: "auto" tool choice requires --enable-auto-tool-choice; The model does not support Embeddings API. */
@@ -72,12 +77,7 @@ final class LiveBackends {
         }
         return switch (Probe.of(client)) {
             case Node.ProbeResult.Up up
-            when !up.models().isEmpty() ->
-                up.models().stream()
-                        .filter(WireProtocol.Model::loaded)
-                        .findFirst()
-                        .orElse(up.models().getFirst())
-                        .id();
+            when !up.models().isEmpty() -> chosen(up.models()).id();
             case Node.ProbeResult.Up _ -> {
                 failures.add(node.name() + ": lists no model");
                 yield null;
@@ -91,6 +91,10 @@ final class LiveBackends {
                 yield null;
             }
         };
+    }
+
+    private static WireProtocol.Model chosen(List<WireProtocol.Model> models) {
+        return models.stream().filter(WireProtocol.Model::loaded).findFirst().orElse(models.getFirst());
     }
 
     private static String result(NodeClient client, String model, ContractCase wanted, List<String> failures) {
@@ -116,25 +120,45 @@ final class LiveBackends {
             // no server says its first word so soon
             case FIRST_TOKEN_TIMEOUT -> Optional.of(stage.within(AT_ONCE, AT_ONCE));
             case IDLE_TIMEOUT -> {
-                Stage hurried =
-                        stage.saying("Tell a very long story about a river").within(PATIENCE, AT_ONCE);
+                Stage hurried = stage.saying("Tell a very long story about a river")
+                        .within(PATIENCE, AT_ONCE)
+                        .trying(TRIES);
                 yield pauses(hurried, wanted) ? Optional.of(hurried) : Optional.empty();
             }
-            case ERROR_BEFORE_THE_FIRST_TOKEN -> Optional.of(Stage.of(client, "no-such-model-here"));
-            case STOP -> Optional.of(stage.saying("Say the one word: yes"));
+            case ERROR_BEFORE_THE_FIRST_TOKEN -> refused(client, stage);
+            case STOP -> Optional.of(stage.saying("Say the one word: yes").trying(TRIES));
             case CANCEL -> Optional.of(stage.saying("Tell a very long story about a river"));
-            case TOOLS, REASONING -> can(stage, wanted.prompt(stage), wanted) ? Optional.of(stage) : Optional.empty();
+            case TOOLS, REASONING -> {
+                Stage often = stage.trying(TRIES);
+                yield can(often, wanted.prompt(often), wanted) ? Optional.of(often) : Optional.empty();
+            }
             case EMBEDDINGS -> {
                 Prompt one = new Prompt(Task.EMBEDDINGS, model, Map.of("input", "Hi"), Map.of(), Map.of(), 0);
                 yield can(stage, one, wanted) ? Optional.of(stage) : Optional.empty();
             }
-            default -> Optional.of(stage);
+            default -> Optional.of(stage.trying(TRIES));
         };
+    }
+
+    /** One that answers under any name has a single model, and refuses a prompt that is longer than that can take. */
+    private static Optional<Stage> refused(NodeClient client, Stage stage) throws Exception {
+        ContractCase wanted = ContractCase.ERROR_BEFORE_THE_FIRST_TOKEN;
+        Stage unknown = Stage.of(client, "no-such-model-here");
+        if (Heard.of(unknown, wanted.prompt(unknown)).failure() != null) {
+            return Optional.of(unknown);
+        }
+        Long context = Probe.of(client) instanceof Node.ProbeResult.Up up
+                        && !up.models().isEmpty()
+                ? chosen(up.models()).context()
+                : null;
+        return context == null || context > LONGEST_CONTEXT
+                ? Optional.empty()
+                : Optional.of(stage.saying("river ".repeat(Math.toIntExact(context))));
     }
 
     /** Whether it pauses between two tokens of its answer: not one that is faster, or begins by thinking. */
     private static boolean pauses(Stage stage, ContractCase wanted) throws Exception {
-        Heard heard = Heard.of(stage, wanted.prompt(stage));
+        Heard heard = Heard.until(stage, wanted.prompt(stage), said -> said.failure() != null);
         JobFailure failure = heard.failure();
         boolean silent = failure != null && failure.code() == JobFailure.Code.IDLE_TIMEOUT;
         return silent ? !heard.pieces().isEmpty() : failure != null;
@@ -144,14 +168,25 @@ final class LiveBackends {
     private static boolean can(Stage stage, Prompt prompt, ContractCase wanted) throws Exception {
         Heard heard;
         try {
-            heard = Heard.of(stage, prompt);
+            heard = Heard.until(stage, prompt, said -> said.failure() != null || shows(said, wanted));
         } catch (WireProtocol.Unsupported e) {
             return e.failure().code() != JobFailure.Code.MODEL_NOT_FOUND;
         }
         if (heard.failure() != null) {
             return !lacks(heard.requireFailure().message(), wanted);
         }
-        return wanted != ContractCase.REASONING || heard.choice().text().containsKey(TokenEvent.Field.REASONING);
+        return shows(heard, wanted);
+    }
+
+    /** A model that has not learned it may answer as if it had not been asked. */
+    private static boolean shows(Heard heard, ContractCase wanted) {
+        return switch (wanted) {
+            case TOOLS ->
+                !heard.choice().toolCalls().isEmpty()
+                        || "tool_calls".equals(heard.choice().finishReason());
+            case REASONING -> heard.choice().text().containsKey(TokenEvent.Field.REASONING);
+            default -> true;
+        };
     }
 
     /** @param message of a failure, with the server's status and words at its end */

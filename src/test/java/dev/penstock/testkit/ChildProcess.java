@@ -192,9 +192,10 @@ public final class ChildProcess implements AutoCloseable {
         return OptionalInt.of(process.exitValue());
     }
 
-    /** SIGTERM, without waiting. */
+    /** SIGTERM, without waiting; what it says from then on is heard. */
     public void terminate() {
-        process.destroy();
+        // a process that is destroyed by itself loses its pipes at once
+        process.toHandle().destroy();
     }
 
     /** kill -9, and waits until the process is gone. */
