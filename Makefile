@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build broker audit chaos live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -78,6 +78,12 @@ bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." 
 
 chaos: build ## Three replicas under load and faults, then a checker; SECONDS=180 and SEED=... say how long and which
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) $(SEED)
+
+fuzz: build ## Generated calls, records and servers' answers against the packaged service; SECONDS=120 and SEED=... say how long and which
+	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.Fuzz $(or $(SECONDS),120) $(SEED)
+
+schemathesis: build ## Schemathesis over every call of the served document; SCHEMATHESIS=... names the program, ARGS=... are for it
+	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.SchemaCheck $(or $(SCHEMATHESIS),schemathesis) $(ARGS)
 
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g

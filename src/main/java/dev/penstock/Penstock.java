@@ -4,6 +4,7 @@ import dev.penstock.api.ConnectionDeadlines;
 import dev.penstock.cli.Client;
 import dev.penstock.settings.SettingsReader;
 import dev.penstock.settings.StartCheck;
+import dev.penstock.wire.Printable;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.nio.file.Path;
@@ -22,7 +23,7 @@ public final class Penstock {
         }
         List<String> mistakes = new StartCheck(System.getenv(), arguments(), Path.of("")).mistakes();
         if (!mistakes.isEmpty()) {
-            System.err.println(SettingsReader.listed(mistakes));
+            System.err.println(Printable.text(SettingsReader.listed(mistakes)));
             System.exit(1);
         }
         ConnectionDeadlines.turnOn();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpServer;
 import dev.penstock.job.EventMark;
+import dev.penstock.fuzz.Calls;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.Chromium;
 import dev.penstock.testkit.JobSender;
@@ -89,6 +90,11 @@ class ApiIT {
     @BeforeEach
     void answerAsUsual() {
         fake.script(_ -> Answer.unicode(20).every(Duration.ofMillis(5)));
+    }
+
+    @Test
+    void calls_that_fuzzing_has_kept_are_answered_as_the_document_says() {
+        assertThat(Calls.wrongAnswersToKept(penstock.url())).isEmpty();
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.penstock.api;
 
 import dev.penstock.intake.Intake;
+import dev.penstock.ledger.Ledger;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import org.eclipse.microprofile.health.HealthCheck;
@@ -24,12 +25,13 @@ final class HealthChecks {
     @Produces
     @Singleton
     @Readiness
-    static HealthCheck ready(Intake intake) {
+    static HealthCheck ready(Intake intake, Ledger ledger) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
                     .status(intake.state() == Intake.State.RUNNING)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
+            ledger.warning().ifPresent(words -> check.withData("warning.ledger", words));
             return check.build();
         };
     }

@@ -78,9 +78,11 @@ final class ListParameters {
         Optional<Duration> ago = Durations.parse(given);
         try {
             // a plus sign that came unencoded was read as a blank
-            return ago.isPresent()
+            Instant time = ago.isPresent()
                     ? now.minus(ago.get())
                     : OffsetDateTime.parse(given.replace(' ', '+')).toInstant();
+            // the years that milliseconds do not reach are out of range
+            return Instant.ofEpochMilli(time.toEpochMilli());
         } catch (DateTimeException | ArithmeticException _) {
             throw new ApiException(JobFailure.invalid(
                     parameter,

@@ -1,7 +1,5 @@
 package dev.penstock.cli;
 
-import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 
 /** The program as a client: runs the command that the arguments name, without starting the service. */
@@ -18,7 +16,7 @@ public final class Client {
     }
 
     static int run(Terminal terminal, String... args) {
-        QuietLogging.on();
+        QuietLogging.on(terminal);
         CommandLine line = new CommandLine(new PenstockCommand())
                 .addSubcommand(new SubmitCommand(terminal))
                 .addSubcommand(new WatchCommand(terminal))
@@ -33,8 +31,8 @@ public final class Client {
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal))
-                .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
-                .setErr(new PrintWriter(terminal.err(), true, StandardCharsets.UTF_8))
+                .setOut(terminal.ownOut())
+                .setErr(terminal.ownErr())
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpAutoWidth(true)
                 .setParameterExceptionHandler((e, _) -> misread(terminal, e))

@@ -28,7 +28,7 @@ final class CompletionCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Problem {
-        terminal.text(AutoComplete.bash("penstock", spec.root().commandLine()));
+        terminal.own(AutoComplete.bash("penstock", spec.root().commandLine()));
         return Ending.COMPLETED.exitCode();
     }
 }

@@ -41,7 +41,7 @@ final class HelpCommand implements Callable<Integer> {
             }
             found = next;
         }
-        terminal.text(found.getUsageMessage());
+        terminal.own(found.getUsageMessage());
         return Ending.COMPLETED.exitCode();
     }
 }

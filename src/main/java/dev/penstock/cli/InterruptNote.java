@@ -5,7 +5,7 @@ final class InterruptNote implements AutoCloseable {
     private final Thread hook;
 
     InterruptNote(Terminal terminal, String line) {
-        hook = new Thread(() -> terminal.err().print("\npenstock: " + line + "\n"), "penstock-interrupted");
+        hook = new Thread(() -> terminal.noteBelow(line), "penstock-interrupted");
         Runtime.getRuntime().addShutdownHook(hook);
     }
 

@@ -19,7 +19,6 @@ import picocli.CommandLine.Option;
         description = "Lists the newest jobs, whichever replica accepted them.",
         sortOptions = false)
 final class ListCommand implements Callable<Integer> {
-    private static final String CLEAR = "\u001b[H\u001b[2J";
 
     private final Terminal terminal;
 
@@ -62,9 +61,7 @@ final class ListCommand implements Callable<Integer> {
             while (watch) {
                 TimeUnit.SECONDS.sleep(1);
                 List<JsonNode> jobs = filters.jobs(service, status, limit);
-                if (terminal.redraws()) {
-                    terminal.text(CLEAR);
-                }
+                terminal.clearScreen();
                 print(jobs);
             }
         }

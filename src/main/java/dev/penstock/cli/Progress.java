@@ -8,7 +8,6 @@ import java.util.concurrent.TimeUnit;
 final class Progress implements AutoCloseable {
     private static final Duration REDRAWN = Duration.ofMillis(200);
     private static final Duration LOGGED = Duration.ofSeconds(5);
-    private static final String CLEARED_LINE = "\r\033[K";
 
     private final Terminal terminal;
     private final long startedAt = System.nanoTime();
@@ -41,8 +40,7 @@ final class Progress implements AutoCloseable {
     private synchronized void draw() {
         tally = tally.after(Duration.ofNanos(System.nanoTime() - startedAt));
         if (terminal.redraws()) {
-            terminal.err().print(CLEARED_LINE + tally.bar());
-            terminal.err().flush();
+            terminal.redraw(tally.bar());
         } else {
             terminal.note(tally.numbers());
         }
@@ -58,9 +56,7 @@ final class Progress implements AutoCloseable {
     }
 
     synchronized void note(String line) {
-        if (terminal.redraws()) {
-            terminal.err().print(CLEARED_LINE);
-        }
+        terminal.redraw("");
         terminal.note(line);
     }
 
@@ -72,9 +68,6 @@ final class Progress implements AutoCloseable {
     public void close() {
         closed.countDown();
         draw();
-        if (terminal.redraws()) {
-            terminal.err().print("\n");
-            terminal.err().flush();
-        }
+        terminal.endRedrawn();
     }
 }

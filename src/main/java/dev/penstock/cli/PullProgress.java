@@ -10,7 +10,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Shows on stderr how far pulls are: bars that are drawn over on a terminal, else a line now and then. */
 final class PullProgress implements AutoCloseable {
-    private static final String CLEARED_LINE = "\r\033[K";
     private static final int BAR = 24;
     private static final double EVERY_PERCENT = 10;
     private static final double MEGABYTE = 1_000_000;
@@ -57,15 +56,13 @@ final class PullProgress implements AutoCloseable {
             String line = running.entrySet().stream()
                     .map(pull -> pull.getKey() + " " + bar(pull.getValue()))
                     .collect(Collectors.joining("  "));
-            terminal.err().print(CLEARED_LINE + line);
-            terminal.err().flush();
+            terminal.redraw(line);
         }
     }
 
     private void clear() {
         if (drawn) {
-            terminal.err().print(CLEARED_LINE);
-            terminal.err().flush();
+            terminal.redraw("");
         }
         drawn = false;
     }

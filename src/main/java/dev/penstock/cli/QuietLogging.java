@@ -10,28 +10,32 @@ import java.util.logging.Logger;
 final class QuietLogging {
     private QuietLogging() {}
 
-    static void on() {
+    static void on(Terminal terminal) {
         Logger root = Logger.getLogger("");
         for (Handler handler : List.of(root.getHandlers())) {
             root.removeHandler(handler);
         }
         root.setLevel(Level.SEVERE);
-        root.addHandler(new Lines());
+        root.addHandler(new Lines(terminal));
     }
 
     private static final class Lines extends Handler {
+        private final Terminal terminal;
+
+        Lines(Terminal terminal) {
+            this.terminal = terminal;
+        }
+
         @Override
         public void publish(LogRecord record) {
             if (record.getLevel().intValue() >= Level.SEVERE.intValue()) {
                 String text = String.valueOf(record.getMessage());
-                System.err.println("penstock: " + text.lines().findFirst().orElse(""));
+                terminal.note(text.lines().findFirst().orElse(""));
             }
         }
 
         @Override
-        public void flush() {
-            System.err.flush();
-        }
+        public void flush() {}
 
         @Override
         public void close() {}

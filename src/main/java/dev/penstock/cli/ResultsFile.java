@@ -6,14 +6,17 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.OwnerOnly;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * line that was cut off by a kill is removed. Locked against a second run. May be used by many threads.
  */
 final class ResultsFile implements AutoCloseable {
+    /** Of every line. */
+    private static final String BEGINNING = "{\"line\":";
+
     private final Path path;
     private final FileChannel channel;
     private final boolean retryFailed;
@@ -45,9 +51,11 @@ final class ResultsFile implements AutoCloseable {
 
     /** @param retryFailed whether lines whose last result is not completed run again */
     static ResultsFile open(Path path, boolean retryFailed) throws Problem {
+        if (Files.exists(path, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(path)) {
+            throw Problem.usage("--out: %s is no file; name another one".formatted(path));
+        }
         try {
-            FileChannel channel = FileChannel.open(
-                    path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            FileChannel channel = OwnerOnly.open(path);
             try {
                 ResultsFile results = new ResultsFile(path, channel, retryFailed);
                 results.lock();
@@ -74,16 +82,22 @@ final class ResultsFile implements AutoCloseable {
         throw Problem.usage("--out: another run writes to " + path);
     }
 
+    /** Nothing is changed before all of it was read and found to be results. */
     private void readBack() throws IOException, Problem {
+        refuseByFirstBytes();
         // closing the lines would close the channel
         @SuppressWarnings("resource")
         ByteLines lines = new ByteLines(Channels.newInputStream(channel));
         long whole = 0;
-        for (byte[] line = lines.next(); line != null && lines.ended(); line = lines.next()) {
+        byte[] line = lines.next();
+        for (; line != null && lines.ended(); line = lines.next()) {
             whole = lines.position();
             if (!ByteLines.isBlank(line)) {
                 note(line);
             }
+        }
+        if (line != null && !isBegunResult(line)) {
+            throw foreign();
         }
         channel.truncate(whole);
         channel.position(whole);
@@ -92,13 +106,37 @@ final class ResultsFile implements AutoCloseable {
     private void note(byte[] line) throws Problem {
         JsonNode result = Json.parseLenient(new String(line, StandardCharsets.UTF_8));
         JsonNode number = result == null ? null : result.get("line");
-        if (result == null || number == null || !number.canConvertToLong()) {
-            throw Problem.usage("--out: %s holds something else than results; name another file".formatted(path));
+        if (result == null
+                || number == null
+                || !number.isIntegralNumber()
+                || !number.canConvertToLong()
+                || !(result.path("job").isObject() || result.path("error").isObject())) {
+            throw foreign();
         }
         JsonNode job = result.path("job");
         String event = job.path("event").asText();
         before.put(
                 number.longValue(), new Result(job.path("id").asText(""), !event.isEmpty(), event.equals("completed")));
+    }
+
+    /** A large file of something else may be one line. */
+    private void refuseByFirstBytes() throws IOException, Problem {
+        ByteBuffer first = ByteBuffer.allocate(BEGINNING.length());
+        channel.read(first, 0);
+        byte[] bytes = Arrays.copyOf(first.array(), first.position());
+        if (bytes.length > 0 && !isBegunResult(bytes) && bytes[0] != '\n' && bytes[0] != '\r') {
+            throw foreign();
+        }
+    }
+
+    /** Whether a line without an end can be what a kill left of a result: only that is removed. */
+    private static boolean isBegunResult(byte[] line) {
+        String begun = new String(line, StandardCharsets.UTF_8);
+        return BEGINNING.startsWith(begun) || begun.startsWith(BEGINNING);
+    }
+
+    private Problem foreign() {
+        return Problem.usage("--out: %s holds something else than results; name another file".formatted(path));
     }
 
     /** How many lines have a result that stands. */
@@ -148,7 +186,7 @@ final class ResultsFile implements AutoCloseable {
         if (brace < 0 || json.indexOf('\n') >= 0) {
             throw Problem.brokenOff("an outcome is no JSON object on one line");
         }
-        append("{\"line\":" + line + "," + json.substring(brace + 1));
+        append(BEGINNING + line + "," + json.substring(brace + 1));
     }
 
     void refused(long line, @Nullable JobId id, JsonNode error) throws Problem {

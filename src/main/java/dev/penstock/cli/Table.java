@@ -1,5 +1,6 @@
 package dev.penstock.cli;
 
+import dev.penstock.wire.Printable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -22,7 +23,7 @@ final class Table {
     }
 
     private static String oneLine(String cell) {
-        return cell.replaceAll("\\p{Cntrl}+", " ");
+        return Printable.line(cell.replaceAll("\\s+|\\p{Cntrl}+", " "));
     }
 
     @Override

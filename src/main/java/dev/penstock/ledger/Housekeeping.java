@@ -83,8 +83,10 @@ final class Housekeeping implements AutoCloseable {
                         }
                     } catch (InterruptedException _) {
                         Thread.currentThread().interrupt();
+                    } catch (LedgerDatabase.Unwritable e) {
+                        LOG.warnf("the ledger's %s could not do its round: %s", name, e.why());
                     } catch (LedgerDatabase.Unavailable e) {
-                        LOG.debugf("%s: %s", name, e.getMessage());
+                        LOG.debugf("%s: %s", name, e.why());
                     } catch (RuntimeException e) {
                         LOG.warnf("the ledger's %s could not do its round: %s", name, e);
                     }

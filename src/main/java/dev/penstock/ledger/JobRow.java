@@ -193,6 +193,8 @@ public record JobRow(
         if (started == null || life.finishedMillis() != null || forgotten) {
             return null;
         }
-        return arrivals.chosen().map(record -> started + record.timeoutMillis()).orElse(null);
+        return arrivals.chosen()
+                .map(record -> started + Math.min(record.timeoutMillis(), Long.MAX_VALUE - Math.max(started, 0L)))
+                .orElse(null);
     }
 }

@@ -7,7 +7,6 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
-import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -52,6 +51,7 @@ public class Ledger {
     private final Finder finder;
     private final List<String> jobTopics;
     private volatile @Nullable Projector projector;
+    private volatile @Nullable BatchWriter writer;
     private volatile @Nullable Housekeeping housekeeping;
     private volatile @Nullable Attendance attendance;
     /** Our own name in the group, which stays; empty: none. */
@@ -103,19 +103,13 @@ public class Ledger {
             database.migrate();
             awaitOrigin(topics);
         } catch (LedgerDatabase.Unavailable e) {
-            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), Reason.of(e.getCause()));
+            LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.why());
         }
         finder.start();
-        Projector projecting = new Projector(
-                database,
-                kafka,
-                settings,
-                new Projection(settings, topicIds),
-                topics,
-                replies::partitionOf,
-                clock,
-                mode,
-                instance);
+        BatchWriter writing =
+                new BatchWriter(database, new Projection(settings, topicIds), replies::partitionOf, clock, meters);
+        writer = writing;
+        Projector projecting = new Projector(database, kafka, settings, writing, topics, clock, mode, instance);
         projecting.start();
         projector = projecting;
         Gauge.builder("penstock.ledger.lag.seconds", projecting, running -> running.behindMillis() / 1000.0)
@@ -190,6 +184,12 @@ public class Ledger {
                 .findFirst()
                 .orElse(own);
         return new Members(members.stream().map(MemberDescription::consumerId).toList(), before);
+    }
+
+    /** What an operator should know of the ledger; empty: nothing. */
+    public Optional<String> warning() {
+        BatchWriter writing = writer;
+        return writing == null ? Optional.empty() : writing.warning();
     }
 
     /**

@@ -1,7 +1,7 @@
 package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.Reason;
+import dev.penstock.wire.OwnerOnly;
 import io.agroal.api.AgroalDataSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -11,12 +11,10 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -41,10 +39,6 @@ public class LedgerDatabase {
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
     /** Fewer than the pool's connections: writers want some too. */
     private static final int SQLITE_READERS = 4;
-    /** SQLITE_BUSY_SNAPSHOT and the like among them. */
-    private static final int SQLITE_BUSY = 5;
-    /** PostgreSQL's serialization_failure and deadlock_detected. */
-    private static final Set<String> CONFLICTS = Set.of("40001", "40P01");
 
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
@@ -70,10 +64,28 @@ public class LedgerDatabase {
                         Thread.ofVirtual().name("ledger-read-", 0).factory());
     }
 
-    /** It cannot be asked now, or there is none; the message says which. */
-    public static final class Unavailable extends Exception {
-        Unavailable(String message, @Nullable Throwable cause) {
-            super(message, cause);
+    /**
+     * It cannot be asked now, or there is none; the message says which. It has no cause: a driver's message may hold prompts
+     * and answers.
+     */
+    public static class Unavailable extends Exception {
+        private final String why;
+
+        Unavailable(String message, @Nullable Throwable why) {
+            super(message);
+            this.why = why == null ? message : SqlFailure.words(why);
+        }
+
+        /** In words that hold nothing of what was asked or written. */
+        public final String why() {
+            return why;
+        }
+    }
+
+    /** The database does not take what was to be written. It is there all the same. */
+    static final class Unwritable extends Unavailable {
+        Unwritable(SQLException why) {
+            super("the ledger does not take a value", why);
         }
     }
 
@@ -99,13 +111,11 @@ public class LedgerDatabase {
         Path file = settings.sqliteFile().toAbsolutePath();
         try {
             Files.createDirectories(file.resolveSibling("."));
-            FileChannel channel = FileChannel.open(
-                    file.resolveSibling(file.getFileName() + ".lock"),
-                    StandardOpenOption.CREATE,
-                    StandardOpenOption.READ,
-                    StandardOpenOption.WRITE);
+            FileChannel channel = OwnerOnly.open(file.resolveSibling(file.getFileName() + ".lock"));
             fileLock = channel.tryLock();
             if (fileLock != null) {
+                // SQLite gives the files beside it the same permissions
+                OwnerOnly.open(file).close();
                 return name(channel);
             }
         } catch (OverlappingFileLockException _) {
@@ -199,6 +209,8 @@ public class LedgerDatabase {
     /**
      * All of it, or nothing; done again where another wrote at the same moment. For the threads that keep the ledger. Where it
      * stays in another's hands it is busy, and not away: readers go on.
+     *
+     * @throws Unwritable the database does not take a value; it stays there
      */
     <T extends @Nullable Object> T write(Work<T> work) throws Unavailable {
         long until = System.nanoTime() + WRITE_WITHIN.toNanos();
@@ -208,13 +220,17 @@ public class LedgerDatabase {
                 there = true;
                 return result;
             } catch (SQLException e) {
-                if (!isConflict(e)) {
-                    throw gone(e);
+                SqlFailure failure = SqlFailure.of(e);
+                switch (failure.kind()) {
+                    case DATA -> throw new Unwritable(e);
+                    case AWAY -> throw gone(e);
+                    case CONFLICT -> {
+                        if (System.nanoTime() - until >= 0) {
+                            throw new Unavailable("the ledger is busy: others write to it all the time", e);
+                        }
+                        LOG.debugf("another wrote at the same moment: %s", failure.words());
+                    }
                 }
-                if (System.nanoTime() - until >= 0) {
-                    throw new Unavailable("the ledger is busy: others write to it all the time", e);
-                }
-                LOG.debugf("another wrote at the same moment: %s", e.getMessage());
             }
         }
     }
@@ -241,13 +257,6 @@ public class LedgerDatabase {
         }
     }
 
-    /** Another transaction was in the way: try again. */
-    private boolean isConflict(SQLException e) {
-        return settings.kind() == Settings.LedgerKind.SQLITE
-                ? e.getErrorCode() == SQLITE_BUSY
-                : CONFLICTS.contains(String.valueOf(e.getSQLState()));
-    }
-
     private Connection connection() throws SQLException {
         if (source == null) {
             throw new SQLException("there is no ledger");
@@ -260,18 +269,18 @@ public class LedgerDatabase {
         try {
             connection.rollback();
         } catch (SQLException e) {
-            LOG.debugf("a transaction could not be rolled back: %s", e.getMessage());
+            LOG.debugf("a transaction could not be rolled back: %s", SqlFailure.words(e));
         }
         try {
             connection.setAutoCommit(true);
         } catch (SQLException e) {
-            LOG.debugf("a transaction could not be ended: %s", e.getMessage());
+            LOG.debugf("a transaction could not be ended: %s", SqlFailure.words(e));
         }
     }
 
     private Unavailable gone(Throwable why) {
         if (there) {
-            LOG.warnf("the ledger is away: %s. Jobs and replies go on; polling answers 503", Reason.of(why));
+            LOG.warnf("the ledger is away: %s. Jobs and replies go on; polling answers 503", SqlFailure.words(why));
         }
         there = false;
         return new Unavailable("the ledger is away", why);

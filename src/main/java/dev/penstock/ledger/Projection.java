@@ -149,7 +149,12 @@ final class Projection {
             return Optional.empty();
         }
         boolean outcome = mark.kind().isOutcome();
-        Life.Event event = new Life.Event(mark, offset, millis, outcome ? null : started(document.path("job")));
+        String run = Columns.name(mark.run());
+        Life.Event event = new Life.Event(
+                new EventMark(mark.kind(), mark.attempt(), run, mark.seq()),
+                offset,
+                millis,
+                outcome ? null : started(document.path("job")));
         JobRow.Ending ending =
                 outcome ? new JobRow.Ending(text, json(document.get("error")), json(document.get("usage"))) : null;
         return Optional.of(new JobRow.Change.Happened(event, ending));
@@ -159,12 +164,17 @@ final class Projection {
         JsonNode record = job.path("record");
         return new Life.Started(
                 new RecordPlace(
-                        record.path("topic").asText(),
+                        Columns.name(record.path("topic").asText("")),
                         record.path("partition").asInt(),
                         record.path("offset").asLong()),
-                job.path("node").asText(null),
-                job.path("backend").asText(null),
-                job.path("model").asText(null));
+                name(job.path("node")),
+                name(job.path("backend")),
+                name(job.path("model")));
+    }
+
+    private static @Nullable String name(JsonNode node) {
+        String text = node.asText(null);
+        return text == null ? null : Columns.name(text);
     }
 
     private static @Nullable String json(@Nullable JsonNode node) {

@@ -1,6 +1,5 @@
 package dev.penstock.ledger;
 
-import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
@@ -15,11 +14,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.ToIntFunction;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
@@ -63,9 +60,8 @@ final class Projector implements AutoCloseable {
     private final LedgerDatabase database;
     private final KafkaSettings kafka;
     private final Settings settings;
-    private final Projection projection;
+    private final BatchWriter writer;
     private final TopicWatch topics;
-    private final ToIntFunction<JobId> replyPartition;
     private final Clock clock;
     private final IntakeMode mode;
     private final String instance;
@@ -84,18 +80,16 @@ final class Projector implements AutoCloseable {
             LedgerDatabase database,
             KafkaSettings kafka,
             Settings settings,
-            Projection projection,
+            BatchWriter writer,
             TopicWatch topics,
-            ToIntFunction<JobId> replyPartition,
             Clock clock,
             IntakeMode mode,
             String instance) {
         this.database = database;
         this.kafka = kafka;
         this.settings = settings;
-        this.projection = projection;
+        this.writer = writer;
         this.topics = topics;
-        this.replyPartition = replyPartition;
         this.clock = clock;
         this.mode = mode;
         this.instance = instance;
@@ -175,7 +169,7 @@ final class Projector implements AutoCloseable {
     /** Stays in the group, reads nothing, and begins again where the database says. */
     private void waitForDatabase(KafkaConsumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
             throws InterruptedException {
-        LOG.debugf("%s: %s", why.getMessage(), why.getCause());
+        LOG.debugf("%s: %s", why.getMessage(), why.why());
         if (behindSince == 0) {
             behindSince = clock.millis();
         }
@@ -323,18 +317,7 @@ final class Projector implements AutoCloseable {
                 }
             }
         }
-        SortedMap<JobId, List<JobRow.Change>> changes = projection.changes(mine);
-        return database.write(connection -> {
-            for (Map.Entry<TopicPartition, Long> end : ends.entrySet()) {
-                long from = next.getOrDefault(end.getKey(), 0L);
-                if (!Positions.advance(connection, end.getKey(), from, end.getValue())) {
-                    connection.rollback();
-                    return false;
-                }
-            }
-            Rows.apply(connection, database.kind(), changes, replyPartition);
-            return true;
-        });
+        return writer.write(mine, next, ends);
     }
 
     private void measure(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {

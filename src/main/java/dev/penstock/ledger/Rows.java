@@ -257,7 +257,7 @@ final class Rows {
         Columns.set(statement, i++, record == null ? null : record.tenant());
         Columns.set(statement, i++, record == null ? null : record.model());
         Columns.set(statement, i++, record == null ? null : record.deadlineMillis());
-        statement.setString(i++, row.arrivals().toJson());
+        Columns.set(statement, i++, row.arrivals().toJson());
         Columns.set(statement, i++, row.cancelMillis());
         statement.setString(i++, row.status().wireName());
         statement.setInt(i++, life.reading().attempt());

@@ -1,12 +1,11 @@
 package dev.penstock.node;
 
+import dev.penstock.wire.OwnerOnly;
 import dev.penstock.wire.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -30,7 +29,7 @@ final class PrivateFiles implements AutoCloseable {
         PrivateFiles files = new PrivateFiles(folder);
         try {
             for (Map.Entry<String, byte[]> file : contents.entrySet()) {
-                Path path = Files.createFile(folder.resolve(file.getKey()), ownerOnly(folder));
+                Path path = Files.createFile(folder.resolve(file.getKey()), OwnerOnly.attributes(folder));
                 Files.write(path, file.getValue(), StandardOpenOption.WRITE);
             }
             return files;
@@ -38,14 +37,6 @@ final class PrivateFiles implements AutoCloseable {
             files.close();
             throw e;
         }
-    }
-
-    private static FileAttribute<?>[] ownerOnly(Path folder) {
-        return folder.getFileSystem().supportedFileAttributeViews().contains("posix")
-                ? new FileAttribute<?>[] {
-                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
-                }
-                : new FileAttribute<?>[0];
     }
 
     Path folder() {

@@ -31,6 +31,7 @@ final class MetricHelp implements MeterFilter {
             Map.entry("penstock.deferred.strange", "Records of the deferred topic that Penstock did not write"),
             Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),
             Map.entry("penstock.ledger.lag.seconds", "How far the ledger is behind the topics"),
+            Map.entry("penstock.ledger.set.apart", "Records that the ledger cannot hold and passed over, by topic"),
             Map.entry("penstock.attempts", "Attempts of jobs that ended, by node and outcome"),
             Map.entry("penstock.failovers", "Jobs that went on at another node, by kind"),
             Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),

@@ -1,6 +1,5 @@
 package dev.penstock.settings;
 
-import io.quarkus.logging.LoggingFilter;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
@@ -12,8 +11,7 @@ import java.util.regex.Pattern;
  * Lets a line of a library through once a minute: Kafka's clients, Vert.x and Netty repeat theirs with every try. Two lines
  * are the same where only numbers in them differ. Penstock's own lines all pass.
  */
-@LoggingFilter(name = "penstock-repeated-lines")
-public final class RepeatedLines implements Filter {
+final class RepeatedLines implements Filter {
     private static final long PERIOD_NANOS = 60_000_000_000L;
     private static final int REMEMBERED = 500;
     private static final Pattern NUMBERS = Pattern.compile("-?\\d+");
@@ -27,7 +25,7 @@ public final class RepeatedLines implements Filter {
         }
     };
 
-    public RepeatedLines() {
+    RepeatedLines() {
         this(System::nanoTime);
     }
 

@@ -25,6 +25,19 @@ class ListParametersTest {
                 });
     }
 
+    /** Else the ledger would compute with them, and fail. */
+    @ParameterizedTest
+    @ValueSource(strings = {"+999999999-12-31T23:59:59Z", "-999999999-01-01T00:00:00Z", "+292278995-01-01T00:00:00Z"})
+    void a_time_beyond_what_milliseconds_reach_is_none(String given) {
+        MultivaluedMap<String, String> parameters = new MultivaluedHashMap<>();
+        parameters.putSingle("since", given);
+
+        assertThatThrownBy(() -> ListParameters.filter(parameters, Instant.EPOCH))
+                .isInstanceOfSatisfying(
+                        ApiException.class,
+                        refused -> assertThat(refused.failure().param()).isEqualTo("since"));
+    }
+
     @Test
     void every_filter_of_the_description_is_read() {
         Instant now = Instant.parse("2026-11-21T10:00:00Z");

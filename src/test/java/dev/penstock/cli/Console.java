@@ -16,11 +16,17 @@ final class Console {
     }
 
     Console(String stdin) {
+        this(stdin, false);
+    }
+
+    /** @param real whether both are terminals */
+    Console(String stdin, boolean real) {
         terminal = new Terminal(
                 new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, false, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8),
-                false);
+                real,
+                real);
     }
 
     Terminal terminal() {

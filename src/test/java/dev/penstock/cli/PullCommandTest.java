@@ -64,6 +64,7 @@ class PullCommandTest {
                 new ByteArrayInputStream(new byte[0]),
                 new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8),
+                false,
                 true);
 
         assertThat(Client.run(terminal, "pull", "m", "--node", "cpu-a", "--url", service.url()))

@@ -10,6 +10,9 @@ import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,7 +26,15 @@ class ResultsFileTest {
     private Path folder = Path.of("");
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "{\"li", "{\"line\":3,\"job\":{\"id\":\"c\",\"event\":\"completed\"}}", "\u00fc"})
+    @ValueSource(
+            strings = {
+                "",
+                "{",
+                "{\"li",
+                "{\"line\":",
+                "{\"line\":3,\"job\":{\"id\":\"\u00fc",
+                "{\"line\":3,\"job\":{\"id\":\"c\",\"event\":\"completed\"}}"
+            })
     void goes_on_behind_the_last_whole_line(String brokenLine) throws Exception {
         Path path = written(FIRST + SECOND + brokenLine);
 
@@ -100,12 +111,82 @@ class ResultsFileTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "precious\nthings\n",
+                "precious",
+                "precious without an end of its last line\nand more",
+                "{\"prompt\":\"a file of jobs\"}\n",
+                "{\"prompt\":\"a file of jobs\"}",
+                "{\"line\":\"1\",\"job\":{}}\n",
+                "{\"line\":1.5,\"job\":{}}\n",
+                "{\"line\":1,\"text\":\"of another program\"}\n",
+                "{\"version\":2,\"line\":1,\"job\":{}}\n",
+                "[]",
+                " ",
+                "\0\0\0",
+                FIRST + "precious",
+                FIRST + "{\"lines\":1",
+                FIRST + "things\n" + SECOND
+            })
+    void a_file_of_something_else_is_left_alone(String content) throws Exception {
+        Path path = written(content);
+        FileTime before = Files.getLastModifiedTime(path);
+
+        assertThatThrownBy(() -> ResultsFile.open(path, false))
+                .isInstanceOf(Problem.class)
+                .hasMessageContaining("something else");
+
+        assertThat(Files.readString(path)).isEqualTo(content);
+        assertThat(Files.getLastModifiedTime(path)).isEqualTo(before);
+    }
+
     @Test
-    void a_file_of_something_else_is_left_alone() throws Exception {
-        Path path = written("precious\nthings\n");
+    void a_file_of_bytes_is_left_alone() throws Exception {
+        byte[] content = {(byte) 0x89, 'P', 'N', 'G', (byte) 0xff, 0, 1};
+        Path path = Files.write(folder.resolve("picture.png"), content);
 
         assertThatThrownBy(() -> ResultsFile.open(path, false)).hasMessageContaining("something else");
-        assertThat(path).hasContent("precious\nthings\n");
+
+        assertThat(Files.readAllBytes(path)).isEqualTo(content);
+    }
+
+    @Test
+    void only_a_file_is_written_to() throws Exception {
+        Path somewhere = folder.resolve("absent");
+        Path dangling = Files.createSymbolicLink(folder.resolve("dangling"), somewhere);
+        Path device = Files.createSymbolicLink(folder.resolve("device"), Path.of("/dev/null"));
+
+        for (Path path : List.of(folder, dangling, device, Path.of("/dev/null"))) {
+            assertThatThrownBy(() -> ResultsFile.open(path, false))
+                    .isInstanceOf(Problem.class)
+                    .hasMessageContaining("is no file");
+        }
+        assertThat(somewhere).doesNotExist();
+    }
+
+    @Test
+    void a_link_to_results_goes_on_with_them() throws Exception {
+        Path link = Files.createSymbolicLink(folder.resolve("link"), written(FIRST));
+
+        try (ResultsFile results = ResultsFile.open(link, false)) {
+            assertThat(results.doneBefore()).isEqualTo(1);
+        }
+        Path precious = Files.writeString(folder.resolve("precious"), "precious");
+        Path another = Files.createSymbolicLink(folder.resolve("another"), precious);
+        assertThatThrownBy(() -> ResultsFile.open(another, false)).hasMessageContaining("something else");
+        assertThat(precious).hasContent("precious");
+    }
+
+    @Test
+    void nobody_but_the_owner_reads_new_results() throws Exception {
+        Path path = folder.resolve("new.ndjson");
+
+        ResultsFile.open(path, false).close();
+
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                .isEqualTo("rw-------");
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.penstock.demo;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.Reading;
+import dev.penstock.wire.Printable;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Map;
@@ -70,7 +71,7 @@ final class Reply {
             firstToken = sinceSent();
         }
         text.computeIfAbsent(field, _ -> new StringBuilder()).append(piece);
-        out.print(piece.replace("\n", "\n  "));
+        out.print(Printable.text(piece).replace("\n", "\n  "));
         out.flush();
     }
 

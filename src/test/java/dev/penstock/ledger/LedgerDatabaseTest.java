@@ -4,17 +4,24 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.settings.Settings;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.BeforeEach;
@@ -87,6 +94,51 @@ class LedgerDatabaseTest {
                 }))
                 .isInstanceOf(LedgerDatabase.Unavailable.class);
         assertThat(database.isThere()).isFalse();
+    }
+
+    @Test
+    void a_value_that_is_refused_leaves_the_ledger_there() {
+        assertThatThrownBy(() -> database.write(_ -> {
+                    throw new SQLException("[SQLITE_CONSTRAINT] ('a secret prompt')", null, 19);
+                }))
+                .isInstanceOf(LedgerDatabase.Unwritable.class)
+                .hasNoCause()
+                .hasMessageNotContaining("secret");
+        assertThat(database.isThere()).isTrue();
+    }
+
+    @Test
+    void nobody_but_the_owner_reads_the_files() throws Exception {
+        Path fresh = folder.resolve("data").resolve("penstock.db");
+        LedgerDatabase opened = new LedgerDatabase(
+                new Settings.Ledger(Settings.LedgerKind.SQLITE, Duration.ofHours(24), fresh), null, null);
+        opened.open();
+        LedgerDatabase written = TestLedgers.sqlite(fresh);
+
+        Set<String> permissions = written.write(connection -> {
+            try (Statement statement = connection.createStatement();
+                    Stream<Path> files = Files.list(fresh.resolveSibling("."))) {
+                statement.execute("INSERT INTO origin (cluster_id) VALUES ('x')");
+                return files.map(LedgerDatabaseTest::permissions).collect(Collectors.toSet());
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+
+        assertThat(permissions)
+                .containsExactlyInAnyOrder(
+                        "penstock.db rw-------",
+                        "penstock.db-wal rw-------",
+                        "penstock.db-shm rw-------",
+                        "penstock.db.lock rw-------");
+    }
+
+    private static String permissions(Path file) {
+        try {
+            return file.getFileName() + " " + PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** A pool gives the same connection again, and the driver takes a transaction that could not begin for begun. */

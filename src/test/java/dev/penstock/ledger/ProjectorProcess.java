@@ -6,6 +6,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.TestSettings;
 import dev.penstock.testkit.Postgres;
 import dev.penstock.wire.IntakeMode;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -29,9 +30,13 @@ final class ProjectorProcess {
                 database,
                 kafka,
                 settings,
-                new Projection(settings, topicIds),
+                new BatchWriter(
+                        database,
+                        new Projection(settings, topicIds),
+                        replies::partitionOf,
+                        Clock.systemUTC(),
+                        new SimpleMeterRegistry()),
                 new TopicWatch(database, kafka, settings, topicIds, Clock.systemUTC()),
-                replies::partitionOf,
                 Clock.systemUTC(),
                 IntakeMode.SHARE,
                 "the-only-one");

@@ -365,7 +365,7 @@ class SettingsReaderTest {
         assertThat(usual.api().lines()).isEqualTo(10_000);
         assertThat(usual.api().streams()).isEqualTo(1_000);
         assertThat(usual.api().header()).isEqualTo(Duration.ofSeconds(10));
-        assertThat(usual.answers().line()).isEqualTo(4 << 20);
+        assertThat(usual.answers().line()).isEqualTo(16 << 20);
         assertThat(usual.answers().bytes()).isLessThanOrEqualTo(64L << 20);
 
         String name = "x".repeat(300);

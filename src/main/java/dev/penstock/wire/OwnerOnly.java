@@ -1,0 +1,30 @@
+package dev.penstock.wire;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.OpenOption;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
+
+/** Files that hold prompts, answers or keys: who makes one is the only one who can read it. */
+public final class OwnerOnly {
+    private OwnerOnly() {}
+
+    /** What a new file beside this path is made with: 0600 where the file system has permissions. */
+    public static FileAttribute<?>[] attributes(Path path) {
+        return path.getFileSystem().supportedFileAttributeViews().contains("posix")
+                ? new FileAttribute<?>[] {
+                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
+                }
+                : new FileAttribute<?>[0];
+    }
+
+    /** Opens a file to read and write. One that is there keeps its content and its permissions. */
+    public static FileChannel open(Path path) throws IOException {
+        Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        return FileChannel.open(path, options, attributes(path));
+    }
+}

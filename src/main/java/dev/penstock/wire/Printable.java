@@ -1,0 +1,86 @@
+package dev.penstock.wire;
+
+/**
+ * Text from outside, as a terminal and a log may show it: nothing in it moves the cursor, changes the terminal, begins a line
+ * that looks like one of ours, or reorders what stands beside it. Letters of any script, marks and emoji stay.
+ */
+public final class Printable {
+    private static final int REPLACEMENT = 0xFFFD;
+
+    private Printable() {}
+
+    /** Text of many lines, for a terminal: line ends and tabs stay, U+FFFD stands for what is not printable. */
+    public static String text(String text) {
+        int clean = cleanUpTo(text, true);
+        if (clean == text.length()) {
+            return text;
+        }
+        StringBuilder printable = new StringBuilder(text.length()).append(text, 0, clean);
+        text.codePoints().skip(text.codePointCount(0, clean)).forEach(character -> {
+            if (isPrintable(character) || isLayout(character)) {
+                printable.appendCodePoint(character);
+            } else if (character != '\r') {
+                printable.appendCodePoint(REPLACEMENT);
+            }
+        });
+        return printable.toString();
+    }
+
+    /** Text as one line, for a log and for messages: what is not printable is written as an escape such as {@code \n}. */
+    public static String line(String text) {
+        int clean = cleanUpTo(text, false);
+        if (clean == text.length()) {
+            return text;
+        }
+        StringBuilder printable = new StringBuilder(text.length() + 16).append(text, 0, clean);
+        text.codePoints().skip(text.codePointCount(0, clean)).forEach(character -> {
+            if (isPrintable(character)) {
+                printable.appendCodePoint(character);
+            } else {
+                printable.append(escape(character));
+            }
+        });
+        return printable.toString();
+    }
+
+    /** Most text is printable: it is not copied. */
+    private static int cleanUpTo(String text, boolean layout) {
+        for (int i = 0; i < text.length(); ) {
+            int character = text.codePointAt(i);
+            if (!isPrintable(character) && !(layout && isLayout(character))) {
+                return i;
+            }
+            i += Character.charCount(character);
+        }
+        return text.length();
+    }
+
+    private static boolean isLayout(int character) {
+        return character == '\n' || character == '\t';
+    }
+
+    private static boolean isPrintable(int character) {
+        return switch (Character.getType(character)) {
+            // C0 with ESC, DEL, and C1, in which a terminal reads ESC [ and the like as one character
+            case Character.CONTROL, Character.SURROGATE, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR ->
+                false;
+            // a joiner makes one emoji of several; letters need the other one
+            case Character.FORMAT -> !isDirection(character);
+            default -> (character & 0xFFFE) != 0xFFFE;
+        };
+    }
+
+    /** Embeddings, overrides and isolates, which turn round what stands behind them. */
+    private static boolean isDirection(int character) {
+        return (character >= 0x202A && character <= 0x202E) || (character >= 0x2066 && character <= 0x2069);
+    }
+
+    private static String escape(int character) {
+        return switch (character) {
+            case '\n' -> "\\n";
+            case '\r' -> "\\r";
+            case '\t' -> "\\t";
+            default -> "\\u%04x".formatted(character);
+        };
+    }
+}

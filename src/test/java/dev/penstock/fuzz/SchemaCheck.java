@@ -1,0 +1,31 @@
+package dev.penstock.fuzz;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Runs Schemathesis, a program of its own, over every call of the document that the packaged service serves. */
+public final class SchemaCheck {
+    private SchemaCheck() {}
+
+    /** Arguments: the program, and more for it. */
+    public static void main(String... args) throws IOException, InterruptedException {
+        int status;
+        try (Target target = new Target()) {
+            List<String> command = new ArrayList<>(List.of(
+                    args[0],
+                    "run",
+                    target.penstock.url() + "/q/openapi?format=json",
+                    "--url",
+                    target.penstock.url().toString(),
+                    "--exclude-path-regex",
+                    "^/q/",
+                    // a 500 is in no document; a 502 or 503 may be
+                    "--checks",
+                    "status_code_conformance,content_type_conformance,response_schema_conformance"));
+            command.addAll(List.of(args).subList(1, args.length));
+            status = new ProcessBuilder(command).inheritIO().start().waitFor();
+        }
+        System.exit(status);
+    }
+}
