@@ -309,8 +309,8 @@ class ApiIT {
         String never = Long.toString(Long.MAX_VALUE);
         try (JobSender jobs = new JobSender(broker.bootstrap())) {
             for (List<String> times : List.of(List.of("0", never), List.of(never, "0"), List.of("x", "y"))) {
-                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
-                        topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
+                ProducerRecord<byte[], byte[]> record =
+                        new ProducerRecord<>(topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
                 record.headers()
                         .add("job-id", "strange".getBytes(StandardCharsets.UTF_8))
                         .add("penstock-origin", "prompt-jobs/0/1000000".getBytes(StandardCharsets.UTF_8))
