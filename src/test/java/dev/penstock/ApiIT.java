@@ -219,7 +219,7 @@ class ApiIT {
     @CsvSource(delimiter = '|', textBlock = """
             POST /v1/nodes          | Host: localhost                                            | 415
             POST /v1/nodes          | Host: localhost & Content-Type: text/plain                 | 415
-            DELETE /v1/jobs/a       | Host: localhost                                            | 415
+            DELETE /v1/jobs/a       | Host: localhost                                            | 404
             POST /v1/dlq/0-0/retry  | Host: localhost & Content-Type: garbage                    | 415
             POST /v1/nodes          | Host: localhost & Origin: http://a.example & Content-Type: application/json | 403
             GET /q/swagger-ui/      | Host: localhost & Sec-Fetch-Site: cross-site               | 403
