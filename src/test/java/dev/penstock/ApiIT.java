@@ -225,7 +225,7 @@ class ApiIT {
     @CsvSource(delimiter = '|', textBlock = """
             POST /v1/nodes          | Host: localhost                                            | 415
             POST /v1/nodes          | Host: localhost & Content-Type: text/plain                 | 415
-            DELETE /v1/jobs/a       | Host: localhost                                            | 415
+            DELETE /v1/jobs/a       | Host: localhost                                            | 404
             POST /v1/dlq/0-0/retry  | Host: localhost & Content-Type: garbage                    | 415
             POST /v1/nodes          | Host: localhost & Origin: http://a.example & Content-Type: application/json | 403
             GET /q/swagger-ui/      | Host: localhost & Sec-Fetch-Site: cross-site               | 403
@@ -315,8 +315,8 @@ class ApiIT {
         String never = Long.toString(Long.MAX_VALUE);
         try (JobSender jobs = new JobSender(broker.bootstrap())) {
             for (List<String> times : List.of(List.of("0", never), List.of(never, "0"), List.of("x", "y"))) {
-                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
-                        topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
+                ProducerRecord<byte[], byte[]> record =
+                        new ProducerRecord<>(topic, 1, null, "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8));
                 record.headers()
                         .add("job-id", "strange".getBytes(StandardCharsets.UTF_8))
                         .add("penstock-origin", "prompt-jobs/0/1000000".getBytes(StandardCharsets.UTF_8))

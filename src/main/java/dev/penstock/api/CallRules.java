@@ -54,7 +54,11 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
 
     /** Why a call is refused; empty: it is not. */
     Optional<JobFailure> refusal(Head head) {
-        return host(head).or(() -> path(head)).or(() -> origin(head)).or(() -> type(head)).or(() -> key(head));
+        return host(head)
+                .or(() -> path(head))
+                .or(() -> origin(head))
+                .or(() -> type(head))
+                .or(() -> key(head));
     }
 
     private Optional<JobFailure> host(Head head) {
@@ -169,8 +173,8 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
         }
         return keys.stream().allMatch(key -> !key.isBlank() && key.length() <= LONGEST_KEY)
                 ? Optional.empty()
-                : Optional.of(JobFailure.invalid(
-                        IDEMPOTENCY_KEY, "1 to %d characters are allowed".formatted(LONGEST_KEY)));
+                : Optional.of(
+                        JobFailure.invalid(IDEMPOTENCY_KEY, "1 to %d characters are allowed".formatted(LONGEST_KEY)));
     }
 
     /** Exactly that type, and no parameter but the charset that it has anyway. */

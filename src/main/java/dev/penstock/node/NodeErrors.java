@@ -80,8 +80,7 @@ final class NodeErrors {
                     return whole.substring(first, shifted.length * 8 / 6);
                 })
                 .map(inner -> inner.substring(0, Math.min(inner.length(), TELLING_IN_BASE64)))
-                .map(beginning -> Pattern.compile(
-                        "[A-Za-z0-9+/_-]*" + either(beginning) + "[A-Za-z0-9+/_-]*={0,2}"));
+                .map(beginning -> Pattern.compile("[A-Za-z0-9+/_-]*" + either(beginning) + "[A-Za-z0-9+/_-]*={0,2}"));
     }
 
     /** In either alphabet of base64. */

@@ -222,8 +222,7 @@ class CallRulesTest {
                         "POST",
                         "/v1/jobs",
                         "Host: localhost & Content-Type: application/json & Idempotency-Key: " + "x".repeat(256))))
-                .hasValueSatisfying(
-                        failure -> assertThat(failure.param()).isEqualTo("Idempotency-Key"));
+                .hasValueSatisfying(failure -> assertThat(failure.param()).isEqualTo("Idempotency-Key"));
     }
 
     @Test

@@ -117,7 +117,8 @@ class OriginTest {
         Random random = new Random(12);
         ProducerRecord<byte[], byte[]> good = copied(
                 Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
-        List<String> names = Stream.of(good.headers().toArray()).map(Header::key).toList();
+        List<String> names =
+                Stream.of(good.headers().toArray()).map(Header::key).toList();
         int strange = 0;
         for (int i = 0; i < 20_000; i++) {
             ProducerRecord<byte[], byte[]> copy = new ProducerRecord<>(

@@ -173,7 +173,10 @@ class BackendErrorsTest {
                 String message = errors.refused(401, "{\"error\":\"waterworks: Basic " + said + " is wrong\"}", null)
                         .message();
 
-                assertThat(message).as(around + key).contains("waterworks", "is wrong", "…").doesNotContain(said);
+                assertThat(message)
+                        .as(around + key)
+                        .contains("waterworks", "is wrong", "…")
+                        .doesNotContain(said);
                 for (int i = 0; i + 10 <= said.length(); i++) {
                     assertThat(message).doesNotContain(said.substring(i, i + 10));
                 }
