@@ -85,7 +85,8 @@ final class Housekeeping implements AutoCloseable {
                         Thread.currentThread().interrupt();
                     } catch (LedgerDatabase.Unavailable e) {
                         LOG.debugf("%s: %s", name, e.getMessage());
-                    } catch (RuntimeException e) {
+                    } catch (RuntimeException | Error e) {
+                        // what a timer's task throws would end it
                         LOG.warnf("the ledger's %s could not do its round: %s", name, e);
                     }
                 },
