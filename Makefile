@@ -5,7 +5,7 @@
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
 MVN = JAVA_HOME="$(JDK)" ./mvnw -B -ntp
-JAVA = "$(JDK)/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
+JAVA = "$(JDK)/bin/java" -XX:+ExitOnOutOfMemoryError --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
 JAR := target/quarkus-app/quarkus-run.jar
 RUNNER := target/penstock-runner
 # the demo and the bench are Java in test scope

@@ -8,5 +8,5 @@ if [ "${NATIVE:-0}" = 1 ]; then
   export PENSTOCK_EXECUTABLE
 fi
 [ "${ONCE:-0}" = 1 ] && set -- --once "$@"
-exec "$java" -Xmx256m --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
+exec "$java" -Xmx256m -XX:+ExitOnOutOfMemoryError --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
   -cp "target/test-classes:target/classes:$(cat target/test-classpath)" dev.penstock.demo.Demo "$@"

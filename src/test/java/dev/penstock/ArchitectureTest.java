@@ -3,6 +3,13 @@ package dev.penstock;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
+import com.fasterxml.jackson.core.TokenStreamFactory;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.cfg.MapperBuilder;
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaConstructorCall;
+import com.tngtech.archunit.core.domain.JavaMethodCall;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
@@ -74,6 +81,32 @@ class ArchitectureTest {
     @ArchTest
     static final ArchRule NO_CIRCLES =
             slices().matching("dev.penstock.(*)..").should().beFreeOfCycles();
+
+    /** Its limits hold for everything that is read. */
+    @ArchTest
+    static final ArchRule ONE_PLACE_READS_JSON = ArchRuleDefinition.noClasses()
+            .that()
+            .doNotHaveFullyQualifiedName("dev.penstock.wire.Json")
+            .and()
+            .doNotHaveFullyQualifiedName("dev.penstock.wire.Yaml")
+            .should()
+            .dependOnClassesThat()
+            .areAssignableTo(TokenStreamFactory.class)
+            .orShould()
+            .dependOnClassesThat()
+            .areAssignableTo(MapperBuilder.class)
+            .orShould()
+            .dependOnClassesThat()
+            .areAssignableTo(ObjectReader.class)
+            .orShould()
+            .callConstructorWhere(DescribedPredicate.describe(
+                    "a mapper is made",
+                    (JavaConstructorCall call) -> call.getTargetOwner().isAssignableTo(ObjectMapper.class)))
+            .orShould()
+            .callMethodWhere(DescribedPredicate.describe(
+                    "a mapper reads",
+                    (JavaMethodCall call) -> call.getTargetOwner().isAssignableTo(ObjectMapper.class)
+                            && call.getName().matches("read.*|createParser|treeToValue")));
 
     @ArchTest
     static final ArchRule JOB_IS_PLAIN_JAVA = ArchRuleDefinition.classes()

@@ -14,7 +14,7 @@ final class Bodies {
         try {
             var _ = Json.parseStrict(body);
         } catch (Json.MalformedJson e) {
-            throw new ApiException(JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
+            throw new ApiException(e.failure());
         }
         // read again as what is kept is read, so that the two can be compared
         if (Json.parseLenient(new String(body, StandardCharsets.UTF_8)) instanceof ObjectNode object) {

@@ -2,8 +2,10 @@ package dev.penstock.api;
 
 import dev.penstock.intake.Intake;
 import dev.penstock.ledger.Ledger;
+import dev.penstock.thread.SupervisedThread;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
+import java.util.Map;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.HealthCheckResponseBuilder;
@@ -11,7 +13,7 @@ import org.eclipse.microprofile.health.Liveness;
 import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
 
-/** Live never depends on the broker or the nodes; ready: the broker was reached once, and this replica is not draining. */
+/** Live never depends on the broker or the nodes: every thread is there. Ready: the broker was reached once, and this replica is not draining. */
 final class HealthChecks {
     private HealthChecks() {}
 
@@ -19,7 +21,14 @@ final class HealthChecks {
     @Singleton
     @Liveness
     static HealthCheck live() {
-        return () -> HealthCheckResponse.up("penstock");
+        return () -> alive(SupervisedThread.gone());
+    }
+
+    /** @param gone threads that ended though they were not to, and how */
+    static HealthCheckResponse alive(Map<String, String> gone) {
+        HealthCheckResponseBuilder check = HealthCheckResponse.named("penstock").status(gone.isEmpty());
+        gone.forEach((thread, how) -> check.withData("thread." + thread, how));
+        return check.build();
     }
 
     @Produces

@@ -1,12 +1,9 @@
 package dev.penstock.api;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import dev.penstock.wire.Yaml;
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.ext.web.Router;
@@ -35,9 +32,6 @@ public final class OpenApiDocument {
     private static final int EARLY = -500;
     private static final String SUFFIX = ".schema.json";
 
-    private final ObjectMapper json = new ObjectMapper();
-    private final ObjectMapper yaml =
-            new ObjectMapper(new YAMLFactory().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER));
     private volatile @Nullable ObjectNode document;
 
     /** Before Quarkus's own route of that path, which knows nothing but the Java signatures, and after the filters. */
@@ -51,13 +45,9 @@ public final class OpenApiDocument {
         boolean asJson = format == null
                 ? accept.contains("application/json") && !accept.contains("yaml")
                 : format.equalsIgnoreCase("json");
-        try {
-            call.response()
-                    .putHeader(HttpHeaders.CONTENT_TYPE, asJson ? "application/json" : "application/yaml;charset=UTF-8")
-                    .end((asJson ? json : yaml).writeValueAsString(document()));
-        } catch (JsonProcessingException e) {
-            throw new UncheckedIOException(e);
-        }
+        call.response()
+                .putHeader(HttpHeaders.CONTENT_TYPE, asJson ? "application/json" : "application/yaml;charset=UTF-8")
+                .end(asJson ? document().toString() : Yaml.text(document()));
     }
 
     /** The whole description; it refers to nothing outside itself. */
@@ -115,10 +105,10 @@ public final class OpenApiDocument {
     }
 
     private ObjectNode bundle() {
-        ObjectNode root = (ObjectNode) read(yaml, "openapi.yaml");
+        ObjectNode root = (ObjectNode) read("openapi.yaml");
         ObjectNode schemas = (ObjectNode) root.path("components").path("schemas");
         for (String file : List.of("job", "job-object", "node-object", "error", "event")) {
-            ObjectNode schema = (ObjectNode) read(json, file + SUFFIX);
+            ObjectNode schema = (ObjectNode) read(file + SUFFIX);
             schema.remove("$schema");
             schemas.set(component(file), pointing(schema, component(file)));
         }
@@ -126,12 +116,13 @@ public final class OpenApiDocument {
         return root;
     }
 
-    private static JsonNode read(ObjectMapper mapper, String file) {
+    private static JsonNode read(String file) {
         try (InputStream resource = OpenApiDocument.class.getResourceAsStream("/wire/" + file)) {
             if (resource == null) {
                 throw new IllegalStateException("the program lacks its resource wire/" + file);
             }
-            return mapper.readTree(resource);
+            // JSON is YAML too
+            return Yaml.read(resource);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

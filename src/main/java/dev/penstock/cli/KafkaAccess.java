@@ -2,6 +2,8 @@ package dev.penstock.cli;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.wire.BoundedValues;
+import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.ErrorDocument;
 import java.time.Duration;
 import java.util.HashMap;
@@ -70,7 +72,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         properties.put(ConsumerConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) ANSWER_WITHIN.toMillis());
         properties.remove(ConsumerConfig.GROUP_ID_CONFIG);
         try {
-            return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+            return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(0)));
         } catch (KafkaException e) {
             throw problem(e);
         }

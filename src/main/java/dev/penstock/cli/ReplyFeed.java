@@ -3,6 +3,7 @@ package dev.penstock.cli;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +12,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -26,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * opened; one thread reads from the first subscription on, and waits for subscribers that do not keep up.
  */
 final class ReplyFeed implements AutoCloseable {
+    private static final RecordGuard GUARD = RecordGuard.of("replies");
     private static final int AHEAD = 1024;
     private static final Duration CLOSED_WITHIN = Duration.ofSeconds(2);
     private static final Duration POLL = Duration.ofMillis(500);
@@ -33,7 +36,7 @@ final class ReplyFeed implements AutoCloseable {
     private static final Duration SILENCE = Duration.ofSeconds(20);
 
     private final KafkaAccess access;
-    private final KafkaConsumer<byte[], byte[]> consumer;
+    private final Consumer<byte[], byte[]> consumer;
     /** Where the partitions ended when the feed was opened. */
     private final Map<TopicPartition, Long> ends;
 
@@ -60,7 +63,7 @@ final class ReplyFeed implements AutoCloseable {
         record Broken(Problem why) implements Next {}
     }
 
-    private ReplyFeed(KafkaAccess access, KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, Long> ends) {
+    ReplyFeed(KafkaAccess access, Consumer<byte[], byte[]> consumer, Map<TopicPartition, Long> ends) {
         this.access = access;
         this.consumer = consumer;
         this.ends = ends;
@@ -127,7 +130,7 @@ final class ReplyFeed implements AutoCloseable {
                 }
                 ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
                 for (ConsumerRecord<byte[], byte[]> record : records) {
-                    hand(record);
+                    GUARD.read(record, () -> hand(record));
                 }
                 if (!records.isEmpty()) {
                     silentSince = System.nanoTime();

@@ -14,7 +14,7 @@ import dev.penstock.wire.Json;
 record ValidEvent(EventMark mark, boolean takesOver, String json) {
 
     JsonNode document() {
-        JsonNode document = Json.parseLenient(json);
+        JsonNode document = Json.parseVectors(json);
         return document == null ? MissingNode.getInstance() : document;
     }
 

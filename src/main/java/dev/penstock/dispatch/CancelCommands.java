@@ -7,6 +7,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.CommandDocument;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -37,6 +38,7 @@ import org.jboss.logging.Logger;
 @Singleton
 public class CancelCommands {
     private static final Logger LOG = Logger.getLogger(CancelCommands.class);
+    private static final RecordGuard GUARD = RecordGuard.of("commands");
     /** As long as the topic keeps them. */
     private static final Duration KEPT = Duration.ofHours(24);
 
@@ -147,19 +149,12 @@ public class CancelCommands {
 
     /** A command that cannot be obeyed holds up none of the others. */
     private void apply(ConsumerRecord<byte[], byte[]> record) {
-        try {
-            CommandDocument.cancelled(record.value()).ifPresent(id -> {
-                cancelled.add(id, Instant.ofEpochMilli(record.timestamp()).plus(KEPT));
-                onCancel.accept(id);
-            });
-        } catch (RuntimeException e) {
-            LOG.errorf(
-                    e,
-                    "record=%s/%d/%d a command could not be obeyed",
-                    record.topic(),
-                    record.partition(),
-                    record.offset());
-        }
+        GUARD.read(
+                record,
+                () -> CommandDocument.cancelled(record.value()).ifPresent(id -> {
+                    cancelled.add(id, Instant.ofEpochMilli(record.timestamp()).plus(KEPT));
+                    onCancel.accept(id);
+                }));
     }
 
     @PreDestroy

@@ -24,6 +24,7 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     private final Writers writers;
     private @Nullable JobId id;
     private volatile boolean gone;
+    private volatile boolean unread;
 
     /** Where else a record may go. */
     record Writers(SetAsideJobs setAside, DeadLetters deadLetters) {}
@@ -110,6 +111,15 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
             }
             Thread.sleep(AFTER_FAILURE);
         }
+    }
+
+    /** Its reading failed before it came to a run: it is refused. From the thread of its consumer. */
+    final void unread() {
+        unread = true;
+    }
+
+    final boolean isUnread() {
+        return unread;
     }
 
     /** It is left to somebody else. From the thread of its consumer. */

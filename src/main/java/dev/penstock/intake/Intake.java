@@ -12,6 +12,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
@@ -221,6 +222,7 @@ public final class Intake {
         watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));
+        RecordGuard.warnings().forEach((reader, words) -> standing.put("warning.records." + reader, words));
         dispatcher.nodesDown().forEach((node, why) -> standing.put("warning.node." + node, why));
         waits.noNode().ifPresent(words -> standing.put("warning.nodes", words));
         dispatcher.waits().forEach((code, group) -> standing.put("waiting." + code.wireName(), group.words()));

@@ -17,6 +17,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;
@@ -38,6 +39,7 @@ final class JobRecords {
     private static final Settings.JobTopic UNKNOWN =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
 
     /** A later version of Trace Context may have more than the 55 characters of version 00. */
     private static final int LONGEST_TRACEPARENT = 256;
@@ -78,7 +80,7 @@ final class JobRecords {
     private void handle(Held held) {
         try (RoomShares.Room _ = hand.admit(held);
                 JobTrace trace = trace(held)) {
-            switch (parse(held)) {
+            switch (read(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());
                     trace.named(job.id());
@@ -93,11 +95,27 @@ final class JobRecords {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
-            LOG.errorf(e, "record=%s could not be handled", held.place());
+            GUARD.failed(held.record(), e);
+            LOG.errorf(e, "record=%s could not be handled, it comes again", held.place());
         } finally {
             hand.release(held);
             held.end();
         }
+    }
+
+    /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
+    private JobDocument.Parsed read(Held held) {
+        AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
+        if (!held.isUnread() && GUARD.read(held.record(), () -> parsed.set(parse(held)))) {
+            JobDocument.Parsed known = parsed.get();
+            if (known != null) {
+                return known;
+            }
+        }
+        String id = String.valueOf(EventHeaders.text(held.record().headers(), EventHeaders.JOB_ID));
+        return new JobDocument.Parsed.Refused(
+                JobId.isValid(id) ? new JobId(id) : derivedId(held.record()),
+                JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the record cannot be read as a job"));
     }
 
     private JobTrace trace(Held held) {
@@ -109,7 +127,13 @@ final class JobRecords {
         byte[] traceparent = header(record, TraceHeader.NAME);
         // each event of the job would have it
         boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;
-        return JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null);
+        AtomicReference<@Nullable JobTrace> trace = new AtomicReference<>();
+        GUARD.read(
+                record,
+                () -> trace.set(JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null)));
+        JobTrace begun = trace.get();
+        // what its producer's header does to it takes nothing but the trace away
+        return begun == null ? JobTrace.begin(tracer, held.place(), group, bytes, null) : begun;
     }
 
     /** Whether further records of that topic should be taken: there is a node for them, and memory. */

@@ -2,6 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -43,6 +44,7 @@ import org.jboss.logging.Logger;
  */
 final class LogConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(LogConsumerLoop.class);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(100);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
     private static final long UNKNOWN = -1;
@@ -293,7 +295,9 @@ final class LogConsumerLoop implements Runnable {
                 continue;
             }
             for (ConsumerRecord<byte[], byte[]> record : records.records(place)) {
-                accept(partition, record, now);
+                if (!GUARD.read(record, () -> accept(partition, record, now))) {
+                    passOver(partition, record);
+                }
             }
             if (!partition.ahead) {
                 // the marks of transactions and what was aborted are offsets without a record
@@ -329,6 +333,22 @@ final class LogConsumerLoop implements Runnable {
             if (origin != null) {
                 handOver(partition, origin, mayHaveRun);
             }
+        }
+    }
+
+    /** What the loop could not read is refused by its run, like any other record that is no job. */
+    private void passOver(Partition partition, ConsumerRecord<byte[], byte[]> record) {
+        if (partition.ahead) {
+            partition.early.add(record.offset());
+            partition.passEarly();
+        } else {
+            partition.next = Math.max(partition.next, record.offset() + 1);
+        }
+        LogHeld held = new LogHeld(Origin.itself(record), true, setup.writers(), this);
+        held.unread();
+        partition.open.put(record.offset(), held);
+        if (!GUARD.read(record, () -> setup.onRecord().accept(held))) {
+            partition.open.remove(record.offset());
         }
     }
 

@@ -132,6 +132,7 @@ final class LogIntake implements Source {
 
     @Override
     public void close() {
+        thread.stop();
         loop.close();
     }
 

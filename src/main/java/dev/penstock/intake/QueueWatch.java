@@ -230,7 +230,7 @@ final class QueueWatch implements AutoCloseable {
             look(admin(), mode);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             // a name that is not resolved for a moment; what a timer's task throws would end it
             LOG.warnf("the queue could not be looked at, trying again: %s", Reason.of(e));
         }

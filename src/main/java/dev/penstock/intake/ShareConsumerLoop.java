@@ -2,6 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ShareConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(500);
     /** Acknowledging a part of a batch can wait: a crash before it costs a look-up. */
     private static final long ACKNOWLEDGE_AFTER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -304,7 +306,12 @@ final class ShareConsumerLoop implements Runnable {
             LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
         }
         hand.put(held.place(), held);
-        onRecord.accept(held);
+        if (!GUARD.read(held.record(), () -> onRecord.accept(held))) {
+            held.unread();
+            if (!GUARD.read(held.record(), () -> onRecord.accept(held))) {
+                held.end();
+            }
+        }
     }
 
     private ShareHeld held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {

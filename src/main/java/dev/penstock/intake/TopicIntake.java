@@ -4,6 +4,8 @@ import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.BoundedValues;
+import dev.penstock.wire.RecordSize;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -151,8 +153,8 @@ final class TopicIntake implements Source {
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        KafkaShareConsumer<byte[], byte[]> consumer =
-                new KafkaShareConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        KafkaShareConsumer<byte[], byte[]> consumer = new KafkaShareConsumer<>(
+                properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(settings.maxRecord())));
         consumer.subscribe(List.of(topic.topic().name()));
         return consumer;
     }

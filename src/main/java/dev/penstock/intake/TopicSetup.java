@@ -59,6 +59,9 @@ final class TopicSetup {
     /** A topic's compression that leaves records as their producer compressed them. */
     private static final String PRODUCERS_COMPRESSION = "producer";
 
+    /** The broker measures a batch as it stores it: only what it stores as it is has the size that its readers see. */
+    private static final String UNCOMPRESSED = "uncompressed";
+
     private final KafkaSettings kafka;
     private final Settings settings;
 
@@ -151,7 +154,13 @@ final class TopicSetup {
             wanted.put(
                     topic.name(),
                     new NewTopicShape(
-                            JOB_PARTITIONS, WEEK, Map.of(TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG, BROKERS_TIME)));
+                            JOB_PARTITIONS,
+                            WEEK,
+                            Map.of(
+                                    TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
+                                    BROKERS_TIME,
+                                    TopicConfig.COMPRESSION_TYPE_CONFIG,
+                                    UNCOMPRESSED)));
         }
         wanted.put(settings.topics().deferred(), new NewTopicShape(Delay.values().length, WEEK, copies()));
         wanted.put(
@@ -164,8 +173,9 @@ final class TopicSetup {
                                 settings.replies().compression().ofTopic(),
                                 TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
                                 BROKERS_TIME)));
-        wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, Map.of()));
-        wanted.put(settings.topics().settings(), new NewTopicShape(1, FOR_EVER, Map.of()));
+        Map<String, String> uncompressed = Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, UNCOMPRESSED);
+        wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, uncompressed));
+        wanted.put(settings.topics().settings(), new NewTopicShape(1, FOR_EVER, uncompressed));
         wanted.put(settings.topics().deadLetters(), new NewTopicShape(JOB_PARTITIONS, MONTH, copies()));
         return wanted;
     }
@@ -173,7 +183,10 @@ final class TopicSetup {
     /** A copy has more headers than the record had. */
     private Map<String, String> copies() {
         return Map.of(
-                TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + 2 * RecordSize.OVERHEAD));
+                TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
+                Integer.toString(settings.maxRecord() + 2 * RecordSize.OVERHEAD),
+                TopicConfig.COMPRESSION_TYPE_CONFIG,
+                UNCOMPRESSED);
     }
 
     private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
@@ -197,13 +210,13 @@ final class TopicSetup {
             found.forEach((topic, config) -> needed(Objects.requireNonNull(wanted().get(topic.name())))
                     .forEach((key, value) -> {
                         ConfigEntry entry = config.get(key);
-                        if (entry != null && entry.value() != null && !serves(key, entry.value(), value)) {
+                        if (entry != null && entry.value() != null && !serves(topic.name(), key, entry.value(), value)) {
                             LOG.warnf(
                                     "topic=%s its %s is %s: %s. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s",
                                     topic.name(),
                                     key,
                                     entry.value(),
-                                    consequence(key),
+                                    consequence(topic.name(), key),
                                     kafka.bootstrapServers(),
                                     topic.name(),
                                     key,
@@ -221,22 +234,27 @@ final class TopicSetup {
                 && !topic.equals(settings.topics().settings());
     }
 
-    private static boolean serves(String key, String found, String needed) {
+    private boolean serves(String topic, String key, String found, String needed) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
-            case TopicConfig.COMPRESSION_TYPE_CONFIG -> found.equals(needed) || found.equals(PRODUCERS_COMPRESSION);
+            case TopicConfig.COMPRESSION_TYPE_CONFIG ->
+                    found.equals(needed)
+                            || (found.equals(PRODUCERS_COMPRESSION)
+                                    && topic.equals(settings.topics().replies()));
             default -> true;
         };
     }
 
     /** What comes of a topic's setting that does not serve. */
-    private static String consequence(String key) {
+    private String consequence(String topic, String key) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
                 "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says";
+                topic.equals(settings.topics().replies())
+                        ? "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says"
+                        : "its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it";
             default ->
                 "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };

@@ -2,14 +2,14 @@ package dev.penstock.ledger;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
@@ -24,14 +24,12 @@ final class Attendance implements AutoCloseable {
 
     private final KafkaSettings kafka;
     private final Settings settings;
-    private final CountDownLatch closing = new CountDownLatch(1);
-    private final Thread thread;
+    private final SupervisedThread thread = new SupervisedThread("penstock-member", this::run);
     private volatile String member = "";
 
     Attendance(KafkaSettings kafka, Settings settings) {
         this.kafka = kafka;
         this.settings = settings;
-        thread = Thread.ofPlatform().daemon().name("penstock-member").unstarted(this::run);
     }
 
     void start() {
@@ -43,22 +41,21 @@ final class Attendance implements AutoCloseable {
         return member;
     }
 
-    private void run() {
-        while (closing.getCount() > 0) {
+    private void run() throws InterruptedException {
+        do {
             try (KafkaConsumer<byte[], byte[]> consumer =
                     kafka.reader(Membership.WITHOUT_LEDGER, Membership.joining())) {
                 consumer.subscribe(List.of(settings.topics().settings()), new Pausing(consumer));
-                while (closing.getCount() > 0) {
+                while (!thread.isStopping()) {
                     consumer.poll(POLL);
                     member = consumer.groupMetadata().memberId();
                 }
-            } catch (RuntimeException e) {
+            } catch (KafkaException e) {
                 LOG.warnf("this replica cannot be in the group %s, trying again: %s", Projector.GROUP, Reason.of(e));
-                pause();
             } finally {
                 member = "";
             }
-        }
+        } while (thread.pause(RETRY));
     }
 
     /** Called by the group, in this thread. */
@@ -74,17 +71,9 @@ final class Attendance implements AutoCloseable {
         }
     }
 
-    private void pause() {
-        try {
-            var _ = closing.await(RETRY.toNanos(), TimeUnit.NANOSECONDS);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
     @Override
     public void close() {
-        closing.countDown();
+        thread.stop();
         try {
             thread.join(Duration.ofSeconds(5));
         } catch (InterruptedException _) {

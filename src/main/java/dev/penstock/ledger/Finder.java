@@ -65,7 +65,7 @@ final class Finder implements AutoCloseable {
                 asked.drainTo(batch, AT_ONCE - 1);
                 try {
                     answer(batch);
-                } catch (LedgerDatabase.Unavailable | RuntimeException e) {
+                } catch (LedgerDatabase.Unavailable | RuntimeException | Error e) {
                     batch.forEach(each -> each.found().completeExceptionally(e));
                 }
             }

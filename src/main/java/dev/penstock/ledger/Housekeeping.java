@@ -87,7 +87,8 @@ final class Housekeeping implements AutoCloseable {
                         LOG.warnf("the ledger's %s could not do its round: %s", name, e.why());
                     } catch (LedgerDatabase.Unavailable e) {
                         LOG.debugf("%s: %s", name, e.why());
-                    } catch (RuntimeException e) {
+                    } catch (RuntimeException | Error e) {
+                        // what a timer's task throws would end it
                         LOG.warnf("the ledger's %s could not do its round: %s", name, e);
                     }
                 },

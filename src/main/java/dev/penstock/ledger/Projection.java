@@ -13,6 +13,7 @@ import dev.penstock.wire.CommandDocument;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.RecordGuard;
 import dev.penstock.wire.RecordSize;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
 /** What a record of any topic says of a job; a pure function of the record. Chunks say nothing, and are not parsed. */
 final class Projection {
     static final Comparator<JobId> BY_VALUE = Comparator.comparing(JobId::value);
+    private static final RecordGuard GUARD = RecordGuard.of("ledger");
 
     private final Settings settings;
     private final Map<String, UUID> topicIds;
@@ -52,9 +54,11 @@ final class Projection {
     SortedMap<JobId, List<JobRow.Change>> changes(Iterable<ConsumerRecord<byte[], byte[]>> records) {
         TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(BY_VALUE);
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            read(record)
-                    .ifPresent(said -> changes.computeIfAbsent(said.id(), _ -> new ArrayList<>())
-                            .add(said.change()));
+            GUARD.read(
+                    record,
+                    () -> read(record)
+                            .ifPresent(said -> changes.computeIfAbsent(said.id(), _ -> new ArrayList<>())
+                                    .add(said.change())));
         }
         return changes;
     }
@@ -144,7 +148,8 @@ final class Projection {
             return Optional.empty();
         }
         String text = new String(value, StandardCharsets.UTF_8);
-        JsonNode document = Json.parseLenient(text);
+        // an outcome may hold embeddings
+        JsonNode document = Json.parseVectors(text);
         if (document == null) {
             return Optional.empty();
         }

@@ -50,7 +50,7 @@ final class EmbeddingOutput implements ProgramOutput {
             return;
         }
         String text = printed.toString(StandardCharsets.UTF_8);
-        JsonNode document = Json.parseLenient(text);
+        JsonNode document = Json.parseVectors(text);
         if (document instanceof ObjectNode object) {
             object.putObject("usage")
                     .put("prompt_tokens", said.number(PROMPT_TOKENS).orElse(0));

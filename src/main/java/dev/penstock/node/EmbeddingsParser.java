@@ -95,7 +95,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
         if (broken) {
             return;
         }
-        JsonNode json = Json.parseLenient(document.toString());
+        JsonNode json = Json.parseVectors(document.toString());
         String opening = ServerErrors.shorten(document.substring(0, Math.min(document.length(), OPENING)));
         document.setLength(0);
         if (json == null || !json.isObject()) {

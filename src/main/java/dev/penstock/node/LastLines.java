@@ -57,7 +57,7 @@ final class LastLines {
         return lines.reversed().stream()
                 .map(form::matcher)
                 .filter(Matcher::find)
-                .mapToLong(found -> Long.parseLong(found.group(1)))
+                .mapToLong(found -> ServerErrors.number(found.group(1)))
                 .findFirst();
     }
 

@@ -91,54 +91,59 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
     @Override
     public void answered(HttpClientResponse answer) {
         response = answer;
-        if (answer.statusCode() == 200) {
-            Cutter splitter = cutter();
-            ContentDecoder decoder;
-            try {
-                decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
-            } catch (ContentDecoder.Undecodable e) {
-                undecodable(e);
-                return;
-            }
-            answer.handler(buffer -> {
-                try {
-                    if (over) {
-                        leave();
-                    } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece) && splitter.feed(piece))) {
-                        tooMuch();
-                    } else {
-                        lines.filled(buffer.length(), answer::pause, answer::resume);
-                    }
-                } catch (ContentDecoder.Undecodable e) {
-                    undecodable(e);
-                }
-            });
-            answer.endHandler(_ -> {
-                responseEnded = true;
-                try {
-                    decoder.end();
-                    splitter.end();
-                    finish(new Next.Ended());
-                } catch (ContentDecoder.Undecodable e) {
-                    undecodable(e);
-                }
-            });
-        } else {
-            Buffer body = Buffer.buffer();
-            answer.handler(buffer -> {
-                if (body.length() < MAX_ERROR_BODY) {
-                    body.appendBuffer(buffer);
-                } else {
-                    refused(answer, body);
-                    leave();
-                }
-            });
-            answer.endHandler(_ -> {
-                responseEnded = true;
-                refused(answer, body);
-            });
-        }
         answer.exceptionHandler(_ -> broken());
+        guarded(() -> {
+            if (answer.statusCode() == 200) {
+                readLines(answer);
+            } else {
+                readRefusal(answer);
+            }
+        });
+    }
+
+    private void guarded(Parsing.Step step) {
+        Parsing.guarded(framing == Framing.LINES ? "LineSplitter" : "EventSplitter", step, failure -> {
+            finish(new Next.Broken(errors.failed(failure)));
+            leave();
+        });
+    }
+
+    private void readLines(HttpClientResponse answer) throws ContentDecoder.Undecodable {
+        Cutter splitter = cutter();
+        ContentDecoder decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
+        answer.handler(buffer -> guarded(() -> {
+            if (over) {
+                leave();
+            } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece) && splitter.feed(piece))) {
+                tooMuch();
+            } else {
+                lines.filled(buffer.length(), answer::pause, answer::resume);
+            }
+        }));
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            guarded(() -> {
+                decoder.end();
+                splitter.end();
+                finish(new Next.Ended());
+            });
+        });
+    }
+
+    private void readRefusal(HttpClientResponse answer) {
+        Buffer body = Buffer.buffer();
+        answer.handler(buffer -> {
+            if (body.length() < MAX_ERROR_BODY) {
+                body.appendBuffer(buffer);
+            } else {
+                guarded(() -> refused(answer, body));
+                leave();
+            }
+        });
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            guarded(() -> refused(answer, body));
+        });
     }
 
     private void refused(HttpClientResponse answer, Buffer body) {
@@ -178,11 +183,6 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
             case LINES -> new LineSplitter(MAX_LINE, line);
             case EVENTS -> new EventSplitter(MAX_LINE, line, _ -> {});
         };
-    }
-
-    private void undecodable(ContentDecoder.Undecodable what) {
-        finish(new Next.Broken(errors.failed(JobFailure.of(JobFailure.Code.NODE_ERROR, what.what()))));
-        leave();
     }
 
     @Override

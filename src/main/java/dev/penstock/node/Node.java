@@ -271,7 +271,15 @@ public final class Node {
 
         /** Sends it; the caller holds a slot. */
         public TokenStream stream() throws WireProtocol.Unsupported {
-            return upstream.stream(prompt);
+            try {
+                return upstream.stream(prompt);
+            } catch (RuntimeException | StackOverflowError e) {
+                // of this job: any other would go there
+                LOG.errorf(e, "node=%s the request of a job could not be built", name());
+                throw new WireProtocol.Unsupported(JobFailure.of(
+                        JobFailure.Code.NODE_ERROR,
+                        "%s: the request for it could not be built".formatted(upstream.title())));
+            }
         }
 
         @Override

@@ -16,6 +16,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.tracing.TracingPolicy;
+import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Iterator;
@@ -246,10 +247,13 @@ final class NodeClient implements Upstream {
                     }
                 }
             });
-            response.endHandler(_ -> reply.complete(new Reply(
-                    response.statusCode(),
-                    ContentDecoder.text(response.getHeader("Content-Encoding"), body.getBytes()),
-                    Objects.requireNonNullElse(response.getHeader("Server"), ""))));
+            response.endHandler(_ -> Parsing.guarded(
+                    "ContentDecoder",
+                    () -> reply.complete(new Reply(
+                            response.statusCode(),
+                            ContentDecoder.text(response.getHeader("Content-Encoding"), body.getBytes()),
+                            Objects.requireNonNullElse(response.getHeader("Server"), ""))),
+                    failure -> reply.completeExceptionally(new IOException(failure.message()))));
             response.exceptionHandler(reply::completeExceptionally);
         }
 

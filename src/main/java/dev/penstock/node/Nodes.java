@@ -3,6 +3,7 @@ package dev.penstock.node;
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -326,7 +327,7 @@ public class Nodes {
     private static void probe(Node node) throws InterruptedException {
         try {
             node.probe();
-        } catch (RuntimeException _) {
+        } catch (RuntimeException | StackOverflowError _) {
             // not its words: they may hold a header
             String what = "its answer to a probe cannot be read";
             LOG.debugf("node=%s %s", node.name(), what);
@@ -348,15 +349,24 @@ public class Nodes {
         try {
             while (!closed) {
                 if (nodes.isEmpty()) {
-                    for (NodeSettings one : discovery.look()) {
-                        LOG.infof("found %s", one);
-                        found(one);
-                    }
+                    look(discovery);
                 }
                 LockSupport.parkNanos(SEARCH.toNanos());
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Whatever listens at a port may answer what nobody has thought of. */
+    private void look(Discovery discovery) throws InterruptedException {
+        try {
+            for (NodeSettings one : discovery.look()) {
+                LOG.infof("found %s", one);
+                found(one);
+            }
+        } catch (RuntimeException | StackOverflowError e) {
+            LOG.warnf("a search for model servers on this machine failed, trying again: %s", Reason.of(e));
         }
     }
 

@@ -116,9 +116,11 @@ final class ProgramStream implements TokenStream {
             read(started.getInputStream());
             int status = call.output().isAnswered() ? stop(kept) : started.waitFor();
             beside.join(DYING);
-            if (!over) {
-                call.output().end(status, said, this::offer);
-            }
+            guarded(() -> {
+                if (!over) {
+                    call.output().end(status, said, this::offer);
+                }
+            });
             if (!over) {
                 finish(broken(JobFailure.Code.STREAM_BROKEN, "ended before its answer was whole: " + said.inShort()));
             }
@@ -126,14 +128,21 @@ final class ProgramStream implements TokenStream {
             finish(broken(JobFailure.Code.NODE_UNREACHABLE, "could not be run: " + Reason.of(e)));
         } catch (InterruptedException _) {
             finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
-        } catch (RuntimeException _) {
-            // no other thread reports what the reader of the output did not expect
-            finish(broken(JobFailure.Code.STREAM_BROKEN, "printed what cannot be read"));
+        } catch (RuntimeException | StackOverflowError e) {
+            // no other thread reports what this one did not expect
+            finish(broken(JobFailure.Code.NODE_ERROR, "failed unexpectedly: " + Reason.of(e)));
         } finally {
             synchronized (this) {
                 kill();
             }
         }
+    }
+
+    private void guarded(Parsing.Step step) {
+        Parsing.guarded(
+                call.output().getClass().getSimpleName(),
+                step,
+                failure -> finish(broken(failure.code(), failure.message())));
     }
 
     private KeptProgram start(Path file, Path folder) throws IOException {
@@ -155,7 +164,8 @@ final class ProgramStream implements TokenStream {
         byte[] buffer = new byte[BUFFER];
         try {
             for (int read = printed.read(buffer); read >= 0; read = printed.read(buffer)) {
-                call.output().piece(Arrays.copyOf(buffer, read), this::offer);
+                byte[] piece = Arrays.copyOf(buffer, read);
+                guarded(() -> call.output().piece(piece, this::offer));
                 if (over || call.output().isAnswered()) {
                     break;
                 }

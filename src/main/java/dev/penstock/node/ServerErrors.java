@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** What a model server's refusal means, by its status and its own words. */
 final class ServerErrors {
     private static final int LONGEST = 300;
+    private static final int MOST_DIGITS = 18;
 
     /** Refusals are quoted in refusals. */
     private static final int DEEPEST = 8;
@@ -292,7 +293,12 @@ final class ServerErrors {
             return error.path(field).asLong();
         }
         Matcher said = inWords.matcher(words(body));
-        return said.find() ? Long.parseLong(said.group(1)) : 0;
+        return said.find() ? number(said.group(1)) : 0;
+    }
+
+    /** Digits as a number; 0: nothing counts so far. */
+    static long number(String digits) {
+        return digits.length() > MOST_DIGITS ? 0 : Long.parseLong(digits);
     }
 
     /** One line, not too long. */

@@ -29,6 +29,11 @@ final class SummedUsage implements WireProtocol.AnswerParser {
     }
 
     @Override
+    public String name() {
+        return parser.name();
+    }
+
+    @Override
     public boolean readsAtEnd() {
         return parser.readsAtEnd();
     }

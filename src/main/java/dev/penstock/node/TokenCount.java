@@ -59,7 +59,7 @@ final class TokenCount {
             return lines.lines()
                     .map(TOTAL::matcher)
                     .filter(Matcher::find)
-                    .mapToLong(found -> Long.parseLong(found.group(1)))
+                    .mapToLong(found -> ServerErrors.number(found.group(1)))
                     .findFirst();
         }
     }

@@ -136,88 +136,81 @@ public final class UpstreamStream implements TokenStream {
 
     /** On the event loop: there is no connection. */
     void connectFailed(Throwable cause) {
-        finish(new TokenEvent.Broken(errors.unreachable(cause)));
+        guarded("NodeErrors", () -> finish(new TokenEvent.Broken(errors.unreachable(cause))));
     }
 
-    private interface Reading {
-        void run() throws ContentDecoder.Undecodable;
-    }
-
-    private void undecodable(ContentDecoder.Undecodable what) {
-        finish(new TokenEvent.Broken(errors.failed(JobFailure.of(JobFailure.Code.NODE_ERROR, what.what()))));
-        leave();
-    }
-
-    /** Here nobody else would hear of what a parser has not thought of. */
-    private void guarded(Reading parsing) {
-        try {
-            parsing.run();
-        } catch (ContentDecoder.Undecodable e) {
-            undecodable(e);
-        } catch (RuntimeException _) {
-            finish(broken("sent what cannot be read"));
+    /** On the event loop: breaks the answer where the step fails. */
+    private void guarded(String reader, Parsing.Step step) {
+        Parsing.guarded(reader, step, failure -> {
+            finish(new TokenEvent.Broken(errors.failed(failure)));
             leave();
-        }
+        });
     }
 
     /** On the event loop: the status and headers are there. */
     void answered(HttpClientResponse answer) {
         response = answer;
-        if (answer.statusCode() == 200) {
-            boolean isDocument = parser.readsAtEnd();
-            int longest = isDocument ? limits.embeddings() : limits.line();
-            Cutter lines = parser.cutter(longest, characters);
-            ContentDecoder decoder;
-            try {
-                decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
-            } catch (ContentDecoder.Undecodable e) {
-                undecodable(e);
-                return;
+        answer.exceptionHandler(this::connectionFailed);
+        guarded(parser.name(), () -> {
+            if (answer.statusCode() == 200) {
+                readAnswer(answer);
+            } else {
+                readRefusal(answer);
             }
-            answer.handler(buffer -> guarded(() -> {
-                if (over) {
-                    passOver(buffer);
-                } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece, isDocument) && lines.feed(piece))) {
-                    finish(broken(tooMuch(isDocument)));
-                    cutOff();
-                } else {
-                    ahead.filled(buffer.length(), answer::pause, answer::resume);
-                }
-            }));
-            answer.endHandler(_ -> {
-                responseEnded = true;
-                guarded(() -> {
-                    decoder.end();
-                    lines.end();
-                });
+        });
+    }
+
+    private void readAnswer(HttpClientResponse answer) throws ContentDecoder.Undecodable {
+        boolean isDocument = parser.readsAtEnd();
+        int longest = isDocument ? limits.embeddings() : limits.line();
+        Cutter lines = parser.cutter(longest, characters);
+        ContentDecoder decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
+        answer.handler(buffer -> guarded(parser.name(), () -> {
+            if (over) {
+                passOver(buffer);
+            } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece, isDocument) && lines.feed(piece))) {
+                finish(broken(tooMuch(isDocument)));
+                cutOff();
+            } else {
+                ahead.filled(buffer.length(), answer::pause, answer::resume);
+            }
+        }));
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            guarded(parser.name(), () -> {
+                decoder.end();
+                lines.end();
                 if (parser.readsAtEnd() && !over) {
                     ahead.add(new Signal.Document());
                     return;
                 }
-                guarded(() -> parser.end(characters));
+                parser.end(characters);
                 partEnded();
             });
-        } else {
-            Buffer body = Buffer.buffer();
-            Runnable refused = () -> finish(new TokenEvent.Broken(errors.refused(
-                    answer.statusCode(),
-                    ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
-                    prompt,
-                    RetryAfter.of(answer::getHeader, Instant.now()))));
-            answer.handler(buffer -> {
-                if (body.length() < MAX_ERROR_BODY) {
-                    body.appendBuffer(buffer);
-                } else {
-                    refused.run();
-                    cutOff();
-                }
-            });
-            answer.endHandler(_ -> {
-                responseEnded = true;
+        });
+    }
+
+    private void readRefusal(HttpClientResponse answer) {
+        Buffer body = Buffer.buffer();
+        Runnable refused = () -> guarded(
+                "ServerErrors",
+                () -> finish(new TokenEvent.Broken(errors.refused(
+                        answer.statusCode(),
+                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
+                        prompt,
+                        RetryAfter.of(answer::getHeader, Instant.now())))));
+        answer.handler(buffer -> {
+            if (body.length() < MAX_ERROR_BODY) {
+                body.appendBuffer(buffer);
+            } else {
                 refused.run();
-            });
-        }
-        answer.exceptionHandler(this::connectionFailed);
+                cutOff();
+            }
+        });
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            refused.run();
+        });
     }
 
     /** On the event loop. Whether an answer of this size is taken so far. */
@@ -268,21 +261,15 @@ public final class UpstreamStream implements TokenStream {
     /** On the thread of the run: reads the document that has come, and leaves what it says to the event loop. */
     private void read() {
         List<TokenEvent> said = new ArrayList<>();
-        Runnable then;
-        try {
-            parser.end(said::add);
-            then = this::partEnded;
-        } catch (RuntimeException e) {
-            then = () ->
-                    finish(broken("sent what cannot be read: " + e.getClass().getSimpleName()));
-        }
-        Runnable after = then;
+        List<JobFailure> broken = new ArrayList<>();
+        Parsing.guarded(parser.name(), () -> parser.end(said::add), broken::add);
         Context context = loop;
         if (context != null) {
-            context.runOnContext(_ -> {
+            context.runOnContext(_ -> guarded(parser.name(), () -> {
                 said.forEach(this::offer);
-                after.run();
-            });
+                broken.forEach(failure -> finish(new TokenEvent.Broken(errors.failed(failure))));
+                partEnded();
+            }));
         }
     }
 

@@ -125,6 +125,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
          */
         Cutter cutter(int longest, Consumer<TokenEvent> events);
 
+        /** As an error names it. */
+        default String name() {
+            return getClass().getSimpleName();
+        }
+
         /** The server says in words that it failed. */
         default void failed(String words, Consumer<TokenEvent> events) {
             events.accept(new TokenEvent.Broken(ServerErrors.failure(words)));

@@ -63,7 +63,7 @@ public class DeadLetterLog {
         try (KafkaConsumer<byte[], byte[]> reader = reader()) {
             List<TopicPartition> partitions = partitions(reader);
             return newest(
-                    (partition, from, end, onRecord) -> LogRange.read(reader, partition, from, end, onRecord),
+                    (partition, from, end, onRecord) -> LogRange.read("dlq", reader, partition, from, end, onRecord),
                     reader.beginningOffsets(partitions),
                     reader.endOffsets(partitions),
                     after,
@@ -119,7 +119,7 @@ public class DeadLetterLog {
                 return new Found.Nothing();
             }
             return find(
-                    (_, from, to, onRecord) -> LogRange.read(reader, partition, from, to, onRecord),
+                    (_, from, to, onRecord) -> LogRange.read("dlq", reader, partition, from, to, onRecord),
                     partition,
                     offset,
                     end);

@@ -68,7 +68,9 @@ public class DeadLetters {
      */
     public CompletableFuture<RecordPlace> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
-        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, failure, attempts))
+        boolean notKept = record.value() == null && record.serializedValueSize() > 0;
+        JobFailure told = notKept ? withoutValue(record, failure) : failure;
+        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, told, attempts))
                 .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
                         ? KafkaSettings.send(
                                 producer,
@@ -84,10 +86,10 @@ public class DeadLetters {
         byte[] value = record.value();
         return JobFailure.of(
                 failure.code(),
-                "%s. Its value and headers are not here, as this topic does not take the value's %d bytes; it lies at %s-%d@%d"
+                "%s. Its value is not here, as this topic does not take its %d bytes; it lies at %s-%d@%d"
                         .formatted(
                                 failure.message(),
-                                value == null ? 0 : value.length,
+                                value == null ? Math.max(0, record.serializedValueSize()) : value.length,
                                 record.topic(),
                                 record.partition(),
                                 record.offset()));

@@ -7,6 +7,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -42,6 +43,7 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public final class LiveReplies {
     private static final Logger LOG = Logger.getLogger(LiveReplies.class);
+    private static final RecordGuard GUARD = RecordGuard.of("live");
     private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration ATTACH_WITHIN = Duration.ofSeconds(10);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
@@ -56,7 +58,7 @@ public final class LiveReplies {
     private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
     private volatile boolean closed;
     private volatile @Nullable Consumer<byte[], byte[]> polling;
-    private @Nullable SupervisedThread reader;
+    private volatile @Nullable SupervisedThread reader;
 
     /** Owned by the reading thread. */
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
@@ -286,14 +288,9 @@ public final class LiveReplies {
         }
     }
 
-    /** What one watch cannot read ends that watch alone. */
+    /** What one watch cannot read is no event to it, and hinders no other. */
     private static void show(Watch watch, ConsumerRecord<byte[], byte[]> record) {
-        try {
-            watch.live(record);
-        } catch (RuntimeException e) {
-            LOG.errorf(e, "job=%s its event at %d could not be read", watch.id(), record.offset());
-            watch.fail(UNREADABLE);
-        }
+        GUARD.read(record, () -> watch.live(record));
     }
 
     private void serve(Request request, Consumer<byte[], byte[]> consumer) {
@@ -359,6 +356,10 @@ public final class LiveReplies {
     @PreDestroy
     void close() {
         closed = true;
+        SupervisedThread thread = reader;
+        if (thread != null) {
+            thread.stop();
+        }
         Consumer<byte[], byte[]> consumer = polling;
         if (consumer != null) {
             consumer.wakeup();

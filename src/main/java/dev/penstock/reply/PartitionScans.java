@@ -2,7 +2,9 @@ package dev.penstock.reply;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.RecordGuard;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -14,9 +16,11 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Function;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -29,20 +33,32 @@ import org.jboss.logging.Logger;
 @Singleton
 public class PartitionScans {
     private static final Logger LOG = Logger.getLogger(PartitionScans.class);
+    private static final RecordGuard GUARD = RecordGuard.of("scan");
     private static final int AT_ONCE = 4;
     /** The broker's clock stamps job records, a worker's clock its events. */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
-    private final KafkaSettings kafka;
+    private final Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers;
+    private final int maxRecord;
     private final String topic;
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
     /** Guarded by itself; an entry: a read of that partition runs, and these wait for the next. */
     private final Map<Integer, List<Request>> waiting = new HashMap<>();
 
+    @Inject
     public PartitionScans(KafkaSettings kafka, Settings settings) {
-        this.kafka = kafka;
-        topic = settings.topics().replies();
+        this(
+                properties -> kafka.reader("penstock-scan", properties),
+                kafka.maxRecord(),
+                settings.topics().replies());
+    }
+
+    /** @param consumers makes a consumer with these properties */
+    PartitionScans(Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers, int maxRecord, String topic) {
+        this.consumers = consumers;
+        this.maxRecord = maxRecord;
+        this.topic = topic;
     }
 
     /** Where a scan begins. */
@@ -111,8 +127,8 @@ public class PartitionScans {
                 ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
                 5_000,
                 ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                kafka.maxRecord() + 65_536);
-        try (KafkaConsumer<byte[], byte[]> consumer = kafka.reader("penstock-scan", properties)) {
+                maxRecord + 65_536);
+        try (Consumer<byte[], byte[]> consumer = consumers.apply(properties)) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
             Map<Request, Long> next = new HashMap<>();
@@ -149,26 +165,22 @@ public class PartitionScans {
             return;
         }
         asking.removeIf(placed -> {
-            boolean taken;
-            try {
-                taken = record.offset() < placed.offset()
-                        || placed.request().visitor().visit(record);
-            } catch (RuntimeException e) {
-                // the others go on
-                placed.request().scanned().completeExceptionally(e);
-                return true;
+            AtomicBoolean leaves = new AtomicBoolean();
+            if (record.offset() >= placed.offset()) {
+                // what a visitor cannot read it passes over: asked again, it would come to the same record
+                GUARD.read(record, () -> leaves.set(!placed.request().visitor().visit(record)));
             }
-            if (!taken) {
+            if (leaves.get()) {
                 next.put(placed.request(), record.offset());
             }
-            return !taken;
+            return leaves.get();
         });
         if (asking.isEmpty()) {
             byKey.remove(key);
         }
     }
 
-    private static long offset(KafkaConsumer<?, ?> consumer, TopicPartition partition, Start start, long end) {
+    private static long offset(Consumer<?, ?> consumer, TopicPartition partition, Start start, long end) {
         return switch (start) {
             case Start.Offset(long offset) -> offset;
             case Start.At(Instant time) -> {

@@ -86,7 +86,8 @@ public final class BrokerWatch {
         try {
             question.ask();
             answered();
-        } catch (ExecutionException | RuntimeException e) {
+        } catch (ExecutionException | RuntimeException | Error e) {
+            // what a timer's task throws would end it
             silent(asked, e);
         }
     }
@@ -99,7 +100,7 @@ public final class BrokerWatch {
         }
     }
 
-    private void silent(Instant asked, Exception why) {
+    private void silent(Instant asked, Throwable why) {
         Instant since = silentSince == null ? asked : silentSince;
         silentSince = since;
         if (away == null && !clock.instant().isBefore(since.plus(SILENCE))) {

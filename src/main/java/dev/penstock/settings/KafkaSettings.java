@@ -1,5 +1,7 @@
 package dev.penstock.settings;
 
+import dev.penstock.wire.BoundedValues;
+import dev.penstock.wire.RecordSize;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -102,7 +104,8 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
                 METADATA_MAX_AGE_MILLIS));
         properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
         properties.putAll(more);
-        return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        return new KafkaConsumer<>(
+                properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(maxRecord)));
     }
 
     /** Sends a record; done when it is on the broker. */

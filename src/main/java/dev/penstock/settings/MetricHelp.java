@@ -27,6 +27,9 @@ final class MetricHelp implements MeterFilter {
             Map.entry("penstock.intake.bytes", "Bytes of the records that this replica holds"),
             Map.entry("penstock.media.bytes", "Bytes of images fetched for jobs that this replica holds"),
             Map.entry("penstock.thread.failures", "Unexpected exceptions that background threads outlived, by thread"),
+            Map.entry(
+                    "penstock.records.unreadable",
+                    "Records whose reading failed unexpectedly and that were passed over"),
             Map.entry("penstock.deliveries", "Records that were taken, by their delivery count"),
             Map.entry("penstock.deferred.strange", "Records of the deferred topic that Penstock did not write"),
             Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),

@@ -1,41 +1,55 @@
 package dev.penstock.settings;
 
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import dev.penstock.wire.SettingsVersion;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /** The settings that change at run time, as they become known: every replica reads the log of them, without a group. */
 @Singleton
-public class SettingsFeed {
+public final class SettingsFeed {
     private static final Logger LOG = Logger.getLogger(SettingsFeed.class);
     private static final Duration POLL = Duration.ofMillis(500);
     private static final Duration RETRY = Duration.ofSeconds(1);
 
-    private final KafkaSettings kafka;
+    private static final RecordGuard GUARD = RecordGuard.of("settings");
+
+    private final Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers;
     private final TopicPartition partition;
+    private final SupervisedThread thread = new SupervisedThread("penstock-settings", this::read);
     private final CountDownLatch caughtUp = new CountDownLatch(1);
-    private volatile boolean closed;
 
     /* Guarded by this. */
     private final List<Consumer<SettingsVersion>> listeners = new ArrayList<>();
     private SettingsVersion version = SettingsVersion.start();
 
+    @Inject
     public SettingsFeed(KafkaSettings kafka, Settings settings) {
-        this.kafka = kafka;
-        partition = new TopicPartition(settings.topics().settings(), 0);
+        this(
+                () -> kafka.reader("penstock-settings-feed", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
+                settings.topics().settings());
+    }
+
+    /** @param consumers each assigned and closed by the reading thread */
+    SettingsFeed(Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers, String topic) {
+        this.consumers = consumers;
+        partition = new TopicPartition(topic, 0);
     }
 
     /** The listener is called with each version from now on, one after the other, and before anybody waits for it. */
@@ -60,37 +74,32 @@ public class SettingsFeed {
 
     /** Reads the settings from the beginning, for ever, and returns when the version that is in force now is known. */
     public void follow() throws InterruptedException {
-        Thread.ofPlatform().daemon().name("penstock-settings").start(() -> {
-            while (!closed) {
-                try {
-                    read();
-                } catch (KafkaException e) {
-                    LOG.warnf("the settings could not be read, trying again: %s", Reason.of(e));
-                    pause();
-                } catch (RuntimeException e) {
-                    LOG.error("the settings could not be applied, trying again", e);
-                    pause();
-                }
-            }
-        });
+        thread.start();
         caughtUp.await();
     }
 
-    private void read() {
-        try (KafkaConsumer<byte[], byte[]> consumer =
-                kafka.reader("penstock-settings-feed", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500))) {
-            consumer.assign(List.of(partition));
-            consumer.seekToBeginning(List.of(partition));
-            long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-            SettingsVersion read = SettingsVersion.start();
-            while (!closed) {
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
-                    read = read.after(record.offset(), record.value());
-                }
-                if (consumer.position(partition) >= end) {
-                    accept(read);
-                    caughtUp.countDown();
-                }
+    private void read() throws InterruptedException {
+        do {
+            try (org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> consumer = consumers.get()) {
+                read(consumer);
+            } catch (KafkaException e) {
+                LOG.warnf("the settings could not be read, trying again: %s", Reason.of(e));
+            }
+        } while (thread.pause(RETRY));
+    }
+
+    private void read(org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> consumer) {
+        consumer.assign(List.of(partition));
+        consumer.seekToBeginning(List.of(partition));
+        long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
+        AtomicReference<SettingsVersion> read = new AtomicReference<>(SettingsVersion.start());
+        while (!thread.isStopping()) {
+            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+                GUARD.read(record, () -> read.set(read.get().after(record.offset(), record.value())));
+            }
+            if (consumer.position(partition) >= end) {
+                accept(read.get());
+                caughtUp.countDown();
             }
         }
     }
@@ -109,16 +118,8 @@ public class SettingsFeed {
         }
     }
 
-    private static void pause() {
-        try {
-            Thread.sleep(RETRY);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
     @PreDestroy
     void close() {
-        closed = true;
+        thread.stop();
     }
 }

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A platform thread whose body is for the whole life of the service. An unexpected exception does not end it: the exception is
  * logged with its stack, counted in {@code penstock_thread_failures_total{thread}}, and the body runs again after a pause that
- * doubles up to a maximum. The stack of a failure that repeats is logged once. The body ends the thread when it returns, or
- * when it is interrupted.
+ * doubles up to a maximum. The stack of a failure that repeats is logged once. A thread that ends without having been asked to
+ * is in {@link #gone}: the process is not whole then, and liveness says so.
  */
 public final class SupervisedThread {
     /** After so long without a failure the next one counts as the first. */
@@ -24,11 +24,16 @@ public final class SupervisedThread {
     private static final Pauses PAUSES = new Pauses(Duration.ofSeconds(1), Duration.ofSeconds(30));
     private static final Logger LOG = Logger.getLogger(SupervisedThread.class);
     private static final Map<SupervisedThread, Failure> FAILING = new ConcurrentHashMap<>();
+    /** By name, how a thread ended that was not to end. */
+    private static final Map<String, String> GONE = new ConcurrentHashMap<>();
 
     private final Thread thread;
     private final Body body;
     private final Runnable atEnd;
     private final Pauses pauses;
+    /** Whether the body may return by itself. */
+    private final boolean mayLeave;
+
     private final CountDownLatch stopping = new CountDownLatch(1);
 
     /** What the thread does. It may be called again after a failure: it makes what it needs itself. */
@@ -62,18 +67,23 @@ public final class SupervisedThread {
 
     /** A thread that does not keep the process alive. */
     public SupervisedThread(String name, Body body) {
-        this(name, body, () -> {}, PAUSES);
+        this(name, body, () -> {}, PAUSES, false);
     }
 
-    /** @param atEnd called on the thread once, when it ends for good */
+    /**
+     * One whose body ends it when it returns.
+     *
+     * @param atEnd called on the thread once, when it ends for good
+     */
     public SupervisedThread(String name, Body body, Runnable atEnd) {
-        this(name, body, atEnd, PAUSES);
+        this(name, body, atEnd, PAUSES, true);
     }
 
-    SupervisedThread(String name, Body body, Runnable atEnd, Pauses pauses) {
+    SupervisedThread(String name, Body body, Runnable atEnd, Pauses pauses, boolean mayLeave) {
         this.body = body;
         this.atEnd = atEnd;
         this.pauses = pauses;
+        this.mayLeave = mayLeave;
         thread = Thread.ofPlatform().daemon().name(name).unstarted(this::supervise);
     }
 
@@ -128,25 +138,49 @@ public final class SupervisedThread {
         return failing;
     }
 
+    /** The threads that ended though they were not to: how, by the thread's name. */
+    public static Map<String, String> gone() {
+        return new TreeMap<>(GONE);
+    }
+
+    /** Forgets them; for tests. */
+    static void forgetGone() {
+        GONE.clear();
+    }
+
     private void supervise() {
+        String how = "it ended with an error that it could not outlive";
+        try {
+            how = superviseBody();
+        } finally {
+            FAILING.remove(this);
+            if (!isStopping() && !how.isEmpty()) {
+                GONE.put(name(), how + " at " + Instant.now());
+                LOG.errorf("thread %s is gone: %s", name(), how);
+            }
+            atEnd.run();
+        }
+    }
+
+    /** @return how it ended; empty: it was to */
+    private String superviseBody() {
         try {
             while (!isStopping()) {
                 try {
                     body.run();
-                    return;
+                    return mayLeave ? "" : "it returned";
                 } catch (RuntimeException | Error e) {
                     if (Thread.currentThread().isInterrupted() || isStopping()) {
                         LOG.debugf(e, "thread %s ends", name());
-                        return;
+                        return "it was interrupted";
                     }
                     recover(e);
                 }
             }
+            return "";
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
-        } finally {
-            FAILING.remove(this);
-            atEnd.run();
+            return "it was interrupted";
         }
     }
 

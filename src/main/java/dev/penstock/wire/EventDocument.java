@@ -49,7 +49,7 @@ public final class EventDocument {
 
     /** The same event, with {@code "replayed": true}. */
     public static Replay replay(String event) {
-        JsonNode document = Json.parseLenient(event);
+        JsonNode document = Json.parseVectors(event);
         if (!(document instanceof ObjectNode root) || !(root.get("job") instanceof ObjectNode job)) {
             throw new IllegalArgumentException("no event");
         }
@@ -59,7 +59,7 @@ public final class EventDocument {
 
     /** The number of an event within its attempt. */
     public static long seq(String event) {
-        JsonNode document = Json.parseLenient(event);
+        JsonNode document = Json.parseVectors(event);
         return document == null ? 0 : document.path("job").path("seq").asLong();
     }
 

@@ -2,13 +2,17 @@ package dev.penstock.wire;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.util.JsonParserDelegate;
 import java.io.IOException;
 import java.io.Serial;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 
-/** Reads numbers that are written again digit for digit: 1.10, 1e400 and -0 stay as they came. */
+/**
+ * Reads numbers that are written again digit for digit: 1.10, 1e400 and -0 stay as they came. An exponent that arithmetic could
+ * not take is refused before anything is made of it.
+ */
 final class ExactNumbers extends JsonParserDelegate {
     private static final String NEGATIVE_ZERO = "-0";
     /** Below this exponent, {@link BigDecimal#toString} changes to the scientific form. */
@@ -33,11 +37,14 @@ final class ExactNumbers extends JsonParserDelegate {
 
     @Override
     public BigDecimal getDecimalValue() throws IOException {
-        BigDecimal value = super.getDecimalValue();
         if (!hasToken(JsonToken.VALUE_NUMBER_FLOAT)) {
-            return value;
+            return super.getDecimalValue();
         }
         String text = getText();
+        if (isExponentTooLarge(text)) {
+            throw new StreamConstraintsException(JsonMistake.EXPONENT, currentLocation());
+        }
+        BigDecimal value = super.getDecimalValue();
         return isWrittenAs(value, text) ? value : new WrittenDecimal(text);
     }
 
@@ -50,6 +57,17 @@ final class ExactNumbers extends JsonParserDelegate {
         return hasToken(JsonToken.VALUE_NUMBER_INT)
                 && getTextLength() == 2
                 && getText().equals(NEGATIVE_ZERO);
+    }
+
+    private static boolean isExponentTooLarge(String text) {
+        int at = Math.max(text.indexOf('e'), text.indexOf('E'));
+        int exponent = 0;
+        for (int i = at + 1; at >= 0 && i < text.length() && exponent <= Json.MAX_EXPONENT; i++) {
+            int digit = Character.digit(text.charAt(i), 10);
+            // the rest is its sign
+            exponent = digit < 0 ? exponent : 10 * exponent + digit;
+        }
+        return exponent > Json.MAX_EXPONENT;
     }
 
     /** Decided without writing the number: documents may hold millions of them. */

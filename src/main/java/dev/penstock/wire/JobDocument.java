@@ -142,7 +142,7 @@ public final class JobDocument {
             root = Json.parseStrict(value);
         } catch (Json.MalformedJson e) {
             return new Parsed.Refused(
-                    refusedId(null, arrival), JobFailure.of(JobFailure.Code.INVALID_REQUEST, e.reason()));
+                    e.isBeyondLimit() ? idOfTooLarge(value, arrival) : refusedId(null, arrival), e.failure());
         }
         try {
             return new Parsed.Valid(read(root, arrival, defaults));
@@ -153,6 +153,10 @@ public final class JobDocument {
             return new Parsed.Refused(
                     refusedId(root, arrival),
                     JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a number or a time is out of range"));
+        } catch (RuntimeException | StackOverflowError _) {
+            return new Parsed.Refused(
+                    refusedId(root, arrival),
+                    JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the document cannot be read as a job"));
         }
     }
 

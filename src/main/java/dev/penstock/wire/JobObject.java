@@ -91,7 +91,7 @@ public final class JobObject {
 
     /** What the model server answered: a completed event without what Penstock added. */
     private static @Nullable JsonNode response(String event) {
-        if (!(Json.parseLenient(event) instanceof ObjectNode root) || !(root.has("choices") || root.has("data"))) {
+        if (!(Json.parseVectors(event) instanceof ObjectNode root) || !(root.has("choices") || root.has("data"))) {
             return null;
         }
         boolean truncated = root.path("job").path("truncated").asBoolean();

@@ -12,8 +12,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.penstock.job.JobFailure;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -21,16 +21,36 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * JSON as Penstock reads it: strict UTF-8, no duplicate keys, nothing after the value, bounded nesting. Numbers keep their
- * digits.
+ * JSON as Penstock reads it; nothing else in the program reads any. Documents from outside are strict UTF-8, with no duplicate
+ * keys and nothing after the value. Depth, tokens, names, strings and numbers are bounded, and whatever the parser throws is a
+ * refusal. Numbers keep their digits.
  */
 public final class Json {
     static final int MAX_NESTING = 200;
+    /** Our own events hold what a document from outside held, some levels deeper. */
+    private static final int MAX_NESTING_LENIENT = 1_000;
+
+    /** A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB. */
+    static final int MAX_TOKENS = 1_000_000;
+    /** Of a document of vectors, whose numbers are most of it. */
+    static final int MAX_TOKENS_OF_VECTORS = 16_000_000;
+
+    static final int MAX_NUMBER = 1_000;
+    /** Arithmetic with a larger exponent may write out as many digits. */
+    static final int MAX_EXPONENT = 9_999;
+
+    static final int MAX_NAME = 1_000;
+    private static final int MAX_NAME_LENIENT = 50_000;
+    /** What holds a string is bounded before it comes here. */
+    static final int MAX_STRING = 128 << 20;
 
     private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
                     .streamReadConstraints(StreamReadConstraints.builder()
                             .maxNestingDepth(MAX_NESTING)
-                            .maxStringLength(Integer.MAX_VALUE)
+                            .maxTokenCount(MAX_TOKENS)
+                            .maxNumberLength(MAX_NUMBER)
+                            .maxNameLength(MAX_NAME)
+                            .maxStringLength(MAX_STRING)
                             .build())
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .build())
@@ -40,14 +60,27 @@ public final class Json {
             .build();
 
     /** For what model servers say: nothing is known of their habits, so nothing but the syntax is asked for. */
-    private static final ObjectMapper LENIENT = JsonMapper.builder(JsonFactory.builder()
-                    .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
-                    .build())
-            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-            .build();
+    private static final ObjectMapper LENIENT = lenient(MAX_TOKENS);
+
+    private static final ObjectMapper VECTORS = lenient(MAX_TOKENS_OF_VECTORS);
 
     private Json() {}
+
+    private static ObjectMapper lenient(int tokens) {
+        return JsonMapper.builder(JsonFactory.builder()
+                        .streamReadConstraints(StreamReadConstraints.builder()
+                                .maxNestingDepth(MAX_NESTING_LENIENT)
+                                .maxTokenCount(tokens)
+                                .maxNumberLength(MAX_NUMBER)
+                                .maxNameLength(MAX_NAME_LENIENT)
+                                .maxStringLength(MAX_STRING)
+                                .build())
+                        .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+                        .build())
+                .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+                .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+                .build();
+    }
 
     /**
      * Parses a document from outside.
@@ -61,20 +94,26 @@ public final class Json {
                     .newDecoder()
                     .decode(ByteBuffer.wrap(bytes))
                     .toString();
-        } catch (CharacterCodingException e) {
-            throw new MalformedJson("not valid UTF-8", e);
+        } catch (CharacterCodingException _) {
+            throw new MalformedJson("not valid UTF-8", null);
         }
-        try (JsonParser parser = new ExactNumbers(STRICT.createParser(text))) {
-            JsonNode node = STRICT.readTree(parser);
-            if (node == null || node.isMissingNode()) {
-                throw new MalformedJson("empty: expected a JSON object", null);
+        JsonNode node = read(STRICT, text);
+        if (node == null || node.isMissingNode()) {
+            throw new MalformedJson("empty: expected a JSON object", null);
+        }
+        return node;
+    }
+
+    /** Every exception of the parser ends here, also those that are no mistakes of syntax. Memory that ran out does not. */
+    private static @Nullable JsonNode read(ObjectMapper mapper, String text) throws MalformedJson {
+        try (ExactNumbers parser = new ExactNumbers(mapper.createParser(text))) {
+            try {
+                return mapper.readTree(parser);
+            } catch (IOException | RuntimeException | StackOverflowError e) {
+                throw JsonMistake.of(e, parser);
             }
-            return node;
-        } catch (IOException e) {
-            if (!(e instanceof JsonProcessingException syntax)) {
-                throw new UncheckedIOException(e);
-            }
-            throw new MalformedJson(JsonMistake.of(syntax), syntax);
+        } catch (IOException | RuntimeException _) {
+            throw new MalformedJson("not valid JSON: it cannot be read", null);
         }
     }
 
@@ -102,16 +141,25 @@ public final class Json {
             return parser.currentToken() == JsonToken.END_OBJECT && parser.nextToken() == null
                     ? Optional.ofNullable(found)
                     : Optional.empty();
-        } catch (IOException _) {
+        } catch (IOException | RuntimeException | StackOverflowError _) {
             return Optional.empty();
         }
     }
 
-    /** Parses what a model server sent; null where it is no JSON. */
+    /** Parses what a model server sent, or what lies on a topic of ours; null where it is no JSON, or beyond the limits. */
     public static @Nullable JsonNode parseLenient(String text) {
-        try (JsonParser parser = new ExactNumbers(LENIENT.createParser(text))) {
-            return LENIENT.readTree(parser);
-        } catch (IOException _) {
+        return parse(LENIENT, text);
+    }
+
+    /** As {@link #parseLenient}, for a whole answer of embeddings: it may hold millions of numbers. */
+    public static @Nullable JsonNode parseVectors(String text) {
+        return parse(VECTORS, text);
+    }
+
+    private static @Nullable JsonNode parse(ObjectMapper mapper, String text) {
+        try {
+            return read(mapper, text);
+        } catch (MalformedJson _) {
             return null;
         }
     }
@@ -137,13 +185,30 @@ public final class Json {
 
     /** Says in one line why a document could not be read. */
     public static final class MalformedJson extends Exception {
-        MalformedJson(String message, @Nullable Throwable cause) {
-            super(message, cause);
+        /** Where it is well-formed but beyond a limit: the field; empty: the document itself. Null: it is not well-formed. */
+        private final @Nullable String beyondLimit;
+
+        MalformedJson(String message, @Nullable String beyondLimit) {
+            super(message);
+            this.beyondLimit = beyondLimit;
         }
 
         /** The one line; never null. */
         public String reason() {
-            return String.valueOf(getMessage());
+            return failure().message();
+        }
+
+        /** As it is told, with the field where there is one. */
+        public JobFailure failure() {
+            String words = String.valueOf(getMessage());
+            return beyondLimit == null || beyondLimit.isEmpty()
+                    ? JobFailure.of(JobFailure.Code.INVALID_REQUEST, words)
+                    : JobFailure.invalid(beyondLimit, words);
+        }
+
+        /** Whether its syntax is right as far as it was read. */
+        boolean isBeyondLimit() {
+            return beyondLimit != null;
         }
     }
 }

@@ -1,20 +1,28 @@
 package dev.penstock.wire;
 
 import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonStreamContext;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
+import java.util.ArrayDeque;
 import java.util.List;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is wrong with a text that is not JSON, in plain words with line and column. This is the only place that reads the
  * parser's own message: it has class names and advice about the parser in it, and no caller can use either.
  */
 final class JsonMistake {
+    /** What our own check of exponents says. */
+    static final String EXPONENT = "exponent";
+
     private static final int LONGEST = 40;
+    private static final int LONGEST_PATH = 100;
 
     private record Kind(Pattern said, Function<Matcher, String> words) {}
 
@@ -22,7 +30,11 @@ final class JsonMistake {
     private static final List<Kind> KINDS = List.of(
             kind("Duplicate field '(.*)'", found -> "the field '%s' is there twice".formatted(shown(found.group(1)))),
             kind("nesting depth .*", _ -> "it is nested deeper than %d levels".formatted(Json.MAX_NESTING)),
-            kind("(?:Number|Name) .*length.*", _ -> "a number or the name of a field is too long"),
+            kind("Token count .*", _ -> "it has more than %,d values and names".formatted(Json.MAX_TOKENS)),
+            kind("Number .*length.*", _ -> "a number has more than %d digits".formatted(Json.MAX_NUMBER)),
+            kind("Name .*length.*", _ -> "the name of a field has more than %d characters".formatted(Json.MAX_NAME)),
+            kind("String .*length.*", _ -> "a string has more than %d characters".formatted(Json.MAX_STRING)),
+            kind(EXPONENT, _ -> "a number has an exponent beyond %d".formatted(Json.MAX_EXPONENT)),
             kind("Trailing token .*", _ -> "something follows the end of the value"),
             kind("(?s)Unexpected end-of-input.*", _ -> "it ends before the value is complete"),
             kind(
@@ -53,12 +65,37 @@ final class JsonMistake {
         return new Kind(Pattern.compile(said), words);
     }
 
-    /** One line. */
-    static String of(JsonProcessingException e) {
-        JsonLocation place = e.getLocation();
-        return place == null
-                ? "not valid JSON: " + words(e)
-                : "not valid JSON: %s (line %d, column %d)".formatted(words(e), place.getLineNr(), place.getColumnNr());
+    /** @param parser stands where it stopped */
+    static Json.MalformedJson of(Throwable e, JsonParser parser) {
+        return switch (e) {
+            case StreamConstraintsException limit ->
+                new Json.MalformedJson(words(limit) + place(parser.currentLocation()), path(parser));
+            case JsonProcessingException syntax ->
+                new Json.MalformedJson("not valid JSON: " + words(syntax) + place(syntax.getLocation()), null);
+            case ArithmeticException _, NumberFormatException _ ->
+                new Json.MalformedJson("a number is out of range" + place(parser.currentLocation()), path(parser));
+            default -> new Json.MalformedJson("it cannot be read" + place(parser.currentLocation()), path(parser));
+        };
+    }
+
+    private static String place(@Nullable JsonLocation place) {
+        return place == null ? "" : " (line %d, column %d)".formatted(place.getLineNr(), place.getColumnNr());
+    }
+
+    /** The field that the parser is at, such as messages[0].content; not too long. Empty: the document itself. */
+    private static String path(JsonParser parser) {
+        ArrayDeque<String> steps = new ArrayDeque<>();
+        for (JsonStreamContext at = parser.getParsingContext(); at != null && !at.inRoot(); at = at.getParent()) {
+            String name = at.getCurrentName();
+            if (at.inArray()) {
+                steps.addFirst("[" + Math.max(0, at.getCurrentIndex()) + "]");
+            } else if (name != null) {
+                steps.addFirst("." + shown(name));
+            }
+        }
+        String path = String.join("", steps);
+        String named = path.startsWith(".") ? path.substring(1) : path;
+        return named.length() > LONGEST_PATH ? named.substring(0, LONGEST_PATH) + "…" : named;
     }
 
     private static String words(JsonProcessingException e) {

@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 
@@ -18,20 +17,25 @@ public final class LogRange {
     /**
      * Reads from an offset up to another, and leaves the reader there.
      *
+     * @param name of the reader, for what it cannot read
      * @throws TimeoutException nothing more has come for ten seconds
      */
     public static void read(
-            KafkaConsumer<byte[], byte[]> reader,
+            String name,
+            org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> reader,
             TopicPartition partition,
             long from,
             long end,
             Consumer<ConsumerRecord<byte[], byte[]>> onRecord) {
+        RecordGuard guard = RecordGuard.of(name);
         reader.assign(List.of(partition));
         reader.seek(partition, from);
         long position = from;
         long movedAt = System.nanoTime();
         while (position < end) {
-            reader.poll(POLL).records(partition).forEach(onRecord);
+            for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL).records(partition)) {
+                guard.read(record, () -> onRecord.accept(record));
+            }
             long now = reader.position(partition);
             if (now > position) {
                 position = now;
@@ -45,11 +49,12 @@ public final class LogRange {
 
     /** Reads all that is there now. */
     public static void read(
-            KafkaConsumer<byte[], byte[]> reader,
+            String name,
+            org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> reader,
             TopicPartition partition,
             Consumer<ConsumerRecord<byte[], byte[]>> onRecord) {
         List<TopicPartition> one = List.of(partition);
         long start = reader.beginningOffsets(one).getOrDefault(partition, 0L);
-        read(reader, partition, start, reader.endOffsets(one).getOrDefault(partition, start), onRecord);
+        read(name, reader, partition, start, reader.endOffsets(one).getOrDefault(partition, start), onRecord);
     }
 }

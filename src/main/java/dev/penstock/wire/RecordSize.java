@@ -9,11 +9,20 @@ public final class RecordSize {
     /** Bytes of key, headers and batch that come on top of a value. */
     public static final int OVERHEAD = 65_536;
 
+    /** A value that is no larger is kept although it is no job: for its dead letter, and for the id in it. */
+    private static final int LEAST_KEPT = 32 << 20;
+
     private RecordSize() {}
+
+    /** What a reader of jobs keeps of a value, in bytes. */
+    public static int kept(int maxRecord) {
+        return Math.max(LEAST_KEPT, maxRecord);
+    }
 
     /** @return what is too large, in words; empty: it is a job's, for workers and for the ledger alike */
     public static Optional<String> tooLarge(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
-        int value = record.value() == null ? 0 : record.value().length;
+        // what is far too large was not kept
+        int value = record.value() == null ? Math.max(0, record.serializedValueSize()) : record.value().length;
         if (value > maxRecord) {
             return Optional.of(
                     "the job has %d bytes, the limit is %d (penstock.kafka.max-record)".formatted(value, maxRecord));

@@ -7,7 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
@@ -46,9 +46,9 @@ public record SettingsVersion(long number, ObjectNode settings) {
     }
 
     /** The version in force now. */
-    public static SettingsVersion read(KafkaConsumer<byte[], byte[]> reader, String topic) {
+    public static SettingsVersion read(Consumer<byte[], byte[]> reader, String topic) {
         SettingsVersion[] version = {start()};
-        LogRange.read(reader, new TopicPartition(topic, 0), record -> {
+        LogRange.read("settings", reader, new TopicPartition(topic, 0), record -> {
             version[0] = version[0].after(record.offset(), record.value());
         });
         return version[0];

@@ -3,6 +3,7 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
+import dev.penstock.testkit.HostileBytes;
 import dev.penstock.wire.CommandDocument;
 import java.time.Clock;
 import java.util.List;
@@ -109,6 +110,29 @@ class CancelCommandsTest {
 
         assertThat(next()).isEqualTo(good);
         assertThat(commands.isCancelled(bad)).isTrue();
+        commands.close();
+    }
+
+    @Test
+    void no_record_of_its_topic_stops_the_reader() throws Exception {
+        List<ConsumerRecord<byte[], byte[]>> hostile = HostileBytes.records(TOPIC, 0, 5, 1_000);
+        JobId good = new JobId("behind-them");
+        MockConsumer<byte[], byte[]> consumer = consumer();
+        consumer.updateEndOffsets(Map.of(FIRST, 1_001L, SECOND, 0L));
+        consumer.schedulePollTask(() -> {
+            hostile.forEach(consumer::addRecord);
+            consumer.addRecord(command(FIRST, 1_000, good));
+        });
+        AtomicInteger made = new AtomicInteger();
+        CancelCommands commands = reading(() -> {
+            made.incrementAndGet();
+            return consumer;
+        });
+
+        commands.follow(heard::add);
+
+        assertThat(commands.isCancelled(good)).isTrue();
+        assertThat(made).hasValue(1);
         commands.close();
     }
 

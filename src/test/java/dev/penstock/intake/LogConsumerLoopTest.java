@@ -3,6 +3,8 @@ package dev.penstock.intake;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.RecordPlace;
+import dev.penstock.testkit.HostileBytes;
+import dev.penstock.wire.RecordGuard;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -43,13 +45,19 @@ class LogConsumerLoopTest {
     /** The offsets of what need not wait. */
     private final Set<Long> goesOn = ConcurrentHashMap.newKeySet();
 
+    private final Set<Long> unreadable = ConcurrentHashMap.newKeySet();
     private final AtomicLong looks = new AtomicLong();
     private final List<LogHeld> taken = new CopyOnWriteArrayList<>();
     private final Log log = new Log();
     private final LogConsumerLoop loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
             PARTITION.topic(),
             () -> log,
-            record -> Optional.of(origin(record)),
+            record -> {
+                if (unreadable.contains(record.offset())) {
+                    throw new IllegalStateException("of the test");
+                }
+                return Optional.of(origin(record));
+            },
             true,
             100,
             Duration.ofHours(1),
@@ -138,6 +146,38 @@ class LogConsumerLoopTest {
         await(() -> log.polls.get() > polls + 5);
 
         assertThat(looks.get()).isEqualTo(before);
+    }
+
+    /** The consumer was made anew each time, and read the same record again. */
+    @Test
+    void a_record_that_cannot_be_read_is_refused_and_those_behind_it_come() throws InterruptedException {
+        unreadable.addAll(List.of(1L, 3L));
+        log.append(Duration.ZERO);
+        log.append(Duration.ZERO);
+        log.append(Duration.ofMinutes(10));
+        log.append(Duration.ofMinutes(10));
+        log.append(Duration.ofMinutes(10));
+        await(() -> taken.size() == 3);
+
+        // what lies behind a head that is not due is refused at once, too
+        assertThat(offsets()).containsExactly(0L, 1L, 3L);
+        assertThat(taken.stream().map(LogHeld::isUnread)).containsExactly(false, true, true);
+        taken.forEach(LogHeld::acknowledge);
+        await(() -> log.committedOffset() == 2);
+        now.addAndGet(Duration.ofMinutes(12).toMillis());
+        await(() -> taken.size() == 5);
+        taken.forEach(LogHeld::acknowledge);
+        await(() -> log.committedOffset() == 5);
+        assertThat(RecordGuard.warnings().get("intake")).contains("IllegalStateException");
+    }
+
+    @Test
+    void whatever_headers_a_copy_has_it_is_one_or_none() {
+        long copies = HostileBytes.records(PARTITION.topic(), 3, 17, 20_000).stream()
+                .filter(record -> Origin.ofCopy(record).isPresent())
+                .count();
+
+        assertThat(copies).isLessThan(20_000);
     }
 
     /** A node has come up. */

@@ -5,14 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.TestSettings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.MockShareConsumer;
@@ -25,6 +28,11 @@ class ShareConsumerLoopTest {
     private final BlockingQueue<Held> taken = new LinkedBlockingQueue<>();
     private final BlockingQueue<Held> lost = new LinkedBlockingQueue<>();
     private volatile boolean broken;
+    /** How often a record that comes fails to start. */
+    private final AtomicInteger failures = new AtomicInteger();
+
+    private final List<AcknowledgeType> acknowledged = new CopyOnWriteArrayList<>();
+    private final AtomicInteger consumers = new AtomicInteger();
 
     /** One record, and an error where the consumer is broken. */
     private final class OneRecord extends MockShareConsumer<byte[], byte[]> {
@@ -43,6 +51,7 @@ class ShareConsumerLoopTest {
             if (broken) {
                 throw new StackOverflowError("an unexpected error");
             }
+            acknowledged.add(type);
             super.acknowledge(record, type);
         }
     }
@@ -52,13 +61,21 @@ class ShareConsumerLoopTest {
         KafkaSettings kafka =
                 new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
         return new ShareConsumerLoop(
-                OneRecord::new,
+                () -> {
+                    consumers.incrementAndGet();
+                    return new OneRecord();
+                },
                 new ShareHeld.Origins(
                         new ModeChoice.Chosen(IntakeMode.SHARE, Map.of()), new LeaderEpochs(kafka, List.of())),
                 10,
                 null,
                 () -> true,
-                taken::add,
+                held -> {
+                    if (failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+                        throw new IllegalStateException("of the test");
+                    }
+                    taken.add(held);
+                },
                 lost::add,
                 () -> {},
                 Duration.ofDays(1));
@@ -83,6 +100,38 @@ class ShareConsumerLoopTest {
         assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
         assertThat(thread.join(SOON)).isTrue();
         assertThat(lost).contains(held);
+    }
+
+    /** The consumer was made anew each time, and got the same record again. */
+    @Test
+    void a_record_that_cannot_be_started_is_refused_and_the_loop_goes_on() throws Exception {
+        failures.set(1);
+        ShareConsumerLoop loop = loop();
+        Thread thread = Thread.ofPlatform().daemon().start(loop);
+
+        Held held = take();
+
+        assertThat(held.isUnread()).isTrue();
+        assertThat(consumers).hasValue(1);
+        assertThat(RecordGuard.warnings().get("intake")).contains("prompt-jobs-0@7");
+        loop.close();
+        assertThat(thread.join(SOON)).isTrue();
+    }
+
+    @Test
+    void a_record_that_cannot_even_be_refused_is_given_back() throws Exception {
+        failures.set(2);
+        ShareConsumerLoop loop = loop();
+        Thread thread = Thread.ofPlatform().daemon().start(loop);
+
+        long until = System.nanoTime() + SOON.toNanos();
+        while (acknowledged.isEmpty() && System.nanoTime() < until) {
+            Thread.sleep(5);
+        }
+        assertThat(acknowledged).containsExactly(AcknowledgeType.RELEASE);
+        assertThat(consumers).hasValue(1);
+        loop.close();
+        assertThat(thread.join(SOON)).isTrue();
     }
 
     @Test

@@ -38,7 +38,7 @@ public final class PenstockProcess implements AutoCloseable {
     public static final class Builder {
         private final Map<String, @Nullable String> environment = new HashMap<>();
         private final Map<String, String> config = new LinkedHashMap<>();
-        private final List<String> runtimeOptions = new ArrayList<>(List.of("-Xmx1g"));
+        private final List<String> runtimeOptions = new ArrayList<>(List.of("-Xmx1g", "-XX:+ExitOnOutOfMemoryError"));
         private Path program = defaultExecutable();
         private String name = "penstock";
         private OptionalInt port = OptionalInt.empty();

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.micrometer.core.instrument.Metrics;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -38,7 +40,8 @@ class SupervisedThreadTest {
                     }
                 },
                 ends::incrementAndGet,
-                SHORT);
+                SHORT,
+                true);
         try {
             thread.start();
             assertTrue(third.await(SOON.toSeconds(), TimeUnit.SECONDS), "the body does not run again");
@@ -74,7 +77,8 @@ class SupervisedThreadTest {
                     throw new IllegalStateException("an unexpected exception");
                 },
                 ended::countDown,
-                new SupervisedThread.Pauses(Duration.ofDays(1), Duration.ofDays(1)));
+                new SupervisedThread.Pauses(Duration.ofDays(1), Duration.ofDays(1)),
+                true);
         thread.start();
         assertTrue(failed.await(SOON.toSeconds(), TimeUnit.SECONDS));
         thread.stop();
@@ -92,12 +96,54 @@ class SupervisedThreadTest {
                     new CountDownLatch(1).await();
                 },
                 ended::countDown,
-                SHORT);
+                SHORT,
+                true);
         thread.start();
         assertTrue(waits.await(SOON.toSeconds(), TimeUnit.SECONDS));
         thread.interrupt();
         assertTrue(ended.await(SOON.toSeconds(), TimeUnit.SECONDS));
         assertTrue(thread.isStopping());
+    }
+
+    @Test
+    void aThreadThatEndsThoughItIsNotToIsNamed() throws Exception {
+        CountDownLatch stopped = new CountDownLatch(1);
+        SupervisedThread returns = new SupervisedThread("test-returns", () -> {});
+        SupervisedThread interrupted = new SupervisedThread("test-interrupted", () -> {
+            throw new InterruptedException();
+        });
+        SupervisedThread broken = new SupervisedThread(
+                "test-broken",
+                () -> {
+                    throw new IllegalStateException() {
+                        @Override
+                        public String toString() {
+                            // whatever recovering from it meets
+                            throw new AssertionError("of the test");
+                        }
+                    };
+                },
+                () -> {},
+                SHORT,
+                false);
+        SupervisedThread leaves = new SupervisedThread("test-leaves", () -> {}, () -> {});
+        SupervisedThread asked = new SupervisedThread("test-asked", stopped::await);
+        try {
+            for (SupervisedThread each : List.of(returns, interrupted, broken, leaves, asked)) {
+                each.start();
+            }
+            asked.stop();
+            stopped.countDown();
+            for (SupervisedThread each : List.of(returns, interrupted, broken, leaves, asked)) {
+                each.join(SOON);
+            }
+
+            assertEquals(
+                    Set.of("test-returns", "test-interrupted", "test-broken"),
+                    SupervisedThread.gone().keySet());
+        } finally {
+            SupervisedThread.forgetGone();
+        }
     }
 
     @Test

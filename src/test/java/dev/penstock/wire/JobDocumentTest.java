@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class JobDocumentTest {
     private static final Instant NOW = Instant.parse("2026-11-21T10:00:00Z");
@@ -133,7 +134,8 @@ class JobDocumentTest {
             {"prompt":"a","job":{"result":{}}}              | job.result: is not available in this version
             {"prompt":"a","job":{"reply_topic":"r"}}        | job.reply_topic: is not available in this version
             {"prompt":"a","max_tokens":100.5}               | max_tokens: expected an integer, got a number
-            {"prompt":"a","max_tokens":1e999999999}         | max_tokens: expected an integer, got a number
+            {"prompt":"a","max_tokens":1e999999999}         | max_tokens: a number has an exponent beyond 9999
+            {"prompt":"a","max_tokens":1e9999}              | max_tokens: expected an integer, got a number
             {"prompt":"a","job":{"id":"a b"}}               | job.id: 1 to 128 characters
             {"prompt":"a","job":{"priorty":"high"}}         | did you mean job.priority?
             {"prompt":"a","job":{"priority":"urgent"}}      | job.priority: 'urgent' is none of high, normal, low
@@ -159,6 +161,19 @@ class JobDocumentTest {
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
         assertThat(failure.message()).contains(words).doesNotContain("\n");
+    }
+
+    /** It is well-formed: its id can be read, and its field is told. */
+    @ParameterizedTest
+    @ValueSource(strings = {"1e99999999999999999999", "1e-2147483648", "1E+2147483647", "-1e10000", "7e-10000"})
+    void a_number_that_arithmetic_cannot_take_is_refused_with_its_field(String number) {
+        JobDocument.Parsed.Refused refused =
+                refused("{\"prompt\":\"x\",\"z\":{\"y\":[1," + number + "]},\"job\":{\"id\":\"mine\"}}", null);
+
+        assertThat(refused.id().value()).isEqualTo("mine");
+        assertThat(refused.failure().param()).isEqualTo("z.y[1]");
+        assertThat(refused.failure().message())
+                .startsWith("z.y[1]: a number has an exponent beyond 9999 (line 1, column ");
     }
 
     @Test

@@ -1,0 +1,20 @@
+package dev.penstock.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Map;
+import org.eclipse.microprofile.health.HealthCheckResponse;
+import org.junit.jupiter.api.Test;
+
+class HealthChecksTest {
+    @Test
+    void live_says_no_with_the_name_of_a_thread_that_is_gone() {
+        HealthCheckResponse whole = HealthChecks.alive(Map.of());
+        HealthCheckResponse zombie = HealthChecks.alive(Map.of("penstock-ledger", "it returned"));
+
+        assertThat(whole.getStatus()).isEqualTo(HealthCheckResponse.Status.UP);
+        assertThat(zombie.getStatus()).isEqualTo(HealthCheckResponse.Status.DOWN);
+        assertThat(zombie.getData())
+                .hasValueSatisfying(data -> assertThat(data).containsEntry("thread.penstock-ledger", "it returned"));
+    }
+}
