@@ -177,6 +177,7 @@ public final class Intake {
             }
             join(LogIntake.ofDeferred(parts));
         }
+        chosen.warnings().forEach(watch::warn);
         watch.start(chosen.mode(), windows, partitions(found));
         if (!running()) {
             return;

@@ -133,7 +133,7 @@ final class TopicSetup {
         Map<String, GroupLimits> limits = new HashMap<>();
         try (Admin admin = kafka.admin("penstock-setup")) {
             for (Settings.JobTopic topic : settings.intake().topics()) {
-                limits.put(topic.name(), configureGroup(admin, topic.group()));
+                limits.put(topic.name(), configureGroup(admin, settings.group(topic)));
             }
         }
         return limits;

@@ -129,7 +129,7 @@ public class Ledger {
     private void awaitAlone() throws InterruptedException, LedgerDatabase.Unusable {
         while (true) {
             try (Admin admin = kafka.admin("penstock-ledger-setup")) {
-                Membership.awaitAlone(admin, instance);
+                Membership.awaitAlone(admin, settings.groups(), instance);
                 return;
             } catch (KafkaException e) {
                 LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
@@ -178,7 +178,7 @@ public class Ledger {
 
     /** Asks the broker; who died is gone after {@link Projector#SESSION_TIMEOUT}. */
     public Members members(Admin admin) throws ExecutionException, InterruptedException {
-        List<MemberDescription> members = Membership.all(admin);
+        List<MemberDescription> members = Membership.all(admin, settings.groups());
         Projector projecting = projector;
         Attendance attending = attendance;
         String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";

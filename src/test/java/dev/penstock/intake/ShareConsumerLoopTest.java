@@ -54,7 +54,8 @@ class ShareConsumerLoopTest {
         return new ShareConsumerLoop(
                 OneRecord::new,
                 new ShareHeld.Origins(
-                        new ModeChoice.Chosen(IntakeMode.SHARE, Map.of()), new LeaderEpochs(kafka, List.of())),
+                        new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
+                        new LeaderEpochs(kafka, List.of())),
                 10,
                 null,
                 () -> true,
