@@ -92,6 +92,11 @@ public final class SettingsReader {
         return List.copyOf(reader.mistakes);
     }
 
+    /** The settings, with defaults where a value is wrong. */
+    static Settings asFarAsItGoes(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
+        return new SettingsReader(keys).settings(config, environment);
+    }
+
     private void unknown(Map<String, String> keys) {
         keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::add));
     }
