@@ -3,6 +3,7 @@ package dev.penstock.api;
 import dev.penstock.intake.Intake;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.HealthCheckResponseBuilder;
@@ -24,10 +25,11 @@ final class HealthChecks {
     @Produces
     @Singleton
     @Readiness
-    static HealthCheck ready(Intake intake) {
+    static HealthCheck ready(Intake intake, @ConfigProperty(name = "quarkus.application.version") String version) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
                     .status(intake.state() == Intake.State.RUNNING)
+                    .withData("version", version)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
             return check.build();

@@ -168,6 +168,17 @@ public class Ledger {
         finder.close();
     }
 
+    /** Of which kind it is, and how it is. */
+    public String standing() {
+        String kind = database.kind().wireName();
+        if (database.kind() == Settings.LedgerKind.NONE) {
+            return kind;
+        }
+        Projector projecting = projector;
+        long behind = projecting == null ? 0 : projecting.behindMillis();
+        return database.isThere() ? "%s, %.1f s behind the topics".formatted(kind, behind / 1000.0) : kind + " is away";
+    }
+
     /**
      * The live replicas, also those without a ledger.
      *
