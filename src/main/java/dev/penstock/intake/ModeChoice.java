@@ -4,6 +4,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsLog;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.MigrateLine;
 import dev.penstock.wire.SettingsVersion;
 import dev.penstock.wire.ShareSupport;
 import java.util.Collection;
@@ -135,21 +136,13 @@ final class ModeChoice {
 
     /** The command that goes over to a mode, with the names of this installation. */
     private String migrate(IntakeMode to) {
-        StringBuilder command = new StringBuilder(
-                "penstock intake migrate --kafka %s --to %s".formatted(kafka.bootstrapServers(), to.wireName()));
-        List<String> topics =
-                settings.intake().topics().stream().map(Settings.JobTopic::name).toList();
-        option(command, "--topic", String.join(",", topics), "prompt-jobs-high,prompt-jobs,prompt-jobs-low");
-        option(command, "--deferred-topic", settings.topics().deferred(), "prompt-jobs-deferred");
-        option(command, "--settings-topic", settings.topics().settings(), "penstock-settings");
-        option(command, "--groups-prefix", settings.groups().prefix(), "");
-        return command.toString();
-    }
-
-    private static void option(StringBuilder command, String name, String value, String byDefault) {
-        if (!value.equals(byDefault)) {
-            command.append(' ').append(name).append(' ').append(value);
-        }
+        return MigrateLine.of(
+                kafka.bootstrapServers(),
+                to,
+                settings.intake().topics().stream().map(Settings.JobTopic::name).toList(),
+                settings.topics().deferred(),
+                settings.topics().settings(),
+                settings.groups());
     }
 
     /** What jobs would run twice by: a group of another prefix takes the same topic. */

@@ -21,6 +21,7 @@ final class KnownVariables {
     private static final Set<String> OTHERS = Set.of(
             "PENSTOCK_URL",
             "PENSTOCK_API_KEY",
+            "PENSTOCK_API_KEY_FILE",
             "PENSTOCK_EXECUTABLE",
             "PENSTOCK_DOCKERFILE",
             "PENSTOCK_TEST_REQUIRE_ALL");

@@ -3,6 +3,7 @@ package dev.penstock.wire;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -24,6 +25,24 @@ class GroupNamesTest {
 
         assertThat(names.of("prompt-jobs")).isEqualTo("acme.penstock.prompt-jobs");
         assertThat(names.ledger()).isEqualTo("acme.penstock-ledger");
+    }
+
+    @Test
+    void the_command_that_changes_the_mode_has_the_names_of_the_installation() {
+        List<String> usual = List.of("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low");
+
+        assertThat(MigrateLine.of(
+                        "b:1",
+                        IntakeMode.SHARE,
+                        usual,
+                        "prompt-jobs-deferred",
+                        "penstock-settings",
+                        new GroupNames("")))
+                .isEqualTo("penstock intake migrate --kafka b:1 --to share");
+        assertThat(MigrateLine.of(
+                        "b:1", IntakeMode.CLASSIC, List.of("a", "b"), "later", "own", new GroupNames("acme.")))
+                .isEqualTo(
+                        "penstock intake migrate --kafka b:1 --to classic --topic a,b --deferred-topic later --settings-topic own --groups-prefix acme.");
     }
 
     @ParameterizedTest
