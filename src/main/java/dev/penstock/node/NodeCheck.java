@@ -111,7 +111,7 @@ public final class NodeCheck {
                                 response.headers()
                                         .firstValue("Content-Encoding")
                                         .orElse(null),
-                                response.body()),
+                                body),
                         response.headers().firstValue("Server").orElse(""));
             } catch (HttpTimeoutException e) {
                 if (e instanceof HttpConnectTimeoutException) {

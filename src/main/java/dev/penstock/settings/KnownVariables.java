@@ -21,7 +21,6 @@ final class KnownVariables {
     private static final Set<String> OTHERS = Set.of(
             "PENSTOCK_URL",
             "PENSTOCK_API_KEY",
-            "PENSTOCK_API_KEY_FILE",
             "PENSTOCK_EXECUTABLE",
             "PENSTOCK_DOCKERFILE",
             "PENSTOCK_TEST_REQUIRE_ALL");
@@ -75,11 +74,12 @@ final class KnownVariables {
             if (!upper.startsWith(START) || OTHERS.contains(upper) || isLink(upper, value)) {
                 return;
             }
-            if (KnownKeys.isLaterVariable(upper)) {
-                unknown.add("the variable %s is of a later version: it has no effect in this one".formatted(name));
-            } else if (known.stream().noneMatch(key -> key.matcher(upper).matches())) {
-                unknown.add("the variable %s has no effect: no key of Penstock is called so. Did you mean %s?"
-                        .formatted(name, nearest(upper)));
+            if (known.stream().noneMatch(key -> key.matcher(upper).matches())) {
+                unknown.add(
+                        KnownKeys.isLaterVariable(upper)
+                                ? "the variable %s is of a later version: it has no effect in this one".formatted(name)
+                                : "the variable %s has no effect: no key of Penstock is called so. Did you mean %s?"
+                                        .formatted(name, nearest(upper)));
             } else if (upper.startsWith(OF_NODE) && isOfNoNode(upper)) {
                 unknown.add(
                         "the variable %s has no effect: no file configures a node of that name, and a node that is only in the environment has a name without - and _"
