@@ -94,6 +94,11 @@ app.kubernetes.io/component: test
 {{- default (index . 2) (get (default (dict) (index . 0).Values.penstock.topics) (index . 1)) -}}
 {{- end -}}
 
+{{/* stands before the name of every consumer group */}}
+{{- define "penstock.groupsPrefix" -}}
+{{- default "" (get .Values.penstock "groups-prefix") -}}
+{{- end -}}
+
 {{/* the job topics, as a JSON list in .names */}}
 {{- define "penstock.jobTopics" -}}
 {{- $names := list -}}

@@ -4,6 +4,7 @@ import dev.penstock.api.ConnectionDeadlines;
 import dev.penstock.cli.Client;
 import dev.penstock.settings.SettingsReader;
 import dev.penstock.settings.StartCheck;
+import dev.penstock.settings.StartFailure;
 import dev.penstock.wire.Printable;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
@@ -19,7 +20,9 @@ public final class Penstock {
 
     public static void main(String... args) {
         if (args.length > 0) {
-            System.exit(Client.run(args));
+            System.exit(Client.run(
+                    () -> InstallationReader.read(new StartCheck(System.getenv(), arguments(), Path.of("")).find()),
+                    args));
         }
         List<String> mistakes = new StartCheck(System.getenv(), arguments(), Path.of("")).mistakes();
         if (!mistakes.isEmpty()) {
@@ -27,6 +30,7 @@ public final class Penstock {
             System.exit(1);
         }
         ConnectionDeadlines.turnOn();
+        StartFailure.showPlainly();
         Quarkus.run();
     }
 

@@ -160,6 +160,60 @@ class ClientIT {
         assertThat(String.join("\n", completion.output())).contains("complete -F _complete_penstock");
     }
 
+    @Test
+    void the_doctor_looks_at_everything_also_where_the_service_is_down() throws InterruptedException {
+        ChildProcess well = run(List.of(
+                "doctor",
+                "--url",
+                penstock.url().toString(),
+                "--management",
+                penstock.managementUrl().toString(),
+                "--kafka",
+                broker.bootstrap()));
+        assertThat(well.awaitExit(PATIENCE)).as("%s", well.output()).hasValue(0);
+        for (String line : List.of(
+                "ok +API +answers at .*",
+                "ok +health +ready, intake RUNNING",
+                "ok +version +\\S+",
+                "ok +ledger +sqlite, .*",
+                "ok +Kafka +1 broker at .*, cluster .*",
+                "ok +Kafka's features +.*share.version 1.*",
+                "ok +topic prompt-jobs +4 partitions, 1 replica",
+                "ok +topic prompt-replies +12 partitions, 1 replica",
+                "ok +share groups +usable",
+                "ok +intake mode +share, decided at an earlier start .*",
+                "ok +groups +1 replica in penstock-ledger",
+                "ok +node fake +vllm, tiny")) {
+            assertThat(well.output())
+                    .as("%s", well.output())
+                    .anySatisfy(printed -> assertThat(printed).matches(line));
+        }
+
+        ChildProcess ill = run(
+                List.of("doctor", "--url", "http://127.0.0.1:1"),
+                Map.of(
+                        "KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap(),
+                        "PENSTOCK_LEDGER_KIND", "none",
+                        "PENSTOCK_INTAKE_MODE", "classic",
+                        "PENSTOCK_INTAKE_SLOT", "8",
+                        "VLLM_URL", fake.url(),
+                        "OLLAMA_HOST", "127.0.0.1:1"));
+        assertThat(ill.awaitExit(PATIENCE)).as("%s", ill.output()).hasValue(1);
+        for (String line : List.of(
+                "FAIL +API +http://127.0.0.1:1 cannot be reached.*",
+                "warn +configuration +the variable PENSTOCK_INTAKE_SLOT has no effect.*PENSTOCK_INTAKE_SLOTS.*",
+                "ok +topic prompt-jobs-dlq +4 partitions, 1 replica",
+                "FAIL +intake mode +share is in force, but penstock.intake.mode is classic  - .*migrate.*--to classic",
+                "ok +ledger +none.*",
+                "ok +node vllm +vllm, tiny",
+                "FAIL +node ollama +ollama at .*is it running\\? \\(ollama serve\\)")) {
+            assertThat(ill.output())
+                    .as("%s", ill.output())
+                    .anySatisfy(printed -> assertThat(printed).matches(line));
+        }
+        assertThat(ill.output()).noneMatch(printed -> printed.contains("Exception"));
+    }
+
     static ChildProcess run(List<String> arguments) {
         return run(arguments, Map.of());
     }

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -266,6 +267,66 @@ class TopicsIT {
         assertThat(found(replica, "first").json().path("status").asText())
                 .as("its events are there")
                 .isEqualTo("completed");
+    }
+
+    @Test
+    void two_installations_share_a_kafka() throws Exception {
+        PenstockProcess acme = rig.start(installation("acme"));
+        PenstockProcess zeta = rig.start(installation("zeta"));
+        List<String> ofAcme = Rig.ids("acme", 20);
+        List<String> ofZeta = Rig.ids("zeta", 20);
+
+        try (ReplyLog acmeReplies = ReplyLog.follow(rig.broker().bootstrap(), "acme-replies");
+                ReplyLog zetaReplies = ReplyLog.follow(rig.broker().bootstrap(), "zeta-replies")) {
+            send("acme-jobs", ofAcme, "acme");
+            send("zeta-jobs", ofZeta, "zeta");
+            acmeReplies.awaitOutcomes(ofAcme, PATIENCE);
+            zetaReplies.awaitOutcomes(ofZeta, PATIENCE);
+        }
+
+        assertThat(rig.fake().stats().requests()).isEqualTo(40);
+        awaitCompleted(acme, "acme-0");
+        awaitCompleted(zeta, "zeta-0");
+        // each has the whole of what its node takes at once
+        assertThat(List.of(acme, zeta))
+                .allSatisfy(each -> assertThat(Rest.get(each.url(), "/v1/nodes")
+                                .json()
+                                .at("/data/0/limit")
+                                .asInt())
+                        .isEqualTo(SLOTS));
+        try (Admin admin = rig.broker().admin()) {
+            assertThat(admin.listGroups().all().get())
+                    .extracting(GroupListing::groupId)
+                    .containsExactlyInAnyOrder(
+                            "acme.penstock.acme-jobs",
+                            "acme.penstock.acme-deferred",
+                            "acme.penstock-ledger",
+                            "zeta.penstock.zeta-jobs",
+                            "zeta.penstock.zeta-deferred",
+                            "zeta.penstock-ledger");
+        }
+        assertThat(acme.process().output()).noneMatch(line -> line.contains("takes the jobs of"));
+
+        PenstockProcess third = rig.start(installation("acme")
+                .name("third")
+                .config("penstock.groups-prefix", "third.")
+                .config("penstock.intake.enabled", "false"));
+        assertThat(third.process().output())
+                .anyMatch(line -> line.contains("group acme.penstock.acme-jobs takes the jobs of acme-jobs too"));
+    }
+
+    /** With topics, groups and a ledger of its own. */
+    private PenstockProcess.Builder installation(String name) {
+        return PenstockProcess.with(rig.broker().bootstrap())
+                .name(name)
+                .node("fake", "vllm", URI.create(rig.fake().url()), SLOTS)
+                .config("penstock.groups-prefix", name + ".")
+                .config("penstock.intake.topics[0].name", name + "-jobs")
+                .config("penstock.topics.deferred", name + "-deferred")
+                .config("penstock.topics.replies", name + "-replies")
+                .config("penstock.topics.commands", name + "-commands")
+                .config("penstock.topics.dlq", name + "-dlq")
+                .config("penstock.topics.settings", name + "-settings");
     }
 
     @Test

@@ -6,6 +6,7 @@ import dev.penstock.thread.SupervisedThread;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.util.Map;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.HealthCheckResponseBuilder;
@@ -34,10 +35,12 @@ final class HealthChecks {
     @Produces
     @Singleton
     @Readiness
-    static HealthCheck ready(Intake intake, Ledger ledger) {
+    static HealthCheck ready(
+            Intake intake, Ledger ledger, @ConfigProperty(name = "quarkus.application.version") String version) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
                     .status(intake.state() == Intake.State.RUNNING)
+                    .withData("version", version)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
             ledger.warning().ifPresent(words -> check.withData("warning.ledger", words));

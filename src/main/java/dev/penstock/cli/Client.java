@@ -1,5 +1,6 @@
 package dev.penstock.cli;
 
+import java.util.function.Supplier;
 import picocli.CommandLine;
 
 /** The program as a client: runs the command that the arguments name, without starting the service. */
@@ -9,13 +10,18 @@ public final class Client {
     /**
      * Runs a command to its end.
      *
+     * @param configured what is configured here; asked only where a command wants to know
      * @return the exit code
      */
-    public static int run(String... args) {
-        return run(Terminal.ofProcess(), args);
+    public static int run(Supplier<Installation> configured, String... args) {
+        return run(Terminal.ofProcess(), configured, args);
     }
 
     static int run(Terminal terminal, String... args) {
+        return run(terminal, Installation::unknown, args);
+    }
+
+    static int run(Terminal terminal, Supplier<Installation> configured, String... args) {
         QuietLogging.on(terminal);
         CommandLine line = new CommandLine(new PenstockCommand())
                 .addSubcommand(new SubmitCommand(terminal))
@@ -28,7 +34,7 @@ public final class Client {
                 .addSubcommand(new NodesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))
                 .addSubcommand(new PullCommand(terminal))
-                .addSubcommand(new DoctorCommand(terminal))
+                .addSubcommand(new DoctorCommand(terminal, configured))
                 .addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal))
                 .setOut(terminal.ownOut())

@@ -1,6 +1,7 @@
 package dev.penstock.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.wire.GroupNames;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.SettingsVersion;
 import dev.penstock.wire.SettingsVersion.Moving;
@@ -87,7 +88,14 @@ final class IntakeCommand implements Runnable {
                             paramLabel = "T",
                             defaultValue = "penstock-settings",
                             description = "default ${DEFAULT-VALUE}")
-                    String settingsTopic)
+                    String settingsTopic,
+            @Option(
+                            names = "--groups-prefix",
+                            paramLabel = "P",
+                            defaultValue = "${env:PENSTOCK_GROUPS_PREFIX:-}",
+                            description =
+                                    "penstock.groups-prefix of the service; default: the environment's PENSTOCK_GROUPS_PREFIX, else none")
+                    String groupsPrefix)
             throws Problem, InterruptedException {
         IntakeMode mode = IntakeMode.of(to)
                 .orElseThrow(() -> Problem.usage("--to: '%s' is none of share, classic".formatted(to)));
@@ -95,15 +103,19 @@ final class IntakeCommand implements Runnable {
         if (access == null) {
             throw Problem.usage("--kafka is missing: this is done at the broker");
         }
+        if (!GroupNames.isValid(groupsPrefix)) {
+            throw Problem.usage("--groups-prefix: '%s': %s".formatted(groupsPrefix, GroupNames.RULE));
+        }
+        GroupNames names = new GroupNames(groupsPrefix);
         try (Admin admin = access.admin()) {
             Map<String, GroupListing> groups = new HashMap<>();
             for (GroupListing group : access.get(admin.listGroups().all())) {
                 groups.put(group.groupId(), group);
             }
-            refuseMembers(groups, topics, deferred);
+            refuseMembers(groups, names, topics, deferred);
             if (mode == IntakeMode.SHARE) {
                 // before anything is changed: a change that breaks off can only be finished
-                refuseWithoutShareGroups(access, admin, group(topics.getFirst()));
+                refuseWithoutShareGroups(access, admin, names.of(topics.getFirst()));
             }
             SettingsVersion version = read(access, settingsTopic);
             SettingsVersion.Moving brokenOff = version.moving().orElse(null);
@@ -121,7 +133,7 @@ final class IntakeCommand implements Runnable {
             for (String topic : moved) {
                 Map<TopicPartition, Long> ofTopic = ends(access, admin, topic);
                 ends.putAll(ofTopic);
-                starts(access, admin, groups.get(group(topic)), mode, ofTopic)
+                starts(access, admin, groups.get(names.of(topic)), mode, ofTopic)
                         .forEach((partition, start) -> starts.put(place(partition), start));
             }
             if (brokenOff != null) {
@@ -130,7 +142,7 @@ final class IntakeCommand implements Runnable {
             }
             version = write(access, settingsTopic, version, version.withMoving(new Moving(mode, starts)));
             for (String topic : moved) {
-                move(access, admin, groups.get(group(topic)), topic, mode, starts);
+                move(access, admin, groups.get(names.of(topic)), names.of(topic), topic, mode, starts);
             }
             Map<String, Long> recoverBelow = new HashMap<>(version.recoverBelow());
             ends.forEach((partition, end) -> recoverBelow.merge(place(partition), end, Math::max));
@@ -142,16 +154,11 @@ final class IntakeCommand implements Runnable {
         return Ending.COMPLETED.exitCode();
     }
 
-    private static String group(String topic) {
-        return "penstock." + topic;
-    }
-
-    private static void refuseMembers(Map<String, GroupListing> groups, List<String> topics, String deferred)
-            throws Problem {
-        List<String> ours =
-                new ArrayList<>(topics.stream().map(IntakeCommand::group).toList());
-        ours.add(group(deferred));
-        ours.add("penstock-ledger");
+    private static void refuseMembers(
+            Map<String, GroupListing> groups, GroupNames names, List<String> topics, String deferred) throws Problem {
+        List<String> ours = new ArrayList<>(topics.stream().map(names::of).toList());
+        ours.add(names.of(deferred));
+        ours.add(names.ledger());
         for (String name : ours) {
             GroupListing group = groups.get(name);
             GroupState state =
@@ -236,11 +243,11 @@ final class IntakeCommand implements Runnable {
             KafkaAccess access,
             Admin admin,
             @Nullable GroupListing old,
+            String group,
             String topic,
             IntakeMode mode,
             Map<String, Long> allStarts)
             throws Problem, InterruptedException {
-        String group = group(topic);
         Map<TopicPartition, Long> starts = new TreeMap<>(Comparator.comparingInt(TopicPartition::partition));
         allStarts.forEach((place, start) -> {
             String[] parts = place.split("/", -1);

@@ -79,9 +79,14 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
     }
 
     Admin admin() throws Problem {
+        return admin(ANSWER_WITHIN);
+    }
+
+    /** @param within each of its questions is answered, or fails */
+    Admin admin(Duration within) throws Problem {
         Map<String, Object> properties = common();
-        properties.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) ANSWER_WITHIN.toMillis());
-        properties.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) ANSWER_WITHIN.toMillis());
+        properties.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) within.toMillis());
+        properties.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) within.toMillis());
         try {
             return Admin.create(properties);
         } catch (KafkaException e) {

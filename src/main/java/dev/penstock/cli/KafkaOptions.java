@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import org.apache.kafka.clients.CommonClientConfigs;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -37,6 +38,22 @@ final class KafkaOptions {
             throw Problem.usage("--kafka and --url: one way or the other");
         }
         return new KafkaAccess(brokers, config == null ? Map.of() : properties(config));
+    }
+
+    /**
+     * The brokers that the command line names, else those that are configured; null where neither does.
+     *
+     * @param configured properties of the service's clients
+     */
+    @Nullable
+    KafkaAccess access(Map<String, String> configured) throws Problem {
+        Map<String, Object> more = new HashMap<>(configured);
+        Object servers = more.remove(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG);
+        if (config != null) {
+            more.putAll(properties(config));
+        }
+        String named = brokers == null && servers != null ? servers.toString() : brokers;
+        return named == null ? null : new KafkaAccess(named, more);
     }
 
     private static Map<String, Object> properties(Path file) throws Problem {

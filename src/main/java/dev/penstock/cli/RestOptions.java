@@ -40,13 +40,18 @@ final class RestOptions {
     }
 
     Rest open() throws Problem {
+        return open(DEFAULT_URL);
+    }
+
+    /** @param usual the URL where nothing names one */
+    Rest open(String usual) throws Problem {
         String key = key(apiKey, apiKeyFile, System.getenv(KEY_VARIABLE));
         String fromEnvironment = System.getenv(URL_VARIABLE);
         if (url != null) {
             return new Rest(base("--url", url), key);
         }
         return fromEnvironment == null || fromEnvironment.isBlank()
-                ? new Rest(DEFAULT_URL, key)
+                ? new Rest(usual, key)
                 : new Rest(base(URL_VARIABLE, fromEnvironment), key);
     }
 

@@ -24,7 +24,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -300,16 +299,13 @@ public class Dispatcher {
     /** Says what it waits for: at once, and when that changes, every five seconds at most. */
     private boolean awaitEndsAloud(Duration atMost) throws InterruptedException {
         long until = System.nanoTime() + atMost.toNanos();
-        String said = "";
+        DrainLog log = new DrainLog(LOG::info);
         while (true) {
-            String waitsFor = waitsFor(inHand.size());
-            if (!waitsFor.equals(said) && !inHand.isEmpty()) {
-                LOG.infof("draining: waiting for %s, %d s at most", waitsFor, secondsUntil(until));
-                said = waitsFor;
-            }
+            log.look(running(), secondsUntil(until));
             Duration left = Duration.ofNanos(Math.max(0, until - System.nanoTime()));
             Duration step = left.compareTo(DRAIN_REPORT) < 0 ? left : DRAIN_REPORT;
             if (awaitEnds(step)) {
+                log.look(List.of(), 0);
                 return true;
             }
             if (step.equals(left)) {
@@ -318,17 +314,11 @@ public class Dispatcher {
         }
     }
 
-    private String waitsFor(int jobs) {
+    private List<DrainLog.Left> running() {
         return inHand.values().stream()
-                .map(InHand::run)
-                .min(Comparator.comparing(run -> run.taken().job().acceptedAt()))
-                .map(oldest -> "%d running job%s, the longest is %s, accepted at %s"
-                        .formatted(
-                                jobs,
-                                jobs == 1 ? "" : "s",
-                                oldest.taken().job().id(),
-                                oldest.taken().job().acceptedAt()))
-                .orElse("nothing");
+                .map(job -> job.run().taken().job())
+                .map(job -> new DrainLog.Left(job.id(), job.acceptedAt()))
+                .toList();
     }
 
     private static long secondsUntil(long until) {
@@ -398,6 +388,11 @@ public class Dispatcher {
     /** Tells why jobs wait, where that is for long. */
     public void logWaits() {
         waitLog.look(waits());
+    }
+
+    /** Of which kind the ledger is, and how it is. */
+    public String ledger() {
+        return ledger.standing();
     }
 
     /** How many jobs are in this replica's hand, waiting or running. */

@@ -11,6 +11,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.RecordGuard;
 import io.micrometer.core.instrument.Gauge;
@@ -64,6 +65,7 @@ public final class Intake {
     private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile @Nullable LeaderEpochs epochs;
     private volatile State state = State.STARTING;
+    private volatile @Nullable IntakeMode mode;
 
     /** Where the intake is in its life. */
     public enum State {
@@ -147,6 +149,7 @@ public final class Intake {
         TopicSetup setup = new TopicSetup(kafka, settings);
         List<TopicSetup.Found> found = asking(setup::ensure);
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
+        mode = chosen.mode();
         // the ledger sees when one is made again
         Map<String, UUID> topicIds = new ConcurrentHashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
@@ -178,6 +181,7 @@ public final class Intake {
             }
             join(LogIntake.ofDeferred(parts));
         }
+        chosen.warnings().forEach(watch::warn);
         watch.start(chosen.mode(), windows, partitions(found));
         if (!running()) {
             return;
@@ -215,6 +219,11 @@ public final class Intake {
                         : away == null ? "reachable" : "away since " + away.since());
         if (away != null) {
             standing.put("warning.broker", away.message());
+        }
+        IntakeMode known = mode;
+        if (known != null) {
+            standing.put("mode", known.wireName());
+            standing.put("ledger", dispatcher.ledger());
         }
         standing.put("in_hand", Integer.toString(dispatcher.size()));
         standing.put("parked", Integer.toString(dispatcher.parked()));

@@ -120,9 +120,7 @@ final class JobRecords {
 
     private JobTrace trace(Held held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
-        String group = held.origin().copy() == null
-                ? settings.topic(record.topic()).orElse(UNKNOWN).group()
-                : settings.topics().deferredGroup();
+        String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
         int bytes = record.value() == null ? 0 : record.value().length;
         byte[] traceparent = header(record, TraceHeader.NAME);
         // each event of the job would have it

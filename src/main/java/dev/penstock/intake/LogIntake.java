@@ -72,7 +72,7 @@ final class LogIntake implements Source {
         return new LogIntake(
                 parts,
                 topics.deferred(),
-                topics.deferredGroup(),
+                parts.settings().deferredGroup(),
                 parts.writers().setAside()::read,
                 true,
                 new NodesBack(parts.waits()));
@@ -83,7 +83,7 @@ final class LogIntake implements Source {
         return new LogIntake(
                 parts,
                 topic.name(),
-                topic.group(),
+                parts.settings().group(topic),
                 record -> Optional.of(Origin.itself(record)),
                 false,
                 LogConsumerLoop.Early.NEVER);

@@ -4,6 +4,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.SettingsLog;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.MigrateLine;
 import dev.penstock.wire.SettingsVersion;
 import dev.penstock.wire.ShareSupport;
 import java.util.Collection;
@@ -11,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.GroupListing;
@@ -38,8 +40,9 @@ final class ModeChoice {
     /**
      * @param recoverBelow by topic and partition, as topic/partition: records before that offset may have been run in the
      *     other mode
+     * @param warnings what other installations take here, by what it is about
      */
-    record Chosen(IntakeMode mode, Map<String, Long> recoverBelow) {
+    record Chosen(IntakeMode mode, Map<String, Long> recoverBelow, Map<String, String> warnings) {
         boolean mayHaveRun(String topic, int partition, long offset) {
             return offset < recoverBelow.getOrDefault(topic + "/" + partition, 0L);
         }
@@ -48,7 +51,8 @@ final class ModeChoice {
     /** @throws KafkaException the broker cannot be reached now */
     Chosen choose() throws InterruptedException, TopicSetup.Unusable {
         try (Admin admin = kafka.admin("penstock-mode")) {
-            Map<String, GroupListing> groups = groups(admin);
+            Collection<GroupListing> all = listed(admin);
+            Map<String, GroupListing> groups = ours(all);
             SettingsVersion version = log.read();
             refuseBrokenOff(version);
             IntakeMode mode = version.intakeMode().orElse(null);
@@ -69,16 +73,15 @@ final class ModeChoice {
             IntakeMode said = settings.intake().mode().orElse(mode);
             if (said != mode) {
                 throw new TopicSetup.Unusable(
-                        "penstock.intake.mode is %s, but jobs of these topics are taken in %s mode (topic %s). Stop every replica, then: penstock intake migrate --kafka %s --to %s"
+                        "penstock.intake.mode is %s, but jobs of these topics are taken in %s mode (topic %s). Stop every replica, then: %s"
                                 .formatted(
                                         said.wireName(),
                                         mode.wireName(),
                                         settings.topics().settings(),
-                                        kafka.bootstrapServers(),
-                                        said.wireName()));
+                                        migrate(said)));
             }
             refuseOthers(groups.values(), mode);
-            return new Chosen(mode, version.recoverBelow());
+            return new Chosen(mode, version.recoverBelow(), takenByOthers(all));
         } catch (ExecutionException e) {
             throw e.getCause() instanceof KafkaException known ? known : new KafkaException(e);
         }
@@ -87,12 +90,8 @@ final class ModeChoice {
     private void refuseBrokenOff(SettingsVersion version) throws TopicSetup.Unusable {
         SettingsVersion.Moving moving = version.moving().orElse(null);
         if (moving != null) {
-            throw new TopicSetup.Unusable(
-                    "penstock intake migrate broke off on the way to %s mode. Run it again: penstock intake migrate --kafka %s --to %s"
-                            .formatted(
-                                    moving.to().wireName(),
-                                    kafka.bootstrapServers(),
-                                    moving.to().wireName()));
+            throw new TopicSetup.Unusable("penstock intake migrate broke off on the way to %s mode. Run it again: %s"
+                    .formatted(moving.to().wireName(), migrate(moving.to())));
         }
     }
 
@@ -100,13 +99,12 @@ final class ModeChoice {
         for (GroupListing group : groups) {
             if (modeOf(group).filter(other -> other != mode).isPresent()) {
                 throw new TopicSetup.Unusable(
-                        "group %s is a %s group, but jobs are taken in %s mode. Stop whoever uses it, then: penstock intake migrate --kafka %s --to %s"
+                        "group %s is a %s group, but jobs are taken in %s mode. Stop whoever uses it, then: %s"
                                 .formatted(
                                         group.groupId(),
                                         group.type().map(GroupType::toString).orElse("?"),
                                         mode.wireName(),
-                                        kafka.bootstrapServers(),
-                                        mode.wireName()));
+                                        migrate(mode)));
             }
         }
     }
@@ -122,7 +120,8 @@ final class ModeChoice {
                 return known.get();
             }
         }
-        return ShareSupport.isThere(admin, settings.intake().topics().getFirst().group())
+        return ShareSupport.isThere(
+                        admin, settings.group(settings.intake().topics().getFirst()))
                 ? IntakeMode.SHARE
                 : IntakeMode.CLASSIC;
     }
@@ -135,23 +134,57 @@ final class ModeChoice {
         };
     }
 
-    /** The groups of our topics that are there, whichever kind they are. */
-    private Map<String, GroupListing> groups(Admin admin) throws InterruptedException, ExecutionException {
+    /** The command that goes over to a mode, with the names of this installation. */
+    private String migrate(IntakeMode to) {
+        return MigrateLine.of(
+                kafka.bootstrapServers(),
+                to,
+                settings.intake().topics().stream().map(Settings.JobTopic::name).toList(),
+                settings.topics().deferred(),
+                settings.topics().settings(),
+                settings.groups());
+    }
+
+    /** What jobs would run twice by: a group of another prefix takes the same topic. */
+    private Map<String, String> takenByOthers(Collection<GroupListing> all) {
+        Map<String, String> warnings = new HashMap<>();
+        Set<String> own = ours(all).keySet();
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            all.stream()
+                    .map(GroupListing::groupId)
+                    .filter(group -> !own.contains(group) && settings.groups().isOthers(group, topic.name()))
+                    .forEach(group -> warnings.put(
+                            "group." + group,
+                            "group %s takes the jobs of %s too: a job runs once for it and once for %s. Give each installation topics of its own (penstock.topics). Where it is the group of an earlier penstock.groups-prefix, set that again, or delete it: kafka-share-groups or kafka-consumer-groups, --bootstrap-server %s --delete --group %s"
+                                    .formatted(
+                                            group,
+                                            topic.name(),
+                                            settings.group(topic),
+                                            kafka.bootstrapServers(),
+                                            group)));
+        }
+        return warnings;
+    }
+
+    private Map<String, GroupListing> ours(Collection<GroupListing> all) {
         Map<String, GroupListing> ours = new HashMap<>();
-        List<String> names = settings.intake().topics().stream()
-                .map(Settings.JobTopic::group)
-                .toList();
+        List<String> names =
+                settings.intake().topics().stream().map(settings::group).toList();
+        all.stream()
+                .filter(group -> names.contains(group.groupId()))
+                .forEach(group -> ours.put(group.groupId(), group));
+        return ours;
+    }
+
+    /** The groups that are there, whichever kind they are. */
+    private static Collection<GroupListing> listed(Admin admin) throws InterruptedException, ExecutionException {
         try {
-            for (GroupListing group : admin.listGroups().all().get()) {
-                if (names.contains(group.groupId())) {
-                    ours.put(group.groupId(), group);
-                }
-            }
+            return admin.listGroups().all().get();
         } catch (ExecutionException e) {
             if (!ShareSupport.isUnknownThere(e.getCause())) {
                 throw e;
             }
+            return List.of();
         }
-        return ours;
     }
 }

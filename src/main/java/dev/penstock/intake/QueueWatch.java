@@ -254,15 +254,16 @@ final class QueueWatch implements AutoCloseable {
         asking(() -> share(admin));
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
-                case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), topic.group()));
-                case CLASSIC -> asking(() -> lag.put(topic.name(), GroupLag.ofConsumerGroup(admin, topic.group())));
+                case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), settings.group(topic)));
+                case CLASSIC ->
+                    asking(() -> lag.put(topic.name(), GroupLag.ofConsumerGroup(admin, settings.group(topic))));
             }
         }
         if (mode == IntakeMode.SHARE && !assigned && settings.intake().enabled()) {
             asking(() -> lookForAssignment(admin));
         }
         Settings.Topics topics = settings.topics();
-        asking(() -> lag.put(topics.deferred(), GroupLag.ofConsumerGroup(admin, topics.deferredGroup())));
+        asking(() -> lag.put(topics.deferred(), GroupLag.ofConsumerGroup(admin, settings.deferredGroup())));
     }
 
     private void share(Admin admin) throws ExecutionException, InterruptedException {
@@ -274,8 +275,8 @@ final class QueueWatch implements AutoCloseable {
             if (e.getCause() instanceof AuthorizationException && !warnings.containsKey("replicas")) {
                 warn(
                         "replicas",
-                        "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group penstock-ledger"
-                                .formatted(Reason.of(e)));
+                        "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group %s"
+                                .formatted(Reason.of(e), settings.groups().ledger()));
             }
             throw e;
         }
@@ -332,14 +333,14 @@ final class QueueWatch implements AutoCloseable {
         } else if (!warnings.containsKey(about)) {
             warn(
                     about,
-                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group penstock.%s --add-config share.partition.max.record.locks=%d"
+                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.partition.max.record.locks=%d"
                             .formatted(
                                     partition,
                                     window.limit(),
                                     oldest,
                                     window.newest() - oldest,
                                     kafka.bootstrapServers(),
-                                    topic,
+                                    settings.groups().of(topic),
                                     2L * window.limit()));
         }
     }
@@ -351,9 +352,8 @@ final class QueueWatch implements AutoCloseable {
             startedAt = clock.instant();
             return;
         }
-        List<String> groups = settings.intake().topics().stream()
-                .map(Settings.JobTopic::group)
-                .toList();
+        List<String> groups =
+                settings.intake().topics().stream().map(settings::group).toList();
         boolean all = true;
         for (KafkaFuture<ShareGroupDescription> asked :
                 admin.describeShareGroups(groups).describedGroups().values()) {
@@ -385,7 +385,8 @@ final class QueueWatch implements AutoCloseable {
         }
     }
 
-    private void warn(String about, String words) {
+    /** Logs it, and keeps it for health. */
+    void warn(String about, String words) {
         warnings.put(about, words);
         LOG.warn(words);
     }

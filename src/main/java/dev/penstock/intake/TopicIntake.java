@@ -142,7 +142,7 @@ final class TopicIntake implements Source {
     private KafkaShareConsumer<byte[], byte[]> consumer(String clientId, int batch) {
         Map<String, Object> properties = kafka.with(Map.of(
                 CommonClientConfigs.GROUP_ID_CONFIG,
-                topic.topic().group(),
+                settings.group(topic.topic()),
                 CommonClientConfigs.CLIENT_ID_CONFIG,
                 "penstock-" + clientId,
                 ConsumerConfig.SHARE_ACKNOWLEDGEMENT_MODE_CONFIG,

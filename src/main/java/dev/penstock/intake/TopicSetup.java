@@ -1,16 +1,12 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.RecordSize;
 import dev.penstock.wire.ShareSupport;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -46,16 +42,6 @@ final class TopicSetup {
     private static final int DEFAULT_LOCKS = 2000;
 
     private static final Config NO_CONFIG = new Config(List.of());
-    private static final int JOB_PARTITIONS = 4;
-    private static final int REPLY_PARTITIONS = 12;
-    /** Kafka's −1. */
-    private static final Duration FOR_EVER = Duration.ofMillis(-1);
-
-    private static final Duration WEEK = Duration.ofDays(7);
-    private static final Duration DAY = Duration.ofDays(1);
-    private static final Duration MONTH = Duration.ofDays(30);
-    /** Of a record: what a job's recovery begins to read at. */
-    private static final String BROKERS_TIME = "LogAppendTime";
     /** A topic's compression that leaves records as their producer compressed them. */
     private static final String PRODUCERS_COMPRESSION = "producer";
 
@@ -136,7 +122,7 @@ final class TopicSetup {
         Map<String, GroupLimits> limits = new HashMap<>();
         try (Admin admin = kafka.admin("penstock-setup")) {
             for (Settings.JobTopic topic : settings.intake().topics()) {
-                limits.put(topic.name(), configureGroup(admin, topic.group()));
+                limits.put(topic.name(), configureGroup(admin, settings.group(topic)));
             }
         }
         return limits;
@@ -148,54 +134,8 @@ final class TopicSetup {
      */
     record GroupLimits(int deliveries, int locks) {}
 
-    private Map<String, NewTopicShape> wanted() {
-        Map<String, NewTopicShape> wanted = new LinkedHashMap<>();
-        for (Settings.JobTopic topic : settings.intake().topics()) {
-            wanted.put(
-                    topic.name(),
-                    new NewTopicShape(
-                            JOB_PARTITIONS,
-                            WEEK,
-                            Map.of(
-                                    TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
-                                    BROKERS_TIME,
-                                    TopicConfig.COMPRESSION_TYPE_CONFIG,
-                                    UNCOMPRESSED)));
-        }
-        wanted.put(settings.topics().deferred(), new NewTopicShape(Delay.values().length, WEEK, copies()));
-        wanted.put(
-                settings.topics().replies(),
-                new NewTopicShape(
-                        REPLY_PARTITIONS,
-                        DAY,
-                        Map.of(
-                                TopicConfig.COMPRESSION_TYPE_CONFIG,
-                                settings.replies().compression().ofTopic(),
-                                TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG,
-                                BROKERS_TIME)));
-        Map<String, String> uncompressed = Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, UNCOMPRESSED);
-        wanted.put(settings.topics().commands(), new NewTopicShape(JOB_PARTITIONS, DAY, uncompressed));
-        wanted.put(settings.topics().settings(), new NewTopicShape(1, FOR_EVER, uncompressed));
-        wanted.put(settings.topics().deadLetters(), new NewTopicShape(JOB_PARTITIONS, MONTH, copies()));
-        return wanted;
-    }
-
-    /** A copy has more headers than the record had. */
-    private Map<String, String> copies() {
-        return Map.of(
-                TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
-                Integer.toString(settings.maxRecord() + 2 * RecordSize.OVERHEAD),
-                TopicConfig.COMPRESSION_TYPE_CONFIG,
-                UNCOMPRESSED);
-    }
-
-    private record NewTopicShape(int partitions, Duration retention, Map<String, String> more) {}
-
-    private Map<String, String> needed(NewTopicShape shape) {
-        Map<String, String> configs = new HashMap<>(shape.more());
-        configs.putIfAbsent(
-                TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(settings.maxRecord() + RecordSize.OVERHEAD));
-        return configs;
+    private Map<String, TopicShape> wanted() {
+        return TopicShape.all(settings);
     }
 
     /** A topic that somebody else has created may not do: not for a large job, or not where clocks differ. */
@@ -207,7 +147,8 @@ final class TopicSetup {
                             .toList())
                     .all()
                     .get();
-            found.forEach((topic, config) -> needed(Objects.requireNonNull(wanted().get(topic.name())))
+            found.forEach((topic, config) -> Objects.requireNonNull(wanted().get(topic.name()))
+                    .configs()
                     .forEach((key, value) -> {
                         ConfigEntry entry = config.get(key);
                         if (entry != null && entry.value() != null && !serves(topic.name(), key, entry.value(), value)) {
@@ -281,11 +222,11 @@ final class TopicSetup {
             short replication = (short) Math.min(3, brokers);
             List<NewTopic> topics = new ArrayList<>();
             for (String name : missing) {
-                NewTopicShape shape = wanted().get(name);
+                TopicShape shape = wanted().get(name);
                 if (shape == null) {
                     continue;
                 }
-                Map<String, String> configs = needed(shape);
+                Map<String, String> configs = new HashMap<>(shape.configs());
                 configs.put(
                         TopicConfig.RETENTION_MS_CONFIG,
                         Long.toString(shape.retention().toMillis()));

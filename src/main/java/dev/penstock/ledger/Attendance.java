@@ -44,14 +44,16 @@ final class Attendance implements AutoCloseable {
     private void run() throws InterruptedException {
         do {
             try (KafkaConsumer<byte[], byte[]> consumer =
-                    kafka.reader(Membership.WITHOUT_LEDGER, Membership.joining())) {
+                    kafka.reader(Membership.WITHOUT_LEDGER, Membership.joining(settings.groups()))) {
                 consumer.subscribe(List.of(settings.topics().settings()), new Pausing(consumer));
                 while (!thread.isStopping()) {
                     consumer.poll(POLL);
                     member = consumer.groupMetadata().memberId();
                 }
             } catch (KafkaException e) {
-                LOG.warnf("this replica cannot be in the group %s, trying again: %s", Projector.GROUP, Reason.of(e));
+                LOG.warnf(
+                        "this replica cannot be in the group %s, trying again: %s",
+                        settings.groups().ledger(), Reason.of(e));
             } finally {
                 member = "";
             }

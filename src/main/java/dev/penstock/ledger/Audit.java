@@ -88,7 +88,7 @@ final class Audit implements AutoCloseable {
         TopicPlaces.groupStarts(admin(), settings, mode, places.jobs())
                 .forEach((partition, start) -> below.merge(partition, start, Math::max));
         below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
-        TopicPlaces.committed(admin(), settings.topics().deferredGroup())
+        TopicPlaces.committed(admin(), settings.deferredGroup())
                 .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
 
         List<String> told =
@@ -192,9 +192,7 @@ final class Audit implements AutoCloseable {
                                 place,
                                 topic.equals(place.topic())
                                         ? "by retention, at the delivery limit of group %s, or because something else acknowledged it"
-                                                .formatted(settings.topic(topic)
-                                                        .map(Settings.JobTopic::group)
-                                                        .orElse(topic))
+                                                .formatted(settings.groups().of(topic))
                                         : "its topic was deleted and made again",
                                 dropped.isPresent()
                                         ? "The record is in "

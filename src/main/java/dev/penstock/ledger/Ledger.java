@@ -123,7 +123,7 @@ public class Ledger {
     private void awaitAlone() throws InterruptedException, LedgerDatabase.Unusable {
         while (true) {
             try (Admin admin = kafka.admin("penstock-ledger-setup")) {
-                Membership.awaitAlone(admin, instance);
+                Membership.awaitAlone(admin, settings.groups(), instance);
                 return;
             } catch (KafkaException e) {
                 LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());
@@ -162,6 +162,17 @@ public class Ledger {
         finder.close();
     }
 
+    /** Of which kind it is, and how it is. */
+    public String standing() {
+        String kind = database.kind().wireName();
+        if (database.kind() == Settings.LedgerKind.NONE) {
+            return kind;
+        }
+        Projector projecting = projector;
+        long behind = projecting == null ? 0 : projecting.behindMillis();
+        return database.isThere() ? "%s, %.1f s behind the topics".formatted(kind, behind / 1000.0) : kind + " is away";
+    }
+
     /**
      * The live replicas, also those without a ledger.
      *
@@ -172,7 +183,7 @@ public class Ledger {
 
     /** Asks the broker; who died is gone after {@link Projector#SESSION_TIMEOUT}. */
     public Members members(Admin admin) throws ExecutionException, InterruptedException {
-        List<MemberDescription> members = Membership.all(admin);
+        List<MemberDescription> members = Membership.all(admin, settings.groups());
         Projector projecting = projector;
         Attendance attending = attendance;
         String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";

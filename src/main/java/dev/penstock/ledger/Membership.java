@@ -1,5 +1,6 @@
 package dev.penstock.ledger;
 
+import dev.penstock.wire.GroupNames;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -26,10 +27,10 @@ final class Membership {
     private Membership() {}
 
     /** How a replica joins. One that dies is known to have left within seconds. */
-    static Map<String, Object> joining() {
+    static Map<String, Object> joining(GroupNames groups) {
         return new HashMap<>(Map.of(
                 ConsumerConfig.GROUP_ID_CONFIG,
-                Projector.GROUP,
+                groups.ledger(),
                 ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
                 (int) Projector.SESSION_TIMEOUT.toMillis(),
                 ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
@@ -44,10 +45,11 @@ final class Membership {
      * @param instance our own name in the group; a process that died under it is no other
      * @throws LedgerDatabase.Unusable another one is still there
      */
-    static void awaitAlone(Admin admin, String instance) throws InterruptedException, LedgerDatabase.Unusable {
+    static void awaitAlone(Admin admin, GroupNames groups, String instance)
+            throws InterruptedException, LedgerDatabase.Unusable {
         long until =
                 System.nanoTime() + Projector.SESSION_TIMEOUT.plusSeconds(4).toNanos();
-        while (!others(admin, instance).isEmpty()) {
+        while (!others(admin, groups, instance).isEmpty()) {
             if (System.nanoTime() > until) {
                 throw new LedgerDatabase.Unusable(
                         "another replica keeps a ledger for these topics, and SQLite serves one replica only: stop the other, or run all of them with penstock.ledger.kind=postgresql (and penstock.ledger.url)");
@@ -56,9 +58,9 @@ final class Membership {
         }
     }
 
-    static List<MemberDescription> others(Admin admin, String instance) throws InterruptedException {
+    static List<MemberDescription> others(Admin admin, GroupNames groups, String instance) throws InterruptedException {
         try {
-            return all(admin).stream()
+            return all(admin, groups).stream()
                     .filter(member -> !member.groupInstanceId().orElse("").equals(instance)
                             && !member.clientId().equals(WITHOUT_LEDGER))
                     .toList();
@@ -68,9 +70,9 @@ final class Membership {
     }
 
     /** Everybody. */
-    static List<MemberDescription> all(Admin admin) throws ExecutionException, InterruptedException {
+    static List<MemberDescription> all(Admin admin, GroupNames groups) throws ExecutionException, InterruptedException {
         try {
-            return admin.describeConsumerGroups(List.of(Projector.GROUP)).all().get().values().stream()
+            return admin.describeConsumerGroups(List.of(groups.ledger())).all().get().values().stream()
                     .flatMap(group -> group.members().stream())
                     .toList();
         } catch (ExecutionException e) {

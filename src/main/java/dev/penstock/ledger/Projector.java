@@ -30,7 +30,7 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Writes what the topics say into the ledger: the partitions that the group {@code penstock-ledger} gives this replica, in
+ * Writes what the topics say into the ledger: the partitions that the group of the ledgers gives this replica, in
  * batches, off the path of every job. Where it stands is in the database, and moves in the transaction of the rows; so a
  * projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves nothing
  * out. What the group is told is for lag and scaling only.
@@ -38,7 +38,6 @@ import org.jboss.logging.Logger;
  * <p>Everything here belongs to its own thread, except {@link #owned()}, {@link #behindMillis()} and {@link #member()}.
  */
 final class Projector implements AutoCloseable {
-    static final String GROUP = "penstock-ledger";
     static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
 
     private static final Logger LOG = Logger.getLogger(Projector.class);
@@ -130,7 +129,7 @@ final class Projector implements AutoCloseable {
     }
 
     private KafkaConsumer<byte[], byte[]> consumer() {
-        Map<String, Object> properties = Membership.joining();
+        Map<String, Object> properties = Membership.joining(settings.groups());
         properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
         properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, FETCH_BYTES);
         properties.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, PARTITION_FETCH_BYTES);

@@ -113,14 +113,14 @@ record TopicPlaces(
         if (mode == IntakeMode.CLASSIC) {
             Map<TopicPartition, Long> committed = new HashMap<>();
             for (Settings.JobTopic topic : settings.intake().topics()) {
-                committed.putAll(committed(admin, topic.group()));
+                committed.putAll(committed(admin, settings.group(topic)));
             }
             return committed;
         }
         // asked first: what lies below has been counted by the lag
         Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
-        settings.intake().topics().forEach(topic -> groups.put(topic.group(), new ListShareGroupOffsetsSpec()));
+        settings.intake().topics().forEach(topic -> groups.put(settings.group(topic), new ListShareGroupOffsetsSpec()));
         Map<TopicPartition, Long> starts = new HashMap<>();
         var asked = admin.listShareGroupOffsets(groups);
         for (String group : groups.keySet()) {

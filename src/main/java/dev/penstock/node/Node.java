@@ -9,7 +9,9 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -52,6 +54,8 @@ public final class Node {
     private int limit;
 
     private boolean draining;
+    /** The last state that was logged; null: none was. */
+    private @Nullable State told;
     /** How many it refused for load. */
     private long refusals;
 
@@ -423,6 +427,7 @@ public final class Node {
 
     private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
         boolean same;
+        boolean news;
         synchronized (this) {
             if (draining) {
                 return;
@@ -432,9 +437,22 @@ public final class Node {
             boolean known = health.known() || state == State.UP;
             same = sameState && known == health.known() && models.equals(health.models());
             health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());
+            news = state != told && state != State.DRAINING;
+            told = state;
+        }
+        if (news) {
+            tell(state, error);
         }
         if (!same) {
             onHealth.run();
+        }
+    }
+
+    private void tell(State state, @Nullable String error) {
+        if (state == State.DOWN) {
+            LOG.warnf("node=%s is down: %s", settings, Objects.requireNonNullElse(error, "no reason"));
+        } else {
+            LOG.infof("node=%s is %s", settings, state.name().toLowerCase(Locale.ROOT));
         }
     }
 

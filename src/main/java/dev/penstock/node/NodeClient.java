@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The HTTP requests to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade.
  */
-final class NodeClient implements Upstream {
+final class NodeClient implements Upstream, Probe.Server {
     /** What llama-server calls itself; it ends the connection after each streamed answer, although it says that it keeps it. */
     private static final String LLAMA_SERVER = "llama.cpp";
 
@@ -92,11 +92,13 @@ final class NodeClient implements Upstream {
         return Probe.of(this);
     }
 
-    WireProtocol protocol() {
+    @Override
+    public WireProtocol protocol() {
         return protocol;
     }
 
-    NodeErrors errors() {
+    @Override
+    public NodeErrors errors() {
         return errors;
     }
 
@@ -172,7 +174,8 @@ final class NodeClient implements Upstream {
      *
      * @throws Unreachable with one line that says why there is none
      */
-    Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
+    @Override
+    public Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
         return call(HttpMethod.GET, path, Buffer.buffer(), timeout);
     }
 

@@ -16,7 +16,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -282,14 +281,6 @@ public class Nodes {
         return !closed && node.health().state() != Node.State.DRAINING;
     }
 
-    private static void tell(Node node, Node.Health now) {
-        if (now.state() == Node.State.DOWN) {
-            LOG.warnf("node=%s is down: %s", node.settings(), Objects.requireNonNullElse(now.lastError(), "no reason"));
-        } else {
-            LOG.infof("node=%s is %s", node.settings(), now.state().name().toLowerCase(Locale.ROOT));
-        }
-    }
-
     /** Why each node that is down is so, by its name. */
     public Map<String, String> down() {
         Map<String, String> down = new TreeMap<>();
@@ -306,17 +297,10 @@ public class Nodes {
     }
 
     private void watch(Node node) {
-        Node.State told = null;
         try {
             while (isWatched(node)) {
-                Node.State before = node.health().state();
                 probe(node);
-                Node.Health now = node.health();
-                if (now.state() != before || (now.state() == Node.State.DOWN && told == null)) {
-                    tell(node, now);
-                    told = now.state();
-                }
-                pause(now.state() == Node.State.UP ? PROBE_WHEN_UP : PROBE_WHEN_DOWN, node);
+                pause(node.health().state() == Node.State.UP ? PROBE_WHEN_UP : PROBE_WHEN_DOWN, node);
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();

@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
+import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.ModelName;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -15,7 +16,19 @@ final class Probe {
 
     private Probe() {}
 
-    static Node.ProbeResult of(NodeClient client) throws InterruptedException {
+    /** A server that can be asked. */
+    interface Server {
+        NodeSettings settings();
+
+        WireProtocol protocol();
+
+        NodeErrors errors();
+
+        /** @throws NodeClient.Unreachable with one line that says why there is no answer */
+        NodeClient.Reply get(String path, Duration timeout) throws NodeClient.Unreachable, InterruptedException;
+    }
+
+    static Node.ProbeResult of(Server client) throws InterruptedException {
         WireProtocol protocol = client.protocol();
         try {
             NodeClient.Reply listed = client.get(protocol.modelsPath(), PATIENCE);
@@ -54,7 +67,7 @@ final class Probe {
                 .toList();
     }
 
-    private static JobFailure refusal(NodeClient client, NodeClient.Reply reply) {
+    private static JobFailure refusal(Server client, NodeClient.Reply reply) {
         return client.errors().probed(reply.status(), reply.body());
     }
 }

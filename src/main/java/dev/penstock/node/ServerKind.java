@@ -40,7 +40,7 @@ final class ServerKind {
     }
 
     /** Asks a server that does not know the path of its node's listing what it is. */
-    static Optional<Backend> ask(NodeClient client, Duration patience)
+    static Optional<Backend> ask(Probe.Server client, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
         if (says(client, "/api/version", patience)) {
             return Optional.of(Backend.OLLAMA);
@@ -51,7 +51,7 @@ final class ServerKind {
         return of(client.get("/v1/models", patience));
     }
 
-    private static boolean says(NodeClient client, String path, Duration patience)
+    private static boolean says(Probe.Server client, String path, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
         JsonNode json = client.get(path, patience).json();
         return json != null && json.path("version").isTextual();

@@ -1,5 +1,6 @@
 package dev.penstock.settings;
 
+import dev.penstock.wire.Nearest;
 import dev.penstock.wire.Reason;
 import io.smallrye.config.SmallRyeConfig;
 import java.net.InetAddress;
@@ -13,6 +14,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
@@ -30,7 +33,13 @@ final class KafkaCheck {
     private static final List<ConfigDef> DEFINITIONS =
             List.of(AdminClientConfig.configDef(), ProducerConfig.configDef(), ConsumerConfig.configDef());
 
+    /** Of a variable, as other programs have some that begin with KAFKA_: it has to be this near to a key. */
+    private static final int TYPING_MISTAKES = 2;
+
     private final Map<String, String> given = new HashMap<>();
+    /** Those of a file or an argument. */
+    private final Set<String> written = new TreeSet<>();
+
     private final Consumer<String> mistakes;
 
     KafkaCheck(SmallRyeConfig config, Map<String, String> environment, Consumer<String> mistakes) {
@@ -48,9 +57,44 @@ final class KafkaCheck {
             String value =
                     name.startsWith("kafka.") ? config.getConfigValue(name).getValue() : null;
             if (value != null) {
-                given.put(name.substring("kafka.".length()).replace("\"", ""), value);
+                String key = name.substring("kafka.".length()).replace("\"", "");
+                given.put(key, value);
+                if (config.getConfigValue(name).getSourceOrdinal() != SettingsInForce.ENVIRONMENT) {
+                    written.add(key);
+                }
             }
         }
+    }
+
+    /** The properties of the clients. */
+    Map<String, String> given() {
+        return Map.copyOf(given);
+    }
+
+    /** One sentence for each key that Kafka's clients do not know. */
+    List<String> unknown() {
+        Set<String> known = new TreeSet<>();
+        DEFINITIONS.forEach(definition -> known.addAll(definition.names()));
+        List<String> unknown = new ArrayList<>();
+        for (String name : new TreeSet<>(given.keySet())) {
+            if (known.contains(name)) {
+                continue;
+            }
+            if (written.contains(name)) {
+                unknown.add("%s: Kafka's clients have no such key. Did you mean %s?"
+                        .formatted(key(name), key(Nearest.of(name, known).orElse(""))));
+            } else {
+                Nearest.within(TYPING_MISTAKES, name, known)
+                        .ifPresent(nearest -> unknown.add(
+                                "the variable %s has no effect: Kafka's clients have no such key. Did you mean %s?"
+                                        .formatted(variable(name), variable(nearest))));
+            }
+        }
+        return unknown;
+    }
+
+    private static String variable(String name) {
+        return "KAFKA_" + name.replace('.', '_').toUpperCase(Locale.ROOT);
     }
 
     void look() {
@@ -118,10 +162,15 @@ final class KafkaCheck {
                 .replaceFirst(": $", " is not a valid value");
     }
 
+    /** Kept, since a logger that nothing refers to loses its level. */
+    private static final Logger OF_CLIENTS = Logger.getLogger("org.apache.kafka");
+
     /** What only a client can find: key stores that are not there, mechanisms that do not fit. */
     private void client() {
         Map<String, Object> properties = new HashMap<>(given);
         properties.putIfAbsent(SERVERS, "localhost:9092");
+        // a client lists all its settings at INFO
+        OF_CLIENTS.setLevel(Level.WARNING);
         try (Admin admin = Admin.create(properties)) {
             admin.close(Duration.ZERO);
         } catch (KafkaException e) {

@@ -18,7 +18,21 @@ final class KnownKeys {
     private static final Pattern LATER = Pattern.compile(
             "penstock\\.(?:(?:routes|admission|tenants|auth|cloud-fallback)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
 
+    /** The same as variables of the environment. */
+    private static final Pattern LATER_VARIABLES = Pattern.compile(
+            "PENSTOCK_(?:(?:ROUTES|ADMISSION|TENANTS|CLOUD_FALLBACK)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+
     private KnownKeys() {}
+
+    /** The keys that are read; {@code *} stands for any name, {@code [*]} for an index. */
+    static Collection<String> names() {
+        return MAPPED.getProperties().keySet();
+    }
+
+    /** Whether a variable is of a key of a later version. */
+    static boolean isLaterVariable(String variable) {
+        return LATER_VARIABLES.matcher(variable).matches();
+    }
 
     /** Whether it is one of a later version: it has no effect in this one. */
     static boolean isLater(String key) {
@@ -30,7 +44,7 @@ final class KnownKeys {
         if (MATCHER.matches(key) || FreeForm.isNested(key) || LATER.matcher(key).matches()) {
             return Optional.empty();
         }
-        Collection<String> names = MAPPED.getProperties().keySet();
+        Collection<String> names = names();
         String wanted = Nearest.of(key, names).orElse("").replace("*", "…");
         return Optional.of("%s: there is no such key. Did you mean %s?".formatted(key, wanted));
     }

@@ -54,6 +54,9 @@ public interface PenstockConfig {
 
     TopicsConfig topics();
 
+    /** Stands before the name of every consumer group: two installations on one Kafka have different ones. */
+    Optional<String> groupsPrefix();
+
     DrainConfig drain();
 
     ChangesConfig config();

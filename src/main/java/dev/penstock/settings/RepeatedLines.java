@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import java.util.logging.Filter;
@@ -8,12 +9,18 @@ import java.util.logging.LogRecord;
 import java.util.regex.Pattern;
 
 /**
- * Lets a line of a library through once a minute: Kafka's clients, Vert.x and Netty repeat theirs with every try. Two lines
- * are the same where only numbers in them differ. Penstock's own lines all pass.
+ * Lets a line of a library through once a minute: Kafka's clients, Vert.x, Netty, the database's pool and the exporter of
+ * traces repeat theirs with every try. Two lines are the same where only numbers, or the Kafka client, differ. Penstock's own lines all pass.
  */
 final class RepeatedLines implements Filter {
     private static final long PERIOD_NANOS = 60_000_000_000L;
     private static final int REMEMBERED = 500;
+    private static final List<String> LIBRARIES = List.of(
+            "org.apache.kafka", "io.vertx", "io.netty", "io.agroal", "io.opentelemetry", "io.quarkus.opentelemetry");
+
+    /** Every client of one broker says the same. */
+    private static final Pattern CLIENT = Pattern.compile("^\\[[^\\]]*\\bclientId=[^\\]]*\\]\\s*");
+
     private static final Pattern NUMBERS = Pattern.compile("-?\\d+");
 
     private final LongSupplier nanos;
@@ -36,14 +43,14 @@ final class RepeatedLines implements Filter {
     @Override
     public boolean isLoggable(LogRecord record) {
         String logger = String.valueOf(record.getLoggerName());
-        if (!logger.startsWith("org.apache.kafka")
-                && !logger.startsWith("io.vertx")
-                && !logger.startsWith("io.netty")) {
+        if (LIBRARIES.stream().noneMatch(logger::startsWith)) {
             return true;
         }
         String line = logger
                 + ' '
-                + NUMBERS.matcher(String.valueOf(record.getMessage())).replaceAll("0");
+                + NUMBERS.matcher(CLIENT.matcher(String.valueOf(record.getMessage()))
+                                .replaceAll(""))
+                        .replaceAll("0");
         long now = nanos.getAsLong();
         synchronized (said) {
             Long before = said.get(line);

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.wire.GroupNames;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.JobDocument;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param profiles alias → backend → model
  * @param parameters of every request that says nothing else
  * @param permissions what a job's body may hold beyond what any may
+ * @param groups what the consumer groups are called
  * @param runtimeChanges whether nodes may be added and removed while it runs
  * @param access how the API is reached, and what its callers may refer to
  */
@@ -38,6 +40,7 @@ public record Settings(
         Intake intake,
         Replies replies,
         Topics topics,
+        GroupNames groups,
         Ledger ledger,
         boolean createTopics,
         int maxRecord,
@@ -152,12 +155,7 @@ public record Settings(
      *
      * @param slots how many of a replica's slots its jobs hold at most
      */
-    public record JobTopic(String name, Priority priority, String tenant, int slots) {
-        /** The group that takes its jobs. */
-        public String group() {
-            return "penstock." + name;
-        }
-    }
+    public record JobTopic(String name, Priority priority, String tenant, int slots) {}
 
     /** @param compression of the events that are written, and of the topic where Penstock makes it */
     public record Replies(Duration chunkLinger, int chunkMaxChars, Compression compression) {}
@@ -179,12 +177,7 @@ public record Settings(
         }
     }
 
-    public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {
-        /** The group that takes the jobs that were set aside. */
-        public String deferredGroup() {
-            return "penstock." + deferred;
-        }
-    }
+    public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {}
 
     /** @param retention counts from a job's outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
@@ -213,6 +206,16 @@ public record Settings(
         return intake.topics().stream()
                 .filter(topic -> topic.name().equals(name))
                 .findFirst();
+    }
+
+    /** The group that takes the jobs of a topic. */
+    public String group(JobTopic topic) {
+        return groups.of(topic.name());
+    }
+
+    /** The group that takes the jobs that were set aside. */
+    public String deferredGroup() {
+        return groups.of(topics.deferred());
     }
 
     /** What the jobs of a topic are where they say nothing. */

@@ -2,6 +2,7 @@ package dev.penstock.settings;
 
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.smallrye.common.annotation.Identifier;
+import io.smallrye.config.SmallRyeConfig;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -15,7 +16,7 @@ import org.jboss.logging.Logger;
 /** Hands the checked settings to whoever asks for them. */
 final class SettingsInForce {
     private static final Logger LOG = Logger.getLogger(SettingsInForce.class);
-    private static final int ENVIRONMENT = 300;
+    static final int ENVIRONMENT = 300;
 
     private SettingsInForce() {}
 
@@ -28,6 +29,10 @@ final class SettingsInForce {
                 .filter(KnownKeys::isLater)
                 .sorted()
                 .forEach(key -> LOG.warnf("%s is of a later version: it has no effect in this one", key));
+        new KnownVariables(System.getenv(), settings.nodes()).unknown().forEach(LOG::warn);
+        new KafkaCheck(ConfigProvider.getConfig().unwrap(SmallRyeConfig.class), System.getenv(), _ -> {})
+                .unknown()
+                .forEach(LOG::warn);
         if (config.auth().mode().isEmpty()) {
             LOG.warn(
                     "penstock.auth.mode is not set: the API and the management port listen on 127.0.0.1 only. With none, every caller that reaches them may call");

@@ -2,6 +2,7 @@ package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
 import dev.penstock.wire.AllowedHosts;
+import dev.penstock.wire.GroupNames;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.ModelName;
@@ -91,6 +92,11 @@ public final class SettingsReader {
         return List.copyOf(reader.mistakes);
     }
 
+    /** The settings, with defaults where a value is wrong. */
+    static Settings asFarAsItGoes(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
+        return new SettingsReader(keys).settings(config, environment);
+    }
+
     private void unknown(Map<String, String> keys) {
         keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::add));
     }
@@ -166,6 +172,7 @@ public final class SettingsReader {
                         config.topics().commands(),
                         config.topics().dlq(),
                         config.topics().settings()),
+                groups(config),
                 ledger(config),
                 config.kafka().createTopics(),
                 config.kafka().maxRecord(),
@@ -476,6 +483,15 @@ public final class SettingsReader {
             mistake("intake.mode", "'%s' is none of auto, share, classic".formatted(given));
         }
         return mode;
+    }
+
+    private GroupNames groups(PenstockConfig config) {
+        String prefix = config.groupsPrefix().orElse("");
+        if (!GroupNames.isValid(prefix)) {
+            mistake("groups-prefix", "'%s': %s".formatted(prefix, GroupNames.RULE));
+            return new GroupNames("");
+        }
+        return new GroupNames(prefix);
     }
 
     private Settings.Ledger ledger(PenstockConfig config) {

@@ -15,6 +15,7 @@ import java.net.ServerSocket;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -63,19 +64,88 @@ public final class StartCheck {
 
     /** One line each; empty: none was found. */
     public List<String> mistakes() {
+        Found found = find();
+        List<String> all = new ArrayList<>(found.mistakes());
+        all.addAll(found.ports());
+        return List.copyOf(all);
+    }
+
+    /**
+     * What is configured.
+     *
+     * @param ports why the service cannot listen
+     * @param warnings what has no effect
+     * @param settings with the defaults in place of what is wrong
+     * @param api where the API is reached from this machine
+     * @param kafka properties of the Kafka clients
+     */
+    public record Found(
+            List<String> mistakes,
+            List<String> ports,
+            List<String> warnings,
+            Settings settings,
+            String api,
+            int managementPort,
+            Map<String, String> kafka,
+            String ledgerUrl) {
+        public Found {
+            mistakes = List.copyOf(mistakes);
+            ports = List.copyOf(ports);
+            warnings = List.copyOf(warnings);
+            kafka = Map.copyOf(kafka);
+        }
+    }
+
+    public Found find() {
         ConfigFiles files = new ConfigFiles(folder, mistakes::add);
         files.read(
                 "QUARKUS_CONFIG_LOCATIONS", said("quarkus.config.locations") + "," + said("smallrye.config.locations"));
+        SmallRyeConfig config = null;
         if (mistakes.isEmpty()) {
             // what a file has that cannot be read is not known, and would be missed for nothing
-            SmallRyeConfig config = read(files);
-            if (config != null) {
-                port(config, "quarkus.http", 8080);
-                port(config, "quarkus.management", 9000);
-                new KafkaCheck(config, environment, mistakes::add).look();
-            }
+            config = read(files);
         }
-        return List.copyOf(mistakes);
+        Set<String> ports = new LinkedHashSet<>();
+        List<String> warnings = new ArrayList<>();
+        if (config == null) {
+            config = withoutFiles();
+        } else {
+            port(config, "quarkus.http", 8080, ports);
+            port(config, "quarkus.management", 9000, ports);
+            KafkaCheck kafka = new KafkaCheck(config, environment, mistakes::add);
+            kafka.look();
+            warnings.addAll(kafka.unknown());
+        }
+        PenstockConfig mapped = config.getConfigMapping(PenstockConfig.class);
+        Settings settings = SettingsReader.asFarAsItGoes(mapped, environment, SettingsInForce.keys(config));
+        warnings.addAll(new KnownVariables(environment, settings.nodes()).unknown());
+        String host = value(config, "quarkus.http.host", "localhost");
+        return new Found(
+                List.copyOf(mistakes),
+                List.copyOf(ports),
+                warnings,
+                settings,
+                "http://%s:%s"
+                        .formatted(
+                                host.equals("0.0.0.0") ? "localhost" : host,
+                                value(config, "quarkus.http.port", "8080")),
+                number(value(config, "quarkus.management.port", ""), 9000),
+                new KafkaCheck(config, environment, _ -> {}).given(),
+                mapped.ledger().url().orElse(""));
+    }
+
+    private SmallRyeConfig withoutFiles() {
+        ConfigFiles none = new ConfigFiles(folder, _ -> {});
+        SmallRyeConfig config = new StartCheck(environment, arguments, folder).read(none);
+        return config == null ? new StartCheck(Map.of(), Map.of(), folder).config(none) : config;
+    }
+
+    private static int number(String text, int usual) {
+        try {
+            return Integer.parseInt(text.strip());
+        } catch (NumberFormatException _) {
+            return usual;
+        }
     }
 
     private String said(String key) {
@@ -180,7 +250,7 @@ public final class StartCheck {
         return Set.of("true", "yes", "on", "y", "t", "1").contains(known);
     }
 
-    private void port(SmallRyeConfig config, String of, int usual) {
+    private void port(SmallRyeConfig config, String of, int usual, Set<String> found) {
         String key = of + ".port";
         String said = value(config, key, Integer.toString(usual));
         int port;
@@ -190,7 +260,7 @@ public final class StartCheck {
             port = -1;
         }
         if (port < 0 || port > LARGEST_PORT) {
-            mistakes.add("%s: '%s': expected a port, a number from 0 to %d".formatted(key, said, LARGEST_PORT));
+            found.add("%s: '%s': expected a port, a number from 0 to %d".formatted(key, said, LARGEST_PORT));
             return;
         }
         if (port == 0 || value(config, "quarkus.http.so-reuse-port", "").equals("true")) {
@@ -201,10 +271,10 @@ public final class StartCheck {
             socket.setReuseAddress(true);
             socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
         } catch (UnknownHostException _) {
-            mistakes.add("%s.host: '%s' is not an address of this machine".formatted(of, host));
+            found.add("%s.host: '%s' is not an address of this machine".formatted(of, host));
         } catch (IOException e) {
             String why = String.valueOf(e.getMessage());
-            mistakes.add(
+            found.add(
                     why.contains("in use")
                             ? "%s: port %d of %s is in use by another program. Stop that, or choose another port: %s=%d"
                                     .formatted(key, port, host, variable(key), Math.min(LARGEST_PORT, port + 1))

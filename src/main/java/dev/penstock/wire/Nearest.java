@@ -15,6 +15,15 @@ public final class Nearest {
         return known.stream().min(Comparator.comparingInt(candidate -> distance(typed, candidate)));
     }
 
+    /**
+     * The same, where it is so near that a mistake in typing is likely.
+     *
+     * @param most changes of a character
+     */
+    public static Optional<String> within(int most, String name, Collection<String> known) {
+        return of(name, known).filter(nearest -> distance(name, nearest) <= most);
+    }
+
     private static int distance(String a, String b) {
         int[] previous = new int[b.length() + 1];
         int[] current = new int[b.length() + 1];

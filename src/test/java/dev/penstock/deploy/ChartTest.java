@@ -527,6 +527,40 @@ class ChartTest {
     }
 
     @Test
+    void the_groups_of_an_installation_have_its_prefix() {
+        String values = MINIMAL.replace("  auth:", "  groups-prefix: acme.\n  auth:")
+                        .replace("nodes:", "ledger: {kind: postgresql, url: \"jdbc:postgresql://db/p\"}\n  nodes:")
+                + """
+                database: {existingSecret: db}
+                autoscaling: {kind: keda, minReplicas: 0, keda: {prometheusAddress: "http://prometheus:9090"}}
+                strimzi: {enabled: true, cluster: kafka, user: penstock}
+                """;
+
+        List<Manifest> manifests = Chart.render(Chart.valuesFile(values));
+
+        assertThat(named(manifests, "ScaledObject", "demo-penstock")
+                        .spec()
+                        .path("triggers")
+                        .findValuesAsText("consumerGroup"))
+                .containsExactly(
+                        "acme.penstock-ledger",
+                        "acme.penstock-ledger",
+                        "acme.penstock-ledger",
+                        "acme.penstock.prompt-jobs-deferred");
+        List<String> groups = new ArrayList<>();
+        named(manifests, "KafkaUser", "penstock")
+                .spec()
+                .at("/authorization/acls")
+                .forEach(acl -> {
+                    if (acl.at("/resource/type").asText().equals("group")) {
+                        groups.add(acl.at("/resource/patternType").asText() + " "
+                                + acl.at("/resource/name").asText());
+                    }
+                });
+        assertThat(groups).containsExactly("literal acme.penstock-ledger", "prefix acme.penstock.");
+    }
+
+    @Test
     void strimzi_makes_the_topics_as_the_service_would_and_lets_it_do_what_it_needs() {
         List<Manifest> manifests = Chart.render(Chart.ciValues("production"));
         Map<String, String> partitions = new HashMap<>();

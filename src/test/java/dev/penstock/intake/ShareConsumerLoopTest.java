@@ -66,7 +66,8 @@ class ShareConsumerLoopTest {
                     return new OneRecord();
                 },
                 new ShareHeld.Origins(
-                        new ModeChoice.Chosen(IntakeMode.SHARE, Map.of()), new LeaderEpochs(kafka, List.of())),
+                        new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
+                        new LeaderEpochs(kafka, List.of())),
                 10,
                 null,
                 () -> true,

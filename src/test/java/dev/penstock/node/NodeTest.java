@@ -7,9 +7,12 @@ import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.TestSettings;
+import dev.penstock.testkit.LogLines;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
@@ -19,6 +22,7 @@ import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -123,6 +127,69 @@ class NodeTest {
         now.updateAndGet(time -> time.plusSeconds(1));
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.DOWN);
+    }
+
+    @Test
+    void a_node_that_goes_down_is_one_warning_with_its_reason_and_each_state_is_one_line() throws InterruptedException {
+        try (LogLines log = LogLines.of(Node.class)) {
+            node.probe();
+            node.probe();
+            // a job's connection was refused, and then the probes' are
+            fake.stop();
+            node.refused(JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, "it refused the connection"));
+            node.probe();
+            node.probe();
+            node.probe();
+            fake.restart();
+            node.probe();
+            node.probe();
+
+            assertThat(log.lines())
+                    .satisfiesExactly(
+                            up -> assertThat(up)
+                                    .startsWith("INFO node=llama-server")
+                                    .endsWith("is up"),
+                            down -> assertThat(down)
+                                    .startsWith("WARN")
+                                    .contains("node=llama-server")
+                                    .endsWith("is down: it refused the connection"),
+                            again -> assertThat(again).startsWith("INFO").endsWith("is up"));
+        }
+    }
+
+    @Test
+    void a_node_that_was_never_up_is_one_warning_too() throws InterruptedException {
+        fake.stop();
+        try (LogLines log = LogLines.of(Node.class)) {
+            node.probe();
+            node.probe();
+
+            assertThat(log.lines())
+                    .singleElement()
+                    .asString()
+                    .startsWith("WARN")
+                    .contains("refused the connection");
+        }
+    }
+
+    @Test
+    void a_node_that_is_down_is_named_with_its_reason() throws InterruptedException {
+        fake.stop();
+        Nodes nodes = new Nodes(
+                TestSettings.ofFile(
+                        Map.of("penstock.nodes.gpu-a.backend", "vllm", "penstock.nodes.gpu-a.url", fake.url())),
+                VERTX,
+                Clock.systemUTC(),
+                new SimpleMeterRegistry(),
+                0);
+        try {
+            nodes.start(new StartupEvent());
+            nodes.find("gpu-a").orElseThrow().awaitProbed(Duration.ofSeconds(30));
+
+            assertThat(nodes.down().get("gpu-a")).contains("down since", "refused the connection: is it running?");
+        } finally {
+            nodes.close();
+        }
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
@@ -23,6 +24,30 @@ class RepeatedLinesTest {
         now.addAndGet(Duration.ofSeconds(61).toNanos());
         assertThat(passes("org.apache.kafka.clients.X", "[id=a-2] Connection to node 3 failed"))
                 .isTrue();
+    }
+
+    @Test
+    void clients_of_one_broker_say_the_same() {
+        String words =
+                "Connection to node 1 (localhost/127.0.0.1:9092) could not be established. Node may not be available.";
+        String logger = "org.apache.kafka.clients.NetworkClient";
+
+        assertThat(passes(logger, "[Producer clientId=penstock-replies] " + words))
+                .isTrue();
+        assertThat(passes(logger, "[AdminClient clientId=penstock-audit] " + words))
+                .isFalse();
+        assertThat(passes(logger, "[ShareConsumer clientId=penstock-a-1, groupId=acme.penstock.a] " + words))
+                .isFalse();
+        assertThat(passes(logger, "[Producer clientId=penstock-replies] Something else"))
+                .isTrue();
+    }
+
+    @Test
+    void the_pool_of_the_database_and_the_exporter_of_traces_are_quiet_too() {
+        for (String logger : List.of("io.agroal.pool", "io.opentelemetry.exporter.internal.http.HttpExporter")) {
+            assertThat(passes(logger, "Connection refused")).isTrue();
+            assertThat(passes(logger, "Connection refused")).isFalse();
+        }
     }
 
     @Test

@@ -67,6 +67,19 @@ class SettingsReaderTest {
     }
 
     @Test
+    void groups_have_the_names_of_the_contract_or_a_prefix_before_them() {
+        Settings usual = read(Map.of());
+        Settings own = read(Map.of("penstock.groups-prefix", "acme.", "penstock.topics.deferred", "later"));
+
+        assertThat(usual.intake().topics()).extracting(usual::group).contains("penstock.prompt-jobs-high");
+        assertThat(usual.deferredGroup()).isEqualTo("penstock.prompt-jobs-deferred");
+        assertThat(own.intake().topics()).extracting(own::group).contains("acme.penstock.prompt-jobs-high");
+        assertThat(own.deferredGroup()).isEqualTo("acme.penstock.later");
+        assertThatThrownBy(() -> read(Map.of("penstock.groups-prefix", "a b")))
+                .hasMessageContaining("penstock.groups-prefix: 'a b': expected at most 100 characters");
+    }
+
+    @Test
     void what_penstock_starts_has_a_model_and_no_address() {
         NodeSettings cli = read(Map.of(
                         "penstock.nodes.small.backend", "llama-cli",

@@ -7,13 +7,17 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class StartCheckTest {
     private static final Map<String, String> KAFKA = Map.of("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092");
@@ -140,6 +144,143 @@ class StartCheckTest {
                 .startsWith("kafka.ssl.truststore.location: ")
                 .contains("/nosuch/trust.p12")
                 .doesNotContain("Exception");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "PENSTOCK_INTAKE_SLOT, PENSTOCK_INTAKE_SLOTS",
+        "PENSTOCK_NODES_GPU_A_URLL, PENSTOCK_NODES_GPU_A_URL",
+        "PENSTOCK_NODE_GPU_URL, PENSTOCK_",
+        "PENSTOCK_NODES_GPU_MAX_INFLIGHT, PENSTOCK_NODES_GPU_MAX_IN_FLIGHT",
+        "PENSTOCK_GROUP_PREFIX, PENSTOCK_GROUPS_PREFIX",
+        "PENSTOCK_TOPICS_JOB, PENSTOCK_TOPICS_JOBS",
+        "penstock_ledger_kinds, PENSTOCK_LEDGER_KIND"
+    })
+    void a_variable_that_means_nothing_is_told_with_the_nearest(String variable, String nearest) {
+        assertThat(new KnownVariables(Map.of(variable, "1"), List.of()).unknown())
+                .singleElement()
+                .asString()
+                .startsWith("the variable %s has no effect: ".formatted(variable))
+                .contains("Did you mean " + nearest);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "PENSTOCK_INTAKE_SLOTS=8",
+                "PENSTOCK_NODES_GPU_A_URL=http://a",
+                "PENSTOCK_NODES_GPU_TIMEOUTS_FIRST_TOKEN=1s",
+                "PENSTOCK_NODES_GPU_EXTRA_BODY_SOMETHING_OF_ITS_OWN=1",
+                "PENSTOCK_NODES_GPU_HEADERS_X_TEAM=a",
+                "PENSTOCK_NODES_UNKNOWN_FOR=1m",
+                "PENSTOCK_PARAMETERS_TOP_K=1",
+                "PENSTOCK_PROFILES_FAST_VLLM=m",
+                "PENSTOCK_INTAKE_TOPICS_0__NAME=jobs",
+                "PENSTOCK_JOBS_ALLOWED_FIELDS=lora",
+                "PENSTOCK_GROUPS_PREFIX=acme.",
+                "PENSTOCK_AUTH_MODE=none",
+                "PENSTOCK_URL=http://a",
+                "PENSTOCK_API_KEY=a",
+                "PENSTOCK_EXECUTABLE=/opt/penstock",
+                "PENSTOCK_PORT=tcp://10.0.0.1:8080",
+                "PENSTOCK_PORT_8080_TCP=tcp://10.0.0.1:8080",
+                "PENSTOCK_PORT_8080_TCP_ADDR=10.0.0.1",
+                "PENSTOCK_PORT_8080_TCP_PROTO=tcp",
+                "PENSTOCK_SERVICE_HOST=10.0.0.1",
+                "PENSTOCK_SERVICE_PORT=8080",
+                "PENSTOCK_SERVICE_PORT_HTTP=8080",
+                "PENSTOCK_METRICS_SERVICE_HOST=10.0.0.1",
+                "PENSTOCK_METRICS_PORT=tcp://10.0.0.1:9000",
+                "PENSTOCK_METRICS_PORT_9000_TCP_PORT=9000",
+                "HOME=/root"
+            })
+    void a_variable_that_is_read_or_for_others_is_not(String variable) {
+        String[] parts = variable.split("=", 2);
+        List<NodeSettings> nodes = TestSettings.ofFile(Map.of(
+                        "penstock.nodes.gpu-a.backend", "vllm",
+                        "penstock.nodes.gpu-a.url", "http://a"))
+                .nodes();
+
+        assertThat(new KnownVariables(Map.of(parts[0], parts[1]), nodes).unknown()).isEmpty();
+    }
+
+    @Test
+    void a_variable_of_a_node_that_nothing_configures_is_told() {
+        assertThat(new KnownVariables(Map.of("PENSTOCK_NODES_GPU_A_URL", "http://a"), List.of()).unknown())
+                .singleElement()
+                .asString()
+                .contains("PENSTOCK_NODES_GPU_A_URL has no effect: no file configures a node of that name");
+        assertThat(new KnownVariables(Map.of("PENSTOCK_NODES_GPU_URL", "http://a"), List.of()).unknown())
+                .isEmpty();
+    }
+
+    @Test
+    void a_variable_of_a_later_version_is_told() {
+        assertThat(new KnownVariables(Map.of("PENSTOCK_ROUTES_0__NAME", "a", "PENSTOCK_PORT", "8080"), List.of()).unknown())
+                .containsExactly(
+                        "the variable PENSTOCK_PORT has no effect: no key of Penstock is called so. Did you mean QUARKUS_HTTP_PORT?",
+                        "the variable PENSTOCK_ROUTES_0__NAME is of a later version: it has no effect in this one");
+    }
+
+    @Test
+    void a_key_that_kafkas_clients_do_not_have_is_told_with_the_nearest() throws IOException {
+        file("""
+                kafka:
+                  security.protocl: SSL
+                  request.timeout.ms: 20000
+                  some.thing.of.an.own.plugin: x
+                """);
+        Map<String, String> environment = Map.of(
+                "KAFKA_BOOTSTRAP_SERVER", "127.0.0.1:9092",
+                "KAFKA_HOME", "/opt/kafka",
+                "KAFKA_OPTS", "-Xmx1g",
+                "KAFKA_PORT", "tcp://10.0.0.1:9092",
+                "KAFKA_CLIENT_ID", "a");
+
+        StartCheck.Found found = new StartCheck(environment, Map.of(), folder).find();
+
+        assertThat(found.mistakes()).isEmpty();
+        assertThat(found.warnings())
+                .contains(
+                        "the variable KAFKA_BOOTSTRAP_SERVER has no effect: Kafka's clients have no such key. Did you mean KAFKA_BOOTSTRAP_SERVERS?",
+                        "kafka.security.protocl: Kafka's clients have no such key. Did you mean kafka.security.protocol?")
+                .anyMatch(line -> line.startsWith("kafka.some.thing.of.an.own.plugin: "))
+                .hasSize(3);
+    }
+
+    @Test
+    void what_is_found_has_defaults_where_the_file_cannot_be_read() throws IOException {
+        file("penstock:\n  intake: [\n");
+
+        StartCheck.Found found =
+                new StartCheck(Map.of("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:19"), Map.of(), folder).find();
+
+        assertThat(found.mistakes()).singleElement().asString().contains("line 3");
+        assertThat(found.kafka()).containsEntry("bootstrap.servers", "127.0.0.1:19");
+        assertThat(found.settings().intake().topics()).hasSize(3);
+        assertThat(found.managementPort()).isEqualTo(9000);
+    }
+
+    @Test
+    void a_start_that_a_value_ends_is_told_without_a_stack() {
+        Throwable failure = new RuntimeException(
+                "Failed to start quarkus",
+                new IllegalArgumentException("Invalid endpoint, must start with http:// or https://: notaurl"));
+        List<String> shown = new ArrayList<>();
+        LogRecord line = new LogRecord(Level.SEVERE, "Failed to start application");
+        line.setThrown(failure);
+
+        assertThat(new StartFailure(shown::add).isLoggable(line)).isFalse();
+        assertThat(shown)
+                .singleElement()
+                .asString()
+                .isEqualTo(
+                        "the configuration has 1 mistake:\n  - Invalid endpoint, must start with http:// or https://: notaurl");
+        LogRecord ours = new LogRecord(Level.SEVERE, "Failed to start application");
+        ours.setThrown(new RuntimeException("Failed to start quarkus", new IllegalStateException("a bug")));
+        assertThat(new StartFailure(shown::add).isLoggable(ours))
+                .as("where it failed is worth knowing")
+                .isTrue();
     }
 
     private void file(String text) throws IOException {

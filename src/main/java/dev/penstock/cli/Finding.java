@@ -1,0 +1,60 @@
+package dev.penstock.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.wire.Json;
+
+/**
+ * One thing that the doctor looked at.
+ *
+ * @param what it is about
+ * @param wayOut what to do; empty: nothing
+ */
+record Finding(Level level, String what, String detail, String wayOut) {
+    /** How bad it is. */
+    enum Level {
+        OK("ok"),
+        WARN("warn"),
+        FAIL("FAIL");
+
+        private final String word;
+
+        Level(String word) {
+            this.word = word;
+        }
+    }
+
+    static Finding ok(String what, String detail) {
+        return new Finding(Level.OK, what, detail, "");
+    }
+
+    static Finding warn(String what, String detail, String wayOut) {
+        return new Finding(Level.WARN, what, detail, wayOut);
+    }
+
+    static Finding fail(String what, String detail, String wayOut) {
+        return new Finding(Level.FAIL, what, detail, wayOut);
+    }
+
+    /** What another command says in brackets behind it, a finding says as its way out. */
+    static String withoutAdvice(Problem problem) {
+        return problem.line().replaceFirst(" \\((?:start it with|--kafka names).*\\)$", "");
+    }
+
+    /** Two spaces or more lie between its parts. */
+    String line() {
+        return "%-4s  %-22s  %s%s".formatted(level.word, what, onOneLine(detail), wayOut.isEmpty() ? "" : "  - " + onOneLine(wayOut));
+    }
+
+    private static String onOneLine(String text) {
+        return text.strip().replaceAll("\\s+", " ");
+    }
+
+    ObjectNode json() {
+        return Json.mapper()
+                .createObjectNode()
+                .put("level", level.word)
+                .put("what", what)
+                .put("detail", detail)
+                .put("way_out", wayOut.isEmpty() ? null : wayOut);
+    }
+}

@@ -1,0 +1,64 @@
+package dev.penstock.settings;
+
+import dev.penstock.wire.Reason;
+import io.smallrye.config.ConfigValidationException;
+import java.net.UnknownHostException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.logging.Filter;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+
+/** Shows a start that failed for a value of the configuration as its mistake, where Quarkus would show where in its code it failed. */
+public final class StartFailure implements Filter {
+    /** Kept, since a logger that nothing refers to loses its filter. */
+    private static final Logger OF_QUARKUS = Logger.getLogger("io.quarkus.runtime.Application");
+
+    private static final int MOST_CAUSES = 20;
+
+    private final Consumer<String> errors;
+
+    /** @param errors gets what is shown */
+    StartFailure(Consumer<String> errors) {
+        this.errors = errors;
+    }
+
+    /** From now on, on the error output. */
+    public static void showPlainly() {
+        OF_QUARKUS.setFilter(new StartFailure(System.err::println));
+    }
+
+    @Override
+    public boolean isLoggable(LogRecord record) {
+        Optional<String> words = Optional.ofNullable(record.getThrown()).flatMap(StartFailure::words);
+        words.ifPresent(errors);
+        return words.isEmpty();
+    }
+
+    /** Empty: it failed for another reason than a value, and where it did is worth knowing. */
+    static Optional<String> words(Throwable failure) {
+        Throwable cause = failure;
+        for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
+            if (cause instanceof ConfigValidationException invalid) {
+                List<String> mistakes = new ArrayList<>();
+                for (int j = 0; j < invalid.getProblemCount(); j++) {
+                    mistakes.add(
+                            ConfigMistake.of(invalid.getProblem(j).getMessage()).toString());
+                }
+                return Optional.of(SettingsReader.listed(mistakes));
+            }
+            boolean ofValue = cause instanceof IllegalArgumentException
+                    || cause instanceof NoSuchElementException
+                    || cause instanceof UnknownHostException;
+            if (ofValue && cause.getMessage() != null) {
+                return Optional.of(SettingsReader.listed(List.of(
+                        ConfigMistake.of(Reason.plain(cause.getMessage())).toString())));
+            }
+            cause = cause.getCause();
+        }
+        return Optional.empty();
+    }
+}
