@@ -64,8 +64,8 @@ public final class ExampleGroup implements AutoCloseable {
         return group.groupState() == GroupState.STABLE
                 && group.members().size() == count
                 && group.members().stream()
-                        .noneMatch(member ->
-                                member.assignment().topicPartitions().isEmpty());
+                        .noneMatch(
+                                member -> member.assignment().topicPartitions().isEmpty());
     }
 
     /** Waits until every one of these ids is handled. */
