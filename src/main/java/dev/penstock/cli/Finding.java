@@ -42,7 +42,8 @@ record Finding(Level level, String what, String detail, String wayOut) {
 
     /** Two spaces or more lie between its parts. */
     String line() {
-        return "%-4s  %-22s  %s%s".formatted(level.word, what, onOneLine(detail), wayOut.isEmpty() ? "" : "  - " + onOneLine(wayOut));
+        return "%-4s  %-22s  %s%s"
+                .formatted(level.word, what, onOneLine(detail), wayOut.isEmpty() ? "" : "  - " + onOneLine(wayOut));
     }
 
     private static String onOneLine(String text) {

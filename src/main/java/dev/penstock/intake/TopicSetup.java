@@ -45,9 +45,6 @@ final class TopicSetup {
     /** A topic's compression that leaves records as their producer compressed them. */
     private static final String PRODUCERS_COMPRESSION = "producer";
 
-    /** The broker measures a batch as it stores it: only what it stores as it is has the size that its readers see. */
-    private static final String UNCOMPRESSED = "uncompressed";
-
     private final KafkaSettings kafka;
     private final Settings settings;
 
@@ -151,7 +148,9 @@ final class TopicSetup {
                     .configs()
                     .forEach((key, value) -> {
                         ConfigEntry entry = config.get(key);
-                        if (entry != null && entry.value() != null && !serves(topic.name(), key, entry.value(), value)) {
+                        if (entry != null
+                                && entry.value() != null
+                                && !serves(topic.name(), key, entry.value(), value)) {
                             LOG.warnf(
                                     "topic=%s its %s is %s: %s. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s",
                                     topic.name(),
@@ -180,9 +179,9 @@ final class TopicSetup {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                    found.equals(needed)
-                            || (found.equals(PRODUCERS_COMPRESSION)
-                                    && topic.equals(settings.topics().replies()));
+                found.equals(needed)
+                        || (found.equals(PRODUCERS_COMPRESSION)
+                                && topic.equals(settings.topics().replies()));
             default -> true;
         };
     }

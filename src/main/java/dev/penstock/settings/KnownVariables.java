@@ -97,10 +97,13 @@ final class KnownVariables {
 
     /** A name that is only in the environment cannot be told from the words of a key where it has several itself. */
     private boolean isOfNoNode(String variable) {
-        return known.stream().map(key -> key.matcher(variable)).filter(Matcher::matches).noneMatch(parts -> {
-            String node = parts.groupCount() == 0 ? "" : parts.group(1);
-            return !node.contains("_") || nodes.contains(node);
-        });
+        return known.stream()
+                .map(key -> key.matcher(variable))
+                .filter(Matcher::matches)
+                .noneMatch(parts -> {
+                    String node = parts.groupCount() == 0 ? "" : parts.group(1);
+                    return !node.contains("_") || nodes.contains(node);
+                });
     }
 
     /** What stands for any name keeps the name that the variable has there. */

@@ -22,7 +22,8 @@ public final class Calls {
     private static final int ANSWER_MILLIS = 45_000;
     private static final int MOST_READ = 1 << 20;
     private static final Pattern STATUS = Pattern.compile("^HTTP/1\\.[01] (\\d{3})");
-    private static final Pattern LENGTH = Pattern.compile("\r\ncontent-length: (\\d{1,9})\r\n", Pattern.CASE_INSENSITIVE);
+    private static final Pattern LENGTH =
+            Pattern.compile("\r\ncontent-length: (\\d{1,9})\r\n", Pattern.CASE_INSENSITIVE);
 
     private final URI service;
     private final Published published;
@@ -93,7 +94,9 @@ public final class Calls {
             while (n >= 0 && answer.size() < MOST_READ) {
                 answer.write(piece, 0, n);
                 // of an event stream the first bytes are enough
-                n = text(answer).contains("text/event-stream") ? -1 : socket.getInputStream().read(piece);
+                n = text(answer).contains("text/event-stream")
+                        ? -1
+                        : socket.getInputStream().read(piece);
             }
         } catch (SocketTimeoutException _) {
             // what came by then counts
@@ -101,7 +104,8 @@ public final class Calls {
             // reset, perhaps after its answer
         }
         Matcher status = STATUS.matcher(text(answer));
-        return new Answer(status.find() ? Integer.parseInt(status.group(1)) : 0, answer.toString(StandardCharsets.UTF_8));
+        return new Answer(
+                status.find() ? Integer.parseInt(status.group(1)) : 0, answer.toString(StandardCharsets.UTF_8));
     }
 
     private static String text(ByteArrayOutputStream answer) {

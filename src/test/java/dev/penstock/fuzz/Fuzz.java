@@ -37,6 +37,7 @@ public final class Fuzz {
     private static final int CALLERS = 3;
     /** For each hostile node. */
     private static final int ANSWERERS = 3;
+
     private static final int MOST_SAVED = 20;
 
     private final Target target;

@@ -86,7 +86,11 @@ final class Generator {
             "multipart/form-data; boundary=x",
             "*/*",
             "a/b;c");
-    private static final List<String> ACCEPTS = List.of("*/*", "*/*", "*/*", "application/json", 
+    private static final List<String> ACCEPTS = List.of(
+            "*/*",
+            "*/*",
+            "*/*",
+            "application/json",
             "application/json",
             "*/*",
             "text/event-stream",

@@ -50,7 +50,8 @@ sealed interface Input {
     record Header(String name, byte @Nullable [] value) {}
 
     /** A record of a topic. */
-    record TopicRecord(String topic, byte @Nullable [] key, List<Header> headers, byte @Nullable [] value) implements Input {
+    record TopicRecord(String topic, byte @Nullable [] key, List<Header> headers, byte @Nullable [] value)
+            implements Input {
         Headers kafkaHeaders() {
             RecordHeaders all = new RecordHeaders();
             headers.forEach(header -> all.add(header.name(), header.value()));
@@ -68,8 +69,8 @@ sealed interface Input {
         }
 
         static TopicRecord ofFile(byte[] file) {
-            JsonNode root = Objects.requireNonNull(
-                    Json.parseLenient(new String(file, StandardCharsets.UTF_8)), "no record");
+            JsonNode root =
+                    Objects.requireNonNull(Json.parseLenient(new String(file, StandardCharsets.UTF_8)), "no record");
             List<Header> headers = new ArrayList<>();
             root.path("headers")
                     .forEach(

@@ -65,8 +65,7 @@ final class Oracle {
         job(null, body);
     }
 
-    private static void job(
-            @Nullable String headerId, byte @Nullable [] value) {
+    private static void job(@Nullable String headerId, byte @Nullable [] value) {
         JobId derived = JobId.derived(new UUID(1, 2), 0, 1, NOW);
         JobDocument.Arrival arrival = new JobDocument.Arrival(headerId, derived, NOW);
         switch (JobDocument.parse(value, arrival, DEFAULTS)) {

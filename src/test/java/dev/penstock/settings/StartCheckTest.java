@@ -201,7 +201,8 @@ class StartCheckTest {
                         "penstock.nodes.gpu-a.url", "http://a"))
                 .nodes();
 
-        assertThat(new KnownVariables(Map.of(parts[0], parts[1]), nodes).unknown()).isEmpty();
+        assertThat(new KnownVariables(Map.of(parts[0], parts[1]), nodes).unknown())
+                .isEmpty();
     }
 
     @Test
@@ -216,7 +217,8 @@ class StartCheckTest {
 
     @Test
     void a_variable_of_a_later_version_is_told() {
-        assertThat(new KnownVariables(Map.of("PENSTOCK_ROUTES_0__NAME", "a", "PENSTOCK_PORT", "8080"), List.of()).unknown())
+        assertThat(new KnownVariables(Map.of("PENSTOCK_ROUTES_0__NAME", "a", "PENSTOCK_PORT", "8080"), List.of())
+                        .unknown())
                 .containsExactly(
                         "the variable PENSTOCK_PORT has no effect: no key of Penstock is called so. Did you mean QUARKUS_HTTP_PORT?",
                         "the variable PENSTOCK_ROUTES_0__NAME is of a later version: it has no effect in this one");
