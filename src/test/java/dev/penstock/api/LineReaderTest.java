@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.IntConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,14 +29,12 @@ class LineReaderTest {
     void of_a_line_that_is_too_long_only_its_length_is_kept() throws IOException {
         LineReader lines = reader("x".repeat(50) + "\n{}\n", 5, 10);
 
-        LineReader.Line tooLong = lines.next();
-        LineReader.Line next = lines.next();
+        LineReader.Line tooLong = Objects.requireNonNull(lines.next());
+        LineReader.Line next = Objects.requireNonNull(lines.next());
 
-        assertThat(tooLong).isNotNull();
         assertThat(tooLong.isTooLong()).isTrue();
         assertThat(tooLong.size()).isEqualTo(50);
         assertThat(tooLong.document().get()).isEmpty();
-        assertThat(next).isNotNull();
         assertThat(next.number()).isEqualTo(2);
         assertThat(next.isTooLong()).isFalse();
         assertThat(lines.next()).isNull();

@@ -31,6 +31,8 @@ class WatchRoomTest {
         for (int i = 0; i < 3; i++) {
             nanos.incrementAndGet();
             shown(deaf);
+            // it had its first event a moment later, and has read nothing either
+            nanos.incrementAndGet();
             shown(slow);
             shown(quick);
             var _ = quick.next(Duration.ZERO);
