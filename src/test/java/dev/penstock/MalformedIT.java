@@ -205,7 +205,8 @@ class MalformedIT {
         Broker broker = Broker.start();
         try (Admin admin = broker.admin()) {
             admin.createTopics(List.of(new NewTopic("prompt-jobs", 4, (short) 1)
-                            .configs(Map.of("compression.type", "producer", "message.timestamp.type", "LogAppendTime"))))
+                            .configs(
+                                    Map.of("compression.type", "producer", "message.timestamp.type", "LogAppendTime"))))
                     .all()
                     .get();
         } catch (ExecutionException e) {

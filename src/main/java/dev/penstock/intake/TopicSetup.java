@@ -151,7 +151,9 @@ final class TopicSetup {
                     .configs()
                     .forEach((key, value) -> {
                         ConfigEntry entry = config.get(key);
-                        if (entry != null && entry.value() != null && !serves(topic.name(), key, entry.value(), value)) {
+                        if (entry != null
+                                && entry.value() != null
+                                && !serves(topic.name(), key, entry.value(), value)) {
                             LOG.warnf(
                                     "topic=%s its %s is %s: %s. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s",
                                     topic.name(),
@@ -180,9 +182,9 @@ final class TopicSetup {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                    found.equals(needed)
-                            || (found.equals(PRODUCERS_COMPRESSION)
-                                    && topic.equals(settings.topics().replies()));
+                found.equals(needed)
+                        || (found.equals(PRODUCERS_COMPRESSION)
+                                && topic.equals(settings.topics().replies()));
             default -> true;
         };
     }

@@ -196,7 +196,8 @@ class HostileAnswersTest {
         fake.script(_ -> Answer.of("a", "b"));
         NodeSettings node = NodeSettings.at(Backend.VLLM, URI.create(fake.url()));
         NodeErrors errors = new NodeErrors(node, WireProtocol.of(node));
-        try (UpstreamStream stream = new UpstreamStream(errors, vertx, prompt(), new Throwing(where), List.of(), Settings.Answers.USUAL);
+        try (UpstreamStream stream = new UpstreamStream(
+                        errors, vertx, prompt(), new Throwing(where), List.of(), Settings.Answers.USUAL);
                 Connections connections = new Connections(vertx, new HttpClientOptions())) {
             send(connections, stream);
 
@@ -286,8 +287,8 @@ class HostileAnswersTest {
         LastLines said = new LastLines();
         said.add("prompt eval time = 1 ms / " + DIGITS + " tokens");
         said.add("       eval time = 1 ms / " + DIGITS + " tokens");
-        TextOutput output = TextOutput.ofChat(
-                "p", StopStrings.of(null), OptionalLong.empty(), _ -> OptionalLong.empty());
+        TextOutput output =
+                TextOutput.ofChat("p", StopStrings.of(null), OptionalLong.empty(), _ -> OptionalLong.empty());
         output.piece("\n> p\nHello\n\n\nExiting...\n".getBytes(StandardCharsets.UTF_8), events::add);
 
         output.end(0, said, events::add);

@@ -29,6 +29,16 @@ class BoundedValuesTest {
 
     private static ConsumerRecord<byte[], byte[]> record(int serialized) {
         return new ConsumerRecord<>(
-                "t", 0, 7, 0, TimestampType.CREATE_TIME, 0, serialized, new byte[0], null, new RecordHeaders(), Optional.empty());
+                "t",
+                0,
+                7,
+                0,
+                TimestampType.CREATE_TIME,
+                0,
+                serialized,
+                new byte[0],
+                null,
+                new RecordHeaders(),
+                Optional.empty());
     }
 }
