@@ -117,7 +117,7 @@ class SupervisedThreadTest {
                 () -> {
                     throw new IllegalStateException() {
                         @Override
-                        public String toString() {
+                        public String getMessage() {
                             // whatever recovering from it meets
                             throw new AssertionError("of the test");
                         }
