@@ -29,7 +29,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -164,17 +163,17 @@ class LlamaServerIT {
     /** The same calls straight to the server, 4 at once, each on a connection of its own. */
     private static double secondsOfCallsThatClose() throws InterruptedException, IOException {
         URL chat = another.url().resolve("/v1/chat/completions").toURL();
-        AtomicInteger whole = new AtomicInteger();
+        int whole = 0;
         long begun = System.nanoTime();
         try (ExecutorService four = Executors.newFixedThreadPool(4)) {
             List<Callable<Boolean>> calls = Collections.nCopies(JOBS, () -> callThatCloses(chat));
             for (Future<Boolean> call : four.invokeAll(calls)) {
                 if (call.resultNow()) {
-                    whole.incrementAndGet();
+                    whole++;
                 }
             }
         }
-        assertThat(whole.get()).isEqualTo(JOBS);
+        assertThat(whole).isEqualTo(JOBS);
         return (System.nanoTime() - begun) / 1e9;
     }
 
