@@ -13,14 +13,11 @@ import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
-import jakarta.ws.rs.container.ContainerRequestContext;
 import java.io.InputStream;
 import java.time.Duration;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
-import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -91,16 +88,14 @@ public final class BodyBudget {
         return type != null && type.toLowerCase(Locale.ROOT).contains("ndjson");
     }
 
-    @ServerRequestFilter
-    void count(ContainerRequestContext call, RoutingContext routing) {
-        if (routing.get(SHARE) instanceof Share share && !Set.of("GET", "HEAD").contains(call.getMethod())) {
-            call.setEntityStream(counted(call.getEntityStream(), share));
-        }
-    }
-
     /** The body of a call, counted as it is read. */
     InputStream counted(InputStream body, Share share) {
         return new CountedBody(body, patience, share::read);
+    }
+
+    /** The body of a call that was admitted, counted as it is read; one that was not is as it is. */
+    static InputStream counted(RoutingContext call, InputStream body) {
+        return call.get(SHARE) instanceof Share share ? share.budget().counted(body, share) : body;
     }
 
     /** The call does not need its body any more: streams and waits go on for long. */
@@ -134,6 +129,10 @@ public final class BodyBudget {
             } catch (NumberFormatException _) {
                 // the server refuses it, or another header tells where the body ends
             }
+        }
+
+        private BodyBudget budget() {
+            return BodyBudget.this;
         }
 
         private void read(int bytes) {
