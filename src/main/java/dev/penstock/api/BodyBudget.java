@@ -200,5 +200,9 @@ public final class BodyBudget {
                 .endHandler(_ -> call.vertx().cancelTimer(closes))
                 .exceptionHandler(_ -> call.vertx().cancelTimer(closes))
                 .resume();
+        if (request.isEnded()) {
+            // its reader had paused it at its end, which is told once only
+            call.vertx().cancelTimer(closes);
+        }
     }
 }

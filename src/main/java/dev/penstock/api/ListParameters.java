@@ -21,6 +21,8 @@ final class ListParameters {
     private static final int DEFAULT_LIMIT = 20;
     private static final int MOST = 100;
     private static final String METADATA = "metadata.";
+    /** Of a key that a job can have. */
+    private static final int LONGEST_KEY = 64;
     /** No value that a job can have is longer. */
     private static final int LONGEST = 512;
 
@@ -57,7 +59,12 @@ final class ListParameters {
         Map<String, String> metadata = new HashMap<>();
         given.forEach((name, values) -> {
             if (name.startsWith(METADATA)) {
-                metadata.put(name.substring(METADATA.length()), String.valueOf(name(name, values.getFirst())));
+                String key = name.substring(METADATA.length());
+                if (key.length() > LONGEST_KEY) {
+                    throw new ApiException(JobFailure.invalid(
+                            METADATA + "KEY", "expected a key of up to %d characters".formatted(LONGEST_KEY)));
+                }
+                metadata.put(key, String.valueOf(name(name, values.getFirst())));
             }
         });
         return new Queries.Filter(

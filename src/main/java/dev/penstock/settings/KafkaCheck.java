@@ -107,7 +107,7 @@ final class KafkaCheck {
 
     /** One that resolves is enough, as it is for Kafka's clients. */
     private boolean addresses() {
-        String servers = given.getOrDefault(SERVERS, "localhost:9092");
+        String servers = given.getOrDefault(SERVERS, KafkaSettings.DEFAULT_SERVERS);
         List<String> unresolved = new ArrayList<>();
         boolean any = false;
         boolean valid = true;
@@ -141,7 +141,7 @@ final class KafkaCheck {
     private boolean values() {
         Set<String> found = new TreeSet<>();
         Map<String, String> values = new HashMap<>(given);
-        values.putIfAbsent(SERVERS, "localhost:9092");
+        values.putIfAbsent(SERVERS, KafkaSettings.DEFAULT_SERVERS);
         for (ConfigDef definition : DEFINITIONS) {
             Map<String, String> known = new HashMap<>(values);
             known.keySet().retainAll(definition.names());

@@ -43,12 +43,17 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
     private static final int CONFIG_MILLIS = 2_000;
 
+    /** Where Kafka is while nothing says otherwise. */
+    static final String DEFAULT_SERVERS = "localhost:9092";
+
     public KafkaSettings {
-        common = Map.copyOf(common);
+        Map<String, Object> all = new HashMap<>(common);
+        all.putIfAbsent(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, DEFAULT_SERVERS);
+        common = Map.copyOf(all);
     }
 
     public String bootstrapServers() {
-        return String.valueOf(common.getOrDefault(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, "localhost:9092"));
+        return String.valueOf(common.get(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG));
     }
 
     public Admin admin(String clientId) {
