@@ -72,7 +72,7 @@ class HealthIT {
             penstock.process()
                     .awaitLine(
                             line -> line.contains(
-                                    "draining: waiting for 1 running job, the longest is long, accepted at"),
+                                    "draining: waiting for 1 running job,"),
                             PATIENCE);
             replies.awaitOutcomes(List.of("long"), PATIENCE);
             assertThat(replies.outcomes(List.of("long"))).isEqualTo(Map.of("completed", 1));

@@ -57,8 +57,9 @@ class LimitsIT {
         replica = rig.start(rig.replica("replica", 4)
                 .runtimeOption("-Xmx256m")
                 .config("penstock.api.max-lines", "500")
-                .config("penstock.api.body-timeout", "3s")
+                .config("penstock.api.body-timeout", "10s")
                 .config("penstock.api.header-timeout", "2s")
+                .config("penstock.answers.max-line", "4M")
                 .config("penstock.api.max-streams", "30"));
     }
 
@@ -313,7 +314,7 @@ class LimitsIT {
             Rest.Reply refused = Rest.post(replica.url(), "/v1/nodes", "application/json", node);
             assertThat(refused.body()).contains("penstock.answers.max-listing");
         }
-        try (EndlessServer server = new EndlessServer().says(200, "text/event-stream", "", delta)) {
+        try (EndlessServer server = new EndlessServer().lists("m").says(200, "text/event-stream", "", delta)) {
             assertThat(failed(server, "answer"))
                     .contains("penstock.answers.max-bytes", server.url().toString());
             server.says(200, "text/event-stream", "data: {\"x\":\"", "x");
@@ -321,9 +322,9 @@ class LimitsIT {
         }
     }
 
-    /** Asked as a server that lists nothing, which is asked all the same. */
+    /** What becomes of a job at a node that is this server. */
     private static String failed(EndlessServer server, String name) throws InterruptedException {
-        String node = "{\"name\":\"%s\",\"backend\":\"azure-openai\",\"model\":\"m\",\"url\":\"%s\"}"
+        String node = "{\"name\":\"%s\",\"backend\":\"openai-compatible\",\"model\":\"m\",\"url\":\"%s\"}"
                 .formatted(name, server.url());
         Rest.Reply added = Rest.post(replica.url(), "/v1/nodes?force=true", "application/json", node);
         assertThat(added.status()).as(added.body()).isEqualTo(201);

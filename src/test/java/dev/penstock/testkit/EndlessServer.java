@@ -11,12 +11,14 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /** A model server that never ends what it sends: after the beginning the same piece over and over, until it is hung up on. */
 public final class EndlessServer implements AutoCloseable {
     private static final int CHUNK = 65_536;
 
     private final ServerSocket listening;
+    private final AtomicReference<@Nullable String> listing = new AtomicReference<>();
     private final AtomicReference<Says> says = new AtomicReference<>();
     private final AtomicLong sent = new AtomicLong();
     private final AtomicLong hungUp = new AtomicLong();
@@ -30,6 +32,15 @@ public final class EndlessServer implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         Thread.ofVirtual().start(this::accept);
+    }
+
+    /** To every GET a list of models that ends, whatever it says to all others. */
+    public EndlessServer lists(String model) {
+        String list = "{\"object\":\"list\",\"data\":[{\"id\":\"%s\",\"object\":\"model\"}]}".formatted(model);
+        listing.set(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+                        .formatted(list.length(), list));
+        return this;
     }
 
     /** To every request from now on. */
@@ -75,8 +86,13 @@ public final class EndlessServer implements AutoCloseable {
                 }
                 head.append((char) next);
             }
-            Says answer = says.get();
             OutputStream out = socket.getOutputStream();
+            String list = listing.get();
+            if (list != null && head.indexOf("GET ") == 0) {
+                out.write(list.getBytes(StandardCharsets.UTF_8));
+                return;
+            }
+            Says answer = says.get();
             out.write((answer.head + answer.begin).getBytes(StandardCharsets.UTF_8));
             byte[] piece = answer.again.getBytes(StandardCharsets.UTF_8);
             while (true) {
