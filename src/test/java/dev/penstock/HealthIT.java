@@ -69,11 +69,7 @@ class HealthIT {
             assertThat(status(penstock, "started")).isEqualTo("200 UP");
             assertThat(status(penstock, "live")).isEqualTo("200 UP");
             assertThat(fake.stats().inFlight()).as("it runs on").isEqualTo(1);
-            penstock.process()
-                    .awaitLine(
-                            line -> line.contains(
-                                    "draining: waiting for 1 running job,"),
-                            PATIENCE);
+            penstock.process().awaitLine(line -> line.contains("draining: waiting for 1 running job,"), PATIENCE);
             replies.awaitOutcomes(List.of("long"), PATIENCE);
             assertThat(replies.outcomes(List.of("long"))).isEqualTo(Map.of("completed", 1));
             assertThat(penstock.process().awaitExit(PATIENCE)).isPresent();
