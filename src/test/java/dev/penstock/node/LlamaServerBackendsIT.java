@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.LlamaServer;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The contract against a real llama-server: its own backend, and the others whose API it speaks. */
@@ -128,6 +130,39 @@ class LlamaServerBackendsIT {
                         settings.backend().wireName(), (System.nanoTime() - begun) / 1_000_000, failures.size());
                 assertThat(failures).as(settings.backend().wireName()).isEmpty();
             }
+        }
+    }
+
+    /** It begins with {@code data: null} then, and counts in each choice's last chunk. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            COMPLETION | "prompt":["one","and two"]
+            CHAT       | "messages":[{"role":"user","content":"Hi"}],"n":2
+            """)
+    void several_choices_are_counted_together(Task task, String body) throws Exception {
+        Stage stage = Stage.of(llama.client(Backend.LLAMA_SERVER, LlamaServer.Model.TINY), LlamaServer.MODEL);
+
+        Heard heard = Heard.of(
+                stage, ContractCase.prompt(stage, task, "{%s,\"max_tokens\":3,\"ignore_eos\":true}".formatted(body)));
+
+        heard.assertWhole();
+        assertThat(heard.answer().choices())
+                .hasSize(2)
+                .allSatisfy(choice -> assertThat(choice.finishReason()).isEqualTo("length"));
+        assertThat(heard.answer().usage().completionTokens()).isEqualTo(6);
+    }
+
+    @Test
+    void it_does_not_think_where_a_job_says_so() throws Exception {
+        Stage stage =
+                llama.as(Backend.LLAMA_SERVER).stage(ContractCase.REASONING).orElseThrow();
+        String body =
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":20,\"reasoning_effort\":\"none\"}";
+
+        for (int i = 0; i < 5; i++) {
+            Heard heard = Heard.of(stage, ContractCase.prompt(stage, Task.CHAT, body));
+            heard.assertWhole();
+            assertThat(heard.choice().text()).doesNotContainKey(TokenEvent.Field.REASONING);
         }
     }
 
