@@ -529,10 +529,13 @@ class ChartTest {
     @Test
     void the_groups_of_an_installation_have_its_prefix() {
         String values = MINIMAL.replace("  auth:", "  groups-prefix: acme.\n  auth:")
+                        .replace(
+                                "kafka: {",
+                                "kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: SCRAM-SHA-512, existingSecret: penstock}, ")
                         .replace("nodes:", "ledger: {kind: postgresql, url: \"jdbc:postgresql://db/p\"}\n  nodes:")
                 + """
                 database: {existingSecret: db}
-                autoscaling: {kind: keda, minReplicas: 0, keda: {prometheusAddress: "http://prometheus:9090"}}
+                autoscaling: {kind: keda, minReplicas: 0, keda: {prometheusAddress: "http://prometheus:9090", kafkaSecret: keda}}
                 strimzi: {enabled: true, cluster: kafka, user: penstock}
                 """;
 
