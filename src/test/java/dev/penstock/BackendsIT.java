@@ -61,8 +61,8 @@ class BackendsIT {
                     .config(node + ".api-key", KEY)
                     .config(node + ".headers.X-Team", "the-team-of-" + backend.wireName())
                     .config(node + ".embedding-batch", "2")
-                    .config(node + ".timeouts.first-token", "700ms")
-                    .config(node + ".timeouts.idle", "400ms")
+                    .config(node + ".timeouts.first-token", "2s")
+                    .config(node + ".timeouts.idle", "1s")
                     .config(node + ".extra-body.from_the_node", "7");
         }
         penstock = builder.startReady();
