@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 
 /**
  * What must hold of every job that the broker took: one outcome, of a kind that fits; chunks that give the text; events in
@@ -30,6 +31,7 @@ final class Checker {
     private final List<String> violations = new ArrayList<>();
     private final Map<String, Integer> outcomes = new TreeMap<>();
     private final Map<Integer, Integer> starts = new TreeMap<>();
+    private long readableUntil;
     private int voided;
 
     Checker(Installation installation, Load load, ReplyLog replies) {
@@ -50,6 +52,7 @@ final class Checker {
         }
         jobs.forEach(this::outcome);
         jobs.forEach(this::order);
+        readableUntil = System.nanoTime() + patience.toNanos();
         for (String id : jobs) {
             ledger(id);
         }
@@ -115,6 +118,11 @@ final class Checker {
     private void ledger(String id) throws InterruptedException {
         URI replica = installation.replica(new Random(id.hashCode())).url();
         Rest.Reply answer = Rest.get(replica, "/v1/jobs/" + id);
+        // the database may have been the last to be hurt
+        while (answer.status() == 503 && System.nanoTime() - readableUntil < 0) {
+            TimeUnit.MILLISECONDS.sleep(100);
+            answer = Rest.get(replica, "/v1/jobs/" + id);
+        }
         EventMark.Kind end = replies.reading(id).outcome();
         String said = end == null ? OPEN : end.wireName();
         JsonNode job = answer.json();

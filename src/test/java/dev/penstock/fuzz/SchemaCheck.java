@@ -18,6 +18,9 @@ public final class SchemaCheck {
                     target.penstock.url() + "/q/openapi?format=json",
                     "--url",
                     target.penstock.url().toString(),
+                    // a wait may be 60 s
+                    "--request-timeout",
+                    "70",
                     "--exclude-path-regex",
                     "^/q/",
                     // a 500 is in no document; a 502 or 503 may be
