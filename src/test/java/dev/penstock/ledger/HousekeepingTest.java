@@ -8,11 +8,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
-import dev.penstock.job.Priority;
-import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.job.RecordStamp;
-import dev.penstock.job.Task;
 import dev.penstock.testkit.WireSchemas;
 import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.JobObject;
@@ -170,20 +166,6 @@ class HousekeepingTest {
     }
 
     private static JobRow.Change submitted(long offset, Instant at) {
-        RecordStamp stamp =
-                new RecordStamp(at.toEpochMilli(), new RecordPlace(PARTITION.topic(), PARTITION.partition(), offset));
-        return new JobRow.Change.Submitted(
-                new Submission(
-                        stamp,
-                        "hash",
-                        Task.CHAT,
-                        Priority.NORMAL,
-                        "default",
-                        "tiny",
-                        1_000,
-                        null,
-                        PromptJob.Pins.NONE,
-                        Map.of()),
-                "{}");
+        return SubmittedJob.at(PARTITION.topic(), PARTITION.partition(), offset, at.toEpochMilli());
     }
 }

@@ -5,11 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
-import dev.penstock.job.Priority;
-import dev.penstock.job.PromptJob;
-import dev.penstock.job.RecordPlace;
-import dev.penstock.job.RecordStamp;
-import dev.penstock.job.Task;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,20 +62,7 @@ class OriginTest {
     }
 
     private static JobRow.Change submitted(long offset) {
-        RecordStamp stamp = new RecordStamp(offset, new RecordPlace(JOBS, 0, offset));
-        return new JobRow.Change.Submitted(
-                new Submission(
-                        stamp,
-                        "hash",
-                        Task.CHAT,
-                        Priority.NORMAL,
-                        "default",
-                        "tiny",
-                        1_000,
-                        null,
-                        PromptJob.Pins.NONE,
-                        Map.of()),
-                "{}");
+        return SubmittedJob.at(JOBS, 0, offset, offset);
     }
 
     private static JobRow.Change outcome() {

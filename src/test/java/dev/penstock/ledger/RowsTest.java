@@ -3,11 +3,6 @@ package dev.penstock.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
-import dev.penstock.job.Priority;
-import dev.penstock.job.PromptJob;
-import dev.penstock.job.RecordPlace;
-import dev.penstock.job.RecordStamp;
-import dev.penstock.job.Task;
 import dev.penstock.settings.Settings;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -18,7 +13,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -54,20 +48,7 @@ class RowsTest {
     }
 
     private static JobRow.Change submitted(long offset) {
-        RecordStamp stamp = new RecordStamp(offset, new RecordPlace("prompt-jobs", 0, offset));
-        return new JobRow.Change.Submitted(
-                new Submission(
-                        stamp,
-                        "hash",
-                        Task.CHAT,
-                        Priority.NORMAL,
-                        "default",
-                        "tiny",
-                        1_000,
-                        null,
-                        PromptJob.Pins.NONE,
-                        Map.of()),
-                "{}");
+        return SubmittedJob.at("prompt-jobs", 0, offset, offset);
     }
 
     /** Another writes one of the rows between the look and the insert, and no batch says what it did. */
