@@ -31,7 +31,6 @@ import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.utils.Bytes;
-import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jspecify.annotations.Nullable;
 
 /** Dead letters: records that became no answered job. An id is the partition and the offset on the dead-letter topic. */
@@ -52,8 +51,6 @@ public final class DeadLettersResource {
     }
 
     @GET
-    @Operation(
-            summary = "List the dead letters that were neither retried nor dropped, newest first, without their values")
     public ObjectNode list(@QueryParam("after") @Nullable String after, @QueryParam("limit") @Nullable String limit) {
         int wanted = ListParameters.limit(limit);
         List<DeadLetter> found = asking(() -> log.newest(after == null ? null : cursor(after), wanted + 1));
@@ -69,7 +66,6 @@ public final class DeadLettersResource {
 
     @GET
     @Path("/{id}")
-    @Operation(summary = "One dead letter, with its value")
     public ObjectNode get(@PathParam("id") String id) {
         DeadLetter letter = open(id);
         ObjectNode document = document(letter);
@@ -85,7 +81,6 @@ public final class DeadLettersResource {
 
     @POST
     @Path("/{id}/retry")
-    @Operation(summary = "Send the job again, as a new one with job.retry_of; the dead letter is closed")
     public Response retry(@PathParam("id") String id) throws InterruptedException {
         DeadLetter letter = open(id);
         byte[] document = again(letter);
@@ -108,7 +103,6 @@ public final class DeadLettersResource {
 
     @DELETE
     @Path("/{id}")
-    @Operation(summary = "Drop a dead letter: it is listed no more")
     public ObjectNode drop(@PathParam("id") String id) throws InterruptedException {
         DeadLetter letter = open(id);
         sent(() -> letters.close(letter, "dropped").get());

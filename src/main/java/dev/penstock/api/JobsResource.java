@@ -41,7 +41,6 @@ import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -78,9 +77,6 @@ public final class JobsResource {
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(
-            summary = "Submit a job; answers when the broker has it",
-            description = "Prefer: wait=N (60 at most) waits up to N seconds for the outcome, and then answers 200")
     public Response submit(
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
@@ -156,7 +152,6 @@ public final class JobsResource {
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.SERVER_SENT_EVENTS)
-    @Operation(summary = "Submit a job and watch it")
     @Blocking
     public Multi<OutboundSseEvent> submitAndWatch(
             @HeaderParam("Idempotency-Key") @Nullable String key,
@@ -178,10 +173,6 @@ public final class JobsResource {
     @POST
     @Consumes(NDJSON)
     @Produces({NDJSON, MediaType.APPLICATION_JSON, MediaType.WILDCARD})
-    @Operation(
-            summary = "Submit many jobs, one a line; each line is answered in order",
-            description =
-                    "Prefer: wait=N (60 at most) waits up to N seconds for the outcomes, and answers 200 where all are there")
     public Response submitMany(
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
@@ -204,9 +195,6 @@ public final class JobsResource {
     @GET
     @Path("/{id}")
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(
-            summary = "A job, whichever replica accepted it",
-            description = "Prefer: wait=N (60 at most) waits up to N seconds for the outcome")
     public Response get(@PathParam("id") String id, @HeaderParam("Prefer") @Nullable String prefer)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
@@ -216,7 +204,6 @@ public final class JobsResource {
 
     @GET
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Jobs, newest first, without their answers; next is the cursor for after")
     public ObjectNode list(@Context UriInfo call) throws InterruptedException {
         MultivaluedMap<String, String> given = call.getQueryParameters();
         return jobs.list(
@@ -228,7 +215,6 @@ public final class JobsResource {
     @GET
     @Path("/{id}/events")
     @Produces(MediaType.SERVER_SENT_EVENTS)
-    @Operation(summary = "Watch a job; resumes after Last-Event-ID")
     @Blocking
     public Multi<OutboundSseEvent> events(
             @PathParam("id") String id,
@@ -251,7 +237,6 @@ public final class JobsResource {
     @DELETE
     @Path("/{id}")
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Cancel a job, before or while it runs; 200 with the job where it has ended already")
     public Response cancel(@PathParam("id") String id) throws InterruptedException {
         JobId job = jobId(id);
         if (jobs.isKept()) {

@@ -17,7 +17,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.eclipse.microprofile.openapi.annotations.Operation;
 
 /** What a job's {@code model} may say: the models of the nodes that are up, and the profiles. */
 @Path("/v1/models")
@@ -35,7 +34,6 @@ public final class ModelsResource {
     }
 
     @GET
-    @Operation(summary = "List the models and profiles")
     public ObjectNode list() {
         ArrayNode data = Json.mapper().createArrayNode();
         all().values().forEach(data::add);
@@ -44,7 +42,6 @@ public final class ModelsResource {
 
     @GET
     @Path("/{id:.+}")
-    @Operation(summary = "One model or profile")
     public ObjectNode get(@PathParam("id") String id) {
         Map<String, ObjectNode> all = all();
         ObjectNode model = all.get(id);

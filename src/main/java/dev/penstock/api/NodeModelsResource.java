@@ -28,7 +28,6 @@ import jakarta.ws.rs.sse.Sse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
-import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jspecify.annotations.Nullable;
 
 /** Models at a node, or with {@code ?pool=} at every node of a pool: pulled, loaded, unloaded, deleted. */
@@ -46,9 +45,6 @@ public final class NodeModelsResource {
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
     @Produces(MediaType.SERVER_SENT_EVENTS)
-    @Operation(
-            summary = "Pull or load a model, and watch how far it is",
-            description = "Where that is under way already this joins it; it goes on when the caller leaves")
     @Blocking
     public Multi<OutboundSseEvent> fetch(
             @PathParam("name") String name,
@@ -80,7 +76,6 @@ public final class NodeModelsResource {
     @DELETE
     @Path("/{model:.+}")
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Delete a model")
     public ObjectNode delete(
             @PathParam("name") String name, @PathParam("model") String model, @QueryParam("pool") @Nullable String pool)
             throws InterruptedException {
@@ -90,7 +85,6 @@ public final class NodeModelsResource {
     @POST
     @Path("/{model:.+}/unload")
     @Produces(MediaType.APPLICATION_JSON)
-    @Operation(summary = "Take a model out of memory")
     public ObjectNode unload(
             @PathParam("name") String name, @PathParam("model") String model, @QueryParam("pool") @Nullable String pool)
             throws InterruptedException {

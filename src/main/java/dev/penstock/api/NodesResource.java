@@ -21,7 +21,6 @@ import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import java.util.Locale;
-import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jspecify.annotations.Nullable;
 
 /** The model servers as they are now; added and removed. */
@@ -42,7 +41,6 @@ public final class NodesResource {
     }
 
     @GET
-    @Operation(summary = "List the nodes")
     public ObjectNode list() {
         ArrayNode data = Json.mapper().createArrayNode();
         nodes.all().forEach(node -> data.add(document(node)));
@@ -52,7 +50,6 @@ public final class NodesResource {
 
     @GET
     @Path("/{name}")
-    @Operation(summary = "One node")
     public ObjectNode get(@PathParam("name") String name) {
         return nodes.find(name)
                 .or(() -> nodes.findDraining(name))
@@ -62,9 +59,6 @@ public final class NodesResource {
 
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
-    @Operation(
-            summary = "Add a node, for every replica and over restarts",
-            description = "Its server is asked first; force=true adds it even where that does not answer")
     public Response add(@QueryParam("force") @Nullable String force, byte[] body) throws InterruptedException {
         ObjectNode document = Bodies.object(body);
         String name = document.path(NAME).asText("");
@@ -84,7 +78,6 @@ public final class NodesResource {
 
     @DELETE
     @Path("/{name}")
-    @Operation(summary = "Remove a node that was added: what runs there ends, and nothing else begins")
     public Response remove(@PathParam("name") String name) throws InterruptedException {
         return switch (registry.remove(name)) {
             case Registry.Change.Made(Node node) ->
