@@ -1,6 +1,7 @@
 package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.testkit.EndlessServer;
@@ -17,6 +18,7 @@ import java.io.OutputStream;
 import java.io.SequenceInputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -147,6 +149,27 @@ class LimitsIT {
                     "POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{");
 
             assertThat(everything(socket)).startsWith("HTTP/1.1 400").contains("penstock.api.body-timeout");
+        }
+    }
+
+    @Test
+    void the_rest_of_a_body_that_was_refused_is_no_slow_request() throws IOException {
+        try (Socket socket = connect()) {
+            int size = 9 * MEGABYTE;
+            write(
+                    socket,
+                    "POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                            .formatted(size));
+            byte[] start = new byte[12];
+            assertThat(socket.getInputStream().readNBytes(start, 0, start.length))
+                    .isEqualTo(start.length);
+            assertThat(new String(start, StandardCharsets.US_ASCII)).isEqualTo("HTTP/1.1 413");
+
+            socket.getOutputStream().write(new byte[size]);
+
+            // longer than a request's headers may take
+            socket.setSoTimeout(4_000);
+            assertThatThrownBy(() -> socket.getInputStream().readAllBytes()).isInstanceOf(SocketTimeoutException.class);
         }
     }
 

@@ -8,7 +8,6 @@ import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.http.HttpVersion;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Inject;
@@ -29,11 +28,6 @@ import org.jspecify.annotations.Nullable;
 public final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
-    /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
-    private static final long NO_ERROR = 0;
-
-    private static final Duration LINGERS = Duration.ofSeconds(5);
-
     private static final String SHARE = BodyBudget.class.getName();
 
     private final AtomicLong taken = new AtomicLong();
@@ -76,10 +70,7 @@ public final class BodyBudget {
             return;
         }
         call.put(SHARE, share);
-        call.addEndHandler(_ -> {
-            share.giveBack();
-            leave(call);
-        });
+        call.addEndHandler(_ -> share.giveBack());
         call.next();
     }
 
@@ -89,13 +80,21 @@ public final class BodyBudget {
     }
 
     /** The body of a call, counted as it is read. */
-    InputStream counted(InputStream body, Share share) {
-        return new CountedBody(body, patience, share::read);
+    CountedBody counted(InputStream body, Share share, CountedBody.Timer timer) {
+        return new CountedBody(body, patience, share::read, timer);
     }
 
     /** The body of a call that was admitted, counted as it is read; one that was not is as it is. */
     static InputStream counted(RoutingContext call, InputStream body) {
-        return call.get(SHARE) instanceof Share share ? share.budget().counted(body, share) : body;
+        if (!(call.get(SHARE) instanceof Share share)) {
+            return body;
+        }
+        CountedBody counted = share.budget().counted(body, share, (delay, task) -> {
+            long timer = call.vertx().setTimer(Math.max(1, delay.toMillis()), _ -> task.run());
+            return () -> call.vertx().cancelTimer(timer);
+        });
+        call.addEndHandler(_ -> counted.end());
+        return counted;
     }
 
     /** The call does not need its body any more: streams and waits go on for long. */
@@ -173,36 +172,9 @@ public final class BodyBudget {
         if (status == 503) {
             call.response().putHeader("Retry-After", "2");
         }
-        call.addEndHandler(_ -> leave(call));
         var _ = call.response()
                 .setStatusCode(status)
                 .putHeader("Content-Type", "application/json")
                 .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))));
-    }
-
-    /**
-     * The call is answered. What is left of its body is read and dropped, for a moment: a connection that is closed with bytes
-     * unread is reset, and the client may see that in place of the answer.
-     */
-    private static void leave(RoutingContext call) {
-        HttpServerRequest request = call.request();
-        if (request.isEnded()) {
-            return;
-        }
-        if (request.version() == HttpVersion.HTTP_2) {
-            var _ = request.response().reset(NO_ERROR);
-            return;
-        }
-        long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
-            var _ = request.connection().close();
-        });
-        request.handler(_ -> {})
-                .endHandler(_ -> call.vertx().cancelTimer(closes))
-                .exceptionHandler(_ -> call.vertx().cancelTimer(closes))
-                .resume();
-        if (request.isEnded()) {
-            // its reader had paused it at its end, which is told once only
-            call.vertx().cancelTimer(closes);
-        }
     }
 }

@@ -3,16 +3,22 @@ package dev.penstock.api;
 import dev.penstock.settings.Settings;
 import io.netty.channel.Channel;
 import io.quarkus.vertx.http.runtime.filters.Filters;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.net.impl.ConnectionBase;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 
-/** Tells the deadline of a connection when a call on it begins and ends. */
+/** Tells the deadline of a connection when a call on it begins, and when it has ended: answered, and all of its body come. */
 @Singleton
 final class Calls {
     private static final int BEFORE_ALL_OTHERS = 2_000;
+    /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
+    private static final long NO_ERROR = 0;
+
+    private static final Duration LINGERS = Duration.ofSeconds(5);
 
     Calls(Settings settings) {
         Settings.Api api = settings.api();
@@ -20,15 +26,50 @@ final class Calls {
     }
 
     void register(@Observes Filters filters) {
-        filters.register(this::follow, BEFORE_ALL_OTHERS);
+        filters.register(Calls::follow, BEFORE_ALL_OTHERS);
     }
 
-    private void follow(RoutingContext call) {
+    static void follow(RoutingContext call) {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            call.addEndHandler(_ -> ConnectionDeadline.ended(channel));
+            call.addEndHandler(_ -> dropRest(call, () -> ConnectionDeadline.ended(channel)));
         }
         call.next();
+    }
+
+    /**
+     * The call is answered. What is left of its body is read and dropped, for a moment: a connection that is closed with bytes
+     * unread is reset, and the client may see that in place of the answer.
+     *
+     * @param then when nothing of the call is to come any more
+     */
+    private static void dropRest(RoutingContext call, Runnable then) {
+        HttpServerRequest request = call.request();
+        if (request.isEnded()) {
+            then.run();
+            return;
+        }
+        if (request.version() == HttpVersion.HTTP_2) {
+            var _ = request.response().reset(NO_ERROR);
+            then.run();
+            return;
+        }
+        long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
+            var _ = request.connection().close();
+        });
+        Runnable ended = () -> {
+            if (call.vertx().cancelTimer(closes)) {
+                then.run();
+            }
+        };
+        request.handler(_ -> {})
+                .endHandler(_ -> ended.run())
+                .exceptionHandler(_ -> ended.run())
+                .resume();
+        if (request.isEnded()) {
+            // its reader had paused it at its end, which is told once only
+            ended.run();
+        }
     }
 }

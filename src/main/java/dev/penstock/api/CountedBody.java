@@ -6,18 +6,35 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
 import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
 
-/** A body whose bytes are counted as they come, and that is waited for no longer than a time, all its pauses together. */
+/**
+ * A body whose bytes are counted as they come, and that is waited for no longer than a time, all its pauses together. A read that
+ * waits when that time is over is interrupted: the server's own deadline of a read closes the connection, and nobody would hear why.
+ */
 final class CountedBody extends FilterInputStream {
     private final Duration patience;
     private final IntConsumer count;
+    private final Timer timer;
+    private boolean ended;
+    private @Nullable Runnable cancel;
+    private @Nullable Thread waiting;
+    private long waitsSince;
     private long waitedNanos;
 
+    /** Runs a task once, on any thread. */
+    @FunctionalInterface
+    interface Timer {
+        /** @return cancels it */
+        Runnable after(Duration delay, Runnable task);
+    }
+
     /** @param count is told of each piece; what it throws ends the reading */
-    CountedBody(InputStream body, Duration patience, IntConsumer count) {
+    CountedBody(InputStream body, Duration patience, IntConsumer count, Timer timer) {
         super(body);
         this.patience = patience;
         this.count = count;
+        this.timer = timer;
     }
 
     @Override
@@ -28,30 +45,73 @@ final class CountedBody extends FilterInputStream {
 
     @Override
     public int read(byte[] into, int offset, int length) throws IOException {
-        long start = System.nanoTime();
+        begin();
         int read;
+        boolean late;
         try {
             read = super.read(into, offset, length);
         } catch (IOException e) {
-            // the server waits no longer for one piece than for all of them
-            if (isLate(start)) {
+            if (isOver()) {
                 throw late();
             }
             throw e;
+        } finally {
+            late = isOver();
         }
         if (read < 0) {
+            end();
             return read;
         }
-        if (isLate(start)) {
+        if (late) {
             throw late();
         }
-        waitedNanos += System.nanoTime() - start;
         count.accept(read);
         return read;
     }
 
-    private boolean isLate(long start) {
-        return waitedNanos + System.nanoTime() - start >= patience.toNanos();
+    private synchronized void begin() {
+        waiting = Thread.currentThread();
+        waitsSince = System.nanoTime();
+        if (cancel == null) {
+            look();
+        }
+    }
+
+    /** The wait is over; whether the body's time is, too. */
+    private synchronized boolean isOver() {
+        if (waiting != null) {
+            waitedNanos += System.nanoTime() - waitsSince;
+            waiting = null;
+            if (left() <= 0) {
+                // it may have been interrupted
+                var _ = Thread.interrupted();
+            }
+        }
+        return left() <= 0;
+    }
+
+    private long left() {
+        long now = waiting == null ? 0 : System.nanoTime() - waitsSince;
+        return patience.toNanos() - waitedNanos - now;
+    }
+
+    private synchronized void look() {
+        if (ended) {
+            return;
+        }
+        if (left() > 0) {
+            cancel = timer.after(Duration.ofNanos(left()), this::look);
+        } else if (waiting != null) {
+            waiting.interrupt();
+        }
+    }
+
+    /** Nobody reads it any more. */
+    synchronized void end() {
+        ended = true;
+        if (cancel != null) {
+            cancel.run();
+        }
     }
 
     private ApiException late() {

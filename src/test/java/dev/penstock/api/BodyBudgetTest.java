@@ -14,6 +14,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -34,6 +36,7 @@ import org.junit.jupiter.api.Test;
 /** A server that answers nothing by itself, with room for one body of 800 bytes. */
 class BodyBudgetTest {
     private static final int SIZE = 800;
+    private static final CountedBody.Timer NO_TIMER = (_, _) -> () -> {};
 
     private final Vertx vertx = Vertx.vertx();
     private final HttpClient client =
@@ -46,7 +49,7 @@ class BodyBudgetTest {
     void listen() {
         budget = new BodyBudget(10 * SIZE, SIZE, SIZE, Duration.ofSeconds(30));
         Router router = Router.router(vertx);
-        router.route().handler(budget::admit).handler(admitted::add);
+        router.route().handler(Calls::follow).handler(budget::admit).handler(admitted::add);
         server = vertx.createHttpServer()
                 .requestHandler(router)
                 .listen(0)
@@ -113,10 +116,10 @@ class BodyBudgetTest {
     void a_body_that_does_not_tell_its_size_counts_as_it_comes() throws IOException {
         BodyBudget.Share share = budget.share(false);
         BodyBudget.Share other = budget.share(false);
-        InputStream body = budget.counted(new ByteArrayInputStream(new byte[2 * SIZE]), share);
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[2 * SIZE]), share, NO_TIMER);
 
         assertThat(body.readNBytes(SIZE / 2)).hasSize(SIZE / 2);
-        InputStream second = budget.counted(new ByteArrayInputStream(new byte[SIZE]), other);
+        InputStream second = budget.counted(new ByteArrayInputStream(new byte[SIZE]), other, NO_TIMER);
         assertThat(second.readNBytes(SIZE / 2)).hasSize(SIZE / 2);
         assertThat(refusal(second)).isEqualTo(JobFailure.Code.BROKER_UNAVAILABLE);
         other.giveBack();
@@ -129,7 +132,7 @@ class BodyBudgetTest {
         BodyBudget.Share liar = budget.share(false);
         liar.announced("10");
 
-        InputStream body = budget.counted(new ByteArrayInputStream(new byte[SIZE + 1]), liar);
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[SIZE + 1]), liar, NO_TIMER);
 
         assertThat(body.readNBytes(SIZE)).hasSize(SIZE);
         assertThat(refusal(body)).isEqualTo(JobFailure.Code.TOO_LARGE);
@@ -143,7 +146,7 @@ class BodyBudgetTest {
         BodyBudget.Share lines = budget.share(true);
         lines.announced(Integer.toString(10 * SIZE));
 
-        InputStream body = budget.counted(new ByteArrayInputStream(new byte[11 * SIZE]), lines);
+        InputStream body = budget.counted(new ByteArrayInputStream(new byte[11 * SIZE]), lines, NO_TIMER);
 
         assertThat(body.readNBytes(10 * SIZE)).hasSize(10 * SIZE);
         assertThatThrownBy(body::read)
@@ -168,9 +171,29 @@ class BodyBudgetTest {
             }
         };
 
-        assertThatThrownBy(() -> hasty.counted(trickle, hasty.share(false)).readAllBytes())
+        assertThatThrownBy(() ->
+                        hasty.counted(trickle, hasty.share(false), NO_TIMER).readAllBytes())
                 .isInstanceOf(ApiException.class)
                 .hasMessageContaining("penstock.api.body-timeout");
+    }
+
+    @Test
+    void a_read_that_waits_for_a_body_is_interrupted_in_time_and_the_thread_goes_on() throws IOException {
+        BodyBudget hasty = new BodyBudget(SIZE, SIZE, SIZE, Duration.ofMillis(50));
+        try (PipedOutputStream sender = new PipedOutputStream();
+                PipedInputStream silent = new PipedInputStream(sender)) {
+            sender.write('x');
+            InputStream body = hasty.counted(silent, hasty.share(false), (delay, task) -> {
+                long timer = vertx.setTimer(Math.max(1, delay.toMillis()), _ -> task.run());
+                return () -> vertx.cancelTimer(timer);
+            });
+
+            assertThat(body.read()).isEqualTo('x');
+            assertThatThrownBy(body::read)
+                    .isInstanceOf(ApiException.class)
+                    .hasMessageContaining("penstock.api.body-timeout");
+            assertThat(Thread.interrupted()).isFalse();
+        }
     }
 
     private static JobFailure.Code refusal(InputStream body) throws IOException {

@@ -70,7 +70,8 @@ class LineReaderTest {
                             throw new ApiException(JobFailure.of(JobFailure.Code.TOO_LARGE, "too large"));
                         }
                     }
-                });
+                },
+                (_, _) -> () -> {});
         LineReader lines = new LineReader(body, 100);
 
         assertThat(lines.next()).isNotNull();
