@@ -49,10 +49,12 @@ limit() { local now; now=$(ulimit "$1"); [[ $now == unlimited || $now -gt $2 ]] 
 mkdir -p "$HOME/.m2"
 build() {
   local kind=$1
+  # a stand-in has the name of its base, and another digest
+  sed 's/@sha256:[0-9a-f]*//' "docker/Dockerfile.$kind" >"$store/Dockerfile.$kind"
   buildah bud --pull=never --format docker --layers \
     --ulimit "nofile=$(limit -Hn 20000)" --ulimit "nproc=$(limit -Hu 32768)" --network host \
     -v "$HOME/.m2:/root/.m2" \
-    --build-arg REVISION="$(git rev-parse HEAD)" -f "docker/Dockerfile.$kind" -t "penstock:$kind" .
+    --build-arg REVISION="$(git rev-parse HEAD)" -f "$store/Dockerfile.$kind" -t "penstock:$kind" .
 }
 
 # how_to_run IMAGE: crun does without cgroups, but not beside both kinds of them; runc wants one that it may write to
