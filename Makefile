@@ -1,6 +1,6 @@
 # Penstock. `make` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format words clean jdk
 
 # Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -115,6 +115,9 @@ run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.
 
 format: ## Formats the Java code
 	$(MVN) -q spotless:apply
+
+words: ## Checks the words of docs and comments, and the docs' links; ARGS="docs README.md" for some files and folders
+	@python3 src/words/words.py $(ARGS)
 
 clean: ## Removes target; .demo, with the model server that was downloaded, stays
 	rm -rf target
