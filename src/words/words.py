@@ -12,7 +12,7 @@ LONGEST = 140
 ALL = ["README.md", "CHANGELOG.md", "docs", "examples", "helm", "k8s", "docker", "bin", "src", "Makefile", ".ci/run"]
 SKIPPED = ("target", "node_modules")
 GLOSSARY = "docs/architecture.md"
-HASH = (".yaml", ".yml", ".sh", ".py", ".properties", ".jvm", ".native", "Makefile", ".ci/run", "bin/penstock")
+HASH = (".yaml", ".yml", ".tpl", ".sh", ".py", ".properties", ".jvm", ".native", "Makefile", ".ci/run", "bin/penstock")
 
 # a pattern in prose, and what to write in its place
 WORDS = {
@@ -74,7 +74,7 @@ def comments(path, text):
     if path.endswith((".java", ".ts")):
         places = [(text.count("\n", 0, match.start()) + 1, match[1]) for match in COMMENT.finditer(text) if match[1]]
     else:
-        places = [(n, m[1]) for n, line in enumerate(lines, 1) for m in [re.search(r"(?:^|\s)(#[^!].*)", line)] if m]
+        places = [(n, m[1]) for n, line in enumerate(lines, 1) for m in [re.search(r"(?:^|\s)((?:#[^!]|\{\{-? /\*).*)", line)] if m]
     blocks = []
     for start, comment in places:
         blocks.append([])
