@@ -1,8 +1,8 @@
-# Penstock. `make` says what there is.
+# Penstock. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format clean jdk
+.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format words clean jdk
 
-# Looked for when a recipe needs it, once. There is none: find-jdk.sh has said how to get one.
+# Looked for once, when a recipe needs it. Where there is none, find-jdk.sh prints how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
 MVN = JAVA_HOME="$(JDK)" ./mvnw -B -ntp
 JAVA = "$(JDK)/bin/java" -XX:+ExitOnOutOfMemoryError --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
@@ -27,19 +27,19 @@ build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; not
 		mv target/building target/built; \
 	fi
 
-# RERUNS=1: a test that fails is run once more, and told as a flake when it passes then
+# RERUNS=1: a failed test runs once more, and is reported as a flake when it then passes
 RERUN = $(if $(RERUNS),-Dsurefire.rerunFailingTestsCount=$(RERUNS) -Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
-test: ## All tests but those of minutes: unit, real broker, real llama-server, scripted model server
+test: ## All tests but those tagged long: unit, real broker, real llama-server, scripted model server
 	@mkdir -p target && touch target/building
 	$(MVN) verify $(CLASSPATH_GOAL) $(RERUN)
 	@mv target/building target/built
 
-test-long: build ## The integration tests against the jar, with those of minutes that make test leaves to make test-native
+test-long: build ## All integration tests against the jar, also those tagged long, which take minutes
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		-DargLine= -Dit.left=none $(RERUN)
 
-# QueueIT, BoundsIT, KilledReplicasIT and ScheduleIT say what for
+# the sizes are for QueueIT, BoundsIT, KilledReplicasIT and ScheduleIT
 FULL_TESTS := -DargLine= -Dit.left=none -Dit.forks=1 -Dpenstock.test.jobs=5000 -Dpenstock.test.replica-kills=20 -Dpenstock.test.blocked=5000 \
 	-Dpenstock.test.others=500 -Dpenstock.test.queued=100000 -Djunit.jupiter.execution.timeout.testable.method.default=60m \
 	-Dit.test='QueueIT,BoundsIT,KilledReplicasIT,ScheduleIT'
@@ -52,11 +52,11 @@ demo: build ## A broker, a model server, Penstock, two jobs. ONCE=1: ends by its
 	@if [ "$(NATIVE)" = 1 ] && [ ! -x $(RUNNER) ]; then echo "there is no $(RUNNER): make native" >&2; exit 1; fi
 	@JAVA_HOME="$(JDK)" ONCE="$(ONCE)" NATIVE="$(NATIVE)" src/demo/demo.sh
 
-broker: build ## A Kafka broker on 127.0.0.1:9092 for those who have none, until Ctrl-C; its log stays in .demo/broker. PORT=... for another
+broker: build ## A Kafka broker on 127.0.0.1:9092, until Ctrl-C; its log stays in .demo/broker. PORT=... for another port
 	@exec $(JAVA) -Xmx768m -Djava.util.logging.manager=org.jboss.logmanager.LogManager -cp "$(TEST_CLASSPATH)" \
 		dev.penstock.demo.LocalBroker $(or $(PORT),9092) .demo/broker
 
-native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25; else one is laid out in target/graalvm)
+native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25, else a toolchain in target/graalvm)
 	@if $(call changed,target/built-native,src/main docs/wire) || [ ! -x $(RUNNER) ]; then \
 		mkdir -p target && touch target/building-native && \
 		home=$$(JAVA_HOME="$(JDK)" src/native/find-graalvm.sh target/graalvm) && \
@@ -65,7 +65,7 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25;
 		mv target/building-native target/built-native; \
 	fi
 
-# what does not run the program is as it was; the sizes, which say nothing of an executable, are smaller
+# tests that do not run the program are left out; the sizes are smaller
 NATIVE_TESTS := -Dit.forks=3 -Dit.left=none -Dpenstock.executable=$(RUNNER) -DargLine= -Dpenstock.test.jobs=1000 -Dpenstock.test.blocked=500 \
 	-Dpenstock.test.others=64 -Dpenstock.test.queued=8000 -Dit.test='*IT,!KilledProjectorIT,!LlamaServerBackendsIT,!LlamaCliIT,!LlamaServerProcessIT'
 
@@ -73,22 +73,22 @@ test-native: build native ## The integration tests against the native executable
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		$(NATIVE_TESTS) $(RERUN)
 
-bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." are the bench's own
+bench: build ## The measurements: tables here, JSON in target/bench. ARGS="..." selects lanes and options
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
 
-chaos: build ## Three replicas under load and faults, then a checker; SECONDS=180 and SEED=... say how long and which
+chaos: build ## Three replicas under load and faults, then a checker; SECONDS=180 and SEED=... set duration and case
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) $(SEED)
 
-fuzz: build ## Generated calls, records and servers' answers against the packaged service; SECONDS=120 and SEED=... say how long and which
+fuzz: build ## Generated calls, records and servers' answers against the packaged service; SECONDS=120 and SEED=... set duration and case
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.Fuzz $(or $(SECONDS),120) $(SEED)
 
-schemathesis: build ## Schemathesis over every call of the served document; SCHEMATHESIS=... names the program, ARGS=... are for it
+schemathesis: build ## Schemathesis over every call of the served document; SCHEMATHESIS=... sets the program, ARGS=... its arguments
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.SchemaCheck $(or $(SCHEMATHESIS),schemathesis) $(ARGS)
 
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
 	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
 
-live: build ## The backends' contract against what VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like point at; backend by case
+live: build ## The backends' contract against the servers of VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like; backend by case
 	@$(JAVA) -Dpenstock.build-dir=target -Djava.util.logging.manager=org.jboss.logmanager.LogManager -cp "$(TEST_CLASSPATH)" \
 		dev.penstock.node.LiveBackends
 
@@ -99,15 +99,15 @@ image: ## The image penstock:0.1.0, from docker/Dockerfile.native. KIND=jvm: fro
 	$(or $(ENGINE),docker) build -f docker/Dockerfile.$(or $(KIND),native) -t penstock:0.1.0 \
 		--build-arg REVISION=$$(git rev-parse HEAD) .
 
-audit: ## The bill of materials (target/penstock.cdx.json, CycloneDX), and what OSV knows of its components, where it can be asked
+audit: ## The bill of materials (target/penstock.cdx.json, CycloneDX), and known vulnerabilities of its components, where OSV can be reached
 	$(MVN) -q org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DincludeTestScope=false -DoutputFormat=json -DoutputName=penstock.cdx
 	@python3 src/audit/osv.py target/penstock.cdx.json
 
-picture: build ## The dashboard's picture in docs/, from a run of some minutes. PROMETHEUS=/usr/bin/prometheus
+picture: build ## Draws the dashboard's picture in docs/, from a run of some minutes. PROMETHEUS=/usr/bin/prometheus
 	@$(JAVA) -Xmx1g -Djava.awt.headless=true -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" \
 		dev.penstock.deploy.DashboardPicture $(or $(PROMETHEUS),prometheus) $(or $(MINUTES),5) docs/dashboard.png
 
-manifests: build ## Writes k8s/base and the chart's table of values anew
+manifests: build ## Renders k8s/base and the chart's table of values
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.deploy.PlainManifests
 
 run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.yaml as usual
@@ -116,7 +116,10 @@ run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.
 format: ## Formats the Java code
 	$(MVN) -q spotless:apply
 
-clean: ## Removes target; .demo, with the model server that was downloaded, stays
+words: ## Checks the words of docs and comments, and the docs' links; ARGS="docs README.md" for some files and folders
+	@python3 src/words/words.py $(ARGS)
+
+clean: ## Removes target; .demo, with the downloaded model server, stays
 	rm -rf target
 
 jdk: ## The JDK that is used

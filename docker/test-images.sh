@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# docker/test-images.sh [jvm|native]...: builds the images (both, where none is named) and runs them, without a Docker engine and without a registry:
-# buildah and podman, on stand-ins for the base images that debootstrap makes. That proves the Dockerfiles, not the bases.
+# docker/test-images.sh [jvm|native]...: builds the images (both by default) and runs them, without a Docker engine and without a
+# registry: buildah and podman, on stand-ins for the base images that debootstrap makes. That proves the Dockerfiles, not the bases.
 # As root on Debian; installs what is missing. A broker and a model server on this machine's loopback are the test's own
 # (dev.penstock.deploy.ImageRun); the container shares the host's network for it.
 set -euo pipefail

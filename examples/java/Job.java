@@ -102,7 +102,7 @@ final class Job {
         }
     }
 
-    /** The text of choice 0: of a chunk or of a whole answer, of a chat or of a completion. */
+    /** The text of choice 0, from a chunk or a whole answer, from a chat or a completion. */
     static String textOf(JsonNode document) {
         var found = new StringBuilder();
         for (JsonNode choice : document.path("choices")) {

@@ -70,7 +70,7 @@ public final class LongLivedConsumer implements ConsumerRebalanceListener {
         OUT.println(line);
     }
 
-    /** What one partition has told so far, in bounded memory. */
+    /** The open and the ended jobs of one partition, in bounded memory. */
     private static final class Partition {
         private record Open(long offset, long timestamp, Job job) {}
 

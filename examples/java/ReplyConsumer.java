@@ -143,7 +143,7 @@ public final class ReplyConsumer {
         private final Set<String> closed = new HashSet<>();
         /** Where the partitions ended at the beginning, of those that are not read so far. */
         private final Map<TopicPartition, Long> behind = new HashMap<>();
-        /** Of the one job: the event that refused a record of it. */
+        /** The event that refused a record of the one job. */
         private Optional<Job.Event> rejected = Optional.empty();
 
         private byte[] rejection = {};
@@ -157,7 +157,7 @@ public final class ReplyConsumer {
             return only.isPresent() && closed.contains(only.get());
         }
 
-        /** Says where the partitions end now: of those that hold anything. */
+        /** Takes the present ends of the partitions that hold anything. */
         void begin(Map<TopicPartition, Long> ends) {
             behind.putAll(ends);
         }

@@ -174,7 +174,7 @@ class Replies:
         self._jobs = {}
         self._closed = set()
 
-        self._rejection = None  # of the one job: what refused a record of it, while the job has no event
+        self._rejection = None  # the event that refused a record of the one job, while that has no other event
         self._behind = {}
 
     def begin(self, ends):

@@ -40,7 +40,7 @@ def line(document):
 
 
 class Partition:
-    """What one partition has told so far, in bounded memory."""
+    """The open and the ended jobs of one partition, in bounded memory."""
 
     def __init__(self):
         self.next = None  # the offset after the last record that was handled

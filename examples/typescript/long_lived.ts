@@ -42,7 +42,10 @@ function eventOf(message: KafkaMessage): Event | undefined {
   return { id, name, run, attempt: Number(attempt), seq: Number(seq) };
 }
 
-/** Which events of one job count, by the reading rule, and the text that they add up to. It is shown all of them, in their partition's order. */
+/**
+ * Which events of one job count, by the reading rule, and the text that they add up to. It receives all of them, in their
+ * partition's order.
+ */
 class Job {
   attempt = -1;
   text = "";
@@ -87,7 +90,7 @@ class Job {
   }
 }
 
-/** The text of choice 0: of a chunk or of a whole answer, of a chat or of a completion. */
+/** The text of choice 0, from a chunk or a whole answer, from a chat or a completion. */
 function textOf(document: any): string {
   return (document.choices ?? [])
     .filter((choice: any) => (choice.index ?? 0) === 0)
@@ -97,7 +100,7 @@ function textOf(document: any): string {
 
 const first = <T>(values: Iterable<T>): T | undefined => values[Symbol.iterator]().next().value;
 
-/** What one partition has told so far, in bounded memory. */
+/** The open and the ended jobs of one partition, in bounded memory. */
 class Partition {
   next?: bigint; // the offset after the last record that was handled
   committed?: bigint;

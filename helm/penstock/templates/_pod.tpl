@@ -224,7 +224,7 @@ spec:
           {{- with $v.preStopSeconds }}
           lifecycle:
             preStop:
-              # until everybody has heard that this pod's address is no longer to be used
+              # until all clients have stopped to use this pod's address
               sleep:
                 seconds: {{ int64 . }}
           {{- end }}

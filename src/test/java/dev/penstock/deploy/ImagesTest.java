@@ -64,8 +64,8 @@ class ImagesTest {
         assertThat(all)
                 .filteredOn(instruction -> instruction.name().equals("FROM"))
                 .hasSize(2)
-                .allSatisfy(
-                        from -> assertThat(from.arguments()).matches("[a-z.]+/[a-z0-9/-]+:[a-z0-9.-]+" + DIGEST + "( AS build)?"));
+                .allSatisfy(from -> assertThat(from.arguments())
+                        .matches("[a-z.]+/[a-z0-9/-]+:[a-z0-9.-]+" + DIGEST + "( AS build)?"));
         assertThat(arguments(last, "USER")).containsExactly("10001:10001");
         assertThat(arguments(last, "EXPOSE")).containsExactly("8080 9000");
         assertThat(arguments(last, "HEALTHCHECK"))
@@ -77,8 +77,7 @@ class ImagesTest {
         assertThat(arguments(last, "COPY")).anyMatch(copy -> copy.contains("penstock.cdx.json"));
         assertThat(String.join(" ", arguments(last, "LABEL")))
                 .contains("image.title=", "image.licenses=", "image.version=", "image.revision=")
-                .contains("image.base.name=\""
-                        + last.getFirst().arguments().replaceFirst(DIGEST + "$", "") + "\"");
+                .contains("image.base.name=\"" + last.getFirst().arguments().replaceFirst(DIGEST + "$", "") + "\"");
     }
 
     private static int lastFrom(List<Instruction> all) {
