@@ -14,7 +14,8 @@ import java.time.Duration;
 /** Tells the deadline of a connection when a call on it begins, and when it has ended: answered, and all of its body come. */
 @Singleton
 final class Calls {
-    private static final int BEFORE_ALL_OTHERS = 2_000;
+    /** Before those that refuse calls: {@link CallGate} and {@link BodyBudget}. */
+    private static final int BEFORE_ALL_OTHERS = 3_000;
     /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
     private static final long NO_ERROR = 0;
 
@@ -29,11 +30,18 @@ final class Calls {
         filters.register(Calls::follow, BEFORE_ALL_OTHERS);
     }
 
-    static void follow(RoutingContext call) {
+    private static void follow(RoutingContext call) {
+        follow(call, LINGERS);
+    }
+
+    /** @param lingers for how long the rest of a body may come when its call is answered */
+    static void follow(RoutingContext call, Duration lingers) {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            call.addEndHandler(_ -> dropRest(call, () -> ConnectionDeadline.ended(channel)));
+            // an answer may end on any thread; what comes of the request comes on this one
+            call.addEndHandler(_ -> ConnectionDeadline.run(
+                    channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }
         call.next();
     }
@@ -42,9 +50,11 @@ final class Calls {
      * The call is answered. What is left of its body is read and dropped, for a moment: a connection that is closed with bytes
      * unread is reset, and the client may see that in place of the answer.
      *
+     * <p>Called on the connection's event loop.
+     *
      * @param then when nothing of the call is to come any more
      */
-    private static void dropRest(RoutingContext call, Runnable then) {
+    private static void dropRest(RoutingContext call, Duration lingers, Runnable then) {
         HttpServerRequest request = call.request();
         if (request.isEnded()) {
             then.run();
@@ -55,7 +65,7 @@ final class Calls {
             then.run();
             return;
         }
-        long closes = call.vertx().setTimer(LINGERS.toMillis(), _ -> {
+        long closes = call.vertx().setTimer(lingers.toMillis(), _ -> {
             var _ = request.connection().close();
         });
         Runnable ended = () -> {
@@ -63,7 +73,9 @@ final class Calls {
                 then.run();
             }
         };
-        request.handler(_ -> {})
+        // a handler alone would let the end come, after which none may be set
+        request.pause()
+                .handler(_ -> {})
                 .endHandler(_ -> ended.run())
                 .exceptionHandler(_ -> ended.run())
                 .resume();

@@ -108,7 +108,8 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    private static void run(Channel channel, Runnable task) {
+    /** Runs a task on the connection's event loop: at once where the caller is on it. */
+    static void run(Channel channel, Runnable task) {
         if (channel.eventLoop().inEventLoop()) {
             task.run();
         } else {

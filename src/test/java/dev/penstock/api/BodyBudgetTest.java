@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobFailure;
+import io.quarkus.vertx.http.runtime.ResumingRequestWrapper;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
@@ -27,6 +28,7 @@ import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
@@ -49,7 +51,7 @@ class BodyBudgetTest {
     void listen() {
         budget = new BodyBudget(10 * SIZE, SIZE, SIZE, Duration.ofSeconds(30));
         Router router = Router.router(vertx);
-        router.route().handler(Calls::follow).handler(budget::admit).handler(admitted::add);
+        router.route().handler(call -> Calls.follow(call, Duration.ofSeconds(5))).handler(budget::admit).handler(admitted::add);
         server = vertx.createHttpServer()
                 .requestHandler(router)
                 .listen(0)
@@ -79,6 +81,37 @@ class BodyBudgetTest {
         CompletableFuture<Integer> next = post(SIZE);
         var _ = admitted().end();
         assertThat(next.get()).isEqualTo(200);
+    }
+
+    @Test
+    void a_kept_connection_stays_whatever_thread_ends_its_calls() throws Exception {
+        Router router = Router.router(vertx);
+        router.route().handler(call -> Calls.follow(call, Duration.ofMillis(500)));
+        router.route().handler(call -> Thread.startVirtualThread(() -> call.response().end()));
+        AtomicInteger connections = new AtomicInteger();
+        HttpServer other = vertx.createHttpServer()
+                .connectionHandler(_ -> connections.incrementAndGet())
+                // as Quarkus does
+                .requestHandler(request -> {
+                    request.pause();
+                    router.handle(new ResumingRequestWrapper(request, false));
+                })
+                .listen(0)
+                .toCompletionStage()
+                .toCompletableFuture()
+                .join();
+        URI address = URI.create("http://127.0.0.1:" + other.actualPort());
+
+        for (int i = 0; i < 3_000; i++) {
+            HttpRequest.Builder request = HttpRequest.newBuilder(address);
+            HttpRequest get = i % 2 == 0
+                    ? request.GET().build()
+                    : request.POST(HttpRequest.BodyPublishers.ofString("{}")).build();
+            assertThat(client.send(get, HttpResponse.BodyHandlers.discarding()).statusCode())
+                    .isEqualTo(200);
+        }
+
+        assertThat(connections).hasValue(1);
     }
 
     @Test
