@@ -209,13 +209,14 @@ public class Dispatcher {
             return hold.isGone() || (waited && !hold.renew())
                     ? Optional.empty()
                     : Optional.ofNullable(own.run().run());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             LOG.errorf(
                     e,
-                    "job=%s record=%s the run ended without a word; the record comes again",
+                    "job=%s record=%s an unexpected exception ended the run; after %d such runs the job is poison",
                     job.id(),
-                    taken.place());
-            return Optional.empty();
+                    taken.place(),
+                    Suspects.POISON);
+            return Optional.ofNullable(own.run().broke());
         } finally {
             byId.computeIfPresent(job.id(), (_, stamps) -> {
                 stamps.remove(taken.stamp());

@@ -1,7 +1,9 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.JobTrace;
+import dev.penstock.dispatch.Suspects;
 import dev.penstock.dispatch.TakenJob;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
@@ -39,6 +41,13 @@ final class JobRecords {
     private static final Settings.JobTopic UNKNOWN =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
+    /** A run that breaks ends as poison before, and where that breaks too it is refused. */
+    private static final int MOST_BROKEN = Suspects.POISON + 2;
+
+    private static final JobFailure UNHANDLED = JobFailure.of(
+            JobFailure.Code.POISON,
+            "an unexpected exception ended each of %d tries to run or to refuse the record: the log has it"
+                    .formatted(MOST_BROKEN));
     private static final RecordGuard GUARD = RecordGuard.of("intake");
 
     /** A later version of Trace Context may have more than the 55 characters of version 00. */
@@ -94,12 +103,38 @@ final class JobRecords {
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             GUARD.failed(held.record(), e);
-            LOG.errorf(e, "record=%s could not be handled, it comes again", held.place());
+            LOG.errorf(
+                    e, "record=%s could not be handled; after %d times it is a dead letter", held.place(), MOST_BROKEN);
+            broke(held);
         } finally {
             hand.release(held);
             held.end();
+        }
+    }
+
+    /**
+     * Neither a run nor a refusal came about. After so many times there is a dead letter and nothing else; the audit ends the job
+     * as lost, where the ledger knows it.
+     */
+    private void broke(Held held) {
+        if (held.isGone()) {
+            return;
+        }
+        try {
+            if (!held.isNamed()) {
+                held.named(derivedId(held.record()));
+            }
+            if (held.brokenRuns() < MOST_BROKEN) {
+                held.setAsideBroken(Deferral.broken(held.brokenRuns() + 1));
+            } else if (held.deadLetter(UNHANDLED, 0)) {
+                held.acknowledge();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            LOG.warnf("record=%s could not be set aside, it comes again: %s", held.place(), Reason.of(e));
         }
     }
 
