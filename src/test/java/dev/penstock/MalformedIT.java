@@ -1,6 +1,7 @@
 package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
@@ -8,6 +9,7 @@ import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.ShareLag;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.ByteArrayOutputStream;
@@ -33,6 +35,8 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.config.TopicConfig;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Nothing that a producer writes can stop the intake, or end somebody's job. */
 class MalformedIT {
@@ -196,6 +200,54 @@ class MalformedIT {
             assertThat(tooHeavy.json().path("error").path("code").asText()).isEqualTo("too_large");
             try (Admin admin = broker.admin()) {
                 ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            }
+        }
+    }
+
+    /** Each reader that met it began anew in front of it, for ever. */
+    @ParameterizedTest
+    @ValueSource(strings = {"share", "classic"})
+    void a_batch_that_the_brokers_disk_damaged_is_passed_over(String mode) throws Exception {
+        try (Broker broker = withJobTopicOfOthers();
+                FakeUpstream fake = FakeUpstream.start()) {
+            try (JobSender jobs = new JobSender(
+                    broker.bootstrap(), "prompt-jobs", Map.of("linger.ms", 2_000, "batch.size", 100_000))) {
+                jobs.sendRaw(0, utf8(JobSender.chat("before", "hello")));
+                jobs.flush();
+                for (int i = 0; i < 200; i++) {
+                    jobs.sendRaw(0, utf8(JobSender.chat("gone-" + i, "hello")));
+                }
+                jobs.flush();
+                jobs.sendRaw(0, utf8(JobSender.chat("after", "hello")));
+                jobs.flush();
+            }
+            broker.damage("prompt-jobs", 0, utf8("gone-107"));
+            assertThatThrownBy(() -> Records.all(broker.bootstrap(), "prompt-jobs"))
+                    .hasMessageContaining("If needed, please seek");
+
+            try (PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                            .node("fake", "vllm", URI.create(fake.url()), 4)
+                            .config("penstock.intake.mode", mode)
+                            .startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+                replies.awaitOutcomes(List.of("before", "after"), PATIENCE);
+
+                assertThat(replies.outcomes(List.of("before", "after"))).isEqualTo(Map.of("completed", 2));
+                // the ledger is behind it too: else it would not know whether there is such a job
+                assertThat(Rest.get(penstock.url(), "/v1/jobs/after", "Prefer", "wait=30")
+                                .status())
+                        .isEqualTo(200);
+                assertThat(Rest.get(penstock.url(), "/v1/jobs/none").status()).isEqualTo(404);
+                String place = "records=prompt-jobs-0@1 to 200";
+                for (String reader : List.of("ledger", "intake")) {
+                    penstock.process()
+                            .awaitLine(
+                                    line -> line.contains("reader=" + reader + " could not read")
+                                            && line.contains(place),
+                                    PATIENCE);
+                }
+                assertThat(Rest.get(penstock.managementUrl(), "/q/health/ready").body())
+                        .contains("warning.records.ledger", "warning.records.intake", place);
             }
         }
     }
