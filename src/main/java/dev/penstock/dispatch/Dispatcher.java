@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.RunStarts;
 import dev.penstock.job.Waiting;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
@@ -242,7 +243,7 @@ public class Dispatcher {
     private static List<Integer> joined(List<Integer> some, List<Integer> more) {
         List<Integer> all = new ArrayList<>(some);
         all.addAll(more);
-        return all;
+        return all.subList(Math.max(0, all.size() - RunStarts.MOST), all.size());
     }
 
     private boolean hasSmaller(TakenJob taken) {
