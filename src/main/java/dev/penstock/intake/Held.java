@@ -20,7 +20,9 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
-    private final Origin origin;
+    /** Written by its run, read by its consumer too. */
+    private volatile Origin origin;
+
     private final Writers writers;
     private @Nullable JobId id;
     private int brokenRuns;
@@ -43,6 +45,11 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     /** As it came from its producer. */
     ConsumerRecord<byte[], byte[]> record() {
         return origin.record();
+    }
+
+    /** Its value is read now. */
+    void load(byte[] value) {
+        origin = origin.withValue(value);
     }
 
     /** The very record in hand: the copy, where it is one. */

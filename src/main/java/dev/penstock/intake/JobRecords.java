@@ -30,6 +30,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
@@ -61,6 +62,7 @@ final class JobRecords {
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final Hand hand;
+    private final LeftValues left;
     private final Tracer tracer;
 
     JobRecords(
@@ -70,6 +72,7 @@ final class JobRecords {
             ReplyTopic replies,
             Recovery recovery,
             Hand hand,
+            LeftValues left,
             Tracer tracer) {
         this.topicIds = topicIds;
         this.settings = settings;
@@ -77,6 +80,7 @@ final class JobRecords {
         this.replies = replies;
         this.recovery = recovery;
         this.hand = hand;
+        this.left = left;
         this.tracer = tracer;
     }
 
@@ -89,6 +93,9 @@ final class JobRecords {
     private void handle(Held held) {
         try (RoomShares.Room _ = hand.admit(held);
                 JobTrace trace = trace(held)) {
+            if (!load(held)) {
+                return;
+            }
             switch (read(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());
@@ -138,6 +145,33 @@ final class JobRecords {
         }
     }
 
+    /**
+     * Reads the value where the poll had no room for it: now the run has some.
+     *
+     * @return false: the record was lost meanwhile
+     */
+    private boolean load(Held held) throws InterruptedException {
+        while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
+            try {
+                byte[] value = left.read(held.record());
+                if (value == null) {
+                    // deleted since: it is refused as what cannot be read
+                    held.unread();
+                    return true;
+                }
+                held.load(value);
+                return true;
+            } catch (KafkaException e) {
+                LOG.warnf("record=%s its value could not be read, trying again: %s", held.place(), Reason.of(e));
+            }
+            if (!held.renew()) {
+                return false;
+            }
+            Thread.sleep(Held.AFTER_FAILURE);
+        }
+        return true;
+    }
+
     /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
     private JobDocument.Parsed read(Held held) {
         AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
@@ -156,7 +190,7 @@ final class JobRecords {
     private JobTrace trace(Held held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
-        int bytes = record.value() == null ? 0 : record.value().length;
+        int bytes = Math.max(0, record.serializedValueSize());
         byte[] traceparent = header(record, TraceHeader.NAME);
         // each event of the job would have it
         boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;

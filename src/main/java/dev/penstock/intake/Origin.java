@@ -227,6 +227,24 @@ record Origin(
                         .map(known -> new OfTopic(tenant, known));
     }
 
+    /** The record with its value, which a poll had left. */
+    Origin withValue(byte[] value) {
+        ConsumerRecord<byte[], byte[]> whole = new ConsumerRecord<>(
+                record.topic(),
+                record.partition(),
+                record.offset(),
+                record.timestamp(),
+                record.timestampType(),
+                record.serializedKeySize(),
+                record.serializedValueSize(),
+                record.key(),
+                value,
+                record.headers(),
+                record.leaderEpoch(),
+                record.deliveryCount());
+        return new Origin(whole, copy, id, notBefore, setAside, topic, handedBack, failures, brokenRuns, why, wish);
+    }
+
     Origin withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this

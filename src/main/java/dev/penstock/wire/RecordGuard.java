@@ -68,6 +68,9 @@ public final class RecordGuard {
         try {
             return consumer.poll(timeout);
         } catch (KafkaException e) {
+            if (e.getCause() instanceof BoundedValues.NextPoll) {
+                return ConsumerRecords.empty();
+            }
             UnreadableBatch batch = UnreadableBatch.of(e, consumer.assignment()).orElseThrow(() -> e);
             TopicPartition partition = batch.partition();
             long from = consumer.position(partition);
@@ -92,7 +95,7 @@ public final class RecordGuard {
             }
         }
         Metrics.counter("penstock.records.unreadable", "reader", reader).increment((double) (next - from));
-        note("%s: %s".formatted(place, words(e)), next - from);
+        note("%s: %s".formatted(place, e.getClass().getSimpleName()), next - from);
     }
 
     /** @return whether the record was read; false: it is to be passed over */

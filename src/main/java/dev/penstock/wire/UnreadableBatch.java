@@ -86,9 +86,16 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
      * @param at where the consumer stands in the partition
      */
     <K, V> long skip(Consumer<K, V> consumer, long at) {
-        long behind = single ? Math.max(at, base) + 1 : search(consumer, at);
-        consumer.seek(partition, behind);
-        return behind;
+        long left = at;
+        try {
+            left = single ? Math.max(at, base) + 1 : search(consumer, at);
+            return left;
+        } finally {
+            // a search that is woken or fails begins anew at the next poll
+            if (consumer.assignment().contains(partition)) {
+                consumer.seek(partition, left);
+            }
+        }
     }
 
     private <K, V> long search(Consumer<K, V> consumer, long at) {

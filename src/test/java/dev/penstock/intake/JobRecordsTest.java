@@ -34,6 +34,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.Cluster;
@@ -95,6 +96,9 @@ class JobRecordsTest {
     /** The ids of the topics; a test may let them throw. */
     private Map<String, UUID> topicIds = new HashMap<>(Map.of("prompt-jobs", new UUID(1, 2)));
 
+    /** The job topic, for those who read a record again. */
+    private final MockConsumer<byte[], byte[]> leftOn = new MockConsumer<>("earliest");
+
     /** A replica's intake by a consumer group. */
     private final class Replica implements AutoCloseable {
         private final PlayedLog log;
@@ -121,6 +125,7 @@ class JobRecordsTest {
                     replies,
                     recovery,
                     new Hand(settings, watch, meters),
+                    new LeftValues(() -> leftOn),
                     OpenTelemetry.noop().getTracer("test"));
             boolean deferred = partition.equals(DEFERRED);
             log = new PlayedLog(partition);
@@ -273,6 +278,43 @@ class JobRecordsTest {
                 .doesNotContain("prompt,");
         assertThat(names("next")).containsExactly("started 1", "chunk 1", "completed 1");
         assertThat(copies.history()).isEmpty();
+    }
+
+    @Test
+    void a_value_that_a_poll_left_is_read_once_there_is_memory_for_it() throws InterruptedException {
+        nodes.server("gpu-a").up("tiny").onCall(call -> call.answer("Hi"));
+        leftOn.updateBeginningOffsets(Map.of(JOBS, 0L));
+        leftOn.updateEndOffsets(Map.of(JOBS, 3L));
+        leftOn.schedulePollTask(() -> leftOn.addRecord(job("left").apply(0L)));
+        leftOn.schedulePollTask(() -> leftOn.addRecord(job("behind").apply(2L)));
+        try (Replica replica = new Replica(JOBS)) {
+            replica.take(offset -> left("left", offset));
+            // what was deserialized between the two is gone from the topic
+            replica.take(offset -> left("gone", offset));
+            replica.take(job("next"));
+        }
+
+        assertThat(names("left")).containsExactly("started 1", "chunk 1", "completed 1");
+        assertThat(names("gone")).containsExactly("rejected 0");
+        assertThat(names("next")).containsExactly("started 1", "chunk 1", "completed 1");
+        assertThat(leftOn.paused()).as("it fetches nothing now").containsExactly(JOBS);
+    }
+
+    /** As a share consumer hands it out that had no room for its value. */
+    private static ConsumerRecord<byte[], byte[]> left(String id, long offset) {
+        ConsumerRecord<byte[], byte[]> whole = job(id).apply(offset);
+        return new ConsumerRecord<>(
+                whole.topic(),
+                whole.partition(),
+                whole.offset(),
+                whole.timestamp(),
+                whole.timestampType(),
+                whole.serializedKeySize(),
+                whole.serializedValueSize(),
+                whole.key(),
+                null,
+                whole.headers(),
+                whole.leaderEpoch());
     }
 
     /** Neither the run nor the refusal comes about, and no event can be said. */

@@ -15,7 +15,7 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 
 /** Partitions with batches that cannot be read, as a consumer (4.3.1) shows them: it throws once nothing readable lies before one. */
-public final class DamagedLog extends MockConsumer<byte[], byte[]> {
+public class DamagedLog extends MockConsumer<byte[], byte[]> {
     private static final int MOST_RECORDS = 10;
 
     private final Map<TopicPartition, Long> ends = new HashMap<>();

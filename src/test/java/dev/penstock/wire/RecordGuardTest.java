@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -154,6 +155,28 @@ class RecordGuardTest {
         assertThat(read).doesNotContainKey(2);
         assertThat(log.paused()).containsExactly(paused);
         assertThat(next).containsEntry(PARTITION, 50L).containsEntry(other, 30L);
+    }
+
+    @Test
+    void a_search_that_is_woken_leaves_nothing_out() {
+        AtomicBoolean woken = new AtomicBoolean();
+        DamagedLog log = new DamagedLog(true) {
+            @Override
+            public synchronized ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
+                if (polls() == 4 && woken.compareAndSet(false, true)) {
+                    throw new WakeupException();
+                }
+                return super.poll(timeout);
+            }
+        };
+        log.partition(PARTITION, 50);
+        log.damage(PARTITION, 0, 20);
+        log.assign(List.of(PARTITION));
+        RecordGuard guard = RecordGuard.of("guard-test-woken");
+
+        assertThatThrownBy(() -> guard.poll(log, Duration.ZERO)).isInstanceOf(WakeupException.class);
+        assertThat(log.position(PARTITION)).isZero();
+        assertThat(guard.poll(log, Duration.ZERO).nextOffsets()).containsEntry(PARTITION, new OffsetAndMetadata(20));
     }
 
     @Test
