@@ -262,7 +262,7 @@ class MalformedIT {
                     broker.bootstrap(),
                     "prompt-jobs",
                     Map.of("compression.type", "zstd", "buffer.memory", 50_000_000L))) {
-                for (int i = 0; i < 60; i++) {
+                for (int i = 0; i < 40; i++) {
                     ids.add("grown-" + i);
                     jobs.sendRaw(i % 2, blanks("grown-" + i, 8_388_608));
                 }
@@ -277,7 +277,7 @@ class MalformedIT {
 
                 assertThat(replies.outcomes(ids)).isEqualTo(Map.of("completed", ids.size()));
                 // the ledger reads them too
-                awaitCompleted(penstock, "grown-59");
+                awaitCompleted(penstock, "grown-39");
                 assertThat(penstock.process().isAlive()).isTrue();
             }
         }

@@ -48,7 +48,7 @@ public record Installation(
      * A topic.
      *
      * @param atLeast partitions that it has to have
-     * @param isOnlyPenstocks whether nobody else writes there
+     * @param isOnlyPenstocks whether Penstock is its only writer
      * @param configs its settings
      */
     public record Topic(String name, int atLeast, boolean isOnlyPenstocks, Map<String, String> configs) {

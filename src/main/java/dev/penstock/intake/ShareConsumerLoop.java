@@ -192,7 +192,7 @@ final class ShareConsumerLoop implements Runnable {
         loseAll();
     }
 
-    /** A batch that the consumer cannot read it has rejected already, as nobody else can read it; its place comes with the answer. */
+    /** The consumer rejects a batch that it cannot read. The acknowledgement's answer then has its place. */
     private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
         try {
             return consumer.poll(POLL);

@@ -34,10 +34,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         configs = Map.copyOf(configs);
     }
 
-    /**
-     * The topics of which anybody may write records, or may have written them before Penstock was alone there, and which the
-     * replicas read.
-     */
+    /** The topics that are to hold no compressed records: all that replicas read but the replies, which only Penstock writes. */
     static List<String> boundedOnes(Settings settings) {
         List<String> names = new ArrayList<>();
         settings.intake().topics().forEach(topic -> names.add(topic.name()));

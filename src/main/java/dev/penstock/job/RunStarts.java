@@ -8,7 +8,7 @@ import java.util.stream.Collectors;
 
 /**
  * Which runs began to work on a job: the first attempt of each, in order. A job that ends its process again and again is
- * found by them. The latest are enough: four that ended without a word are poison ({@code dispatch.Suspects}), and a replica
+ * found by them. The latest are enough: four that ended without an outcome are poison ({@code dispatch.Suspects}), and a replica
  * excuses those that it ended itself.
  *
  * @param attempts the latest {@link #MOST} at most

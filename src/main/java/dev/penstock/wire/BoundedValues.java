@@ -52,8 +52,8 @@ public final class BoundedValues implements Deserializer<byte[]> {
     }
 
     /**
-     * A consumer of which no poll brings more into memory than a 64th of the heap and one record: a dozen of them may read at
-     * once. On a topic that producers compress a fetch may hold a thousand times its size.
+     * A consumer whose polls each bring at most a 64th of the heap and one record into memory: a dozen of them may read at once.
+     * A fetch of compressed records may hold a thousand times its size.
      *
      * @param keys of the consumer, with those of the user
      * @param most bytes of one value; a larger one is not kept

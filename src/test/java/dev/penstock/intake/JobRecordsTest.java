@@ -317,7 +317,7 @@ class JobRecordsTest {
                 whole.leaderEpoch());
     }
 
-    /** Neither the run nor the refusal comes about, and no event can be said. */
+    /** Neither the run nor the refusal comes about, and no event can be sent. */
     @Test
     void a_record_that_can_be_neither_run_nor_refused_ends_as_a_dead_letter() throws InterruptedException {
         broken = new IllegalStateException("of the test");

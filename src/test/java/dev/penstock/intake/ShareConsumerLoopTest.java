@@ -171,7 +171,7 @@ class ShareConsumerLoopTest {
         }
     }
 
-    /** The consumer was made anew, and all that it had in hand was lost. */
+    /** The consumer was made anew, and all its deliveries were lost. */
     @Test
     void a_batch_that_the_brokers_disk_damaged_is_told_with_its_place_and_the_loop_goes_on() throws Exception {
         ShareConsumerLoop loop = loop(DamagedBatch::new);
