@@ -23,6 +23,7 @@ final class InstallationReader {
                 .forEach((name, shape) -> all.add(new Installation.Topic(
                         name,
                         name.equals(topics.deferred()) ? shape.partitions() : 1,
+                        name.equals(topics.replies()),
                         configs(settings, name, shape))));
         return new Installation(
                 found.mistakes(),

@@ -1,6 +1,7 @@
 package dev.penstock;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
@@ -8,6 +9,7 @@ import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.ShareLag;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.ByteArrayOutputStream;
@@ -15,6 +17,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -31,8 +34,11 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Nothing that a producer writes can stop the intake, or end somebody's job. */
 class MalformedIT {
@@ -196,6 +202,156 @@ class MalformedIT {
             assertThat(tooHeavy.json().path("error").path("code").asText()).isEqualTo("too_large");
             try (Admin admin = broker.admin()) {
                 ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            }
+        }
+    }
+
+    /** 200 MB of blanks in some kB of zstd: each reader unpacked them and kept them. */
+    @Test
+    void a_record_that_grows_is_refused_by_the_broker_or_dead_lettered_by_its_place() throws Exception {
+        try (Broker broker = withJobTopicOfOthers();
+                FakeUpstream fake = FakeUpstream.start();
+                PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                        .node("fake", "vllm", URI.create(fake.url()), 4)
+                        .runtimeOption("-Xmx512m")
+                        .startReady();
+                ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+            Map<String, Object> packing =
+                    Map.of("compression.type", "zstd", "max.request.size", 300_000_000, "buffer.memory", 300_000_000L);
+            try (JobSender high = new JobSender(broker.bootstrap(), "prompt-jobs-high", packing)) {
+                high.sendRaw(0, blanks("refused", 200_000_000));
+                assertThatThrownBy(high::flush).hasCauseInstanceOf(RecordTooLargeException.class);
+            }
+            try (JobSender jobs = new JobSender(broker.bootstrap(), "prompt-jobs", packing)) {
+                jobs.sendRaw(0, blanks("grows", 200_000_000));
+                jobs.flush();
+                jobs.sendRaw(0, utf8(JobSender.chat("behind", "hello")));
+                jobs.flush();
+            }
+
+            replies.awaitOutcomes(List.of("behind"), PATIENCE);
+            try (Admin admin = broker.admin()) {
+                ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            }
+            List<ConsumerRecord<byte[], byte[]>> dead = Records.all(broker.bootstrap(), "prompt-jobs-dlq");
+            assertThat(dead).singleElement().satisfies(letter -> {
+                assertThat(letter.value()).isNull();
+                assertThat(header(letter, "dlq-reason")).isEqualTo("too_large");
+                assertThat(header(letter, "dlq-message")).contains("200000000 bytes", "it lies at prompt-jobs-0@0");
+            });
+            assertThat(Rest.get(penstock.url(), "/v1/jobs/behind", "Prefer", "wait=30")
+                            .status())
+                    .isEqualTo(200);
+            String ready = Rest.get(penstock.managementUrl(), "/q/health/ready").body();
+            assertThat(ready)
+                    .contains("warning.compression.prompt-jobs", "--add-config compression.type=uncompressed")
+                    .doesNotContain("warning.compression.prompt-jobs-high");
+            assertThat(Rest.get(penstock.managementUrl(), "/q/metrics").body())
+                    .contains("penstock_topic_unbounded{topic=\"prompt-jobs\"} 1.0");
+            assertThat(penstock.process().isAlive()).isTrue();
+        }
+    }
+
+    /** Each is within the limit, and one fetch of a few kB brings all of them. */
+    @Test
+    void many_records_that_grow_are_never_in_memory_together() throws Exception {
+        try (Broker broker = withJobTopicOfOthers();
+                FakeUpstream fake = FakeUpstream.start()) {
+            List<String> ids = new ArrayList<>();
+            try (JobSender jobs = new JobSender(
+                    broker.bootstrap(),
+                    "prompt-jobs",
+                    Map.of("compression.type", "zstd", "buffer.memory", 50_000_000L))) {
+                for (int i = 0; i < 40; i++) {
+                    ids.add("grown-" + i);
+                    jobs.sendRaw(i % 2, blanks("grown-" + i, 8_388_608));
+                }
+                jobs.flush();
+            }
+            try (PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                            .node("fake", "vllm", URI.create(fake.url()), 4)
+                            .runtimeOption("-Xmx256m")
+                            .startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+                replies.awaitOutcomes(ids, PATIENCE);
+
+                assertThat(replies.outcomes(ids)).isEqualTo(Map.of("completed", ids.size()));
+                // the ledger reads them too
+                awaitCompleted(penstock, "grown-39");
+                assertThat(penstock.process().isAlive()).isTrue();
+            }
+        }
+    }
+
+    /** As the ledger has it: it is asked again while it is behind. */
+    private static void awaitCompleted(PenstockProcess penstock, String id) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        Rest.Reply last;
+        do {
+            assertThat(System.nanoTime()).isLessThan(until);
+            last = Rest.get(penstock.url(), "/v1/jobs/" + id, "Prefer", "wait=30");
+        } while (last.status() == 503);
+        assertThat(last.json().path("status").asText()).as(last.body()).isEqualTo("completed");
+    }
+
+    /** A job that ends in blanks. */
+    private static byte[] blanks(String id, int bytes) {
+        byte[] job = utf8(JobSender.chat(id, "hello"));
+        byte[] value = new byte[bytes];
+        Arrays.fill(value, (byte) ' ');
+        System.arraycopy(job, 0, value, 0, job.length);
+        return value;
+    }
+
+    /** Each reader that met it began anew in front of it, for ever. */
+    @ParameterizedTest
+    @ValueSource(strings = {"share", "classic"})
+    void a_batch_that_the_brokers_disk_damaged_is_passed_over(String mode) throws Exception {
+        try (Broker broker = withJobTopicOfOthers();
+                FakeUpstream fake = FakeUpstream.start()) {
+            try (JobSender jobs = new JobSender(
+                    broker.bootstrap(), "prompt-jobs", Map.of("linger.ms", 2_000, "batch.size", 100_000))) {
+                jobs.sendRaw(0, utf8(JobSender.chat("before", "hello")));
+                jobs.flush();
+                for (int i = 0; i < 200; i++) {
+                    jobs.sendRaw(0, utf8(JobSender.chat("gone-" + i, "hello")));
+                }
+                jobs.flush();
+                jobs.sendRaw(0, utf8(JobSender.chat("after", "hello")));
+                jobs.flush();
+            }
+            broker.damage("prompt-jobs", 0, utf8("gone-107"));
+            assertThatThrownBy(() -> Records.all(broker.bootstrap(), "prompt-jobs"))
+                    .hasMessageContaining("If needed, please seek");
+
+            try (PenstockProcess penstock = PenstockProcess.with(broker.bootstrap())
+                            .node("fake", "vllm", URI.create(fake.url()), 4)
+                            .config("penstock.intake.mode", mode)
+                            .startReady();
+                    ReplyLog replies = ReplyLog.follow(broker.bootstrap())) {
+                replies.awaitOutcomes(List.of("before", "after"), PATIENCE);
+
+                assertThat(replies.outcomes(List.of("before", "after"))).isEqualTo(Map.of("completed", 2));
+                // the ledger is behind it too: else it would not know whether there is such a job
+                assertThat(Rest.get(penstock.url(), "/v1/jobs/after", "Prefer", "wait=30")
+                                .status())
+                        .isEqualTo(200);
+                assertThat(Rest.get(penstock.url(), "/v1/jobs/none").status()).isEqualTo(404);
+                // a share consumer rejects what it has acquired of it, and then the rest
+                Map<String, String> places = Map.of(
+                        "ledger",
+                        "records=prompt-jobs-0@1 to 200",
+                        "intake",
+                        "records=prompt-jobs-0@1 to " + (mode.equals("classic") ? "200" : ""));
+                for (Map.Entry<String, String> place : places.entrySet()) {
+                    penstock.process()
+                            .awaitLine(
+                                    line -> line.contains("reader=" + place.getKey() + " could not read")
+                                            && line.contains(place.getValue()),
+                                    PATIENCE);
+                }
+                assertThat(Rest.get(penstock.managementUrl(), "/q/health/ready").body())
+                        .contains("warning.records.ledger", "warning.records.intake", "200 records could not be read");
             }
         }
     }

@@ -48,9 +48,10 @@ public record Installation(
      * A topic.
      *
      * @param atLeast partitions that it has to have
+     * @param isOnlyPenstocks whether Penstock is its only writer
      * @param configs its settings
      */
-    public record Topic(String name, int atLeast, Map<String, String> configs) {
+    public record Topic(String name, int atLeast, boolean isOnlyPenstocks, Map<String, String> configs) {
         public Topic {
             configs = Map.copyOf(configs);
         }

@@ -27,7 +27,6 @@ import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
 
@@ -72,7 +71,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         properties.put(ConsumerConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) ANSWER_WITHIN.toMillis());
         properties.remove(ConsumerConfig.GROUP_ID_CONFIG);
         try {
-            return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(0)));
+            return BoundedValues.consumer(properties, RecordSize.kept(0));
         } catch (KafkaException e) {
             throw problem(e);
         }

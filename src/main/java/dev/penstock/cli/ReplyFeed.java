@@ -128,7 +128,7 @@ final class ReplyFeed implements AutoCloseable {
                         queue.put(new Next.CaughtUp());
                     }
                 }
-                ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+                ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
                 for (ConsumerRecord<byte[], byte[]> record : records) {
                     GUARD.read(record, () -> hand(record));
                 }

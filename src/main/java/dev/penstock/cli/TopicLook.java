@@ -89,10 +89,11 @@ final class TopicLook {
         String what = "topic " + topic.name();
         new TreeMap<>(topic.configs()).forEach((key, wanted) -> {
             ConfigEntry entry = config.get(key);
-            if (entry != null && entry.value() != null && !serves(key, entry.value(), wanted)) {
+            if (entry != null && entry.value() != null && !serves(topic, key, entry.value(), wanted)) {
                 bad.add(Finding.warn(
                         what,
-                        "%s is %s, and Penstock makes it %s: %s".formatted(key, entry.value(), wanted, meaning(key)),
+                        "%s is %s, and Penstock makes it %s: %s"
+                                .formatted(key, entry.value(), wanted, meaning(topic, key)),
                         alter(topic, key, wanted)));
             }
         });
@@ -122,21 +123,25 @@ final class TopicLook {
                 .formatted(brokers, topic.name(), key, value);
     }
 
-    private static boolean serves(String key, String found, String wanted) {
+    private static boolean serves(Installation.Topic topic, String key, String found, String wanted) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(wanted);
-            // records stay as Penstock's own producer compressed them
-            case TopicConfig.COMPRESSION_TYPE_CONFIG -> found.equals(wanted) || found.equals("producer");
+            case TopicConfig.COMPRESSION_TYPE_CONFIG ->
+                // records stay as Penstock's own producer compressed them
+                found.equals(wanted) || (topic.isOnlyPenstocks() && found.equals("producer"));
             default -> found.equals(wanted);
         };
     }
 
-    private static String meaning(String key) {
+    private static String meaning(Installation.Topic topic, String key) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> "the largest records do not fit";
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG ->
                 "where clocks differ, a recovered job may end without an outcome";
-            case TopicConfig.COMPRESSION_TYPE_CONFIG -> "it takes more room, or consumers need another codec";
+            case TopicConfig.COMPRESSION_TYPE_CONFIG ->
+                topic.isOnlyPenstocks()
+                        ? "it takes more room, or consumers need another codec"
+                        : "its max.message.bytes bounds compressed records, and a small one may grow to more than a replica's memory";
             default -> "it is kept for another time";
         };
     }

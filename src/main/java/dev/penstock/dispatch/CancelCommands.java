@@ -122,7 +122,7 @@ public class CancelCommands {
             if (follow(consumer, assigned)) {
                 ends = consumer.endOffsets(assigned);
             }
-            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
                 apply(record);
             }
             if (caughtUp.getCount() > 0

@@ -16,4 +16,10 @@ public record Deferral(
 
     static final Deferral DUPLICATE = new Deferral(Delay.SHORT, Waiting.Code.DUPLICATE, null);
     static final Deferral QUARANTINED = new Deferral(Delay.SHORT, Waiting.Code.QUARANTINED, null);
+    private static final Deferral BROKEN_AGAIN = new Deferral(Delay.MEDIUM, Waiting.Code.QUARANTINED, null);
+
+    /** @param runs so many an unexpected exception ended; the fault may pass, so the last try comes later */
+    public static Deferral broken(int runs) {
+        return runs < Suspects.POISON - 1 ? QUARANTINED : BROKEN_AGAIN;
+    }
 }

@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.RunStarts;
 import dev.penstock.job.Waiting;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.ledger.LedgerDatabase;
@@ -209,13 +210,14 @@ public class Dispatcher {
             return hold.isGone() || (waited && !hold.renew())
                     ? Optional.empty()
                     : Optional.ofNullable(own.run().run());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             LOG.errorf(
                     e,
-                    "job=%s record=%s the run ended without a word; the record comes again",
+                    "job=%s record=%s an unexpected exception ended the run; after %d such runs the job is poison",
                     job.id(),
-                    taken.place());
-            return Optional.empty();
+                    taken.place(),
+                    Suspects.POISON);
+            return Optional.ofNullable(own.run().broke());
         } finally {
             byId.computeIfPresent(job.id(), (_, stamps) -> {
                 stamps.remove(taken.stamp());
@@ -241,7 +243,7 @@ public class Dispatcher {
     private static List<Integer> joined(List<Integer> some, List<Integer> more) {
         List<Integer> all = new ArrayList<>(some);
         all.addAll(more);
-        return all;
+        return all.subList(Math.max(0, all.size() - RunStarts.MOST), all.size());
     }
 
     private boolean hasSmaller(TakenJob taken) {

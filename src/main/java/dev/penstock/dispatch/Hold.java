@@ -24,6 +24,9 @@ public interface Hold {
     /** How many of the job's attempts had failed at a node when it was last set aside. */
     int failures();
 
+    /** How many runs of the job an unexpected exception ended before their {@code started} was sent. */
+    int brokenRuns();
+
     /** When the job was first set aside; null: never. */
     @Nullable
     Instant setAsideSince();
@@ -49,6 +52,9 @@ public interface Hold {
      * @param failures how many attempts have failed at a node
      */
     void setAside(Deferral deferral, int handedBack, int failures) throws InterruptedException;
+
+    /** An unexpected exception ended a run before its {@code started} was sent: like {@link #setAside}, and the copy counts it. */
+    void setAsideBroken(Deferral deferral) throws InterruptedException;
 
     /**
      * This replica ends: another one gets the job at once.

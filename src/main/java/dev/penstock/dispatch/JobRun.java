@@ -44,6 +44,8 @@ final class JobRun {
     private List<Integer> excused = List.of();
     /** Of this run; 0: it has not started. */
     private int firstAttempt;
+    /** From then on the events count this run. */
+    private boolean startedSent;
 
     private volatile Phase phase = Phase.WAITING;
 
@@ -126,8 +128,9 @@ final class JobRun {
     private void run(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
         firstStarted = known.firstStarted();
         lastAttempt = known.reading().nextRunAttempt() - 1;
-        int silentRuns = known.runs().after(hold.handedBack(), excused);
-        if (context.cancelled().test(job.id())) {
+        int brokenRuns = hold.brokenRuns();
+        int silentRuns = known.runs().after(hold.handedBack(), excused) + brokenRuns;
+        if (brokenRuns < Suspects.POISON && context.cancelled().test(job.id())) {
             perform(recovered);
             return;
         } else if (silentRuns >= Suspects.POISON) {
@@ -149,10 +152,7 @@ final class JobRun {
     }
 
     private void endPoison(Recovery.Known known, int silentRuns) throws InterruptedException {
-        JobFailure failure = JobFailure.of(
-                JobFailure.Code.POISON,
-                "%d runs of the job ended together with the process that ran it. Its record is among the dead letters: look at it before it is sent again"
-                        .formatted(silentRuns));
+        JobFailure failure = poison(silentRuns);
         if (!hold.deadLetter(failure, lastAttempt)) {
             return;
         }
@@ -162,6 +162,41 @@ final class JobRun {
                 withoutAttempt(
                         new JobEvent.Failed(failure, null, job.metadata()),
                         known.reading().nextOutcomeAttempt()));
+    }
+
+    private JobFailure poison(int silentRuns) {
+        int broken = Math.min(silentRuns, hold.brokenRuns());
+        String how = broken == 0
+                ? "ended together with the process that ran it"
+                : broken == silentRuns
+                        ? "ended by an unexpected exception before it started: the log has it"
+                        : "ended without an outcome, %d of them by an unexpected exception before it started: the log has it"
+                                .formatted(broken);
+        return JobFailure.of(
+                JobFailure.Code.POISON,
+                "%d runs of the job %s. Its record is among the dead letters: look at it before it is sent again"
+                        .formatted(silentRuns, how));
+    }
+
+    /**
+     * An unexpected exception ended the run. Once its {@code started} is sent the events count it; else a copy of the record
+     * does. So the job ends as poison, also over restarts.
+     *
+     * @return why the record is refused: not even its end as poison came about; null in any other case
+     */
+    @Nullable
+    JobFailure broke() throws InterruptedException {
+        if (startedSent
+                || signal.reason() == StopSignal.Reason.SHUTDOWN
+                || signal.reason() == StopSignal.Reason.LOCK_LOST) {
+            return null;
+        }
+        int runs = hold.brokenRuns() + 1;
+        if (runs > Suspects.POISON) {
+            return poison(hold.brokenRuns());
+        }
+        hold.setAsideBroken(Deferral.broken(runs));
+        return null;
     }
 
     private void perform(Recovery.@Nullable Known known) throws InterruptedException {
@@ -286,6 +321,7 @@ final class JobRun {
                 JobFailure failure = replies.tooLarge("the event 'started' is too large");
                 return new Step(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())), null);
             }
+            startedSent = true;
             if (recovered) {
                 // a job that ends its process at once would leave no trace, and those beside it would be suspected in
                 // its place

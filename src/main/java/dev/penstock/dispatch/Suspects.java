@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
  * may be anybody's; after the second it runs among few suspects, after the third alone among them, so that an innocent one
  * that was only beside the guilty is cleared. Thread-safe.
  */
-final class Suspects {
+public final class Suspects {
     /** A job with so many silent runs is poison. */
-    static final int POISON = 4;
+    public static final int POISON = 4;
 
     private static final int ALONE = 3;
     private static final int FREE = 1;

@@ -22,6 +22,7 @@ final class Hand {
     private final RoomShares shares;
     private final QueueWatch watch;
     private final MeterRegistry meters;
+    private final int maxRecord;
 
     Hand(Settings settings, QueueWatch watch, MeterRegistry meters) {
         List<Settings.JobTopic> topics = settings.intake().topics();
@@ -34,6 +35,7 @@ final class Hand {
                                         .map(Settings.JobTopic::name),
                                 Stream.of(settings.topics().deferred()))
                         .toList());
+        maxRecord = settings.maxRecord();
         this.watch = watch;
         this.meters = meters;
         Gauge.builder("penstock.intake.bytes", shares, RoomShares::taken).register(meters);
@@ -84,8 +86,7 @@ final class Hand {
         }
     }
 
-    private static long size(Held held) {
-        byte[] value = held.record().value();
-        return RecordSize.beside(held.record()) + (value == null ? 0 : value.length);
+    private long size(Held held) {
+        return RecordSize.bytes(held.record(), maxRecord);
     }
 }

@@ -20,9 +20,12 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
-    private final Origin origin;
+    /** Written by its run, read by its consumer too. */
+    private volatile Origin origin;
+
     private final Writers writers;
     private @Nullable JobId id;
+    private int brokenRuns;
     private volatile boolean gone;
     private volatile boolean unread;
 
@@ -31,6 +34,7 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
 
     Held(Origin origin, Writers writers) {
         this.origin = origin;
+        brokenRuns = origin.brokenRuns();
         this.writers = writers;
     }
 
@@ -41,6 +45,11 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     /** As it came from its producer. */
     ConsumerRecord<byte[], byte[]> record() {
         return origin.record();
+    }
+
+    /** Its value is read now. */
+    void load(byte[] value) {
+        origin = origin.withValue(value);
     }
 
     /** The very record in hand: the copy, where it is one. */
@@ -55,6 +64,10 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     /** From here on its job is known. */
     void named(JobId job) {
         id = job;
+    }
+
+    boolean isNamed() {
+        return id != null;
     }
 
     private JobId named() {
@@ -82,6 +95,11 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     }
 
     @Override
+    public int brokenRuns() {
+        return brokenRuns;
+    }
+
+    @Override
     public @Nullable Instant setAsideSince() {
         return origin.setAside();
     }
@@ -93,12 +111,23 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
         }
     }
 
+    @Override
+    public void setAsideBroken(Deferral deferral) throws InterruptedException {
+        brokenRuns++;
+        setAside(deferral, handedBack(), failures());
+    }
+
     final boolean copy(Deferral deferral, int handedBack, int failures) throws InterruptedException {
         JobId job = named();
         while (true) {
             try {
                 writers.setAside()
-                        .write(origin, job, deferral, Math.max(handedBack, origin.handedBack()), failures)
+                        .write(
+                                origin.withBrokenRuns(brokenRuns),
+                                job,
+                                deferral,
+                                Math.max(handedBack, origin.handedBack()),
+                                failures)
                         .get();
                 LOG.debugf("job=%s record=%s set aside: %s", job, place(), deferral.delay());
                 return true;

@@ -60,6 +60,7 @@ public final class Intake {
     private final BrokerWatch broker;
     private final QueueWatch watch;
     private final Hand hand;
+    private final LeftValues left;
     private final Traces traces;
     private final Waits waits;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
@@ -102,6 +103,7 @@ public final class Intake {
         this.waits = waits;
         watch = new QueueWatch(kafka, settings, clock, meters, broker, new DispatcherLook(dispatcher));
         hand = new Hand(settings, watch, meters);
+        left = new LeftValues(kafka, settings);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
     }
@@ -160,7 +162,7 @@ public final class Intake {
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
             JobRecords records =
-                    new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, traces.tracer());
+                    new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
             LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
@@ -313,5 +315,6 @@ public final class Intake {
             asking.close();
         }
         watch.close();
+        left.close();
     }
 }

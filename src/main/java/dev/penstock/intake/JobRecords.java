@@ -1,7 +1,9 @@
 package dev.penstock.intake;
 
+import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.JobTrace;
+import dev.penstock.dispatch.Suspects;
 import dev.penstock.dispatch.TakenJob;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
@@ -28,6 +30,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
@@ -39,6 +42,13 @@ final class JobRecords {
     private static final Settings.JobTopic UNKNOWN =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
+    /** A run that breaks ends as poison before, and where that breaks too it is refused. */
+    private static final int MOST_BROKEN = Suspects.POISON + 2;
+
+    private static final JobFailure UNHANDLED = JobFailure.of(
+            JobFailure.Code.POISON,
+            "an unexpected exception ended each of %d tries to run or to refuse the record: the log has it"
+                    .formatted(MOST_BROKEN));
     private static final RecordGuard GUARD = RecordGuard.of("intake");
 
     /** A later version of Trace Context may have more than the 55 characters of version 00. */
@@ -52,6 +62,7 @@ final class JobRecords {
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final Hand hand;
+    private final LeftValues left;
     private final Tracer tracer;
 
     JobRecords(
@@ -61,6 +72,7 @@ final class JobRecords {
             ReplyTopic replies,
             Recovery recovery,
             Hand hand,
+            LeftValues left,
             Tracer tracer) {
         this.topicIds = topicIds;
         this.settings = settings;
@@ -68,6 +80,7 @@ final class JobRecords {
         this.replies = replies;
         this.recovery = recovery;
         this.hand = hand;
+        this.left = left;
         this.tracer = tracer;
     }
 
@@ -80,6 +93,9 @@ final class JobRecords {
     private void handle(Held held) {
         try (RoomShares.Room _ = hand.admit(held);
                 JobTrace trace = trace(held)) {
+            if (!load(held)) {
+                return;
+            }
             switch (read(held)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
                     held.named(job.id());
@@ -94,13 +110,66 @@ final class JobRecords {
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             GUARD.failed(held.record(), e);
-            LOG.errorf(e, "record=%s could not be handled, it comes again", held.place());
+            LOG.errorf(
+                    e, "record=%s could not be handled; after %d times it is a dead letter", held.place(), MOST_BROKEN);
+            broke(held);
         } finally {
             hand.release(held);
             held.end();
         }
+    }
+
+    /**
+     * Neither a run nor a refusal came about. After so many times there is a dead letter and nothing else; the audit ends the job
+     * as lost, where the ledger knows it.
+     */
+    private void broke(Held held) {
+        if (held.isGone()) {
+            return;
+        }
+        try {
+            if (!held.isNamed()) {
+                held.named(derivedId(held.record()));
+            }
+            if (held.brokenRuns() < MOST_BROKEN) {
+                held.setAsideBroken(Deferral.broken(held.brokenRuns() + 1));
+            } else if (held.deadLetter(UNHANDLED, 0)) {
+                held.acknowledge();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            LOG.warnf("record=%s could not be set aside, it comes again: %s", held.place(), Reason.of(e));
+        }
+    }
+
+    /**
+     * Reads the value where the poll had no room for it: now the run has some.
+     *
+     * @return false: the record was lost meanwhile
+     */
+    private boolean load(Held held) throws InterruptedException {
+        while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
+            try {
+                byte[] value = left.read(held.record());
+                if (value == null) {
+                    // deleted since: it is refused as what cannot be read
+                    held.unread();
+                    return true;
+                }
+                held.load(value);
+                return true;
+            } catch (KafkaException e) {
+                LOG.warnf("record=%s its value could not be read, trying again: %s", held.place(), Reason.of(e));
+            }
+            if (!held.renew()) {
+                return false;
+            }
+            Thread.sleep(Held.AFTER_FAILURE);
+        }
+        return true;
     }
 
     /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
@@ -121,7 +190,7 @@ final class JobRecords {
     private JobTrace trace(Held held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
-        int bytes = record.value() == null ? 0 : record.value().length;
+        int bytes = Math.max(0, record.serializedValueSize());
         byte[] traceparent = header(record, TraceHeader.NAME);
         // each event of the job would have it
         boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;

@@ -210,7 +210,7 @@ final class LogConsumerLoop implements Runnable {
                 settle(Duration.ZERO);
                 commit(consumer);
                 regulate(consumer);
-                accept(consumer.poll(POLL));
+                accept(GUARD.poll(consumer, POLL));
                 handOverAgain();
             } catch (WakeupException _) {
                 // nobody wakes it
@@ -249,7 +249,11 @@ final class LogConsumerLoop implements Runnable {
                 again.remove(due);
                 Partition partition = partitions.get(partitionOf(due.held()));
                 if (partition != null && !stopping) {
-                    handOver(partition, due.held().origin(), true);
+                    // where no copy could count it, this replica does
+                    handOver(
+                            partition,
+                            due.held().origin().withBrokenRuns(due.held().brokenRuns()),
+                            true);
                 }
             }
         }

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
  * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was), {@code penstock-handed-back} (the last
  * attempt of a run that ended alive), {@code penstock-failures} (attempts that failed at a node),
+ * {@code penstock-broken-runs} (runs that an unexpected exception ended before they started),
  * {@code penstock-waits-for} and {@code penstock-wish} (what it waits for, and what decides which nodes may serve it), and what its topic says of it,
  * for a replica that has no such topic: {@code penstock-tenant} and {@code penstock-priority}.
  *
@@ -36,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * @param topic what the copy says of its topic; null: this is the record itself
  * @param handedBack 0: never
  * @param failures attempts that count against the job's max_attempts
+ * @param brokenRuns runs that an unexpected exception ended before they started
  * @param why what the job waits for, as the copy says; null: the copy does not say it, or this is the record itself
  * @param wish of a job that waits for its nodes; null: it waits for something else
  */
@@ -48,6 +50,7 @@ record Origin(
         @Nullable OfTopic topic,
         int handedBack,
         int failures,
+        int brokenRuns,
         Waiting.@Nullable Code why,
         @Nullable Wish wish) {
     private static final String PREFIX = "penstock-";
@@ -55,6 +58,7 @@ record Origin(
     private static final String KEY = PREFIX + "key";
     private static final String SET_ASIDE = PREFIX + "set-aside";
     private static final String FAILURES = PREFIX + "failures";
+    private static final String BROKEN_RUNS = PREFIX + "broken-runs";
     private static final String TENANT = PREFIX + "tenant";
     private static final String PRIORITY = PREFIX + "priority";
     private static final String WISH = PREFIX + "wish";
@@ -77,7 +81,7 @@ record Origin(
 
     /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, null, null);
+        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
     }
 
     /**
@@ -120,6 +124,7 @@ record Origin(
         Long since = EventHeaders.number(copy.headers(), SET_ASIDE);
         Long handedBack = EventHeaders.number(copy.headers(), EventHeaders.HANDED_BACK);
         Long failures = EventHeaders.number(copy.headers(), FAILURES);
+        Long brokenRuns = EventHeaders.number(copy.headers(), BROKEN_RUNS);
         return Optional.of(new Origin(
                 record,
                 placeOf(copy),
@@ -129,6 +134,7 @@ record Origin(
                 ofTopic(copy.headers()).orElse(null),
                 handedBack == null ? 0 : handedBack.intValue(),
                 failures == null ? 0 : failures.intValue(),
+                brokenRuns == null ? 0 : brokenRuns.intValue(),
                 Waiting.Code.of(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.WAITS_FOR)))
                         .orElse(null),
                 wish == null ? null : Wish.ofJson(wish.value()).orElse(null)));
@@ -145,6 +151,7 @@ record Origin(
                 && isWithin(headers, EventHeaders.NOT_BEFORE, -1, Math.min(LATEST, copy.timestamp() + FURTHEST))
                 && isWithin(headers, EventHeaders.HANDED_BACK, 0, MOST_ATTEMPTS)
                 && isWithin(headers, FAILURES, 0, MOST_ATTEMPTS)
+                && isWithin(headers, BROKEN_RUNS, 0, MOST_ATTEMPTS)
                 && (tenant == null
                         || (tenant.length() <= LONGEST_TENANT && tenant.chars().noneMatch(Character::isISOControl)));
     }
@@ -198,6 +205,10 @@ record Origin(
         if (failed > 0) {
             headers.add(FAILURES, utf8(failed));
         }
+        // what a run that started since then left behind is counted anew
+        if (brokenRuns > 0 && lastHandedBack <= handedBack) {
+            headers.add(BROKEN_RUNS, utf8(brokenRuns));
+        }
         if (record.key() != null) {
             headers.add(KEY, record.key());
         }
@@ -214,6 +225,30 @@ record Origin(
                         .filter(known -> known.wireName().equals(priority))
                         .findFirst()
                         .map(known -> new OfTopic(tenant, known));
+    }
+
+    /** The record with its value, which a poll had left. */
+    Origin withValue(byte[] value) {
+        ConsumerRecord<byte[], byte[]> whole = new ConsumerRecord<>(
+                record.topic(),
+                record.partition(),
+                record.offset(),
+                record.timestamp(),
+                record.timestampType(),
+                record.serializedKeySize(),
+                record.serializedValueSize(),
+                record.key(),
+                value,
+                record.headers(),
+                record.leaderEpoch(),
+                record.deliveryCount());
+        return new Origin(whole, copy, id, notBefore, setAside, topic, handedBack, failures, brokenRuns, why, wish);
+    }
+
+    Origin withBrokenRuns(int runs) {
+        return runs == brokenRuns
+                ? this
+                : new Origin(record, copy, id, notBefore, setAside, topic, handedBack, failures, runs, why, wish);
     }
 
     /** Where the job came in. */

@@ -24,9 +24,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ShareGroupDescription;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.jboss.logging.Logger;
@@ -43,6 +47,8 @@ final class QueueWatch implements AutoCloseable {
     private static final Duration ASSIGNED_WITHIN = Duration.ofSeconds(15);
     private static final double NEARLY_FULL = 0.8;
     private static final String SLOTS = "slots.";
+    private static final String COMPRESSION = "compression.";
+    private static final Duration COMPRESSION_PERIOD = Duration.ofSeconds(30);
 
     private final KafkaSettings kafka;
     private final Settings settings;
@@ -61,6 +67,7 @@ final class QueueWatch implements AutoCloseable {
     private volatile boolean assigned;
     private Map<String, Integer> locks = Map.of();
     private Instant startedAt = Instant.MAX;
+    private Instant compressionAt = Instant.MIN;
     /** Made and used by the timer's thread. */
     private @Nullable Admin admin;
 
@@ -121,6 +128,13 @@ final class QueueWatch implements AutoCloseable {
         this.meters = meters;
         settings.intake().topics().forEach(topic -> lagGauge(topic.name()));
         lagGauge(settings.topics().deferred());
+        TopicShape.boundedOnes(settings)
+                .forEach(topic -> Gauge.builder(
+                                "penstock.topic.unbounded",
+                                warnings,
+                                known -> known.containsKey(COMPRESSION + topic) ? 1 : 0)
+                        .tag("topic", topic)
+                        .register(meters));
         if (settings.intake().enabled()) {
             settings.intake().topics().forEach(topic -> handGauges(topic.name()));
         }
@@ -252,6 +266,10 @@ final class QueueWatch implements AutoCloseable {
 
     private void look(Admin admin, IntakeMode mode) throws InterruptedException {
         asking(() -> share(admin));
+        if (!clock.instant().isBefore(compressionAt)) {
+            compressionAt = clock.instant().plus(COMPRESSION_PERIOD);
+            asking(() -> lookAtCompression(admin));
+        }
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {
                 case SHARE -> asking(() -> ofShareGroup(admin, topic.name(), settings.group(topic)));
@@ -287,6 +305,39 @@ final class QueueWatch implements AutoCloseable {
                 warn(SLOTS + node, words);
             }
         });
+    }
+
+    /** Where the broker lets records grow. Without DESCRIBE_CONFIGS on a topic nothing is known of it. */
+    private void lookAtCompression(Admin admin) throws InterruptedException {
+        Map<ConfigResource, KafkaFuture<Config>> asked = admin.describeConfigs(TopicShape.boundedOnes(settings).stream()
+                        .map(topic -> new ConfigResource(ConfigResource.Type.TOPIC, topic))
+                        .toList())
+                .values();
+        for (Map.Entry<ConfigResource, KafkaFuture<Config>> topic : asked.entrySet()) {
+            try {
+                ConfigEntry entry = topic.getValue().get().get(TopicConfig.COMPRESSION_TYPE_CONFIG);
+                if (entry != null && entry.value() != null) {
+                    compression(topic.getKey().name(), entry.value());
+                }
+            } catch (ExecutionException e) {
+                LOG.debugf(
+                        "topic=%s its compression is not known: %s",
+                        topic.getKey().name(), Reason.of(e));
+            }
+        }
+    }
+
+    /** @param type the topic's {@code compression.type} */
+    void compression(String topic, String type) {
+        String about = COMPRESSION + topic;
+        if (TopicShape.bounds(type)) {
+            warnings.remove(about);
+            return;
+        }
+        String words = TopicShape.unbounded(topic, type, kafka.bootstrapServers());
+        if (!words.equals(warnings.get(about))) {
+            warn(about, words);
+        }
     }
 
     private interface Question {

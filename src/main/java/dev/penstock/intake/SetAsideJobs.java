@@ -8,6 +8,7 @@ import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -16,7 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
@@ -33,14 +34,30 @@ public class SetAsideJobs {
     private static final int MORE_HEADERS = 131_072;
 
     private final String topic;
-    private final KafkaProducer<byte[], byte[]> producer;
+    private final Producer<byte[], byte[]> producer;
     private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
     private final Counter strange;
 
+    @Inject
     public SetAsideJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+        this(
+                kafka.producer(
+                        "penstock-deferred",
+                        Map.of(
+                                ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                                "lz4",
+                                ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                                settings.maxRecord() + MORE_HEADERS)),
+                settings,
+                clock,
+                meters);
+    }
+
+    SetAsideJobs(Producer<byte[], byte[]> producer, Settings settings, Clock clock, MeterRegistry meters) {
         topic = settings.topics().deferred();
+        this.producer = producer;
         this.settings = settings;
         this.clock = clock;
         this.meters = meters;
@@ -48,13 +65,6 @@ public class SetAsideJobs {
         for (Delay delay : Delay.values()) {
             counter(delay);
         }
-        producer = kafka.producer(
-                "penstock-deferred",
-                Map.of(
-                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
-                        "lz4",
-                        ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
-                        settings.maxRecord() + MORE_HEADERS));
     }
 
     private Counter counter(Delay delay) {

@@ -19,6 +19,8 @@ import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ShareConsumer;
+import org.apache.kafka.common.TopicIdPartition;
+import org.apache.kafka.common.errors.CorruptRecordException;
 import org.apache.kafka.common.errors.GroupMaxSizeReachedException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -58,6 +60,9 @@ final class ShareConsumerLoop implements Runnable {
     private volatile boolean stopping;
     private volatile boolean closing;
     private volatile boolean ended;
+    /** Why the consumer rejects records that it cannot read; null: it does not. */
+    private @Nullable CorruptRecordException unreadable;
+
     private long renewAtNanos;
     private long acknowledgeAtNanos;
 
@@ -154,6 +159,10 @@ final class ShareConsumerLoop implements Runnable {
 
     private void serve(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
+            CorruptRecordException why = unreadable;
+            if (failure == null && why != null && hand.isEmpty()) {
+                rejected(offsets, why);
+            }
             if (failure != null) {
                 LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, Reason.of(failure));
             }
@@ -173,7 +182,7 @@ final class ShareConsumerLoop implements Runnable {
                 break;
             } else {
                 answerStale();
-                take(consumer.poll(POLL), lockMillis(consumer));
+                take(poll(consumer), lockMillis(consumer));
                 armed = true;
             }
         }
@@ -181,6 +190,25 @@ final class ShareConsumerLoop implements Runnable {
         note(drained()).forEach(ShareConsumerLoop::refuse);
         flush(consumer);
         loseAll();
+    }
+
+    /** The consumer rejects a batch that it cannot read. The acknowledgement's answer then has its place. */
+    private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
+        try {
+            return consumer.poll(POLL);
+        } catch (CorruptRecordException e) {
+            unreadable = e;
+            return List.of();
+        }
+    }
+
+    private void rejected(Map<TopicIdPartition, Set<Long>> offsets, CorruptRecordException why) {
+        offsets.forEach((partition, rejected) -> {
+            long first = rejected.stream().mapToLong(Long::longValue).min().orElse(0);
+            long last = rejected.stream().mapToLong(Long::longValue).max().orElse(first);
+            GUARD.passedOver(partition.topicPartition(), first, last + 1, why);
+        });
+        unreadable = null;
     }
 
     /** One round while records are in hand. */

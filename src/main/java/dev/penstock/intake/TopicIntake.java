@@ -13,6 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jboss.logging.Logger;
@@ -153,8 +154,17 @@ final class TopicIntake implements Source {
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        KafkaShareConsumer<byte[], byte[]> consumer = new KafkaShareConsumer<>(
-                properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(settings.maxRecord())));
+        // compressed records bring no more into memory than others do; what is left is read once there is memory for it
+        BoundedValues values = new BoundedValues(
+                RecordSize.kept(settings.maxRecord()), settings.intake().fetchBytes(), BoundedValues.Beyond.LEFT);
+        KafkaShareConsumer<byte[], byte[]> consumer =
+                new KafkaShareConsumer<>(properties, new ByteArrayDeserializer(), values) {
+                    @Override
+                    public ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
+                        values.begin();
+                        return super.poll(timeout);
+                    }
+                };
         consumer.subscribe(List.of(topic.topic().name()));
         return consumer;
     }

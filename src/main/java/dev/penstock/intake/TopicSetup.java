@@ -150,13 +150,14 @@ final class TopicSetup {
                         ConfigEntry entry = config.get(key);
                         if (entry != null
                                 && entry.value() != null
-                                && !serves(topic.name(), key, entry.value(), value)) {
+                                && !isWatched(topic.name(), key)
+                                && !serves(key, entry.value(), value)) {
                             LOG.warnf(
                                     "topic=%s its %s is %s: %s. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s",
                                     topic.name(),
                                     key,
                                     entry.value(),
-                                    consequence(topic.name(), key),
+                                    consequence(key),
                                     kafka.bootstrapServers(),
                                     topic.name(),
                                     key,
@@ -174,27 +175,28 @@ final class TopicSetup {
                 && !topic.equals(settings.topics().settings());
     }
 
-    private boolean serves(String topic, String key, String found, String needed) {
+    /** What the watch tells, as long as it holds. */
+    private boolean isWatched(String topic, String key) {
+        return key.equals(TopicConfig.COMPRESSION_TYPE_CONFIG)
+                && !topic.equals(settings.topics().replies());
+    }
+
+    private static boolean serves(String key, String found, String needed) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(needed);
             case TopicConfig.MESSAGE_TIMESTAMP_TYPE_CONFIG -> found.equals(needed);
-            case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                found.equals(needed)
-                        || (found.equals(PRODUCERS_COMPRESSION)
-                                && topic.equals(settings.topics().replies()));
+            case TopicConfig.COMPRESSION_TYPE_CONFIG -> found.equals(needed) || found.equals(PRODUCERS_COMPRESSION);
             default -> true;
         };
     }
 
     /** What comes of a topic's setting that does not serve. */
-    private String consequence(String topic, String key) {
+    private static String consequence(String key) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
                 "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                topic.equals(settings.topics().replies())
-                        ? "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says"
-                        : "its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it";
+                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says";
             default ->
                 "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };

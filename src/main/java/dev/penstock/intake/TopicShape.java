@@ -4,8 +4,10 @@ import dev.penstock.dispatch.Delay;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.RecordSize;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.config.TopicConfig;
 
@@ -30,6 +32,33 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
 
     public TopicShape {
         configs = Map.copyOf(configs);
+    }
+
+    /** The topics that are to hold no compressed records: all that replicas read but the replies, which only Penstock writes. */
+    static List<String> boundedOnes(Settings settings) {
+        List<String> names = new ArrayList<>();
+        settings.intake().topics().forEach(topic -> names.add(topic.name()));
+        Settings.Topics topics = settings.topics();
+        names.addAll(List.of(topics.deferred(), topics.commands(), topics.settings(), topics.deadLetters()));
+        return names;
+    }
+
+    /** Whether a topic's size limit is that of its records as they are in memory. */
+    static boolean bounds(String compression) {
+        return compression.equals(UNCOMPRESSED);
+    }
+
+    /** What it means for one of {@link #boundedOnes} that its limit is another one, and the way out. */
+    static String unbounded(String topic, String compression, String brokers) {
+        return "topic=%s its %s is %s: its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s"
+                .formatted(
+                        topic,
+                        TopicConfig.COMPRESSION_TYPE_CONFIG,
+                        compression,
+                        brokers,
+                        topic,
+                        TopicConfig.COMPRESSION_TYPE_CONFIG,
+                        UNCOMPRESSED);
     }
 
     /** Every topic of an installation, by its name. */

@@ -8,13 +8,19 @@ import java.util.stream.Collectors;
 
 /**
  * Which runs began to work on a job: the first attempt of each, in order. A job that ends its process again and again is
- * found by them.
+ * found by them. The latest are enough: four that ended without an outcome are poison ({@code dispatch.Suspects}), and a replica
+ * excuses those that it ended itself.
+ *
+ * @param attempts the latest {@link #MOST} at most
  */
 public record RunStarts(List<Integer> attempts) {
+    /** A job that is handed back each minute for a week has ten thousand. */
+    public static final int MOST = 64;
+
     public static final RunStarts NONE = new RunStarts(List.of());
 
     public RunStarts {
-        attempts = List.copyOf(attempts);
+        attempts = List.copyOf(attempts.subList(Math.max(0, attempts.size() - MOST), attempts.size()));
     }
 
     /** @param before the job as it was read up to this event, which is valid */

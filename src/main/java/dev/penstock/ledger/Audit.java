@@ -8,6 +8,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.RecordGuard;
 import dev.penstock.wire.TraceHeader;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -233,7 +234,7 @@ final class Audit implements AutoCloseable {
         try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-audit", properties)) {
             reader.assign(List.of(partition));
             reader.seek(partition, place.offset());
-            for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofSeconds(5))) {
+            for (ConsumerRecord<byte[], byte[]> record : RecordGuard.of("audit").poll(reader, Duration.ofSeconds(5))) {
                 if (record.offset() == place.offset()) {
                     return Optional.of(record);
                 }

@@ -4,6 +4,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.RecordGuard;
 import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
@@ -41,6 +42,7 @@ final class Projector implements AutoCloseable {
     static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
 
     private static final Logger LOG = Logger.getLogger(Projector.class);
+    private static final RecordGuard GUARD = RecordGuard.of("ledger");
     /**
      * What is fetched at once, and of one partition: so much is in memory three times while the ledger is behind. A larger record
      * comes alone. With 5,000 records of 10 kB in a transaction 40,000 queued jobs took 76 MiB, as if they had leaked.
@@ -254,7 +256,7 @@ final class Projector implements AutoCloseable {
 
     private void project(KafkaConsumer<byte[], byte[]> consumer)
             throws LedgerDatabase.Unavailable, InterruptedException {
-        ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+        ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
             lookAfterDatabase();

@@ -2,6 +2,7 @@ package dev.penstock.ledger;
 
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.RecordGuard;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -204,7 +205,8 @@ record TopicPlaces(
                 while (first == Long.MAX_VALUE
                         && reader.position(start.getKey()) < end
                         && System.nanoTime() - until < 0) {
-                    for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofSeconds(1))) {
+                    for (ConsumerRecord<byte[], byte[]> record :
+                            RecordGuard.of("ledger").poll(reader, Duration.ofSeconds(1))) {
                         first = Math.min(first, record.timestamp());
                     }
                 }

@@ -9,13 +9,14 @@ import dev.penstock.wire.EventHeaders;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.Headers;
@@ -36,23 +37,32 @@ public class DeadLetters {
             JobFailure.Code.POISON,
             JobFailure.Code.LOST);
 
-    private final KafkaProducer<byte[], byte[]> producer;
+    private final Producer<byte[], byte[]> producer;
     private final MeterRegistry meters;
 
+    @Inject
     public DeadLetters(KafkaSettings kafka, Settings settings, MeterRegistry meters) {
-        topic = settings.topics().deadLetters();
+        this(
+                settings.topics().deadLetters(),
+                kafka.producer(
+                        "penstock-dlq",
+                        Map.of(
+                                ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                                "lz4",
+                                // a broker measures what is compressed: a record above the limit may have come, and has
+                                // to go
+                                ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                                Integer.MAX_VALUE,
+                                ProducerConfig.BUFFER_MEMORY_CONFIG,
+                                Math.max(LEAST_BUFFER, 4L * settings.maxRecord()))),
+                meters);
+    }
+
+    public DeadLetters(String topic, Producer<byte[], byte[]> producer, MeterRegistry meters) {
+        this.topic = topic;
+        this.producer = producer;
         this.meters = meters;
         REASONS.forEach(this::counter);
-        producer = kafka.producer(
-                "penstock-dlq",
-                Map.of(
-                        ProducerConfig.COMPRESSION_TYPE_CONFIG,
-                        "lz4",
-                        // a broker measures what is compressed: a record above the limit may have come, and has to go
-                        ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
-                        Integer.MAX_VALUE,
-                        ProducerConfig.BUFFER_MEMORY_CONFIG,
-                        Math.max(LEAST_BUFFER, 4L * settings.maxRecord())));
     }
 
     private Counter counter(JobFailure.Code reason) {

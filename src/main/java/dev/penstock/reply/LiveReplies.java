@@ -275,7 +275,7 @@ public final class LiveReplies {
             if (!requests.isEmpty()) {
                 return;
             }
-            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
                 Map<ByteBuffer, List<Watch>> keys = watches.get(record.partition());
                 if (keys != null && record.key() != null) {
                     keys.getOrDefault(ByteBuffer.wrap(record.key()), List.of()).forEach(watch -> show(watch, record));

@@ -145,7 +145,7 @@ public class PartitionScans {
             }
             consumer.seek(partition, from);
             while (!byKey.isEmpty() && consumer.position(partition) < end) {
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) {
+                for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, Duration.ofMillis(500))) {
                     if (record.key() != null && record.offset() < end) {
                         show(record, byKey, next);
                     }

@@ -28,7 +28,6 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -109,8 +108,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
                 METADATA_MAX_AGE_MILLIS));
         properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
         properties.putAll(more);
-        return new KafkaConsumer<>(
-                properties, new ByteArrayDeserializer(), new BoundedValues(RecordSize.kept(maxRecord)));
+        return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));
     }
 
     /** Sends a record; done when it is on the broker. */

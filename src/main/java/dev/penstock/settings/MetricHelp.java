@@ -30,6 +30,9 @@ final class MetricHelp implements MeterFilter {
             Map.entry(
                     "penstock.records.unreadable",
                     "Records whose reading failed unexpectedly and that were passed over"),
+            Map.entry(
+                    "penstock.topic.unbounded",
+                    "1 where a topic's size limit bounds compressed records only, so that a small one may grow, else 0"),
             Map.entry("penstock.deliveries", "Records that were taken, by their delivery count"),
             Map.entry("penstock.deferred.strange", "Records of the deferred topic that Penstock did not write"),
             Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),

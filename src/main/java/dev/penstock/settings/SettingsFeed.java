@@ -94,7 +94,7 @@ public final class SettingsFeed {
         long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
         AtomicReference<SettingsVersion> read = new AtomicReference<>(SettingsVersion.start());
         while (!thread.isStopping()) {
-            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
                 GUARD.read(record, () -> read.set(read.get().after(record.offset(), record.value())));
             }
             if (consumer.position(partition) >= end) {

@@ -33,7 +33,8 @@ public final class LogRange {
         long position = from;
         long movedAt = System.nanoTime();
         while (position < end) {
-            for (ConsumerRecord<byte[], byte[]> record : reader.poll(POLL).records(partition)) {
+            for (ConsumerRecord<byte[], byte[]> record :
+                    guard.poll(reader, POLL).records(partition)) {
                 guard.read(record, () -> onRecord.accept(record));
             }
             long now = reader.position(partition);

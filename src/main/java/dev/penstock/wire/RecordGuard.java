@@ -3,23 +3,30 @@ package dev.penstock.wire;
 import io.micrometer.core.instrument.Metrics;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps one record from stopping the reader of a topic. Whatever its reading throws is counted in {@code
- * penstock_records_unreadable_total{reader}}, logged with the record's place, and shown as a warning in health; the reader goes
- * on with the next record. Memory that ran out is no fault of a record: the process ends then. Thread-safe.
+ * Keeps one record, or one batch that the broker's disk has damaged, from stopping the reader of a topic. Whatever its reading
+ * throws is counted in {@code penstock_records_unreadable_total{reader}}, logged with its place, and shown as a warning in
+ * health; the reader goes on with the next one. Memory that ran out is no fault of a record: the process ends then. Thread-safe.
  */
 public final class RecordGuard {
     private static final Logger LOG = Logger.getLogger(RecordGuard.class);
     private static final Duration SHOWN_FOR = Duration.ofHours(1);
     private static final long LINE_EVERY_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final int REMEMBERED = 100;
     private static final Map<String, RecordGuard> GUARDS = new ConcurrentHashMap<>();
 
     private final String reader;
@@ -30,6 +37,13 @@ public final class RecordGuard {
     private long loggedNanos;
     private Instant last = Instant.MIN;
     private String words = "";
+    /** The batches that were passed over last: some readers come by again. */
+    private final Map<String, Boolean> batches = new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
+            return size() > REMEMBERED;
+        }
+    };
 
     /** What is done with one record. */
     @FunctionalInterface
@@ -44,6 +58,44 @@ public final class RecordGuard {
     /** @param reader the same name gives the same guard */
     public static RecordGuard of(String reader) {
         return GUARDS.computeIfAbsent(reader, RecordGuard::new);
+    }
+
+    /**
+     * Polls. What the consumer cannot read is passed over: then nothing comes but how far that is. A group's consumer keeps its
+     * partitions meanwhile.
+     */
+    public <K, V> ConsumerRecords<K, V> poll(Consumer<K, V> consumer, Duration timeout) {
+        try {
+            return consumer.poll(timeout);
+        } catch (KafkaException e) {
+            if (e.getCause() instanceof BoundedValues.NextPoll) {
+                return ConsumerRecords.empty();
+            }
+            UnreadableBatch batch = UnreadableBatch.of(e, consumer.assignment()).orElseThrow(() -> e);
+            TopicPartition partition = batch.partition();
+            long from = consumer.position(partition);
+            long next = batch.skip(consumer, from);
+            passedOver(partition, from, next, e);
+            return new ConsumerRecords<>(Map.of(), Map.of(partition, new OffsetAndMetadata(next)));
+        }
+    }
+
+    /**
+     * Takes note of what lies between two offsets and could not be read, unless it is noted already.
+     *
+     * @param next the first offset behind it
+     */
+    public void passedOver(TopicPartition partition, long from, long next, Throwable e) {
+        String place = next == from + 1
+                ? "record=%s@%d".formatted(partition, from)
+                : "records=%s@%d to %d".formatted(partition, from, next - 1);
+        synchronized (this) {
+            if (batches.put(place, true) != null) {
+                return;
+            }
+        }
+        Metrics.counter("penstock.records.unreadable", "reader", reader).increment((double) (next - from));
+        note("%s: %s".formatted(place, e.getClass().getSimpleName()), next - from);
     }
 
     /** @return whether the record was read; false: it is to be passed over */
@@ -63,15 +115,18 @@ public final class RecordGuard {
     /** Takes note of a record that could not be read. */
     public void failed(ConsumerRecord<?, ?> record, Throwable e) {
         Metrics.counter("penstock.records.unreadable", "reader", reader).increment();
-        String what = "record=%s-%d@%d: %s".formatted(record.topic(), record.partition(), record.offset(), words(e));
+        note("record=%s-%d@%d: %s".formatted(record.topic(), record.partition(), record.offset(), words(e)), 1);
+    }
+
+    private void note(String what, long records) {
         long before;
         synchronized (this) {
-            count++;
+            count += records;
             last = Instant.now();
             words = what;
             long now = System.nanoTime();
             if (logged && now - loggedNanos < LINE_EVERY_NANOS) {
-                notLogged++;
+                notLogged += records;
                 return;
             }
             logged = true;
@@ -80,7 +135,7 @@ public final class RecordGuard {
             notLogged = 0;
         }
         LOG.errorf(
-                "reader=%s could not read a record, and goes on without it: %s%s",
+                "reader=%s could not read, and goes on without it: %s%s",
                 reader, what, before == 0 ? "" : " (and %d before it)".formatted(before));
     }
 

@@ -33,6 +33,20 @@ public final class RecordSize {
                 : Optional.empty();
     }
 
+    /** Whether a poll had no room for the value ({@link BoundedValues}): it is to be read again. */
+    public static boolean isLeft(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        return record.value() == null
+                && record.serializedValueSize() > 0
+                && record.serializedValueSize() <= kept(maxRecord);
+    }
+
+    /** Bytes of the record in memory, once its value is read. */
+    public static long bytes(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        byte[] value = record.value();
+        long ofValue = value != null ? value.length : isLeft(record, maxRecord) ? record.serializedValueSize() : 0;
+        return beside(record) + ofValue;
+    }
+
     /** Bytes of key and headers. */
     public static long beside(ConsumerRecord<byte[], byte[]> record) {
         long bytes = record.key() == null ? 0 : record.key().length;

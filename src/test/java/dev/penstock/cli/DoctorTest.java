@@ -113,10 +113,36 @@ class DoctorTest {
     }
 
     @Test
+    void a_topic_of_others_whose_records_may_grow_is_told_with_the_command_that_mends_it() throws InterruptedException {
+        for (String kind : List.of("producer", "zstd", "lz4", "uncompressed")) {
+            List<Finding> found = new ArrayList<>();
+
+            new TopicLook("broker:9092", 3, found)
+                    .look(
+                            new Installation.Topic("jobs", 4, false, Map.of("compression.type", "uncompressed")),
+                            description("jobs", 4, 3),
+                            config(Map.of("compression.type", kind)));
+
+            assertThat(found)
+                    .singleElement()
+                    .satisfies(finding ->
+                            assertThat(finding.line()).startsWith(kind.equals("uncompressed") ? "ok" : "warn"));
+            if (!kind.equals("uncompressed")) {
+                assertThat(found.getFirst().line())
+                        .contains(
+                                "compression.type is " + kind,
+                                "a small one may grow",
+                                "kafka-configs --bootstrap-server broker:9092 --alter --topic jobs --add-config compression.type=uncompressed");
+            }
+        }
+    }
+
+    @Test
     void a_topic_is_as_penstock_makes_it_or_what_is_not_is_told() throws InterruptedException {
         Installation.Topic wanted = new Installation.Topic(
                 "later",
                 4,
+                true,
                 Map.of(
                         "message.timestamp.type", "LogAppendTime",
                         "compression.type", "lz4",

@@ -104,6 +104,16 @@ class LastWordTest {
         }
 
         @Override
+        public int brokenRuns() {
+            return 0;
+        }
+
+        @Override
+        public void setAsideBroken(Deferral deferral) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
         public @Nullable Instant setAsideSince() {
             return null;
         }

@@ -246,6 +246,7 @@ final class RunRig {
         volatile boolean acknowledged;
         volatile boolean setAside;
         volatile boolean handedBack;
+        private int brokenRuns;
 
         @Override
         public boolean mayHaveRun() {
@@ -270,6 +271,16 @@ final class RunRig {
         @Override
         public int failures() {
             return 0;
+        }
+
+        @Override
+        public int brokenRuns() {
+            return brokenRuns;
+        }
+
+        @Override
+        public void setAsideBroken(Deferral deferral) {
+            brokenRuns++;
         }
 
         @Override

@@ -10,19 +10,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
@@ -48,7 +43,7 @@ class LogConsumerLoopTest {
     private final Set<Long> unreadable = ConcurrentHashMap.newKeySet();
     private final AtomicLong looks = new AtomicLong();
     private final List<LogHeld> taken = new CopyOnWriteArrayList<>();
-    private final Log log = new Log();
+    private final PlayedLog log = new PlayedLog(PARTITION);
     private final LogConsumerLoop loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
             PARTITION.topic(),
             () -> log,
@@ -106,7 +101,7 @@ class LogConsumerLoopTest {
     @Test
     void what_need_not_wait_is_taken_before_a_head_that_is_not_due() throws InterruptedException {
         for (int i = 0; i < 4; i++) {
-            log.append(Duration.ofMinutes(10).plusSeconds(i));
+            append(Duration.ofMinutes(10).plusSeconds(i));
         }
         await(() -> looks.get() >= 4);
         assertThat(taken).isEmpty();
@@ -119,7 +114,7 @@ class LogConsumerLoopTest {
         taken.forEach(LogHeld::acknowledge);
         // what comes now is looked at as it comes
         goesOn.add(4L);
-        log.append(Duration.ofMinutes(11));
+        append(Duration.ofMinutes(11));
         await(() -> taken.size() == 3);
         assertThat(log.committedOffset()).as("the head is still to come").isLessThanOrEqualTo(0);
 
@@ -132,8 +127,8 @@ class LogConsumerLoopTest {
 
     @Test
     void a_head_that_goes_on_is_done_with_and_nothing_is_looked_at_for_nothing() throws InterruptedException {
-        log.append(Duration.ofMinutes(10));
-        log.append(Duration.ofMinutes(11));
+        append(Duration.ofMinutes(10));
+        append(Duration.ofMinutes(11));
         await(() -> looks.get() >= 2);
         goesOn.add(0L);
         node();
@@ -152,11 +147,11 @@ class LogConsumerLoopTest {
     @Test
     void a_record_that_cannot_be_read_is_refused_and_those_behind_it_come() throws InterruptedException {
         unreadable.addAll(List.of(1L, 3L));
-        log.append(Duration.ZERO);
-        log.append(Duration.ZERO);
-        log.append(Duration.ofMinutes(10));
-        log.append(Duration.ofMinutes(10));
-        log.append(Duration.ofMinutes(10));
+        append(Duration.ZERO);
+        append(Duration.ZERO);
+        append(Duration.ofMinutes(10));
+        append(Duration.ofMinutes(10));
+        append(Duration.ofMinutes(10));
         await(() -> taken.size() == 3);
 
         // what lies behind a head that is not due is refused at once, too
@@ -180,6 +175,21 @@ class LogConsumerLoopTest {
         assertThat(copies).isLessThan(20_000);
     }
 
+    private void append(Duration delay) {
+        log.append(offset -> new ConsumerRecord<>(
+                PARTITION.topic(),
+                PARTITION.partition(),
+                offset,
+                START.plus(delay).toEpochMilli(),
+                TimestampType.CREATE_TIME,
+                0,
+                0,
+                new byte[0],
+                new byte[0],
+                new RecordHeaders(),
+                Optional.empty()));
+    }
+
     /** A node has come up. */
     private void node() {
         now.addAndGet(2_000);
@@ -200,63 +210,16 @@ class LogConsumerLoopTest {
 
     private static Origin origin(ConsumerRecord<byte[], byte[]> copy) {
         return new Origin(
-                copy, Origin.placeOf(copy), null, Instant.ofEpochMilli(copy.timestamp()), null, null, 0, 0, null, null);
-    }
-
-    /** A partition that can be read again. */
-    private static final class Log extends MockConsumer<byte[], byte[]> {
-        private final List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
-        private final AtomicLong polls = new AtomicLong();
-        private boolean joined;
-        private long from;
-
-        Log() {
-            super("earliest");
-            updateBeginningOffsets(Map.of(PARTITION, 0L));
-            updateEndOffsets(Map.of(PARTITION, 0L));
-        }
-
-        synchronized void append(Duration delay) {
-            records.add(new ConsumerRecord<>(
-                    PARTITION.topic(),
-                    PARTITION.partition(),
-                    records.size(),
-                    START.plus(delay).toEpochMilli(),
-                    TimestampType.CREATE_TIME,
-                    0,
-                    0,
-                    new byte[0],
-                    new byte[0],
-                    new RecordHeaders(),
-                    Optional.empty()));
-        }
-
-        long committedOffset() {
-            var committed = committed(Set.of(PARTITION)).get(PARTITION);
-            return committed == null ? -1 : committed.offset();
-        }
-
-        @Override
-        public synchronized void seek(TopicPartition partition, long offset) {
-            super.seek(partition, offset);
-            from = offset;
-        }
-
-        @Override
-        public synchronized ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
-            polls.incrementAndGet();
-            if (!joined) {
-                joined = true;
-                rebalance(List.of(PARTITION));
-                super.seek(PARTITION, 0);
-            }
-            if (!paused().contains(PARTITION)) {
-                for (; from < records.size(); from++) {
-                    addRecord(records.get((int) from));
-                }
-            }
-            LockSupport.parkNanos(1_000_000);
-            return super.poll(Duration.ZERO);
-        }
+                copy,
+                Origin.placeOf(copy),
+                null,
+                Instant.ofEpochMilli(copy.timestamp()),
+                null,
+                null,
+                0,
+                0,
+                0,
+                null,
+                null);
     }
 }

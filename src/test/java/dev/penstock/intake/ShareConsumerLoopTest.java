@@ -10,15 +10,22 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.AcknowledgementCommitCallback;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.MockShareConsumer;
+import org.apache.kafka.common.TopicIdPartition;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.CorruptRecordException;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a run's wishes when its consumer's loop ends. */
@@ -56,14 +63,18 @@ class ShareConsumerLoopTest {
         }
     }
 
-    @SuppressWarnings("NullAway") // nothing is set aside or dead-lettered here
     private ShareConsumerLoop loop() {
+        return loop(OneRecord::new);
+    }
+
+    @SuppressWarnings("NullAway") // nothing is set aside or dead-lettered here
+    private ShareConsumerLoop loop(Supplier<MockShareConsumer<byte[], byte[]>> made) {
         KafkaSettings kafka =
                 new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
         return new ShareConsumerLoop(
                 () -> {
                     consumers.incrementAndGet();
-                    return new OneRecord();
+                    return made.get();
                 },
                 new ShareHeld.Origins(
                         new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
@@ -131,6 +142,46 @@ class ShareConsumerLoopTest {
         }
         assertThat(acknowledged).containsExactly(AcknowledgeType.RELEASE);
         assertThat(consumers).hasValue(1);
+        loop.close();
+        assertThat(thread.join(SOON)).isTrue();
+    }
+
+    /** As a client (4.3.1) does it: it rejects the batch, and throws once. */
+    private final class DamagedBatch extends MockShareConsumer<byte[], byte[]> {
+        private final OneRecord behind = new OneRecord();
+        private AcknowledgementCommitCallback callback = (_, _) -> {};
+        private int polls;
+
+        @Override
+        public void setAcknowledgementCommitCallback(AcknowledgementCommitCallback told) {
+            callback = told;
+        }
+
+        @Override
+        public synchronized ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
+            return switch (polls++) {
+                case 0 -> throw new CorruptRecordException("Record is corrupt (stored crc = 1, computed crc = 2)");
+                case 1 -> {
+                    callback.onComplete(
+                            Map.of(new TopicIdPartition(Uuid.ONE_UUID, 2, "prompt-jobs"), Set.of(5L, 3L, 4L)), null);
+                    yield ConsumerRecords.empty();
+                }
+                default -> behind.poll(timeout);
+            };
+        }
+    }
+
+    /** The consumer was made anew, and all its deliveries were lost. */
+    @Test
+    void a_batch_that_the_brokers_disk_damaged_is_told_with_its_place_and_the_loop_goes_on() throws Exception {
+        ShareConsumerLoop loop = loop(DamagedBatch::new);
+        Thread thread = Thread.ofPlatform().daemon().start(loop);
+
+        take();
+
+        assertThat(consumers).hasValue(1);
+        assertThat(RecordGuard.warnings().get("intake"))
+                .contains("records=prompt-jobs-2@3 to 5: CorruptRecordException");
         loop.close();
         assertThat(thread.join(SOON)).isTrue();
     }

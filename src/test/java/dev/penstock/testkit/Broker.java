@@ -3,8 +3,12 @@ package dev.penstock.testkit;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -201,6 +205,21 @@ public final class Broker implements AutoCloseable {
                     .get();
         } catch (ExecutionException e) {
             throw new IllegalStateException(e.getCause());
+        }
+    }
+
+    /** Changes a byte of a topic's log on the disk: the one before the first place where these bytes lie. */
+    public void damage(String topic, int partition, byte[] bytes) {
+        Path segment = folder.resolve(topic + "-" + partition).resolve("00000000000000000000.log");
+        try (FileChannel file = FileChannel.open(segment, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            String all = new String(Files.readAllBytes(segment), StandardCharsets.ISO_8859_1);
+            int at = all.indexOf(new String(bytes, StandardCharsets.ISO_8859_1)) - 1;
+            if (at < 0) {
+                throw new IllegalArgumentException("they do not lie in " + segment);
+            }
+            file.write(ByteBuffer.wrap(new byte[] {(byte) (all.charAt(at) ^ 1)}), at);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 

@@ -1,0 +1,40 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.ledger.AbsentLedger;
+import dev.penstock.node.Nodes;
+import dev.penstock.reply.Recovery;
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.opentelemetry.api.OpenTelemetry;
+import java.time.Clock;
+import org.apache.kafka.clients.consumer.MockConsumer;
+import org.apache.kafka.clients.producer.MockProducer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** Dispatchers without a service around them. */
+public final class TestDispatchers {
+    private TestDispatchers() {}
+
+    /** @param clock that its runs see */
+    public static Dispatcher of(Settings settings, Nodes nodes, ReplyTopic replies, Recovery recovery, Clock clock) {
+        SimpleMeterRegistry meters = new SimpleMeterRegistry();
+        CancelCommands commands = new CancelCommands(
+                () -> new MockConsumer<>("earliest"),
+                new MockProducer<>(true, null, new ByteArraySerializer(), new ByteArraySerializer()),
+                settings.topics().commands(),
+                Clock.systemUTC());
+        return new Dispatcher(
+                replies,
+                commands,
+                new Line(settings, nodes, Clock.systemUTC(), meters),
+                recovery,
+                new AbsentLedger(settings, replies),
+                nodes,
+                settings,
+                clock,
+                meters,
+                new Traces(OpenTelemetry.noop(), true),
+                new Waits(settings, nodes, Clock.systemUTC()));
+    }
+}
