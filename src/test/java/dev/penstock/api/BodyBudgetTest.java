@@ -28,8 +28,8 @@ import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -51,7 +51,10 @@ class BodyBudgetTest {
     void listen() {
         budget = new BodyBudget(10 * SIZE, SIZE, SIZE, Duration.ofSeconds(30));
         Router router = Router.router(vertx);
-        router.route().handler(call -> Calls.follow(call, Duration.ofSeconds(5))).handler(budget::admit).handler(admitted::add);
+        router.route()
+                .handler(call -> Calls.follow(call, Duration.ofSeconds(5)))
+                .handler(budget::admit)
+                .handler(admitted::add);
         server = vertx.createHttpServer()
                 .requestHandler(router)
                 .listen(0)
@@ -87,7 +90,8 @@ class BodyBudgetTest {
     void a_kept_connection_stays_whatever_thread_ends_its_calls() throws Exception {
         Router router = Router.router(vertx);
         router.route().handler(call -> Calls.follow(call, Duration.ofMillis(500)));
-        router.route().handler(call -> Thread.startVirtualThread(() -> call.response().end()));
+        router.route()
+                .handler(call -> Thread.startVirtualThread(() -> call.response().end()));
         AtomicInteger connections = new AtomicInteger();
         HttpServer other = vertx.createHttpServer()
                 .connectionHandler(_ -> connections.incrementAndGet())
