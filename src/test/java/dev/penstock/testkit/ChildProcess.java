@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -30,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * and can be waited for, line by line.
  */
 public final class ChildProcess implements AutoCloseable {
+    private static final Duration STOPS_WITHIN = Duration.ofSeconds(30);
+
     private static final Path SETSID = Path.of("/usr/bin/setsid");
     private static final Duration GENTLY = Duration.ofSeconds(10);
     private static final HttpClient HTTP =
@@ -213,7 +216,28 @@ public final class ChildProcess implements AutoCloseable {
         signal("CONT", pid());
     }
 
-    /** Any process of this machine. */
+    /** Whether all threads of a process are stopped, or it is gone. */
+    private static boolean isStopped(long pid) {
+        Path tasks = Path.of("/proc", Long.toString(pid), "task");
+        if (!Files.isDirectory(tasks)) {
+            return true;
+        }
+        try (Stream<Path> all = Files.list(tasks)) {
+            for (Path task : all.toList()) {
+                // the state follows the name, which is in brackets
+                String stat = Files.readString(task.resolve("stat"));
+                if ("TtZX".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) < 0) {
+                    return false;
+                }
+            }
+            return true;
+        } catch (IOException | UncheckedIOException _) {
+            // a thread has ended meanwhile
+            return false;
+        }
+    }
+
+    /** Sends a signal to any process of this machine. After STOP no thread of it runs. */
     public static void signal(String name, long pid) {
         try {
             Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(pid))
@@ -221,6 +245,14 @@ public final class ChildProcess implements AutoCloseable {
                     .start();
             if (kill.onExit().join().exitValue() != 0) {
                 throw new IllegalStateException("process " + pid + " cannot be sent " + name);
+            }
+            // a thread stops when it is scheduled next, and that may be late on a busy machine
+            long until = System.nanoTime() + STOPS_WITHIN.toNanos();
+            while (name.equals("STOP") && !isStopped(pid)) {
+                if (System.nanoTime() > until) {
+                    throw new IllegalStateException("process " + pid + " is not stopped after " + STOPS_WITHIN);
+                }
+                LockSupport.parkNanos(1_000_000);
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
