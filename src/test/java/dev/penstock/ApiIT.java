@@ -8,6 +8,7 @@ import dev.penstock.fuzz.Calls;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.Chromium;
+import dev.penstock.testkit.Http2Frames;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
@@ -20,6 +21,7 @@ import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -27,10 +29,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
@@ -75,6 +79,7 @@ class ApiIT {
                 .node("fake", "vllm", URI.create(fake.url()), 8)
                 .config("penstock.profiles.fast.vllm", "tiny")
                 .config("penstock.timeouts.idle", "1s")
+                .config("penstock.api.answer-timeout", "2s")
                 .startReady();
         replies = ReplyLog.follow(broker.bootstrap());
     }
@@ -306,6 +311,29 @@ class ApiIT {
                 .contains("penstock.api.allowed-hosts")
                 .doesNotContain("vllm");
         assertThat(chromium.show(penstock.url().resolve("/q/swagger-ui/"))).contains("/v1/jobs/{id}");
+    }
+
+    /** The answer waits for a window that stays shut, and not in the connection's own buffer. */
+    @Test
+    void a_caller_of_http_2_that_takes_nothing_of_its_answer_loses_it() throws IOException {
+        try (Socket socket = new Socket(penstock.url().getHost(), penstock.url().getPort())) {
+            socket.setSoTimeout((int) PATIENCE.toMillis());
+            socket.getOutputStream().write(Http2Frames.preface(0));
+            socket.getOutputStream().write(Http2Frames.get(1, "/v1/nodes"));
+            socket.getOutputStream().write(Http2Frames.get(3, "/q/openapi"));
+
+            Set<Integer> ended = new HashSet<>();
+            while (ended.size() < 2) {
+                Http2Frames.Frame frame = Http2Frames.read(socket.getInputStream());
+                assertThat(frame.type() == Http2Frames.DATA && frame.length() > 0)
+                        .as("%s", frame)
+                        .isFalse();
+                if (frame.type() == Http2Frames.RST_STREAM) {
+                    ended.add(frame.stream());
+                }
+            }
+            assertThat(ended).containsExactlyInAnyOrder(1, 3);
+        }
     }
 
     /** Due in 292 million years, it would hold up all behind it; created then, its job has no deadline that can be computed. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.EndlessServer;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
@@ -73,6 +75,25 @@ class HealthIT {
             replies.awaitOutcomes(List.of("long"), PATIENCE);
             assertThat(replies.outcomes(List.of("long"))).isEqualTo(Map.of("completed", 1));
             assertThat(penstock.process().awaitExit(PATIENCE)).isPresent();
+        }
+    }
+
+    /** A list of models without an end, a limit that is no limit, and a small heap. */
+    @Test
+    void where_memory_runs_out_the_process_ends_by_itself() throws InterruptedException {
+        try (EndlessServer server = new EndlessServer()
+                        .says(200, "application/json", "{\"data\":[{\"id\":\"a\"}", ",{\"id\":\"a\"}");
+                PenstockProcess penstock = PenstockProcess.with("127.0.0.1:" + Broker.freePort())
+                        .itsOwnStart()
+                        .runtimeOption("-Xmx96m")
+                        .config("penstock.answers.max-listing", "1G")
+                        .node("endless", "openai-compatible", server.url(), 1)
+                        .start()) {
+            OptionalInt status = penstock.process().awaitExit(PATIENCE);
+
+            assertThat(status).as("%s", penstock.process().output()).isPresent();
+            assertThat(status.getAsInt()).isNotZero();
+            assertThat(penstock.process().output()).anyMatch(line -> line.contains("java.lang.OutOfMemoryError"));
         }
     }
 

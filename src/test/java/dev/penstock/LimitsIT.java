@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.EventMark;
 import dev.penstock.testkit.EndlessServer;
+import dev.penstock.testkit.Http2Frames;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Rest;
@@ -27,8 +29,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -42,6 +46,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The rows of docs/limits.md against one replica with a heap of 256 MiB: each is tried, and the replica goes on. */
 class LimitsIT {
@@ -63,7 +68,10 @@ class LimitsIT {
                 .config("penstock.api.body-timeout", "10s")
                 .config("penstock.api.header-timeout", "2s")
                 .config("penstock.answers.max-line", "4M")
-                .config("penstock.api.max-streams", "30"));
+                .config("penstock.answers.max-embeddings", "4M")
+                .config("penstock.answers.max-pull", "4M")
+                .config("penstock.api.max-streams", "30")
+                .config("penstock.api.max-streams-bytes", "2M"));
     }
 
     @AfterAll
@@ -78,6 +86,9 @@ class LimitsIT {
         assertThat(replica.process().isAlive()).isTrue();
         assertThat(Rest.get(replica.url(), "/v1/nodes").status()).isEqualTo(200);
         assertThat(Rest.get(replica.managementUrl(), "/q/health/live").status()).isEqualTo(200);
+        assertThat(replica.process().output().stream().filter(line -> line.contains(" ERROR ")))
+                .as("what callers and servers do is no error of the service")
+                .isEmpty();
     }
 
     @Test
@@ -143,6 +154,14 @@ class LimitsIT {
     }
 
     @Test
+    void heads_that_are_too_long_are_refused() {
+        assertThat(Rest.raw(replica.url(), "GET /v1/nodes HTTP/1.1", "Host: 127.0.0.1", "X: " + "x".repeat(21_000)))
+                .contains(" 431 ");
+        assertThat(Rest.raw(replica.url(), "GET /v1/nodes?" + "x".repeat(4_100) + " HTTP/1.1", "Host: 127.0.0.1"))
+                .contains(" 414 ");
+    }
+
+    @Test
     void a_body_that_does_not_come_is_not_waited_for() throws IOException {
         try (Socket socket = connect()) {
             write(
@@ -192,9 +211,7 @@ class LimitsIT {
             }
             trickles.join();
         } finally {
-            for (Socket socket : open) {
-                socket.close();
-            }
+            close(open);
         }
     }
 
@@ -213,21 +230,10 @@ class LimitsIT {
     /** An answer each of some MB would not fit into the heap together. */
     @Test
     void streams_that_read_nothing_lose_their_places() throws Exception {
-        rig.fake().script(_ -> Answer.tokens(Collections.nCopies(2_000, "a".repeat(2_000))));
-        rig.send(List.of("talker"), "x");
-        rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
+        talk();
         List<Socket> deaf = new ArrayList<>();
         try {
-            for (int i = 0; i < 160; i++) {
-                Socket socket = new Socket();
-                socket.setReceiveBufferSize(4_096);
-                socket.connect(new InetSocketAddress(
-                        replica.url().getHost(), replica.url().getPort()));
-                write(
-                        socket,
-                        "GET /v1/jobs/talker/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
-                deaf.add(socket);
-            }
+            listen(160, deaf);
 
             // one that reads is served, as soon as one that does not has made room
             StringBuilder text = new StringBuilder();
@@ -249,9 +255,147 @@ class LimitsIT {
             }
             assertThat(text.toString()).isEqualTo(rig.replies().completedText("talker"));
         } finally {
-            for (Socket socket : deaf) {
-                socket.close();
+            close(deaf);
+        }
+    }
+
+    /** Fewer than there may be, and each holds less than it may: together it is too much. */
+    @Test
+    void streams_that_read_nothing_hold_no_more_together_than_all_may() throws Exception {
+        talk();
+        int streams = 20;
+        String active = "http_server_active_requests{server_port=\"%d\",url_scheme=\"http\"}"
+                .formatted(replica.url().getPort());
+        List<Socket> deaf = new ArrayList<>();
+        try {
+            long until = System.nanoTime() + PATIENCE.toNanos();
+            while (deaf.size() < streams) {
+                assertThat(System.nanoTime()).isLessThan(until);
+                listen(1, deaf);
+                byte[] head = deaf.getLast().getInputStream().readNBytes(12);
+                if (!new String(head, StandardCharsets.US_ASCII).equals("HTTP/1.1 200")) {
+                    // those of another test are not all gone yet
+                    deaf.removeLast().close();
+                }
             }
+            Metrics.await(replica, active, "some were closed", open -> open < streams, PATIENCE);
+        } finally {
+            close(deaf);
+        }
+        Metrics.await(replica, active, "all have left", open -> open == 0, PATIENCE);
+    }
+
+    /** The job {@code talker}, whose answer has 4 MB. */
+    private static void talk() throws InterruptedException {
+        if (rig.replies().count("talker", EventMark.Kind.COMPLETED) == 0) {
+            rig.fake().script(_ -> Answer.tokens(Collections.nCopies(2_000, "a".repeat(2_000))));
+            rig.send(List.of("talker"), "x");
+            rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
+            rig.fake().script(_ -> Answer.tokens(1));
+        }
+    }
+
+    /** Callers that read nothing of the events that they ask for. */
+    private static void listen(int callers, List<Socket> open) throws IOException {
+        for (int i = 0; i < callers; i++) {
+            Socket socket = new Socket();
+            open.add(socket);
+            socket.setReceiveBufferSize(4_096);
+            socket.setSoTimeout((int) PATIENCE.toMillis());
+            socket.connect(
+                    new InetSocketAddress(replica.url().getHost(), replica.url().getPort()));
+            write(
+                    socket,
+                    "GET /v1/jobs/talker/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
+        }
+    }
+
+    private static void close(List<Socket> sockets) throws IOException {
+        for (Socket socket : sockets) {
+            socket.close();
+        }
+    }
+
+    /** One job with a large answer, and a list of jobs with all the metadata that they may have; by callers whose windows stay shut. */
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/jobs/talker", "/v1/jobs?limit=100"})
+    void large_answers_that_are_not_read_take_no_more_than_their_share(String path) throws Exception {
+        talk();
+        submitManyWithMetadata();
+        List<Socket> deaf = new ArrayList<>();
+        Set<Boolean> answered = new HashSet<>();
+        try {
+            for (int i = 0; i < 200; i++) {
+                Socket socket = connect();
+                deaf.add(socket);
+                // a refusal fits into the window, an answer does not
+                socket.getOutputStream().write(Http2Frames.preface(1_000));
+                socket.getOutputStream().write(Http2Frames.get(1, path));
+            }
+            for (Socket socket : deaf) {
+                Http2Frames.Frame frame = Http2Frames.read(socket.getInputStream());
+                while (frame.type() != Http2Frames.HEADERS) {
+                    frame = Http2Frames.read(socket.getInputStream());
+                }
+                answered.add(frame.isOk());
+            }
+            assertThat(answered).as("some are answered, some refused").hasSize(2);
+            Rest.Reply refused = Rest.get(replica.url(), path);
+            assertThat(refused.status()).isEqualTo(503);
+            assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+            assertThat(refused.body()).contains("the answers of the calls under way");
+        } finally {
+            close(deaf);
+        }
+
+        // what they held is given back
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        Rest.Reply reply = Rest.get(replica.url(), path);
+        while (reply.status() != 200) {
+            assertThat(System.nanoTime()).as(reply.body()).isLessThan(until);
+            reply = Rest.get(replica.url(), path);
+        }
+        assertThat(reply.body()).hasSizeGreaterThan(MEGABYTE / 2);
+    }
+
+    private static void submitManyWithMetadata() throws InterruptedException {
+        if (rig.replies().count("many-0", EventMark.Kind.COMPLETED) > 0) {
+            return;
+        }
+        StringBuilder pairs = new StringBuilder();
+        for (int i = 0; i < 16; i++) {
+            pairs.append(i == 0 ? "" : ",").append("\"%064d\":\"%s\"".formatted(i, "漢".repeat(512)));
+        }
+        String line = "{\"prompt\":\"x\",\"metadata\":{%s},\"job\":{\"id\":\"many-%%d\"}}\n".formatted(pairs);
+        StringBuilder lines = new StringBuilder();
+        for (int i = 0; i < 100; i++) {
+            lines.append(line.formatted(i));
+        }
+        Rest.Reply taken = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", lines.toString());
+        assertThat(taken.status()).as(taken.body()).isEqualTo(202);
+        rig.replies().awaitOutcomes(Rig.ids("many", 100), PATIENCE);
+    }
+
+    /** The tokens of one would be 140 MB, if they were read. */
+    @Test
+    void documents_of_many_tokens_are_refused() throws Exception {
+        String body = "{\"prompt\":\"x\",\"stop\":[" + "[],".repeat(2_700_000) + "[]]}";
+        List<CompletableFuture<Rest.Reply>> answers = Stream.generate(
+                        () -> CompletableFuture.supplyAsync(() -> posted(body), threads))
+                .limit(3)
+                .toList();
+
+        for (CompletableFuture<Rest.Reply> answer : answers) {
+            assertThat(answer.get().status()).as(answer.get().body()).isEqualTo(400);
+            assertThat(answer.get().body()).contains("more than 1,000,000 values");
+        }
+    }
+
+    private static Rest.Reply posted(String body) {
+        try {
+            return Rest.post(replica.url(), "/v1/jobs", "application/json", body);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
         }
     }
 
@@ -344,18 +488,43 @@ class LimitsIT {
                     .contains("penstock.answers.max-bytes", server.url().toString());
             server.says(200, "text/event-stream", "data: {\"x\":\"", "x");
             assertThat(failed(server, "line")).contains("penstock.answers.max-line");
+            server.says(200, "application/json", "{\"data\":[{\"index\":0,\"embedding\":[0.1", ",0.1");
+            assertThat(failed(server, "embeddings", "\"input\":\"x\"")).contains("penstock.answers.max-embeddings");
         }
     }
 
-    /** What becomes of a job at a node that is this server. */
+    @Test
+    void a_pull_that_never_ends_is_cut_off_by_name() throws Exception {
+        String status = "{\"status\":\"pulling\",\"more\":\"%s\"}\n".formatted("x".repeat(1_000));
+        try (EndlessServer server = new EndlessServer().lists("m").says(200, "application/x-ndjson", "", status)) {
+            String node = "{\"name\":\"pull\",\"backend\":\"ollama\",\"url\":\"%s\"}".formatted(server.url());
+            Rest.Reply added = Rest.post(replica.url(), "/v1/nodes?force=true", "application/json", node);
+            assertThat(added.status()).as(added.body()).isEqualTo(201);
+
+            Rest.Reply told =
+                    Rest.post(replica.url(), "/v1/nodes/pull/models", "application/json", "{\"model\":\"m\"}");
+            var _ = Rest.delete(replica.url(), "/v1/nodes/pull");
+
+            assertThat(told.body())
+                    .contains(
+                            "event:failed",
+                            "penstock.answers.max-pull",
+                            server.url().toString());
+        }
+    }
+
     private static String failed(EndlessServer server, String name) throws InterruptedException {
+        return failed(server, name, "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":false");
+    }
+
+    /** What becomes of a job at a node that is this server. */
+    private static String failed(EndlessServer server, String name, String asked) throws InterruptedException {
         String node = "{\"name\":\"%s\",\"backend\":\"openai-compatible\",\"model\":\"m\",\"url\":\"%s\"}"
                 .formatted(name, server.url());
         Rest.Reply added = Rest.post(replica.url(), "/v1/nodes?force=true", "application/json", node);
         assertThat(added.status()).as(added.body()).isEqualTo(201);
-        String job =
-                "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":false,\"model\":\"m\",\"job\":{\"node\":\"%s\",\"max_attempts\":1,\"id\":\"%s\"}}"
-                        .formatted(name, name);
+        String job = "{%s,\"model\":\"m\",\"job\":{\"node\":\"%s\",\"max_attempts\":1,\"id\":\"%s\"}}"
+                .formatted(asked, name, name);
         Rest.Reply ended = Rest.post(replica.url(), "/v1/jobs", "application/json", job, "Prefer", "wait=30");
         var _ = Rest.delete(replica.url(), "/v1/nodes/" + name);
         return ended.body();

@@ -70,7 +70,7 @@ public final class BodyBudget {
             return;
         }
         call.put(SHARE, share);
-        call.addEndHandler(_ -> share.giveBack());
+        CallEnd.then(call, share::giveBack);
         call.next();
     }
 
@@ -93,7 +93,7 @@ public final class BodyBudget {
             long timer = call.vertx().setTimer(Math.max(1, delay.toMillis()), _ -> task.run());
             return () -> call.vertx().cancelTimer(timer);
         });
-        call.addEndHandler(_ -> counted.end());
+        CallEnd.then(call, counted::end);
         return counted;
     }
 

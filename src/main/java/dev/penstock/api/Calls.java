@@ -19,6 +19,8 @@ final class Calls {
     /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
     private static final long NO_ERROR = 0;
 
+    private static final long CANCEL = 8;
+
     private static final Duration LINGERS = Duration.ofSeconds(5);
 
     Calls(Settings settings) {
@@ -36,6 +38,7 @@ final class Calls {
 
     /** @param lingers for how long the rest of a body may come when its call is answered */
     static void follow(RoutingContext call, Duration lingers) {
+        CallEnd.follow(call);
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
@@ -44,6 +47,17 @@ final class Calls {
                     channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }
         call.next();
+    }
+
+    /** Ends a call whose caller reads nothing; from any thread. What waits to be sent is given up, and the call's end is run. */
+    static void cut(RoutingContext call) {
+        HttpServerRequest request = call.request();
+        if (request.version() != HttpVersion.HTTP_2 && request.connection() instanceof ConnectionBase connection) {
+            // a response that is reset does not run its end, and its connection is closed behind what waits to be sent
+            var _ = connection.channel().close();
+        } else {
+            var _ = request.response().reset(CANCEL);
+        }
     }
 
     /**

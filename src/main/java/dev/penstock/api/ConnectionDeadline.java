@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Closes a connection that holds its place without use: one whose next request does not come, or comes too slowly, and one that
- * takes nothing of an answer that waits for it. How slowly a request's body may come is another matter ({@link CountedBody}).
- * Owned by the event loop of its connection.
+ * takes nothing of an answer that waits for it. With HTTP/2 it ends the stream alone ({@link ShutStreams}). How slowly a request's
+ * body may come is another matter ({@link CountedBody}). Owned by the event loop of its connection.
  */
 final class ConnectionDeadline extends ChannelDuplexHandler {
     static final AttributeKey<ConnectionDeadline> KEY = AttributeKey.valueOf(ConnectionDeadline.class, "deadline");
@@ -35,6 +35,8 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
     private long lastTaken;
     private long lastProgress;
     private int unchanged;
+    /** Null until a second call may begin before the first is answered. */
+    private @Nullable ShutStreams streams;
 
     /**
      * @param header from the first byte of a request to the end of its headers
@@ -122,6 +124,9 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         calls++;
         inHeader = false;
         stop();
+        if (many && !looking) {
+            look();
+        }
     }
 
     private void end() {
@@ -181,11 +186,19 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
 
     private void see(ChannelHandlerContext here) {
         ChannelOutboundBuffer out = here.channel().unsafe().outboundBuffer();
-        if (out == null || out.totalPendingWriteBytes() == 0) {
+        boolean waits = out != null && out.totalPendingWriteBytes() > 0;
+        boolean mayWait = manyAtOnce && calls > 0;
+        if (out == null || !(waits || mayWait)) {
             looking = false;
             return;
         }
-        boolean same = taken == lastTaken && out.currentProgress() == lastProgress;
+        if (mayWait) {
+            streams = streams == null ? ShutStreams.of(here) : streams;
+            if (streams != null) {
+                streams.look(here, LOOKS);
+            }
+        }
+        boolean same = waits && taken == lastTaken && out.currentProgress() == lastProgress;
         unchanged = same ? unchanged + 1 : 0;
         lastTaken = taken;
         lastProgress = out.currentProgress();

@@ -10,9 +10,11 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetter;
 import dev.penstock.reply.DeadLetterLog;
 import dev.penstock.reply.DeadLetters;
+import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.Reason;
 import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.POST;
@@ -20,6 +22,7 @@ import jakarta.ws.rs.Path;
 import jakarta.ws.rs.PathParam;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.QueryParam;
+import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import java.nio.charset.StandardCharsets;
@@ -38,12 +41,25 @@ import org.jspecify.annotations.Nullable;
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread
 public final class DeadLettersResource {
+    /** That a read of the topic holds a record of at once. */
+    private static final int PARTITIONS = 4;
+
     private final DeadLetterLog log;
     private final DeadLetters letters;
     private final Submissions submissions;
     private final JobLookup jobs;
+    private final AnswerBudget answers;
+    private final long atOnce;
 
-    public DeadLettersResource(DeadLetterLog log, DeadLetters letters, Submissions submissions, JobLookup jobs) {
+    public DeadLettersResource(
+            DeadLetterLog log,
+            DeadLetters letters,
+            Submissions submissions,
+            JobLookup jobs,
+            AnswerBudget answers,
+            Settings settings) {
+        this.answers = answers;
+        atOnce = (long) PARTITIONS * settings.maxRecord();
         this.log = log;
         this.letters = letters;
         this.submissions = submissions;
@@ -51,8 +67,13 @@ public final class DeadLettersResource {
     }
 
     @GET
-    public ObjectNode list(@QueryParam("after") @Nullable String after, @QueryParam("limit") @Nullable String limit) {
+    public ObjectNode list(
+            @QueryParam("after") @Nullable String after,
+            @QueryParam("limit") @Nullable String limit,
+            @Context RoutingContext call)
+            throws InterruptedException {
         int wanted = ListParameters.limit(limit);
+        answers.share(call).mustTake(atOnce);
         List<DeadLetter> found = asking(() -> log.newest(after == null ? null : cursor(after), wanted + 1));
         ArrayNode data = Json.mapper().createArrayNode();
         found.stream().limit(wanted).forEach(letter -> data.add(document(letter)));
@@ -66,7 +87,8 @@ public final class DeadLettersResource {
 
     @GET
     @Path("/{id}")
-    public ObjectNode get(@PathParam("id") String id) {
+    public ObjectNode get(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
+        answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
         ObjectNode document = document(letter);
         Bytes value = letter.value();
@@ -81,7 +103,8 @@ public final class DeadLettersResource {
 
     @POST
     @Path("/{id}/retry")
-    public Response retry(@PathParam("id") String id) throws InterruptedException {
+    public Response retry(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
+        answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
         byte[] document = again(letter);
         // who asks twice, or again after a crash in between, gets the same job
@@ -103,7 +126,8 @@ public final class DeadLettersResource {
 
     @DELETE
     @Path("/{id}")
-    public ObjectNode drop(@PathParam("id") String id) throws InterruptedException {
+    public ObjectNode drop(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
+        answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
         sent(() -> letters.close(letter, "dropped").get());
         return Json.mapper()

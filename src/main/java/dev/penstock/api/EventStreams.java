@@ -19,7 +19,9 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
+import org.jboss.logging.Logger;
 
 /**
  * Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. So many are open
@@ -27,13 +29,16 @@ import java.util.function.Predicate;
  */
 @Singleton
 public final class EventStreams {
-    private static final long CANCEL = 8;
+    private static final Logger LOG = Logger.getLogger(EventStreams.class);
     /** A stream that is behind for less than this is not stalled. */
     private static final Duration STALLED = Duration.ofSeconds(1);
 
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
     private static final Executor VIRTUAL =
             task -> Thread.ofVirtual().name("events").start(task);
+
+    /** RESTEasy's own line is off: it cannot tell this from a caller that has left. */
+    static final Consumer<Throwable> FAILED = e -> LOG.error("an event stream failed", e);
 
     private final int most;
     private final Predicate<Duration> makeRoom;
@@ -81,7 +86,7 @@ public final class EventStreams {
     /** Takes a place, which is given back when the call ends, and opens what is to be streamed. */
     <T> T opened(RoutingContext call, Opening<T> opening) throws InterruptedException {
         Place place = take();
-        call.addEndHandler(_ -> place.giveBack());
+        CallEnd.then(call, place::giveBack);
         boolean opened = false;
         try {
             T what = opening.open();
@@ -97,9 +102,7 @@ public final class EventStreams {
     /** The events of a job, while there is a place for one more stream. */
     Multi<OutboundSseEvent> of(RoutingContext call, Sse sse, Opening<Watch> opening) throws InterruptedException {
         Watch watch = opened(call, opening);
-        watch.whenDropped(() -> {
-            var _ = call.response().reset(CANCEL);
-        });
+        watch.whenDropped(() -> Calls.cut(call));
         return of(watch, sse);
     }
 
@@ -116,6 +119,8 @@ public final class EventStreams {
                         Uni.createFrom().item(Unchecked.supplier(pending::next)).runSubscriptionOn(VIRTUAL))
                 .until(Optional::isEmpty)
                 .map(Optional::orElseThrow)
+                .onFailure()
+                .invoke(FAILED)
                 .onTermination()
                 .invoke(watch::close);
     }

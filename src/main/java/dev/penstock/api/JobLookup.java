@@ -89,8 +89,27 @@ public final class JobLookup {
         return settings.ledger().kind() != Settings.LedgerKind.NONE;
     }
 
+    /** A job with its answer, as soon as there is room for that. */
+    JobRow withAnswer(JobRow row, AnswerBudget.Share share) throws InterruptedException {
+        JobRow.Ending ending = row.ending();
+        if (ending == null) {
+            return row;
+        }
+        try {
+            long bytes = row.lacksOutcome()
+                    ? ledger.outcomeBytes(row.id())
+                    : ending.event().length();
+            share.mustTake(AnswerBudget.COPIES * bytes);
+            return row.lacksOutcome() ? row.withOutcome(ledger.outcome(row.id())) : row;
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
     /** A page of jobs; their answers are left out. */
-    ObjectNode list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit) throws InterruptedException {
+    ObjectNode list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit, AnswerBudget.Share share)
+            throws InterruptedException {
+        share.mustTake((long) limit * AnswerBudget.ROW);
         try {
             Queries.Page page = ledger.list(filter, after, limit);
             ArrayNode jobs = Json.mapper().createArrayNode();
@@ -219,7 +238,7 @@ public final class JobLookup {
         JobRow row = found.row().orElse(null);
         Refusal refusal = row == null || !mustBeThere ? null : row.rejected().orElse(null);
         if (refusal != null) {
-            return new LiveReplies.Past(refusal.offset(), refused(refusal), Set.of());
+            return new LiveReplies.Past(refusal.offset(), LiveReplies.Kept.of(refused(refusal)), Set.of());
         }
         Long first = row == null ? null : row.life().firstOffset();
         return new LiveReplies.Past(
@@ -251,22 +270,32 @@ public final class JobLookup {
                         .isPresent();
     }
 
-    private static Watch.@Nullable Known outcome(JobRow row) {
+    private LiveReplies.@Nullable Kept outcome(JobRow row) {
         JobRow.Ending ending = row.ending();
         EventMark.Kind kind = row.life().reading().outcome();
         String run = row.life().reading().run();
         Long offset = row.life().outcomeOffset();
         Long millis = row.life().finishedMillis();
-        if (ending == null
-                || ending.event().isEmpty()
-                || kind == null
-                || run == null
-                || offset == null
-                || millis == null) {
+        if (ending == null || row.forgotten() || kind == null || run == null || offset == null || millis == null) {
             return null;
         }
-        EventMark mark = new EventMark(kind, row.life().reading().attempt(), run, EventDocument.seq(ending.event()));
-        return new Watch.Known(mark, Bytes.wrap(ending.event().getBytes(StandardCharsets.UTF_8)), offset, millis);
+        EventMark head = new EventMark(kind, row.life().reading().attempt(), run, 0);
+        String small = ending.event();
+        long place = offset;
+        long at = millis;
+        return new LiveReplies.Kept() {
+            @Override
+            public long offset() {
+                return place;
+            }
+
+            @Override
+            public Watch.Known read() throws InterruptedException, LedgerDatabase.Unavailable {
+                String event = row.lacksOutcome() ? ledger.outcome(row.id()) : small;
+                EventMark mark = new EventMark(head.kind(), head.attempt(), head.run(), EventDocument.seq(event));
+                return new Watch.Known(mark, Bytes.wrap(event.getBytes(StandardCharsets.UTF_8)), place, at);
+            }
+        };
     }
 
     /**
@@ -274,9 +303,10 @@ public final class JobLookup {
      * then.
      *
      * @param row what is known of it now
+     * @param room for its outcome; where there is none, nothing is waited for either
      * @return what is known of it then
      */
-    static JobRow await(Watch watch, JobRow row, Duration atMost) throws InterruptedException {
+    static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room) throws InterruptedException {
         JobRow known = row;
         watch.passOverChunks();
         long until = System.nanoTime() + atMost.toNanos();
@@ -285,6 +315,10 @@ public final class JobLookup {
                 case Watch.Next.Event event
                 when event.mark().kind() == EventMark.Kind.REJECTED -> {
                     return known.rejectedBy(event.offset(), event.millis(), event.value());
+                }
+                case Watch.Next.Event event
+                when !room.take((long) AnswerBudget.COPIES * event.value().get().length) -> {
+                    return known;
                 }
                 case Watch.Next.Event event ->
                     known = known.after(event.mark(), event.offset(), event.millis(), event.value());

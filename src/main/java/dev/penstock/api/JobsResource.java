@@ -56,6 +56,7 @@ public final class JobsResource {
     private final CancelCommands commands;
     private final JobLookup jobs;
     private final EventStreams streams;
+    private final AnswerBudget answers;
     private final Settings settings;
     private final Clock clock;
 
@@ -64,9 +65,11 @@ public final class JobsResource {
             CancelCommands commands,
             JobLookup jobs,
             EventStreams streams,
+            AnswerBudget answers,
             Settings settings,
             Clock clock) {
         this.streams = streams;
+        this.answers = answers;
         this.submissions = submissions;
         this.commands = commands;
         this.jobs = jobs;
@@ -86,24 +89,25 @@ public final class JobsResource {
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
         Submissions.Checked.Fit fit = checked(document, key);
+        AnswerBudget.Share share = answers.share(call);
         JobRow there = alreadyThere(fit);
         if (there != null) {
             BodyBudget.giveBack(call);
-            return accepted(awaited(there, wait), wait);
+            return accepted(awaited(there, wait, share), wait, share);
         }
         if (wait.isZero()) {
             RecordMetadata record = write(fit, traceparent);
-            return accepted(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait);
+            return accepted(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait, share);
         }
         try (Watch watch = writeAndWatch(fit, traceparent)) {
             JobRow row = JobLookup.accepted(fit, clock.instant());
             BodyBudget.giveBack(call);
-            return accepted(JobLookup.await(watch, row, wait), wait);
+            return accepted(JobLookup.await(watch, row, wait, share), wait, share);
         }
     }
 
-    private Response accepted(JobRow known, Duration wait) {
-        JobRow row = JobLookup.accepted(known);
+    private Response accepted(JobRow known, Duration wait, AnswerBudget.Share share) throws InterruptedException {
+        JobRow row = jobs.withAnswer(JobLookup.accepted(known), share);
         boolean over = row.state().filter(state -> state.status().isOver()).isPresent();
         return Preference.applied(Response.status(over ? 200 : 202), wait)
                 .entity(jobs.shortly(row))
@@ -123,12 +127,12 @@ public final class JobsResource {
         return jobs.find(fit.job().id());
     }
 
-    private JobRow awaited(JobRow row, Duration wait) throws InterruptedException {
+    private JobRow awaited(JobRow row, Duration wait, AnswerBudget.Share share) throws InterruptedException {
         if (wait.isZero() || row.isOver()) {
             return row;
         }
         try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
-            return JobLookup.await(watch, row, wait);
+            return JobLookup.await(watch, row, wait, share);
         }
     }
 
@@ -177,14 +181,15 @@ public final class JobsResource {
             @HeaderParam("Idempotency-Key") @Nullable String key,
             @HeaderParam("Prefer") @Nullable String prefer,
             @HeaderParam(TraceHeader.NAME) @Nullable String traceparent,
-            InputStream body)
+            InputStream body,
+            @Context RoutingContext call)
             throws InterruptedException, IOException {
         if (key != null) {
             throw new ApiException(
                     JobFailure.invalid("Idempotency-Key", "names one job: give each line a job.id of its own instead"));
         }
         Duration wait = Preference.wait(prefer);
-        try (LineDoor door = new LineDoor(submissions, jobs, traceparent, wait)) {
+        try (LineDoor door = new LineDoor(submissions, jobs, traceparent, wait, answers.share(call))) {
             LineReader lines = new LineReader(body, settings.maxRecord());
             return Preference.applied(door.answer(lines, settings.api().lines(), settings.maxRecord()), wait)
                     .type(NDJSON)
@@ -195,21 +200,24 @@ public final class JobsResource {
     @GET
     @Path("/{id}")
     @Produces(MediaType.APPLICATION_JSON)
-    public Response get(@PathParam("id") String id, @HeaderParam("Prefer") @Nullable String prefer)
+    public Response get(
+            @PathParam("id") String id, @HeaderParam("Prefer") @Nullable String prefer, @Context RoutingContext call)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
-        JobRow row = awaited(jobs.find(jobId(id)), wait);
+        AnswerBudget.Share share = answers.share(call);
+        JobRow row = jobs.withAnswer(awaited(jobs.find(jobId(id)), wait, share), share);
         return Preference.applied(Response.ok(), wait).entity(jobs.show(row)).build();
     }
 
     @GET
     @Produces(MediaType.APPLICATION_JSON)
-    public ObjectNode list(@Context UriInfo call) throws InterruptedException {
-        MultivaluedMap<String, String> given = call.getQueryParameters();
+    public ObjectNode list(@Context UriInfo asked, @Context RoutingContext call) throws InterruptedException {
+        MultivaluedMap<String, String> given = asked.getQueryParameters();
         return jobs.list(
                 ListParameters.filter(given, clock.instant()),
                 ListParameters.after(given.getFirst("after")),
-                ListParameters.limit(given.getFirst("limit")));
+                ListParameters.limit(given.getFirst("limit")),
+                answers.share(call));
     }
 
     @GET
@@ -237,12 +245,13 @@ public final class JobsResource {
     @DELETE
     @Path("/{id}")
     @Produces(MediaType.APPLICATION_JSON)
-    public Response cancel(@PathParam("id") String id) throws InterruptedException {
+    public Response cancel(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
         JobId job = jobId(id);
         if (jobs.isKept()) {
             JobRow row = jobs.find(job);
             if (row.isOver()) {
-                return Response.ok(jobs.show(row)).build();
+                return Response.ok(jobs.show(jobs.withAnswer(row, answers.share(call))))
+                        .build();
             }
         }
         refuseWhileAway();

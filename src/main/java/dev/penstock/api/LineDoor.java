@@ -27,16 +27,31 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     private static final int MOST_AT_ONCE = 500;
 
     private static final int BYTES_AT_ONCE = 1 << 20;
+    /** What one line is answered with, and what is known of its job. */
+    private static final int LINE_BYTES = 2_048;
+    /** The answer grows by halves. */
+    private static final int GROWS = 2;
 
     private final Submissions submissions;
     private final JobLookup jobs;
     private final @Nullable String traceparent;
     private final boolean waits;
+    private final AnswerBudget.Share share;
     private long until;
     private final List<Watch> watches = new ArrayList<>();
+    private final Written body = new Written();
 
-    /** @param wait for the outcomes; zero: for none */
-    LineDoor(Submissions submissions, JobLookup jobs, @Nullable String traceparent, Duration wait) {
+    /**
+     * @param wait for the outcomes; zero: for none
+     * @param share of the memory for answers
+     */
+    LineDoor(
+            Submissions submissions,
+            JobLookup jobs,
+            @Nullable String traceparent,
+            Duration wait,
+            AnswerBudget.Share share) {
+        this.share = share;
         this.submissions = submissions;
         this.jobs = jobs;
         this.traceparent = traceparent;
@@ -53,7 +68,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     Response.ResponseBuilder answer(LineReader in, int most, int mostBytes) throws InterruptedException, IOException {
         JobLines submitted = new JobLines(this);
         List<JobLines.Answer> outcomes = new ArrayList<>();
-        Written body = new Written();
+        ObjectNode last = null;
         long taken = 0;
         LineReader.Line line = in.next();
         while (line != null && taken < most) {
@@ -65,6 +80,10 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
                 taken++;
                 line = in.next();
             }
+            if (!hasRoom(taken)) {
+                last = noRoom(some.getFirst().number());
+                break;
+            }
             for (JobLines.Answer answer : submit(submitted, some)) {
                 JobLines.Answer settled = answer.settled();
                 if (waits) {
@@ -74,7 +93,9 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
                 }
             }
         }
-        ObjectNode last = line == null ? null : JobLines.tooMany(line.number(), most);
+        if (last == null && line != null) {
+            last = JobLines.tooMany(line.number(), most);
+        }
         in.drop();
         if (last == null && in.failure() != null) {
             if (taken == 0) {
@@ -92,6 +113,22 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
             body.add(last);
         }
         return Response.status(waits && body.allEnded ? 200 : 202).entity(body.bytes.toByteArray());
+    }
+
+    private static ObjectNode noRoom(long line) {
+        if (line == 1) {
+            throw AnswerBudget.full();
+        }
+        return JobLines.failed(line, AnswerBudget.FULL);
+    }
+
+    private boolean hasRoom(long lines) throws InterruptedException {
+        return share.take(lines * LINE_BYTES + (long) GROWS * body.bytes.size());
+    }
+
+    /** For an outcome, beside what is there of the answer. */
+    private boolean hasRoomFor(long bytes) throws InterruptedException {
+        return share.take((long) GROWS * body.bytes.size() + bytes);
     }
 
     private List<JobLines.Answer> submit(JobLines submitted, List<LineReader.Line> lines) throws InterruptedException {
@@ -138,7 +175,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
                     watch.ownRecord(new RecordPlace(record.topic(), record.partition(), record.offset()));
                     return record;
                 }),
-                row -> JobLookup.accepted(JobLookup.await(watch, row, left())));
+                row -> JobLookup.accepted(JobLookup.await(watch, row, left(), this::hasRoomFor)));
     }
 
     @Override
@@ -158,10 +195,10 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
         }
         JobRow now = jobs.find(row.id());
         if (JobLookup.accepted(now).isOver()) {
-            return now;
+            return jobs.withAnswer(now, share);
         }
         try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
-            return JobLookup.accepted(JobLookup.await(watch, now, left()));
+            return JobLookup.accepted(JobLookup.await(watch, now, left(), this::hasRoomFor));
         }
     }
 

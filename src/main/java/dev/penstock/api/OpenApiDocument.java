@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import dev.penstock.wire.Yaml;
 import io.micrometer.core.instrument.config.MeterFilter;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
@@ -35,19 +36,19 @@ public final class OpenApiDocument {
     private volatile @Nullable ObjectNode document;
 
     /** Before Quarkus's own route of that path, which knows nothing but the Java signatures, and after the filters. */
-    void route(@Observes Router router) {
-        router.get(PATH).order(EARLY).handler(this::serve);
+    void route(@Observes Router router, AnswerBudget answers) {
+        router.get(PATH).order(EARLY).handler(call -> serve(call, answers));
     }
 
-    private void serve(RoutingContext call) {
+    private void serve(RoutingContext call, AnswerBudget answers) {
         String format = call.request().getParam("format");
         String accept = String.valueOf(call.request().getHeader(HttpHeaders.ACCEPT));
         boolean asJson = format == null
                 ? accept.contains("application/json") && !accept.contains("yaml")
                 : format.equalsIgnoreCase("json");
         call.response()
-                .putHeader(HttpHeaders.CONTENT_TYPE, asJson ? "application/json" : "application/yaml;charset=UTF-8")
-                .end(asJson ? document().toString() : Yaml.text(document()));
+                .putHeader(HttpHeaders.CONTENT_TYPE, asJson ? "application/json" : "application/yaml;charset=UTF-8");
+        answers.send(call, Buffer.buffer(asJson ? document().toString() : Yaml.text(document())));
     }
 
     /** The whole description; it refers to nothing outside itself. */

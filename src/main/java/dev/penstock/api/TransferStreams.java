@@ -36,7 +36,9 @@ final class TransferStreams {
                 .uni(() ->
                         Uni.createFrom().item(Unchecked.supplier(pending::next)).runSubscriptionOn(VIRTUAL))
                 .until(Optional::isEmpty)
-                .map(Optional::orElseThrow);
+                .map(Optional::orElseThrow)
+                .onFailure()
+                .invoke(EventStreams.FAILED);
     }
 
     /** What is still to be told. Used by one thread after the other. */

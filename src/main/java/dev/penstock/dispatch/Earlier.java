@@ -166,8 +166,12 @@ final class Earlier {
 
     /** @return false where the lock was lost before it was there */
     private boolean replay(JobRow row) throws InterruptedException {
-        JobRow.Ending ending = row.ending();
-        if (ending == null || ending.event().isEmpty()) {
+        Optional<String> kept = outcome(row);
+        if (kept.isEmpty()) {
+            return false;
+        }
+        String event = kept.get();
+        if (event.isEmpty()) {
             LOG.debugf("job=%s record=%s a late duplicate: its answer is forgotten", row.id(), taken.place());
             return true;
         }
@@ -178,13 +182,30 @@ final class Earlier {
             return true;
         }
         int tries = 1;
-        while (!replies.replay(ending.event(), outcome, reading.attempt(), run)) {
+        while (!replies.replay(event, outcome, reading.attempt(), run)) {
             signal.pause(context.settings().retries().backoff(tries++));
             if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
                 return false;
             }
         }
         return true;
+    }
+
+    /** What is replayed; nothing: it is forgotten. Empty where the lock was lost before it was read. */
+    private Optional<String> outcome(JobRow row) throws InterruptedException {
+        JobRow.Ending ending = row.ending();
+        while (row.lacksOutcome()) {
+            try {
+                return Optional.of(context.ledger().outcome(row.id()));
+            } catch (LedgerDatabase.Unavailable e) {
+                LOG.debugf("job=%s %s: its outcome is read again", row.id(), e.getMessage());
+            }
+            signal.pause(LOOK_AGAIN);
+            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+                return Optional.empty();
+            }
+        }
+        return Optional.of(ending == null ? "" : ending.event());
     }
 
     /** Once for each record: a copy of it was counted before. */

@@ -18,7 +18,7 @@ import org.apache.kafka.common.TopicPartition;
 /** Finds jobs by their ids; one question to the database serves all who ask at the same time. */
 final class Finder implements AutoCloseable {
     private static final int THREADS = 2;
-    /** Their answers are read too. */
+    /** Their answers are read too, where they are small. */
     private static final int AT_ONCE = 64;
 
     private final LedgerDatabase database;

@@ -32,7 +32,7 @@ public record JobRow(
     /**
      * An outcome's value, and out of it what lists show.
      *
-     * @param event the whole event as JSON
+     * @param event the whole event as JSON; empty: it is large, or not kept any more
      * @param error JSON; null where there is none
      * @param usage JSON; null where there is none
      */
@@ -162,6 +162,20 @@ public record JobRow(
         return Refusal.of(offset, millis, value.get())
                 .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
                 .orElse(this);
+    }
+
+    /** Whether its outcome, where it is kept, is still to be read. */
+    public boolean lacksOutcome() {
+        return ending != null && ending.event().isEmpty() && !forgotten;
+    }
+
+    /** The same with its outcome. */
+    public JobRow withOutcome(String event) {
+        Ending known = ending;
+        return known == null
+                ? this
+                : new JobRow(
+                        id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
     }
 
     /** As lists filter by it. */

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
@@ -38,6 +39,7 @@ public class Ledger {
     private static final Duration CATCH_UP_WITHIN = Duration.ofSeconds(2);
     private static final Duration FIND_WITHIN = Duration.ofSeconds(2);
     private static final Duration GLANCE_WITHIN = Duration.ofMillis(250);
+    private static final int OUTCOMES_AT_ONCE = 2;
     private static final Duration PACE_OVER = Duration.ofMinutes(1);
 
     private final LedgerDatabase database;
@@ -49,6 +51,7 @@ public class Ledger {
     private final Clock clock;
     private final MeterRegistry meters;
     private final Finder finder;
+    private final Semaphore outcomes = new Semaphore(OUTCOMES_AT_ONCE);
     private final List<String> jobTopics;
     private volatile @Nullable Projector projector;
     private volatile @Nullable BatchWriter writer;
@@ -206,7 +209,7 @@ public class Ledger {
     /**
      * A job, and from where on its events may say more.
      *
-     * @param row empty: no record, event or command of it is known
+     * @param row empty: no record, event or command of it is known; it has its outcome where that is small
      * @param replyOffset every event of the job that lies below it is in the row
      */
     public record Found(Optional<JobRow> row, long replyOffset) {
@@ -280,6 +283,21 @@ public class Ledger {
     /** What the ledger has of a job now. */
     public Found findNow(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         return finder.find(id, FIND_WITHIN);
+    }
+
+    /** The bytes of a job's outcome; 0 where none is kept. */
+    public long outcomeBytes(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
+        return database.read(connection -> Queries.outcomeBytes(connection, id));
+    }
+
+    /** A job's outcome as JSON, however large; empty where none is kept. Few are read at once. */
+    public String outcome(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
+        outcomes.acquire();
+        try {
+            return database.read(connection -> Queries.outcome(connection, id));
+        } finally {
+            outcomes.release();
+        }
     }
 
     /** What is known of a job at this moment; nothing where the ledger does not say at once. */

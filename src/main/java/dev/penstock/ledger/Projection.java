@@ -13,6 +13,7 @@ import dev.penstock.wire.CommandDocument;
 import dev.penstock.wire.EventHeaders;
 import dev.penstock.wire.JobDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.LargeObject;
 import dev.penstock.wire.RecordGuard;
 import dev.penstock.wire.RecordSize;
 import java.nio.charset.StandardCharsets;
@@ -148,8 +149,7 @@ final class Projection {
             return Optional.empty();
         }
         String text = new String(value, StandardCharsets.UTF_8);
-        // an outcome may hold embeddings
-        JsonNode document = Json.parseVectors(text);
+        LargeObject document = LargeObject.of(text);
         if (document == null) {
             return Optional.empty();
         }
@@ -161,7 +161,7 @@ final class Projection {
                 millis,
                 outcome ? null : started(document.path("job")));
         JobRow.Ending ending =
-                outcome ? new JobRow.Ending(text, json(document.get("error")), json(document.get("usage"))) : null;
+                outcome ? new JobRow.Ending(text, json(document.path("error")), json(document.path("usage"))) : null;
         return Optional.of(new JobRow.Change.Happened(event, ending));
     }
 
@@ -182,7 +182,7 @@ final class Projection {
         return text == null ? null : Columns.name(text);
     }
 
-    private static @Nullable String json(@Nullable JsonNode node) {
-        return node == null || node.isNull() ? null : new String(Json.bytes(node), StandardCharsets.UTF_8);
+    private static @Nullable String json(JsonNode node) {
+        return node.isMissingNode() || node.isNull() ? null : new String(Json.bytes(node), StandardCharsets.UTF_8);
     }
 }

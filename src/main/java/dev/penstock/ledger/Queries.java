@@ -31,10 +31,37 @@ public final class Queries {
     /** How many rows a list looks through for a page, at most, where one of its filters has no index beside the other. */
     private static final int MOST_LOOKED_THROUGH = 20_000;
 
-    private static final String WITH_OUTCOME = Rows.WITHOUT_OUTCOME + ", outcome";
+    /** A larger outcome is read by itself, when there is room for it. */
+    private static final int SMALL_OUTCOME = 16_384;
+
+    private static final String WITH_OUTCOME = Rows.WITHOUT_OUTCOME
+            + ", CASE WHEN octet_length(outcome) <= %d THEN outcome END AS outcome".formatted(SMALL_OUTCOME);
 
     private Queries() {}
 
+    /** The bytes of a job's outcome; 0 where none is kept. */
+    static long outcomeBytes(Connection connection, JobId id) throws SQLException {
+        try (PreparedStatement select =
+                connection.prepareStatement("SELECT octet_length(outcome) FROM jobs WHERE id = ?")) {
+            select.setString(1, id.value());
+            try (ResultSet row = select.executeQuery()) {
+                return row.next() ? row.getLong(1) : 0;
+            }
+        }
+    }
+
+    /** A job's outcome, whatever its size; empty where none is kept. */
+    static String outcome(Connection connection, JobId id) throws SQLException {
+        try (PreparedStatement select = connection.prepareStatement("SELECT outcome FROM jobs WHERE id = ?")) {
+            select.setString(1, id.value());
+            try (ResultSet row = select.executeQuery()) {
+                String outcome = row.next() ? row.getString(1) : null;
+                return outcome == null ? "" : outcome;
+            }
+        }
+    }
+
+    /** Jobs with those of their outcomes that are small. */
     static List<JobRow> findWithOutcome(Connection connection, Collection<JobId> ids) throws SQLException {
         return Rows.find(connection, WITH_OUTCOME, ids, "", Queries::withEnding);
     }

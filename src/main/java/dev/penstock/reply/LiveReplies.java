@@ -117,19 +117,41 @@ public final class LiveReplies {
      * What is known of a job's earlier events.
      *
      * @param offset it has none before it
-     * @param outcome or the refusal that stands for one; null: none is known
+     * @param outcome or the refusal that stands for one; null: none is known. Read where the topic has forgotten it
      * @param records where all of these are refused there is no job; empty: refusals are ignored; null: none is known, and where
      *     nothing but a refusal is read there is no job
      */
     public record Past(
-            long offset,
-            Watch.@Nullable Known outcome,
-            @Nullable Set<RecordPlace> records) {
+            long offset, @Nullable Kept outcome, @Nullable Set<RecordPlace> records) {
         /** The partition has to be read from its beginning; nothing else is known. */
         public static final Past UNKNOWN = new Past(0, null, null);
 
         /** As {@link #UNKNOWN}, for a watcher that writes a record of its own. */
         public static final Past UNREAD = new Past(0, null, Set.of());
+    }
+
+    /** An outcome that is kept elsewhere, and may be large. */
+    public interface Kept {
+        /** Where it lies on the topic, or lay. */
+        long offset();
+
+        /** Reads it; may take a while. */
+        Watch.Known read() throws Exception;
+
+        /** One that is there already. */
+        static Kept of(Watch.Known known) {
+            return new Kept() {
+                @Override
+                public long offset() {
+                    return known.offset();
+                }
+
+                @Override
+                public Watch.Known read() {
+                    return known;
+                }
+            };
+        }
     }
 
     /** Finds out what is known of a job's earlier events. */
@@ -167,10 +189,26 @@ public final class LiveReplies {
                         LOG.warnf("job=%s its events could not be read: %s", watch.id(), Reason.of(failure));
                         watch.fail(UNREADABLE);
                     } else if (!watch.goOnWhenThereIsRoom(() -> catchUp(watch, past, next))) {
-                        Watch.Known outcome = past.outcome();
-                        watch.caughtUp(outcome != null && outcome.offset() < next ? outcome : null);
+                        Kept outcome = past.outcome();
+                        if (outcome != null && outcome.offset() < next && watch.mayNeed(outcome.offset())) {
+                            catchUp(watch, outcome);
+                        } else {
+                            watch.caughtUp(null);
+                        }
                     }
                 });
+    }
+
+    /** With what the topic does not have any more. Others wait for the thread of the scan. */
+    private static void catchUp(Watch watch, Kept outcome) {
+        Thread.ofVirtual().name("outcome").start(() -> {
+            try {
+                watch.caughtUp(outcome.read());
+            } catch (Exception e) {
+                LOG.warnf("job=%s its outcome could not be read: %s", watch.id(), Reason.of(e));
+                watch.fail(UNREADABLE);
+            }
+        });
     }
 
     private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {

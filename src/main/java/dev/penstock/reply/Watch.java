@@ -268,6 +268,16 @@ public final class Watch implements AutoCloseable {
     /** An outcome that is known from elsewhere, and that the topic may have forgotten. */
     public record Known(EventMark mark, Bytes value, long offset, long millis) {}
 
+    /** Whether an outcome at this place was not read, or is a refusal, of which that does not say. */
+    boolean mayNeed(long offset) {
+        lock.lock();
+        try {
+            return last == null && (offset >= nextOffset || reading.attempt() < 0);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /**
      * All that is older has been read: from here on the live reader's records count, by offset.
      *

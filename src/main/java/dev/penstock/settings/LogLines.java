@@ -3,6 +3,7 @@ package dev.penstock.settings;
 import dev.penstock.wire.Printable;
 import io.quarkus.logging.LoggingFilter;
 import java.util.Map;
+import java.util.Set;
 import java.util.logging.Filter;
 import java.util.logging.LogRecord;
 import org.jboss.logmanager.ExtFormatter;
@@ -11,19 +12,25 @@ import org.jboss.logmanager.formatters.PatternFormatter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What every line of the log passes, before any formatter: libraries' repeats are left out, and nothing that a caller, a
- * server or a record says begins a line of its own or reaches the terminal as a command. Stack traces keep their lines.
+ * Filters every line of the log before any formatter. It leaves out what libraries repeat, and what they report of callers that have
+ * left. No text of a caller, a server or a record begins a line of its own or reaches the terminal as a command. Stack traces keep
+ * their lines.
  */
 @LoggingFilter(name = "penstock-log-lines")
 public final class LogLines implements Filter {
     private static final int MOST_CAUSES = 20;
+    private static final String CONNECTION = "io.vertx.core.net.impl.ConnectionBase";
+    /** What the system says where the other side of a connection has left: no error of the service. */
+    private static final Set<String> LEFT = Set.of("Connection reset", "Connection reset by peer", "Broken pipe");
+
     private static final ExtFormatter MESSAGES = new PatternFormatter("%s");
 
     private final RepeatedLines repeated = new RepeatedLines();
 
     @Override
     public boolean isLoggable(LogRecord record) {
-        if (!repeated.isLoggable(record)) {
+        boolean left = CONNECTION.equals(record.getLoggerName()) && LEFT.contains(String.valueOf(record.getMessage()));
+        if (left || !repeated.isLoggable(record)) {
             return false;
         }
         clean(record);

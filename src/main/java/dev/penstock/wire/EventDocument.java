@@ -59,7 +59,7 @@ public final class EventDocument {
 
     /** The number of an event within its attempt. */
     public static long seq(String event) {
-        JsonNode document = Json.parseVectors(event);
+        LargeObject document = LargeObject.of(event);
         return document == null ? 0 : document.path("job").path("seq").asLong();
     }
 

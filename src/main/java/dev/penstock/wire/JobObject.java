@@ -2,6 +2,7 @@ package dev.penstock.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.util.RawValue;
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Waiting;
@@ -9,11 +10,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** A job as REST shows it. */
 public final class JobObject {
+    private static final Set<String> ADDED = Set.of("job", "metadata");
+
     private JobObject() {}
 
     /**
@@ -58,7 +62,12 @@ public final class JobObject {
                     .put("message", waiting.message())
                     .put("since", waiting.since().toString());
         }
-        object.set("response", ending == null || ending.event().isEmpty() ? null : response(ending.event()));
+        RawValue response = ending == null || ending.event().isEmpty() ? null : response(ending.event());
+        if (response == null) {
+            object.putNull("response");
+        } else {
+            object.putRawValue("response", response);
+        }
         object.set("error", ending == null ? null : json(ending.error()));
         object.set("usage", ending == null ? null : json(ending.usage()));
         object.set("metadata", Json.mapper().valueToTree(new TreeMap<>(job.metadata())));
@@ -89,18 +98,15 @@ public final class JobObject {
         return object;
     }
 
-    /** What the model server answered: a completed event without what Penstock added. */
-    private static @Nullable JsonNode response(String event) {
-        if (!(Json.parseVectors(event) instanceof ObjectNode root) || !(root.has("choices") || root.has("data"))) {
+    /** What the model server answered: a completed event without what Penstock added. It may be large, and stays text. */
+    private static @Nullable RawValue response(String event) {
+        LargeObject root = LargeObject.of(event);
+        if (root == null || !(root.has("choices") || root.has("data"))) {
             return null;
         }
+        String answer = root.without(ADDED);
         boolean truncated = root.path("job").path("truncated").asBoolean();
-        root.remove("job");
-        root.remove("metadata");
-        if (truncated) {
-            root.put("truncated", true);
-        }
-        return root;
+        return new RawValue(truncated ? answer.substring(0, answer.length() - 1) + ",\"truncated\":true}" : answer);
     }
 
     private static @Nullable JsonNode json(@Nullable String text) {

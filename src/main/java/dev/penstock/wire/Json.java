@@ -117,6 +117,11 @@ public final class Json {
         }
     }
 
+    /** Goes through a document of our own making token by token, within the limits of {@link #parseVectors}. */
+    static JsonParser parser(String text) throws IOException {
+        return VECTORS.createParser(text);
+    }
+
     /** A text of an object within an object, where the whole is well-formed; found without building the document. */
     static Optional<String> textAt(byte[] document, String object, String field) {
         String found = null;

@@ -69,7 +69,7 @@ class JobLinesTest {
         Submissions.Checked.Fit fit = fit("job", "hello");
 
         try (Watch watch = TestWatches.unreadable(new JobId("job"))) {
-            assertThat(JobLookup.await(watch, JobLookup.accepted(fit, NOW), Duration.ofSeconds(60)))
+            assertThat(JobLookup.await(watch, JobLookup.accepted(fit, NOW), Duration.ofSeconds(60), _ -> true))
                     .isEqualTo(JobLookup.accepted(fit, NOW));
         }
     }

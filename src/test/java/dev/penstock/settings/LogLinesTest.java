@@ -10,6 +10,7 @@ import org.jboss.logmanager.formatters.JsonFormatter;
 import org.jboss.logmanager.formatters.PatternFormatter;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What reaches the console, through the formatters that are used. */
@@ -44,6 +45,20 @@ class LogLinesTest {
         assertThat(plain).endsWith(System.lineSeparator()).contains("model=", "is gone tenant=");
         assertClean(plain.stripTrailing());
         assertClean(new JsonFormatter().format(record).stripTrailing());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "io.vertx.core.net.impl.ConnectionBase, Connection reset, false",
+        "io.vertx.core.net.impl.ConnectionBase, Broken pipe, false",
+        "io.vertx.core.net.impl.ConnectionBase, no such frame, true",
+        "dev.penstock.node.Node, Connection reset, true"
+    })
+    void a_caller_that_has_left_is_no_error(String logger, String words, boolean told) {
+        ExtLogRecord record = new ExtLogRecord(Level.ERROR, words, LogLinesTest.class.getName());
+        record.setLoggerName(logger);
+
+        assertThat(filter.isLoggable(record)).isEqualTo(told);
     }
 
     @Test

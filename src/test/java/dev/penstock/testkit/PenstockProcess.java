@@ -43,6 +43,7 @@ public final class PenstockProcess implements AutoCloseable {
         private String name = "penstock";
         private OptionalInt port = OptionalInt.empty();
         private OptionalInt managementPort = OptionalInt.empty();
+        private boolean itsOwnStart;
 
         /** Another JVM has other brokers, though it may have the same ports. */
         private static final String OF_THIS_JVM = Long.toString(System.currentTimeMillis(), 36) + "-"
@@ -114,6 +115,13 @@ public final class PenstockProcess implements AutoCloseable {
             return this;
         }
 
+        /** By bin/penstock, with the options that this gives and none of the kit's own. */
+        public Builder itsOwnStart() {
+            itsOwnStart = true;
+            runtimeOptions.clear();
+            return this;
+        }
+
         /** Starts it, without waiting for anything. */
         public PenstockProcess start() {
             int service = port.orElseGet(Broker::freePort);
@@ -136,6 +144,15 @@ public final class PenstockProcess implements AutoCloseable {
             }
             List<String> command = new ArrayList<>();
             boolean jar = isJar(program);
+            if (itsOwnStart) {
+                List<String> options = new ArrayList<>(runtimeOptions);
+                config.forEach((key, value) -> options.add("-D" + key + "=" + value));
+                environment.put("PENSTOCK_EXECUTABLE", program.toString());
+                environment.put("JAVA_OPTS", jar ? String.join(" ", options) : "");
+                command.add(TestEnvironment.projectDir().resolve("bin/penstock").toString());
+                command.addAll(jar ? List.of() : options);
+                return command;
+            }
             command.add(jar ? TestEnvironment.java() : program.toString());
             if (jar) {
                 command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"));
