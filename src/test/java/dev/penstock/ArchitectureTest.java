@@ -43,6 +43,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.reply")
             .layer("ledger")
             .definedBy("dev.penstock.ledger")
+            .layer("schedule")
+            .definedBy("dev.penstock.schedule")
             .layer("dispatch")
             .definedBy("dev.penstock.dispatch")
             .layer("intake")
@@ -56,9 +58,12 @@ class ArchitectureTest {
             .whereLayer("cli")
             .mayOnlyAccessLayers("wire", "job")
             .whereLayer("intake")
-            .mayOnlyAccessLayers("dispatch", "reply", "settings", "tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers("dispatch", "schedule", "reply", "settings", "tenant", "wire", "job", "thread")
             .whereLayer("dispatch")
-            .mayOnlyAccessLayers("route", "node", "reply", "ledger", "settings", "tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers(
+                    "schedule", "route", "node", "reply", "ledger", "settings", "tenant", "wire", "job", "thread")
+            .whereLayer("schedule")
+            .mayOnlyAccessLayers("route", "node", "settings", "wire", "job")
             .whereLayer("ledger")
             .mayOnlyAccessLayers("reply", "settings", "tenant", "wire", "job", "thread")
             .whereLayer("reply")
@@ -107,6 +112,14 @@ class ArchitectureTest {
                     "a mapper reads",
                     (JavaMethodCall call) -> call.getTargetOwner().isAssignableTo(ObjectMapper.class)
                             && call.getName().matches("read.*|createParser|treeToValue")));
+
+    @ArchTest
+    static final ArchRule SCHEDULE_KNOWS_NO_KAFKA = ArchRuleDefinition.noClasses()
+            .that()
+            .resideInAPackage("dev.penstock.schedule")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("org.apache.kafka..");
 
     @ArchTest
     static final ArchRule JOB_IS_PLAIN_JAVA = ArchRuleDefinition.classes()

@@ -2,12 +2,12 @@ package dev.penstock.api;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.penstock.dispatch.Line;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.Registry;
 import dev.penstock.node.WireProtocol;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.wire.Json;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import jakarta.ws.rs.Consumes;
@@ -32,12 +32,12 @@ public final class NodesResource {
 
     private final Nodes nodes;
     private final Registry registry;
-    private final Line line;
+    private final Scheduler scheduler;
 
-    public NodesResource(Nodes nodes, Registry registry, Line line) {
+    public NodesResource(Nodes nodes, Registry registry, Scheduler scheduler) {
         this.nodes = nodes;
         this.registry = registry;
-        this.line = line;
+        this.scheduler = scheduler;
     }
 
     @GET
@@ -117,7 +117,7 @@ public final class NodesResource {
                 .put("p95", node.pace().firstTokenMillis(0.95));
         return document.put("in_flight", node.inFlight())
                 .put("limit", node.limit())
-                .put("waiting", line.waitingFor(node.name()))
+                .put("waiting", scheduler.waitingFor(node.name()))
                 .put("tokens_per_second", node.pace().tokensPerSecond())
                 .put("breaker", "closed")
                 .put("last_error", health.lastError())

@@ -1,16 +1,18 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.job.Waiting;
+import dev.penstock.schedule.Delay;
+import dev.penstock.schedule.RouteKey;
 import org.jspecify.annotations.Nullable;
 
 /**
  * How a job is deferred.
  *
  * @param why what it waits for
- * @param wish null: it is not for its nodes
+ * @param routeKey null: it does not wait for its nodes
  */
 public record Deferral(
-        Delay delay, Waiting.Code why, @Nullable Wish wish) {
+        Delay delay, Waiting.Code why, @Nullable RouteKey routeKey) {
     /** To be taken again at once, by any replica. */
     public static final Deferral HANDED_BACK = new Deferral(Delay.NONE, Waiting.Code.DEFERRED, null);
 

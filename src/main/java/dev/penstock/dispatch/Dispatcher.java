@@ -15,6 +15,8 @@ import dev.penstock.node.Replicas;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.schedule.RouteKey;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
@@ -82,7 +84,7 @@ public class Dispatcher {
         }
     });
 
-    private record Deferred(JobId id, Wish wish, Instant due) {}
+    private record Deferred(JobId id, RouteKey routeKey, Instant due) {}
 
     private volatile boolean draining;
 
@@ -91,7 +93,7 @@ public class Dispatcher {
     public Dispatcher(
             ReplyTopic topic,
             CancelCommands commands,
-            Line line,
+            Scheduler scheduler,
             Recovery recovery,
             Ledger ledger,
             Nodes nodes,
@@ -109,7 +111,7 @@ public class Dispatcher {
         waitLog = new WaitLog(clock, LOG::info);
         Gauge.builder("penstock.jobs.parked", inHand, Dispatcher::waiting).register(meters);
         context = new RunContext(
-                line,
+                scheduler,
                 recovery,
                 ledger,
                 commands::isCancelled,
@@ -227,12 +229,12 @@ public class Dispatcher {
                 lostHere.merge(taken.place(), List.of(own.run().firstAttemptOfLost()), Dispatcher::joined);
             }
             Deferral deferral = own.run().deferral();
-            if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.wish() != null) {
+            if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.routeKey() != null) {
                 deferredHere.put(
                         taken.place(),
                         new Deferred(
                                 job.id(),
-                                deferral.wish(),
+                                deferral.routeKey(),
                                 clock.instant().plus(deferral.delay().length())));
             }
             inHand.remove(taken.place(), own);
@@ -348,12 +350,12 @@ public class Dispatcher {
 
     /** @param nothingMore whether the intake takes no further jobs, for want of memory */
     public void crowdedWhile(BooleanSupplier nothingMore) {
-        context.line().crowdedWhile(nothingMore);
+        context.scheduler().crowdedWhile(nothingMore);
     }
 
     /** Whether any node takes jobs now; where none does, no further records should be taken. */
     public boolean isOpen() {
-        return context.line().isOpen();
+        return context.scheduler().isOpen();
     }
 
     /** Why each node that is down is so, by its name. */
@@ -364,23 +366,27 @@ public class Dispatcher {
     /** Why jobs wait that are in hand here and do not run, and those that this replica deferred since their nodes are down. */
     public Map<Waiting.Code, WaitingJobs> waits() {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
-        Map<Wish, Waiting> reasons = new HashMap<>();
+        Map<RouteKey, Waiting> reasons = new HashMap<>();
         for (InHand each : inHand.values()) {
             if (each.run().isWaiting()) {
                 PromptJob job = each.run().taken().job();
-                count(groups, job.id(), reason(reasons, Wish.of(job)));
+                count(groups, job.id(), reason(reasons, RouteKey.of(job)));
             }
         }
         Instant now = clock.instant();
         synchronized (deferredHere) {
-            deferredHere.values().removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.wish()));
-            deferredHere.values().forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.wish())));
+            deferredHere
+                    .values()
+                    .removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.routeKey()));
+            deferredHere
+                    .values()
+                    .forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.routeKey())));
         }
         return groups;
     }
 
-    private Waiting reason(Map<Wish, Waiting> known, Wish wish) {
-        return known.computeIfAbsent(wish, asked -> waits.of(asked, clock.instant()));
+    private Waiting reason(Map<RouteKey, Waiting> known, RouteKey routeKey) {
+        return known.computeIfAbsent(routeKey, asked -> waits.of(asked, clock.instant()));
     }
 
     private static void count(Map<Waiting.Code, WaitingJobs> groups, JobId id, Waiting waiting) {

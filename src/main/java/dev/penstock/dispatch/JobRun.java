@@ -8,6 +8,10 @@ import dev.penstock.job.Waiting;
 import dev.penstock.node.Node;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
+import dev.penstock.schedule.Admission;
+import dev.penstock.schedule.Delay;
+import dev.penstock.schedule.QueueEntry;
+import dev.penstock.schedule.RouteKey;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
@@ -201,8 +205,9 @@ final class JobRun {
 
     private void perform(Recovery.@Nullable Known known) throws InterruptedException {
         Outcome worked;
-        try (Line.Ticket ticket = context.line().new Ticket(taken)) {
-            worked = work(known, ticket);
+        try (QueueEntry entry = context.scheduler()
+                .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isCopy())) {
+            worked = work(known, entry);
         }
         if (worked != null) {
             conclude(known, worked);
@@ -243,7 +248,7 @@ final class JobRun {
     }
 
     /** @return null when the run was stopped, or has to be set aside: it says nothing more */
-    private @Nullable Outcome work(Recovery.@Nullable Known known, Line.Ticket ticket) throws InterruptedException {
+    private @Nullable Outcome work(Recovery.@Nullable Known known, QueueEntry entry) throws InterruptedException {
         int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
         while (true) {
             if (context.cancelled().test(job.id())) {
@@ -251,33 +256,37 @@ final class JobRun {
             }
             JobFailure before = last;
             if (before != null) {
-                if (before.code().remedy() == JobFailure.Remedy.OTHER_NODE && !ticket.hasOther(plan.useless())) {
+                if (before.code().remedy() == JobFailure.Remedy.OTHER_NODE && !entry.hasOther(plan.useless())) {
                     return withoutAttempt(new JobEvent.Failed(before, null, job.metadata()), outcomeAttempt);
                 }
                 if (!signal.isGiven() && !hold.renew()) {
                     return null;
                 }
             }
-            switch (ticket.await(plan.avoid(), signal, timeLeft())) {
-                case Line.Place.Nowhere(JobFailure failure) -> {
+            switch (await(entry)) {
+                case Admission.Unservable(JobFailure failure) -> {
                     return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()), outcomeAttempt);
                 }
-                case Line.Place.Stopped() -> {
+                case Admission.Stopped() -> {
                     return stopped(null, outcomeAttempt);
                 }
-                case Line.Place.Blocked(boolean down) -> {
+                case Admission.Deferred(Admission.Cause cause) -> {
                     // back in time to end when its own time does
                     obstacle = new Deferral(
-                            Delay.within(delay(down), timeLeft()),
-                            down ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
-                            Wish.of(job));
+                            Delay.of(
+                                            cause,
+                                            hold.setAsideSince(),
+                                            context.clock().instant())
+                                    .within(timeLeft()),
+                            cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
+                            RouteKey.of(job));
                     return null;
                 }
-                case Line.Place.TooLate() -> {
+                case Admission.TimedOut() -> {
                     return withoutAttempt(tooLate(null), outcomeAttempt);
                 }
-                case Line.Place.Taken(Node.Slot slot, String model) -> {
-                    Step step = attempt(slot, model, known != null, ticket);
+                case Admission.Granted(Node.Slot slot, String model) -> {
+                    Step step = attempt(slot, model, known != null, entry);
                     if (step.outcome() != null || step.failure() == null) {
                         return step.outcome();
                     }
@@ -285,6 +294,12 @@ final class JobRun {
                     outcomeAttempt = lastAttempt + 1;
                 }
             }
+        }
+    }
+
+    private Admission await(QueueEntry entry) throws InterruptedException {
+        try (var _ = signal.wakeBy(entry::stop)) {
+            return entry.await(plan.avoid(), timeLeft());
         }
     }
 
@@ -296,7 +311,7 @@ final class JobRun {
      */
     private record Step(@Nullable Outcome outcome, @Nullable JobFailure failure) {}
 
-    private Step attempt(Node.Slot held, String model, boolean recovered, Line.Ticket ticket)
+    private Step attempt(Node.Slot held, String model, boolean recovered, QueueEntry entry)
             throws InterruptedException {
         phase = Phase.ATTEMPTING;
         try (Node.Slot slot = held) {
@@ -363,7 +378,7 @@ final class JobRun {
                             node.name(),
                             attempt.firstTokenMillis() != null,
                             context.clock().instant());
-                    JobFailure hopeless = again ? hopeless(failure, ticket) : failure;
+                    JobFailure hopeless = again ? hopeless(failure, entry) : failure;
                     yield hopeless == null
                             ? new Step(null, failure)
                             : new Step(
@@ -377,13 +392,12 @@ final class JobRun {
     }
 
     /** @return why it is of no use to wait: the server asks for more time than the job has; null: it may be */
-    private @Nullable JobFailure hopeless(JobFailure failure, Line.Ticket ticket) {
+    private @Nullable JobFailure hopeless(JobFailure failure, QueueEntry entry) {
         Duration asked = failure.again().after();
         Duration left = timeLeft();
         if (asked == null
                 || asked.compareTo(left) < 0
-                || ticket.mayHaveOther(
-                        plan.closedUntil(context.clock().instant().plus(left)))) {
+                || entry.mayHaveOther(plan.closedUntil(context.clock().instant().plus(left)))) {
             return null;
         }
         return failure.saying(". It asks to wait %s, and the job has %s left"
@@ -403,17 +417,6 @@ final class JobRun {
                                 .toMillis()),
                 lastAttempt,
                 attempt.ignoredParameters());
-    }
-
-    /** Longer, the longer it has been set aside; a node that is only full may have room at any moment. */
-    private Delay delay(boolean down) {
-        Instant since = hold.setAsideSince();
-        if (since == null || !down) {
-            return Delay.SHORT;
-        }
-        boolean forLong =
-                since.plus(Delay.LONG.length()).isBefore(context.clock().instant());
-        return forLong ? Delay.LONG : Delay.MEDIUM;
     }
 
     /** An outcome that no attempt led to stands for itself: an attempt of its own, seq 0. */

@@ -1,6 +1,7 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.schedule.Avoid;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
@@ -31,46 +32,6 @@ final class RetryPlan {
         this.maxAttempts = maxAttempts;
         this.counted = counted;
         this.chance = chance;
-    }
-
-    /**
-     * Where the next attempt may go.
-     *
-     * @param useless nodes that cannot serve the job
-     * @param notBefore nodes that failed it: others come first, and from then on these are asked again
-     */
-    record Avoid(Set<String> useless, Map<String, Instant> notBefore) {
-        static final Avoid NOTHING = new Avoid(Set.of(), Map.of());
-
-        Avoid {
-            useless = Set.copyOf(useless);
-            notBefore = Map.copyOf(notBefore);
-        }
-
-        boolean isEmpty() {
-            return useless.isEmpty() && notBefore.isEmpty();
-        }
-
-        /** Whether a node has not failed the job. */
-        boolean isFresh(String node) {
-            return !useless.contains(node) && !notBefore.containsKey(node);
-        }
-
-        /** Whether a node that failed the job may be asked again. */
-        boolean isAgain(String node, Instant now) {
-            Instant from = notBefore.get(node);
-            return from != null && !useless.contains(node) && !now.isBefore(from);
-        }
-
-        /** How long until the next node may be asked again; {@code most} where none is waited for, or for longer. */
-        Duration untilNext(Instant now, Duration most) {
-            return notBefore.values().stream()
-                    .filter(now::isBefore)
-                    .map(from -> Duration.between(now, from))
-                    .filter(wait -> wait.compareTo(most) < 0)
-                    .min(Duration::compareTo)
-                    .orElse(most);
-        }
     }
 
     /**
@@ -115,6 +76,7 @@ final class RetryPlan {
         return asked != null && asked.compareTo(backoff) > 0 ? asked : backoff;
     }
 
+    /** Where the next attempt may not go yet, or not at all. */
     Avoid avoid() {
         return new Avoid(useless, notBefore);
     }

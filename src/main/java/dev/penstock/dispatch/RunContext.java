@@ -3,6 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobId;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.reply.Recovery;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import io.opentelemetry.api.trace.Tracer;
 import java.time.Clock;
@@ -10,7 +11,7 @@ import java.util.function.Predicate;
 
 /** What every run needs. */
 record RunContext(
-        Line line,
+        Scheduler scheduler,
         Recovery recovery,
         Ledger ledger,
         Predicate<JobId> cancelled,

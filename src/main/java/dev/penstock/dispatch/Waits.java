@@ -9,6 +9,8 @@ import dev.penstock.ledger.Submission;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.Router;
+import dev.penstock.schedule.RouteKey;
+import dev.penstock.schedule.Routes;
 import dev.penstock.settings.Settings;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -54,7 +56,7 @@ public class Waits {
         if (copy == null && state.status() != JobState.Status.QUEUED) {
             return Optional.empty();
         }
-        Waiting forNodes = of(new Wish(record.model(), record.task(), record.pins()), state.createdAt());
+        Waiting forNodes = of(new RouteKey(record.model(), record.task(), record.pins()), state.createdAt());
         return Optional.of(copy == null ? forNodes : deferred(copy, forNodes));
     }
 
@@ -92,9 +94,9 @@ public class Waits {
         };
     }
 
-    /** Whether jobs of that wish need not wait for a node that is down any longer: one is up, or none will ever serve them. */
-    public boolean mayGoOn(Wish wish) {
-        return switch (routes.of(wish)) {
+    /** Whether jobs of that key need not wait for a node that is down any longer: one is up, or none will ever serve them. */
+    public boolean mayGoOn(RouteKey key) {
+        return switch (routes.of(key)) {
             case Router.Route.Nowhere _ -> true;
             case Router.Route.To to -> anyUp(to);
             case Router.Route.AfterFetch fetch -> anyUp(fetch);
@@ -116,15 +118,15 @@ public class Waits {
     }
 
     /**
-     * What keeps jobs of a wish from running.
+     * What keeps jobs of a route key from running.
      *
      * @param since when the job came
      */
-    Waiting of(Wish wish, Instant since) {
+    Waiting of(RouteKey key, Instant since) {
         if (nodes.all().isEmpty()) {
             return new Waiting(Waiting.Code.NO_NODE, NONE, since);
         }
-        Router.Route route = routes.of(wish);
+        Router.Route route = routes.of(key);
         return switch (route) {
             case Router.Route.Nowhere(JobFailure failure) ->
                 new Waiting(
@@ -132,7 +134,7 @@ public class Waits {
                         failure.message() + ". The job fails when a replica takes it",
                         since);
             case Router.Route.AfterFetch fetch -> fetching(fetch, since);
-            case Router.Route.To to -> named(to).findAny().isEmpty() ? unknown(wish, since) : at(to, since);
+            case Router.Route.To to -> named(to).findAny().isEmpty() ? unknown(key, since) : at(to, since);
         };
     }
 
@@ -181,11 +183,11 @@ public class Waits {
     }
 
     /** No node lists the model, and those that were never reached may. */
-    private Waiting unknown(Wish wish, Instant since) {
+    private Waiting unknown(RouteKey key, Instant since) {
         List<Node> never = nodes.all().stream()
                 .filter(node -> !node.health().known()
                         && Router.allows(
-                                wish.pins(), node.name(), node.settings().pool()))
+                                key.pins(), node.name(), node.settings().pool()))
                 .toList();
         String silent = joined(never, node -> "%s has not been reached: %s".formatted(node.name(), why(node)));
         boolean anyKnown = nodes.all().stream().anyMatch(node -> node.health().known());
@@ -203,9 +205,7 @@ public class Waits {
                 Waiting.Code.MODEL_UNKNOWN,
                 "no node that has been reached lists %s. %s. From %s on the job fails (penstock.nodes.unknown-for)"
                         .formatted(
-                                wish.model() == null ? "a model for it" : "model '" + wish.model() + "'",
-                                silent,
-                                until),
+                                key.model() == null ? "a model for it" : "model '" + key.model() + "'", silent, until),
                 since);
     }
 

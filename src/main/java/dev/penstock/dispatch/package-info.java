@@ -1,4 +1,4 @@
-/** The whole flow of a job: one virtual thread per running job, the line for slots, attempts, cancelling. */
+/** The whole flow of a job: one virtual thread per running job, attempts, cancelling. */
 @NullMarked
 package dev.penstock.dispatch;
 

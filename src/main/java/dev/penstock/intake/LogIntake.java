@@ -93,7 +93,9 @@ final class LogIntake implements Source {
     private record NodesBack(Waits waits) implements LogConsumerLoop.Early {
         @Override
         public boolean isDue(Origin origin) {
-            return origin.why() == Waiting.Code.NODE_DOWN && origin.wish() != null && waits.mayGoOn(origin.wish());
+            return origin.why() == Waiting.Code.NODE_DOWN
+                    && origin.routeKey() != null
+                    && waits.mayGoOn(origin.routeKey());
         }
 
         @Override

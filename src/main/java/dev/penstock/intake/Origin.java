@@ -1,11 +1,11 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Deferral;
-import dev.penstock.dispatch.Wish;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
+import dev.penstock.schedule.RouteKey;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
 import java.time.Duration;
@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  * @param failures attempts that count against the job's max_attempts
  * @param brokenRuns runs that an unexpected exception ended before they started
  * @param why what the job waits for, as the copy says; null: the copy does not say it, or this is the record itself
- * @param wish of a job that waits for its nodes; null: it waits for something else
+ * @param routeKey of a job that waits for its nodes; null: it waits for something else
  */
 record Origin(
         ConsumerRecord<byte[], byte[]> record,
@@ -52,7 +52,7 @@ record Origin(
         int failures,
         int brokenRuns,
         Waiting.@Nullable Code why,
-        @Nullable Wish wish) {
+        @Nullable RouteKey routeKey) {
     private static final String PREFIX = "penstock-";
     private static final String CREATED_AT = PREFIX + "created-at";
     private static final String KEY = PREFIX + "key";
@@ -137,7 +137,7 @@ record Origin(
                 brokenRuns == null ? 0 : brokenRuns.intValue(),
                 Waiting.Code.of(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.WAITS_FOR)))
                         .orElse(null),
-                wish == null ? null : Wish.ofJson(wish.value()).orElse(null)));
+                wish == null ? null : RouteKey.ofJson(wish.value()).orElse(null)));
     }
 
     /** Whether what its headers say, where they say it, can be of ours. */
@@ -196,8 +196,8 @@ record Origin(
                 .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
                         .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
         headers.add(EventHeaders.WAITS_FOR, EventHeaders.utf8(deferral.why().wireName()));
-        if (deferral.wish() != null) {
-            headers.add(WISH, deferral.wish().toJson());
+        if (deferral.routeKey() != null) {
+            headers.add(WISH, deferral.routeKey().toJson());
         }
         if (lastHandedBack > 0) {
             headers.add(EventHeaders.HANDED_BACK, utf8(lastHandedBack));
@@ -242,13 +242,13 @@ record Origin(
                 record.headers(),
                 record.leaderEpoch(),
                 record.deliveryCount());
-        return new Origin(whole, copy, id, notBefore, setAside, topic, handedBack, failures, brokenRuns, why, wish);
+        return new Origin(whole, copy, id, notBefore, setAside, topic, handedBack, failures, brokenRuns, why, routeKey);
     }
 
     Origin withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this
-                : new Origin(record, copy, id, notBefore, setAside, topic, handedBack, failures, runs, why, wish);
+                : new Origin(record, copy, id, notBefore, setAside, topic, handedBack, failures, runs, why, routeKey);
     }
 
     /** Where the job came in. */

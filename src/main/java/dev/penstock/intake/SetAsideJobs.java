@@ -1,8 +1,8 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Deferral;
-import dev.penstock.dispatch.Delay;
 import dev.penstock.job.JobId;
+import dev.penstock.schedule.Delay;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Counter;

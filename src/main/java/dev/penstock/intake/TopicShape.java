@@ -1,6 +1,6 @@
 package dev.penstock.intake;
 
-import dev.penstock.dispatch.Delay;
+import dev.penstock.schedule.Delay;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.RecordSize;
 import java.time.Duration;

@@ -28,6 +28,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jboss.logging.Logger;
@@ -55,7 +56,7 @@ public class Nodes {
     /** Removed, with requests that have not ended yet. */
     private final List<Node> draining = new CopyOnWriteArrayList<>();
 
-    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+    private final List<Consumer<String>> listeners = new CopyOnWriteArrayList<>();
     private final AtomicLong version = new AtomicLong();
     private volatile boolean closed;
 
@@ -138,8 +139,11 @@ public class Nodes {
         return added.containsKey(name);
     }
 
-    /** The listener is called when a node may take more, or what decides where jobs may go changes. */
-    public void onChange(Runnable listener) {
+    /**
+     * @param listener called with a node's name when the node may take more, or when what decides where jobs may go has changed
+     *     there
+     */
+    public void onChange(Consumer<String> listener) {
         listeners.add(listener);
     }
 
@@ -177,7 +181,7 @@ public class Nodes {
             replicas = now;
             nodes.values().forEach(node -> node.share(now));
         }
-        listeners.forEach(Runnable::run);
+        nodes.keySet().forEach(this::tell);
     }
 
     /** Of nodes that get more at once than they take, since there are more replicas than that; by node. */
@@ -192,16 +196,20 @@ public class Nodes {
         return now;
     }
 
-    private void slotFreed() {
+    private void slotFreed(String name) {
         for (Node node : draining) {
             endIfIdle(node);
         }
-        listeners.forEach(Runnable::run);
+        tell(name);
     }
 
-    private void changed() {
+    private void changed(String name) {
         version.incrementAndGet();
-        listeners.forEach(Runnable::run);
+        tell(name);
+    }
+
+    private void tell(String name) {
+        listeners.forEach(listener -> listener.accept(name));
     }
 
     /** Begins with what is new, drains what has left or is another now, and leaves the rest as it is. */
@@ -223,11 +231,19 @@ public class Nodes {
 
     private void add(NodeSettings wanted) {
         Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
+        String name = wanted.name();
         Node node = new Node(
-                wanted, settings, upstream, media, clock, this::slotFreed, this::changed, Node.Later.onTimer());
+                wanted,
+                settings,
+                upstream,
+                media,
+                clock,
+                () -> slotFreed(name),
+                () -> changed(name),
+                Node.Later.onTimer());
         node.share(replicas);
-        nodes.put(wanted.name(), node);
-        changed();
+        nodes.put(name, node);
+        changed(name);
         gauges.put(
                 node.name(),
                 List.of(
@@ -244,7 +260,7 @@ public class Nodes {
                                 .tag("node", node.name())
                                 .register(meters)));
         // what was unknown so far is not there from then on
-        Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), this::changed);
+        Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
 

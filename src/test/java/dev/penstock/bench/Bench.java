@@ -40,6 +40,7 @@ public final class Bench {
                 case "shapes" -> ShapesLane.run(options);
                 case "replies" -> RepliesLane.run(options);
                 case "programs" -> ProgramsLane.run(options);
+                case "grants" -> GrantsLane.run(options);
                 default -> throw new IllegalArgumentException(lane);
             }
         }

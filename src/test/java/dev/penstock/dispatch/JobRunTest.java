@@ -61,7 +61,7 @@ class JobRunTest {
                 Map.of("profiles.fast.llama-server", "tiny")));
         rig.nodes.server("cpu-a").up("slow").onCall(call -> call.answer("wrong"));
         RunRig.Run run = rig.start(rig.job("fast"));
-        RunRig.await(() -> rig.line.waitingFor("cpu-a") == 0 && run.thread.isAlive(), () -> "it ran");
+        RunRig.await(() -> rig.scheduler.waitingFor("cpu-a") == 0 && run.thread.isAlive(), () -> "it ran");
         assertThat(run.events()).isEmpty();
 
         rig.nodes.server("gpu-a").onCall(call -> call.answer("right")).up("tiny");
@@ -86,7 +86,7 @@ class JobRunTest {
         vllm.kill();
         vllm.down();
         RunRig.await(() -> ollama.calls().size() == 2, () -> "nothing goes to the other node");
-        RunRig.await(() -> rig.line.waitingFor("gpu-a") == 62, () -> "not all wait");
+        RunRig.await(() -> rig.scheduler.waitingFor("gpu-a") == 62, () -> "not all wait");
         vllm.onCall(call -> call.answer("Hi")).up("llama");
         RunRig.await(
                 () -> vllm.calls().size() == 64 + 62,

@@ -3,9 +3,12 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.schedule.Avoid;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -58,25 +61,19 @@ class RetryPlanTest {
     @Test
     void a_node_that_failed_is_asked_again_after_its_backoff() {
         fails(JobFailure.Code.STREAM_BROKEN, "a");
-        RetryPlan.Avoid avoid = plan.avoid();
 
-        assertThat(avoid.isFresh("a")).isFalse();
-        assertThat(avoid.isFresh("b")).isTrue();
-        assertThat(avoid.isAgain("a", NOW.plusMillis(199))).isFalse();
-        assertThat(avoid.isAgain("a", NOW.plusMillis(200))).isTrue();
-        assertThat(avoid.untilNext(NOW.plusMillis(150), Duration.ofSeconds(1))).isEqualTo(Duration.ofMillis(50));
-        assertThat(avoid.untilNext(NOW.plusMillis(200), Duration.ofSeconds(1))).isEqualTo(Duration.ofSeconds(1));
+        assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of(), Map.of("a", NOW.plusMillis(200))));
     }
 
     @Test
     void a_node_that_refused_the_connection_is_asked_again_as_soon_as_it_is_up() {
         fails(JobFailure.Code.NODE_UNREACHABLE, "a");
-        assertThat(plan.avoid().isAgain("a", NOW)).isTrue();
+        assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of(), Map.of("a", NOW)));
 
         fails(JobFailure.Code.NODE_UNREACHABLE, "a");
-        assertThat(plan.avoid().isAgain("a", NOW.plusMillis(199)))
+        assertThat(plan.avoid())
                 .as("but for one that goes on like that")
-                .isFalse();
+                .isEqualTo(new Avoid(Set.of(), Map.of("a", NOW.plusMillis(200))));
     }
 
     @Test
@@ -88,8 +85,7 @@ class RetryPlanTest {
                 false,
                 NOW);
 
-        assertThat(plan.avoid().isAgain("a", NOW.plusMillis(19_999))).isFalse();
-        assertThat(plan.avoid().isAgain("a", NOW.plusSeconds(20))).isTrue();
+        assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of(), Map.of("a", NOW.plusSeconds(20))));
         assertThat(plan.closedUntil(NOW.plusSeconds(19))).containsExactly("a");
         assertThat(plan.closedUntil(NOW.plusSeconds(21))).isEmpty();
     }
@@ -98,8 +94,7 @@ class RetryPlanTest {
     void a_node_that_cannot_serve_the_job_is_left_out_for_good() {
         assertThat(fails(JobFailure.Code.MODEL_NOT_FOUND, "a")).isTrue();
 
-        assertThat(plan.avoid().isFresh("a")).isFalse();
-        assertThat(plan.avoid().isAgain("a", NOW.plusSeconds(1_000))).isFalse();
+        assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of("a"), Map.of()));
         assertThat(plan.counted()).isZero();
         assertThat(fails(JobFailure.Code.INVALID_REQUEST, "b")).isFalse();
     }

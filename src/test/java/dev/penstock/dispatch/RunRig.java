@@ -15,6 +15,7 @@ import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.TestSettings;
 import dev.penstock.wire.Json;
@@ -41,7 +42,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** A replica's line and runs over servers that a test plays: no broker, no ledger, no network. */
+/** A replica's scheduler and runs over servers that a test plays: no broker, no ledger, no network. */
 final class RunRig {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -67,7 +68,7 @@ final class RunRig {
 
     final Settings settings;
     final FakeNodes nodes;
-    final Line line;
+    final Scheduler scheduler;
     private final MockProducer<byte[], byte[]> producer =
             new MockProducer<>(true, null, new ByteArraySerializer(), new ByteArraySerializer());
     private final RunContext context;
@@ -86,9 +87,9 @@ final class RunRig {
         settings = TestSettings.ofFile(file);
         nodes = new FakeNodes(settings, clock);
         SimpleMeterRegistry meters = new SimpleMeterRegistry();
-        line = new Line(settings, nodes, clock, meters);
+        scheduler = new Scheduler(settings, nodes, clock, meters);
         context = new RunContext(
-                line,
+                scheduler,
                 NO_RECOVERY,
                 NO_LEDGER,
                 _ -> false,

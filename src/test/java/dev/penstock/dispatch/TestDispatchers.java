@@ -4,6 +4,7 @@ import dev.penstock.ledger.AbsentLedger;
 import dev.penstock.node.Nodes;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.opentelemetry.api.OpenTelemetry;
@@ -27,7 +28,7 @@ public final class TestDispatchers {
         return new Dispatcher(
                 replies,
                 commands,
-                new Line(settings, nodes, Clock.systemUTC(), meters),
+                new Scheduler(settings, nodes, Clock.systemUTC(), meters),
                 recovery,
                 new AbsentLedger(settings, replies),
                 nodes,

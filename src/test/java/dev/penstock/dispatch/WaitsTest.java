@@ -6,6 +6,8 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.Waiting;
 import dev.penstock.node.Node;
+import dev.penstock.schedule.RouteKey;
+import dev.penstock.schedule.Routes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -15,7 +17,7 @@ import org.junit.jupiter.api.Test;
 /** Why a job waits, by what is known of the nodes. */
 class WaitsTest {
     private static final Instant CAME = Instant.parse("2026-11-21T09:00:00Z");
-    private static final Wish LLAMA = wish("llama");
+    private static final RouteKey LLAMA = key("llama");
 
     @Test
     void no_node_at_all() {
@@ -79,21 +81,21 @@ class WaitsTest {
         rig.nodes.server("gpu-a").up("llama");
         rig.nodes.server("gpu-b").down();
 
-        Waiting waiting = waits.of(wish("mistral"), CAME);
+        Waiting waiting = waits.of(key("mistral"), CAME);
         assertThat(waiting.code()).isEqualTo(Waiting.Code.MODEL_UNKNOWN);
         assertThat(waiting.message())
                 .startsWith(
                         "no node that has been reached lists model 'mistral'. gpu-b has not been reached: gone. From ")
                 .endsWith(" on the job fails (penstock.nodes.unknown-for)");
-        assertThat(waits.mayGoOn(wish("mistral"))).isFalse();
+        assertThat(waits.mayGoOn(key("mistral"))).isFalse();
 
         rig.pass(Duration.ofMinutes(5));
         // a version of its own, as the nodes' timer has it
         rig.nodes.server("gpu-a").down();
         Routes routes = new Routes(rig.settings, rig.nodes);
-        assertThat(routes.of(wish("mistral")).toString())
+        assertThat(routes.of(key("mistral")).toString())
                 .contains("MODEL_NOT_FOUND", "model 'mistral' is on no node", "Never reached: gpu-b (gone)");
-        assertThat(waits.mayGoOn(wish("mistral"))).as("it fails at once").isTrue();
+        assertThat(waits.mayGoOn(key("mistral"))).as("it fails at once").isTrue();
         assertThat(routes.of(LLAMA)).as("known from before").isInstanceOf(dev.penstock.route.Router.Route.To.class);
     }
 
@@ -106,18 +108,8 @@ class WaitsTest {
         assertThat(new RunRig(Map.of()).settings.unknownFor()).isEqualTo(Duration.ofMinutes(5));
     }
 
-    @Test
-    void a_wish_comes_back_from_its_header() {
-        Wish pinned = new Wish("llama", Task.TAG, new PromptJob.Pins("gpu", "gpu-a"));
-        Wish any = new Wish(null, Task.CHAT, PromptJob.Pins.NONE);
-
-        assertThat(Wish.ofJson(pinned.toJson())).contains(pinned);
-        assertThat(Wish.ofJson(any.toJson())).contains(any);
-        assertThat(Wish.ofJson(new byte[] {1})).isEmpty();
-    }
-
-    private static Wish wish(String model) {
-        return new Wish(model, Task.CHAT, PromptJob.Pins.NONE);
+    private static RouteKey key(String model) {
+        return new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE);
     }
 
     private static Waits waits(RunRig rig) {

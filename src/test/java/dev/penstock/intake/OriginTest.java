@@ -3,13 +3,13 @@ package dev.penstock.intake;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.dispatch.Deferral;
-import dev.penstock.dispatch.Delay;
-import dev.penstock.dispatch.Wish;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.Waiting;
+import dev.penstock.schedule.Delay;
+import dev.penstock.schedule.RouteKey;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class OriginTest {
     private static final Instant NOW = Instant.ofEpochMilli(1_795_000_000_000L);
     private static final JobId JOB = new JobId("job-1");
-    private static final Wish WISH = new Wish("tiny", Task.CHAT, new PromptJob.Pins("gpu", null));
+    private static final RouteKey ROUTE_KEY = new RouteKey("tiny", Task.CHAT, new PromptJob.Pins("gpu", null));
     private static final Origin.OfTopic TOPIC = new Origin.OfTopic("team-a", Priority.HIGH);
 
     @Test
@@ -49,7 +49,7 @@ class OriginTest {
         assertThat(copied.failures()).isEqualTo(1);
         assertThat(copied.topic()).isEqualTo(TOPIC);
         assertThat(copied.why()).isEqualTo(Waiting.Code.NODE_DOWN);
-        assertThat(copied.wish()).isEqualTo(WISH);
+        assertThat(copied.routeKey()).isEqualTo(ROUTE_KEY);
     }
 
     @Test
@@ -167,7 +167,7 @@ class OriginTest {
                 4,
                 topic,
                 JOB,
-                new Deferral(Delay.SHORT, Waiting.Code.NODE_DOWN, WISH),
+                new Deferral(Delay.SHORT, Waiting.Code.NODE_DOWN, ROUTE_KEY),
                 handedBack,
                 failures,
                 NOW);

@@ -43,7 +43,7 @@ public final class FakeNodes extends Nodes {
     @Override
     void begin(Node node) {}
 
-    /** Called by the line, under its lock, whenever it looks at a node. */
+    /** The scheduler calls it, under its lock, whenever it looks at a node. */
     public void onFind(Runnable looked) {
         onFind = looked;
     }

@@ -1,4 +1,4 @@
-package dev.penstock.dispatch;
+package dev.penstock.schedule;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,13 +10,13 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** What decides where a job may go: jobs of one wish find the same nodes. */
-public record Wish(@Nullable String model, Task task, PromptJob.Pins pins) {
-    static Wish of(PromptJob job) {
-        return new Wish(job.model(), job.task(), job.pins());
+/** What decides which nodes may serve a job: jobs with equal keys have the same nodes. */
+public record RouteKey(@Nullable String model, Task task, PromptJob.Pins pins) {
+    public static RouteKey of(PromptJob job) {
+        return new RouteKey(job.model(), job.task(), job.pins());
     }
 
-    /** As a header has it. */
+    /** The value of a header. */
     public byte[] toJson() {
         ObjectNode node = Json.mapper().createObjectNode().put("task", task.wireName());
         put(node, "model", model);
@@ -31,15 +31,15 @@ public record Wish(@Nullable String model, Task task, PromptJob.Pins pins) {
         }
     }
 
-    /** Empty where it is none of ours. */
-    public static Optional<Wish> ofJson(byte @Nullable [] json) {
+    /** Reads {@link #toJson}; empty where the header holds something else. */
+    public static Optional<RouteKey> ofJson(byte @Nullable [] json) {
         JsonNode node = json == null ? null : Json.parseLenient(new String(json, StandardCharsets.UTF_8));
         return node == null
                 ? Optional.empty()
                 : Stream.of(Task.values())
                         .filter(task -> task.wireName().equals(node.path("task").asText()))
                         .findFirst()
-                        .map(task -> new Wish(
+                        .map(task -> new RouteKey(
                                 node.path("model").asText(null),
                                 task,
                                 new PromptJob.Pins(

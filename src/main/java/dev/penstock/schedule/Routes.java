@@ -1,4 +1,4 @@
-package dev.penstock.dispatch;
+package dev.penstock.schedule;
 
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
@@ -11,26 +11,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Where jobs of a wish may go by what is known of the nodes now; found anew when that changes. Thread-safe. */
-final class Routes {
+/** Where jobs of a route key may go by what is known of the nodes now. A change of the nodes drops what was found. Thread-safe. */
+public final class Routes {
+    /** Jobs may ask for any number of models. */
+    private static final int MOST_FOUND = 10_000;
+
     private final Nodes nodes;
     private final Router router;
     /* Guarded by this. */
-    private final Map<Wish, Router.Route> found = new HashMap<>();
+    private final Map<RouteKey, Router.Route> found = new HashMap<>();
     private List<Router.NodeView> views = List.of();
     private long version = -1;
 
-    Routes(Settings settings, Nodes nodes) {
+    public Routes(Settings settings, Nodes nodes) {
         this.nodes = nodes;
         router = new Router(settings.profiles(), settings.defaultProfile());
     }
 
-    /** The version of the nodes that was looked at last. */
-    synchronized long version() {
-        return version;
-    }
-
-    synchronized Router.Route of(Wish wish) {
+    public synchronized Router.Route of(RouteKey key) {
         if (version != nodes.version()) {
             version = nodes.version();
             boolean anyKnown =
@@ -38,11 +36,14 @@ final class Routes {
             views = nodes.all().stream().map(node -> view(node, anyKnown)).toList();
             found.clear();
         }
-        return found.computeIfAbsent(wish, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
+        if (found.size() >= MOST_FOUND) {
+            found.clear();
+        }
+        return found.computeIfAbsent(key, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
     }
 
     /** Where a job may go, now or once its model is there. */
-    static List<List<Router.Candidate>> candidates(Router.Route route) {
+    public static List<List<Router.Candidate>> candidates(Router.Route route) {
         return switch (route) {
             case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
             case Router.Route.AfterFetch(List<Router.Candidate> nodes) -> List.of(nodes);

@@ -1,0 +1,53 @@
+package dev.penstock.schedule;
+
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/** How long a job is deferred; each is a partition of the topic of deferred jobs, in this order. */
+public enum Delay {
+    NONE(0, Duration.ZERO),
+    SHORT(1, Duration.ofSeconds(5)),
+    MEDIUM(2, Duration.ofMinutes(1)),
+    LONG(3, Duration.ofMinutes(10));
+
+    private final int partition;
+    private final Duration length;
+
+    Delay(int partition, Duration length) {
+        this.partition = partition;
+        this.length = length;
+    }
+
+    /**
+     * Grows with the time since the job was first deferred. A node that is only full may have room at any moment: that delay
+     * stays short.
+     *
+     * @param since when the job was first deferred; null: never
+     */
+    public static Delay of(Admission.Cause cause, @Nullable Instant since, Instant now) {
+        if (since == null || cause == Admission.Cause.NODES_FULL) {
+            return SHORT;
+        }
+        return since.plus(LONG.length).isBefore(now) ? LONG : MEDIUM;
+    }
+
+    /** The longest one up to this that ends within the time left; {@link #NONE} where none does. */
+    public Delay within(Duration left) {
+        Delay fitting = NONE;
+        for (Delay delay : values()) {
+            if (delay.length.compareTo(left) < 0 && delay.length.compareTo(length) <= 0) {
+                fitting = delay;
+            }
+        }
+        return fitting;
+    }
+
+    public int partition() {
+        return partition;
+    }
+
+    public Duration length() {
+        return length;
+    }
+}

@@ -1,0 +1,107 @@
+package dev.penstock.schedule;
+
+import dev.penstock.node.Node;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The nodes at one moment, as far as the scheduler looks at them. Immutable. */
+final class NodesView {
+    static final NodesView EMPTY = of(List.of());
+
+    private final Map<String, Integer> index;
+    private final Load[] loads;
+    private final BitSet withRoom;
+    private final boolean anyUp;
+
+    private NodesView(Map<String, Integer> index, Load[] loads, BitSet withRoom, boolean anyUp) {
+        this.index = index;
+        this.loads = loads;
+        this.withRoom = withRoom;
+        this.anyUp = anyUp;
+    }
+
+    /**
+     * One node.
+     *
+     * @param since when it entered its state
+     * @param inFlight requests that this replica has there
+     * @param limit how many it may have there now
+     * @param free how many may begin there now
+     */
+    record Load(String name, Node.State state, long since, int inFlight, int limit, int free) {
+        boolean hasRoom() {
+            return state == Node.State.UP && free > 0;
+        }
+
+        double share() {
+            return (double) inFlight / limit;
+        }
+
+        /** The same node when it has refused a request. */
+        Load full() {
+            return new Load(name, state, since, inFlight, limit, 0);
+        }
+    }
+
+    static NodesView of(List<Load> loads) {
+        Map<String, Integer> index = new HashMap<>();
+        BitSet withRoom = new BitSet();
+        for (int i = 0; i < loads.size(); i++) {
+            index.put(loads.get(i).name(), i);
+            withRoom.set(i, loads.get(i).hasRoom());
+        }
+        return new NodesView(
+                Map.copyOf(index),
+                loads.toArray(Load[]::new),
+                withRoom,
+                loads.stream().anyMatch(load -> load.state() == Node.State.UP));
+    }
+
+    /** The same nodes with another load of one; a node that is not in the view changes nothing. */
+    NodesView with(Load load) {
+        Integer at = index.get(load.name());
+        if (at == null || loads[at].equals(load)) {
+            return this;
+        }
+        Load[] changed = loads.clone();
+        changed[at] = load;
+        BitSet room = (BitSet) withRoom.clone();
+        room.set(at, load.hasRoom());
+        return new NodesView(index, changed, room, anyUp);
+    }
+
+    Optional<Load> find(String node) {
+        Integer at = index.get(node);
+        return at == null ? Optional.empty() : Optional.of(loads[at]);
+    }
+
+    /** These nodes as a set, for {@link #hasRoom}; names that are not in the view are left out. */
+    BitSet setOf(Collection<String> nodes) {
+        BitSet set = new BitSet();
+        for (String node : nodes) {
+            Integer at = index.get(node);
+            if (at != null) {
+                set.set(at);
+            }
+        }
+        return set;
+    }
+
+    /** Whether any of these nodes has room. */
+    boolean hasRoom(BitSet nodes) {
+        return withRoom.intersects(nodes);
+    }
+
+    /** Whether any node has room. */
+    boolean hasRoom() {
+        return !withRoom.isEmpty();
+    }
+
+    boolean anyUp() {
+        return anyUp;
+    }
+}

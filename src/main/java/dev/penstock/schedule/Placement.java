@@ -1,0 +1,181 @@
+package dev.penstock.schedule;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.node.Node;
+import dev.penstock.route.Router;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which node a job may go to now: a pure function of the job's route, of the nodes at one moment, and of what the job avoids.
+ * When the nodes' states or models change, another placement takes this one's place.
+ */
+final class Placement {
+    private final NodesView nodes;
+    private final Function<RouteKey, Router.Route> routes;
+
+    /** @param routes where jobs of a route key may go */
+    Placement(NodesView nodes, Function<RouteKey, Router.Route> routes) {
+        this.nodes = nodes;
+        this.routes = routes;
+    }
+
+    /** Where a job goes. */
+    sealed interface Choice {
+        record Go(String node, String model) implements Choice {}
+
+        /** It waits until this node has fetched the model. */
+        record AfterFetch(String node, String model) implements Choice {}
+
+        /** No node can take it now. */
+        record Later() implements Choice {}
+
+        /** No node can ever serve it. */
+        record Never(JobFailure failure) implements Choice {}
+    }
+
+    /** Whether all nodes of a route key are down while another node is up. */
+    sealed interface Outage {
+        record None() implements Outage {}
+
+        record Since(long time) implements Outage {}
+
+        /** No node lists the model; one that was never up may have it. */
+        record NeverUp() implements Outage {}
+    }
+
+    /**
+     * Where some waits may go.
+     *
+     * @param nodes those that can take a job of theirs, where they have room
+     */
+    record Reach(Router.Route route, BitSet nodes) {
+        boolean isNowhere() {
+            return route instanceof Router.Route.Nowhere;
+        }
+
+        boolean needsFetch() {
+            return route instanceof Router.Route.AfterFetch;
+        }
+    }
+
+    NodesView nodes() {
+        return nodes;
+    }
+
+    Placement with(NodesView.Load load) {
+        NodesView changed = nodes.with(load);
+        return changed == nodes ? this : new Placement(changed, routes);
+    }
+
+    /** @param closed nodes that the waits cannot go to */
+    Reach reach(RouteKey key, Set<String> closed) {
+        Router.Route route = routes.apply(key);
+        BitSet open = route instanceof Router.Route.To(List<List<Router.Candidate>> pools)
+                ? nodes.setOf(pools.stream()
+                        .flatMap(List::stream)
+                        .map(Router.Candidate::node)
+                        .filter(node -> !closed.contains(node))
+                        .toList())
+                : new BitSet();
+        return new Reach(route, open);
+    }
+
+    boolean hasRoom(Reach reach) {
+        return nodes.hasRoom(reach.nodes());
+    }
+
+    /**
+     * The first pool with room decides, and in it the least loaded node. Nodes that failed the job come after all others, and
+     * only once they may serve it again.
+     */
+    Choice choose(Router.Route route, Wait wait, long now) {
+        return switch (route) {
+            case Router.Route.Nowhere(JobFailure failure) -> new Choice.Never(failure);
+            case Router.Route.AfterFetch(List<Router.Candidate> candidates) ->
+                candidates.stream()
+                        .filter(candidate -> isUp(candidate.node()))
+                        .findFirst()
+                        .<Choice>map(candidate -> new Choice.AfterFetch(candidate.node(), candidate.model()))
+                        .orElseGet(Choice.Later::new);
+            case Router.Route.To(List<List<Router.Candidate>> pools) -> {
+                Router.Candidate fresh = firstWithRoom(pools, wait::isFresh);
+                Router.Candidate best = fresh == null ? firstWithRoom(pools, node -> wait.isAgain(node, now)) : fresh;
+                yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
+            }
+        };
+    }
+
+    private Router.@Nullable Candidate firstWithRoom(List<List<Router.Candidate>> pools, Predicate<String> allowed) {
+        for (List<Router.Candidate> pool : pools) {
+            Router.Candidate best = leastLoaded(pool, allowed);
+            if (best != null) {
+                return best;
+            }
+        }
+        return null;
+    }
+
+    private Router.@Nullable Candidate leastLoaded(List<Router.Candidate> pool, Predicate<String> allowed) {
+        Router.Candidate best = null;
+        double least = Double.MAX_VALUE;
+        for (Router.Candidate candidate : pool) {
+            NodesView.Load load = nodes.find(candidate.node()).orElse(null);
+            if (load != null && load.hasRoom() && load.share() < least && allowed.test(candidate.node())) {
+                best = candidate;
+                least = load.share();
+            }
+        }
+        return best;
+    }
+
+    private boolean isUp(String node) {
+        return nodes.find(node).filter(load -> load.state() == Node.State.UP).isPresent();
+    }
+
+    Outage outage(RouteKey key) {
+        Router.Route route = routes.apply(key);
+        if (route instanceof Router.Route.Nowhere || !nodes.anyUp()) {
+            return new Outage.None();
+        }
+        List<NodesView.Load> loads = Routes.candidates(route).stream()
+                .flatMap(List::stream)
+                .map(candidate -> nodes.find(candidate.node()))
+                .flatMap(Optional::stream)
+                .toList();
+        if (loads.isEmpty()) {
+            return new Outage.NeverUp();
+        }
+        return loads.stream().allMatch(load -> load.state() == Node.State.DOWN)
+                ? new Outage.Since(
+                        loads.stream().mapToLong(NodesView.Load::since).max().orElseThrow())
+                : new Outage.None();
+    }
+
+    /**
+     * Whether a node other than these may serve jobs of a route key.
+     *
+     * @param up whether the node has to be up now
+     */
+    boolean hasOther(RouteKey key, Collection<String> these, boolean up) {
+        return routes.apply(key) instanceof Router.Route.To(List<List<Router.Candidate>> pools)
+                && pools.stream()
+                        .flatMap(List::stream)
+                        .map(Router.Candidate::node)
+                        .filter(node -> !these.contains(node))
+                        .anyMatch(node -> up ? isUp(node) : nodes.find(node).isPresent());
+    }
+
+    /** Whether a node may serve jobs of a route key, now or once it has the model. */
+    boolean mayServe(RouteKey key, String node) {
+        return Routes.candidates(routes.apply(key)).stream()
+                .flatMap(List::stream)
+                .anyMatch(candidate -> candidate.node().equals(node));
+    }
+}

@@ -1,0 +1,92 @@
+package dev.penstock.schedule;
+
+import dev.penstock.job.Priority;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The place of one run in the line, over all its attempts. It takes one of the replica's slots with its first node, and holds
+ * it until it is closed. Thread-safe; one thread at a time waits.
+ */
+public final class QueueEntry implements AutoCloseable {
+    private final Scheduler scheduler;
+    private final long turn;
+    private final RouteKey key;
+    private final Priority priority;
+    private final String topic;
+    private final boolean deferredRecord;
+    /* Guarded by the scheduler's lock. */
+    private boolean holdsSlot;
+    private boolean stopped;
+
+    QueueEntry(Scheduler scheduler, long turn, RouteKey key, Priority priority, String topic, boolean deferredRecord) {
+        this.scheduler = scheduler;
+        this.turn = turn;
+        this.key = key;
+        this.priority = priority;
+        this.topic = topic;
+        this.deferredRecord = deferredRecord;
+    }
+
+    /**
+     * Waits for a node.
+     *
+     * @param avoid nodes that the next attempt avoids
+     * @param atMost how long to wait
+     */
+    public Admission await(Avoid avoid, Duration atMost) throws InterruptedException {
+        return scheduler.await(this, avoid, atMost);
+    }
+
+    /** Ends the wait and all later ones. */
+    public void stop() {
+        scheduler.stop(this);
+    }
+
+    /** Whether a node other than these may serve the job, and is up. */
+    public boolean hasOther(Set<String> failed) {
+        return scheduler.hasOther(key, failed, true);
+    }
+
+    /** Whether a node other than these may serve the job, now or once it is up. */
+    public boolean mayHaveOther(Set<String> closed) {
+        return scheduler.hasOther(key, closed, false);
+    }
+
+    @Override
+    public void close() {
+        scheduler.close(this);
+    }
+
+    long turn() {
+        return turn;
+    }
+
+    String topic() {
+        return topic;
+    }
+
+    boolean isStopped() {
+        return stopped;
+    }
+
+    void stopped() {
+        stopped = true;
+    }
+
+    void takeSlot() {
+        holdsSlot = true;
+    }
+
+    /** @return whether it held one */
+    boolean giveBackSlot() {
+        boolean held = holdsSlot;
+        holdsSlot = false;
+        return held;
+    }
+
+    Wait toWait(Set<String> useless, Map<String, Long> notBefore, long since, long end) {
+        return new Wait(turn, key, priority, topic, deferredRecord, holdsSlot, since, end, useless, notBefore);
+    }
+}

@@ -1,0 +1,223 @@
+package dev.penstock.schedule;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Priority;
+import dev.penstock.route.Router;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The whole state of the scheduling: events in, decisions out. After each event {@link #next} gives the decisions one by one;
+ * when it gives none, nothing that waits can go. It touches no node, no clock and no thread: the scheduler carries the
+ * decisions out. Not thread-safe.
+ */
+final class Schedule {
+    private static final long NEVER = Long.MAX_VALUE;
+
+    private final WaitingLine line;
+    private final DeferralPolicy deferral;
+    private final ReplicaSlots slots;
+    private final TreeSet<Wait> byEnd =
+            new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
+    /** When a node opens that is closed to the wait now. */
+    private final TreeSet<Opening> openings = new TreeSet<>(Comparator.comparingLong(Opening::time)
+            .thenComparingLong(opening -> opening.waiting().turn()));
+
+    private final Map<Long, Opening> openingByTurn = new HashMap<>();
+    /** The keys whose models are being fetched by the decisions on the latest event. */
+    private final Set<RouteKey> fetching = new HashSet<>();
+
+    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()));
+
+    private record Opening(long time, Wait waiting) {}
+
+    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots) {
+        this.line = line;
+        this.deferral = deferral;
+        this.slots = slots;
+    }
+
+    Placement placement() {
+        return placement;
+    }
+
+    void joined(Wait wait, long now) {
+        byEnd.add(wait);
+        deferral.joined(wait, key -> placement.outage(key));
+        enter(wait, now);
+    }
+
+    private void enter(Wait wait, long now) {
+        line.add(wait, wait.closed(now), this::reach);
+        OptionalLong next = wait.nextOpening(now);
+        if (next.isPresent()) {
+            Opening opening = new Opening(next.getAsLong(), wait);
+            openings.add(opening);
+            openingByTurn.put(wait.turn(), opening);
+        }
+    }
+
+    /** The wait has ended, or was stopped; one that has left already changes nothing. */
+    void left(Wait wait) {
+        if (!byEnd.remove(wait)) {
+            return;
+        }
+        line.remove(wait);
+        deferral.left(wait);
+        Opening opening = openingByTurn.remove(wait.turn());
+        if (opening != null) {
+            openings.remove(opening);
+        }
+    }
+
+    /** The node has given a slot to the wait that a decision named. */
+    void granted(Wait wait, long now) {
+        left(wait);
+        deferral.started(wait.key(), now);
+        if (!wait.holdsSlot()) {
+            slots.take(wait.topic());
+            line.started(wait.priority());
+        }
+    }
+
+    /** An entry of that topic gives back its slot of the replica. */
+    void slotGivenBack(String topic) {
+        slots.giveBack(topic);
+    }
+
+    /** The nodes, their states or their models have changed. */
+    void rerouted(Placement now) {
+        placement = now;
+        line.reroute(this::reach);
+        deferral.reroute(placement::outage);
+    }
+
+    /** A node has another load. */
+    void changed(NodesView.Load load) {
+        placement = placement.with(load);
+    }
+
+    private Placement.Reach reach(WaitingLine.Lane lane) {
+        return placement.reach(lane.key(), lane.closed());
+    }
+
+    /**
+     * The next decision; null: there is none until the next event.
+     *
+     * @param crowded whether what is in hand leaves no memory for further jobs
+     */
+    @Nullable
+    Decision next(long now, BooleanSupplier crowded) {
+        if (!byEnd.isEmpty() && byEnd.first().end() <= now) {
+            return end(byEnd.first(), new Admission.TimedOut());
+        }
+        open(now);
+        deferral.passed(now);
+        Wait down = deferral.nextOfOutage(now);
+        if (down != null) {
+            return end(down, new Admission.Deferred(Admission.Cause.NODES_DOWN));
+        }
+        Wait first = line.first(this::isOpen, slots.free() > 0);
+        if (first != null) {
+            return place(first, now);
+        }
+        Decision fetch = fetch(now);
+        if (fetch != null) {
+            return fetch;
+        }
+        Wait full = slots.free() > 0 ? deferral.nextOfPressure(pressure(), crowded, now) : null;
+        if (full != null) {
+            return end(full, new Admission.Deferred(Admission.Cause.NODES_FULL));
+        }
+        fetching.clear();
+        return null;
+    }
+
+    /** When time alone may bring about the next decision. */
+    long nextTime() {
+        return Math.min(
+                deferral.nextTime(),
+                Math.min(
+                        byEnd.isEmpty() ? NEVER : byEnd.first().end(),
+                        openings.isEmpty() ? NEVER : openings.first().time()));
+    }
+
+    /** The waits whose closed nodes open by now change their lanes. */
+    private void open(long now) {
+        while (!openings.isEmpty() && openings.first().time() <= now) {
+            Wait wait = openings.removeFirst().waiting();
+            openingByTurn.remove(wait.turn());
+            line.remove(wait);
+            enter(wait, now);
+        }
+    }
+
+    private boolean isOpen(WaitingLine.Lane lane) {
+        return hasSlot(lane) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
+    }
+
+    private boolean hasSlot(WaitingLine.Lane lane) {
+        String topic = lane.topic();
+        return topic == null || slots.mayTake(topic);
+    }
+
+    private Decision place(Wait wait, long now) {
+        return switch (placement.choose(line.route(wait), wait, now)) {
+            case Placement.Choice.Go(String node, String model) -> new Decision.Grant(wait, node, model);
+            case Placement.Choice.Never(JobFailure failure) -> end(wait, new Admission.Unservable(failure));
+            case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
+                throw new IllegalStateException("no node has room for " + wait);
+        };
+    }
+
+    private @Nullable Decision fetch(long now) {
+        for (WaitingLine.Lane lane : line.lanes()) {
+            if (lane.reach().needsFetch()
+                    && hasSlot(lane)
+                    && placement.choose(lane.reach().route(), lane.first(), now)
+                            instanceof Placement.Choice.AfterFetch(String node, String model)
+                    && fetching.add(lane.key())) {
+                return new Decision.Fetch(node, model);
+            }
+        }
+        return null;
+    }
+
+    /** Only what could start counts as waiting for a node. */
+    private DeferralPolicy.Pressure pressure() {
+        Set<RouteKey> full = new LinkedHashSet<>();
+        for (WaitingLine.Lane lane : line.lanes()) {
+            if (lane.avoidsNothing() && hasSlot(lane)) {
+                full.add(lane.key());
+            }
+        }
+        return new DeferralPolicy.Pressure(
+                full, slots.fullTopics(), placement.nodes().hasRoom());
+    }
+
+    private Decision end(Wait wait, Admission how) {
+        left(wait);
+        return new Decision.End(wait, how);
+    }
+
+    int waits(Priority priority) {
+        return line.waits(priority);
+    }
+
+    /** How many waits may go to this node, now or once it has their model. */
+    int waitsFor(String node) {
+        return line.waitsByKey().entrySet().stream()
+                .filter(key -> placement.mayServe(key.getKey(), node))
+                .mapToInt(Map.Entry::getValue)
+                .sum();
+    }
+}

@@ -1,0 +1,384 @@
+package dev.penstock.schedule;
+
+import dev.penstock.job.Priority;
+import dev.penstock.node.Node;
+import dev.penstock.node.Nodes;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where jobs wait for one of this replica's slots and for a node with a free slot, both at once, so that a job whose nodes are
+ * full holds up no other. It feeds the {@link Schedule} with events under a lock, carries out what that decides, and wakes a
+ * thread only to end its wait.
+ */
+@Singleton
+public final class Scheduler {
+    private static final Duration FAR = Duration.ofDays(365);
+    /** Timers cannot be cancelled: none is set for longer than this. */
+    private static final Duration TIMER_AT_MOST = Duration.ofSeconds(10);
+
+    private static final long NEVER = Long.MAX_VALUE;
+
+    private final Nodes nodes;
+    private final Routes routes;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final BiConsumer<Duration, Runnable> timer;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    /* All below are guarded by the lock. */
+    private final Schedule schedule;
+    private final Map<Long, Waiter> waiters = new HashMap<>();
+    private long version = -1;
+    private long nextTurn;
+    private long timerAt = NEVER;
+    private long wakeUps;
+    private boolean settling;
+    private BooleanSupplier crowded = () -> false;
+
+    /** A thread that waits. */
+    private static final class Waiter {
+        private final QueueEntry entry;
+        private final Wait wait;
+        private final Condition ended;
+        private @Nullable Admission admission;
+
+        private Waiter(QueueEntry entry, Wait wait, Condition ended) {
+            this.entry = entry;
+            this.wait = wait;
+            this.ended = ended;
+        }
+
+        private void end(Admission how) {
+            admission = how;
+            ended.signal();
+        }
+    }
+
+    @Inject
+    public Scheduler(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
+        this(settings, nodes, clock, meters, sinceNow(), Scheduler::later);
+    }
+
+    /**
+     * @param nanos counts up from 0
+     * @param timer runs a task after a while
+     */
+    Scheduler(
+            Settings settings,
+            Nodes nodes,
+            Clock clock,
+            MeterRegistry meters,
+            LongSupplier nanos,
+            BiConsumer<Duration, Runnable> timer) {
+        this.nodes = nodes;
+        this.clock = clock;
+        this.nanos = nanos;
+        this.timer = timer;
+        Settings.Intake intake = settings.intake();
+        routes = new Routes(settings, nodes);
+        schedule = new Schedule(
+                new WaitingLine(intake.lowShare()),
+                new DeferralPolicy(intake.park(), intake.slots()),
+                new ReplicaSlots(
+                        intake.slots(),
+                        intake.topics().stream()
+                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))));
+        nodes.onChange(this::changed);
+        for (Priority priority : Priority.values()) {
+            Gauge.builder("penstock.jobs.waiting", this, scheduler -> scheduler.waiting(priority))
+                    .tag("priority", priority.wireName())
+                    .register(meters);
+        }
+    }
+
+    private static LongSupplier sinceNow() {
+        long origin = System.nanoTime();
+        return () -> System.nanoTime() - origin;
+    }
+
+    private static void later(Duration delay, Runnable task) {
+        CompletableFuture.delayedExecutor(
+                        delay.toNanos(),
+                        TimeUnit.NANOSECONDS,
+                        Thread.ofVirtual().name("penstock-scheduler")::start)
+                .execute(task);
+    }
+
+    /** @param nothingMore whether what is in hand leaves no memory for further jobs: few large ones may be too many to wait */
+    public void crowdedWhile(BooleanSupplier nothingMore) {
+        lock.lock();
+        try {
+            crowded = nothingMore;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * A place in the line for a run; its turn begins now.
+     *
+     * @param topic the job's topic, whose share of the replica's slots it needs
+     * @param deferredRecord whether the job came on a deferred record
+     */
+    public QueueEntry enter(RouteKey key, Priority priority, String topic, boolean deferredRecord) {
+        lock.lock();
+        try {
+            return new QueueEntry(this, nextTurn++, key, priority, topic, deferredRecord);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** A slot that is granted and not returned, since the wait was interrupted, stopped or too long, is given back. */
+    Admission await(QueueEntry entry, Avoid avoid, Duration atMost) throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            if (entry.isStopped()) {
+                return new Admission.Stopped();
+            }
+            if (!atMost.isPositive()) {
+                return new Admission.TimedOut();
+            }
+            long now = nanos.getAsLong();
+            Wait wait = entry.toWait(
+                    avoid.useless(),
+                    times(avoid.notBefore(), now),
+                    now,
+                    now + (atMost.compareTo(FAR) < 0 ? atMost : FAR).toNanos());
+            return await(new Waiter(entry, wait, lock.newCondition()));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Admission await(Waiter waiter) throws InterruptedException {
+        Wait wait = waiter.wait;
+        Admission result = null;
+        waiters.put(wait.turn(), waiter);
+        try {
+            refresh();
+            schedule.joined(wait, nanos.getAsLong());
+            settle();
+            Admission admission;
+            while ((admission = waiter.admission) == null) {
+                waiter.ended.await();
+                wakeUps++;
+            }
+            boolean tooLate = admission instanceof Admission.Granted && wait.end() <= nanos.getAsLong();
+            result =
+                    waiter.entry.isStopped() ? new Admission.Stopped() : tooLate ? new Admission.TimedOut() : admission;
+            return result;
+        } finally {
+            waiters.remove(wait.turn());
+            schedule.left(wait);
+            if (waiter.admission instanceof Admission.Granted(Node.Slot slot, String _)
+                    && !(result instanceof Admission.Granted)) {
+                slot.close();
+            }
+        }
+    }
+
+    void stop(QueueEntry entry) {
+        lock.lock();
+        try {
+            entry.stopped();
+            Waiter waiter = waiters.get(entry.turn());
+            if (waiter != null && waiter.admission == null) {
+                schedule.left(waiter.wait);
+                waiter.end(new Admission.Stopped());
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void close(QueueEntry entry) {
+        lock.lock();
+        try {
+            if (entry.giveBackSlot()) {
+                schedule.slotGivenBack(entry.topic());
+                settle();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    boolean hasOther(RouteKey key, Set<String> these, boolean up) {
+        lock.lock();
+        try {
+            refresh();
+            return schedule.placement().hasOther(key, these, up);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether any node takes jobs now. */
+    public boolean isOpen() {
+        return nodes.anyUp();
+    }
+
+    /** How many jobs wait here that may go to this node. */
+    public int waitingFor(String node) {
+        lock.lock();
+        try {
+            refresh();
+            return schedule.waitsFor(node);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private int waiting(Priority priority) {
+        lock.lock();
+        try {
+            return schedule.waits(priority);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** How often a thread that waits was woken. */
+    long wakeUps() {
+        lock.lock();
+        try {
+            return wakeUps;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** A node may take more, or its state or models have changed. */
+    private void changed(String node) {
+        lock.lock();
+        try {
+            nodes.find(node).ifPresent(found -> schedule.changed(load(found)));
+            settle();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void timePassed(long at) {
+        lock.lock();
+        try {
+            timerAt = timerAt == at ? NEVER : timerAt;
+            settle();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Carries out all decisions that the latest event brings about. */
+    private void settle() {
+        if (settling) {
+            // the decisions under way take this event into account
+            return;
+        }
+        settling = true;
+        long now = nanos.getAsLong();
+        try {
+            Decision decision;
+            while ((decision = next(now)) != null) {
+                carryOut(decision, now);
+            }
+        } finally {
+            settling = false;
+            setTimer(now);
+        }
+    }
+
+    private @Nullable Decision next(long now) {
+        refresh();
+        return schedule.next(now, crowded);
+    }
+
+    private void carryOut(Decision decision, long now) {
+        switch (decision) {
+            case Decision.Grant(Wait wait, String node, String model) -> grant(wait, node, model, now);
+            case Decision.End(Wait wait, Admission how) -> waiter(wait).end(how);
+            case Decision.Fetch(String node, String model) -> nodes.fetchMissing(node, model);
+        }
+    }
+
+    private void grant(Wait wait, String name, String model, long now) {
+        Node node = nodes.find(name).orElse(null);
+        Node.Slot slot = node == null ? null : node.tryAcquire();
+        if (node == null || slot == null) {
+            // it says when it has room again
+            schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
+            return;
+        }
+        schedule.changed(load(node));
+        schedule.granted(wait, now);
+        Waiter waiter = waiter(wait);
+        waiter.entry.takeSlot();
+        waiter.end(new Admission.Granted(slot, model));
+    }
+
+    private Waiter waiter(Wait wait) {
+        return Objects.requireNonNull(waiters.get(wait.turn()));
+    }
+
+    /** Looks at all nodes anew where what decides about the routes has changed. */
+    private void refresh() {
+        long latest = nodes.version();
+        if (latest != version) {
+            version = latest;
+            schedule.rerouted(new Placement(
+                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of));
+        }
+    }
+
+    private NodesView.Load load(Node node) {
+        Node.Health health = node.health();
+        int inFlight = node.inFlight();
+        int limit = Math.max(1, node.limitNow());
+        return new NodesView.Load(
+                node.name(),
+                health.state(),
+                time(health.since(), nanos.getAsLong()),
+                inFlight,
+                limit,
+                node.hasRoom() ? Math.max(1, limit - inFlight) : 0);
+    }
+
+    private Map<String, Long> times(Map<String, Instant> instants, long now) {
+        return instants.entrySet().stream()
+                .collect(Collectors.toMap(Map.Entry::getKey, each -> time(each.getValue(), now)));
+    }
+
+    private long time(Instant instant, long now) {
+        return now + Duration.between(clock.instant(), instant).toNanos();
+    }
+
+    private void setTimer(long now) {
+        long next = schedule.nextTime();
+        long at = Math.min(next, now + TIMER_AT_MOST.toNanos());
+        if (next != NEVER && at < timerAt) {
+            timerAt = at;
+            timer.accept(Duration.ofNanos(Math.max(0, at - now)), () -> timePassed(at));
+        }
+    }
+}

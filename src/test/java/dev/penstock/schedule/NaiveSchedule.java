@@ -1,0 +1,227 @@
+package dev.penstock.schedule;
+
+import dev.penstock.job.Priority;
+import dev.penstock.node.Node;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The same rules as {@link Schedule} in the simplest form: it keeps one list, and looks at all of it for each decision. It grants
+ * each decision itself.
+ */
+final class NaiveSchedule {
+    static final long PARK = Duration.ofSeconds(1).toNanos();
+
+    final Map<String, FakeNode> nodes = new TreeMap<>();
+    final List<Wait> waits = new ArrayList<>();
+    final Map<String, Integer> topicSlots = new HashMap<>();
+    final Set<String> crowded;
+    private final double lowShare;
+    private final int kept;
+    int free;
+    private double lowCredit;
+    private final List<Map.Entry<RouteKey, Long>> starts = new ArrayList<>();
+
+    /** A node that is only numbers. */
+    static final class FakeNode {
+        final Set<String> models;
+        Node.State state = Node.State.UP;
+        long since;
+        int inFlight;
+        int limit;
+
+        FakeNode(Set<String> models, int limit) {
+            this.models = models;
+            this.limit = limit;
+        }
+
+        boolean hasRoom() {
+            return state == Node.State.UP && inFlight < limit;
+        }
+    }
+
+    /** @param crowded not empty: what is in hand leaves no memory for further jobs */
+    NaiveSchedule(int slots, double lowShare, Set<String> crowded) {
+        free = slots;
+        kept = Math.max(1, slots / 8);
+        this.lowShare = lowShare;
+        this.crowded = crowded;
+    }
+
+    FakeNode node(String name) {
+        return Objects.requireNonNull(nodes.get(name));
+    }
+
+    List<String> candidates(RouteKey key) {
+        return nodes.keySet().stream()
+                .filter(node -> node(node).models.contains(key.model()))
+                .toList();
+    }
+
+    /** All decisions at that time. */
+    List<String> settle(long now) {
+        List<String> decisions = new ArrayList<>(ends(now));
+        for (Wait first = first(now); first != null; first = first(now)) {
+            decisions.add(grant(first, now));
+        }
+        decisions.addAll(relieve(now));
+        return decisions;
+    }
+
+    /** What time alone ends: the waits that are over, then those whose nodes are down. */
+    List<String> ends(long now) {
+        List<String> ended = waits.stream()
+                .filter(wait -> wait.end() <= now)
+                .sorted(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn))
+                .map(wait -> wait.turn() + ":late")
+                .toList();
+        waits.removeIf(wait -> wait.end() <= now);
+        List<String> all = new ArrayList<>(ended);
+        all.addAll(waits.stream()
+                .filter(wait -> isDown(wait, now))
+                .sorted(Comparator.comparingLong(Wait::turn))
+                .map(wait -> wait.turn() + ":down")
+                .toList());
+        waits.removeIf(wait -> isDown(wait, now));
+        return all;
+    }
+
+    private boolean isDown(Wait wait, long now) {
+        List<String> candidates = candidates(wait.key());
+        boolean othersUp = nodes.values().stream().anyMatch(node -> node.state == Node.State.UP);
+        boolean allDown = candidates.stream().allMatch(node -> node(node).state == Node.State.DOWN);
+        long since =
+                candidates.stream().mapToLong(node -> node(node).since).max().orElse(wait.since());
+        boolean stays = wait.deferredRecord()
+                && wait.end() - now <= Duration.ofSeconds(5).toNanos();
+        return othersUp && allDown && since + PARK <= now && !stays;
+    }
+
+    boolean mayStart(Wait wait) {
+        return wait.holdsSlot() || (free > 0 && topicSlots.getOrDefault(wait.topic(), 1) > 0);
+    }
+
+    /** Whether a wait can go now. */
+    boolean canGo(Wait wait, long now) {
+        return mayStart(wait)
+                && candidates(wait.key()).stream()
+                        .anyMatch(node -> node(node).hasRoom() && (wait.isFresh(node) || wait.isAgain(node, now)));
+    }
+
+    private @Nullable Wait first(long now) {
+        List<Wait> able = waits.stream()
+                .filter(wait -> canGo(wait, now))
+                .sorted(Comparator.comparing(Wait::priority).thenComparingLong(Wait::turn))
+                .toList();
+        if (lowCredit >= 1 && free > 0) {
+            Wait low = able.stream()
+                    .filter(wait -> wait.priority() == Priority.LOW)
+                    .findFirst()
+                    .orElse(null);
+            if (low != null) {
+                return low;
+            }
+        }
+        return able.isEmpty() ? null : able.getFirst();
+    }
+
+    private String grant(Wait wait, long now) {
+        String fresh = leastLoaded(wait, wait::isFresh);
+        String node =
+                Objects.requireNonNull(fresh == null ? leastLoaded(wait, name -> wait.isAgain(name, now)) : fresh);
+        node(node).inFlight++;
+        waits.remove(wait);
+        starts.add(Map.entry(wait.key(), now));
+        if (!wait.holdsSlot()) {
+            free--;
+            topicSlots.computeIfPresent(wait.topic(), (_, left) -> left - 1);
+            if (wait.priority() == Priority.LOW) {
+                lowCredit = Math.max(0, lowCredit - 1);
+            } else if (waits.stream().anyMatch(other -> other.priority() == Priority.LOW)) {
+                lowCredit = Math.min(1, lowCredit + lowShare / (1 - lowShare));
+            }
+        }
+        return wait.turn() + "@" + node;
+    }
+
+    private @Nullable String leastLoaded(Wait wait, Predicate<String> allowed) {
+        return candidates(wait.key()).stream()
+                .filter(name -> node(name).hasRoom() && allowed.test(name))
+                .min(Comparator.comparingDouble(name -> (double) node(name).inFlight / node(name).limit))
+                .orElse(null);
+    }
+
+    private List<String> relieve(long now) {
+        List<String> relieved = new ArrayList<>();
+        if (free <= 0) {
+            return relieved;
+        }
+        while (true) {
+            Wait wait = topicSlots.keySet().stream()
+                    .filter(topic -> topicSlots.getOrDefault(topic, 1) <= 0)
+                    .flatMap(topic ->
+                            lastImpatient(
+                                    other -> other.deferredRecord()
+                                            && other.topic().equals(topic),
+                                    now)
+                                    .stream())
+                    .findFirst()
+                    .orElseGet(() -> lastOfFullest(now));
+            if (wait == null) {
+                return relieved;
+            }
+            waits.remove(wait);
+            relieved.add(wait.turn() + ":full");
+        }
+    }
+
+    private List<Wait> lastImpatient(Predicate<Wait> which, long now) {
+        return waits.stream()
+                .filter(which)
+                .filter(wait -> !wait.holdsSlot()
+                        && now - wait.since()
+                                >= Duration.ofMillis(wait.deferredRecord() ? 5_000 : 300)
+                                        .toNanos())
+                .max(Comparator.comparing(Wait::priority).thenComparingLong(Wait::turn))
+                .stream()
+                .toList();
+    }
+
+    private @Nullable Wait lastOfFullest(long now) {
+        if (nodes.values().stream().noneMatch(FakeNode::hasRoom)) {
+            return null;
+        }
+        Set<RouteKey> full = waits.stream()
+                .filter(wait -> mayStart(wait) && wait.avoidsNothing())
+                .map(Wait::key)
+                .collect(Collectors.toSet());
+        Map<Wait, Integer> tooMany = new HashMap<>();
+        for (RouteKey key : full) {
+            int recent = (int) starts.stream()
+                    .filter(start -> start.getKey().equals(key)
+                            && start.getValue() >= now - Duration.ofSeconds(6).toNanos())
+                    .count();
+            int count =
+                    (int) waits.stream().filter(wait -> wait.key().equals(key)).count()
+                            - Math.max(crowded.isEmpty() ? kept : 1, recent);
+            if (count > 0) {
+                lastImpatient(wait -> wait.key().equals(key), now).forEach(wait -> tooMany.put(wait, count));
+            }
+        }
+        return tooMany.keySet().stream()
+                .max(Comparator.comparing((Wait wait) -> tooMany.getOrDefault(wait, 0))
+                        .thenComparing(Wait::priority)
+                        .thenComparingLong(Wait::turn))
+                .orElse(null);
+    }
+}

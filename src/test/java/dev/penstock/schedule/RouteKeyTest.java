@@ -1,0 +1,20 @@
+package dev.penstock.schedule;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import org.junit.jupiter.api.Test;
+
+class RouteKeyTest {
+    @Test
+    void a_key_comes_back_from_its_header() {
+        RouteKey pinned = new RouteKey("llama", Task.TAG, new PromptJob.Pins("gpu", "gpu-a"));
+        RouteKey any = new RouteKey(null, Task.CHAT, PromptJob.Pins.NONE);
+
+        assertThat(RouteKey.ofJson(pinned.toJson())).contains(pinned);
+        assertThat(RouteKey.ofJson(any.toJson())).contains(any);
+        assertThat(RouteKey.ofJson(new byte[] {1})).isEmpty();
+        assertThat(RouteKey.ofJson(null)).isEmpty();
+    }
+}

@@ -1,0 +1,300 @@
+package dev.penstock.schedule;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.node.Node;
+import dev.penstock.route.Router;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Random events: {@link Schedule} decides as {@link NaiveSchedule} does. The naive one looks at everything for each decision, so
+ * that equal decisions mean: in order, no slot too many, and nothing waits that could go.
+ */
+class SchedulePropertyTest {
+    private static final List<String> MODELS = List.of("llama", "phi", "tiny", "qwen");
+    private static final List<Priority> PRIORITIES = List.of(Priority.values());
+    private static final int EVENTS = 400;
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+    void decisions_are_those_of_the_naive_schedule(int tens) {
+        Set<String> kinds = new HashSet<>();
+        for (int seed = tens * 10; seed < tens * 10 + 10; seed++) {
+            kinds.addAll(new Walk(seed).run());
+        }
+        assertThat(kinds).as("the walks get around").contains("@", ":late", ":down", ":full");
+    }
+
+    /** A run that has a node now. */
+    private record Running(Wait waiting, String node) {}
+
+    private static final class Walk {
+        private final int seed;
+        private final SplittableRandom chance;
+        private final Set<String> crowded = new HashSet<>();
+        private final NaiveSchedule naive;
+        private final Schedule schedule;
+        private final List<Running> running = new ArrayList<>();
+        private final int slots;
+        private final Map<String, Integer> topicSlots = new HashMap<>(Map.of("small", 2));
+        private final Set<String> kinds = new HashSet<>();
+        private long now;
+        private long turns;
+
+        Walk(int seed) {
+            this.seed = seed;
+            chance = new SplittableRandom(seed);
+            slots = 2 + chance.nextInt(20);
+            double low = List.of(0.0, 0.2, 0.5, 0.9).get(chance.nextInt(4));
+            naive = new NaiveSchedule(slots, low, crowded);
+            naive.topicSlots.putAll(topicSlots);
+            schedule = new Schedule(
+                    new WaitingLine(low),
+                    new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots),
+                    new ReplicaSlots(slots, topicSlots));
+            for (int i = 0; i < 1 + chance.nextInt(5); i++) {
+                Set<String> models = new HashSet<>(Set.of(model()));
+                models.add(model());
+                naive.nodes.put("n" + i, new NaiveSchedule.FakeNode(models, 1 + chance.nextInt(3)));
+            }
+            reroute();
+        }
+
+        /** @return the kinds of decisions that came up */
+        Set<String> run() {
+            for (int i = 0; i < EVENTS; i++) {
+                event();
+                compare(i);
+            }
+            return kinds;
+        }
+
+        private void event() {
+            switch (chance.nextInt(12)) {
+                case 0, 1, 2, 3 -> join(nextWait(turns++, model(), false, Set.of(), Map.of()));
+                case 4, 5 -> end(true);
+                case 6 -> end(false);
+                case 7 -> leave();
+                case 8 -> changeNode();
+                case 9 -> changeLimit();
+                case 10 -> pass();
+                default -> {
+                    if (!crowded.remove("yes") && chance.nextInt(4) == 0) {
+                        crowded.add("yes");
+                    }
+                }
+            }
+        }
+
+        private Wait nextWait(
+                long turn, String model, boolean holdsSlot, Set<String> useless, Map<String, Long> after) {
+            boolean forLong = chance.nextInt(3) > 0;
+            return new Wait(
+                    turn,
+                    new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
+                    PRIORITIES.get(chance.nextInt(3)),
+                    chance.nextInt(3) == 0 ? "small" : "large",
+                    chance.nextInt(4) == 0,
+                    holdsSlot,
+                    now,
+                    now
+                            + Duration.ofMillis(forLong ? 60_000 : 1 + chance.nextInt(8_000))
+                                    .toNanos(),
+                    useless,
+                    after);
+        }
+
+        private void join(Wait wait) {
+            naive.waits.add(wait);
+            schedule.joined(wait, now);
+        }
+
+        /** @param forGood else the attempt has failed, and its run waits again */
+        private void end(boolean forGood) {
+            if (running.isEmpty()) {
+                return;
+            }
+            Running ended = running.remove(chance.nextInt(running.size()));
+            NaiveSchedule.FakeNode node = naive.node(ended.node());
+            node.inFlight--;
+            schedule.changed(load(ended.node()));
+            Wait wait = ended.waiting();
+            if (forGood) {
+                naive.free++;
+                naive.topicSlots.computeIfPresent(wait.topic(), (_, left) -> left + 1);
+                schedule.slotGivenBack(wait.topic());
+            } else {
+                Map<String, Long> after = new HashMap<>(wait.notBefore());
+                Set<String> useless = new HashSet<>(wait.useless());
+                if (chance.nextInt(4) == 0) {
+                    useless.add(ended.node());
+                } else {
+                    after.put(
+                            ended.node(),
+                            now + Duration.ofMillis(chance.nextInt(1_000)).toNanos());
+                }
+                join(new Wait(
+                        wait.turn(),
+                        wait.key(),
+                        wait.priority(),
+                        wait.topic(),
+                        wait.deferredRecord(),
+                        true,
+                        now,
+                        now + Duration.ofSeconds(30).toNanos(),
+                        useless,
+                        after));
+            }
+        }
+
+        private void leave() {
+            if (!naive.waits.isEmpty()) {
+                Wait wait = naive.waits.remove(chance.nextInt(naive.waits.size()));
+                schedule.left(wait);
+                if (wait.holdsSlot()) {
+                    naive.free++;
+                    naive.topicSlots.computeIfPresent(wait.topic(), (_, left) -> left + 1);
+                    schedule.slotGivenBack(wait.topic());
+                }
+            }
+        }
+
+        private void changeNode() {
+            NaiveSchedule.FakeNode node = anyNode();
+            Node.State before = node.state;
+            node.state = List.of(Node.State.UP, Node.State.UP, Node.State.DOWN, Node.State.LOADING)
+                    .get(chance.nextInt(4));
+            node.since = node.state == before ? node.since : now;
+            reroute();
+        }
+
+        private void changeLimit() {
+            NaiveSchedule.FakeNode node = anyNode();
+            node.limit = 1 + chance.nextInt(4);
+            naive.nodes.keySet().forEach(name -> schedule.changed(load(name)));
+        }
+
+        private NaiveSchedule.FakeNode anyNode() {
+            return naive.node("n" + chance.nextInt(naive.nodes.size()));
+        }
+
+        /** Time passes, but not beyond the time at which the schedule wants to be called: until then there is nothing to do. */
+        private void pass() {
+            long next = schedule.nextTime();
+            long step = Duration.ofMillis(1 + chance.nextInt(chance.nextInt(10) == 0 ? 7_000 : 400))
+                    .toNanos();
+            if (next > now + step) {
+                now += step;
+                assertNothingBefore(now);
+            } else {
+                assertNothingBefore(Math.max(now, next - 1));
+                now = next;
+            }
+        }
+
+        /** But for what memory and the age of starts decide: those are looked at now and then. */
+        private void assertNothingBefore(long time) {
+            List<Wait> all = List.copyOf(naive.waits);
+            assertThat(naive.ends(time))
+                    .as("seed %d, nothing ends before %d", seed, time)
+                    .isEmpty();
+            assertThat(all)
+                    .as("seed %d, nothing can go before %d", seed, time)
+                    .noneMatch(wait -> naive.canGo(wait, time));
+        }
+
+        private void reroute() {
+            schedule.rerouted(new Placement(
+                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route));
+        }
+
+        private Router.Route route(RouteKey key) {
+            List<Router.Candidate> candidates = naive.candidates(key).stream()
+                    .map(node -> new Router.Candidate(node, String.valueOf(key.model())))
+                    .toList();
+            return new Router.Route.To(candidates.isEmpty() ? List.of() : List.of(candidates));
+        }
+
+        private NodesView.Load load(String name) {
+            NaiveSchedule.FakeNode node = naive.node(name);
+            return new NodesView.Load(
+                    name, node.state, node.since, node.inFlight, node.limit, Math.max(0, node.limit - node.inFlight));
+        }
+
+        private String model() {
+            return MODELS.get(chance.nextInt(MODELS.size()));
+        }
+
+        private void compare(int event) {
+            Map<Long, Wait> byTurn = new HashMap<>();
+            naive.waits.forEach(wait -> byTurn.put(wait.turn(), wait));
+            Map<String, Integer> before = new HashMap<>();
+            naive.nodes.forEach((name, node) -> before.put(name, node.inFlight));
+            List<String> expected = naive.settle(now);
+            Map<String, Integer> inFlight = new HashMap<>(before);
+            List<String> decisions = new ArrayList<>();
+            for (Decision decision = schedule.next(now, () -> !crowded.isEmpty());
+                    decision != null;
+                    decision = schedule.next(now, () -> !crowded.isEmpty())) {
+                switch (decision) {
+                    case Decision.Grant(Wait waiting, String name, String _) -> {
+                        NaiveSchedule.FakeNode node = naive.node(name);
+                        int taken = inFlight.merge(name, 1, Integer::sum);
+                        assertThat(taken)
+                                .as("seed %d: requests at %s", seed, name)
+                                .isLessThanOrEqualTo(node.limit);
+                        schedule.changed(new NodesView.Load(
+                                name, node.state, node.since, taken, node.limit, Math.max(0, node.limit - taken)));
+                        schedule.granted(waiting, now);
+                        running.add(new Running(waiting, name));
+                        decisions.add(waiting.turn() + "@" + name);
+                    }
+                    case Decision.End(Wait waiting, Admission how) ->
+                        decisions.add(waiting.turn()
+                                + (how instanceof Admission.TimedOut
+                                        ? ":late"
+                                        : how.equals(new Admission.Deferred(Admission.Cause.NODES_DOWN))
+                                                ? ":down"
+                                                : ":full"));
+                    case Decision.Fetch fetch -> throw new AssertionError(fetch);
+                }
+            }
+            decisions.forEach(
+                    decision -> kinds.add(decision.contains("@") ? "@" : decision.substring(decision.indexOf(':'))));
+            assertThat(inOrder(decisions))
+                    .as("seed %d, event %d, waiting %s", seed, event, byTurn.values())
+                    .isEqualTo(inOrder(expected));
+            long holding = Stream.concat(
+                            running.stream().map(Running::waiting),
+                            naive.waits.stream().filter(Wait::holdsSlot))
+                    .count();
+            assertThat(holding).as("slots of the replica").isLessThanOrEqualTo(slots);
+            assertThat(schedule.waits(Priority.HIGH) + schedule.waits(Priority.NORMAL) + schedule.waits(Priority.LOW))
+                    .isEqualTo(naive.waits.size());
+        }
+
+        /** Outages defer the waits of several keys in any order. */
+        private static List<String> inOrder(List<String> decisions) {
+            List<String> sorted = new ArrayList<>(decisions.stream()
+                    .filter(decision -> decision.endsWith(":down"))
+                    .sorted(Comparator.naturalOrder())
+                    .toList());
+            decisions.stream().filter(decision -> !decision.endsWith(":down")).forEach(sorted::add);
+            return sorted;
+        }
+    }
+}

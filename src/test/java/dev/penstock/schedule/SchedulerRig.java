@@ -1,0 +1,215 @@
+package dev.penstock.schedule;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.node.FakeNodes;
+import dev.penstock.node.Node;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.TestSettings;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** A scheduler with servers that a test plays, and with time that passes only when the test says so. */
+final class SchedulerRig {
+    static final Duration LONG = Duration.ofHours(1);
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+    private final AtomicLong nanos = new AtomicLong();
+    private final TreeMap<Long, List<Runnable>> timers = new TreeMap<>();
+    private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
+
+    final Clock clock = new Clock() {
+        @Override
+        public Instant instant() {
+            return Instant.EPOCH.plusNanos(nanos.get());
+        }
+
+        @Override
+        public ZoneId getZone() {
+            return ZoneOffset.UTC;
+        }
+
+        @Override
+        public Clock withZone(ZoneId zone) {
+            return this;
+        }
+    };
+
+    final Settings settings;
+    final FakeNodes nodes;
+    final Scheduler scheduler;
+
+    /** @param keys of the configuration, without {@code penstock.} */
+    @SafeVarargs
+    SchedulerRig(Map<String, String>... keys) {
+        Map<String, String> file = new HashMap<>();
+        for (Map<String, String> some : keys) {
+            some.forEach((key, value) -> file.put("penstock." + key, value));
+        }
+        settings = TestSettings.ofFile(file);
+        nodes = new FakeNodes(settings, clock);
+        scheduler = new Scheduler(settings, nodes, clock, meters, nanos::get, this::later);
+    }
+
+    static Map<String, String> node(String name, int slots) {
+        return Map.of(
+                "nodes." + name + ".backend",
+                "vllm",
+                "nodes." + name + ".url",
+                "http://127.0.0.1:1",
+                "nodes." + name + ".max-in-flight",
+                Integer.toString(slots));
+    }
+
+    private void later(Duration delay, Runnable task) {
+        synchronized (timers) {
+            timers.merge(nanos.get() + delay.toNanos(), List.of(task), (some, more) -> {
+                List<Runnable> all = new ArrayList<>(some);
+                all.addAll(more);
+                return all;
+            });
+        }
+    }
+
+    /** The timers of that time run one after the other. */
+    void pass(Duration time) {
+        long end = nanos.get() + time.toNanos();
+        Map.@Nullable Entry<Long, List<Runnable>> next;
+        while ((next = next(end)) != null) {
+            nanos.set(Math.max(nanos.get(), next.getKey()));
+            next.getValue().forEach(Runnable::run);
+        }
+        nanos.set(end);
+    }
+
+    private Map.@Nullable Entry<Long, List<Runnable>> next(long end) {
+        synchronized (timers) {
+            return timers.isEmpty() || timers.firstKey() > end ? null : timers.pollFirstEntry();
+        }
+    }
+
+    /** How many timers are set. */
+    int timers() {
+        synchronized (timers) {
+            return timers.values().stream().mapToInt(List::size).sum();
+        }
+    }
+
+    QueueEntry enter(String model) {
+        return enter(model, Priority.NORMAL, false);
+    }
+
+    QueueEntry enter(String model, Priority priority, boolean deferredRecord) {
+        return scheduler.enter(
+                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), priority, "prompt-jobs", deferredRecord);
+    }
+
+    Node node(String name) {
+        return nodes.find(name).orElseThrow();
+    }
+
+    Node.Slot take(String node) {
+        return Objects.requireNonNull(node(node).tryAcquire());
+    }
+
+    double waiting(String priority) {
+        return meters.get("penstock.jobs.waiting")
+                .tag("priority", priority)
+                .gauge()
+                .value();
+    }
+
+    /** A wait on a thread of its own. */
+    static final class Waiting {
+        final QueueEntry entry;
+        final Thread thread;
+        private final CompletableFuture<Admission> admission = new CompletableFuture<>();
+
+        private Waiting(QueueEntry entry, Avoid avoid, Duration atMost) {
+            this.entry = entry;
+            thread = Thread.ofVirtual().start(() -> {
+                try {
+                    admission.complete(entry.await(avoid, atMost));
+                } catch (InterruptedException e) {
+                    admission.completeExceptionally(e);
+                }
+            });
+        }
+
+        boolean isOver() {
+            return admission.isDone();
+        }
+
+        Admission result() {
+            SchedulerRig.await(admission::isDone, () -> "it still waits");
+            return admission.join();
+        }
+
+        Node.Slot slot() {
+            return ((Admission.Granted) result()).slot();
+        }
+
+        boolean wasInterrupted() {
+            SchedulerRig.await(admission::isDone, () -> "it still waits");
+            return admission.isCompletedExceptionally();
+        }
+    }
+
+    Waiting waits(QueueEntry entry) {
+        return waits(entry, Avoid.NOTHING, LONG);
+    }
+
+    /** Returns when it waits, or when its wait is over. */
+    Waiting waits(QueueEntry entry, Avoid avoid, Duration atMost) {
+        double before = waiting();
+        Waiting waiting = new Waiting(entry, avoid, atMost);
+        await(() -> waiting.isOver() || waiting() > before, () -> "it does not wait");
+        return waiting;
+    }
+
+    /** Returns when each of them waits, or when its wait is over. */
+    List<Waiting> waits(int count, String model) {
+        double before = waiting();
+        List<Waiting> all = Stream.generate(() -> new Waiting(enter(model), Avoid.NOTHING, LONG))
+                .limit(count)
+                .toList();
+        await(
+                () -> all.stream().filter(Waiting::isOver).count() + waiting() - before >= count,
+                () -> "they do not wait");
+        return all;
+    }
+
+    private double waiting() {
+        return waiting("high") + waiting("normal") + waiting("low");
+    }
+
+    /** Waits for a condition. */
+    static void await(BooleanSupplier condition, Supplier<String> otherwise) {
+        long until = System.nanoTime() + PATIENCE_NANOS;
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
+            LockSupport.parkNanos(1_000_000);
+        }
+    }
+}
