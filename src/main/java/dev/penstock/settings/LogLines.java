@@ -11,8 +11,8 @@ import org.jboss.logmanager.formatters.PatternFormatter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What every line of the log passes, before any formatter: libraries' repeats are left out, and nothing that a caller, a
- * server or a record says begins a line of its own or reaches the terminal as a command. Stack traces keep their lines.
+ * Filters each log line before any formatter. It drops the repeated lines of libraries. It keeps text from callers,
+ * servers and records from starting a new line or reaching the terminal as a command. Stack traces keep their lines.
  */
 @LoggingFilter(name = "penstock-log-lines")
 public final class LogLines implements Filter {
@@ -55,7 +55,7 @@ public final class LogLines implements Filter {
         return Printable.line(text).equals(text);
     }
 
-    /** @param depth causes may go in circles */
+    /** @param depth limits the recursion, because causes may form a circle */
     private static boolean isClean(Throwable thrown, int depth) {
         if (depth == 0) {
             return false;
@@ -69,7 +69,7 @@ public final class LogLines implements Filter {
         return isClean(String.valueOf(thrown)) && (cause == null || isClean(cause, depth - 1));
     }
 
-    /** Prints as another exception does, with its words on one line. */
+    /** Prints like another exception, with its message on one line. */
     private static final class CleanThrowable extends Throwable {
         private static final long serialVersionUID = 1L;
         private final String line;
