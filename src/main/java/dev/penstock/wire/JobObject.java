@@ -12,25 +12,25 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** A job as REST shows it. */
+/** A job in the form of the REST API. */
 public final class JobObject {
     private JobObject() {}
 
     /**
-     * What an outcome said, as JSON texts.
+     * The content of an outcome, as JSON texts.
      *
-     * @param event the whole event; empty: not shown, as in lists
+     * @param event the whole event; empty to leave it out, as in lists
      */
     public record Ending(
             String event, @Nullable String error, @Nullable String usage) {}
 
     /**
-     * A job by what is known of it.
+     * Returns a job from the parts that are known.
      *
-     * @param place how many jobs go before it; null: it does not wait, or nobody knows
-     * @param wait an estimate; null as the place
-     * @param ending null: it has not ended
-     * @param waiting why it does not run now; null: it does, or it has ended
+     * @param place the number of jobs that go before it; null if it does not wait, or the number is unknown
+     * @param wait an estimate; null if the place is null
+     * @param ending null if it has not ended
+     * @param waiting why it does not run now; null if it runs or has ended
      */
     public static ObjectNode of(
             JobState job,
@@ -66,14 +66,14 @@ public final class JobObject {
     }
 
     /**
-     * An id that has only refused records.
+     * Returns the object of an id that has only refused records.
      *
      * @param event the {@code rejected} event as JSON
      * @param at the time of that event
      */
     public static ObjectNode rejected(JobId id, String event, Instant at) {
-        JsonNode said = Json.parseLenient(event);
-        JsonNode document = said == null ? Json.mapper().createObjectNode() : said;
+        JsonNode parsed = Json.parseLenient(event);
+        JsonNode document = parsed == null ? Json.mapper().createObjectNode() : parsed;
         ObjectNode object = Json.mapper().createObjectNode();
         object.put("id", id.value()).put("object", "job").put("status", "rejected");
         for (String unknown : List.of("task", "model", "priority", "tenant", "created_at", "started_at")) {
@@ -89,7 +89,7 @@ public final class JobObject {
         return object;
     }
 
-    /** What the model server answered: a completed event without what Penstock added. */
+    /** Returns the model server's answer: a completed event without Penstock's additions. */
     private static @Nullable JsonNode response(String event) {
         if (!(Json.parseVectors(event) instanceof ObjectNode root) || !(root.has("choices") || root.has("data"))) {
             return null;
@@ -111,7 +111,7 @@ public final class JobObject {
         return time == null ? null : time.toString();
     }
 
-    /** A job that is being cancelled. */
+    /** Returns the object of a job that is being cancelled. */
     public static ObjectNode cancelling(JobId id) {
         return Json.mapper().valueToTree(Map.of("id", id.value(), "object", "job", "status", "cancelling"));
     }

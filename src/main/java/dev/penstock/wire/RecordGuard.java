@@ -45,7 +45,7 @@ public final class RecordGuard {
         }
     };
 
-    /** What is done with one record. */
+    /** The processing of one record. */
     @FunctionalInterface
     public interface Reading<X extends Exception> {
         void run() throws X;
@@ -98,13 +98,13 @@ public final class RecordGuard {
         note("%s: %s".formatted(place, e.getClass().getSimpleName()), next - from);
     }
 
-    /** @return whether the record was read; false: it is to be passed over */
+    /** @return true if the record was read; false if the reader must skip it */
     public <X extends Exception> boolean read(ConsumerRecord<?, ?> record, Reading<X> reading) throws X {
         try {
             reading.run();
             return true;
         } catch (WakeupException | InterruptException e) {
-            // of the reader, and not of the record
+            // the reader is the cause, not the record
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             failed(record, e);
@@ -112,7 +112,7 @@ public final class RecordGuard {
         }
     }
 
-    /** Takes note of a record that could not be read. */
+    /** Counts and logs a record that could not be read. */
     public void failed(ConsumerRecord<?, ?> record, Throwable e) {
         Metrics.counter("penstock.records.unreadable", "reader", reader).increment();
         note("record=%s-%d@%d: %s".formatted(record.topic(), record.partition(), record.offset(), words(e)), 1);
@@ -139,7 +139,7 @@ public final class RecordGuard {
                 reader, what, before == 0 ? "" : " (and %d before it)".formatted(before));
     }
 
-    /** Never the message: it may quote the record. */
+    /** Leaves out the message: it may quote the record. */
     private static String words(Throwable e) {
         for (StackTraceElement frame : e.getStackTrace()) {
             if (frame.getClassName().startsWith("dev.penstock.")
@@ -156,7 +156,7 @@ public final class RecordGuard {
         return e.getClass().getSimpleName();
     }
 
-    /** Which readers passed over records within the last hour, and the last of those. */
+    /** Returns the readers that skipped records within the last hour, each with its last skipped record. */
     public static Map<String, String> warnings() {
         Instant since = Instant.now().minus(SHOWN_FOR);
         Map<String, String> warnings = new TreeMap<>();
