@@ -24,7 +24,7 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** {@code penstock doctor}, without a broker; ClientIT has one. */
+/** Tests {@code penstock doctor} without a broker. ClientIT tests it with one. */
 class DoctorTest {
     private static final String NO_BROKER = "127.0.0.1:1";
 
