@@ -23,7 +23,7 @@ public record RunStarts(List<Integer> attempts) {
         attempts = List.copyOf(attempts.subList(Math.max(0, attempts.size() - MOST), attempts.size()));
     }
 
-    /** @param before the job as it was read up to this event, which is valid */
+    /** @param before the state of the job before this event, which is valid */
     public RunStarts after(Reading before, EventMark event) {
         if (event.kind() != EventMark.Kind.STARTED || event.run().equals(before.run())) {
             return this;
@@ -34,7 +34,7 @@ public record RunStarts(List<Integer> attempts) {
     }
 
     /**
-     * How many there are after an attempt.
+     * Returns the number of runs that began after an attempt.
      *
      * @param others first attempts of runs that do not count
      */
