@@ -47,7 +47,7 @@ public record Installation(
     /**
      * A topic.
      *
-     * @param atLeast partitions that it has to have
+     * @param atLeast the smallest number of partitions
      * @param isOnlyPenstocks whether Penstock is its only writer
      * @param configs its settings
      */

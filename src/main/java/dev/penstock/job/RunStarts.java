@@ -7,14 +7,14 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * Which runs began to work on a job: the first attempt of each, in order. A job that ends its process again and again is
- * found by them. The latest are enough: four that ended without an outcome are poison ({@code dispatch.Suspects}), and a replica
- * excuses those that it ended itself.
+ * The first attempt of each run that began to work on a job, in order. They reveal a job that crashes its process
+ * repeatedly. The latest runs are enough: four crashed runs are poison, and a replica excuses the runs that it ended
+ * itself.
  *
- * @param attempts the latest {@link #MOST} at most
+ * @param attempts the latest attempts, {@link #MOST} at most
  */
 public record RunStarts(List<Integer> attempts) {
-    /** A job that is handed back each minute for a week has ten thousand. */
+    /** Bounds the list: a job that is handed back each minute for a week has ten thousand runs. */
     public static final int MOST = 64;
 
     public static final RunStarts NONE = new RunStarts(List.of());

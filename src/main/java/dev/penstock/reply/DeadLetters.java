@@ -80,8 +80,8 @@ public class DeadLetters {
     public CompletableFuture<RecordPlace> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
         boolean notKept = record.value() == null && record.serializedValueSize() > 0;
-        JobFailure told = notKept ? withoutValue(record, failure) : failure;
-        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, told, attempts))
+        JobFailure reported = notKept ? withoutValue(record, failure) : failure;
+        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, reported, attempts))
                 .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
                         ? KafkaSettings.send(
                                 producer,

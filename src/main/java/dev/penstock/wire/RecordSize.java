@@ -36,14 +36,14 @@ public final class RecordSize {
                 : Optional.empty();
     }
 
-    /** Whether a poll had no room for the value ({@link BoundedValues}): it is to be read again. */
+    /** Returns whether a poll had no room for the value ({@link BoundedValues}). Then the record must be read again. */
     public static boolean isLeft(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
         return record.value() == null
                 && record.serializedValueSize() > 0
                 && record.serializedValueSize() <= kept(maxRecord);
     }
 
-    /** Bytes of the record in memory, once its value is read. */
+    /** Returns the bytes of the record in memory after its value is read. */
     public static long bytes(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
         byte[] value = record.value();
         long ofValue = value != null ? value.length : isLeft(record, maxRecord) ? record.serializedValueSize() : 0;

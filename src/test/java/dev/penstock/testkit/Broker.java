@@ -208,7 +208,7 @@ public final class Broker implements AutoCloseable {
         }
     }
 
-    /** Changes a byte of a topic's log on the disk: the one before the first place where these bytes lie. */
+    /** Changes one byte of a topic's log on the disk: the byte before the first occurrence of these bytes. */
     public void damage(String topic, int partition, byte[] bytes) {
         Path segment = folder.resolve(topic + "-" + partition).resolve("00000000000000000000.log");
         try (FileChannel file = FileChannel.open(segment, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
