@@ -12,7 +12,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** A run of many jobs: those without a result are submitted, so many at once, each on a virtual thread of its own. */
+/**
+ * A run of many jobs. It submits the jobs without a result, a limited number at once, each on its own virtual thread.
+ */
 final class Batch {
     private final Gate gate;
     private final JobLines lines;
@@ -21,7 +23,7 @@ final class Batch {
     private final Progress progress;
     private final Semaphore open;
     private final AtomicReference<@Nullable Problem> stopped = new AtomicReference<>();
-    /** Which line named an id first. */
+    /** The first line with each id. */
     private final Map<JobId, Long> ids = new HashMap<>();
 
     Batch(Gate gate, JobLines lines, ResultsFile results, int parallel, Progress progress) {
@@ -33,7 +35,7 @@ final class Batch {
         open = new Semaphore(parallel);
     }
 
-    /** Runs to the end, or to the first problem that is not one job's own. */
+    /** Runs to the end, or to the first problem that concerns all jobs. */
     Ending run() throws Problem, InterruptedException {
         progress.before(results.doneBefore(), results.failedBefore());
         ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor();
@@ -97,7 +99,7 @@ final class Batch {
         } catch (Problem e) {
             refuse(number, draft, e);
         } catch (InterruptedException _) {
-            // stopped: the line has no result and is taken up by the next run
+            // stopped: the line has no result, and the next run takes it up
         } catch (RuntimeException e) {
             stopped.compareAndSet(null, Problem.brokenOff("this is a mistake in penstock, please report it: " + e));
         } finally {
@@ -118,7 +120,7 @@ final class Batch {
         }
     }
 
-    /** Whether the next job would be refused just so. */
+    /** Returns whether the next job would be refused for the same reason. */
     private static boolean concernsAll(Problem problem) {
         String code = problem.error().path("code").asText();
         return code.equals(JobFailure.Code.UNAUTHORIZED.wireName())
@@ -126,7 +128,7 @@ final class Batch {
                 || !problem.cameFromService();
     }
 
-    /** Nobody looks at the single job; only trouble with the connection is told. */
+    /** Shows no single job; it reports only trouble with the connection. */
     private final class Quiet implements EventListener {
         @Override
         public void on(ValidEvent event) {}

@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import org.jspecify.annotations.Nullable;
 
-/** A file line by line, as bytes: one line that is no UTF-8 does not stop the others. */
+/** Reads a file line by line, as bytes. A line that is no UTF-8 does not stop the others. */
 final class ByteLines implements AutoCloseable {
     private final InputStream in;
     private long position;
@@ -16,7 +16,7 @@ final class ByteLines implements AutoCloseable {
         this.in = new BufferedInputStream(in, 1 << 16);
     }
 
-    /** The next line without its end; null at the end of the file. */
+    /** Returns the next line without its end; null at the end of the file. */
     byte @Nullable [] next() throws IOException {
         ByteArrayOutputStream line = new ByteArrayOutputStream();
         ended = false;
@@ -34,12 +34,12 @@ final class ByteLines implements AutoCloseable {
         }
     }
 
-    /** Whether the last line had an end. */
+    /** Returns whether the last line had an end. */
     boolean ended() {
         return ended;
     }
 
-    /** Bytes read so far, with the ends of lines. */
+    /** Returns the bytes read so far, with the ends of lines. */
     long position() {
         return position;
     }

@@ -16,7 +16,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock cancel}: tells the service to cancel jobs, by their ids or by what they have in common. */
+/** {@code penstock cancel}: cancels jobs, by their ids or by filters. */
 @Command(
         name = "cancel",
         mixinStandardHelpOptions = true,
@@ -107,7 +107,7 @@ final class CancelCommand implements Callable<Integer> {
         }
     }
 
-    /** A job that the service refuses to cancel does not keep the others from it. */
+    /** Continues with the other jobs if the service refuses to cancel one. */
     private int each(Rest service, List<JobId> jobIds) throws Problem, InterruptedException {
         Ending ending = Ending.COMPLETED;
         for (JobId id : jobIds) {

@@ -3,14 +3,14 @@ package dev.penstock.cli;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 
-/** The program as a client: runs the command that the arguments name, without starting the service. */
+/** The program as a client: runs a command without starting the service. */
 public final class Client {
     private Client() {}
 
     /**
      * Runs a command to its end.
      *
-     * @param configured what is configured here; asked only where a command wants to know
+     * @param configured reads the configuration; called only if a command needs it
      * @return the exit code
      */
     public static int run(Supplier<Installation> configured, String... args) {

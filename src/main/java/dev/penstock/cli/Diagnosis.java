@@ -21,20 +21,20 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * What of model servers there is on a machine.
+ * The model servers on a machine.
  *
- * @param answers on each port that was looked at
- * @param installed where each program lies, of those that were found
+ * @param answers from each probed port
+ * @param installed the file of each program that was found
  */
 record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> installed) {
-    /** Those where Penstock looks by itself. */
+    /** The ports that Penstock probes by default. */
     static final List<Integer> PORTS = List.of(11434, 8000, 1234, 8081, 8080);
 
-    /** The variables that say where a model server is, as Penstock reads them. */
+    /** The variables with the address of a model server that Penstock reads. */
     private static final List<String> ADDRESSES =
             List.of("OLLAMA_HOST", "VLLM_URL", "LMSTUDIO_URL", "LLAMA_SERVER_URL");
 
-    /** An address of this machine, in any of Ollama's forms; without a port it is one of those above, or 80. */
+    /** An address of this machine, in any of Ollama's forms. Without a port it has one of the default ports, or 80. */
     private static final Pattern HERE = Pattern.compile(
             "(http://)?(?:localhost|127(?:\\.\\d{1,3}){3}|0\\.0\\.0\\.0|\\[::]|)(?::(\\d{1,5}))?(?:/.*)?",
             Pattern.CASE_INSENSITIVE);
@@ -44,10 +44,10 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         installed = Map.copyOf(installed);
     }
 
-    /** @param onPath whether its name alone starts it */
+    /** @param onPath whether the program's name alone starts it */
     record Installed(Path file, boolean onPath) {}
 
-    /** The ports where Penstock looks by itself, and those of this machine that the environment names. */
+    /** Returns the ports that Penstock probes by default, and the ports of this machine in the environment. */
     static List<Integer> ports(Map<String, String> environment) {
         Set<Integer> ports = new LinkedHashSet<>(PORTS);
         for (String variable : ADDRESSES) {
@@ -63,9 +63,9 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
     }
 
     /**
-     * Looks at this machine.
+     * Examines this machine.
      *
-     * @param path folders, as PATH has them
+     * @param path folders, in the form of PATH
      */
     static Diagnosis look(List<Integer> ports, String path, Path home) throws InterruptedException {
         Map<ModelServerKind, Installed> installed = new EnumMap<>(ModelServerKind.class);
@@ -77,12 +77,12 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
                         .connectTimeout(Duration.ofSeconds(1))
                         .build();
                 ExecutorService all = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<Future<PortLook.Answer>> looks = ports.stream()
+            List<Future<PortLook.Answer>> probes = ports.stream()
                     .map(port -> all.submit(() -> new PortLook(http, port).look()))
                     .toList();
             List<PortLook.Answer> answers = new ArrayList<>();
-            for (Future<PortLook.Answer> look : looks) {
-                answers.add(look.get());
+            for (Future<PortLook.Answer> probe : probes) {
+                answers.add(probe.get());
             }
             return new Diagnosis(answers, installed);
         } catch (ExecutionException e) {
@@ -112,7 +112,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         return answers.stream().anyMatch(PortLook.Answer.Server.class::isInstance);
     }
 
-    /** What is on each port. */
+    /** Returns a text about each port. */
     String ports() {
         Table table = new Table(List.of("PORT", "ANSWERS", "MODELS"));
         for (PortLook.Answer answer : answers) {
@@ -132,7 +132,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         return table.toString();
     }
 
-    /** Whether a server is there that does not say what it is. */
+    /** Returns whether an unidentified server listens on the port. */
     private boolean unknownOn(int port) {
         return answers.stream().anyMatch(answer -> switch (answer) {
             case PortLook.Answer.Server server ->
@@ -142,7 +142,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         });
     }
 
-    /** What there is of each kind, and what to do. */
+    /** Returns a text about each kind of server, with the next step. */
     String servers() {
         Table table = new Table(List.of("SERVER", "STATE", "WHERE", "WHAT TO DO"));
         for (ModelServerKind kind : ModelServerKind.values()) {

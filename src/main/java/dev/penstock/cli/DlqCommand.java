@@ -11,7 +11,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock dlq}: the dead letters, looked at, sent again or dropped. */
+/** {@code penstock dlq}: lists, retries or drops dead letters. */
 @Command(
         name = "dlq",
         mixinStandardHelpOptions = true,

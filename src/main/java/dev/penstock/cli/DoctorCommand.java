@@ -15,7 +15,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code penstock doctor}: what is there of the configuration, the service, Kafka, the ledger and the model servers, and what is wrong. */
+/**
+ * {@code penstock doctor}: checks the configuration, the service, Kafka, the ledger and the model servers, and
+ * reports what is wrong.
+ */
 @Command(
         name = "doctor",
         mixinStandardHelpOptions = true,

@@ -4,7 +4,7 @@ import dev.penstock.job.EventMark;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** How a command ended; its number is the exit code. */
+/** The result of a command. Its number is the exit code. */
 enum Ending {
     COMPLETED(0, "completed, or the command did what it was asked for"),
     FAILED(1, "the job or the pull failed; with --file: not all jobs are completed"),
@@ -27,7 +27,7 @@ enum Ending {
         return exitCode;
     }
 
-    /** How a command ends that has followed a job to this event. */
+    /** Returns the result of a command that has followed a job to this event. */
     static Ending of(EventMark.Kind last) {
         return switch (last) {
             case COMPLETED -> COMPLETED;
@@ -39,7 +39,7 @@ enum Ending {
         };
     }
 
-    /** The exit codes with what they mean, for the help. */
+    /** Returns the exit codes with their meaning, for the help. */
     static Map<String, String> documented() {
         Map<String, String> codes = new LinkedHashMap<>();
         for (Ending ending : values()) {

@@ -1,10 +1,10 @@
 package dev.penstock.cli;
 
-/** Who is shown the events of a job as they come. */
+/** Receives the events of a job as they come. */
 interface EventListener {
-    /** An event that counts; the outcome too. */
+    /** A valid event came; the outcome too. */
     void on(ValidEvent event) throws Problem;
 
-    /** Something about the connection. */
+    /** Something happened to the connection. */
     void note(String line);
 }

@@ -4,13 +4,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.Json;
 
 /**
- * One thing that the doctor looked at.
+ * One result of the doctor.
  *
- * @param what it is about
- * @param wayOut what to do; empty: nothing
+ * @param what the subject
+ * @param wayOut what to do; empty if nothing is needed
  */
 record Finding(Level level, String what, String detail, String wayOut) {
-    /** How bad it is. */
+    /** The severity of a finding. */
     enum Level {
         OK("ok"),
         WARN("warn"),
@@ -35,12 +35,12 @@ record Finding(Level level, String what, String detail, String wayOut) {
         return new Finding(Level.FAIL, what, detail, wayOut);
     }
 
-    /** What another command says in brackets behind it, a finding says as its way out. */
+    /** Returns a problem's line without its advice in brackets. A finding has the advice as its way out. */
     static String withoutAdvice(Problem problem) {
         return problem.line().replaceFirst(" \\((?:start it with|--kafka names).*\\)$", "");
     }
 
-    /** Two spaces or more lie between its parts. */
+    /** Returns the finding on one line, with two or more spaces between its parts. */
     String line() {
         return "%-4s  %-22s  %s%s"
                 .formatted(level.word, what, onOneLine(detail), wayOut.isEmpty() ? "" : "  - " + onOneLine(wayOut));

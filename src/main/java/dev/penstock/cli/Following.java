@@ -4,11 +4,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobId;
 import java.util.Locale;
 
-/** One job shown to a person: its events as they come, then how it ended. */
+/** Shows one job to a person: its events as they come, then its outcome. */
 final class Following {
     private Following() {}
 
-    /** What follows the job and shows it to a listener. */
+    /** Follows the job and shows it to a listener. */
     interface Job {
         ValidEvent follow(EventListener listener) throws Problem, InterruptedException;
     }

@@ -3,13 +3,13 @@ package dev.penstock.cli;
 import dev.penstock.job.JobId;
 import java.util.Optional;
 
-/** The way into the service and back: REST or Kafka. May be used by many threads. */
+/** The connection to the service: REST or Kafka. Thread-safe. */
 sealed interface Gate extends AutoCloseable permits RestGate, KafkaGate {
     /**
      * Submits a job and follows it.
      *
      * @return the outcome
-     * @throws Problem where the job was refused, or the way broke off
+     * @throws Problem if the job was refused, or the connection broke
      */
     ValidEvent submit(Draft draft, EventListener listener) throws Problem, InterruptedException;
 
@@ -21,9 +21,9 @@ sealed interface Gate extends AutoCloseable permits RestGate, KafkaGate {
     ValidEvent watch(JobId id, EventListener listener) throws Problem, InterruptedException;
 
     /**
-     * Why a job does not run now.
+     * Returns why a job does not run now.
      *
-     * @return empty: it does, it has ended, or this way does not say it
+     * @return empty if it runs, has ended, or this connection cannot find out
      */
     Optional<String> waitsFor(JobId id) throws InterruptedException;
 

@@ -13,7 +13,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock get}: a job as it is now, and its answer. */
+/** {@code penstock get}: prints a job's current state, and its answer. */
 @Command(
         name = "get",
         mixinStandardHelpOptions = true,
@@ -66,7 +66,7 @@ final class GetCommand implements Callable<Integer> {
         }
     }
 
-    /** A number alone is seconds. */
+    /** A plain number means seconds. */
     private static long seconds(String text) throws Problem {
         Duration wait =
                 Durations.parse(text.matches("\\d+") ? text + "s" : text).orElse(Duration.ofSeconds(-1));

@@ -8,7 +8,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock help}: the same as {@code --help}, of the whole program or of one command. */
+/** {@code penstock help}: prints the same as {@code --help}, for the whole program or for one command. */
 @Command(
         name = "help",
         mixinStandardHelpOptions = true,

@@ -7,14 +7,14 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What is configured here, by files and environment, as the service would read it.
+ * The local configuration, from files and the environment, as the service would read it.
  *
  * @param mistakes those that would stop the start
- * @param ports why the service cannot listen here; while it runs it has the ports itself
- * @param warnings what is configured and has no effect
- * @param api where the service would be reached
- * @param managementPort of the same host
- * @param kafka properties of the Kafka clients; empty: the brokers are not named
+ * @param ports why the service cannot listen here; a running service has its ports in use itself
+ * @param warnings configured values without effect
+ * @param api the address of the service
+ * @param managementPort on the same host
+ * @param kafka properties of the Kafka clients; empty if no brokers are configured
  * @param ledgerPlace the file or the URL of the ledger
  */
 public record Installation(
@@ -32,9 +32,9 @@ public record Installation(
         List<Node> nodes) {
 
     /**
-     * The topics, as the service needs them.
+     * The topics that the service needs.
      *
-     * @param areMade whether the service makes those that are missing
+     * @param areMade whether the service creates missing topics
      * @param jobs names of the job topics
      */
     public record Topics(boolean areMade, List<String> jobs, String deferred, String settings, List<Topic> all) {
@@ -47,7 +47,7 @@ public record Installation(
     /**
      * A topic.
      *
-     * @param atLeast partitions that it has to have
+     * @param atLeast the smallest number of partitions
      * @param isOnlyPenstocks whether Penstock is its only writer
      * @param configs its settings
      */
@@ -60,15 +60,15 @@ public record Installation(
     /** A configured node. */
     public record Node(String name, String backend, String address, Look look) {}
 
-    /** Asks a node's server how it is, within a few seconds. */
+    /** Probes a node's server, within a few seconds. */
     public interface Look {
         Health look() throws InterruptedException;
     }
 
     /**
-     * How a node is.
+     * The health of a node.
      *
-     * @param words why it is not up, or what is wrong with its settings; empty: nothing
+     * @param words why it is not up, or what is wrong with its settings; empty if nothing is wrong
      */
     public record Health(State state, List<String> models, String words) {
         public Health {
@@ -91,7 +91,7 @@ public record Installation(
         nodes = List.copyOf(nodes);
     }
 
-    /** Where nothing is known of a configuration. */
+    /** Returns an installation without any known configuration. */
     static Installation unknown() {
         return new Installation(
                 List.of(),

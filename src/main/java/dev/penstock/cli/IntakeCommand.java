@@ -36,7 +36,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock intake}: how jobs are taken from their topics. */
+/** {@code penstock intake}: shows or changes how jobs are received from their topics. */
 @Command(
         name = "intake",
         mixinStandardHelpOptions = true,
@@ -114,7 +114,7 @@ final class IntakeCommand implements Runnable {
             }
             refuseMembers(groups, names, topics, deferred);
             if (mode == IntakeMode.SHARE) {
-                // before anything is changed: a change that breaks off can only be finished
+                // before any change: an interrupted change can only be finished
                 refuseWithoutShareGroups(access, admin, names.of(topics.getFirst()));
             }
             SettingsVersion version = read(access, settingsTopic);
@@ -123,7 +123,7 @@ final class IntakeCommand implements Runnable {
                 throw Problem.refused("an earlier change to %s mode broke off: --to %s first, and back then"
                         .formatted(brokenOff.to().wireName(), brokenOff.to().wireName()));
             }
-            // those that broke off have to be finished, also where they are not named again
+            // an interrupted change must be finished, even if the command does not list its topics again
             Set<String> moved = new LinkedHashSet<>(topics);
             if (brokenOff != null) {
                 brokenOff.starts().keySet().forEach(place -> moved.add(place.replaceFirst("/.*", "")));
@@ -137,7 +137,7 @@ final class IntakeCommand implements Runnable {
                         .forEach((partition, start) -> starts.put(place(partition), start));
             }
             if (brokenOff != null) {
-                // the old groups may be gone, and the new ones may be without their starts
+                // the old groups may be gone, and the new ones may lack their starts
                 starts.putAll(brokenOff.starts());
             }
             version = write(access, settingsTopic, version, version.withMoving(new Moving(mode, starts)));
@@ -190,19 +190,19 @@ final class IntakeCommand implements Runnable {
             throws Problem, InterruptedException {
         TopicDescription description =
                 access.get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic);
-        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        Map<TopicPartition, OffsetSpec> requests = new HashMap<>();
         if (description != null) {
             description
                     .partitions()
                     .forEach(partition ->
-                            asked.put(new TopicPartition(topic, partition.partition()), OffsetSpec.latest()));
+                            requests.put(new TopicPartition(topic, partition.partition()), OffsetSpec.latest()));
         }
         Map<TopicPartition, Long> ends = new HashMap<>();
-        access.get(admin.listOffsets(asked).all()).forEach((partition, end) -> ends.put(partition, end.offset()));
+        access.get(admin.listOffsets(requests).all()).forEach((partition, end) -> ends.put(partition, end.offset()));
         return ends;
     }
 
-    /** How far the old group has come; empty where there is none. */
+    /** Returns the position of the old group; empty if there is none. */
     private static Map<TopicPartition, Long> starts(
             KafkaAccess access,
             Admin admin,
@@ -217,7 +217,7 @@ final class IntakeCommand implements Runnable {
                             .partitionsToOffsetInfo(old.groupId()))
                     .forEach((partition, info) -> {
                         if (info != null && info.startOffset() >= 0) {
-                            // the start that a share group tells is one write old
+                            // the start that a share group reports is stale by one write
                             boolean done = info.lag().orElse(-1L) == 0;
                             starts.put(
                                     partition,

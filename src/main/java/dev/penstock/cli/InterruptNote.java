@@ -1,6 +1,6 @@
 package dev.penstock.cli;
 
-/** Says something when the program is interrupted, until it is closed. */
+/** Prints a note when the program is interrupted, until it is closed. */
 final class InterruptNote implements AutoCloseable {
     private final Thread hook;
 
@@ -14,7 +14,7 @@ final class InterruptNote implements AutoCloseable {
         try {
             Runtime.getRuntime().removeShutdownHook(hook);
         } catch (IllegalStateException _) {
-            // it is being said
+            // the note is being printed
         }
     }
 }

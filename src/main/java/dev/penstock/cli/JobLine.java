@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 
 /** A line of a file of jobs. */
 sealed interface JobLine {
-    /** Counted from 1, blank lines too. */
+    /** Returns the line's number, counted from 1 with blank lines. */
     long number();
 
     record Job(long number, Draft draft) implements JobLine {}
@@ -17,11 +17,11 @@ sealed interface JobLine {
     record Malformed(long number, JobFailure failure) implements JobLine {}
 
     /**
-     * Reads a line. A job without an id gets one that is a pure function of the line's number and content, so that the same
-     * file names the same jobs again.
+     * Reads a line. A job without an id gets one that is a pure function of the line's number and content, so the
+     * same file always gives the same ids.
      *
-     * @param options fill in what the line leaves open
-     * @param run another run of the same lines makes other jobs
+     * @param options the defaults for the line's job
+     * @param run another name makes other jobs of the same lines
      */
     static JobLine read(long number, byte[] line, JobOptions options, String run) {
         JsonNode parsed;

@@ -5,20 +5,20 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A file of jobs, one a line; read anew by each call.
+ * A file of jobs, one per line. Each call reads it anew.
  *
- * @param options fill in what a line leaves open
+ * @param options the defaults for each job
  * @param run the run's name
  */
 record JobLines(Path file, JobOptions options, String run) {
 
-    /** Who is given the lines, in order. */
+    /** Takes the lines, in order. */
     interface Reader {
-        /** @return false: no more */
+        /** @return false to take no more */
         boolean take(JobLine line) throws Problem, InterruptedException;
     }
 
-    /** How many lines are not blank. */
+    /** Returns the number of lines that are not blank. */
     long count() throws Problem {
         try (ByteLines lines = new ByteLines(Files.newInputStream(file))) {
             long count = 0;
@@ -45,7 +45,7 @@ record JobLines(Path file, JobOptions options, String run) {
         }
     }
 
-    /** Results are not written over the jobs. */
+    /** Refuses to write the results over the jobs. */
     void refuseAsResults(Path results) throws Problem {
         try {
             if (Files.exists(results) && Files.isSameFile(file, results)) {

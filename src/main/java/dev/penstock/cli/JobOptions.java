@@ -11,7 +11,9 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** What the command line says about the jobs: the job of a prompt, or what the lines of a file leave open. */
+/**
+ * The command line's options for jobs. They describe the job of a prompt, or are the defaults for the jobs of a file.
+ */
 final class JobOptions {
     @Option(
             names = {"-m", "--model"},
@@ -53,7 +55,7 @@ final class JobOptions {
         return Durations.parse(text).filter(Duration::isPositive).isPresent();
     }
 
-    /** The job that asks this prompt as one user message. */
+    /** Returns a job with this prompt as one user message. */
     ObjectNode ask(String prompt) {
         ObjectNode document = Json.mapper().createObjectNode();
         document.putArray("messages").addObject().put("role", "user").put("content", prompt);
@@ -61,7 +63,7 @@ final class JobOptions {
         return document;
     }
 
-    /** Adds what the document leaves open. */
+    /** Adds the options that the document does not set. */
     void fillIn(ObjectNode document) {
         if (model != null && !document.has("model")) {
             document.put("model", model);

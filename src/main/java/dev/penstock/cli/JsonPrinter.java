@@ -1,6 +1,6 @@
 package dev.penstock.cli;
 
-/** Prints each event that counts as a line of JSON, as it came. */
+/** Prints each valid event unchanged, as a line of JSON. */
 record JsonPrinter(Terminal terminal) implements EventListener {
     @Override
     public void on(ValidEvent event) throws Problem {

@@ -31,21 +31,21 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
 
 /**
- * The broker: clients for it, and what its failures mean to a caller.
+ * Creates Kafka clients, and translates their failures for the user.
  *
  * @param more the user's properties for every client
  */
 record KafkaAccess(String brokers, Map<String, Object> more) {
     static final Duration ANSWER_WITHIN = Duration.ofSeconds(10);
 
-    /** As the service takes them (penstock.kafka.max-record), and the record's own overhead. */
+    /** The limit of the service (penstock.kafka.max-record), and the record's own overhead. */
     private static final int MAX_REQUEST = 64 * 1024 * 1024;
 
     KafkaAccess {
         more = Map.copyOf(more);
     }
 
-    /** A producer that sends each record once, to all in-sync replicas. */
+    /** Returns a producer that sends each record once, to all in-sync replicas. */
     KafkaProducer<byte[], byte[]> producer() throws Problem {
         Map<String, Object> properties = common();
         properties.put(ProducerConfig.ACKS_CONFIG, "all");
@@ -60,7 +60,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** A consumer without a group: it is assigned, and makes no topics. */
+    /** Returns a consumer without a group. It is assigned, and creates no topics. */
     KafkaConsumer<byte[], byte[]> consumer() throws Problem {
         Map<String, Object> properties = common();
         properties.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false);
@@ -81,7 +81,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         return admin(ANSWER_WITHIN);
     }
 
-    /** @param within each of its questions is answered, or fails */
+    /** @param within the time limit of each request */
     Admin admin(Duration within) throws Problem {
         Map<String, Object> properties = common();
         properties.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) within.toMillis());
@@ -93,7 +93,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** What the broker answers. */
+    /** Waits for the broker's answer. */
     <T> T get(KafkaFuture<T> answer) throws Problem, InterruptedException {
         try {
             return answer.get();
@@ -106,13 +106,16 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         Map<String, Object> properties = new HashMap<>(more);
         properties.put(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, brokers);
         properties.putIfAbsent(CommonClientConfigs.CLIENT_ID_CONFIG, "penstock-cli");
-        // nobody reads the metrics of a command, and a broker need not collect them
+        // a command's metrics have no reader, and a broker need not collect them
         properties.put(CommonClientConfigs.METRIC_REPORTER_CLASSES_CONFIG, "");
         properties.put(CommonClientConfigs.ENABLE_METRICS_PUSH_CONFIG, false);
         return properties;
     }
 
-    /** How many partitions a topic has; a topic that is not there is a problem, as it shall not be made by the way. */
+    /**
+     * Returns the number of a topic's partitions. A missing topic is a problem, because this command must not create
+     * it.
+     */
     int partitions(KafkaConsumer<byte[], byte[]> consumer, String topic) throws Problem {
         try {
             int partitions = consumer.partitionsFor(topic, ANSWER_WITHIN).size();
@@ -120,7 +123,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
                 return partitions;
             }
         } catch (UnknownTopicOrPartitionException | InvalidTopicException _) {
-            // told below
+            // reported below
         } catch (KafkaException e) {
             throw problem(e);
         }
@@ -128,7 +131,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
                 "there is no topic '%s' at %s: Penstock makes it when it starts".formatted(topic, brokers));
     }
 
-    /** The partition of a topic that holds a job's records. */
+    /** Returns the partition of a topic that holds a job's records. */
     static int partition(JobId id, int partitions) {
         return Utils.toPositive(Utils.murmur2(Utils.utf8(id.value()))) % partitions;
     }
@@ -145,7 +148,7 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** A failure of a client, in one line that says what to do. */
+    /** Returns a client's failure, in one line with the way out. */
     Problem problem(KafkaException e) {
         Throwable root = e.getCause() instanceof ConfigException cause ? cause : e;
         return switch (root) {

@@ -20,8 +20,8 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs as records, their events from the reply topic. The reply topic's end is looked up before the record is written:
- * the other order would lose what comes in between.
+ * Sends jobs as records, and reads their events from the reply topic. It looks up the reply topic's end before it
+ * writes the record. In the other order it would miss events in between.
  */
 final class KafkaGate implements Gate {
     private static final Duration FIRST_EVENT = Duration.ofSeconds(5);
@@ -30,7 +30,7 @@ final class KafkaGate implements Gate {
     private final String jobTopic;
     private final String replyTopic;
     private final @Nullable KafkaProducer<byte[], byte[]> producer;
-    /** Of all partitions, for many jobs at once; null: each job opens one for its own partition. */
+    /** A feed of all partitions, for many jobs at once; null if each job opens one for its own partition. */
     private final @Nullable ReplyFeed shared;
 
     private KafkaGate(
@@ -90,7 +90,7 @@ final class KafkaGate implements Gate {
         }
     }
 
-    /** @param ours the record whose rejection ends it; null: none was written */
+    /** @param ours the record whose rejection ends the wait; null if none was written */
     private ValidEvent follow(
             JobId id, BlockingQueue<ReplyFeed.Next> events, @Nullable RecordPlace ours, EventListener listener)
             throws Problem, InterruptedException {
@@ -126,7 +126,7 @@ final class KafkaGate implements Gate {
         }
     }
 
-    /** Only the service can say it. */
+    /** Returns empty: only the service knows the reason. */
     @Override
     public Optional<String> waitsFor(JobId id) {
         return Optional.empty();

@@ -31,14 +31,14 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Kafka, as an installation needs it: brokers, topics, how jobs are taken, groups. Changes nothing. */
+/** Checks Kafka for an installation: brokers, topics, intake mode, groups. It changes nothing. */
 final class KafkaLook {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final String MODE = "intake mode";
 
     private final KafkaAccess access;
     private final Installation here;
-    /** Whether the service runs: then what it makes at its start has to be there. */
+    /** Whether the service runs. If it does, the topics that it creates at its start must exist. */
     private final boolean serviceRuns;
 
     private final List<Finding> found = new ArrayList<>();
@@ -65,12 +65,12 @@ final class KafkaLook {
                                     brokers.size() == 1 ? "" : "s",
                                     access.brokers(),
                                     access.get(cluster.clusterId()))));
-            asking("Kafka's features", () -> features(admin));
+            attempt("Kafka's features", () -> features(admin));
             Map<String, TopicDescription> topics = new TreeMap<>();
-            asking("topics", () -> topics(admin, brokers.size(), topics));
-            asking("share groups", () -> coordinators(admin, brokers));
-            asking(MODE, () -> mode(admin, topics.containsKey(here.topics().settings())));
-            asking("groups", () -> groups(admin));
+            attempt("topics", () -> topics(admin, brokers.size(), topics));
+            attempt("share groups", () -> coordinators(admin, brokers));
+            attempt(MODE, () -> mode(admin, topics.containsKey(here.topics().settings())));
+            attempt("groups", () -> groups(admin));
         } catch (Problem e) {
             found.add(Finding.fail(
                     "Kafka", Finding.withoutAdvice(e), "KAFKA_BOOTSTRAP_SERVERS, kafka.bootstrap.servers or --kafka"));
@@ -78,8 +78,8 @@ final class KafkaLook {
         return found;
     }
 
-    /** What one question fails with leaves the others to be asked. */
-    private void asking(String what, Question question) throws InterruptedException {
+    /** Makes a request. Its failure does not stop the other requests. */
+    private void attempt(String what, Question question) throws InterruptedException {
         try {
             question.ask();
         } catch (Problem e) {
@@ -92,19 +92,19 @@ final class KafkaLook {
     private void features(Admin admin) throws Problem, InterruptedException {
         Map<String, FinalizedVersionRange> levels = new TreeMap<>(
                 access.get(admin.describeFeatures().featureMetadata()).finalizedFeatures());
-        List<String> said = new ArrayList<>();
+        List<String> texts = new ArrayList<>();
         for (String feature : List.of("metadata.version", "group.version", "share.version")) {
             FinalizedVersionRange level = levels.get(feature);
             if (level != null) {
-                said.add(feature + " " + level.maxVersionLevel());
+                texts.add(feature + " " + level.maxVersionLevel());
             }
         }
-        found.add(Finding.ok("Kafka's features", said.isEmpty() ? "it names none" : String.join(", ", said)));
+        found.add(Finding.ok("Kafka's features", texts.isEmpty() ? "it names none" : String.join(", ", texts)));
     }
 
     private void topics(Admin admin, int brokers, Map<String, TopicDescription> there)
             throws ExecutionException, InterruptedException {
-        var asked = admin.describeTopics(here.topics().all().stream()
+        var requests = admin.describeTopics(here.topics().all().stream()
                         .map(Installation.Topic::name)
                         .toList())
                 .topicNameValues();
@@ -113,7 +113,7 @@ final class KafkaLook {
             try {
                 there.put(
                         topic.name(),
-                        Objects.requireNonNull(asked.get(topic.name())).get());
+                        Objects.requireNonNull(requests.get(topic.name())).get());
             } catch (ExecutionException e) {
                 if (!(e.getCause() instanceof UnknownTopicOrPartitionException)) {
                     throw e;
@@ -150,7 +150,10 @@ final class KafkaLook {
         }
     }
 
-    /** A group whose coordinator's own topic cannot be made gets nothing, and only the broker's log says why. */
+    /**
+     * Checks the topic of the groups' coordinators. If the broker cannot create it, groups receive nothing, and only
+     * the broker's log gives the reason.
+     */
     private void coordinators(Admin admin, List<Node> brokers) throws ExecutionException, InterruptedException {
         ConfigResource broker = new ConfigResource(
                 ConfigResource.Type.BROKER, brokers.getFirst().idString());
@@ -280,10 +283,10 @@ final class KafkaLook {
         Map<TopicPartition, OffsetAndMetadata> committed =
                 new HashMap<>(access.get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()));
         committed.values().removeIf(offset -> offset == null);
-        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
-        committed.keySet().forEach(partition -> asked.put(partition, OffsetSpec.latest()));
+        Map<TopicPartition, OffsetSpec> requests = new HashMap<>();
+        committed.keySet().forEach(partition -> requests.put(partition, OffsetSpec.latest()));
         long behind = 0;
-        for (var end : access.get(admin.listOffsets(asked).all()).entrySet()) {
+        for (var end : access.get(admin.listOffsets(requests).all()).entrySet()) {
             OffsetAndMetadata known = committed.get(end.getKey());
             behind += known == null ? 0 : Math.max(0, end.getValue().offset() - known.offset());
         }

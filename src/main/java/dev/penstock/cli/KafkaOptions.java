@@ -11,7 +11,7 @@ import org.apache.kafka.clients.CommonClientConfigs;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The broker, for a command that goes over Kafka in place of REST. */
+/** The broker, for a command that uses Kafka in place of REST. */
 final class KafkaOptions {
     @Option(
             names = "--kafka",
@@ -25,7 +25,7 @@ final class KafkaOptions {
             description = "further properties for the Kafka clients, such as security.protocol")
     private @Nullable Path config;
 
-    /** Null where the command goes over REST. */
+    /** Returns null if the command uses REST. */
     @Nullable
     KafkaAccess access(RestOptions rest) throws Problem {
         if (brokers == null) {
@@ -41,7 +41,7 @@ final class KafkaOptions {
     }
 
     /**
-     * The brokers that the command line names, else those that are configured; null where neither does.
+     * Returns the brokers from the command line, else from the configuration; null if there are none.
      *
      * @param configured properties of the service's clients
      */
@@ -52,8 +52,8 @@ final class KafkaOptions {
         if (config != null) {
             more.putAll(properties(config));
         }
-        String named = brokers == null && servers != null ? servers.toString() : brokers;
-        return named == null ? null : new KafkaAccess(named, more);
+        String chosen = brokers == null && servers != null ? servers.toString() : brokers;
+        return chosen == null ? null : new KafkaAccess(chosen, more);
     }
 
     private static Map<String, Object> properties(Path file) throws Problem {

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The ledger of a service that does not run: whether its file may be written, or its database answers. */
+/** Checks the ledger while the service does not run: whether its file is writable, or its database answers. */
 final class LedgerLook {
     private static final String WHAT = "ledger";
     private static final int CONNECT_MILLIS = 2_000;

@@ -11,7 +11,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code penstock list}: the newest jobs. */
+/** {@code penstock list}: prints the newest jobs. */
 @Command(
         name = "list",
         mixinStandardHelpOptions = true,
@@ -82,7 +82,7 @@ final class ListCommand implements Callable<Integer> {
         Table table = new Table(List.of(
                 "ID", "STATUS", "AGE", "TOOK", "ATTEMPTS", "TASK", "MODEL", "NODE", "PRIORITY", "WAITS FOR", "ERROR"));
         for (JsonNode job : jobs) {
-            // of a rejected record only the refusal's time is known
+            // a rejected record has only the time of its refusal
             Instant created = Instant.parse(
                     job.hasNonNull("created_at")
                             ? job.path("created_at").asText()

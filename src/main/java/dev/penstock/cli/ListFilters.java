@@ -10,7 +10,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** Which jobs a command is about: the filters of {@code GET /v1/jobs}. */
+/** The filters of {@code GET /v1/jobs}, for a command on several jobs. */
 final class ListFilters {
     private static final int PAGE = 100;
 
@@ -49,10 +49,10 @@ final class ListFilters {
     }
 
     /**
-     * The newest jobs that fit, page by page.
+     * Returns the newest jobs that match, page by page.
      *
-     * @param status null: any
-     * @param limit how many at the most
+     * @param status null for any
+     * @param limit the largest number of jobs
      */
     List<JsonNode> jobs(Rest service, @Nullable String status, int limit) throws Problem, InterruptedException {
         StringBuilder filters = new StringBuilder(parameter("status", status))

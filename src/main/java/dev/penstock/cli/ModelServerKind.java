@@ -2,7 +2,7 @@ package dev.penstock.cli;
 
 import java.util.List;
 
-/** The model servers that people run on their own machines. */
+/** The usual model servers on personal machines. */
 enum ModelServerKind {
     OLLAMA(
             "Ollama",
@@ -68,27 +68,27 @@ enum ModelServerKind {
         return label;
     }
 
-    /** The file that starts it. */
+    /** Returns the name of its program. */
     String program() {
         return program;
     }
 
-    /** Where Penstock looks for it by itself. */
+    /** Returns the port that Penstock probes by default. */
     int port() {
         return port;
     }
 
-    /** What starts it. */
+    /** Returns the command that starts it. */
     String command(String installedAt) {
         return installedAt + " " + arguments;
     }
 
-    /** How it is had. */
+    /** Returns how to install it. */
     String toGet() {
         return toGet;
     }
 
-    /** Folders where it usually lies, other than those of PATH; ~ is the user's home. */
+    /** Returns its usual folders outside of PATH; ~ is the user's home. */
     List<String> places() {
         return List.of(places.split("\\|", -1));
     }

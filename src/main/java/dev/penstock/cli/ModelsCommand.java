@@ -7,7 +7,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code penstock models}: what a job's model may say. */
+/** {@code penstock models}: prints the values for a job's model. */
 @Command(
         name = "models",
         mixinStandardHelpOptions = true,

@@ -10,7 +10,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** The configured nodes, asked from here, all at once. */
+/** Probes the configured nodes from this machine, all at once. */
 final class NodeLook {
     private static final long PATIENCE_SECONDS = 15;
     private static final int SHOWN = 5;

@@ -13,7 +13,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock nodes}: the model servers as they are now. */
+/** {@code penstock nodes}: prints the current state of the model servers. */
 @Command(
         name = "nodes",
         mixinStandardHelpOptions = true,

@@ -3,19 +3,19 @@ package dev.penstock.cli;
 import java.time.Duration;
 
 /**
- * How often, and after which pauses, something is tried again that broke off; progress begins it anew.
+ * The number of retries of an interrupted operation, and the pauses between them. Progress resets the count.
  *
- * @param first the first pause; each is twice the one before
+ * @param first the first pause; each further pause is twice the one before
  */
 record Patience(int tries, Duration first, Duration longest) {
-    /** Somebody waits at the screen. */
+    /** For a person who waits at the screen. */
     static final Patience OF_A_PERSON = new Patience(6, Duration.ofMillis(250), Duration.ofSeconds(5));
 
-    /** A run of many jobs outlasts a restart of the service. */
+    /** For a run of many jobs, which outlasts a restart of the service. */
     static final Patience OF_A_RUN = new Patience(14, Duration.ofMillis(500), Duration.ofSeconds(20));
 
     /**
-     * The pause before another try.
+     * Returns the pause before the next retry.
      *
      * @param failures in a row so far, from 1
      */

@@ -3,7 +3,7 @@ package dev.penstock.cli;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 
-/** What {@code penstock --help} shows. */
+/** The output of {@code penstock --help}. */
 @Command(
         name = "penstock",
         mixinStandardHelpOptions = true,
@@ -23,7 +23,7 @@ import picocli.CommandLine.IVersionProvider;
         })
 final class PenstockCommand {
 
-    /** Read when this class is initialised: in a native executable that was when it was built. */
+    /** Read when this class is initialised. A native executable initialises it at build time. */
     static final class Version implements IVersionProvider {
         private static final String VERSION = read();
 

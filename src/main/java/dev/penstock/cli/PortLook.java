@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** What answers on a port of this machine, told by what it says of itself. */
+/** Identifies the program that listens on a port of this machine, by its answers. */
 final class PortLook {
     private static final Duration PATIENCE = Duration.ofSeconds(2);
 
@@ -26,11 +26,11 @@ final class PortLook {
         this.port = port;
     }
 
-    /** What was found on a port. */
+    /** The result for a port. */
     sealed interface Answer {
         /**
-         * @param kind empty: it is none of those that are known
-         * @param models empty: it lists none
+         * @param kind empty if the kind is unknown
+         * @param models empty if it lists none
          */
         record Server(int port, String what, Optional<ModelServerKind> kind, List<String> models) implements Answer {
             public Server {
@@ -39,9 +39,9 @@ final class PortLook {
         }
 
         /**
-         * Something listens, but is no model server, as far as can be told.
+         * A program listens, but it does not look like a model server.
          *
-         * @param notReady it may be one later
+         * @param notReady it may become one later
          */
         record Other(int port, String what, boolean notReady) implements Answer {}
 
@@ -51,8 +51,8 @@ final class PortLook {
     /**
      * One document of the server.
      *
-     * @param json null: there is none
-     * @param refusal the words of an error; empty: it is none
+     * @param json null if there is none
+     * @param refusal the message of an error; empty if it is none
      */
     private record Page(int status, @Nullable JsonNode json, String refusal) {
         boolean has(String field) {
@@ -94,13 +94,13 @@ final class PortLook {
         }
     }
 
-    /** Its own listing (0.3.6 and newer) says of each model whether it is loaded. */
+    /** Its own listing (0.3.6 and newer) has for each model whether it is loaded. */
     private boolean isLmStudio() throws IOException, InterruptedException {
         JsonNode own = get("/api/v0/models").json();
         return own != null && own.path("data").path(0).has("state");
     }
 
-    /** A server that loads, or wants a key, tells no more of itself than how it words that. */
+    /** A server that is loading, or requires a key, can only be identified by the form of that answer. */
     private Answer withoutModels(Page models) {
         Optional<ModelServerKind> llama = Optional.of(ModelServerKind.LLAMA_SERVER);
         if (models.status() == 503 && models.refusal().equals("Loading model")) {

@@ -5,7 +5,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.wire.ErrorDocument;
 import org.jspecify.annotations.Nullable;
 
-/** What keeps a command from its end: one line that names the way out, and the exit code. */
+/** The reason why a command cannot finish: one line with the way out, and the exit code. */
 final class Problem extends Exception {
     private final Ending ending;
     private final transient @Nullable JsonNode error;
@@ -24,7 +24,7 @@ final class Problem extends Exception {
         return new Problem(Ending.REFUSED, message, null);
     }
 
-    /** @param error the error object that the service sent */
+    /** @param error the error object from the service */
     static Problem refused(String message, JsonNode error) {
         return new Problem(Ending.REFUSED, message, error);
     }
@@ -37,17 +37,17 @@ final class Problem extends Exception {
         return ending;
     }
 
-    /** Whether the service said no to this very request, with an error object. */
+    /** Returns whether the service refused this very request, with an error object. */
     boolean cameFromService() {
         return error != null;
     }
 
-    /** The one line; never null. */
+    /** Returns the one line; never null. */
     String line() {
         return String.valueOf(getMessage());
     }
 
-    /** The error object that the service sent, else one of the same shape. */
+    /** Returns the error object from the service, else one of the same form. */
     JsonNode error() {
         return error != null
                 ? error

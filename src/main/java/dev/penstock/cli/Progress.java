@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** Shows on stderr how far a run is: a bar that is drawn over on a terminal, else a line now and then. */
+/** Shows the progress of a run on stderr: a bar that is redrawn on a terminal, else a line from time to time. */
 final class Progress implements AutoCloseable {
     private static final Duration REDRAWN = Duration.ofMillis(200);
     private static final Duration LOGGED = Duration.ofSeconds(5);
@@ -46,7 +46,7 @@ final class Progress implements AutoCloseable {
         }
     }
 
-    /** Results of earlier runs. */
+    /** Sets the numbers of results from earlier runs. */
     synchronized void before(long done, long failed) {
         tally = new Tally(tally.total(), done, failed, 0, Duration.ZERO);
     }

@@ -20,7 +20,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock pull}: a model onto a node, or into its memory, watched to the end. */
+/** {@code penstock pull}: pulls or loads a model at a node, and shows the progress to the end. */
 @Command(
         name = "pull",
         mixinStandardHelpOptions = true,
@@ -72,7 +72,7 @@ final class PullCommand implements Callable<Integer> {
         }
     }
 
-    /** The one node that pulls. */
+    /** Returns the only node that can pull. */
     private static String only(Rest service) throws Problem, InterruptedException {
         List<String> pulling = new ArrayList<>();
         for (JsonNode node : service.call(service.request("/v1/nodes").build()).path("data")) {

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Shows on stderr how far pulls are: bars that are drawn over on a terminal, else a line now and then. */
+/** Shows the progress of pulls on stderr: bars that are redrawn on a terminal, else a line from time to time. */
 final class PullProgress implements AutoCloseable {
     private static final int BAR = 24;
     private static final double EVERY_PERCENT = 10;
@@ -17,7 +17,7 @@ final class PullProgress implements AutoCloseable {
     private final Terminal terminal;
     private final String model;
     private final Map<String, JsonNode> running = new LinkedHashMap<>();
-    private final Map<String, String> told = new HashMap<>();
+    private final Map<String, String> shown = new HashMap<>();
     private boolean drawn;
 
     PullProgress(Terminal terminal, String model) {
@@ -25,7 +25,7 @@ final class PullProgress implements AutoCloseable {
         this.model = model;
     }
 
-    /** A node's progress, as the service tells it. */
+    /** Sets a node's progress from the service's report. */
     void at(String node, JsonNode progress) {
         running.put(node, progress);
         if (terminal.redraws()) {
@@ -34,12 +34,12 @@ final class PullProgress implements AutoCloseable {
         }
         double percent = progress.path("percent").asDouble();
         String step = progress.path("status").asText() + " " + (int) (percent / EVERY_PERCENT);
-        if (!step.equals(told.put(node, step))) {
+        if (!step.equals(shown.put(node, step))) {
             terminal.note(node + ": " + numbers(progress));
         }
     }
 
-    /** @param error null: the model is there */
+    /** @param error null if the model is there */
     void end(String node, @Nullable JsonNode error) {
         running.remove(node);
         clear();

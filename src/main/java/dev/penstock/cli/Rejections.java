@@ -9,9 +9,9 @@ import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which {@code rejected} event on the reply topic ends a wait: that of the client's own record. Without such a record the
- * last one that the topic holds, else the first that comes, as long as the job has no event; a record with another body means
- * that there is another record. Owned by the thread that follows the job.
+ * Decides which {@code rejected} event on the reply topic ends a wait: the event of the client's own record. Without
+ * an own record, it is the last such event on the topic, else the next one, if the job has no event. A record with
+ * another body proves that there is another record. Owned by the thread that follows the job.
  */
 final class Rejections {
     private final @Nullable RecordPlace ours;
@@ -28,7 +28,7 @@ final class Rejections {
         jobIsThere = true;
     }
 
-    /** @throws Problem it ends the wait */
+    /** @throws Problem if the event ends the wait */
     void seen(String json) throws Problem {
         JsonNode document = Json.parseLenient(json);
         JsonNode error = document == null ? null : document.get("error");
@@ -45,9 +45,9 @@ final class Rejections {
     }
 
     /**
-     * All that the topic held was read.
+     * All events that the topic held at the start were read.
      *
-     * @throws Problem a rejection was among it, and no event of the job
+     * @throws Problem if there was a rejection among them, and no event of the job
      */
     void caughtUp() throws Problem {
         caughtUp = true;

@@ -24,20 +24,20 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The events of the reply topic, handed to the jobs that are waited for. Its place in every partition is fixed when it is
- * opened; one thread reads from the first subscription on, and waits for subscribers that do not keep up.
+ * Distributes the events of the reply topic to the jobs that the client waits for. Opening the feed fixes its start
+ * in every partition. One thread reads from the first subscription on, and waits for slow subscribers.
  */
 final class ReplyFeed implements AutoCloseable {
     private static final RecordGuard GUARD = RecordGuard.of("replies");
     private static final int AHEAD = 1024;
     private static final Duration CLOSED_WITHIN = Duration.ofSeconds(2);
     private static final Duration POLL = Duration.ofMillis(500);
-    /** A consumer does not tell that its broker is gone: after such a silence it is asked for. */
+    /** A consumer does not report a lost broker. After this silence the feed checks the broker. */
     private static final Duration SILENCE = Duration.ofSeconds(20);
 
     private final KafkaAccess access;
     private final Consumer<byte[], byte[]> consumer;
-    /** Where the partitions ended when the feed was opened. */
+    /** The ends of the partitions when the feed was opened. */
     private final Map<TopicPartition, Long> ends;
 
     private final Map<String, BlockingQueue<Next>> subscribers = new ConcurrentHashMap<>();
@@ -56,10 +56,10 @@ final class ReplyFeed implements AutoCloseable {
     sealed interface Next {
         record Event(EventMark mark, Bytes value) implements Next {}
 
-        /** All that the topic held when the feed was opened has come. */
+        /** The subscriber has every event that the topic held when the feed was opened. */
         record CaughtUp() implements Next {}
 
-        /** Nothing comes any more. */
+        /** No event comes after this. */
         record Broken(Problem why) implements Next {}
     }
 
@@ -69,7 +69,7 @@ final class ReplyFeed implements AutoCloseable {
         this.ends = ends;
     }
 
-    /** @param only the job whose partition is enough; null: all partitions */
+    /** @param only the job whose partition is enough; null for all partitions */
     static ReplyFeed open(KafkaAccess access, String topic, @Nullable JobId only, From from) throws Problem {
         KafkaConsumer<byte[], byte[]> consumer = access.consumer();
         try {
@@ -82,7 +82,7 @@ final class ReplyFeed implements AutoCloseable {
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             switch (from) {
                 case BEGINNING -> consumer.seekToBeginning(partitions);
-                // seekToEnd would only be carried out with the first poll, when the answer may be there already
+                // seekToEnd takes effect with the first poll only, when the answer may be there already
                 case END -> ends.forEach(consumer::seek);
             }
             return new ReplyFeed(access, consumer, ends);
@@ -95,7 +95,7 @@ final class ReplyFeed implements AutoCloseable {
         }
     }
 
-    /** The events of a job from here on; taken by one thread. */
+    /** Subscribes to the events of a job from here on; one thread takes them. */
     BlockingQueue<Next> subscribe(JobId id) throws Problem {
         BlockingQueue<Next> queue = new LinkedBlockingQueue<>(AHEAD);
         subscribers.put(id.value(), queue);
@@ -130,7 +130,7 @@ final class ReplyFeed implements AutoCloseable {
                 }
                 ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
                 for (ConsumerRecord<byte[], byte[]> record : records) {
-                    GUARD.read(record, () -> hand(record));
+                    GUARD.read(record, () -> deliver(record));
                 }
                 if (!records.isEmpty()) {
                     silentSince = System.nanoTime();
@@ -144,7 +144,7 @@ final class ReplyFeed implements AutoCloseable {
         } catch (KafkaException e) {
             Next.Broken why = new Next.Broken(access.problem(e));
             broken = why;
-            subscribers.values().forEach(queue -> tell(queue, why));
+            subscribers.values().forEach(queue -> report(queue, why));
         }
     }
 
@@ -152,7 +152,7 @@ final class ReplyFeed implements AutoCloseable {
         return ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
     }
 
-    private void hand(ConsumerRecord<byte[], byte[]> record) throws InterruptedException {
+    private void deliver(ConsumerRecord<byte[], byte[]> record) throws InterruptedException {
         String id = EventHeaders.text(record.headers(), EventHeaders.JOB_ID);
         BlockingQueue<Next> queue = id == null ? null : subscribers.get(id);
         EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
@@ -161,7 +161,7 @@ final class ReplyFeed implements AutoCloseable {
         }
     }
 
-    private static void tell(BlockingQueue<Next> queue, Next.Broken why) {
+    private static void report(BlockingQueue<Next> queue, Next.Broken why) {
         while (!queue.offer(why)) {
             queue.clear();
         }
@@ -175,7 +175,7 @@ final class ReplyFeed implements AutoCloseable {
             consumer.close();
             return;
         }
-        // what the reader may wait for is room in a queue, and those are cleared when their jobs leave
+        // the reader may wait for room in a queue, and a job that leaves clears its queue
         consumer.wakeup();
         try {
             thread.join(CLOSED_WITHIN);

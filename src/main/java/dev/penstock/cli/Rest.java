@@ -14,7 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** The service's REST API: requests, and what its answers and failures mean to a caller. */
+/** The service's REST API: it sends requests, and translates answers and failures for the user. */
 final class Rest implements AutoCloseable {
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(5);
     private static final Duration ANSWER_WITHIN = Duration.ofSeconds(30);
@@ -44,7 +44,7 @@ final class Rest implements AutoCloseable {
         return apiKey == null ? request : request.header("Authorization", "Bearer " + apiKey);
     }
 
-    /** A call that changes something; each has a JSON type, with or without a body. */
+    /** Returns a request that changes something. It has a JSON content type, with or without a body. */
     HttpRequest.Builder change(String path) {
         return request(path).header("Content-Type", "application/json");
     }
@@ -58,7 +58,7 @@ final class Rest implements AutoCloseable {
         return http.send(request, _ -> new StreamBody());
     }
 
-    /** A call whose answer is one JSON document. */
+    /** Sends a request whose answer is one JSON document. */
     JsonNode call(HttpRequest request) throws Problem, InterruptedException {
         try {
             HttpResponse<StreamBody> response = open(request);
@@ -81,7 +81,7 @@ final class Rest implements AutoCloseable {
         }
     }
 
-    /** An answer that says no. */
+    /** Returns the problem in an error answer. */
     Problem refused(int status, byte[] body) {
         JsonNode error = error(body);
         return error == null
@@ -89,7 +89,7 @@ final class Rest implements AutoCloseable {
                 : Problem.refused(ValidEvent.failure(error), error);
     }
 
-    /** What an error answer says, in one line. */
+    /** Returns the message of an error answer, in one line. */
     static String saying(int status, byte[] body) {
         JsonNode error = error(body);
         return error == null ? String.valueOf(status) : status + ": " + ValidEvent.failure(error);
@@ -101,7 +101,7 @@ final class Rest implements AutoCloseable {
         return error != null && error.isObject() ? error : null;
     }
 
-    /** Why no answer came, in one line that says what to do. */
+    /** Returns why no answer came, in one line with the way out. */
     String unreachable(IOException e) {
         return switch (e) {
             case ConnectException _ ->

@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** One job's events over as many connections as it takes. Owned by the thread that follows the job. */
+/** Reads one job's events, over as many connections as necessary. Owned by the thread that follows the job. */
 final class RestFollowing {
     /** The service sends a comment every 15 s. */
     private static final Duration SILENCE = Duration.ofSeconds(50);
@@ -40,15 +40,15 @@ final class RestFollowing {
         this.listener = listener;
     }
 
-    /** What became of one connection. */
+    /** The result of one connection. */
     private sealed interface Connection {
         record Ended(ValidEvent outcome) implements Connection {}
 
-        /** @param pause at least so long before another one */
+        /** @param pause the shortest pause before another connection */
         record Cut(String why, Duration pause) implements Connection {}
     }
 
-    /** Follows the job from this request on; the same request is sent again until the service has answered it. */
+    /** Follows the job from this request on. It repeats the request until the service has answered it. */
     ValidEvent toOutcome(HttpRequest first) throws Problem, InterruptedException {
         while (true) {
             HttpRequest request = accepted ? RestGate.events(rest, id, lastEventId) : first;
@@ -98,8 +98,8 @@ final class RestFollowing {
         if (!seconds.matches("\\d{1,9}")) {
             return Duration.ZERO;
         }
-        Duration asked = Duration.ofSeconds(Long.parseLong(seconds));
-        return asked.compareTo(LONGEST_RETRY_AFTER) > 0 ? LONGEST_RETRY_AFTER : asked;
+        Duration requested = Duration.ofSeconds(Long.parseLong(seconds));
+        return requested.compareTo(LONGEST_RETRY_AFTER) > 0 ? LONGEST_RETRY_AFTER : requested;
     }
 
     private Connection read(StreamBody body) throws Problem, IOException, InterruptedException {
@@ -119,7 +119,7 @@ final class RestFollowing {
                 "the event stream of %s ended before the outcome".formatted(rest.base()), Duration.ZERO);
     }
 
-    /** The outcome, if this is it. */
+    /** Returns the outcome, if this is it. */
     private Optional<ValidEvent> take(SseParser.Event event) throws Problem, IOException {
         JsonNode document = Json.parseLenient(event.data());
         if (document == null) {
@@ -132,7 +132,7 @@ final class RestFollowing {
         if (mark == null) {
             return Optional.empty();
         }
-        // the service sends one only where it ends the stream
+        // the service sends a rejected event only at the end of the stream
         if (mark.kind() == EventMark.Kind.REJECTED) {
             throw Rejections.problem(document.path("error"));
         }

@@ -6,13 +6,13 @@ import java.net.http.HttpRequest;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Jobs over REST: submitted with an event stream as the answer, which is resumed where it is cut. */
+/** Submits jobs over REST. The answer is an event stream, which the client resumes after an interruption. */
 final class RestGate implements Gate {
     private static final String EVENT_STREAM = "text/event-stream";
 
     private final Rest rest;
     private final Patience patience;
-    /** Whether the service has answered anything so far: before that, waiting for it is no use. */
+    /** Whether the service has answered anything yet. Before the first answer, retries are useless. */
     private final AtomicBoolean answered = new AtomicBoolean();
 
     RestGate(Rest rest, Patience patience) {
@@ -45,12 +45,12 @@ final class RestGate implements Gate {
                             + waiting.path("code").asText() + ")")
                     : Optional.empty();
         } catch (Problem _) {
-            // who follows the job is told that by the stream
+            // a follower gets the reason from the stream
             return Optional.empty();
         }
     }
 
-    /** The request for a job's events after one of them; from its beginning where none is named. */
+    /** Returns the request for a job's events after a given event; from the beginning if there is none. */
     static HttpRequest events(Rest rest, JobId id, String lastEventId) {
         HttpRequest.Builder request = rest.request("/v1/jobs/%s/events".formatted(Rest.encoded(id.value())))
                 .setHeader("Accept", EVENT_STREAM);

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** Where the service's REST API is. */
+/** The address of the service's REST API. */
 final class RestOptions {
     static final String DEFAULT_URL = "http://localhost:8080";
 
@@ -34,7 +34,7 @@ final class RestOptions {
                     "file with the key, one line; default: the environment's " + KEY_VARIABLE + ", else none is sent")
     private @Nullable Path apiKeyFile;
 
-    /** Whether the command line has {@code --url}; the environment does not count. */
+    /** Returns whether the command line has {@code --url}; the environment does not count. */
     boolean isGiven() {
         return url != null;
     }
@@ -43,7 +43,7 @@ final class RestOptions {
         return open(DEFAULT_URL);
     }
 
-    /** @param usual the URL where nothing names one */
+    /** @param usual the URL if no option and no variable sets one */
     Rest open(String usual) throws Problem {
         String key = key(apiKey, apiKeyFile, System.getenv(KEY_VARIABLE));
         String fromEnvironment = System.getenv(URL_VARIABLE);
@@ -56,9 +56,9 @@ final class RestOptions {
     }
 
     /**
-     * The key, from the option, a file or the environment; no message shows it.
+     * Returns the key from the option, a file or the environment. No message shows it.
      *
-     * @return null: none is sent
+     * @return null to send no key
      */
     static @Nullable String key(@Nullable String option, @Nullable Path file, @Nullable String environment)
             throws Problem {
@@ -86,7 +86,7 @@ final class RestOptions {
     }
 
     /**
-     * A URL with or without /v1 is understood.
+     * Accepts a URL with or without /v1.
      *
      * @param source the option or the variable, for the message
      */

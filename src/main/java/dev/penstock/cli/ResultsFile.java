@@ -22,11 +22,11 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The results of a run, one line per job, added as outcomes come. Opened again it knows which lines have theirs; a last
- * line that was cut off by a kill is removed. Locked against a second run. May be used by many threads.
+ * The results of a run, one line per job, in the order of the outcomes. A reopened file knows which lines have
+ * results. It removes a last line that a kill cut off. A lock excludes a second run. Thread-safe.
  */
 final class ResultsFile implements AutoCloseable {
-    /** Of every line. */
+    /** The beginning of every line. */
     private static final String BEGINNING = "{\"line\":";
 
     private final Path path;
@@ -36,10 +36,10 @@ final class ResultsFile implements AutoCloseable {
     private final Map<Long, Result> before = new HashMap<>();
 
     /**
-     * What a line of results says.
+     * The content of a line of results.
      *
-     * @param id the job's; empty: the line was no job
-     * @param ended whether the job ran to an outcome; false: it was refused, and its id is free
+     * @param id the job's id; empty if the line was no job
+     * @param ended true if the job ran to an outcome; false if it was refused and its id is free
      */
     private record Result(String id, boolean ended, boolean completed) {}
 
@@ -77,12 +77,12 @@ final class ResultsFile implements AutoCloseable {
                 return;
             }
         } catch (OverlappingFileLockException _) {
-            // told below
+            // reported below
         }
         throw Problem.usage("--out: another run writes to " + path);
     }
 
-    /** Nothing is changed before all of it was read and found to be results. */
+    /** Changes nothing until the whole file was read and consists of results. */
     private void readBack() throws IOException, Problem {
         refuseByFirstBytes();
         // closing the lines would close the channel
@@ -119,7 +119,7 @@ final class ResultsFile implements AutoCloseable {
                 number.longValue(), new Result(job.path("id").asText(""), !event.isEmpty(), event.equals("completed")));
     }
 
-    /** A large file of something else may be one line. */
+    /** A large file of another kind may be one line. */
     private void refuseByFirstBytes() throws IOException, Problem {
         ByteBuffer first = ByteBuffer.allocate(BEGINNING.length());
         channel.read(first, 0);
@@ -129,7 +129,7 @@ final class ResultsFile implements AutoCloseable {
         }
     }
 
-    /** Whether a line without an end can be what a kill left of a result: only that is removed. */
+    /** Returns whether a line without an end can be a truncated result. Only such a line is removed. */
     private static boolean isBegunResult(byte[] line) {
         String begun = new String(line, StandardCharsets.UTF_8);
         return BEGINNING.startsWith(begun) || begun.startsWith(BEGINNING);
@@ -139,12 +139,12 @@ final class ResultsFile implements AutoCloseable {
         return Problem.usage("--out: %s holds something else than results; name another file".formatted(path));
     }
 
-    /** How many lines have a result that stands. */
+    /** Returns the number of lines with a final result. */
     long doneBefore() {
         return before.values().stream().filter(this::stands).count();
     }
 
-    /** How many of those are not completed. */
+    /** Returns the number of those that are not completed. */
     long failedBefore() {
         return before.values().stream()
                 .filter(result -> stands(result) && !result.completed())
@@ -155,7 +155,7 @@ final class ResultsFile implements AutoCloseable {
         return result.completed() || !retryFailed;
     }
 
-    /** Whether this line has a result that stands; results of other jobs than these are a problem. */
+    /** Returns whether this line has a final result. A result of another job is a problem. */
     boolean holds(JobLine line) throws Problem {
         Result result = before.get(line.number());
         if (result == null) {
@@ -174,7 +174,7 @@ final class ResultsFile implements AutoCloseable {
                         .formatted(line.number(), path, result.id()));
     }
 
-    /** The job to submit for a line: a new one where the last one has ended. */
+    /** Returns the job to submit for a line. It is a new job if the last one has ended. */
     Draft next(JobLine.Job line) {
         Result result = before.get(line.number());
         return result == null || !result.ended() ? line.draft() : line.draft().retryOf(new JobId(result.id()));

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** The running service: its API, its nodes, and what its health says. */
+/** Checks the running service: its API, its nodes, and its health. */
 final class ServiceLook {
     static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final String WARNING = "warning.";
@@ -25,7 +25,7 @@ final class ServiceLook {
     private final List<Finding> found = new ArrayList<>();
     private boolean answers;
 
-    /** @param ownVersion of this program */
+    /** @param ownVersion the version of this program */
     ServiceLook(Rest api, Rest management, String ownVersion) {
         this.api = api;
         this.management = management;
@@ -85,10 +85,10 @@ final class ServiceLook {
                                 "not ready: intake %s, Kafka %s".formatted(intake, data.getOrDefault("broker", "?")),
                                 "its log says why"));
         version(data.getOrDefault("version", ""));
-        said("intake", data.get("mode"));
-        said("ledger", data.get("ledger"));
+        addIfKnown("intake", data.get("mode"));
+        addIfKnown("ledger", data.get("ledger"));
         data.forEach((name, words) -> {
-            // of the nodes their own lines say more
+            // the nodes' own lines have more about the nodes
             if (name.startsWith(WARNING) && !name.startsWith(WARNING + "node.")) {
                 found.add(Finding.warn(name.substring(WARNING.length()), words, ""));
             } else if (name.startsWith(WAITING)) {
@@ -110,7 +110,7 @@ final class ServiceLook {
                                 "use programs of one version"));
     }
 
-    private void said(String what, @Nullable String words) {
+    private void addIfKnown(String what, @Nullable String words) {
         if (words != null) {
             boolean away = words.contains("is away");
             found.add(away ? Finding.fail(what, words, "its log says why") : Finding.ok(what, words));

@@ -13,7 +13,10 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** A response's body, read piece by piece by one thread that does not wait for ever; asks for a piece at a time. */
+/**
+ * A response's body. One thread reads it piece by piece, and waits for a limited time. It requests one piece at a
+ * time.
+ */
 final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>, AutoCloseable {
     private final LinkedBlockingQueue<Piece> pieces = new LinkedBlockingQueue<>();
     private volatile Flow.@Nullable Subscription subscription;
@@ -27,7 +30,7 @@ final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>, AutoC
         record Broken(Throwable cause) implements Piece {}
     }
 
-    /** The next bytes, or null at the end; fails where none come in time. */
+    /** Returns the next bytes, or null at the end. It fails if none come in time. */
     @Nullable
     ByteBuffer next(Duration atMost) throws IOException, InterruptedException {
         Piece piece = pieces.poll(atMost.toMillis(), TimeUnit.MILLISECONDS);
@@ -45,7 +48,7 @@ final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>, AutoC
         };
     }
 
-    /** The whole of a short body. */
+    /** Returns the whole of a short body. */
     byte[] whole(Duration atMostEach) throws IOException, InterruptedException {
         ByteArrayOutputStream whole = new ByteArrayOutputStream();
         for (ByteBuffer piece = next(atMostEach); piece != null; piece = next(atMostEach)) {

@@ -13,7 +13,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock submit}: one prompt, or a file of jobs. */
+/** {@code penstock submit}: submits one prompt, or a file of jobs. */
 @Command(
         name = "submit",
         mixinStandardHelpOptions = true,

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** Rows under a heading, in columns as wide as their widest cell; columns without any cell filled are left out. */
+/** Rows under a heading. Each column is as wide as its widest cell. Columns with only empty cells are left out. */
 final class Table {
     private static final String GAP = "  ";
 

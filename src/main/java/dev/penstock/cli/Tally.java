@@ -4,12 +4,12 @@ import java.time.Duration;
 import java.util.Locale;
 
 /**
- * How far a run of many jobs is.
+ * The progress of a run of many jobs.
  *
- * @param done with results of earlier runs
- * @param failed of those
+ * @param done the jobs with results, also from earlier runs
+ * @param failed the failed ones of those
  * @param now done by this run
- * @param elapsed of this run
+ * @param elapsed the time of this run
  */
 record Tally(long total, long done, long failed, long now, Duration elapsed) {
     private static final int BAR = 30;
@@ -22,13 +22,13 @@ record Tally(long total, long done, long failed, long now, Duration elapsed) {
         return new Tally(total, done, failed, now, newElapsed);
     }
 
-    /** A bar and the numbers, for a terminal. */
+    /** Returns a bar and the numbers, for a terminal. */
     String bar() {
         int filled = total == 0 ? BAR : (int) (BAR * Math.min(done, total) / total);
         return "[" + "#".repeat(filled) + ".".repeat(BAR - filled) + "] " + numbers();
     }
 
-    /** The numbers alone, for a log. */
+    /** Returns only the numbers, for a log. */
     String numbers() {
         double seconds = elapsed.toMillis() / 1000.0;
         double rate = seconds > 0 ? now / seconds : 0;

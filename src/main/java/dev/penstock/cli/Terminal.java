@@ -13,8 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Where a command reads and writes, always in UTF-8: answers go to out, everything said about them to err. The only one who
- * writes there. What comes from outside reaches a terminal as printable text; an answer in a pipe or a file is as it came.
+ * The input and output of a command, always in UTF-8. Answers go to out, and everything about them to err. All output
+ * goes through this class. Text from outside reaches a terminal as printable text. In a pipe or a file, an answer
+ * stays unchanged.
  */
 final class Terminal {
     private static final String CLEARED_LINE = "\r\033[K";
@@ -28,7 +29,7 @@ final class Terminal {
 
     /**
      * @param shows whether out is a terminal
-     * @param redraws whether err is a terminal, on which a line can be drawn over
+     * @param redraws whether err is a terminal that can redraw a line
      */
     Terminal(InputStream in, PrintStream out, PrintStream err, boolean shows, boolean redraws) {
         this.in = in;
@@ -47,8 +48,8 @@ final class Terminal {
                 isTerminal(2));
     }
 
-    /** Java tells of a terminal only where in and out are one. */
-    @SuppressWarnings("SystemConsoleNull") // still null where there is no terminal, in a native executable
+    /** Java detects a terminal only if both in and out are terminals. */
+    @SuppressWarnings("SystemConsoleNull") // still null without a terminal, in a native executable
     private static boolean isTerminal(int descriptor) {
         Path link = Path.of("/proc/self/fd/" + descriptor);
         if (Files.isSymbolicLink(link)) {
@@ -67,12 +68,12 @@ final class Terminal {
         return in;
     }
 
-    /** Whether err is a terminal, on which a line can be drawn over. */
+    /** Returns whether err is a terminal that can redraw a line. */
     boolean redraws() {
         return redraws;
     }
 
-    /** Text of an answer, at once. */
+    /** Prints text of an answer, at once. */
     void text(String text) throws Problem {
         own(shows ? Printable.text(text) : text);
     }
@@ -81,7 +82,7 @@ final class Terminal {
         text(line + "\n");
     }
 
-    /** Text of the program itself, with what it tells a terminal to do. */
+    /** Prints the program's own text, including control sequences for the terminal. */
     void own(String text) throws Problem {
         out.print(text);
         out.flush();
@@ -90,26 +91,26 @@ final class Terminal {
         }
     }
 
-    /** Where out is a terminal. */
+    /** Does nothing if out is no terminal. */
     void clearScreen() throws Problem {
         if (shows) {
             own(CLEARED_SCREEN);
         }
     }
 
-    /** Something about what is going on. */
+    /** Prints a line about the progress of the command. */
     void note(String line) {
         err.print("penstock: " + Printable.line(line) + "\n");
         err.flush();
     }
 
-    /** The same below a line that is open. */
+    /** Prints such a line below an unfinished line. */
     void noteBelow(String line) {
         err.print("\n");
         note(line);
     }
 
-    /** Draws over the last line of err, where that is a terminal. */
+    /** Redraws the last line of err, if err is a terminal. */
     void redraw(String line) {
         if (redraws) {
             err.print(CLEARED_LINE + Printable.line(line));
@@ -117,7 +118,7 @@ final class Terminal {
         }
     }
 
-    /** Ends the line that was drawn over. */
+    /** Ends the redrawn line. */
     void endRedrawn() {
         if (redraws) {
             err.print("\n");
@@ -125,7 +126,7 @@ final class Terminal {
         }
     }
 
-    /** For what the command line itself prints: usage and versions. */
+    /** Returns a writer for the command line's own output: usage and versions. */
     PrintWriter ownOut() {
         return new PrintWriter(out, true, StandardCharsets.UTF_8);
     }

@@ -4,10 +4,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.HashMap;
 import java.util.Map;
 
-/** Prints the text of the first choice as it comes; when an attempt takes over, says so and prints the text anew. */
+/**
+ * Prints the text of the first choice as it comes. When an attempt takes over, it reports that and prints the text
+ * from the start.
+ */
 final class TextPrinter implements EventListener {
     private final Terminal terminal;
-    /** What is valid of the text so far; it has been printed. */
+    /** The valid text so far; it has been printed. */
     private final StringBuilder text = new StringBuilder();
 
     private final Map<Place, Integer> ends = new HashMap<>();

@@ -13,7 +13,7 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.TopicConfig;
 import org.jspecify.annotations.Nullable;
 
-/** One topic: its partitions, their replicas, and settings that are not as Penstock makes them. */
+/** Checks one topic: its partitions, their replicas, and settings that differ from Penstock's. */
 final class TopicLook {
     private static final int REPLICAS = 3;
 
@@ -21,15 +21,15 @@ final class TopicLook {
     private final int brokerCount;
     private final List<Finding> found;
 
-    /** @param found gets what is found */
+    /** @param found gets the findings */
     TopicLook(String brokers, int brokerCount, List<Finding> found) {
         this.brokers = brokers;
         this.brokerCount = brokerCount;
         this.found = found;
     }
 
-    /** @param asked the broker's answer; null: it was not asked */
-    void look(Installation.Topic topic, TopicDescription description, @Nullable KafkaFuture<Config> asked)
+    /** @param answer the broker's answer; null if there was no request */
+    void look(Installation.Topic topic, TopicDescription description, @Nullable KafkaFuture<Config> answer)
             throws InterruptedException {
         String what = "topic " + topic.name();
         List<TopicPartitionInfo> partitions = description.partitions();
@@ -63,9 +63,9 @@ final class TopicLook {
                             .formatted(replicas, replicas == 1 ? "" : "s", brokerCount),
                     "kafka-reassign-partitions, to %d".formatted(Math.min(REPLICAS, brokerCount))));
         }
-        if (asked != null) {
+        if (answer != null) {
             try {
-                configs(topic, partitions, asked.get(), bad);
+                configs(topic, partitions, answer.get(), bad);
             } catch (ExecutionException e) {
                 bad.add(Finding.warn(
                         what, "the broker does not say how it is configured: " + Reason.of(e), "DESCRIBE_CONFIGS"));

@@ -6,10 +6,10 @@ import dev.penstock.job.EventMark;
 import dev.penstock.wire.Json;
 
 /**
- * An event that counts by the reading rule.
+ * A valid event by the reading rule.
  *
- * @param takesOver whether everything of lower attempts is over with it
- * @param json the event as it came, on one line
+ * @param takesOver whether it makes all lower attempts void
+ * @param json the unchanged event, on one line
  */
 record ValidEvent(EventMark mark, boolean takesOver, String json) {
 
@@ -18,7 +18,7 @@ record ValidEvent(EventMark mark, boolean takesOver, String json) {
         return document == null ? MissingNode.getInstance() : document;
     }
 
-    /** What went wrong, in one line. */
+    /** Returns the failure, in one line. */
     String failure() {
         return failure(document().path("error"));
     }

@@ -6,14 +6,14 @@ import dev.penstock.job.Reading;
 import java.util.Optional;
 
 /**
- * Picks the events of one job that count, by the reading rule, each once even where a stream that was cut shows some
- * again. Owned by the thread that reads.
+ * Selects the valid events of one job by the reading rule. Each appears once, even if a resumed stream repeats some.
+ * Owned by the thread that reads.
  */
 final class ValidEvents {
     private Reading reading = Reading.START;
     private long lastSeq = -1;
 
-    /** The event, if it counts; it has to come in the order of its partition. */
+    /** Returns the event if it is valid. Events must come in the order of their partition. */
     Optional<ValidEvent> accept(EventMark mark, String json) {
         Reading.Verdict verdict = reading.judge(mark);
         boolean again = verdict == Reading.Verdict.VALID && mark.seq() <= lastSeq;
@@ -25,7 +25,7 @@ final class ValidEvents {
         return Optional.of(new ValidEvent(mark, verdict == Reading.Verdict.TAKES_OVER, json));
     }
 
-    /** The mark that stands in an event's value; over Kafka it stands in the headers too. */
+    /** Returns the mark in an event's value. Over Kafka it is also in the headers. */
     static Optional<EventMark> mark(JsonNode event) {
         JsonNode job = event.path("job");
         if (!job.path("attempt").canConvertToInt() || !job.path("seq").canConvertToLong()) {

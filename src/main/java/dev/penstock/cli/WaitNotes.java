@@ -5,14 +5,17 @@ import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** Tells whoever follows a job why nothing comes, until its first event: after a while, and when the reason changes. */
+/**
+ * Explains to the follower of a job why no event comes, until the first event: after a while, and each time the
+ * reason changes.
+ */
 final class WaitNotes implements EventListener, AutoCloseable {
     static final Duration PERIOD = Duration.ofSeconds(5);
 
     private final EventListener listener;
     private final CountDownLatch over = new CountDownLatch(1);
 
-    /** Says why the job waits; empty: it does not, or nobody knows. */
+    /** Returns why the job waits; empty if it does not wait, or the reason is unknown. */
     interface Question {
         Optional<String> ask() throws InterruptedException;
     }
@@ -21,21 +24,21 @@ final class WaitNotes implements EventListener, AutoCloseable {
         this.listener = listener;
     }
 
-    /** @param period how long nothing may come before it is asked why, and again after that */
+    /** @param period the time without an event before each request for the reason */
     static WaitNotes start(EventListener listener, Question question, Duration period) {
         WaitNotes notes = new WaitNotes(listener);
-        Thread.ofVirtual().name("wait-notes").start(() -> notes.tell(question, period));
+        Thread.ofVirtual().name("wait-notes").start(() -> notes.explain(question, period));
         return notes;
     }
 
-    private void tell(Question question, Duration period) {
-        String told = "";
+    private void explain(Question question, Duration period) {
+        String last = "";
         try {
             while (!over.await(period.toMillis(), TimeUnit.MILLISECONDS)) {
                 String why = question.ask().orElse("");
-                if (!why.isEmpty() && !why.equals(told) && over.getCount() > 0) {
+                if (!why.isEmpty() && !why.equals(last) && over.getCount() > 0) {
                     listener.note("the job waits: " + why);
-                    told = why;
+                    last = why;
                 }
             }
         } catch (InterruptedException _) {

@@ -7,7 +7,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code penstock watch}: a job from its beginning to its outcome. */
+/** {@code penstock watch}: shows a job from its beginning to its outcome. */
 @Command(
         name = "watch",
         mixinStandardHelpOptions = true,

@@ -8,28 +8,28 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A whole answer: what all valid chunks of an attempt add up to, per choice and field.
+ * The whole answer of an attempt: all its valid chunks added up, by choice and field.
  *
- * @param head the same as in each chunk of it
- * @param embeddings in the order of the inputs; empty for any other task
+ * @param head the same as in each chunk
+ * @param embeddings in the order of the inputs; empty for other tasks
  */
 public record Answer(Head head, List<Choice> choices, List<Object> embeddings, Usage usage) {
 
     /**
      * What the chunks and the whole answer have in common.
      *
-     * @param id the OpenAI object's id
+     * @param id the id of the OpenAI object
      * @param created seconds since the epoch
      */
     public record Head(String id, long created, String model, Task task) {
-        /** The same by the model that ran. */
+        /** Returns this head with another model: the one that ran. */
         public Head by(String name) {
             return new Head(id, created, name, task);
         }
     }
 
     /**
-     * @param role who speaks; of a message only
+     * @param role the author of a message; only messages have one
      * @param thinking signed pieces of the reasoning
      */
     public record Choice(
@@ -48,7 +48,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         embeddings = List.copyOf(embeddings);
     }
 
-    /** How many characters its text has, in all choices and fields. */
+    /** Returns the number of characters of text, in all choices and fields. */
     public long chars() {
         long chars = 0;
         for (Choice choice : choices) {
@@ -65,7 +65,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         return chars;
     }
 
-    /** The same with its finish reasons and usage alone. */
+    /** Returns this answer with finish reasons and usage, and without text. */
     public Answer withoutText() {
         return new Answer(
                 head,
@@ -83,7 +83,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 usage);
     }
 
-    /** The whole answer as the deltas of chunks. */
+    /** Returns the whole answer as the deltas of chunks. */
     public List<TokenEvent> asDeltas() {
         List<TokenEvent> deltas = new ArrayList<>();
         for (Choice choice : choices) {
@@ -101,7 +101,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         return deltas;
     }
 
-    /** Collects the events of one stream. Not thread-safe: owned by the thread of the run. */
+    /** Collects the events of one stream. Not thread-safe: the thread of the run owns it. */
     public static final class Builder {
         private final Map<Integer, ChoiceBuilder> choices = new TreeMap<>();
         private final Map<Integer, Object> embeddings = new TreeMap<>();

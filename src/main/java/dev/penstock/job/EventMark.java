@@ -5,17 +5,18 @@ import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * What the reading rule needs of an event; it stands in the headers of the record, so that no value is parsed for it.
+ * The properties of an event that the reading rule needs. They are in the headers of the record, so the rule parses
+ * no value.
  *
- * @param attempt counts from 1 over the job's whole life; 0 for an outcome without any attempt
- * @param run unique to one execution by one worker, over its attempts
+ * @param attempt counts from 1 over the whole life of the job; 0 for an outcome without any attempt
+ * @param run identifies one run by one replica, over all its attempts
  * @param seq counts from 0 without gaps within an attempt
  */
 public record EventMark(Kind kind, int attempt, String run, long seq) {
 
     private static final int RUN_LENGTH = 10;
 
-    /** A name for one execution by one worker, or for an outcome that no execution led to. */
+    /** Returns a new id for a run, or for an outcome without a run. */
     public static String newRun() {
         StringBuilder run = new StringBuilder(RUN_LENGTH);
         for (int i = 0; i < RUN_LENGTH; i++) {
@@ -32,7 +33,7 @@ public record EventMark(Kind kind, int attempt, String run, long seq) {
         FAILED,
         CANCELLED,
         EXPIRED,
-        /** A refused record; outside the life of the job with that id. */
+        /** A refused record. It is outside the life of the job with that id. */
         REJECTED;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);

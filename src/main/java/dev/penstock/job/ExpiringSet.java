@@ -7,17 +7,17 @@ import java.util.PriorityQueue;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Values that are forgotten when their time is over. What is due is found without a look at the others. Thread-safe;
- * {@link #contains} takes no lock.
+ * A set whose values expire. Finding the expired values does not visit the others. Thread-safe; {@link #contains}
+ * takes no lock.
  */
 public final class ExpiringSet<T> {
     private final Map<T, Instant> ends = new ConcurrentHashMap<>();
-    /** Guarded by itself. An entry whose value has got another end in the meantime says nothing. */
+    /** Guarded by itself. An entry is stale if its value has another end by now. */
     private final PriorityQueue<Entry<T>> order = new PriorityQueue<>(Comparator.comparing(Entry<T>::end));
 
     private record Entry<T>(T value, Instant end) {}
 
-    /** Keeps a value until then; a value that is there keeps the later end. */
+    /** Keeps a value until its end. If the value is present, the later end applies. */
     public void add(T value, Instant end) {
         synchronized (order) {
             Instant known = ends.get(value);
@@ -37,16 +37,16 @@ public final class ExpiringSet<T> {
     }
 
     /**
-     * Forgets what has ended by then.
+     * Removes the values whose end has passed.
      *
-     * @return how many entries were looked at
+     * @return the number of entries that it visited
      */
     public int forget(Instant now) {
-        int looks = 0;
+        int visited = 0;
         synchronized (order) {
             Entry<T> first = order.peek();
             while (first != null) {
-                looks++;
+                visited++;
                 if (!first.end().isBefore(now)) {
                     break;
                 }
@@ -55,6 +55,6 @@ public final class ExpiringSet<T> {
                 first = order.peek();
             }
         }
-        return looks;
+        return visited;
     }
 }

@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What happens to a job, as its readers see it; the {@link EventMark} says where in its life. */
+/** An event of a job, as readers see it. The {@link EventMark} holds its attempt, run and sequence number. */
 public sealed interface JobEvent {
     EventMark.Kind kind();
 
-    /** An attempt has its slot at a node; comes once per attempt, before the request. */
+    /** An attempt has a slot at a node. It comes once per attempt, before the request. */
     record Started(
             String node, String backend, String model, Instant at, RecordPlace record, Map<String, String> metadata)
             implements JobEvent {
@@ -31,10 +31,10 @@ public sealed interface JobEvent {
         }
     }
 
-    /** @param truncated the whole answer is too large for a record: its text is in the chunks only */
+    /** @param truncated true if the whole answer exceeds the size of a record; then only the chunks have its text */
     record Completed(Answer answer, boolean truncated, Execution execution, Map<String, String> metadata)
             implements JobEvent {
-        /** The same without its text. */
+        /** Returns this outcome without its text. */
         public Completed withoutText() {
             return new Completed(answer.withoutText(), true, execution, metadata);
         }
@@ -45,7 +45,7 @@ public sealed interface JobEvent {
         }
     }
 
-    /** @param execution null where no attempt led to it */
+    /** @param execution null if no attempt led to this failure */
     record Failed(JobFailure failure, @Nullable Execution execution, Map<String, String> metadata) implements JobEvent {
         @Override
         public EventMark.Kind kind() {
@@ -68,9 +68,9 @@ public sealed interface JobEvent {
     }
 
     /**
-     * A record that is no valid job.
+     * A record is not a valid job.
      *
-     * @param deadLetter where it lies among the dead letters
+     * @param deadLetter the place of the record on the dead-letter topic
      */
     record Rejected(RecordPlace record, RecordPlace deadLetter, JobFailure failure) implements JobEvent {
         @Override
@@ -80,12 +80,12 @@ public sealed interface JobEvent {
     }
 
     /**
-     * How the attempt that led to an outcome went.
+     * The figures of the attempt that led to an outcome.
      *
-     * @param queuedMillis from acceptance to this run's first {@code started}
-     * @param firstTokenMillis from the attempt's start to its first token; null where none came
+     * @param queuedMillis from acceptance to the first {@code started} of this run
+     * @param firstTokenMillis from the start of the attempt to its first token; null if no token came
      * @param totalMillis from acceptance to the outcome
-     * @param attempts attempts so far, over the job's whole life
+     * @param attempts attempts so far, over the whole life of the job
      * @param ignoredParameters fields of the request that the backend has no equivalent for
      */
     record Execution(

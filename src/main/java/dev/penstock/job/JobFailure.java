@@ -5,13 +5,13 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Why something was refused or went wrong, as data.
+ * The reason for a refusal or a failure, as data.
  *
- * @param code decides status, type and what can help
- * @param message names the thing and the way out; one line
- * @param param the field at fault, as a path such as {@code job.timeout}; null where no field is
- * @param node the node that failed; null where none did
- * @param again what its server said of another try
+ * @param code decides the HTTP status, the error type and the remedy
+ * @param message one line that states the cause and the way out
+ * @param param the path of the wrong field, such as {@code job.timeout}; null if no field is wrong
+ * @param node the node that failed; null if no node failed
+ * @param again what the server reported about another attempt
  */
 public record JobFailure(
         Code code,
@@ -21,16 +21,16 @@ public record JobFailure(
         Again again) {
 
     /**
-     * What a server said of another try.
+     * What a server reported about another attempt.
      *
-     * @param after how long it asks to wait; null: it does not say
-     * @param loading it still loads its model: it refuses all until it has
+     * @param after the wait that it asks for; null if it asks for none
+     * @param loading true if it is loading its model; it refuses every request until then
      */
     public record Again(@Nullable Duration after, boolean loading) {
         public static final Again UNSAID = new Again(null, false);
     }
 
-    /** It goes into events, rows and answers. */
+    /** Limits the message, because events, rows and answers carry it. */
     private static final int LONGEST_MESSAGE = 2_000;
 
     public JobFailure {
@@ -41,17 +41,17 @@ public record JobFailure(
         this(code, message, param, node, Again.UNSAID);
     }
 
-    /** What can help. */
+    /** What can help after a failure. */
     public enum Remedy {
         /** Nothing: the same request fails again. */
         NONE,
-        /** Another node may have what this one lacks. */
+        /** Another node, which may have what this node lacks. */
         OTHER_NODE,
-        /** Another attempt, at another node where there is one. */
+        /** Another attempt, at another node if there is one. */
         RETRY
     }
 
-    /** The codes of the contract, with their HTTP status and OpenAI error type. */
+    /** The codes of the contract, each with its HTTP status and OpenAI error type. */
     public enum Code {
         INVALID_REQUEST(400, "invalid_request_error", Remedy.NONE),
         UNSUPPORTED_MEDIA_TYPE(415, "invalid_request_error", Remedy.NONE),
@@ -119,17 +119,17 @@ public record JobFailure(
         return new JobFailure(code, message, param, name, again);
     }
 
-    /** The same with what the server said of another try. */
-    public JobFailure with(Again said) {
-        return new JobFailure(code, message, param, node, said);
+    /** Returns this failure with what the server reported about another attempt. */
+    public JobFailure with(Again reported) {
+        return new JobFailure(code, message, param, node, reported);
     }
 
-    /** The same, with more words. */
+    /** Returns this failure with a longer message. */
     public JobFailure saying(String more) {
         return new JobFailure(code, message + more, param, node, again);
     }
 
-    /** Whether sending the same job again may succeed. */
+    /** Returns whether the same job may succeed when a client sends it again. */
     public boolean retryable() {
         return code.remedy() == Remedy.RETRY || code == Code.TIMEOUT || code == Code.LOST;
     }

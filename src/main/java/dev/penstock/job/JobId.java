@@ -10,13 +10,13 @@ import java.util.random.RandomGenerator;
 import java.util.regex.Pattern;
 
 /**
- * A job's identity, a pure function of its record or of its submission, so that a worker, a redelivery and a second
- * replica agree without talking.
+ * The identity of a job. It is a pure function of the record or the submission, so replicas and redeliveries agree
+ * without communication.
  *
  * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}; an old ledger may have {@code .} and {@code ..}
  */
 public record JobId(String value) {
-    /** The rule, as a caller reads it. */
+    /** The rule for ids, for error messages. */
     public static final String RULE = "1 to 128 characters of A-Z a-z 0-9 . _ : - are allowed, and neither . nor ..";
 
     private static final Pattern FORM = Pattern.compile("[A-Za-z0-9._:-]{1,128}");
@@ -31,14 +31,17 @@ public record JobId(String value) {
         }
     }
 
-    /** Whether a job may have it: in a path {@code .} and {@code ..} would be another place. */
+    /**
+     * Returns whether a job may have this id. The ids {@code .} and {@code ..} are invalid because they change the
+     * path of a URL.
+     */
     public static boolean isValid(String value) {
         return FORM.matcher(value).matches() && !DOTS.matcher(value).matches();
     }
 
     /**
-     * The id of a record that names none: a UUIDv7 layout whose 48 time bits are the record's timestamp and whose other
-     * bits are a hash of where the record lies. The same at every delivery.
+     * Returns the id of a record without an id. It has the layout of a UUIDv7: the 48 time bits are the record's
+     * timestamp, and the other bits are a hash of the record's place. Every delivery of the record gives the same id.
      */
     public static JobId derived(UUID topicId, int partition, long offset, Instant timestamp) {
         byte[] place = ByteBuffer.allocate(28)
@@ -51,7 +54,10 @@ public record JobId(String value) {
         return version7(timestamp.toEpochMilli(), hash.getLong(), hash.getLong());
     }
 
-    /** The id of a submission with an Idempotency-Key: all bits from the hash of tenant and key (UUIDv8). */
+    /**
+     * Returns the id of a submission with an Idempotency-Key. All its bits come from the hash of tenant and key
+     * (UUIDv8).
+     */
     public static JobId fromIdempotencyKey(String tenant, String key) {
         ByteBuffer hash = ByteBuffer.wrap(sha256((tenant + "\0" + key).getBytes(StandardCharsets.UTF_8)));
         long most = (hash.getLong() & ~0xF000L) | VERSION_8;
@@ -59,7 +65,7 @@ public record JobId(String value) {
         return new JobId(new UUID(most, least).toString());
     }
 
-    /** A fresh UUIDv7. */
+    /** Returns a new UUIDv7. */
     public static JobId fresh(Instant now, RandomGenerator random) {
         return version7(now.toEpochMilli(), random.nextLong(), random.nextLong());
     }

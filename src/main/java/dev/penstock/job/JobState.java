@@ -6,13 +6,13 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is known of a job by now, as a reader is shown it.
+ * The current state of a job, as readers see it.
  *
  * @param status {@code queued}, {@code running}, or its outcome; never {@code rejected}
- * @param model the node's once it started, before that the one that was asked for
- * @param createdAt the time of its record
- * @param startedAt of the first attempt
- * @param attempts how many have begun
+ * @param model the node's model after the start, and the requested model before it
+ * @param createdAt the time of the job's record
+ * @param startedAt the start of the first attempt
+ * @param attempts the number of attempts that have begun
  */
 public record JobState(
         JobId id,
@@ -29,7 +29,7 @@ public record JobState(
         @Nullable String backend,
         Map<String, String> metadata) {
 
-    /** A job that was just accepted. */
+    /** Returns the state of a job that was just accepted. */
     public static JobState queued(PromptJob job, Instant acceptedAt) {
         return new JobState(
                 job.id(),
@@ -47,7 +47,7 @@ public record JobState(
                 job.metadata());
     }
 
-    /** Where a job is in its life. */
+    /** The phase of a job's life. */
     public enum Status {
         QUEUED,
         RUNNING,
@@ -68,7 +68,7 @@ public record JobState(
             return this != QUEUED && this != RUNNING;
         }
 
-        /** By the reading rule: nothing read is queued, an outcome is its own status. */
+        /** Returns the status by the reading rule. A job without events is queued. An outcome is a status. */
         public static Status of(Reading reading) {
             EventMark.Kind outcome = reading.outcome();
             if (outcome == null) {

@@ -2,7 +2,7 @@ package dev.penstock.job;
 
 import java.util.Locale;
 
-/** Who goes first in the line; high before normal before low. */
+/** The order in which jobs get slots: high before normal before low. */
 public enum Priority {
     HIGH(0),
     NORMAL(1),
@@ -14,7 +14,7 @@ public enum Priority {
         this.rank = rank;
     }
 
-    /** Smaller goes first. */
+    /** Returns the rank; a smaller rank goes first. */
     public int rank() {
         return rank;
     }

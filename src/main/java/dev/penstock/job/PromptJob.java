@@ -6,17 +6,17 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A valid job: parsed at the edge, never half-filled inside.
+ * A valid, complete job. The readers at the edge create it.
  *
  * @param task what the body asks for
- * @param model a profile, else a model name; null: the default profile, else the node's own first model
- * @param stream whether chunk events are wanted
+ * @param model a profile, else a model name; null for the default profile, else the node's own first model
+ * @param stream whether the reader wants chunk events
  * @param metadata comes back on {@code started} and the outcome
  * @param acceptedAt the record's timestamp
  * @param timeout the running time, from the first {@code started}
- * @param deadline past it the job ends {@code expired}; null: none
+ * @param deadline after it the job ends {@code expired}; null for none
  * @param pins where it may run
- * @param maxAttempts how many attempts a node may fail
+ * @param maxAttempts the number of failed attempts at which the job fails
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
  */
@@ -35,7 +35,7 @@ public record PromptJob(
         int maxAttempts,
         Map<String, Object> body) {
 
-    /** Where a job may run, by its own wish; null: the routing rules decide. */
+    /** The pool and the node that the job asks for; null leaves the choice to the routing rules. */
     public record Pins(@Nullable String pool, @Nullable String node) {
         public static final Pins NONE = new Pins(null, null);
     }

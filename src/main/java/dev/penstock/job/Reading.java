@@ -3,23 +3,23 @@ package dev.penstock.job;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The reading rule: how far one job has been read, in the order of its partition.
+ * The reading rule: the state of one job after the events so far, in the order of its partition.
  *
  * <p>Delivery is at least once, so a crash can leave stale events in the log. A {@code started} or an outcome with a
- * higher attempt takes over; an event with the current attempt and run is valid; everything else is void; a valid
+ * higher attempt takes over. An event with the current attempt and run is valid. Every other event is void. A valid
  * outcome closes the job. So every reader sees the same, and every job has at most one outcome, without locks and
  * without a database.
  *
- * @param attempt the attempt that counts; −1 before any event
- * @param run the run that counts; null before any event
- * @param outcome what closed the job; null while it is open
+ * @param attempt the current attempt; −1 before any event
+ * @param run the current run; null before any event
+ * @param outcome the kind of the event that closed the job; null while the job is open
  */
 public record Reading(int attempt, @Nullable String run, EventMark.@Nullable Kind outcome) {
     public static final Reading START = new Reading(-1, null, null);
 
-    /** What an event is to a reader. */
+    /** How a reader must treat an event. */
     public enum Verdict {
-        /** Valid, and everything of lower attempts is over. */
+        /** The event is valid, and all lower attempts are over. */
         TAKES_OVER,
         VALID,
         VOID
@@ -41,7 +41,7 @@ public record Reading(int attempt, @Nullable String run, EventMark.@Nullable Kin
         return event.attempt() == attempt && event.run().equals(run) ? Verdict.VALID : Verdict.VOID;
     }
 
-    /** How far the job has been read after this event. */
+    /** Returns the state after this event. */
     public Reading after(EventMark event) {
         return switch (judge(event)) {
             case VOID -> this;
@@ -51,12 +51,12 @@ public record Reading(int attempt, @Nullable String run, EventMark.@Nullable Kin
         };
     }
 
-    /** The attempt that a further run, or an outcome that no attempt leads to, has to take. */
+    /** Returns the number of the next run's first attempt. An outcome that is published again takes it too. */
     public int nextRunAttempt() {
         return Math.max(attempt, 0) + 1;
     }
 
-    /** The attempt of an outcome that no attempt led to: 0 for a job that never started. */
+    /** Returns the attempt of an outcome without an attempt: 0 for a job that never started. */
     public int nextOutcomeAttempt() {
         return attempt + 1;
     }

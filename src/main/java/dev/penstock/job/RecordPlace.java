@@ -4,11 +4,11 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Where a job's record lies. */
+/** The place of a job's record. */
 public record RecordPlace(String topic, int partition, long offset) {
     private static final Pattern PATH = Pattern.compile("([^/]+)/(\\d{1,9})/(\\d{1,18})");
 
-    /** As a header carries it: topic/partition/offset. */
+    /** Returns the place in the form that headers carry: topic/partition/offset. */
     public String path() {
         return topic + "/" + partition + "/" + offset;
     }
@@ -21,7 +21,7 @@ public record RecordPlace(String topic, int partition, long offset) {
                 : Optional.empty();
     }
 
-    /** The same place after a topic has got another name. */
+    /** Returns the same place after a change of the topic's name. */
     public RecordPlace ofTopic(String before, String after) {
         return topic.equals(before) ? new RecordPlace(after, partition, offset) : this;
     }

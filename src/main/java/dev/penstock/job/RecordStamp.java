@@ -5,7 +5,7 @@ import java.util.Comparator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A job's record as the duplicate rule orders it: by time, then by place. A copy counts as its origin.
+ * A job's record, in the order of the duplicate rule: by time, then by place. A deferred record counts as its origin.
  *
  * @param millis the record's timestamp
  */
@@ -15,7 +15,7 @@ public record RecordStamp(long millis, RecordPlace place) implements Comparable<
             .thenComparingInt(stamp -> stamp.place.partition())
             .thenComparingLong(stamp -> stamp.place.offset());
 
-    /** The same record after a topic has got another name. */
+    /** Returns the same record after a change of the topic's name. */
     public RecordStamp ofTopic(String before, String after) {
         return new RecordStamp(millis, place.ofTopic(before, after));
     }
@@ -26,21 +26,21 @@ public record RecordStamp(long millis, RecordPlace place) implements Comparable<
     }
 
     /**
-     * The duplicate rule: whether this record's job is another record's to run. A duplicate is not run, and not
-     * acknowledged either before the job has an outcome: the other may yet be the one that is set aside.
+     * The duplicate rule: returns whether another record runs this record's job. A duplicate does not run. It is
+     * acknowledged after the job has an outcome, because the other record may yet turn out to be the duplicate.
      *
-     * @param known the records of the same id that are known, this one among them or not
-     * @param named the record that the last valid {@code started} names; null: the job never started. While the job is open it
-     *     is no duplicate, or two records could each wait for the other
+     * @param known the known records with the same id, with or without this one
+     * @param started the record that the last valid {@code started} names; null if the job never started. While the job
+     *     is open this record is no duplicate: otherwise two records could each wait for the other
      * @param closed whether the job has an outcome
      */
-    public boolean isDuplicate(Collection<RecordStamp> known, @Nullable RecordPlace named, boolean closed) {
+    public boolean isDuplicate(Collection<RecordStamp> known, @Nullable RecordPlace started, boolean closed) {
         if (closed) {
             return true;
         }
-        if (place.equals(named)) {
+        if (place.equals(started)) {
             return false;
         }
-        return named != null || known.stream().anyMatch(other -> other.compareTo(this) < 0);
+        return started != null || known.stream().anyMatch(other -> other.compareTo(this) < 0);
     }
 }

@@ -7,14 +7,14 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * Which runs began to work on a job: the first attempt of each, in order. A job that ends its process again and again is
- * found by them. The latest are enough: four that ended without an outcome are poison ({@code dispatch.Suspects}), and a replica
- * excuses those that it ended itself.
+ * The first attempt of each run that began to work on a job, in order. They reveal a job that crashes its process
+ * repeatedly. The latest runs are enough: four crashed runs are poison, and a replica excuses the runs that it ended
+ * itself.
  *
- * @param attempts the latest {@link #MOST} at most
+ * @param attempts the latest attempts, {@link #MOST} at most
  */
 public record RunStarts(List<Integer> attempts) {
-    /** A job that is handed back each minute for a week has ten thousand. */
+    /** Bounds the list: a job that is handed back each minute for a week has ten thousand runs. */
     public static final int MOST = 64;
 
     public static final RunStarts NONE = new RunStarts(List.of());
@@ -23,7 +23,7 @@ public record RunStarts(List<Integer> attempts) {
         attempts = List.copyOf(attempts.subList(Math.max(0, attempts.size() - MOST), attempts.size()));
     }
 
-    /** @param before the job as it was read up to this event, which is valid */
+    /** @param before the state of the job before this event, which is valid */
     public RunStarts after(Reading before, EventMark event) {
         if (event.kind() != EventMark.Kind.STARTED || event.run().equals(before.run())) {
             return this;
@@ -34,7 +34,7 @@ public record RunStarts(List<Integer> attempts) {
     }
 
     /**
-     * How many there are after an attempt.
+     * Returns the number of runs that began after an attempt.
      *
      * @param others first attempts of runs that do not count
      */

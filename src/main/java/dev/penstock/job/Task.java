@@ -2,7 +2,7 @@ package dev.penstock.job;
 
 import java.util.Locale;
 
-/** What a job asks for; decided by what its body holds. */
+/** What a job asks for. The fields of its body decide it. */
 public enum Task {
     /** {@code messages}. */
     CHAT,
@@ -15,7 +15,7 @@ public enum Task {
     /** {@code images} and {@code job.task: tag}: a list of tags. */
     TAG;
 
-    /** Whether the answer is a message, as a chat's is. */
+    /** Returns whether the answer is a chat message. */
     public boolean answersInChat() {
         return switch (this) {
             case CHAT, DESCRIBE, TAG -> true;
@@ -23,7 +23,7 @@ public enum Task {
         };
     }
 
-    /** The name on the wire. */
+    /** Returns the name on the wire. */
     public String wireName() {
         return name().toLowerCase(Locale.ROOT);
     }

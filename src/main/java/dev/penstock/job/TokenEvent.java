@@ -2,7 +2,7 @@ package dev.penstock.job;
 
 import org.jspecify.annotations.Nullable;
 
-/** What a model server says in its stream, the same for every wire protocol. */
+/** An event of a model server's stream. It is the same for every wire protocol. */
 public sealed interface TokenEvent {
 
     /** The field of the answer that a piece of text belongs to. */
@@ -22,20 +22,23 @@ public sealed interface TokenEvent {
         }
     }
 
-    /** Which model it is, where the server says so; comes before all that it says. */
+    /** The model that answers, if the server reports it. It comes before all other events. */
     record Model(String name) implements TokenEvent {}
 
-    /** The server has begun to speak; comes once a choice, before its text. An answer is the assistant's, whatever role it says. */
+    /**
+     * The server has begun to answer. It comes once per choice, before the text. The role is always the assistant's,
+     * whatever role the server reports.
+     */
     record Role(int choice) implements TokenEvent {
         public String role() {
             return "assistant";
         }
     }
 
-    /** A piece of text; a server may put many tokens into one. */
+    /** A piece of text. A server may put many tokens into one piece. */
     record Text(int choice, Field field, String text) implements TokenEvent {}
 
-    /** A piece of a tool call; id and name come with the first piece of each. */
+    /** A piece of a tool call. The first piece of each call has the id and the name. */
     record ToolCall(
             int choice,
             int index,
@@ -43,21 +46,24 @@ public sealed interface TokenEvent {
             @Nullable String name,
             String arguments) implements TokenEvent {}
 
-    /** A piece of reasoning with its server's signature, as that server's JSON value: it wants it back as it is. */
+    /**
+     * A piece of reasoning with the server's signature, as the server's JSON value. The server wants it back
+     * unchanged.
+     */
     record Thinking(int choice, Object block) implements TokenEvent {}
 
-    /** Log probabilities of the tokens just said, as the server's JSON value. */
+    /** Log probabilities of the latest tokens, as the server's JSON value. */
     record Logprobs(int choice, Object value) implements TokenEvent {}
 
     /**
-     * The embedding of one input, whole.
+     * The whole embedding of one input.
      *
-     * @param index of the input, over all batches
-     * @param value a JSON array of numbers, or base64 text, as the job asked for it
+     * @param index the input's index, over all batches
+     * @param value a JSON array of numbers, or base64 text, as the job requested it
      */
     record Embedding(int index, Object value) implements TokenEvent {}
 
-    /** A choice is finished: stop, length, tool_calls or content_filter. */
+    /** A choice is finished. The reason is stop, length, tool_calls or content_filter. */
     record Finish(int choice, String reason) implements TokenEvent {}
 
     record Spent(Usage usage) implements TokenEvent {}
@@ -65,6 +71,6 @@ public sealed interface TokenEvent {
     /** The server's end mark: the stream is complete. */
     record End() implements TokenEvent {}
 
-    /** The server, or the way to it, failed. */
+    /** The server failed, or the connection to it. */
     record Broken(JobFailure failure) implements TokenEvent {}
 }

@@ -1,20 +1,20 @@
 package dev.penstock.job;
 
 /**
- * Tokens as the node counted them.
+ * Numbers of tokens, as the node counted them.
  *
- * @param promptTokens of the whole prompt
- * @param completionTokens of the whole answer
- * @param cachedTokens those of the prompt that came out of the node's cache, where it says so
- * @param reasoningTokens those of the answer that are reasoning, where it says so
+ * @param promptTokens tokens in the whole prompt
+ * @param completionTokens tokens in the whole answer
+ * @param cachedTokens prompt tokens from the node's cache, if the node reports them
+ * @param reasoningTokens answer tokens that are reasoning, if the node reports them
  */
 public record Usage(long promptTokens, long completionTokens, long cachedTokens, long reasoningTokens) {
     public static final Usage NONE = new Usage(0, 0);
 
-    /** No answer has more; sums of such counts stay far from the end of a long. */
+    /** No answer has more tokens. The limit keeps sums of counts far below the maximum of a long. */
     private static final long MOST = 1_000_000_000_000L;
 
-    /** A count that no answer can have says nothing, as zero does. */
+    /** Treats an impossible count as unknown, which is zero. */
     public Usage {
         promptTokens = possible(promptTokens);
         completionTokens = possible(completionTokens);
@@ -38,7 +38,7 @@ public record Usage(long promptTokens, long completionTokens, long cachedTokens,
         return promptTokens + completionTokens;
     }
 
-    /** This report after an earlier one of the same answer: a count of zero says nothing. */
+    /** Returns this report merged over an earlier report of the same answer. A count of zero is unknown. */
     public Usage after(Usage earlier) {
         return new Usage(
                 known(promptTokens, earlier.promptTokens),
@@ -51,7 +51,7 @@ public record Usage(long promptTokens, long completionTokens, long cachedTokens,
         return count > 0 ? count : earlier;
     }
 
-    /** The sum of the reports of two answers. */
+    /** Returns the sum of the reports of two answers. */
     public Usage plus(Usage other) {
         return new Usage(
                 sum(promptTokens, other.promptTokens),

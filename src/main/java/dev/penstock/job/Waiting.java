@@ -6,29 +6,29 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * Why a job does not run now.
+ * The reason why a job does not run now.
  *
- * @param message one sentence for whoever waits
- * @param since when that began, as far as is known
+ * @param message one sentence for clients and operators
+ * @param since when the wait for this reason began, if it is known
  */
 public record Waiting(Code code, String message, Instant since) {
     /** What a job waits for. */
     public enum Code {
         /** A free slot at a node that is up. */
         SLOT,
-        /** All nodes that may serve it are down. */
+        /** A node that may serve it; all of them are down. */
         NODE_DOWN,
         /** A node that loads or fetches its model. */
         NODE_LOADING,
-        /** No node lists its model, and a node that has not been reached may have it. */
+        /** A node with its model. No node lists the model, and a node that Penstock has not reached yet may have it. */
         MODEL_UNKNOWN,
-        /** It made room for others, or was handed back. */
+        /** Its turn: it made room for other jobs, or a drain handed it back. */
         DEFERRED,
-        /** Runs of it ended together with their process: it runs apart from others. */
+        /** Its turn in quarantine: earlier runs of it crashed, so it runs with few other jobs or alone. */
         QUARANTINED,
-        /** Another record of the same job. */
+        /** The outcome of another record with the same id. */
         DUPLICATE,
-        /** There is no node. */
+        /** A node: there is none. */
         NO_NODE;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);

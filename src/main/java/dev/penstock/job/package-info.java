@@ -1,4 +1,4 @@
-/** The vocabulary: jobs, events, failures, usage and the reading rule; depends on nothing but the JDK. */
+/** The vocabulary: jobs, events, failures, usage and the reading rule. It depends on the JDK only. */
 @NullMarked
 package dev.penstock.job;
 

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Anthropic's messages. */
+/** The protocol of Anthropic's messages API. */
 final class AnthropicProtocol implements WireProtocol {
 
     @Override

@@ -11,9 +11,9 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A prompt in the words of Anthropic's messages API; content blocks that are Anthropic's own pass as they are. */
+/** Translates a prompt into Anthropic's messages API. Content blocks in Anthropic's own form pass unchanged. */
 final class AnthropicRequest {
-    /** The API wants a limit, where OpenAI's has none. */
+    /** The API requires a limit; OpenAI's API does not. */
     private static final int MAX_TOKENS = 4096;
 
     private static final Set<String> THOUGHTS = Set.of("thinking", "redacted_thinking");
@@ -52,7 +52,7 @@ final class AnthropicRequest {
 
     private static void sampling(Translation request) {
         for (String name : List.of("temperature", "top_p", "top_k")) {
-            // a default would have the API refuse whoever wants thinking
+            // no default together with thinking: the API would refuse the job
             Object value = request.take(name);
             request.put(name, thinks(request) && !request.asks(name) ? null : value);
         }
@@ -68,7 +68,10 @@ final class AnthropicRequest {
         return request.take("thinking") instanceof Map<?, ?> thinking && !"disabled".equals(thinking.get("type"));
     }
 
-    /** What it thinks counts; where the job does not say how long all may be, there is room for the answer beside it. */
+    /**
+     * Thinking counts towards the length. If the job sets no length, the limit leaves room for the answer beside the
+     * thinking.
+     */
     private static void length(Translation request) {
         Object limit = request.take("max_completion_tokens", "max_tokens");
         Object most = limit == null ? MAX_TOKENS : limit;
@@ -142,8 +145,8 @@ final class AnthropicRequest {
         Map<String, Object> chosen = new LinkedHashMap<>();
         switch (choice) {
             case String word -> chosen.put("type", word.equals("required") ? "any" : word);
-            case Map<?, ?> named
-            when named.get("function") instanceof Map<?, ?> function -> {
+            case Map<?, ?> object
+            when object.get("function") instanceof Map<?, ?> function -> {
                 chosen.put("type", "tool");
                 chosen.put("name", function.get("name"));
             }
@@ -171,7 +174,7 @@ final class AnthropicRequest {
         request.put("system", system.isEmpty() ? null : system).put("messages", messages);
     }
 
-    /** Turns of one side are one message, as the API wants the results of tools. */
+    /** Merges consecutive messages of one side into one, because the API expects the results of tools so. */
     private static void add(List<Map<String, Object>> messages, String role, List<Object> blocks) {
         if (blocks.isEmpty()) {
             return;
@@ -190,7 +193,7 @@ final class AnthropicRequest {
 
     private static List<Object> assistant(Map<?, ?> message) throws WireProtocol.Unsupported {
         List<Object> blocks = new ArrayList<>();
-        // as they came in an earlier answer: the API wants those of a turn with tools back, and in front
+        // unchanged from an earlier answer: the API expects the thinking of a turn with tools back, at its beginning
         if (message.get("thinking_blocks") instanceof List<?> thinking) {
             thinking.forEach(block -> thought(block).ifPresent(blocks::add));
         }
@@ -211,7 +214,9 @@ final class AnthropicRequest {
         return blocks;
     }
 
-    /** With the fields of a thought alone: one of another kind could name what the server would open. */
+    /**
+     * Keeps only the fields of a thinking block: a block of another kind could name something that the server opens.
+     */
     private static Optional<Object> thought(@Nullable Object given) {
         if (!(given instanceof Map<?, ?> block) || !THOUGHTS.contains(String.valueOf(block.get("type")))) {
             return Optional.empty();
@@ -237,7 +242,7 @@ final class AnthropicRequest {
         return result;
     }
 
-    /** A message that is one text can have its mark of the cache itself. */
+    /** A message with a single text may have the cache mark itself. */
     private static List<Object> blocks(Map<?, ?> message) throws WireProtocol.Unsupported {
         Object cache = message.get("cache_control");
         return cache != null && message.get("content") instanceof String text && !text.isEmpty()

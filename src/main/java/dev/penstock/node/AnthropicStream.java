@@ -13,9 +13,9 @@ import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** The events of Anthropic's messages API; complete is what has a stop_reason and then message_stop. */
+/** Parses the events of Anthropic's messages API. An answer is complete after a stop_reason and then message_stop. */
 final class AnthropicStream implements WireProtocol.AnswerParser {
-    /** Fields of an event whose text is read, or is no answer's. */
+    /** The fields of an event that this parser reads, or that hold no text of the answer. */
     private static final Set<String> OF_EVENT =
             Set.of("message", "content_block", "delta", "error", "stop_reason", "content", "container");
 
@@ -23,13 +23,13 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
             Set.of("text", "thinking", "data", "input", "partial_json", "container", "stop_reason");
 
     private final ToolCalls calls = new ToolCalls(0);
-    /** A tool's block → its place among the calls. */
+    /** The index of a tool's block → the index of its call. */
     private final Map<Integer, Integer> open = new HashMap<>();
-    /** The blocks of tools, and whether their arguments have begun. */
+    /** The blocks of tools, each with whether its arguments have begun. */
     private final Map<Integer, Boolean> argued = new HashMap<>();
-    /** Blocks of tools that the server itself runs: what they say is no answer. */
+    /** The blocks of tools that the server runs itself. Their text is not part of the answer. */
     private final Set<Integer> ofServer = new HashSet<>();
-    /** Blocks of thinking that are still open; the API wants them back whole, with their signature. */
+    /** The open blocks of thinking. The API expects them back whole, with their signature. */
     private final Map<Integer, ObjectNode> thinking = new HashMap<>();
 
     private final SaidModel model = new SaidModel();
@@ -46,7 +46,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         return new EventSplitter(longest, value -> line(value, events), words -> failed(words, events));
     }
 
-    /** The data of an event. */
+    /** Parses the data of an event. */
     @Override
     public void line(String data, Consumer<TokenEvent> events) {
         if (over || data.isBlank()) {
@@ -79,7 +79,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         int index = event.path("index").asInt();
         switch (event.path("type").asText("")) {
             case "message_start" -> begin(event.path("message"), events);
-            // a whole answer where a stream was asked for
+            // a whole answer in place of a stream
             case "message" -> {
                 begin(event, events);
                 finish(event.path("stop_reason"), events);
@@ -128,7 +128,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         events.accept(new TokenEvent.Finish(0, whole));
     }
 
-    /** A clean end of the body is as good as message_stop. */
+    /** A clean end of the body counts like message_stop. */
     @Override
     public void end(Consumer<TokenEvent> events) {
         if (over) {
@@ -151,8 +151,8 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     }
 
     /**
-     * Counts are of the whole answer so far; a later count that is zero or absent says nothing new. What was read from the
-     * cache or written to it is part of the prompt.
+     * Counts cover the whole answer so far. A later count of zero, or none, adds nothing. Tokens read from the cache
+     * or written to it belong to the prompt.
      */
     private void spent(JsonNode usage, Consumer<TokenEvent> events) {
         if (!usage.isObject()) {
@@ -166,8 +166,8 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
                 new Usage(freshTokens + writtenToCache + readFromCache, completionTokens, readFromCache)));
     }
 
-    private static long count(JsonNode said, long known) {
-        long count = new Usage(said.asLong(), 0).promptTokens();
+    private static long count(JsonNode reported, long known) {
+        long count = new Usage(reported.asLong(), 0).promptTokens();
         return count > 0 ? count : known;
     }
 
@@ -182,7 +182,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
             String arguments = input.isObject() && !input.isEmpty() ? input.toString() : "";
             argued.put(index, !arguments.isEmpty());
             open.put(index, calls.size());
-            // its place is new, whatever its index is: a block is one call
+            // each block is a new call, whatever its index is
             calls.add(
                     calls.size(),
                     block.path("id").asText(""),
@@ -233,7 +233,10 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
         }
     }
 
-    /** A call without arguments has an empty object in OpenAI's form. Thinking without a signature is not kept as a block. */
+    /**
+     * A call without arguments has an empty object in OpenAI's form. Thinking without a signature does not become a
+     * block.
+     */
     private void blockStop(int index, Consumer<TokenEvent> events) throws UnreadText {
         ObjectNode thought = thinking.remove(index);
         if (thought != null

@@ -8,13 +8,13 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Azure OpenAI: a path for each deployment, which is what the model is called there. */
+/** The protocol of Azure OpenAI. Each deployment has its own path, and the deployment's name is the model. */
 final class AzureOpenAiProtocol extends OpenAiProtocol {
     private static final String API_VERSION = "2024-10-21";
 
     private final String query;
 
-    /** @param apiVersion null: one that is generally available */
+    /** @param apiVersion null for a version that is generally available */
     AzureOpenAiProtocol(@Nullable String apiVersion) {
         query = "?api-version="
                 + URLEncoder.encode(apiVersion == null ? API_VERSION : apiVersion, StandardCharsets.UTF_8);
@@ -22,7 +22,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
 
     @Override
     public Request request(Prompt prompt) throws Unsupported {
-        // a job may name any deployment, but nothing beside the deployments
+        // a job may name any deployment, but no path outside the deployments
         if (Stream.of(prompt.model().split("/")).anyMatch(part -> part.equals(".") || part.equals(".."))) {
             throw new Unsupported("model", "is no name of a deployment");
         }
@@ -53,7 +53,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
         return "/openai/models" + query;
     }
 
-    /** What a key can list is what could be deployed, not what is. */
+    /** Ignores the list: it has the models that may be deployed, not the deployments. */
     @Override
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
         return List.of();

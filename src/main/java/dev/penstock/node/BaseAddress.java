@@ -5,7 +5,7 @@ import java.util.regex.Pattern;
 
 /** Joins the address of a node and a path of its API. */
 final class BaseAddress {
-    /** Google's has one segment more behind its version. */
+    /** Google's address has one more segment after the version. */
     private static final Pattern VERSIONED =
             Pattern.compile("/v\\d+(?:\\.\\d+)*(?:(?:alpha|beta)\\d*)?(?:/openai)?$", Pattern.CASE_INSENSITIVE);
 
@@ -13,7 +13,7 @@ final class BaseAddress {
 
     private BaseAddress() {}
 
-    /** The whole path. An address that names its version gets no second one. */
+    /** Returns the whole path. An address that has a version gets no second one. */
     static String path(URI base, String path) {
         String start = base.getRawPath() == null ? "" : base.getRawPath().replaceFirst("/+$", "");
         boolean second =

@@ -15,17 +15,17 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The connections to one server: some are kept for further requests, others are closed after their answer. A request whose kept
- * connection turns out to be dead before the answer begins is sent once more, on a new one: a server may close a connection at the
- * very moment in which it is used again, and has not seen the request then. Thread-safe.
+ * The connections to one server. It keeps some for further requests and closes others after their answer. A server
+ * may close a kept connection at the moment of its next use, without having seen the request. So if a kept connection
+ * turns out to be dead before the answer begins, the request goes out once more on a new connection. Thread-safe.
  */
 final class Connections implements AutoCloseable {
-    /** Larger than any limit of slots, so that it never queues: the line does. */
+    /** Larger than any limit of slots: requests queue in the scheduler, never here. */
     private static final int POOL = 4096;
 
     private final HttpClient kept;
     private final HttpClient closing;
-    /** Those that have carried a request. */
+    /** The connections that have carried a request. */
     private final Set<HttpConnection> used = ConcurrentHashMap.newKeySet();
 
     Connections(Vertx vertx, HttpClientOptions options) {
@@ -34,28 +34,28 @@ final class Connections implements AutoCloseable {
         closing = vertx.createHttpClient(new HttpClientOptions(options).setKeepAlive(false), pool);
     }
 
-    /** One request and its answer, as its sender sees it; called on the event loop of its connection. */
+    /** One request and its answer, as the sender sees them. All methods run on the event loop of the connection. */
     interface Exchange {
-        /** The connection is there; again, where the request is sent once more. */
+        /** The connection is ready. It is called again if the request goes out once more. */
         void connected(HttpClientRequest request);
 
-        /** There is no connection. */
+        /** The connection failed. */
         void connectFailed(Throwable cause);
 
-        /** The status and headers are there. */
+        /** The status and the headers have arrived. */
         void answered(HttpClientResponse response);
 
         /** The connection was lost before that. */
         void connectionFailed(Throwable cause);
 
-        /** Whether nothing waits for the answer any more. */
+        /** Returns whether the sender has stopped waiting for the answer. */
         boolean isClosed();
     }
 
     /**
      * Sends a request.
      *
-     * @param keep whether its connection may be a used one, and be used again
+     * @param keep whether to use and keep a shared connection
      */
     void send(RequestOptions options, Buffer body, boolean keep, Exchange exchange) {
         (keep ? kept : closing)
@@ -76,7 +76,7 @@ final class Connections implements AutoCloseable {
         if (fresh) {
             connection.closeHandler(_ -> used.remove(connection));
         }
-        // what fails before the answer fails the sending too, and what fails later the answer
+        // a failure before the answer also fails the sending, and a later failure also fails the answer
         request.exceptionHandler(_ -> {});
         exchange.connected(request);
         (body.length() == 0 ? request.send() : request.send(body))

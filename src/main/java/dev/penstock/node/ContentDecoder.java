@@ -14,13 +14,14 @@ import java.util.zip.Inflater;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Undoes the Content-Encoding of a body, piece by piece. Penstock asks for none, but some servers and proxies compress all the same.
- * What a small body expands to is bounded. Not thread-safe: owned by the event loop of the connection.
+ * Decodes the Content-Encoding of a body, piece by piece. Penstock requests no encoding, but some servers and proxies
+ * compress anyway. The expansion of a small body is bounded. Not thread-safe: the event loop of the connection owns
+ * it.
  */
 final class ContentDecoder {
     private static final int PIECE = 16 * 1024;
 
-    /** A body may expand to so much in any case, and above it to so many times its size. */
+    /** A body may always expand to this size. Above it, it may expand to a multiple of its own size. */
     private static final long FREE = 16L * 1024 * 1024;
 
     private static final long MOST_TIMES = 200;
@@ -47,7 +48,7 @@ final class ContentDecoder {
         DEFLATE
     }
 
-    /** What is wrong with a body. */
+    /** The reason why a body cannot be decoded. */
     static final class Undecodable extends Exception {
         Undecodable(String what) {
             super(what, null, false, false);
@@ -62,7 +63,7 @@ final class ContentDecoder {
         this.coding = coding;
     }
 
-    /** @param header as the answer has it; null: it has none */
+    /** @param header the header of the answer; null if it has none */
     static ContentDecoder of(@Nullable String header) throws Undecodable {
         List<String> codings = Stream.of(Optional.ofNullable(header).orElse("").split(","))
                 .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
@@ -78,7 +79,7 @@ final class ContentDecoder {
         };
     }
 
-    /** A short body, whole. One that cannot be decoded is the words that say so. */
+    /** Decodes a short, whole body. If the body cannot be decoded, the result is the reason. */
     static String text(@Nullable String header, byte[] body) {
         ByteArrayOutputStream text = new ByteArrayOutputStream();
         try {
@@ -100,8 +101,8 @@ final class ContentDecoder {
     /**
      * Decodes a piece.
      *
-     * @param out takes what is decoded; false: it takes no more
-     * @return false when out takes no more
+     * @param out takes the decoded bytes; returns false to take no more
+     * @return false if out takes no more
      */
     boolean feed(byte[] bytes, Predicate<byte[]> out) throws Undecodable {
         if (coding == Coding.NONE) {
@@ -149,7 +150,7 @@ final class ContentDecoder {
         }
     }
 
-    /** Gives back what the decoder holds outside of the heap. */
+    /** Frees the decoder's memory outside of the heap. */
     void close() {
         if (inflater != null) {
             inflater.end();
@@ -157,7 +158,7 @@ final class ContentDecoder {
         }
     }
 
-    /** @return the length of the header; negative: it is not whole yet */
+    /** @return the length of the header; negative if it is not complete yet */
     private int begin(byte[] bytes, int at) throws Undecodable {
         if (coding == Coding.DEFLATE) {
             if (hasBegun) {
@@ -166,7 +167,7 @@ final class ContentDecoder {
             if (bytes.length - at < 2) {
                 return -1;
             }
-            // RFC 9110 means zlib; some servers send the bare format
+            // RFC 9110 requires the zlib format; some servers send the raw format
             boolean zlib = (bytes[at] & 0x0f) == 8 && ((bytes[at] & 0xff) << 8 | (bytes[at + 1] & 0xff)) % 31 == 0;
             inflater = new Inflater(!zlib);
             hasBegun = true;
@@ -210,7 +211,7 @@ final class ContentDecoder {
         return at > bytes.length ? -1 : at - start;
     }
 
-    /** @return how many bytes are left; negative: out takes no more */
+    /** @return the number of bytes left; negative if out takes no more */
     private int inflate(byte[] bytes, int at, Predicate<byte[]> out) throws Undecodable {
         Inflater from = inflater;
         if (from == null) {
@@ -248,11 +249,11 @@ final class ContentDecoder {
     }
 
     private void check(byte[] bytes, int at) throws Undecodable {
-        long told = 0;
+        long stored = 0;
         for (int i = 3; i >= 0; i--) {
-            told = told << 8 | (bytes[at + i] & 0xff);
+            stored = stored << 8 | (bytes[at + i] & 0xff);
         }
-        if (told != checksum.getValue()) {
+        if (stored != checksum.getValue()) {
             throw broken();
         }
         inTrailer = false;

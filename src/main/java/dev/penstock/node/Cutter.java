@@ -1,10 +1,13 @@
 package dev.penstock.node;
 
-/** Cuts the bytes of one answer's body into what its parser reads. Not thread-safe: owned by the event loop of the connection. */
+/**
+ * Cuts the bytes of one answer's body into the pieces that its parser reads. Not thread-safe: the event loop of the
+ * connection owns it.
+ */
 sealed interface Cutter permits LineSplitter, EventSplitter {
-    /** @return false when a piece is too long: the stream is of no use any more */
+    /** @return false if a piece is too long; then the stream is unusable */
     boolean feed(byte[] bytes);
 
-    /** The body has ended: what is left is a piece too. */
+    /** The body has ended, and the rest is a piece too. */
     void end();
 }

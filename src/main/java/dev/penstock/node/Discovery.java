@@ -12,20 +12,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Looks for model servers on localhost, at the ports where they listen by default. */
+/** Looks for model servers on localhost, at their default ports. */
 final class Discovery {
     private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     private final Vertx vertx;
     private final int ownPort;
 
-    /** @param ownPort is left out */
+    /** @param ownPort Penstock's own port, which it skips */
     Discovery(Vertx vertx, int ownPort) {
         this.vertx = vertx;
         this.ownPort = ownPort;
     }
 
-    /** Every server that answers, at most one of a kind. */
+    /** Returns every server that answers, at most one of each kind. */
     List<NodeSettings> look() throws InterruptedException {
         Map<Backend, NodeSettings> found = new LinkedHashMap<>();
         for (int port : new int[] {11434, 8000, 1234, 8081, 8080}) {
@@ -46,17 +46,18 @@ final class Discovery {
     private static Optional<Backend> backend(NodeClient client, int port) throws InterruptedException {
         try {
             return switch (port) {
-                case 11434 -> says(client, "/api/version", "version") ? Optional.of(Backend.OLLAMA) : Optional.empty();
+                case 11434 ->
+                    hasField(client, "/api/version", "version") ? Optional.of(Backend.OLLAMA) : Optional.empty();
                 case 8000 ->
-                    says(client, "/version", "version")
+                    hasField(client, "/version", "version")
                             ? Optional.of(Backend.VLLM)
-                            : says(client, "/v1/models", "data")
+                            : hasField(client, "/v1/models", "data")
                                     ? Optional.of(Backend.OPENAI_COMPATIBLE)
                                     : Optional.empty();
-                case 1234 -> says(client, "/v1/models", "data") ? Optional.of(Backend.LM_STUDIO) : Optional.empty();
+                case 1234 -> hasField(client, "/v1/models", "data") ? Optional.of(Backend.LM_STUDIO) : Optional.empty();
                 // a router has no slots of its own
                 default ->
-                    says(client, "/props", "total_slots") || says(client, "/props", "models_autoload")
+                    hasField(client, "/props", "total_slots") || hasField(client, "/props", "models_autoload")
                             ? Optional.of(Backend.LLAMA_SERVER)
                             : Optional.empty();
             };
@@ -65,7 +66,7 @@ final class Discovery {
         }
     }
 
-    private static boolean says(NodeClient client, String path, String field)
+    private static boolean hasField(NodeClient client, String path, String field)
             throws NodeClient.Unreachable, InterruptedException {
         JsonNode json = client.get(path, PATIENCE).json();
         return json != null && json.has(field);

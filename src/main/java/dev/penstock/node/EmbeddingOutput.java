@@ -9,7 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 
-/** The document that llama-embedding (measured: 0.7.0) prints, in OpenAI's form but for its usage. Not thread-safe. */
+/**
+ * The document that llama-embedding (measured: 0.7.0) prints. It has OpenAI's form, except for its usage. Not
+ * thread-safe.
+ */
 final class EmbeddingOutput implements ProgramOutput {
     private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
 
@@ -17,7 +20,7 @@ final class EmbeddingOutput implements ProgramOutput {
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
 
     EmbeddingOutput(Prompt prompt) {
-        // one process for them all: a batch would load the model once more
+        // one process for all inputs: each batch would load the model once more
         Prompt whole = new Prompt(
                 prompt.task(),
                 prompt.model(),
@@ -44,16 +47,16 @@ final class EmbeddingOutput implements ProgramOutput {
     }
 
     @Override
-    public void end(int status, LastLines said, Consumer<TokenEvent> events) {
+    public void end(int status, LastLines beside, Consumer<TokenEvent> events) {
         if (status != 0) {
-            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, said.inShort(), false)));
+            events.accept(new TokenEvent.Broken(ProgramFailure.of(status, beside.inShort(), false)));
             return;
         }
         String text = printed.toString(StandardCharsets.UTF_8);
         JsonNode document = Json.parseVectors(text);
         if (document instanceof ObjectNode object) {
             object.putObject("usage")
-                    .put("prompt_tokens", said.number(PROMPT_TOKENS).orElse(0));
+                    .put("prompt_tokens", beside.number(PROMPT_TOKENS).orElse(0));
             text = object.toString();
         }
         parser.line(text, events);

@@ -15,11 +15,11 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
- * Reads the documents that answer one job's batches of inputs, one after the other: numbers and base64 become what the
- * job asked for, indexes and usage go on from batch to batch.
+ * Reads the documents that answer one job's batches of inputs, one after the other. It converts numbers and base64 to
+ * the requested format. Indexes and usage continue from batch to batch.
  */
 final class EmbeddingsParser implements WireProtocol.AnswerParser {
-    /** Of one batch's document; its text and its vectors are in memory together. */
+    /** The limit for one batch's document, because its text and its vectors are in memory together. */
     private static final int MOST_CHARS = 64 * 1024 * 1024;
 
     private static final int OPENING = 1000;
@@ -34,7 +34,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
     private Usage spent = Usage.NONE;
     private boolean broken;
 
-    /** How a backend writes its answer. */
+    /** The form of a backend's answer. */
     enum Shape {
         OPENAI,
         OLLAMA
@@ -46,7 +46,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
         this.shape = shape;
     }
 
-    /** The values of the field input, one for each request. */
+    /** Returns the values of the field input, one for each request. */
     static List<Object> inputs(Prompt prompt, int mostInputs) {
         Object input = prompt.asked().get("input");
         boolean many = input instanceof List<?> list && !(list.getFirst() instanceof Number);
@@ -119,10 +119,10 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
             return;
         }
         before += expected;
-        long said = shape == Shape.OPENAI
+        long reported = shape == Shape.OPENAI
                 ? json.path("usage").path("prompt_tokens").asLong()
                 : json.path("prompt_eval_count").asLong();
-        spent = spent.plus(new Usage(said, 0));
+        spent = spent.plus(new Usage(reported, 0));
         events.accept(new TokenEvent.Spent(spent));
         events.accept(new TokenEvent.End());
     }
@@ -144,7 +144,9 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
         return found;
     }
 
-    /** The vector as the job wants it; never one that is empty or holds anything but finite numbers. */
+    /**
+     * Returns the vector in the requested format. It refuses an empty vector and values that are not finite numbers.
+     */
     private Object as(JsonNode vector, int input) throws Unusable {
         if (vector.isTextual()) {
             List<Float> numbers = decoded(vector.textValue(), input);
@@ -198,7 +200,7 @@ final class EmbeddingsParser implements WireProtocol.AnswerParser {
         events.accept(new TokenEvent.Broken(JobFailure.of(code, message)));
     }
 
-    /** Says what is wrong with the vectors that came. */
+    /** The reason why the vectors are unusable. */
     private static final class Unusable extends Exception {
         Unusable(String message) {
             super(message);

@@ -7,8 +7,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cuts a body of server-sent events into the JSON values of their data. A body that begins as JSON is no event stream: its values
- * are read all the same, for the server may answer with one document, or refuse with status 200.
+ * Cuts a body of server-sent events into the JSON values of their data. A body that begins as JSON is no event
+ * stream. Its values are read too, because a server may answer with one document, or refuse with status 200.
  */
 final class EventSplitter implements Cutter {
     private static final int MOST_STRAY_TEXT = 2_000;
@@ -26,9 +26,9 @@ final class EventSplitter implements Cutter {
     private boolean hasEvent;
 
     /**
-     * @param longest line or event, in bytes
+     * @param longest the longest line or event, in bytes
      * @param values takes each JSON value
-     * @param failure takes the words of a server that fails outside of its JSON
+     * @param failure takes the message of a server that fails outside of its JSON
      */
     EventSplitter(int longest, Consumer<String> values, Consumer<String> failure) {
         this.values = values;
@@ -51,7 +51,7 @@ final class EventSplitter implements Cutter {
         return Boolean.TRUE.equals(isDocument) ? document.feed(bytes) : events.feed(bytes);
     }
 
-    /** An event without its empty line counts: many servers end so, and JSON that is cut is no JSON. */
+    /** The last event counts without its empty line. Many servers end so, and truncated JSON does not parse. */
     @Override
     public void end() {
         if (Boolean.TRUE.equals(isDocument)) {

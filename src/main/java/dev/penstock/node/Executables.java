@@ -7,18 +7,18 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** Where the programs of llama.cpp lie. */
+/** Finds the programs of llama.cpp. */
 final class Executables {
     private Executables() {}
 
-    /** What the configuration names: a file, or a name on the PATH. */
+    /** Finds a configured program: a file, or a name on the PATH. */
     static Optional<Path> find(String command) {
         return command.contains("/") || command.contains("\\")
                 ? runnable(Path.of(command).toAbsolutePath())
                 : onPath(command);
     }
 
-    /** One of the same build as another: beside it, as its link or as itself, else on the PATH. */
+    /** Finds a program of the same build as another: beside it or beside the target of its link, else on the PATH. */
     static Optional<Path> beside(Path other, String name) {
         return Stream.of(other, real(other))
                 .map(file -> file.resolveSibling(name))

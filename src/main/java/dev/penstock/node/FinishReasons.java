@@ -7,17 +7,21 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Why a choice is whole, in OpenAI's words. A server that says anything else (abort of vLLM and SGLang, canceled of mistral.rs,
- * insufficient_system_resource of DeepSeek, pause_turn of Anthropic) has not finished it.
+ * Translates the reason why a choice is complete into OpenAI's terms. Any other reason means that the choice is not
+ * complete: abort of vLLM and SGLang, canceled of mistral.rs, insufficient_system_resource of DeepSeek, pause_turn of
+ * Anthropic.
  */
 final class FinishReasons {
     private static final Map<String, String> WHOLE = whole();
 
     private FinishReasons() {}
 
-    /** By what servers say, in any case; eos_token of TGI, model_length of Mistral's API, MAX_TOKENS of Google and Cohere. */
+    /**
+     * By the server's reason, in any case; eos_token of TGI, model_length of Mistral's API, MAX_TOKENS of Google and
+     * Cohere.
+     */
     private static Map<String, String> whole() {
-        Map<String, List<String>> said = Map.of(
+        Map<String, List<String>> reasons = Map.of(
                 "stop",
                 List.of(
                         "stop",
@@ -64,12 +68,12 @@ final class FinishReasons {
                         "guardrail_intervened",
                         "error_toxic"));
         Map<String, String> whole = new HashMap<>();
-        said.forEach((reason, words) -> words.forEach(word -> whole.put(word, reason)));
+        reasons.forEach((reason, words) -> words.forEach(word -> whole.put(word, reason)));
         return Map.copyOf(whole);
     }
 
-    /** @return null: the choice is not whole */
-    static @Nullable String openAi(String said) {
-        return WHOLE.get(said.strip().toLowerCase(Locale.ROOT));
+    /** @return null if the choice is not complete */
+    static @Nullable String openAi(String reason) {
+        return WHOLE.get(reason.strip().toLowerCase(Locale.ROOT));
     }
 }

@@ -2,7 +2,7 @@ package dev.penstock.node;
 
 import java.util.List;
 
-/** Lets text through, but for an end of it that may be the beginning of one of some marks. Not thread-safe. */
+/** Passes text on, but holds back an end that may be the beginning of a mark. Not thread-safe. */
 final class HeldText {
     private final List<String> marks;
     private final StringBuilder held = new StringBuilder();
@@ -12,7 +12,7 @@ final class HeldText {
         this.marks = List.copyOf(marks);
     }
 
-    /** What is surely before any mark that goes on to the end. */
+    /** Returns the text that is certainly before any mark that reaches to the end. */
     String through(String text) {
         held.append(text);
         int keep = longestBeginning();
@@ -21,7 +21,7 @@ final class HeldText {
         return through;
     }
 
-    /** What has been held back. */
+    /** Returns the text that is held back. */
     String held() {
         return held.toString();
     }

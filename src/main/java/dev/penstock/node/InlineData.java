@@ -3,13 +3,13 @@ package dev.penstock.node;
 import java.util.Map;
 
 /**
- * Media that is sent and not named.
+ * Media inside a request, in place of a URL.
  *
  * @param type the media type
- * @param base64 without line breaks
+ * @param base64 the data in base64, without line breaks
  */
 record InlineData(String type, String base64) {
-    /** How the usual kinds of image begin, in base64. */
+    /** The first characters of the usual image formats, in base64. */
     private static final Map<String, String> BEGINNINGS =
             Map.of("iVBORw0KGgo", "image/png", "/9j/", "image/jpeg", "R0lGOD", "image/gif", "UklGR", "image/webp");
 

@@ -1,6 +1,6 @@
 package dev.penstock.node;
 
-/** Sees where a JSON object or array ends, character by character. Not thread-safe. */
+/** Detects the end of a JSON object or array, character by character. Not thread-safe. */
 final class JsonEnd {
     private int depth;
     private boolean inString;
@@ -36,7 +36,7 @@ final class JsonEnd {
         return inString;
     }
 
-    /** Whether an object or array has begun and ended. */
+    /** Returns whether an object or array has begun and ended. */
     boolean isComplete() {
         return complete;
     }

@@ -9,16 +9,16 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A program that Penstock has started. It runs in a session of its own: a signal to Penstock's process group, such as
- * Ctrl-C, does not reach it. A shell between the two ends it when Penstock has ended, however Penstock ended: the
- * kernel closes the shell's input then.
+ * A program that Penstock has started. It runs in a session of its own, so a signal to Penstock's process group, such
+ * as Ctrl-C, does not reach it. A shell between the two ends the program when Penstock has ended for any reason: then
+ * the kernel closes the shell's input.
  */
 final class KeptProgram {
     private static final Path SHELL = Path.of("/bin/sh");
 
     /**
-     * Only a shell without a terminal may turn on job control: with one it takes the terminal away from Penstock. The
-     * loop is there because a signal to the shell ends {@code wait} before the program has ended.
+     * Only a shell without a terminal may turn on job control: otherwise it takes the terminal away from Penstock.
+     * The loop exists because a signal to the shell ends {@code wait} before the program has ended.
      */
     private static final String KEEPER = """
             trap : HUP INT TERM
@@ -48,9 +48,9 @@ final class KeptProgram {
         this.kept = kept;
     }
 
-    /** How a program is asked to end, and for how long before it is killed. */
+    /** The signal that asks a program to end, and the time before it is killed. */
     enum Ending {
-        /** A server ends what it does. */
+        /** A server finishes its current work. */
         TERMINATED("TERM", 5),
         /** A program prints its closing figures. */
         INTERRUPTED("INT", 3);
@@ -65,8 +65,8 @@ final class KeptProgram {
     }
 
     /**
-     * @param builder of the program alone
-     * @param deaf the program must not get an interrupt, where the system can withhold it
+     * @param builder for the program alone
+     * @param deaf blocks interrupts for the program, if the system can block them
      */
     static KeptProgram start(ProcessBuilder builder, Ending ending, boolean deaf) throws IOException {
         boolean kept = Files.isExecutable(SHELL);
@@ -93,7 +93,7 @@ final class KeptProgram {
         return process;
     }
 
-    /** Asks it to end, and kills it when it has not ended in time. Returns when it has ended. */
+    /** Asks the program to end, and kills it if it has not ended in time. Returns when it has ended. */
     int end(Ending ending) throws InterruptedException {
         ask();
         if (!process.waitFor(ending.graceSeconds, TimeUnit.SECONDS)) {
@@ -114,7 +114,7 @@ final class KeptProgram {
         }
     }
 
-    /** Kills it and what it has started. The shell reaps the dead and ends by itself. */
+    /** Kills the program and its children. The shell reaps the dead processes and ends by itself. */
     void kill() {
         List<ProcessHandle> below = process.descendants().toList();
         below.forEach(ProcessHandle::destroyForcibly);

@@ -8,7 +8,7 @@ import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The end of what a program of llama.cpp has said beside its answer. Thread-safe. */
+/** The last lines that a program of llama.cpp printed beside its answer. Thread-safe. */
 final class LastLines {
     private static final int KEPT = 40;
     private static final int LONGEST = 2000;
@@ -17,7 +17,7 @@ final class LastLines {
     /** Time and level, as its log has them: {@code 0.00.066.771 E}. */
     private static final Pattern PREFIX = Pattern.compile("^[\\d.]+ ([A-Z]) +");
 
-    /** It comes every 3 s, and would drive out what was said before. */
+    /** A progress line. It comes every 3 s, and would displace the earlier lines. */
     private static final Pattern PROGRESS = Pattern.compile(" n_gen = ");
 
     private final Deque<String> lines = new ArrayDeque<>();
@@ -40,7 +40,7 @@ final class LastLines {
         }
     }
 
-    /** Whether one of the last lines is of this form. */
+    /** Returns whether one of the last lines has this form. */
     synchronized boolean has(Pattern form) {
         return lines.stream().anyMatch(line -> form.matcher(line).find());
     }
@@ -52,7 +52,7 @@ final class LastLines {
         }
     }
 
-    /** The number that the last line of this form tells; the pattern's first group. */
+    /** Returns the number in the last line of this form: the first group of the pattern. */
     synchronized OptionalLong number(Pattern form) {
         return lines.reversed().stream()
                 .map(form::matcher)
@@ -61,7 +61,7 @@ final class LastLines {
                 .findFirst();
     }
 
-    /** The first group of the last error of this form. */
+    /** Returns the first group of the last error of this form. */
     synchronized Optional<String> error(Pattern form) {
         return errors.reversed().stream()
                 .map(form::matcher)
@@ -70,12 +70,12 @@ final class LastLines {
                 .findFirst();
     }
 
-    /** Its last errors, or where it named none its last lines, on one line and not too long. */
+    /** Returns the last errors, or the last lines if there are no errors, on one line and shortened. */
     synchronized String inShort() {
-        List<String> told = List.copyOf(errors.isEmpty() ? lines : errors);
+        List<String> reported = List.copyOf(errors.isEmpty() ? lines : errors);
         String last = String.join(
                 "; ",
-                told.subList(Math.max(0, told.size() - SHOWN), told.size()).stream()
+                reported.subList(Math.max(0, reported.size() - SHOWN), reported.size()).stream()
                         .map(line -> PREFIX.matcher(line).replaceFirst(""))
                         .toList());
         return last.isBlank() ? "it said nothing" : ServerErrors.shorten(last);

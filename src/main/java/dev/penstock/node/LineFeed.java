@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An answer line by line: filled by the event loop of its connection, read by one thread. Closing it before its end closes the
- * connection.
+ * An answer line by line. The event loop of its connection fills it, and one thread reads it. Closing it before its
+ * end closes the connection.
  */
 final class LineFeed implements Connections.Exchange, AutoCloseable {
     private static final int MAX_LINE = 1024 * 1024;
@@ -31,25 +31,25 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
 
     private volatile boolean closed;
 
-    /* These belong to the event loop of the connection. */
+    /* The event loop of the connection owns these. */
     private @Nullable HttpClientRequest request;
     private @Nullable HttpClientResponse response;
     private long taken;
     private boolean over;
     private boolean responseEnded;
 
-    /** What came next. */
+    /** The next part of an answer. */
     sealed interface Next {
         record Line(String text) implements Next {}
 
-        /** The answer is whole. */
+        /** The answer is complete. */
         record Ended() implements Next {}
 
-        /** There is no answer, or not all of it. */
+        /** The answer failed, or it is incomplete. */
         record Broken(JobFailure failure) implements Next {}
     }
 
-    /** What a line is. */
+    /** What counts as a line. */
     enum Framing {
         LINES,
         /** The data of a server-sent event. */
@@ -63,7 +63,7 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
         this.framing = framing;
     }
 
-    /** @return null: nothing in this time */
+    /** @return null if nothing came in this time */
     @Nullable
     Next next(Duration atMost) throws InterruptedException {
         Next next = lines.take(atMost.toNanos());
@@ -73,7 +73,7 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
         return next;
     }
 
-    /** On the event loop, as all below: the connection is there. */
+    /** Called on the event loop, like all methods below: the connection is ready. */
     @Override
     public void connected(HttpClientRequest connected) {
         request = connected;

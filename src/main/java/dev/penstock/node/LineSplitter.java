@@ -5,8 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /**
- * Cuts a byte stream into lines, wherever its pieces end: inside a line, or inside a UTF-8 sequence. Not thread-safe:
- * owned by the event loop of the connection.
+ * Cuts a byte stream into lines. A piece may end anywhere, also inside a line or a UTF-8 sequence. Not thread-safe:
+ * the event loop of the connection owns it.
  */
 final class LineSplitter implements Cutter {
     private static final String BYTE_ORDER_MARK = "\uFEFF";
@@ -16,7 +16,7 @@ final class LineSplitter implements Cutter {
     private final ByteArrayOutputStream partial = new ByteArrayOutputStream(512);
     private boolean begun;
 
-    /** @param maxLine in bytes */
+    /** @param maxLine the longest line, in bytes */
     LineSplitter(int maxLine, Consumer<String> lines) {
         this.maxLine = maxLine;
         this.lines = lines;

@@ -5,11 +5,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** What the programs of llama.cpp (measured: 0.7.0) are started with by the configuration. */
+/** The arguments that the configuration gives the programs of llama.cpp (measured: 0.7.0). */
 final class LlamaArguments {
     private LlamaArguments() {}
 
-    /** They decide how much memory is taken: the configuration's, by its parameters where the node does not say. */
+    /**
+     * The options that decide the amount of memory. They come from the configuration; its parameters apply if the
+     * node has no key of its own.
+     */
     static final Map<String, List<String>> SIZES = Map.of(
             "-c", List.of("ctx_size", "num_ctx"),
             "-b", List.of("batch_size", "num_batch"),
@@ -17,7 +20,7 @@ final class LlamaArguments {
             "-ngl", List.of("gpu_layers", "num_gpu"),
             "-t", List.of("threads", "num_thread"));
 
-    /** @param parameters the configuration's, of the node over those of the service */
+    /** @param parameters from the configuration; those of the node override those of the service */
     static List<String> ofServer(
             NodeSettings node, NodeSettings.Program program, int port, Map<String, Object> parameters) {
         String model = node.model();
@@ -32,7 +35,7 @@ final class LlamaArguments {
                 .ifPresent(name -> arguments.addAll(List.of(option, String.valueOf(parameters.get(name))))));
         arguments.addAll(sizes(program));
         arguments.addAll(program.arguments());
-        // the last of its kind counts: it is nowhere else than where it is asked
+        // the last option of its kind counts, so the server listens only where Penstock calls it
         arguments.addAll(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
         return arguments;
     }

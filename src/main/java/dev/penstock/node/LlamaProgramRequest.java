@@ -15,10 +15,10 @@ import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** A prompt as a program of llama.cpp (measured: 0.7.0), its arguments and its files. */
+/** A prompt as the arguments and files of a program of llama.cpp (measured: 0.7.0). */
 final class LlamaProgramRequest {
     static final String CHAT = "llama-cli";
-    /** For what llama-cli does not do since it was split off: a prompt as it is, and a schema in a chat. */
+    /** It does what llama-cli cannot do since the two were split: a raw prompt, and a schema in a chat. */
     static final String COMPLETION = "llama-completion";
 
     static final String EMBEDDING = "llama-embedding";
@@ -29,10 +29,10 @@ final class LlamaProgramRequest {
     private static final String SCHEMA_FILE = "schema.json";
     private static final String GRAMMAR_FILE = "grammar.gbnf";
 
-    /** Where llama-mtmd-cli puts an image into a text. */
+    /** The place of an image in a text for llama-mtmd-cli. */
     private static final String IMAGE_MARK = "<__media__>";
 
-    /** A number's option, and what else it is called. */
+    /** The option of each number, with its other names. */
     private static final Map<String, List<String>> NUMBERS = Map.ofEntries(
             Map.entry("--temp", List.of("temperature")),
             Map.entry("--top-k", List.of("top_k")),
@@ -148,7 +148,10 @@ final class LlamaProgramRequest {
         return done(CHAT, TextOutput.ofChat(text, stops, limit, this::tokens));
     }
 
-    /** A slash at the beginning is a command to llama-cli: {@code /read FILE} would read any file of this machine. */
+    /**
+     * Makes a text harmless. For llama-cli a leading slash is a command: {@code /read FILE} would read any file of
+     * this machine.
+     */
     private static String harmless(String text) {
         String trimmed = withoutZeros(text).replaceFirst("\n+$", "");
         return trimmed.startsWith("/") || trimmed.isEmpty() ? " " + trimmed : trimmed;
@@ -211,11 +214,11 @@ final class LlamaProgramRequest {
                         : List.of("--reasoning-effort", String.valueOf(effort)));
     }
 
-    /** @return whether the answer's form is prescribed */
+    /** @return whether the form of the answer is prescribed */
     private boolean constraint() {
         Object own = translation.take("json_schema");
-        Object asked = translation.answerSchema();
-        Object schema = asked == null ? own : asked;
+        Object wanted = translation.answerSchema();
+        Object schema = wanted == null ? own : wanted;
         Object grammar = translation.take("grammar");
         if (schema != null && grammar != null) {
             translation.leave("grammar");
@@ -234,7 +237,7 @@ final class LlamaProgramRequest {
         files.put(name, withoutZeros(text).getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Programs of C end a text at its first zero. */
+    /** Removes zero characters, because C programs end a text at its first zero. */
     private static String withoutZeros(String text) {
         return text.replace("\0", "");
     }
@@ -247,7 +250,7 @@ final class LlamaProgramRequest {
     /**
      * A chat for a program that takes a system prompt, one text and images.
      *
-     * @param text the last message, after what was said before
+     * @param text the last message, after the earlier messages
      */
     private record Conversation(String system, String text, List<byte[]> images) {
 

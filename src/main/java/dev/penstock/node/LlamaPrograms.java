@@ -11,7 +11,7 @@ import java.util.SortedMap;
 
 /**
  * The programs of llama.cpp on this machine, one process for each request: llama-cli and llama-completion for text,
- * llama-embedding, llama-mtmd-cli for images. Between two requests nothing of a model is in memory.
+ * llama-embedding, and llama-mtmd-cli for images. Between two requests no model is in memory.
  */
 final class LlamaPrograms implements Upstream {
     private final NodeSettings settings;
@@ -78,8 +78,10 @@ final class LlamaPrograms implements Upstream {
     }
 
     private Optional<Path> file(String name) {
-        Optional<Path> named = Executables.find(program.command());
-        return name.equals(LlamaProgramRequest.CHAT) ? named : named.flatMap(file -> Executables.beside(file, name));
+        Optional<Path> configured = Executables.find(program.command());
+        return name.equals(LlamaProgramRequest.CHAT)
+                ? configured
+                : configured.flatMap(file -> Executables.beside(file, name));
     }
 
     private String noProgram(String name) {

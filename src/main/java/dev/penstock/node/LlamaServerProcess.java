@@ -25,17 +25,20 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A llama-server that Penstock keeps running, on a port of the loopback interface and with a key that nobody else knows.
- * When it dies it is started again, later each time; when it lives and answers nothing, it is killed first.
+ * A llama-server that Penstock keeps running, on a loopback port and with a secret key. When it dies, Penstock starts
+ * it again, with longer and longer delays. When it lives but does not answer, Penstock kills it first.
  */
 final class LlamaServerProcess implements Upstream {
     private static final Logger LOG = Logger.getLogger(LlamaServerProcess.class);
     private static final Duration FIRST_WAIT = Duration.ofMillis(500);
     private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
-    /** One that ran for so long did not die of its arguments. */
+    /** A process that ran for this long did not die because of its arguments. */
     private static final Duration SOUND = Duration.ofMinutes(1);
 
-    /** A busy one answers within 20 ms: so many times in a row without an answer in 3 s, it hangs. */
+    /**
+     * The number of unanswered probes, each with 3 s of patience, after which it has hung. A busy server answers
+     * within 20 ms.
+     */
     private static final int HUNG = 3;
 
     private static final String PROTECTED = "/props";
@@ -46,7 +49,7 @@ final class LlamaServerProcess implements Upstream {
     private final NodeSettings settings;
     private final String key = newKey();
     private final NodeClient client;
-    /** With another key: ours refuses it. */
+    /** A client with a wrong key, which Penstock's own server refuses. */
     private final NodeClient stranger;
 
     private final Port port;
@@ -56,11 +59,11 @@ final class LlamaServerProcess implements Upstream {
 
     /* Guarded by this. */
     private @Nullable KeptProgram running;
-    /** The one that was seen to answer at our address. */
+    /** The process that has answered at Penstock's address. */
     private @Nullable KeptProgram confirmed;
 
     private String lastWords = "is about to be started";
-    /** Probes in a row that it has not answered, without a token between them. */
+    /** The number of unanswered probes in a row, without a token between them. */
     private int unanswered;
 
     private boolean hung;
@@ -86,7 +89,7 @@ final class LlamaServerProcess implements Upstream {
 
     /** A port of the loopback interface. */
     record Port(int number) {
-        /** One that no program listens at now. */
+        /** Returns a port that no program listens on now. */
         static Port free() {
             try (ServerSocket any = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
                 return new Port(any.getLocalPort());
@@ -97,7 +100,7 @@ final class LlamaServerProcess implements Upstream {
 
         boolean isFree() {
             try (ServerSocket socket = new ServerSocket()) {
-                // as a server binds it: what its last connections left does not count
+                // like a server's own bind: closed connections do not block the port
                 socket.setReuseAddress(true);
                 socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number), 1);
                 return true;
@@ -113,7 +116,7 @@ final class LlamaServerProcess implements Upstream {
         return HexFormat.of().formatHex(random);
     }
 
-    /** With the address that it listens on now. */
+    /** Returns the settings with the address that it listens on now. */
     @Override
     public NodeSettings settings() {
         return client.settings();
@@ -131,17 +134,17 @@ final class LlamaServerProcess implements Upstream {
 
     @Override
     public Node.ProbeResult probe() throws InterruptedException {
-        KeptProgram asked;
+        KeptProgram probed;
         synchronized (this) {
-            asked = running;
-            if (asked == null) {
+            probed = running;
+            if (probed == null) {
                 return Node.ProbeResult.Away.of(title() + " " + lastWords);
             }
         }
         return switch (client.probe()) {
             case Node.ProbeResult.Up up -> {
                 answered();
-                yield isOurs(asked) ? up : Node.ProbeResult.Away.of(title() + " " + taken());
+                yield isOurs(probed) ? up : Node.ProbeResult.Away.of(title() + " " + taken());
             }
             case Node.ProbeResult.Loading loading -> {
                 answered();
@@ -149,10 +152,10 @@ final class LlamaServerProcess implements Upstream {
             }
             case Node.ProbeResult.Away away
             when away.silent() -> {
-                unanswered(asked);
+                unanswered(probed);
                 yield away;
             }
-            // it listens only once it has read its arguments
+            // it listens only after it has read its arguments
             case Node.ProbeResult.Away away -> {
                 answered();
                 yield new Node.ProbeResult.Loading(away.words());
@@ -169,20 +172,23 @@ final class LlamaServerProcess implements Upstream {
         unanswered = 0;
     }
 
-    /** One that lives and answers nothing has hung: it is killed, and {@link #keepRunning} starts another. */
-    private synchronized void unanswered(KeptProgram asked) {
+    /** A process that lives and does not answer has hung. It is killed, and {@link #keepRunning} starts another. */
+    private synchronized void unanswered(KeptProgram probed) {
         unanswered++;
-        if (unanswered >= HUNG && asked == running && asked.process().isAlive()) {
+        if (unanswered >= HUNG && probed == running && probed.process().isAlive()) {
             hung = true;
             unanswered = 0;
-            asked.kill();
+            probed.kill();
         }
     }
 
-    /** Whether it is the one that was started, and no other program at its port: ours alone takes our key, and no other. */
-    private boolean isOurs(KeptProgram asked) throws InterruptedException {
+    /**
+     * Returns whether the port belongs to the started process and to no other program. Only Penstock's server accepts
+     * exactly Penstock's key.
+     */
+    private boolean isOurs(KeptProgram probed) throws InterruptedException {
         synchronized (this) {
-            if (asked == confirmed) {
+            if (probed == confirmed) {
                 return true;
             }
         }
@@ -190,7 +196,7 @@ final class LlamaServerProcess implements Upstream {
             boolean ours = client.get(PROTECTED, CHECK_PATIENCE).status() == 200
                     && stranger.get(PROTECTED, CHECK_PATIENCE).status() == 401;
             synchronized (this) {
-                confirmed = ours ? asked : confirmed;
+                confirmed = ours ? probed : confirmed;
             }
             return ours;
         } catch (NodeClient.Unreachable _) {
@@ -242,7 +248,7 @@ final class LlamaServerProcess implements Upstream {
         }
     }
 
-    /** @return why there is none any more */
+    /** @return the reason why the process ended */
     private String runOnce() throws InterruptedException {
         Optional<Path> file = Executables.find(program.command());
         if (file.isEmpty()) {
@@ -264,15 +270,15 @@ final class LlamaServerProcess implements Upstream {
         }
         Process process = kept.process();
         LOG.infof("node=%s pid=%d is started at %s", settings, process.pid(), address());
-        LastLines said = new LastLines();
+        LastLines output = new LastLines();
         try {
             synchronized (this) {
                 running = kept;
                 hung = false;
                 unanswered = 0;
             }
-            // a real one: reading from a pipe would hold the carrier of a virtual one
-            Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, said));
+            // a platform thread: reading from a pipe would hold the carrier of a virtual thread
+            Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, output));
             Thread ending = Thread.ofVirtual().start(() -> endWhenClosing(kept));
             int status = process.waitFor();
             ending.interrupt();
@@ -280,7 +286,7 @@ final class LlamaServerProcess implements Upstream {
             synchronized (this) {
                 return hung
                         ? "lives, but did not answer %d probes in a row: it hangs, and was killed".formatted(HUNG)
-                        : "ended with status %d: %s".formatted(status, said.inShort());
+                        : "ended with status %d: %s".formatted(status, output.inShort());
             }
         } finally {
             synchronized (this) {
@@ -294,15 +300,15 @@ final class LlamaServerProcess implements Upstream {
         List<String> command = new ArrayList<>(List.of(file.toString()));
         command.addAll(LlamaArguments.ofServer(settings, program, port.number(), parameters));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-        // not as an argument, which everybody on this machine can read
+        // not as an argument, because every user of this machine can read arguments
         builder.environment().put("LLAMA_API_KEY", key);
         return KeptProgram.start(builder, KeptProgram.Ending.TERMINATED, false);
     }
 
-    private void read(Process process, LastLines said) {
+    private void read(Process process, LastLines output) {
         try (BufferedReader lines = process.inputReader()) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                said.add(line);
+                output.add(line);
                 LOG.debugf("node=%s %s", settings.name(), line);
             }
         } catch (IOException _) {

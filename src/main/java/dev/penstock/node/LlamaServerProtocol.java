@@ -5,7 +5,7 @@ import dev.penstock.job.Task;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** llama-server (measured: llama.cpp 0.7.0). */
+/** The protocol of llama-server (measured: llama.cpp 0.7.0). */
 final class LlamaServerProtocol extends OpenAiProtocol {
     private static final List<String> OWN = List.of(
             "top_k",
@@ -56,7 +56,7 @@ final class LlamaServerProtocol extends OpenAiProtocol {
                     "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
         }
         if (prompt.hasMedia()) {
-            // an image in a slot's cache is compared by its place, not by what it shows
+            // a slot's cache compares images by their place, not by their content
             translation.put("cache_prompt", false);
         }
         Object schema = chat ? null : translation.answerSchema();
@@ -65,32 +65,32 @@ final class LlamaServerProtocol extends OpenAiProtocol {
         }
     }
 
-    /** It reports the usage of each choice as the choice ends. */
+    /** The server reports the usage of each choice as the choice ends. */
     @Override
     public AnswerParser parser(Prompt prompt) {
         AnswerParser parser = super.parser(prompt);
         return prompt.task() == Task.EMBEDDINGS ? parser : new SummedUsage(parser);
     }
 
-    /** It passes over a tool_choice that is no word. */
+    /** The server ignores a tool_choice that is an object. */
     @Override
     void tools(Translation translation) throws Unsupported {
         Tools.of(translation).inWordsInto(translation);
     }
 
-    /** It refuses suffix, echo and best_of. */
+    /** The server refuses suffix, echo and best_of. */
     @Override
     List<String> ofCompletions() {
         return List.of();
     }
 
-    /** It makes as many dimensions as its model has. */
+    /** The server always returns as many dimensions as its model has. */
     @Override
     void embeddings(Translation translation) {
         translation.pass("encoding_format", "encoding_format");
     }
 
-    /** A router lists what it may load, and its status. */
+    /** A router lists the models that it may load, with their status. */
     @Override
     boolean isLoaded(JsonNode model) {
         JsonNode status = model.path("status");

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** LM Studio, by its documentation. */
+/** The protocol of LM Studio, according to its documentation. */
 final class LmStudioProtocol extends OpenAiProtocol {
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
@@ -33,13 +33,13 @@ final class LmStudioProtocol extends OpenAiProtocol {
         }
     }
 
-    /** It knows a tool_choice in words alone. */
+    /** The server accepts a tool_choice as a word only. */
     @Override
     void tools(Translation translation) throws Unsupported {
         Tools.of(translation).inWordsInto(translation);
     }
 
-    /** Its answers are numbers, whatever is asked for. */
+    /** The server answers with numbers, whatever format the request has. */
     @Override
     void embeddings(Translation translation) {
         translation.take("encoding_format");
@@ -55,7 +55,7 @@ final class LmStudioProtocol extends OpenAiProtocol {
         return List.of("/api/v0/models");
     }
 
-    /** Its own listing says which are loaded; where it is missing all count as loaded. */
+    /** The server's own listing has the loaded models. Without it, all models count as loaded. */
     @Override
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
         Map<String, JsonNode> known = new HashMap<>();

@@ -10,16 +10,16 @@ import java.util.Comparator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Log probabilities in one form, that of a chat: a list {@code content} with an object for each token. */
+/** Converts log probabilities to one form, that of a chat: a list {@code content} with an object for each token. */
 final class Logprobs {
-    /** How OpenAI and vLLM write a token that is not valid UTF-8 by itself. */
+    /** The prefix that OpenAI and vLLM use for a token that is not valid UTF-8 by itself. */
     private static final String BYTES = "bytes:";
 
     private static final Pattern BYTE = Pattern.compile("\\\\x([0-9a-fA-F]{2})");
 
     private Logprobs() {}
 
-    /** Turns parallel lists (tokens, token_logprobs, top_logprobs), the older form of completions, into that form. */
+    /** Converts the older form of completions, parallel lists (tokens, token_logprobs, top_logprobs), to that form. */
     static JsonNode inChatForm(JsonNode given) {
         JsonNode tokens = given.path("tokens");
         if (!tokens.isArray()) {

@@ -35,12 +35,12 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Fetches the images and the like that a job names by URL, so that no node does it for a client: only from allowed
- * hosts, each name resolved once and connected to at that address, never to an address that is not public, no redirect
- * to another host, and no more than so many bytes of a few types. Thread-safe.
+ * Fetches the media that a job names by URL, so that no node fetches for a client. It fetches only from allowed
+ * hosts. It resolves each name once and connects to that address. It never connects to an address that is not public,
+ * and never follows a redirect to another host. The size and the media types are limited. Thread-safe.
  */
 final class MediaFetcher implements AutoCloseable {
-    /** What all that one job names may take: addresses, largest files, times of patience. */
+    /** The limits of one job's media: the number of addresses, the largest files, and the timeouts. */
     private static final int MOST_ADDRESSES = 32;
 
     private static final int MOST_TIMES = 4;
@@ -62,19 +62,19 @@ final class MediaFetcher implements AutoCloseable {
     private final HttpClient plain;
     private final HttpClient tls;
 
-    /** How a name becomes addresses. */
+    /** Resolves a name to addresses. */
     interface Resolver {
         InetAddress[] addresses(String host) throws UnknownHostException;
     }
 
-    /** @param room for all jobs, in bytes */
+    /** @param room the memory for all jobs, in bytes */
     MediaFetcher(Vertx vertx, AllowedHosts hosts, long room) {
         this(vertx, hosts, InetAddress::getAllByName, PublicAddress::isPublic, MOST_BYTES, PATIENCE, room);
     }
 
     /**
-     * @param reachable which addresses may be connected to
-     * @param room for all jobs, in bytes
+     * @param reachable the addresses that may be connected to
+     * @param room the memory for all jobs, in bytes
      */
     MediaFetcher(
             Vertx vertx,
@@ -102,17 +102,17 @@ final class MediaFetcher implements AutoCloseable {
                         .setKeepAlive(false)
                         .setSsl(tls)
                         .setVerifyHost(true)
-                        // hosts that a job names are told nothing of its trace
+                        // the hosts that a job names learn nothing of its trace
                         .setTracingPolicy(TracingPolicy.IGNORE),
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 
-    /** Bytes of what was fetched for jobs whose attempts run. */
+    /** Returns the bytes of the media of running attempts. */
     long bytes() {
         return room.taken();
     }
 
-    /** A body without addresses. Closing it gives back the memory of what was fetched. */
+    /** A body without URLs. Closing it frees the memory of its media. */
     record Inlined(Map<String, Object> body, MediaRoom.Share share) implements AutoCloseable {
         @Override
         public void close() {
@@ -121,7 +121,7 @@ final class MediaFetcher implements AutoCloseable {
     }
 
     /**
-     * The same body with what it names by URL put in as data: URLs. Before each fetch it waits for memory.
+     * Returns the same body with data: URLs in place of other URLs. It waits for memory before each fetch.
      *
      * @param until ends any wait and fetch at once
      */
@@ -147,7 +147,7 @@ final class MediaFetcher implements AutoCloseable {
         }
     }
 
-    /** What one attempt fetches. */
+    /** The fetches of one attempt. */
     private final class Fetch {
         private final MediaRoom.Share share;
         private final Until until;
@@ -182,7 +182,7 @@ final class MediaFetcher implements AutoCloseable {
             return known;
         }
 
-        /** @return null: the patience is at its end */
+        /** @return null if the timeout has passed */
         <T> @Nullable T await(String path, CompletableFuture<T> wanted, long patienceNanos) throws Refused {
             try {
                 return until.await(wanted, patienceNanos);
@@ -202,7 +202,7 @@ final class MediaFetcher implements AutoCloseable {
         }
     }
 
-    /** The replacement throws one kind of exception. */
+    /** The failure of a fetch. It has one class, because a replacement can throw only one type of exception. */
     private static class Refused extends Exception {
         final transient WireProtocol.Unsupported unsupported;
 
@@ -216,7 +216,7 @@ final class MediaFetcher implements AutoCloseable {
             unsupported = new WireProtocol.Unsupported(failure);
         }
 
-        /** What may pass: another attempt can help. */
+        /** Returns a temporary failure: another attempt may succeed. */
         static Refused forNow(String path, String message) {
             return new Refused(new JobFailure(JobFailure.Code.NODE_ERROR, path + ": " + message, path, null));
         }
@@ -263,7 +263,7 @@ final class MediaFetcher implements AutoCloseable {
                 return target;
             }
         } catch (IllegalArgumentException _) {
-            // told below
+            // reported below
         }
         throw new Refused(path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
     }
@@ -301,12 +301,12 @@ final class MediaFetcher implements AutoCloseable {
                 return to;
             }
         } catch (IllegalArgumentException _) {
-            // told below
+            // reported below
         }
         throw new Refused(path, "%s redirects to another host".formatted(from.getHost()));
     }
 
-    /** @param redirect null: it is the thing itself */
+    /** @param redirect null if this is the content itself */
     private record Loaded(
             String type, Buffer bytes, @Nullable String redirect) {}
 
@@ -326,7 +326,7 @@ final class MediaFetcher implements AutoCloseable {
         Promise<HttpClientRequest> sent = Promise.promise();
         Future<Loaded> loading = (secure ? tls : plain).request(options).compose(request -> {
             sent.complete(request);
-            // in here, on the event loop: a thread that is slow to say what comes next misses the answer
+            // here, on the event loop: a thread that registers its handlers late misses the answer
             return request.send().compose(response -> read(path, response));
         });
         try {

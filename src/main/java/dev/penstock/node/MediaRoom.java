@@ -8,9 +8,9 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory for what jobs name by URL, in bytes. Each job has a share, from its first fetch to the end of its attempt. A job waits
- * while there is too little left, but for the one that began first: it alone may go beyond the limit, so that jobs that hold a part
- * and wait for more never wait for each other. Thread-safe.
+ * The memory for media that jobs name by URL, in bytes. Each job has a share, from its first fetch to the end of its
+ * attempt. A job waits while too little memory is left. Only the job that began first may exceed the limit. This
+ * prevents a deadlock of jobs that hold a part and wait for more. Thread-safe.
  */
 final class MediaRoom {
     private final long most;
@@ -22,13 +22,13 @@ final class MediaRoom {
         this.most = most;
     }
 
-    /** Of one attempt. */
+    /** The memory of one attempt. */
     final class Share implements AutoCloseable {
         private long held;
         private long wanted;
         private @Nullable CompletableFuture<Void> waiting;
 
-        /** @return done when so many bytes more are this share's; one request at a time */
+        /** @return done when the share has grown by this number of bytes; one request at a time */
         CompletableFuture<Void> reserve(long bytes) {
             CompletableFuture<Void> reserved = new CompletableFuture<>();
             synchronized (MediaRoom.this) {
@@ -40,7 +40,7 @@ final class MediaRoom {
             return reserved;
         }
 
-        /** Gives back what of the last reservation is not needed. */
+        /** Gives back the unused part of the last reservation. */
         void giveBack(long bytes) {
             synchronized (MediaRoom.this) {
                 held -= bytes;

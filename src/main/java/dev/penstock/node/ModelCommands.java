@@ -8,10 +8,10 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** How one kind of server is told to fetch, load, unload and delete models; without state. */
+/** The commands that make one kind of server fetch, load, unload and delete models. It has no state. */
 sealed interface ModelCommands permits OllamaModels, RouterModels {
 
-    /** Empty: of such a server the models are not Penstock's to change. */
+    /** Returns empty if Penstock cannot change the models of such a server. */
     static Optional<ModelCommands> of(Backend backend) {
         return switch (backend) {
             case OLLAMA -> Optional.of(new OllamaModels());
@@ -20,7 +20,7 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
         };
     }
 
-    /** What to do at such a server instead. */
+    /** Returns the failure that names the way to do it at such a server. */
     static JobFailure impossible(Backend backend) {
         String instead = switch (backend.wireName()) {
             case "vllm" ->
@@ -37,7 +37,7 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
                         .formatted(backend.wireName(), instead));
     }
 
-    /** What the server answers to a document. */
+    /** Sends a document to the server and returns its answer. */
     static NodeClient.Reply ask(NodeClient client, HttpMethod method, String path, Buffer json, Duration patience)
             throws Refused, InterruptedException {
         try {
@@ -47,10 +47,10 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
         }
     }
 
-    /** One name for all that mean the same model. */
+    /** Returns one name for all names of the same model. */
     String canonical(String model);
 
-    /** Returns when the model is there, and, where the server is one that loads on command, loaded. */
+    /** Returns when the model is there. On a server that loads on command, the model is loaded by then. */
     void fetch(NodeClient client, String model, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException;
 
@@ -58,7 +58,7 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
 
     void delete(NodeClient client, String model) throws Refused, InterruptedException;
 
-    /** It was not done. */
+    /** The server did not do it. */
     final class Refused extends Exception {
         private final transient JobFailure failure;
 

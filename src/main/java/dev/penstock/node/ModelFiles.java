@@ -11,14 +11,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** The models that a path names: a file, or each .gguf in a folder, by its name without .gguf. */
+/** The models at a path: a file, or each .gguf file in a folder. A model's name is the file's name without .gguf. */
 final class ModelFiles {
     private static final String ENDING = ".gguf";
     private static final Pattern PART = Pattern.compile("(.*)-(\\d{5})-of-\\d{5}");
 
     private ModelFiles() {}
 
-    /** There is nothing that can be read. */
+    /** There is no readable model. */
     static final class Unreadable extends Exception {
         Unreadable(String message) {
             super(message);
@@ -63,7 +63,10 @@ final class ModelFiles {
         return " (penstock.nodes.%s.model-path)".formatted(node.name());
     }
 
-    /** Of a model in several parts only the first is named; a projector is none. */
+    /**
+     * Returns whether a file is a model. A model in several parts counts by its first part. A projector is not a
+     * model.
+     */
     private static boolean isModel(Path file) {
         String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
         Matcher part = PART.matcher(withoutEnding(name));

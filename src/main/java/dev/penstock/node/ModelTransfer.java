@@ -7,8 +7,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model on its way to a node, or into its memory: one for all who ask for it, and it goes on when they have left.
- * Thread-safe.
+ * The pull or load of a model at a node. All callers who request the same model share it. It continues when they
+ * leave. Thread-safe.
  */
 public final class ModelTransfer {
     private final String node;
@@ -20,11 +20,11 @@ public final class ModelTransfer {
     private State state = new State.Running("starting", null, null, null);
     private long moves = 1;
 
-    /** Where it is. */
+    /** The progress of a transfer. */
     public sealed interface State {
         /**
-         * @param percent null: the server does not say
-         * @param completed bytes, as far as they are known; null where none are
+         * @param percent null if the server does not report it
+         * @param completed the bytes so far; null if they are unknown
          */
         record Running(
                 String status,
@@ -63,12 +63,12 @@ public final class ModelTransfer {
         }
     }
 
-    /** Somebody who watches from now on. */
+    /** Returns a new watcher. */
     public Watch watch() {
         return new Watch();
     }
 
-    /** What one watcher has seen. Used by one thread after the other. */
+    /** The progress that one watcher has seen. Threads may use it one after the other. */
     public final class Watch {
         private long seen;
 
@@ -77,9 +77,9 @@ public final class ModelTransfer {
         }
 
         /**
-         * Where it is, once that is another place than what was seen last; what came and went between is left out.
+         * Returns the state once it differs from the last one that this watcher saw. States in between are skipped.
          *
-         * @return null: nothing moved in this time
+         * @return null if nothing changed in this time
          */
         public @Nullable State next(Duration atMost) throws InterruptedException {
             lock.lockInterruptibly();

@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** One model server: its slots, its health and what it serves. Thread-safe. */
+/** One model server: its slots, its health and its models. Thread-safe. */
 public final class Node {
     private static final Logger LOG = Logger.getLogger(Node.class);
 
@@ -35,7 +35,7 @@ public final class Node {
     /* Guarded by this. */
     private final Throttle throttle = new Throttle();
     private final CountDownLatch probed = new CountDownLatch(1);
-    /** When it last said anything: a token, or what a probe asks for. */
+    /** The time of the server's last sign of life: a token, or an answer to a probe. */
     private volatile long heardMillis;
 
     private final Instant addedAt;
@@ -46,7 +46,7 @@ public final class Node {
     /* Guarded by this. */
     private Health health;
     private int inFlight;
-    /** What all replicas together may have here. */
+    /** The limit of requests for all replicas together. */
     private int total;
 
     private Replicas replicas = Replicas.ALONE;
@@ -54,16 +54,16 @@ public final class Node {
     private int limit;
 
     private boolean draining;
-    /** The last state that was logged; null: none was. */
-    private @Nullable State told;
-    /** How many it refused for load. */
+    /** The last state that was logged; null if there is none. */
+    private @Nullable State logged;
+    /** The number of requests that the node refused for load. */
     private long refusals;
 
     /** Whether a node takes jobs. */
     public enum State {
         UP,
         LOADING,
-        /** It is removed: what runs there ends, and nothing else begins. */
+        /** It is removed: its running requests end, and no new one begins. */
         DRAINING,
         DOWN
     }
@@ -71,8 +71,8 @@ public final class Node {
     /**
      * What is known of a node.
      *
-     * @param known whether the server has ever said what it serves
-     * @param lastError null where all is well; of a node that is up, what is wrong with its settings
+     * @param known whether the server has ever listed its models
+     * @param lastError null if all is well; for a node that is up, a mistake in its settings
      */
     public record Health(
             State state,
@@ -85,7 +85,7 @@ public final class Node {
         }
     }
 
-    /** Runs a task after a while. */
+    /** Runs a task after a delay. */
     interface Later {
         void run(Duration delay, Runnable task);
 
@@ -98,8 +98,8 @@ public final class Node {
     /**
      * The two listeners are called without any lock of the node.
      *
-     * @param onSlotFreed it may take more now
-     * @param onHealth what decides where jobs may go has changed
+     * @param onSlotFreed the node may take more requests now
+     * @param onHealth something changed that decides where jobs may run
      */
     Node(
             NodeSettings settings,
@@ -133,12 +133,12 @@ public final class Node {
         return upstream;
     }
 
-    /** Where it is. */
+    /** Returns the node's address. */
     public String address() {
         return upstream.address();
     }
 
-    /** How long it may take. */
+    /** Returns the node's timeouts. */
     public Settings.Timeouts timeouts() {
         return settings.requests().timeouts().over(service.timeouts());
     }
@@ -147,7 +147,7 @@ public final class Node {
         return settings.name();
     }
 
-    /** Its models, to be changed. */
+    /** Returns the node's models, for changes. */
     public NodeModels models() {
         return models;
     }
@@ -156,19 +156,19 @@ public final class Node {
         return pace;
     }
 
-    /** An attempt here got a token. */
+    /** An attempt here received a token. */
     public void heard() {
         heardMillis = clock.millis();
         upstream.heard();
     }
 
-    /** An attempt here got its first token. */
+    /** An attempt here received its first token. */
     public void firstToken(long millis) {
         pace.firstToken(millis);
     }
 
     /**
-     * An attempt here got its whole answer.
+     * An attempt here received its whole answer.
      *
      * @param seconds from the first token to the last
      */
@@ -183,12 +183,12 @@ public final class Node {
         return health;
     }
 
-    /** Until when it may turn out to have any model, where nobody reaches it. */
+    /** Returns the time until which a node that was never reached may turn out to have any model. */
     public Instant unknownUntil() {
         return addedAt.plus(service.unknownFor());
     }
 
-    /** Whether it has never been reached, for so long that it counts as a node without models. */
+    /** Returns whether the node was never reached, for so long that it counts as a node without models. */
     public boolean isUnknownForLong() {
         Health now = health();
         return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
@@ -198,23 +198,29 @@ public final class Node {
         return inFlight;
     }
 
-    /** How many requests this replica may have here: its share of what the node takes at once. */
+    /** Returns this replica's share of the node's limit of requests. */
     public synchronized int limit() {
         return limit;
     }
 
-    /** How many it may have here now: fewer than its limit for a while, where it refused some for load. */
+    /**
+     * Returns the number of requests that the node may have now. It is below the limit for a while after the node
+     * refused requests for load.
+     */
     public synchronized int limitNow() {
         return throttle.limit(limit, clock.millis());
     }
 
-    /** Whether a request may begin here now. */
+    /** Returns whether a request may begin here now. */
     public synchronized boolean hasRoom() {
         long now = clock.millis();
         return health.state() == State.UP && !throttle.rests(now) && inFlight < throttle.limit(limit, now);
     }
 
-    /** What runs already goes on, also where it is more than the new share. A program of ours is this replica's alone. */
+    /**
+     * Applies the replica's new share. Running requests continue, even above the new share. A program that Penstock
+     * starts belongs to this replica alone.
+     */
     synchronized void share(Replicas now) {
         replicas = settings.program() == null ? now : Replicas.ALONE;
         limit = replicas.share(name(), total);
@@ -225,7 +231,7 @@ public final class Node {
         limit = replicas.share(name(), ofAll);
     }
 
-    /** That the replicas together may exceed what the node takes at once; null: they do not. */
+    /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
     synchronized @Nullable String exceeded() {
         return replicas.exceed(total)
                 ? "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
@@ -233,7 +239,7 @@ public final class Node {
                 : null;
     }
 
-    /** A place for one request at this node; closing it gives it back. */
+    /** Room for one request at this node; closing it frees the room. */
     public final class Slot implements AutoCloseable {
         private boolean held = true;
 
@@ -254,7 +260,7 @@ public final class Node {
         }
     }
 
-    /** @return null when the node is not up or has no free slot */
+    /** @return null if the node is not up or has no free slot */
     public synchronized @Nullable Slot tryAcquire() {
         if (!hasRoom()) {
             return null;
@@ -263,7 +269,7 @@ public final class Node {
         return new Slot();
     }
 
-    /** A job as this node is asked for it. Closing it gives back the memory of what was fetched for it. */
+    /** A job's request in the form for this node. Closing it frees the memory of its media. */
     public final class Request implements AutoCloseable {
         private final Prompt prompt;
         private final MediaFetcher.Inlined inlined;
@@ -273,12 +279,12 @@ public final class Node {
             this.inlined = inlined;
         }
 
-        /** Sends it; the caller holds a slot. */
+        /** Sends the request; the caller holds a slot. */
         public TokenStream stream() throws WireProtocol.Unsupported {
             try {
                 return upstream.stream(prompt);
             } catch (RuntimeException | StackOverflowError e) {
-                // of this job: any other would go there
+                // the job is the cause: its request would fail at any node
                 LOG.errorf(e, "node=%s the request of a job could not be built", name());
                 throw new WireProtocol.Unsupported(JobFailure.of(
                         JobFailure.Code.NODE_ERROR,
@@ -293,9 +299,9 @@ public final class Node {
     }
 
     /**
-     * Fetches what a job names by URL.
+     * Builds the request, and fetches the media that the job names by URL.
      *
-     * @param until ends any wait for it
+     * @param until ends any wait for media
      */
     public Request request(PromptJob job, String model, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
@@ -313,7 +319,7 @@ public final class Node {
                 inlined);
     }
 
-    /** What an attempt here failed with, told before its slot is given back. */
+    /** An attempt here failed. It is called before the attempt's slot is freed. */
     public void failed(JobFailure failure) {
         if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
             refused(failure);
@@ -330,7 +336,10 @@ public final class Node {
         }
     }
 
-    /** Tells whenever it may take more, until it may have its limit again; after a further refusal that one sees to it. */
+    /**
+     * Signals each time that the node may take more requests, until it has its full limit again. A further refusal
+     * starts its own signals in place of these.
+     */
     private void relent(long refusal) {
         long next;
         synchronized (this) {
@@ -344,17 +353,17 @@ public final class Node {
         }
     }
 
-    /** The node refused a connection: it takes no job until a probe succeeds. */
+    /** The node refused a connection. It takes no job until a probe succeeds. */
     public void refused(JobFailure failure) {
         become(State.DOWN, health().models(), failure.message());
     }
 
-    /** Until the server has been asked once how it is, or the time is up. */
+    /** Waits until the first probe has ended, or the time is up. */
     public void awaitProbed(Duration atMost) throws InterruptedException {
         var _ = probed.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /** Asks the server how it is. */
+    /** Probes the server. */
     void probe() throws InterruptedException {
         ProbeResult result = upstream.probe();
         switch (result) {
@@ -374,7 +383,7 @@ public final class Node {
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean silent, boolean _) -> {
-                // a busy server may answer its probe late; so long as its tokens come it lives
+                // a busy server may answer its probe late; it is alive while its tokens come
                 if (!silent || inFlight() == 0 || !heardLately()) {
                     become(State.DOWN, health().models(), words);
                 }
@@ -390,7 +399,7 @@ public final class Node {
         warned = mismatch;
     }
 
-    /** Whether it has been silent for no longer than a job may have to wait for its first token. */
+    /** Returns whether the server's silence is no longer than a job's wait for its first token may be. */
     private boolean heardLately() {
         return clock.millis() - heardMillis < timeouts().firstToken().toMillis();
     }
@@ -405,7 +414,7 @@ public final class Node {
         if (only == null) {
             return listed;
         }
-        // a server that says what it has, and has not this one, would run another under its name
+        // a server that lists its models without this one would run another under its name
         if (!settings.fetchesMissing()
                 && (listed.isEmpty() || !settings.backend().listsModels())) {
             return List.of(new WireProtocol.Model(only, false, null));
@@ -420,7 +429,7 @@ public final class Node {
                 .orElse(List.of());
     }
 
-    /** Nothing begins here any more. */
+    /** No new request begins here from now on. */
     void drain() {
         become(State.DRAINING, health().models(), null);
     }
@@ -437,18 +446,18 @@ public final class Node {
             boolean known = health.known() || state == State.UP;
             same = sameState && known == health.known() && models.equals(health.models());
             health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());
-            news = state != told && state != State.DRAINING;
-            told = state;
+            news = state != logged && state != State.DRAINING;
+            logged = state;
         }
         if (news) {
-            tell(state, error);
+            log(state, error);
         }
         if (!same) {
             onHealth.run();
         }
     }
 
-    private void tell(State state, @Nullable String error) {
+    private void log(State state, @Nullable String error) {
         if (state == State.DOWN) {
             LOG.warnf("node=%s is down: %s", settings, Objects.requireNonNullElse(error, "no reason"));
         } else {
@@ -460,16 +469,17 @@ public final class Node {
         upstream.close();
     }
 
-    /** When nothing of it is left, after {@link #close}. */
+    /** Returns a future that is done when the node's processes have ended, after {@link #close}. */
     CompletableFuture<?> ended() {
         return upstream.ended();
     }
 
-    /** What a probe found. */
+    /** The result of a probe. */
     sealed interface ProbeResult {
         /**
-         * @param totalSlots a llama-server's own number of slots; 0 where the server does not say
-         * @param mismatch that the server is of another kind than the node's backend; null: no sign of it
+         * @param totalSlots a llama-server's own number of slots; 0 if the server does not report it
+         * @param mismatch a message if the server is of another kind than the node's backend; null if there is no
+         *     sign of that
          */
         record Up(
                 List<WireProtocol.Model> models,
@@ -483,8 +493,8 @@ public final class Node {
         record Loading(String words) implements ProbeResult {}
 
         /**
-         * @param silent nobody refused: there just was no answer in time
-         * @param unauthorized it is there, and wants another key
+         * @param silent the answer did not come in time, and the connection was not refused
+         * @param unauthorized the server answers, and requires another key
          */
         record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
             static Away of(String words) {

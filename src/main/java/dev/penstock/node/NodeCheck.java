@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Asks a node's server once how it is, for a program that is not the service. What Penstock would start itself is not started. */
+/** Probes a node's server once, outside of the service. It starts no program of its own. */
 public final class NodeCheck {
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(3);
 
@@ -28,9 +28,9 @@ public final class NodeCheck {
     private NodeCheck() {}
 
     /**
-     * How it is.
+     * The result of the check.
      *
-     * @param words why it is not up, or what is wrong with its settings; null: nothing
+     * @param words why the node is not up, or what is wrong with its settings; null if nothing is wrong
      */
     public record Found(
             Node.State state, List<String> models, @Nullable String words) {
@@ -83,7 +83,7 @@ public final class NodeCheck {
                 : down("%s cannot be read (%smodel-path)".formatted(program.modelPath(), keys));
     }
 
-    /** One server, by a client of its own. */
+    /** One server, with a client of its own. */
     private record OneServer(NodeSettings settings, WireProtocol protocol, NodeErrors errors, HttpClient http)
             implements Probe.Server {
         OneServer(NodeSettings settings, HttpClient http) {

@@ -27,14 +27,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The HTTP requests to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade.
- */
+/** The HTTP requests to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade. */
 final class NodeClient implements Upstream, Probe.Server {
-    /** What llama-server calls itself; it ends the connection after each streamed answer, although it says that it keeps it. */
+    /**
+     * The name of llama-server in its headers. It ends the connection after each streamed answer, although it
+     * promises to keep it.
+     */
     private static final String LLAMA_SERVER = "llama.cpp";
 
-    /** vLLM and llama-server close an idle connection after 5 s: leave before they do. */
+    /** Below the 5 s after which vLLM and llama-server close an idle connection. */
     private static final int KEEP_ALIVE_SECONDS = 3;
 
     private final NodeSettings settings;
@@ -53,7 +54,7 @@ final class NodeClient implements Upstream, Probe.Server {
         this(settings, vertx, connectTimeout, Settings.Answers.USUAL);
     }
 
-    /** @param limits of what the server may send */
+    /** @param limits the limits of what the server may send */
     NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout, Settings.Answers limits) {
         this.settings = settings;
         this.vertx = vertx;
@@ -102,7 +103,7 @@ final class NodeClient implements Upstream, Probe.Server {
         return errors;
     }
 
-    /** Sends a request, in the trace that this thread is in, and returns its answer's stream at once. */
+    /** Sends a request, in the trace of this thread, and returns the stream of its answer at once. */
     @Override
     public UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol.request(prompt);
@@ -150,7 +151,7 @@ final class NodeClient implements Upstream, Probe.Server {
         });
     }
 
-    /** Also behind the backends whose API llama-server speaks. */
+    /** The server may also be a llama-server behind another backend's API. */
     private void learn(HttpClientResponse response) {
         if (!endsStreamed && LLAMA_SERVER.equals(response.getHeader("Server"))) {
             endsStreamed = true;
@@ -158,9 +159,9 @@ final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * What a path answered.
+     * The answer of a path.
      *
-     * @param server what the server calls itself in its headers; empty: it does not say
+     * @param server the server's name in its headers; empty if it gives none
      */
     record Reply(int status, String body, String server) {
         @Nullable
@@ -170,9 +171,9 @@ final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * Asks a path and waits for the whole answer.
+     * Requests a path and waits for the whole answer.
      *
-     * @throws Unreachable with one line that says why there is none
+     * @throws Unreachable with the reason in one line
      */
     @Override
     public Reply get(String path, Duration timeout) throws Unreachable, InterruptedException {
@@ -182,8 +183,8 @@ final class NodeClient implements Upstream, Probe.Server {
     /**
      * Sends a document and waits for the whole answer.
      *
-     * @param json empty: there is none
-     * @throws Unreachable with one line that says why there is no answer
+     * @param json empty for none
+     * @throws Unreachable with the reason in one line
      */
     Reply call(HttpMethod method, String path, Buffer json, Duration timeout) throws Unreachable, InterruptedException {
         Call call = new Call(limits.listing());
@@ -205,14 +206,14 @@ final class NodeClient implements Upstream, Probe.Server {
         }
     }
 
-    /** The answer is larger than any that is expected. */
+    /** The answer exceeds the largest expected size. */
     private static final class TooMuch extends Exception {
         TooMuch(int most) {
             super("answered with more than %d bytes (penstock.answers.max-listing)".formatted(most));
         }
     }
 
-    /** A request whose answer is wanted whole. */
+    /** A request that waits for its whole answer. */
     private static final class Call implements Connections.Exchange, AutoCloseable {
         private final CompletableFuture<Reply> reply = new CompletableFuture<>();
         private final int most;
@@ -238,7 +239,7 @@ final class NodeClient implements Upstream, Probe.Server {
 
         @Override
         public void answered(HttpClientResponse response) {
-            // here, on the event loop: a thread that is slow to say what comes next misses the answer
+            // here, on the event loop: a thread that registers its handlers late misses the answer
             Buffer body = Buffer.buffer();
             response.handler(piece -> {
                 if (body.length() + piece.length() <= most) {
@@ -270,7 +271,7 @@ final class NodeClient implements Upstream, Probe.Server {
             return closed;
         }
 
-        /** Where the answer is not there yet the connection is closed. */
+        /** Closes the connection if the answer is not complete. */
         @Override
         public void close() {
             closed = true;
@@ -282,15 +283,15 @@ final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * Sends a document and returns its answer's lines at once.
+     * Sends a document and returns the lines of its answer at once.
      *
-     * @param json empty: there is none
+     * @param json empty for none
      */
     LineFeed lines(HttpMethod method, String path, Buffer json) {
         return feed(method, path, json, LineFeed.Framing.LINES);
     }
 
-    /** Asks a path for server-sent events and returns their data, each as a line, at once. */
+    /** Requests server-sent events from a path and returns their data at once, each as a line. */
     LineFeed events(String path) {
         return feed(HttpMethod.GET, path, Buffer.buffer(), LineFeed.Framing.EVENTS);
     }
@@ -323,7 +324,7 @@ final class NodeClient implements Upstream, Probe.Server {
         connections.close();
     }
 
-    /** Nobody answered. */
+    /** The server did not answer. */
     static final class Unreachable extends Exception {
         private final boolean timedOut;
 

@@ -17,25 +17,28 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** What goes wrong at one node, in words that name it, what its server said and the way out; never the key. */
+/** The failures of one node. A message has the node's name, the server's message and the way out, and never the key. */
 final class NodeErrors {
-    /** Some servers repeat the key that they refuse, or its ends. */
+    /** Some servers repeat the refused key, or parts of it. */
     private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-(?!version\\b|key\\b)[A-Za-z0-9_*.-]{6,}");
 
-    /** vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens", OpenAI much the same. */
+    /**
+     * vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens".
+     * OpenAI's message is similar.
+     */
     private static final Pattern TOKEN_LIMIT =
             Pattern.compile("(?:maximum context length (?:is|of)|configured limit of) (\\d+)");
 
     private static final Pattern PROMPT_TOKENS =
             Pattern.compile("(?:contains|requested|resulted in|has)(?: at least)? (\\d+) (?:input )?tokens");
 
-    /** Shorter than this, what stands in a header is no secret, and may stand in any message. */
+    /** A shorter value of a header is no secret, because any message may contain it by chance. */
     private static final int SHORTEST_SECRET = 4;
 
-    /** So much of a secret's beginning is as good as all of it: servers show it, or a message ends within it. */
+    /** This many first characters reveal a secret: servers show them, or a message ends within the secret. */
     private static final int TELLING = 8;
 
-    /** Below this, a word of base64 could hold the same by chance. */
+    /** In shorter secrets, a word of base64 could match by chance. */
     private static final int SHORTEST_IN_BASE64 = 6;
 
     private static final int TELLING_IN_BASE64 = 12;
@@ -56,7 +59,10 @@ final class NodeErrors {
                 .toList();
     }
 
-    /** The whole of a secret, and a word that begins with its beginning; both in base64, too, and percent-encoded. */
+    /**
+     * Returns patterns for a whole secret, and for a word with the same beginning. Both also match in base64 and
+     * percent-encoded.
+     */
     private static Stream<Pattern> shown(String secret) {
         String encoded = URLEncoder.encode(secret, StandardCharsets.UTF_8);
         return Stream.concat(
@@ -65,8 +71,8 @@ final class NodeErrors {
     }
 
     /**
-     * A text has three forms in base64, by where in it the secret begins: alone, after a user and a colon, within a header. What
-     * stands around it in a word of base64 goes, too.
+     * A text has three forms in base64. They depend on where the secret begins: alone, after a user and a colon, or
+     * within a header. The pattern also removes the rest of the word of base64 around it.
      */
     private static Stream<Pattern> inBase64(String secret) {
         byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
@@ -75,7 +81,7 @@ final class NodeErrors {
                     byte[] shifted = new byte[before + bytes.length];
                     System.arraycopy(bytes, 0, shifted, before, bytes.length);
                     String whole = Base64.getEncoder().withoutPadding().encodeToString(shifted);
-                    // characters that other bytes have a part in
+                    // skips characters that other bytes have a part in
                     int first = (before * 8 + 5) / 6;
                     return whole.substring(first, shifted.length * 8 / 6);
                 })
@@ -83,7 +89,7 @@ final class NodeErrors {
                 .map(beginning -> Pattern.compile("[A-Za-z0-9+/_-]*" + either(beginning) + "[A-Za-z0-9+/_-]*={0,2}"));
     }
 
-    /** In either alphabet of base64. */
+    /** Returns a pattern for both alphabets of base64. */
     private static String either(String text) {
         return text.replaceAll("[+-]", "[+-]").replaceAll("[/_]", "[/_]");
     }
@@ -95,52 +101,54 @@ final class NodeErrors {
         return Stream.concat(Stream.of(Pattern.quote(secret)), beginning).map(Pattern::compile);
     }
 
-    /** @param retryAfter how long the server asks to be left alone; null: it does not say */
+    /** @param retryAfter the wait that the server asks for; null if it asks for none */
     JobFailure refused(int status, String body, @Nullable Prompt prompt, @Nullable Duration retryAfter) {
         return refused(status, body, prompt)
                 .with(new JobFailure.Again(retryAfter, ServerErrors.isLoading(status, body)));
     }
 
     /**
-     * What a probe was answered, without the server's words: who adds a node names an address, and may not be one who may read
-     * what is there.
+     * Returns the failure of a probe, without the server's text. The caller who adds a node chooses its address, and
+     * may have no right to read what that address returns.
      */
     JobFailure probed(int status, String body) {
         JobFailure.Code code = refused(status, body, null).code();
         String what = ServerErrors.isLoading(status, body)
                 ? " (it loads its model)"
                 : status == 200 ? " with what is no list of models" : "";
-        String said = "%s answered %d%s".formatted(node.title(), status, what);
-        return JobFailure.of(code, code == JobFailure.Code.NODE_UNAUTHORIZED ? said + keyHint() : said);
+        String message = "%s answered %d%s".formatted(node.title(), status, what);
+        return JobFailure.of(code, code == JobFailure.Code.NODE_UNAUTHORIZED ? message + keyHint() : message);
     }
 
-    /** @param prompt what was asked for; null: only the models were */
+    /** @param prompt the request; null for a request for the models */
     JobFailure refused(int status, String body, @Nullable Prompt prompt) {
         String words = ServerErrors.shorten(clean(ServerErrors.words(body)));
-        String said = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
+        String message = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
         boolean embeddings = prompt != null && prompt.task() == Task.EMBEDDINGS;
         String model = prompt == null ? "" : prompt.model();
         return switch (ServerErrors.meaning(status, body, embeddings)) {
             case ServerErrors.Meaning.UnknownModel()
-            when prompt == null -> JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, said);
+            when prompt == null -> JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, message);
             case ServerErrors.Meaning.UnknownModel() ->
                 JobFailure.of(
                         JobFailure.Code.MODEL_NOT_FOUND,
                         "model '%s' is not on node '%s': %s (%s)"
-                                .formatted(model, node.name(), protocol.getModel(model), said));
+                                .formatted(model, node.name(), protocol.getModel(model), message));
             case ServerErrors.Meaning.Incapable(String _)
-            when prompt == null -> JobFailure.of(JobFailure.Code.NODE_ERROR, said);
+            when prompt == null -> JobFailure.of(JobFailure.Code.NODE_ERROR, message);
             case ServerErrors.Meaning.Incapable(String what) ->
                 JobFailure.of(
                         JobFailure.Code.MODEL_NOT_FOUND,
                         "model '%s' on node '%s' %s: name another model (%s)"
-                                .formatted(model, node.name(), what, said));
+                                .formatted(model, node.name(), what, message));
             case ServerErrors.Meaning.PromptTooLong() ->
-                JobFailure.of(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED, tooLong(body) + said);
+                JobFailure.of(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED, tooLong(body) + message);
             case ServerErrors.Meaning.Coded(JobFailure.Code code) ->
                 JobFailure.of(
                         code,
-                        code == JobFailure.Code.NODE_UNAUTHORIZED ? said.replaceFirst("\\.$", "") + keyHint() : said);
+                        code == JobFailure.Code.NODE_UNAUTHORIZED
+                                ? message.replaceFirst("\\.$", "") + keyHint()
+                                : message);
         };
     }
 
@@ -158,7 +166,7 @@ final class NodeErrors {
                 : ". See penstock.nodes.%s.api-key".formatted(node.name());
     }
 
-    /** What the server, or the way to it, did in the midst of an answer. */
+    /** Returns the failure of a server or a connection in the middle of an answer. */
     JobFailure failed(JobFailure failure) {
         return new JobFailure(
                 failure.code(),

@@ -13,13 +13,13 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** The models of one node: fetched, loaded, unloaded and deleted. Thread-safe. */
+/** Fetches, loads, unloads and deletes the models of one node. Thread-safe. */
 public final class NodeModels {
     private static final Logger LOG = Logger.getLogger(NodeModels.class);
-    /** So long a model that could not be fetched is not tried again for jobs, which fail meanwhile. */
+    /** How long a failed fetch is remembered. For that time no job starts it again, and jobs for the model fail. */
     private static final Duration REMEMBERED = Duration.ofMinutes(1);
 
-    /** A server that went away is another matter: the jobs wait. */
+    /** The wait after the server was unreachable; the jobs wait too. */
     private static final Duration RETRY = Duration.ofSeconds(5);
 
     private static final double LOGGED_EVERY = 10;
@@ -34,16 +34,16 @@ public final class NodeModels {
     private final Map<String, ModelTransfer> running = new ConcurrentHashMap<>();
     private final Map<String, Missed> missed = new ConcurrentHashMap<>();
 
-    /** Looks what the node has now. */
+    /** Probes the node's models. */
     interface Look {
-        /** Whether this model is among it. */
+        /** Returns whether the node has this model now. */
         boolean has(String model) throws InterruptedException;
     }
 
-    /** @param words why no job can have it; empty: it is tried again */
+    /** @param words why no job can have the model; empty if the fetch is tried again */
     private record Missed(Instant until, Optional<String> words) {}
 
-    /** @param changed called where a model that jobs wait for may be fetched now, or cannot be */
+    /** @param changed called when a fetch of a model that jobs wait for becomes possible, or has failed */
     NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Node.Later later, Look look, Runnable changed) {
         this.settings = settings;
         client = upstream instanceof NodeClient server ? server : null;
@@ -51,25 +51,25 @@ public final class NodeModels {
         this.later = later;
         this.look = look;
         this.changed = changed;
-        // what Penstock starts serves the files that the configuration names
+        // a program that Penstock starts serves the configured files only
         commands = client == null ? null : ModelCommands.of(settings.backend()).orElse(null);
     }
 
-    /** What became of a command. */
+    /** The result of a command. */
     public sealed interface Told {
         record Done() implements Told {}
 
         record Refused(JobFailure failure) implements Told {}
     }
 
-    /** What became of the wish for a model. */
+    /** The result of a request for a model. */
     public sealed interface Asked {
         record OnItsWay(ModelTransfer transfer) implements Asked {}
 
         record Refused(JobFailure failure) implements Asked {}
     }
 
-    /** Pulls or loads a model; where that is under way already this joins it. */
+    /** Pulls or loads a model, or joins the transfer that is under way. */
     public Asked fetch(String model) {
         if (commands == null) {
             return new Asked.Refused(impossible());
@@ -83,7 +83,7 @@ public final class NodeModels {
         return new Asked.OnItsWay(transfer);
     }
 
-    /** Fetches what a job waits for, unless that is under way or was tried a moment ago. */
+    /** Fetches a model that a job waits for, unless a transfer is under way or has just been tried. */
     public void fetchMissing(String model) {
         Missed last = commands == null ? null : missed.get(commands.canonical(model));
         if (commands != null && (last == null || !clock.instant().isBefore(last.until()))) {
@@ -91,7 +91,7 @@ public final class NodeModels {
         }
     }
 
-    /** The models that could not be fetched lately, as the jobs named them, and why. */
+    /** Returns the models whose fetch failed lately, under the jobs' names, each with the reason. */
     public Map<String, String> cannotFetch() {
         Instant now = clock.instant();
         missed.values().removeIf(miss -> !now.isBefore(miss.until()));
@@ -100,17 +100,17 @@ public final class NodeModels {
         return refused;
     }
 
-    /** One name for all that mean the same model here. */
+    /** Returns one name for all names of the same model here. */
     public String canonical(String model) {
         return commands == null ? model : commands.canonical(model);
     }
 
     public Told unload(String model) throws InterruptedException {
-        return tell("unloaded", model, ModelCommands::unload);
+        return execute("unloaded", model, ModelCommands::unload);
     }
 
     public Told delete(String model) throws InterruptedException {
-        return tell("deleted", model, ModelCommands::delete);
+        return execute("deleted", model, ModelCommands::delete);
     }
 
     private interface Command {
@@ -118,7 +118,7 @@ public final class NodeModels {
                 throws ModelCommands.Refused, InterruptedException;
     }
 
-    private Told tell(String done, String model, Command command) throws InterruptedException {
+    private Told execute(String done, String model, Command command) throws InterruptedException {
         if (commands == null) {
             return new Told.Refused(impossible());
         }
@@ -157,17 +157,17 @@ public final class NodeModels {
             } catch (ModelCommands.Refused e) {
                 end = failed(canonical, e.failure());
             }
-            // the jobs that wait for it are looked at again, whatever came of it
+            // refreshes the node's list, so that jobs that wait for the model are routed again, whatever the result
             boolean listed = look.has(transfer.model());
             if (!listed && end instanceof ModelTransfer.State.Done) {
-                // nor is it fetched again and again for them, where it is listed late or under another name
+                // prevents repeated fetches if the model is listed late or under another name
                 miss(canonical, RETRY, Optional.empty());
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "Penstock is stopping"));
         } catch (IllegalStateException _) {
-            // the client of a node that was removed is closed
+            // the client of a removed node is closed
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "the node was removed"));
         } finally {
             running.remove(canonical, transfer);
@@ -190,7 +190,7 @@ public final class NodeModels {
         return new ModelTransfer.State.Failed(failure.atNode(settings.name()));
     }
 
-    /** Says now and then how far one is. */
+    /** Logs the progress from time to time. */
     private final class Logged {
         private final String model;
         private double next = LOGGED_EVERY;

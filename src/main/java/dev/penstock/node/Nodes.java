@@ -34,8 +34,8 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jboss.logging.Logger;
 
 /**
- * The model servers by name: configured, added at run time, or found on localhost while there is no other. Probes each on a
- * thread of its own.
+ * The model servers by name. They are configured, added at run time, or found on localhost if there is no other. Each
+ * node has a thread that probes it.
  */
 @Singleton
 public class Nodes {
@@ -53,7 +53,7 @@ public class Nodes {
     private final int ownPort;
     private final MediaFetcher media;
     private final Map<String, Node> nodes = new ConcurrentSkipListMap<>();
-    /** Removed, with requests that have not ended yet. */
+    /** Removed nodes with running requests. */
     private final List<Node> draining = new CopyOnWriteArrayList<>();
 
     private final List<Consumer<String>> listeners = new CopyOnWriteArrayList<>();
@@ -63,7 +63,10 @@ public class Nodes {
     /* Guarded by this. */
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final Map<String, List<Meter>> gauges = new TreeMap<>();
-    /** Of those that were removed and are processes of ours: when the last of a name has ended. */
+    /**
+     * The ends of removed nodes that are processes of Penstock, by name. Each is done when the last process has
+     * ended.
+     */
     private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
 
     private Map<String, NodeSettings> added = Map.of();
@@ -93,17 +96,17 @@ public class Nodes {
         }
     }
 
-    /** Those that take jobs, or would if they were up. */
+    /** Returns the nodes that take jobs, or would if they were up. */
     public Collection<Node> all() {
         return nodes.values();
     }
 
-    /** Those that were removed and still have something to end. */
+    /** Returns the removed nodes that are not finished yet. */
     public Collection<Node> draining() {
         return draining;
     }
 
-    /** Whether any node takes jobs now. */
+    /** Returns whether any node takes jobs now. */
     public boolean anyUp() {
         return nodes.values().stream().anyMatch(node -> node.health().state() == Node.State.UP);
     }
@@ -121,12 +124,12 @@ public class Nodes {
         find(name).ifPresent(node -> node.models().fetchMissing(model));
     }
 
-    /** One that was removed and still has something to end. */
+    /** Returns a removed node that is not finished yet. */
     public Optional<Node> findDraining(String name) {
         return draining.stream().filter(node -> node.name().equals(name)).findFirst();
     }
 
-    /** That there is none of that name, and which there are. */
+    /** Returns the failure for an unknown name; it lists the known names. */
     public JobFailure unknown(String name) {
         return JobFailure.of(
                 JobFailure.Code.NOT_FOUND,
@@ -134,28 +137,28 @@ public class Nodes {
                         .formatted(name, nodes.isEmpty() ? "none" : String.join(", ", nodes.keySet())));
     }
 
-    /** Whether it was added at run time. */
+    /** Returns whether the node was added at run time. */
     synchronized boolean isAdded(String name) {
         return added.containsKey(name);
     }
 
     /**
-     * @param listener called with a node's name when the node may take more, or when what decides where jobs may go has changed
-     *     there
+     * Adds a listener. It is called with a node's name when the node may take more, or when something changes there that decides
+     * where jobs may run.
      */
     public void onChange(Consumer<String> listener) {
         listeners.add(listener);
     }
 
     /**
-     * Counts up whenever a node appears or leaves, or what decides where jobs may go changes: its state or its models. A slot
-     * changes nothing, nor does a probe that finds all as it was.
+     * Returns a number that grows when a node appears or leaves, or when its state or its models change. Slots and
+     * probes without news do not change it.
      */
     public long version() {
         return version.get();
     }
 
-    /** How a server is that is no node yet. */
+    /** Probes a server that is not a node yet. */
     Node.ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
         try (NodeClient client =
                 new NodeClient(candidate, vertx, settings.timeouts().connect(), settings.answers())) {
@@ -163,13 +166,13 @@ public class Nodes {
         }
     }
 
-    /** From now on these are the nodes that were added at run time; where the configuration has one of that name they win. */
+    /** Sets the nodes that were added at run time. They override configured nodes of the same name. */
     synchronized void added(Map<String, NodeSettings> now) {
         added = Map.copyOf(now);
         change();
     }
 
-    /** From now on these replicas share what each node takes at once; unless this was called there is no other. */
+    /** Sets the replicas that share the nodes' limits. Without a call there is one replica. */
     public void share(Replicas now) {
         synchronized (this) {
             if (now.equals(replicas)) {
@@ -184,7 +187,10 @@ public class Nodes {
         nodes.keySet().forEach(this::tell);
     }
 
-    /** Of nodes that get more at once than they take, since there are more replicas than that; by node. */
+    /**
+     * Returns warnings for nodes that get more requests at once than they take, because there are more replicas than
+     * that; by node.
+     */
     public synchronized Map<String, String> exceeded() {
         Map<String, String> now = new TreeMap<>();
         for (Node node : nodes.values()) {
@@ -212,7 +218,7 @@ public class Nodes {
         listeners.forEach(listener -> listener.accept(name));
     }
 
-    /** Begins with what is new, drains what has left or is another now, and leaves the rest as it is. */
+    /** Starts new nodes, drains the nodes that left or changed, and keeps the rest. */
     private synchronized void change() {
         Map<String, NodeSettings> wanted = new TreeMap<>(found);
         settings.nodes().forEach(node -> wanted.put(node.name(), node));
@@ -259,17 +265,17 @@ public class Nodes {
                                         up -> up.health().state() == Node.State.UP ? 1 : 0)
                                 .tag("node", node.name())
                                 .register(meters)));
-        // what was unknown so far is not there from then on
+        // from then on, an unknown model counts as missing
         Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
 
-    /** What answers at a node. */
+    /** Creates the upstream of a node. */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
         return Upstream.of(wanted, settings, vertx, afterwards);
     }
 
-    /** Probes a node from now on. */
+    /** Starts to probe a node. */
     void begin(Node node) {
         Thread.ofVirtual().name("penstock-probe-" + node.name()).start(() -> watch(node));
     }
@@ -286,7 +292,7 @@ public class Nodes {
         endIfIdle(node);
     }
 
-    /** Once it drains nothing begins there, so that idle it is for ever. */
+    /** A draining node gets no new requests, so an idle one stays idle. */
     private void endIfIdle(Node node) {
         if (node.health().state() == Node.State.DRAINING && node.inFlight() == 0 && draining.remove(node)) {
             node.close();
@@ -297,7 +303,7 @@ public class Nodes {
         return !closed && node.health().state() != Node.State.DRAINING;
     }
 
-    /** Why each node that is down is so, by its name. */
+    /** Returns the reason for each node that is down, by name. */
     public Map<String, String> down() {
         Map<String, String> down = new TreeMap<>();
         nodes.values().forEach(node -> {
@@ -323,19 +329,19 @@ public class Nodes {
         }
     }
 
-    /** A server may answer what nobody has thought of: its node is down then, and is asked again. */
+    /** A server may give an answer that breaks the probe. Then its node is down, and the next probe follows. */
     private static void probe(Node node) throws InterruptedException {
         try {
             node.probe();
         } catch (RuntimeException | StackOverflowError _) {
-            // not its words: they may hold a header
+            // not its message: it may contain a header
             String what = "its answer to a probe cannot be read";
             LOG.debugf("node=%s %s", node.name(), what);
             node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
         }
     }
 
-    /** Waits in steps, so that a node that was just found down is probed soon. */
+    /** Waits in steps, so that a node that just went down is probed soon. */
     private void pause(Duration wait, Node node) {
         long until = System.nanoTime() + wait.toNanos();
         Node.State state = node.health().state();
@@ -349,7 +355,7 @@ public class Nodes {
         try {
             while (!closed) {
                 if (nodes.isEmpty()) {
-                    look(discovery);
+                    discover(discovery);
                 }
                 LockSupport.parkNanos(SEARCH.toNanos());
             }
@@ -358,8 +364,8 @@ public class Nodes {
         }
     }
 
-    /** Whatever listens at a port may answer what nobody has thought of. */
-    private void look(Discovery discovery) throws InterruptedException {
+    /** Any program may listen at a port, and its answer may break the probe. */
+    private void discover(Discovery discovery) throws InterruptedException {
         try {
             for (NodeSettings one : discovery.look()) {
                 LOG.infof("found %s", one);
@@ -384,7 +390,7 @@ public class Nodes {
         awaitProcesses();
     }
 
-    /** What has not ended by then ends a little later, without us. */
+    /** Waits a limited time. Processes that have not ended by then end later on their own. */
     private void awaitProcesses() {
         CompletableFuture<?>[] all = Stream.concat(nodes.values().stream(), draining.stream())
                 .map(Node::ended)

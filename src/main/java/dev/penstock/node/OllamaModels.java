@@ -11,7 +11,10 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Ollama (measured: 0.33.0): pulls from its library and from Hugging Face, layer by layer; loads by itself. */
+/**
+ * The models of Ollama (measured: 0.33.0). It pulls from its library and from Hugging Face, layer by layer. It loads
+ * models by itself.
+ */
 final class OllamaModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     /** Verifying a large model is silent, and so is a slow registry. */
@@ -26,7 +29,7 @@ final class OllamaModels implements ModelCommands {
     public void fetch(NodeClient client, String model, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException {
         Layers layers = new Layers();
-        try (LineFeed feed = client.lines(HttpMethod.POST, "/api/pull", named(model))) {
+        try (LineFeed feed = client.lines(HttpMethod.POST, "/api/pull", nameDocument(model))) {
             while (true) {
                 switch (feed.next(SILENCE)) {
                     case null ->
@@ -64,11 +67,11 @@ final class OllamaModels implements ModelCommands {
                         .formatted(client.title(), model, words, missing ? " (is the name right?)" : ""));
     }
 
-    /** The layers of one pull; they become known one after the other, so the share never falls. */
+    /** The layers of one pull. They become known one after the other, so the reported share never falls. */
     private static final class Layers {
-        /** A petabyte; of a layer that says more nothing is known. */
+        /** A petabyte. A larger size of a layer counts as unknown. */
         private static final long LARGEST = 1_000_000_000_000_000L;
-        /** A model has some ten. */
+        /** A model has about ten layers. */
         private static final int MOST = 1_000;
 
         private final Map<String, Long> completed = new HashMap<>();
@@ -107,7 +110,7 @@ final class OllamaModels implements ModelCommands {
 
     @Override
     public void delete(NodeClient client, String model) throws Refused, InterruptedException {
-        expectOk(client, ModelCommands.ask(client, HttpMethod.DELETE, "/api/delete", named(model), PATIENCE));
+        expectOk(client, ModelCommands.ask(client, HttpMethod.DELETE, "/api/delete", nameDocument(model), PATIENCE));
     }
 
     private static void expectOk(NodeClient client, NodeClient.Reply reply) throws Refused {
@@ -116,7 +119,7 @@ final class OllamaModels implements ModelCommands {
         }
     }
 
-    private Buffer named(String model) {
+    private Buffer nameDocument(String model) {
         return Buffer.buffer(Json.bytes(Map.of("model", canonical(model))));
     }
 }

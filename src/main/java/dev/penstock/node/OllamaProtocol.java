@@ -57,7 +57,7 @@ final class OllamaProtocol implements WireProtocol {
         return models;
     }
 
-    /** Its capabilities (0.33.0-rc2): completion, vision, embedding, and others that say nothing here. */
+    /** Reads Ollama's capabilities (0.33.0-rc2): completion, vision and embedding. Others are ignored. */
     private static Set<Task> tasks(JsonNode model) {
         Set<String> can = new HashSet<>();
         model.path("capabilities").forEach(capability -> can.add(capability.asText()));

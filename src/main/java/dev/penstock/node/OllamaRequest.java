@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** A prompt in the words of Ollama's own API (measured: 0.33.0). */
+/** Translates a prompt into Ollama's own API (measured: 0.33.0). */
 final class OllamaRequest {
-    /** Ollama's option, and what else it is called. */
+    /** Ollama's option, with its other names. */
     private static final Map<String, List<String>> OPTIONS = Map.ofEntries(
             Map.entry("temperature", List.of("temperature")),
             Map.entry("top_p", List.of("top_p")),
@@ -25,7 +25,10 @@ final class OllamaRequest {
             Map.entry("num_keep", List.of("num_keep", "n_keep")),
             Map.entry("num_predict", List.of("max_completion_tokens", "max_tokens")));
 
-    /** A job that changed these would have the model loaded anew for all: they are the configuration's. */
+    /**
+     * These options belong to the configuration: a job that changed them would make Ollama reload the model for all
+     * jobs.
+     */
     private static final Map<String, List<String>> LOADING = Map.of(
             "num_ctx", List.of("num_ctx", "ctx_size"),
             "num_batch", List.of("num_batch", "batch_size"),
@@ -65,7 +68,7 @@ final class OllamaRequest {
     static Translation embed(Prompt prompt) {
         Translation request = new Translation(prompt).passAll(List.of("dimensions", "keep_alive"));
         request.take("input", "encoding_format");
-        // what is too long is refused, and not cut
+        // Ollama refuses an input that is too long, and does not cut it
         return request.put("truncate", false).put("options", loading(request));
     }
 
@@ -89,10 +92,10 @@ final class OllamaRequest {
         if (n instanceof Number number && number.intValue() > 1) {
             request.leave("n");
         }
-        // too long a history is refused, and not cut
+        // Ollama refuses a history that is too long, and does not cut it
         return request.put("truncate", false)
                 .put("options", options)
-                // a model with a template of its own passes over "json" (0.33.0), but not over a schema
+                // a model with a template of its own ignores "json" (0.33.0), but not a schema
                 .put("format", request.answerSchema())
                 .put("think", think(request));
     }
@@ -122,7 +125,10 @@ final class OllamaRequest {
         };
     }
 
-    /** Content parts become text and images; a tool call's arguments have to be an object, and its answer names it. */
+    /**
+     * Content parts become text and images. The arguments of a tool call must be an object, and the tool's answer
+     * must have its name.
+     */
     private static Map<String, Object> message(Map<?, ?> given, Map<String, String> callNames)
             throws WireProtocol.Unsupported {
         Map<String, Object> message = new LinkedHashMap<>();

@@ -11,16 +11,16 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Only {@code "done":true} with a done_reason means complete. A stream may end cleanly without it: when the model repeats
- * one token too often, and when the runner fails.
+ * Parses Ollama's stream. Only {@code "done":true} with a done_reason means complete. A stream may end cleanly
+ * without it: if the model repeats one token too often, or if the runner fails.
  */
 final class OllamaStream implements WireProtocol.AnswerParser {
-    /** So many equal pieces end an answer (0.33.0 ends it after 31 equal tokens). */
+    /** The number of equal pieces that end an answer (0.33.0 ends it after 31 equal tokens). */
     private static final int REPEATS = 30;
 
     private static final int LONGEST = 16 * 1024 * 1024;
 
-    /** Fields of a line whose text is read, or is no answer's. */
+    /** The fields of a line that this parser reads, or that hold no text of the answer. */
     private static final Set<String> OF_LINE = Set.of(
             "message",
             "response",
@@ -52,7 +52,7 @@ final class OllamaStream implements WireProtocol.AnswerParser {
         return new LineSplitter(longest, line -> line(line, events));
     }
 
-    /** A line, or one of several over which a document is spread. */
+    /** Parses a line, or one of several lines of a document. */
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
         for (String value : values.add(line)) {
@@ -113,10 +113,10 @@ final class OllamaStream implements WireProtocol.AnswerParser {
             text(SaidText.of("message", TokenEvent.Field.CONTENT, message), events);
         }
         text(SaidText.of("response", TokenEvent.Field.CONTENT, chunk.path("response")), events);
-        // what stands beside the message has its names
+        // text beside the message has the message's field names
         text(SaidText.of("line", chunk), events);
-        for (JsonNode said : List.of(message, chunk)) {
-            for (JsonNode call : said.path("tool_calls")) {
+        for (JsonNode part : List.of(message, chunk)) {
+            for (JsonNode call : part.path("tool_calls")) {
                 JsonNode function = call.path("function");
                 UnreadText.check("tool_calls", call, Set.of("function"));
                 UnreadText.check("tool_calls.function", function, Set.of("arguments"));

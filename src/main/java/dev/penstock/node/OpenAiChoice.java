@@ -9,7 +9,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * One choice of an answer in OpenAI's form: its text stands in delta, in message or in text. What cannot be read is {@link
+ * One choice of an answer in OpenAI's form. Its text is in delta, in message or in text. Text elsewhere is {@link
  * UnreadText}. Not thread-safe.
  */
 final class OpenAiChoice {
@@ -17,12 +17,12 @@ final class OpenAiChoice {
 
     private final int index;
     private final ToolCalls calls;
-    private final Map<Field, Said> said = new EnumMap<>(Field.class);
+    private final Map<Field, Fingerprint> fingerprints = new EnumMap<>(Field.class);
     private boolean spoken;
     private boolean byDelta;
 
-    /** What is known of a text without keeping it. */
-    private static final class Said {
+    /** A fingerprint of a text, in place of the text itself. */
+    private static final class Fingerprint {
         private int length;
         private int hash;
 
@@ -43,7 +43,7 @@ final class OpenAiChoice {
         calls = new ToolCalls(index);
     }
 
-    /** @param answer what tells this answer from others */
+    /** @param answer identifies this answer among others */
     void read(JsonNode choice, boolean chat, String answer, Consumer<TokenEvent> events) throws UnreadText {
         calls.of(answer);
         UnreadText.check("choices[%d]".formatted(index), choice, READ);
@@ -53,17 +53,17 @@ final class OpenAiChoice {
         Map<Field, StringBuilder> ofMessage = text("message", message);
         role(chat, delta, events);
         role(chat, message, events);
-        say(ofDelta, events);
+        emit(ofDelta, events);
         calls("delta", delta, events);
         boolean repeats = byDelta || !ofDelta.isEmpty();
         byDelta |= !ofDelta.isEmpty() || delta.path("tool_calls").size() > 0;
-        say(repeats ? rest(ofMessage) : ofMessage, events);
+        emit(repeats ? rest(ofMessage) : ofMessage, events);
         calls("message", message, events);
-        // Together says each piece in delta and in text
+        // the provider Together sends each piece both in delta and in text
         Map<Field, StringBuilder> ofText = SaidText.of("text", Field.CONTENT, choice.path("text"));
         Map<Field, StringBuilder> before = ofDelta.isEmpty() ? ofMessage : ofDelta;
         if (!before.containsKey(Field.CONTENT)) {
-            say(ofText, events);
+            emit(ofText, events);
         } else if (ofText.containsKey(Field.CONTENT)
                 && !ofText.get(Field.CONTENT).toString().contentEquals(before.get(Field.CONTENT))) {
             throw new UnreadText("choices[%d].text (beside other content)".formatted(index));
@@ -74,7 +74,7 @@ final class OpenAiChoice {
         }
     }
 
-    /** The reason for which the choice ends; empty: it goes on. */
+    /** Returns the reason for which the choice ends; empty if it continues. */
     static String finishReason(JsonNode choice) {
         for (JsonNode place : new JsonNode[] {choice, choice.path("delta"), choice.path("message")}) {
             String reason = place.path("finish_reason").asText("").strip();
@@ -107,20 +107,23 @@ final class OpenAiChoice {
         }
     }
 
-    private void say(Map<Field, ? extends CharSequence> text, Consumer<TokenEvent> events) {
+    private void emit(Map<Field, ? extends CharSequence> text, Consumer<TokenEvent> events) {
         text.forEach((field, words) -> {
             if (!words.isEmpty()) {
-                said.computeIfAbsent(field, _ -> new Said()).add(words);
+                fingerprints.computeIfAbsent(field, _ -> new Fingerprint()).add(words);
                 events.accept(new TokenEvent.Text(index, field, words.toString()));
             }
         });
     }
 
-    /** Some servers end a stream of deltas with the whole message: only what it says beyond them is new. */
+    /**
+     * Returns the new part of a whole message. Some servers end a stream of deltas with the whole message, which
+     * mostly repeats the deltas.
+     */
     private Map<Field, String> rest(Map<Field, StringBuilder> message) throws UnreadText {
         Map<Field, String> rest = new EnumMap<>(Field.class);
         for (Map.Entry<Field, StringBuilder> text : message.entrySet()) {
-            Said before = said.getOrDefault(text.getKey(), new Said());
+            Fingerprint before = fingerprints.getOrDefault(text.getKey(), new Fingerprint());
             String whole = text.getValue().toString();
             if (!before.begins(whole)) {
                 throw new UnreadText("choices[%d].message (its deltas say another text)".formatted(index));

@@ -3,8 +3,8 @@ package dev.penstock.node;
 import java.util.List;
 
 /**
- * OpenAI itself: it refuses fields that it does not know, so that only its own are sent; without modalities and audio,
- * since what is spoken in a stream is not read.
+ * The protocol of OpenAI itself. It refuses unknown fields, so Penstock sends only the known ones. Modalities and
+ * audio are left out, because Penstock does not read spoken answers.
  */
 final class OpenAiCloudProtocol extends OpenAiProtocol {
     static final List<String> OWN = List.of(
@@ -26,7 +26,7 @@ final class OpenAiCloudProtocol extends OpenAiProtocol {
         } else {
             translation.pass("user", "user");
         }
-        // its newer models refuse max_tokens in a chat
+        // newer models refuse max_tokens in a chat
         translation.pass(chat ? "max_completion_tokens" : "max_tokens", "max_completion_tokens", "max_tokens");
     }
 

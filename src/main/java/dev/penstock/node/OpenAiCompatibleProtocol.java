@@ -3,9 +3,9 @@ package dev.penstock.node;
 import java.util.List;
 
 /**
- * Whatever else speaks OpenAI's API: llama-cpp-python, mistral.rs, transformers serve, TGI, SGLang. What such a server
- * knows cannot be told from outside, so the job's fields go to it as they are, and of the defaults only those that all
- * of them take.
+ * The protocol of other servers with OpenAI's API: llama-cpp-python, mistral.rs, transformers serve, TGI, SGLang.
+ * Penstock cannot find out which fields such a server knows. So the job's fields pass unchanged, and only the
+ * defaults that all of them take.
  */
 final class OpenAiCompatibleProtocol extends OpenAiProtocol {
 

@@ -11,8 +11,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * OpenAI's chat completions, completions and embeddings, streamed as server-sent events. What a server takes beyond or
- * beneath that is its own class's to say.
+ * OpenAI's chat completions, completions and embeddings, streamed as server-sent events. A subclass adds the
+ * differences of its server.
  */
 abstract sealed class OpenAiProtocol implements WireProtocol
         permits VllmProtocol,
@@ -22,14 +22,14 @@ abstract sealed class OpenAiProtocol implements WireProtocol
                 LlamaServerProtocol,
                 OpenAiCompatibleProtocol {
 
-    /** What every such server takes. */
+    /** The fields that every such server takes. */
     static final List<String> COMMON = List.of(
             "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs");
 
     private static final List<String> CHAT =
             List.of("messages", "parallel_tool_calls", "response_format", "top_logprobs");
 
-    /** Inputs in one embeddings request: their answer is one document, and is held whole. */
+    /** The most inputs in one embeddings request. The answer is one document, and is in memory as a whole. */
     private static final int MOST_INPUTS = 128;
 
     @Override
@@ -85,7 +85,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         translation.put("messages", messages);
     }
 
-    /** The one prompt of a completion that becomes a chat. */
+    /** Returns the one prompt of a completion that becomes a chat. */
     static String single(@Nullable Object prompt) throws Unsupported {
         if (prompt instanceof List<?> many && many.size() > 1) {
             throw Unsupported.here("prompt", "this backend takes one prompt at a time, not " + many.size());
@@ -93,30 +93,30 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         return prompt instanceof List<?> many ? String.valueOf(many.getFirst()) : String.valueOf(prompt);
     }
 
-    /** Takes the tools, and which of them is to be called. */
+    /** Takes the tools and the tool choice. */
     void tools(Translation translation) throws Unsupported {
         Tools.of(translation).into(translation);
     }
 
-    /** Takes what this server has beyond the common, and the length of the answer. */
+    /** Takes the fields that only this server has, and the length of the answer. */
     abstract void own(Translation translation, Prompt prompt, boolean chat);
 
-    /** Takes what the embeddings of this server have beside the input. */
+    /** Takes the fields of this server's embeddings beside the input. */
     void embeddings(Translation translation) {
         translation.passAll(List.of("encoding_format", "dimensions", "user"));
     }
 
-    /** What completions have that chats have not. */
+    /** Returns the fields that completions have and chats do not. */
     List<String> ofCompletions() {
         return List.of("suffix", "echo", "best_of");
     }
 
-    /** Whether a completion is asked for as a chat, for models that know nothing else. */
+    /** Returns whether a completion goes out as a chat, for models that only have chats. */
     boolean completesInChat(String model) {
         return false;
     }
 
-    /** Whether several choices can be asked for. */
+    /** Returns whether the server can return several choices. */
     boolean takesN() {
         return true;
     }
@@ -148,7 +148,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
         List<Model> models = new ArrayList<>();
         for (JsonNode model : listed.path("data")) {
-            // vLLM says max_model_len, llama-server meta.n_ctx
+            // vLLM has max_model_len, llama-server has meta.n_ctx
             JsonNode context = model.has("max_model_len")
                     ? model.get("max_model_len")
                     : model.path("meta").path("n_ctx");
@@ -160,7 +160,7 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         return models;
     }
 
-    /** vLLM lists each name that a model is served under; llama-server lists one, and the others beside it. */
+    /** vLLM lists each name of a model. llama-server lists one name, with the others beside it. */
     private static Set<String> names(JsonNode model) {
         Set<String> names = new LinkedHashSet<>(List.of(model.path("id").asText()));
         model.path("aliases").forEach(alias -> names.add(alias.asText()));
@@ -168,12 +168,12 @@ abstract sealed class OpenAiProtocol implements WireProtocol
         return names;
     }
 
-    /** Whether a model that is listed answers without being loaded first. */
+    /** Returns whether a listed model answers without a load. */
     boolean isLoaded(JsonNode model) {
         return true;
     }
 
-    /** An object with one field more. */
+    /** Returns an object with one more field. */
     static Map<String, Object> with(@Nullable Object object, String name, Object value) {
         Map<String, Object> copy = new LinkedHashMap<>();
         if (object instanceof Map<?, ?> fields) {

@@ -13,11 +13,12 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * An answer is finished only with a finish_reason for each choice and then {@code [DONE]} or a clean end, without an error event:
- * vLLM sends {@code [DONE]} after an error too, and finish_reason abort when it was killed.
+ * Parses OpenAI's stream. An answer is complete only with a finish_reason for each choice, and then {@code [DONE]} or
+ * a clean end, without an error event. vLLM sends {@code [DONE]} after an error too, and finish_reason abort when it
+ * was killed.
  */
 final class OpenAiStream implements WireProtocol.AnswerParser {
-    /** Fields of a chunk whose text is read, or is no answer's. */
+    /** The fields of a chunk that this parser reads, or that hold no text of the answer. */
     private static final Set<String> OF_CHUNK = Set.of(
             "choices",
             "error",
@@ -36,21 +37,21 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             "warnings",
             "event");
 
-    /** Names under which other APIs answer. */
+    /** The names of the answer in other APIs. */
     private static final Set<String> OF_ANSWERS = Set.of(
             "content", "text", "response", "message", "delta", "output", "output_text", "generated_text", "completion");
 
-    /** Some servers count their choices otherwise; so many are read in any case. */
+    /** Some servers number their choices differently, so at least this many are read. */
     private static final int FEW = 16;
 
     private final boolean chat;
     private final int choices;
-    private final Map<Integer, OpenAiChoice> said = new HashMap<>();
+    private final Map<Integer, OpenAiChoice> byIndex = new HashMap<>();
     private final Set<Integer> finished = new HashSet<>();
     private final SaidModel model = new SaidModel();
     private boolean over;
 
-    /** @param chat whether the deltas are a message's, and not a text's */
+    /** @param chat whether the deltas belong to a message, and not to a text */
     OpenAiStream(boolean chat, int choices) {
         this.chat = chat;
         this.choices = choices;
@@ -61,7 +62,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
         return new EventSplitter(longest, value -> line(value, events), words -> failed(words, events));
     }
 
-    /** The data of an event. */
+    /** Parses the data of an event. */
     @Override
     public void line(String data, Consumer<TokenEvent> events) {
         // null: llama-server begins an answer to several prompts with it
@@ -87,7 +88,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
         if (!chunk.isObject()) {
             stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + ServerErrors.shorten(data));
         } else if (ServerErrors.isError(chunk)) {
-            stop(events, ServerErrors.midStream(chunk), ServerErrors.failing(chunk, !said.isEmpty()));
+            stop(events, ServerErrors.midStream(chunk), ServerErrors.failing(chunk, !byIndex.isEmpty()));
         } else {
             try {
                 chunk(chunk, events);
@@ -125,7 +126,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
             if (!choice.isObject()) {
                 throw new UnreadText("choices[%d]".formatted(index));
             }
-            OpenAiChoice one = said.computeIfAbsent(index, OpenAiChoice::new);
+            OpenAiChoice one = byIndex.computeIfAbsent(index, OpenAiChoice::new);
             one.read(choice, chat, answer, events);
             String reason = OpenAiChoice.finishReason(choice);
             String whole = reason.isEmpty() ? "" : FinishReasons.openAi(reason);
@@ -153,7 +154,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
         }
     }
 
-    /** A clean end of the body is as good as {@code [DONE]}. */
+    /** A clean end of the body counts like {@code [DONE]}. */
     @Override
     public void end(Consumer<TokenEvent> events) {
         if (over) {

@@ -3,7 +3,7 @@ package dev.penstock.node;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** How fast a node has been lately: over its last 128 answers. Thread-safe. */
+/** The recent throughput of a node, over its last 128 answers. Thread-safe. */
 public final class Pace {
     private static final int KEPT = 128;
 
@@ -17,7 +17,7 @@ public final class Pace {
         this(0);
     }
 
-    /** @param before how many answers there were */
+    /** @param before the number of earlier answers */
     Pace(long before) {
         firstTokens = before;
         answers = before;
@@ -34,7 +34,7 @@ public final class Pace {
         }
     }
 
-    /** @return milliseconds; null before there was one */
+    /** @return milliseconds; null before the first answer */
     public synchronized @Nullable Long firstTokenMillis(double quantile) {
         int known = (int) Math.min(firstTokens, KEPT);
         if (known == 0) {
@@ -45,7 +45,7 @@ public final class Pace {
         return sorted[(int) Math.min(known - 1, Math.floor(quantile * known))];
     }
 
-    /** Of one stream, the mean; null before there was one. */
+    /** Returns the mean of one stream; null before the first answer. */
     public synchronized @Nullable Double tokensPerSecond() {
         int known = (int) Math.min(answers, KEPT);
         return known == 0

@@ -5,23 +5,23 @@ import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 
 /**
- * The one place where what a server or a program sent is handed to what reads it. Whatever that throws breaks the answer at
- * once, as no other thread would hear of it, and the job would wait. Memory that ran out is no fault of the answer: the process
- * ends then.
+ * Runs the parsers of all that servers and programs send. An exception breaks the answer at once: otherwise no thread
+ * would notice it, and the job would wait. Out of memory is different: it is no fault of the answer, and the process
+ * ends.
  */
 final class Parsing {
     private static final Logger LOG = Logger.getLogger(Parsing.class);
 
     private Parsing() {}
 
-    /** A step of the reading. */
+    /** A step of a parser. */
     interface Step {
         void run() throws ContentDecoder.Undecodable;
     }
 
     /**
-     * @param parser what reads it, by name
-     * @param broken told why, where the step fails
+     * @param parser the parser's name
+     * @param broken takes the failure if the step fails
      */
     static void guarded(String parser, Step step, Consumer<JobFailure> broken) {
         try {
@@ -29,7 +29,7 @@ final class Parsing {
         } catch (ContentDecoder.Undecodable e) {
             broken.accept(JobFailure.of(JobFailure.Code.NODE_ERROR, e.what()));
         } catch (RuntimeException | StackOverflowError e) {
-            // never its message: it may quote the answer
+            // not its message: it may quote the answer
             LOG.warnf("parser=%s failed: %s at %s", parser, e.getClass().getSimpleName(), place(e));
             broken.accept(JobFailure.of(
                     JobFailure.Code.STREAM_BROKEN, "sent what cannot be read: its parser %s failed".formatted(parser)));

@@ -12,7 +12,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
-/** What one request hands to a program: files in a folder that nobody but its owner can read. Closing removes them. */
+/** The files of one request for a program, in a folder that only its owner can read. Closing it deletes them. */
 final class PrivateFiles implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(PrivateFiles.class);
 
@@ -23,7 +23,7 @@ final class PrivateFiles implements AutoCloseable {
     }
 
     static PrivateFiles write(Map<String, byte[]> contents) throws IOException {
-        // 700, by itself
+        // the folder has mode 700 by default
         Path folder = Files.createTempDirectory(
                 "penstock-%d-".formatted(ProcessHandle.current().pid()));
         PrivateFiles files = new PrivateFiles(folder);
@@ -48,7 +48,7 @@ final class PrivateFiles implements AutoCloseable {
         remove(folder);
     }
 
-    /** Removes what processes of ours left that died without a word. */
+    /** Deletes the folders of Penstock processes that crashed. */
     static void sweep() {
         Path all = Path.of(System.getProperty("java.io.tmpdir"));
         try (Stream<Path> folders = Files.list(all)) {

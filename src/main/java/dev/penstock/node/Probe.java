@@ -9,14 +9,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** One look at a server: is it there, what does it serve, how many requests does it take. */
+/** Probes a server: whether it answers, its models, and the number of requests that it takes at once. */
 final class Probe {
     private static final Duration PATIENCE = Duration.ofSeconds(3);
     private static final int MOST_MODELS = 10_000;
 
     private Probe() {}
 
-    /** A server that can be asked. */
+    /** A server that can be probed. */
     interface Server {
         NodeSettings settings();
 
@@ -24,7 +24,7 @@ final class Probe {
 
         NodeErrors errors();
 
-        /** @throws NodeClient.Unreachable with one line that says why there is no answer */
+        /** @throws NodeClient.Unreachable with the reason in one line */
         NodeClient.Reply get(String path, Duration timeout) throws NodeClient.Unreachable, InterruptedException;
     }
 
@@ -59,7 +59,7 @@ final class Probe {
         }
     }
 
-    /** Those that a job can name; a list has no more than a screen can show many times over. */
+    /** Returns the models with a usable name, in a list of limited length. */
     private static List<WireProtocol.Model> usable(List<WireProtocol.Model> listed) {
         return listed.stream()
                 .filter(model -> ModelName.isUsable(model.id()))

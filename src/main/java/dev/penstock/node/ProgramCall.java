@@ -4,11 +4,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A program that is to be started for one request. What a job says is in its files, never among its arguments, which
- * everybody on the machine can read.
+ * A program to start for one request. The job's texts are in its files, never in its arguments, which every user of
+ * the machine can read.
  *
  * @param program its name
- * @param files by name; the program is started in their folder
+ * @param files by name; the program starts in their folder
  * @param ignored fields of the job that have no equivalent
  */
 record ProgramCall(

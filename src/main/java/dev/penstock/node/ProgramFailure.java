@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What it means that a program of llama.cpp (measured: 0.7.0) failed, by its own words. */
+/** Interprets the failure of a program of llama.cpp (measured: 0.7.0) by its output. */
 final class ProgramFailure {
     private static final Pattern TOO_LONG = Pattern.compile(
             "(\\d+) tokens.*?(?:context size \\(|max )(\\d+)|input line \\((\\d+)\\) exceeds batch size \\((\\d+)");
@@ -15,7 +15,7 @@ final class ProgramFailure {
 
     private ProgramFailure() {}
 
-    /** @param spoke whether it had begun its answer */
+    /** @param spoke whether the answer had begun */
     static JobFailure of(int status, String words, boolean spoke) {
         String lower = words.toLowerCase(Locale.ROOT);
         Matcher tooLong = TOO_LONG.matcher(words);

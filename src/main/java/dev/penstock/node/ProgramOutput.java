@@ -3,21 +3,21 @@ package dev.penstock.node;
 import dev.penstock.job.TokenEvent;
 import java.util.function.Consumer;
 
-/** Reads what one program prints as its answer. Not thread-safe. */
+/** Reads a program's answer from its output. Not thread-safe. */
 sealed interface ProgramOutput permits TextOutput, EmbeddingOutput {
-    /** A piece of its standard output, wherever that was cut. */
+    /** Reads a piece of the standard output, cut anywhere. */
     void piece(byte[] bytes, Consumer<TokenEvent> events);
 
-    /** Whether the answer is whole although the program goes on: what it prints from now on is of no use. */
+    /** Returns whether the answer is complete while the program still runs. Its further output is not needed. */
     boolean isAnswered();
 
-    /** Whether an answer that an interrupt cut looks whole. */
+    /** Returns whether an answer that an interrupt cut looks complete. */
     boolean hidesInterrupt();
 
     /**
-     * It has ended.
+     * The program has ended.
      *
-     * @param said what it said beside its answer
+     * @param beside the lines that it printed beside its answer
      */
-    void end(int status, LastLines said, Consumer<TokenEvent> events);
+    void end(int status, LastLines beside, Consumer<TokenEvent> events);
 }

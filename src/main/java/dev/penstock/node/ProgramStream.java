@@ -18,9 +18,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The answer of a program that runs for this one request: filled by a thread that reads what it prints (a real one, since
- * reading from a pipe would hold a virtual one's carrier), read by the thread of its run. Closing it kills the program and what it has started, and returns when they are gone:
- * they hold the memory that the next one needs.
+ * The answer of a program that runs for one request. A platform thread reads the program's output, because reading
+ * from a pipe would hold the carrier of a virtual thread. The thread of the run reads the events. Closing it kills
+ * the program and its children, and returns when they are gone: they hold the memory that the next program needs.
  */
 final class ProgramStream implements TokenStream {
     private static final int BUFFER = 8192;
@@ -37,7 +37,7 @@ final class ProgramStream implements TokenStream {
     private @Nullable KeptProgram program;
     private boolean closed;
 
-    /* Of the reader alone. */
+    /* Owned by the reader. */
     private boolean over;
 
     private sealed interface Signal {
@@ -58,7 +58,7 @@ final class ProgramStream implements TokenStream {
         return stream;
     }
 
-    /** One that failed before anything could be started. */
+    /** Returns a stream that failed before a program could start. */
     static ProgramStream failed(ProgramCall call, JobFailure failure) {
         ProgramStream stream = new ProgramStream("", Path.of(""), call);
         stream.finish(new TokenEvent.Broken(failure));
@@ -111,25 +111,26 @@ final class ProgramStream implements TokenStream {
         try (PrivateFiles files = PrivateFiles.write(call.files())) {
             KeptProgram kept = start(file, files.folder());
             Process started = kept.process();
-            LastLines said = new LastLines();
-            Thread beside = Thread.ofPlatform().daemon().start(() -> listen(started, said));
+            LastLines lastLines = new LastLines();
+            Thread listener = Thread.ofPlatform().daemon().start(() -> listen(started, lastLines));
             read(started.getInputStream());
             int status = call.output().isAnswered() ? stop(kept) : started.waitFor();
-            beside.join(DYING);
+            listener.join(DYING);
             guarded(() -> {
                 if (!over) {
-                    call.output().end(status, said, this::offer);
+                    call.output().end(status, lastLines, this::offer);
                 }
             });
             if (!over) {
-                finish(broken(JobFailure.Code.STREAM_BROKEN, "ended before its answer was whole: " + said.inShort()));
+                finish(broken(
+                        JobFailure.Code.STREAM_BROKEN, "ended before its answer was whole: " + lastLines.inShort()));
             }
         } catch (IOException e) {
             finish(broken(JobFailure.Code.NODE_UNREACHABLE, "could not be run: " + Reason.of(e)));
         } catch (InterruptedException _) {
             finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
-            // no other thread reports what this one did not expect
+            // no other thread would report an unexpected failure of this one
             finish(broken(JobFailure.Code.NODE_ERROR, "failed unexpectedly: " + Reason.of(e)));
         } finally {
             synchronized (this) {
@@ -171,7 +172,7 @@ final class ProgramStream implements TokenStream {
                 }
             }
         } catch (IOException _) {
-            // it was killed: its status says so
+            // it was killed: its status shows that
         }
         if (over) {
             synchronized (this) {
@@ -180,7 +181,7 @@ final class ProgramStream implements TokenStream {
         }
     }
 
-    /** Ends a program whose answer is whole. What it still prints is passed over, so that it does not wait. */
+    /** Ends a program whose answer is complete. It discards further output, so that the program does not block. */
     private static int stop(KeptProgram kept) throws InterruptedException {
         Thread.ofPlatform().daemon().start(() -> drain(kept.process().getInputStream()));
         return kept.end(KeptProgram.Ending.INTERRUPTED);
@@ -194,10 +195,10 @@ final class ProgramStream implements TokenStream {
         }
     }
 
-    private static void listen(Process started, LastLines said) {
+    private static void listen(Process started, LastLines lastLines) {
         try (BufferedReader lines = started.errorReader()) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                said.add(line);
+                lastLines.add(line);
             }
         } catch (IOException _) {
             // it was killed

@@ -8,14 +8,14 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a model is asked for, in OpenAI's words: a chat, a completion or embeddings. Images with a task are a chat here.
+ * A model's input, in OpenAI's terms: a chat, a completion or embeddings. Images with a task are a chat here.
  *
- * @param task as the job has it
- * @param model as the node calls it
- * @param asked what the job's body says
- * @param defaults for what it does not say; never reported as ignored
- * @param extraBody the node's own, over everything
- * @param batch embeddings inputs in one request; 0: the backend's own limit
+ * @param task the job's task
+ * @param model the model's name at the node
+ * @param asked the fields of the job's body
+ * @param defaults for fields that the job does not set; never reported as ignored
+ * @param extraBody the node's own fields, which override everything
+ * @param batch embeddings inputs in one request; 0 for the backend's own limit
  */
 record Prompt(
         Task task,
@@ -47,7 +47,7 @@ record Prompt(
             case DESCRIBE, TAG -> {
                 Map<String, Object> more = new LinkedHashMap<>(defaults);
                 if (task == Task.TAG) {
-                    // a node whose server takes no schema says {type: text}
+                    // a node whose server takes no schema configures {type: text}
                     more.putIfAbsent(
                             "response_format",
                             Map.of(
@@ -61,7 +61,7 @@ record Prompt(
         };
     }
 
-    /** The node's over the service's; null there means that nothing is said to this node. */
+    /** Returns the node's parameters over the service's. A null of the node removes a parameter. */
     static Map<String, Object> defaults(Map<String, Object> service, Map<String, Object> node) {
         Map<String, Object> defaults = new LinkedHashMap<>(service);
         defaults.putAll(node);
@@ -72,11 +72,11 @@ record Prompt(
     private static Map<String, Object> chat(Task task, Map<String, Object> body) {
         List<?> images = body.get("images") instanceof List<?> given ? given : List.of();
         String these = images.size() == 1 ? "this image" : "these images";
-        String said = body.get("prompt") instanceof String prompt ? prompt : "";
+        String instruction = body.get("prompt") instanceof String prompt ? prompt : "";
         String text = task == Task.TAG
-                ? (said.isEmpty() ? "Name what " + these + " shows, as short tags." : said)
+                ? (instruction.isEmpty() ? "Name what " + these + " shows, as short tags." : instruction)
                         + " Answer with JSON only: {\"tags\": [\"…\"]}"
-                : said.isEmpty() ? "Describe " + these + "." : said;
+                : instruction.isEmpty() ? "Describe " + these + "." : instruction;
         List<Object> parts = new ArrayList<>();
         parts.add(Map.of("type", "text", "text", text));
         images.forEach(image -> parts.add(Map.of(
@@ -91,7 +91,7 @@ record Prompt(
         return chat;
     }
 
-    /** Whether a message holds an image, audio or the like. */
+    /** Returns whether a message holds an image, audio or other media. */
     boolean hasMedia() {
         return asked.get("messages") instanceof List<?> messages
                 && messages.stream().anyMatch(Prompt::holdsMedia);

@@ -5,7 +5,7 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.util.Arrays;
 
-/** Which addresses lie on the public internet; everything else is somebody's own network. */
+/** Decides whether an address is on the public internet. All other addresses belong to private networks. */
 final class PublicAddress {
     private PublicAddress() {}
 
@@ -37,7 +37,7 @@ final class PublicAddress {
         return !(thisNetwork || carrier || protocols || relay || benchmarks || documentation || reserved);
     }
 
-    /** Global unicast only, and of that nothing that wraps an IPv4 address or is set aside. */
+    /** Accepts global unicast, except for ranges that wrap an IPv4 address or are reserved. */
     private static boolean isPublic6(byte[] bytes) {
         boolean global = (bytes[0] & 0xe0) == 0x20;
         boolean sixToFour = bytes[0] == 0x20 && bytes[1] == 0x02;

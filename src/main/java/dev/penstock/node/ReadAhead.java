@@ -5,11 +5,11 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What has arrived and is not read yet. The event loop fills it, one thread reads it. Above a size the loop pauses the connection,
- * below another one the reader has it resumed.
+ * A queue of data that has arrived and is not read yet. The event loop fills it, and one thread reads it. Above a
+ * size the loop pauses the connection. Below another size the reader resumes it.
  *
- * <p>The loop looks at the size once more after it has paused, since the reader may have emptied the queue in between: it has seen
- * no pause then, and ends none.
+ * <p>After a pause the loop checks the size once more. The reader may have emptied the queue in between, without
+ * seeing the pause. Then the loop itself resumes.
  */
 final class ReadAhead<T> {
     private final int pauseAbove;
@@ -17,9 +17,11 @@ final class ReadAhead<T> {
     private final long pauseAboveBytes;
     private final LinkedBlockingQueue<T> queue;
     private volatile boolean paused;
-    /** Paused for its bytes: resumed only when all of it is read, as only the number of items is known then. */
+    /**
+     * The pause is due to bytes. It lasts until the queue is empty, because only the number of items is known later.
+     */
     private volatile boolean heavy;
-    /** Since all was read; of the event loop. */
+    /** The bytes since the queue was last empty; owned by the event loop. */
     private long bytes;
 
     ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes) {
@@ -33,18 +35,18 @@ final class ReadAhead<T> {
         this.queue = queue;
     }
 
-    /** From any thread. */
+    /** Called from any thread. */
     void add(T item) {
         queue.add(item);
     }
 
-    /** By the reader; null: nothing came in time. */
+    /** Called by the reader. Returns null if nothing came in time. */
     @Nullable
     T take(long nanos) throws InterruptedException {
         return queue.poll(nanos, TimeUnit.NANOSECONDS);
     }
 
-    /** By the reader, after it has taken something: whether {@link #resumed} is to be called on the event loop. */
+    /** Called by the reader after a take. Returns whether the reader must call {@link #resumed} on the event loop. */
     boolean isToResume() {
         return paused && isRead();
     }
@@ -54,9 +56,9 @@ final class ReadAhead<T> {
     }
 
     /**
-     * On the event loop, after it has added something.
+     * Called on the event loop after an add.
      *
-     * @param more bytes that it came from
+     * @param more the bytes that arrived for it
      */
     void filled(int more, Runnable pause, Runnable resume) {
         int size = queue.size();
@@ -71,7 +73,7 @@ final class ReadAhead<T> {
         }
     }
 
-    /** On the event loop. */
+    /** Called on the event loop. */
     void resumed(Runnable resume) {
         if (paused) {
             paused = false;

@@ -26,7 +26,7 @@ import java.util.function.Function;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
-/** Nodes that come and go at run time: written to the settings log, and taken from there by every replica alike. */
+/** Adds and removes nodes at run time. It writes them to the settings log, and every replica reads them from there. */
 @Singleton
 public class Registry {
     private static final Logger LOG = Logger.getLogger(Registry.class);
@@ -44,15 +44,15 @@ public class Registry {
         log = new SettingsLog(kafka, settings);
     }
 
-    /** What became of a change. */
+    /** The result of a change. */
     public sealed interface Change {
-        /** It is on the broker, and in force here. */
+        /** The change is on the broker, and in force here. */
         record Made(Node node) implements Change {}
 
         record Refused(JobFailure failure) implements Change {}
     }
 
-    /** Before anybody reads the settings. */
+    /** Runs before the settings are read. */
     void start(@Observes @Priority(1) StartupEvent event) {
         feed.onChange(this::apply);
     }
@@ -66,7 +66,7 @@ public class Registry {
                     added.put(node.name(), node);
                 }
                 case AddedNode.Unfit(List<String> mistakes) ->
-                    LOG.errorf("node=%s was added at run time, but not for this version: %s", name, said(mistakes));
+                    LOG.errorf("node=%s was added at run time, but not for this version: %s", name, oneLine(mistakes));
             }
         });
         nodes.added(added);
@@ -79,8 +79,8 @@ public class Registry {
     /**
      * Adds a node.
      *
-     * @param document its keys, as the configuration has them
-     * @param force even where its server does not answer
+     * @param document its keys, as in the configuration
+     * @param force adds it even if its server does not answer
      */
     public Change add(String name, JsonNode document, boolean force) throws InterruptedException {
         Optional<JobFailure> obstacle = obstacle();
@@ -90,11 +90,11 @@ public class Registry {
         NodeSettings node;
         switch (AddedNode.read(name, document, keys(feed.version()))) {
             case AddedNode.Unfit(List<String> mistakes) -> {
-                return refused(JobFailure.Code.INVALID_REQUEST, said(mistakes));
+                return refused(JobFailure.Code.INVALID_REQUEST, oneLine(mistakes));
             }
             case AddedNode.Fit(NodeSettings read, List<String> lacking) -> {
                 if (!lacking.isEmpty()) {
-                    return refused(JobFailure.Code.INVALID_REQUEST, said(lacking));
+                    return refused(JobFailure.Code.INVALID_REQUEST, oneLine(lacking));
                 }
                 node = read;
             }
@@ -128,7 +128,7 @@ public class Registry {
         return new Change.Made(made);
     }
 
-    /** Removes a node that was added: what runs there ends, on every replica. */
+    /** Removes a node that was added. Its running requests end, on every replica. */
     public Change remove(String name) throws InterruptedException {
         Optional<JobFailure> obstacle = obstacle();
         if (obstacle.isPresent()) {
@@ -186,13 +186,13 @@ public class Registry {
         return new Change.Refused(JobFailure.of(code, message));
     }
 
-    private static String said(List<String> mistakes) {
+    private static String oneLine(List<String> mistakes) {
         return mistakes.size() == 1
                 ? mistakes.getFirst()
                 : mistakes.size() + " mistakes: " + String.join("; ", mistakes);
     }
 
-    /** A node on its way into the log; it may have to be laid over more than one version. */
+    /** A node before it is in the log. The change may have to be repeated on top of a newer version. */
     private static final class AddedDocument {
         private final String name;
         private final JsonNode document;
@@ -211,7 +211,7 @@ public class Registry {
 
         ObjectNode over(SettingsVersion current) {
             JsonNode there = current.nodes().get(name);
-            // a later version of somebody else holds what was written here before
+            // a later version of another replica has the node that was written here before
             taken = there != null && !(written && there.equals(document));
             if (there != null) {
                 return current.settings();

@@ -4,10 +4,10 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * The live replicas: what a node takes at once is for all of them together, and each takes its share.
+ * The live replicas. A node's limit holds for all replicas together, and each takes its share.
  *
- * @param members all of them, in an order that all agree on
- * @param own this one. Where it is not among them it is about to be, and takes its share, without a part of the remainder
+ * @param members all replicas, in the same order on each of them
+ * @param own this replica. If it is not a member yet, it takes its share without a part of the remainder
  */
 public record Replicas(List<String> members, String own) {
     static final Replicas ALONE = new Replicas(List.of("this one"), "this one");
@@ -25,9 +25,10 @@ public record Replicas(List<String> members, String own) {
     }
 
     /**
-     * What this replica takes; over all replicas the sum is the limit, unless there are more of them: each takes one at least.
+     * Returns this replica's share. The shares add up to the limit, unless there are more replicas than that: each
+     * takes at least one.
      *
-     * @param node its name says who takes the remainder, so that it is not the same replica for every node
+     * @param node its name decides which replica takes the remainder, so that it is not the same one for every node
      */
     int share(String node, int limit) {
         int count = count();
@@ -37,7 +38,7 @@ public record Replicas(List<String> members, String own) {
         return Math.max(1, limit / count + (oneMore ? 1 : 0));
     }
 
-    /** Whether each takes one, and that is too much. */
+    /** Returns whether one request for each replica is more than the limit. */
     boolean exceed(int limit) {
         return limit < count();
     }

@@ -8,7 +8,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/** How long a server asks to be left alone: {@code retry-after-ms}, else {@code Retry-After} in seconds or as a date. */
+/** The wait that a server asks for: {@code retry-after-ms}, else {@code Retry-After} in seconds or as a date. */
 final class RetryAfter {
     /** Longer than any job may take. */
     private static final Duration LONGEST = Duration.ofDays(365);
@@ -16,46 +16,46 @@ final class RetryAfter {
     private RetryAfter() {}
 
     /**
-     * @param header a response's header by its name; null where there is none
-     * @return null: the server does not say, or not in a form that is known
+     * @param header returns a response's header by its name; null if there is none
+     * @return null if the server asks for no wait, or in an unknown form
      */
     static @Nullable Duration of(UnaryOperator<@Nullable String> header, Instant now) {
         Duration millis = number(header.apply("retry-after-ms"), 1);
         if (millis != null) {
             return millis;
         }
-        String said = header.apply("Retry-After");
-        Duration seconds = number(said, 1_000);
-        if (seconds != null || said == null) {
+        String value = header.apply("Retry-After");
+        Duration seconds = number(value, 1_000);
+        if (seconds != null || value == null) {
             return seconds;
         }
-        Instant until = date(said);
+        Instant until = date(value);
         if (until == null) {
             return null;
         }
-        // by the server's own clock, where it tells it
+        // by the server's own clock, if it sends the time
         Instant there = date(header.apply("Date"));
         return atMost(Duration.between(there == null ? now : there, until));
     }
 
-    private static @Nullable Duration number(@Nullable String said, double unitMillis) {
-        if (said == null) {
+    private static @Nullable Duration number(@Nullable String value, double unitMillis) {
+        if (value == null) {
             return null;
         }
         try {
-            double millis = Double.parseDouble(said.strip()) * unitMillis;
+            double millis = Double.parseDouble(value.strip()) * unitMillis;
             return Double.isNaN(millis) ? null : atMost(Duration.ofMillis((long) Math.ceil(millis)));
         } catch (NumberFormatException _) {
             return null;
         }
     }
 
-    private static @Nullable Instant date(@Nullable String said) {
-        if (said == null) {
+    private static @Nullable Instant date(@Nullable String value) {
+        if (value == null) {
             return null;
         }
         try {
-            return ZonedDateTime.parse(said.strip(), DateTimeFormatter.RFC_1123_DATE_TIME)
+            return ZonedDateTime.parse(value.strip(), DateTimeFormatter.RFC_1123_DATE_TIME)
                     .toInstant();
         } catch (DateTimeException _) {
             return null;

@@ -16,12 +16,13 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * llama-server (measured: llama.cpp 0.7.0), where it is a router: started without a model, with {@code --models-dir} or its cache.
- * It tells how far a load is by an event stream of its own, and how it ended by the list of its models.
+ * The models of a llama-server (measured: llama.cpp 0.7.0) that is a router: it was started without a model, with
+ * {@code --models-dir} or its cache. It reports the progress of a load in an event stream, and the result in its list
+ * of models.
  */
 final class RouterModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
-    /** A sleeping one wakes up for its next request. */
+    /** A sleeping model wakes up for its next request. */
     private static final Set<String> LOADED = Set.of("loaded", "sleeping");
 
     private static final Duration LISTED_WITHIN = Duration.ofSeconds(3);
@@ -43,8 +44,8 @@ final class RouterModels implements ModelCommands {
         boolean download = ModelName.onHub(model).isPresent() && listed(client, name) == null;
         try (LineFeed events = client.events("/models/sse")) {
             NodeClient.Reply begun = ModelCommands.ask(
-                    client, HttpMethod.POST, download ? "/models" : "/models/load", named(name), PATIENCE);
-            // loaded, or being loaded for somebody else
+                    client, HttpMethod.POST, download ? "/models" : "/models/load", nameDocument(name), PATIENCE);
+            // it is loaded already, or another client is loading it
             if (!begun.body().contains("already running")) {
                 expectOk(client, name, begun);
             }
@@ -115,7 +116,10 @@ final class RouterModels implements ModelCommands {
         }
     }
 
-    /** What the event stream says of this model within a moment, or just the status. */
+    /**
+     * Returns the event stream's next report about this model. If none comes within a moment, it returns the status
+     * only.
+     */
     private static ModelTransfer.State.Running next(LineFeed events, String name, String status)
             throws InterruptedException {
         long until = System.nanoTime() + LOOK.toNanos();
@@ -138,8 +142,8 @@ final class RouterModels implements ModelCommands {
     }
 
     /**
-     * A model's status in the list of the router; null: it is not there. A router that is busy with a model may leave a question
-     * unanswered.
+     * Returns a model's entry in the router's list; null if it has none. A router that is busy with a model may leave
+     * a request unanswered.
      */
     private static @Nullable JsonNode listed(NodeClient client, String name) throws Refused, InterruptedException {
         long until = System.nanoTime() + UNTIL_ANSWERED.toNanos();
@@ -179,7 +183,10 @@ final class RouterModels implements ModelCommands {
     public void unload(NodeClient client, String model) throws Refused, InterruptedException {
         expectRouter(client);
         String name = canonical(model);
-        expectOk(client, name, ModelCommands.ask(client, HttpMethod.POST, "/models/unload", named(name), PATIENCE));
+        expectOk(
+                client,
+                name,
+                ModelCommands.ask(client, HttpMethod.POST, "/models/unload", nameDocument(name), PATIENCE));
     }
 
     @Override
@@ -209,7 +216,7 @@ final class RouterModels implements ModelCommands {
         }
     }
 
-    private static Buffer named(String name) {
+    private static Buffer nameDocument(String name) {
         return Buffer.buffer(Json.bytes(Map.of("model", name)));
     }
 }

@@ -5,14 +5,14 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.wire.ModelName;
 import java.util.function.Consumer;
 
-/** The model that a server says it runs, which comes with each of its documents: told once. Not thread-safe. */
+/** Reports the server's model once. Each document of a server repeats it. Not thread-safe. */
 final class SaidModel {
-    private boolean told;
+    private boolean reported;
 
-    /** @param model the document's own field; it may be missing, and it may be empty where nothing has run yet */
+    /** @param model the document's field; it may be missing, or empty before a model has run */
     void tell(JsonNode model, Consumer<TokenEvent> events) {
-        if (!told && model.isTextual() && !model.textValue().isBlank() && ModelName.isUsable(model.textValue())) {
-            told = true;
+        if (!reported && model.isTextual() && !model.textValue().isBlank() && ModelName.isUsable(model.textValue())) {
+            reported = true;
             events.accept(new TokenEvent.Model(model.textValue()));
         }
     }

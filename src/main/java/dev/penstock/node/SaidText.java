@@ -6,7 +6,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
 
-/** The text of a message or of a piece of one, in every form that servers give it: words, a part, a list of parts. */
+/** The text of a message or of a piece of one, in every form of the servers: a string, a part, or a list of parts. */
 final class SaidText {
     /** The fields of a message that are read here. */
     static final Set<String> READ = Set.of(
@@ -31,24 +31,27 @@ final class SaidText {
     /**
      * Reads the text of a message.
      *
-     * @param path of the message, for what cannot be read
+     * @param path the path of the message, for error messages
      */
     static Map<Field, StringBuilder> of(String path, JsonNode message) throws UnreadText {
-        SaidText said = new SaidText();
-        said.add(path + ".content", Field.CONTENT, message.path("content"));
-        said.add(path + ".refusal", Field.REFUSAL, message.path("refusal"));
-        said.reasoning(path, message);
-        return said.text;
+        SaidText parsed = new SaidText();
+        parsed.add(path + ".content", Field.CONTENT, message.path("content"));
+        parsed.add(path + ".refusal", Field.REFUSAL, message.path("refusal"));
+        parsed.reasoning(path, message);
+        return parsed.text;
     }
 
-    /** The text of one value that has no message around it. */
+    /** Reads the text of one value outside of a message. */
     static Map<Field, StringBuilder> of(String path, Field field, JsonNode value) throws UnreadText {
-        SaidText said = new SaidText();
-        said.add(path, field, value);
-        return said.text;
+        SaidText parsed = new SaidText();
+        parsed.add(path, field, value);
+        return parsed.text;
     }
 
-    /** vLLM 0.32 and Ollama's /v1 say reasoning; llama-server and older vLLM reasoning_content; some the same in both. */
+    /**
+     * vLLM 0.32 and Ollama's /v1 have reasoning. llama-server and older vLLM have reasoning_content. Some servers
+     * have the same text in both.
+     */
     private void reasoning(String path, JsonNode message) throws UnreadText {
         String heard = "";
         for (String name : new String[] {"reasoning", "reasoning_content", "thinking", "reasoning_details"}) {

@@ -12,37 +12,37 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
-/** What a model server's refusal means, by its status and its own words. */
+/** Interprets a model server's refusal by its status and its text. */
 final class ServerErrors {
     private static final int LONGEST = 300;
     private static final int MOST_DIGITS = 18;
 
-    /** Refusals are quoted in refusals. */
+    /** Limits the depth, because a refusal may quote another refusal. */
     private static final int DEEPEST = 8;
 
     private ServerErrors() {}
 
-    /** What a refusal means. */
+    /** The meaning of a refusal. */
     sealed interface Meaning {
-        /** Nothing beyond its code. */
+        /** The code is the whole meaning. */
         record Coded(JobFailure.Code code) implements Meaning {}
 
         record UnknownModel() implements Meaning {}
 
-        /** The model, or the server, cannot do what is asked. */
+        /** The model or the server does not have the requested feature. */
         record Incapable(String what) implements Meaning {}
 
         record PromptTooLong() implements Meaning {}
     }
 
-    /** @param embeddings whether embeddings were asked for */
+    /** @param embeddings whether the request was for embeddings */
     static Meaning meaning(int status, String body, boolean embeddings) {
         JsonNode json = Json.parseLenient(body);
-        // what comes later may be the prompt's
+        // the rest of a long text may quote the prompt
         String words = shorten(words(body)).toLowerCase(Locale.ROOT);
         boolean refused = status >= 400 && status != 429 && status != 503;
         if (refused
-                && says(
+                && mentions(
                         words,
                         "image input is not supported",
                         "not a multimodal model",
@@ -50,20 +50,21 @@ final class ServerErrors {
                         "does not support multimodal")) {
             return new Meaning.Incapable("takes no images");
         }
-        if (refused && says(words, "no vision", "missing data required for image input", "support vision")) {
+        if (refused && mentions(words, "no vision", "missing data required for image input", "support vision")) {
             return new Meaning.Incapable("takes no images");
         }
-        if (refused && says(words, "does not support thinking")) {
+        if (refused && mentions(words, "does not support thinking")) {
             return new Meaning.Incapable("does not think");
         }
-        if (refused && says(words, "does not support tools", "tool-call-parser")) {
+        if (refused && mentions(words, "does not support tools", "tool-call-parser")) {
             return new Meaning.Incapable("takes no tools");
         }
-        // earlier versions of vLLM say it with 400
-        if (refused && says(words, "does not support embeddings")) {
+        // earlier versions of vLLM use 400 for this
+        if (refused && mentions(words, "does not support embeddings")) {
             return new Meaning.Incapable("makes no embeddings");
         }
-        if (refused && says(words, "does not support chat", "does not support generate", "does not support insert")) {
+        if (refused
+                && mentions(words, "does not support chat", "does not support generate", "does not support insert")) {
             return new Meaning.Incapable("cannot do that");
         }
         if (status == 501 || (status == 404 && (embeddings || isPathUnknown(json)) && !hasError(json))) {
@@ -72,15 +73,15 @@ final class ServerErrors {
         if (isTooLongByCode(json) || (refused && tooLong(words))) {
             return new Meaning.PromptTooLong();
         }
-        // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not what it was taken for
-        boolean model = says(words, "model", "deployment", "not found, try pulling");
-        // llama-server as a router says 400
+        // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not of the expected kind
+        boolean model = mentions(words, "model", "deployment", "not found, try pulling");
+        // llama-server as a router uses 400
         boolean ofRouter = status == 400 && words.matches("model '.*' not found");
         if ((status == 404 && hasError(json) && model) || ofRouter) {
             return new Meaning.UnknownModel();
         }
-        // what was paid for is used up: waiting does not help
-        boolean spent = status == 429 && says(code(json) + " " + words, "insufficient_quota", "credit balance");
+        // the account has no credit left, and waiting does not help
+        boolean spent = status == 429 && mentions(code(json) + " " + words, "insufficient_quota", "credit balance");
         return new Meaning.Coded(spent ? JobFailure.Code.NODE_UNAUTHORIZED : code(status, words));
     }
 
@@ -91,13 +92,16 @@ final class ServerErrors {
                         + json.at("/error/type").asText("");
     }
 
-    /** Whether the server is there, and only loads its model. */
+    /** Returns whether the server is up and still loads its model. */
     static boolean isLoading(int status, String body) {
         String words = shorten(words(body)).toLowerCase(Locale.ROOT);
-        return status == 503 && says(words, "loading", "starting up", "warming up", "not ready");
+        return status == 503 && mentions(words, "loading", "starting up", "warming up", "not ready");
     }
 
-    /** How vLLM says that it serves no such path: one that pools knows no chat, one that generates no embeddings. */
+    /**
+     * Recognizes vLLM's answer for an unknown path. A pooling model has no chat, and a generating model has no
+     * embeddings.
+     */
     private static boolean isPathUnknown(@Nullable JsonNode json) {
         return json != null && "Not Found".equals(json.path("detail").textValue());
     }
@@ -106,11 +110,12 @@ final class ServerErrors {
         return json != null && json.has("error");
     }
 
-    /** Whether a document says that something failed, in any form that servers use. */
+    /** Returns whether a document reports a failure, in any form that servers use. */
     static boolean isError(JsonNode document) {
         JsonNode error = document.path("error");
-        boolean said = error.isTextual() ? !error.textValue().isBlank() : error.isContainerNode() && !error.isEmpty();
-        if (said
+        boolean hasContent =
+                error.isTextual() ? !error.textValue().isBlank() : error.isContainerNode() && !error.isEmpty();
+        if (hasContent
                 || error.isNumber()
                 || error.asBoolean(false)
                 || isError(document, "object")
@@ -131,7 +136,7 @@ final class ServerErrors {
         return document.path(field).asText("").equals("error");
     }
 
-    /** A failure that a server tells in words alone. */
+    /** Returns a failure that the server reports as text only. */
     static JobFailure failure(String words) {
         String line = shorten(words);
         return JobFailure.of(
@@ -141,12 +146,12 @@ final class ServerErrors {
                 "failed: " + line);
     }
 
-    /** What a server says that fails with status 200. */
+    /** Returns the message of a server that fails with status 200. */
     static String failing(JsonNode event, boolean begun) {
         return (begun ? "failed in mid-stream: " : "answered 200 with an error: ") + message(event);
     }
 
-    /** The code of the refusal, or of the refusal that is quoted in it. */
+    /** Checks the code of the refusal, or of the refusal that it quotes. */
     private static boolean isTooLongByCode(@Nullable JsonNode json) {
         return json != null && isTooLongByCode(json, 0);
     }
@@ -167,7 +172,7 @@ final class ServerErrors {
     }
 
     private static boolean tooLong(String words) {
-        return says(
+        return mentions(
                 words,
                 "context length",
                 "context_length",
@@ -190,7 +195,7 @@ final class ServerErrors {
                 "is too large to process");
     }
 
-    private static boolean says(String words, String... any) {
+    private static boolean mentions(String words, String... any) {
         return Stream.of(any).anyMatch(words::contains);
     }
 
@@ -201,16 +206,16 @@ final class ServerErrors {
             case 413 -> JobFailure.Code.CONTEXT_LENGTH_EXCEEDED;
             // 529 is Anthropic's
             case 429, 503, 529 -> JobFailure.Code.NODE_OVERLOADED;
-            // Ollama says 500 to an option of the wrong type and to an unknown format
+            // Ollama uses 500 for an option of the wrong type and for an unknown format
             case 500 ->
-                says(words, "must be of type", "invalid format")
+                mentions(words, "must be of type", "invalid format")
                         ? JobFailure.Code.INVALID_REQUEST
                         : JobFailure.Code.NODE_ERROR;
             default -> JobFailure.Code.NODE_ERROR;
         };
     }
 
-    /** What an error in an answer of status 200 means: its status is in a code or a type. */
+    /** Returns the code of an error in an answer with status 200. Its status is in a code or a type. */
     static JobFailure.Code midStream(JsonNode event) {
         return switch (meaning(status(event), event.toString(), false)) {
             case Meaning.Coded(JobFailure.Code code) -> code;
@@ -221,15 +226,15 @@ final class ServerErrors {
 
     private static int status(JsonNode event) {
         JsonNode error = event.path("error").isObject() ? event.path("error") : event;
-        int named = switch (error.path("type").asText("")) {
+        int byType = switch (error.path("type").asText("")) {
             case "overloaded_error", "rate_limit_error", "rate_limit_exceeded" -> 529;
             case "authentication_error", "permission_error", "AuthenticationError" -> 401;
             case "invalid_request_error", "BadRequestError", "BadRequest", "exceed_context_size_error" -> 400;
             case "not_found_error", "NotFoundError" -> 404;
             default -> 0;
         };
-        if (named > 0) {
-            return named;
+        if (byType > 0) {
+            return byType;
         }
         return Stream.of("code", "status", "status_code", "statusCode", "error_code")
                 .flatMap(name -> Stream.of(error.path(name), event.path(name)))
@@ -239,13 +244,16 @@ final class ServerErrors {
                 .orElse(500);
     }
 
-    /** A server's own words, on one line; a caller that shows them cleans and shortens them. */
+    /** Returns the server's own text, on one line. A caller that shows it must clean and shorten it. */
     static String words(String body) {
         JsonNode json = Json.parseLenient(body);
         return json == null ? line(body) : message(json);
     }
 
-    /** Error as an object or a string, vLLM's detail, a refusal nested as a string; on one line. */
+    /**
+     * Reads error as an object or a string, vLLM's detail, or a refusal nested as a string. The result is on one
+     * line.
+     */
     static String message(JsonNode document) {
         String type =
                 document.path("error").path("type").asText(document.path("type").asText(""));
@@ -274,7 +282,7 @@ final class ServerErrors {
         for (String name : List.of("error", "detail", "errors", "message", "msg", "description", "error_message")) {
             String words = message(value.path(name), depth + 1);
             if (!words.isEmpty()) {
-                // what OpenRouter quotes of the server behind it
+                // OpenRouter quotes the server behind it here
                 String quoted = message(value.path("metadata").path("raw"), depth + 1);
                 return quoted.isEmpty() ? words : words + ": " + quoted;
             }
@@ -282,7 +290,9 @@ final class ServerErrors {
         return "";
     }
 
-    /** A count that a refusal tells, in a field, as llama-server's n_ctx, or in its words; 0: it tells none. */
+    /**
+     * Returns a count from a refusal: from a field, such as llama-server's n_ctx, or from its text; 0 if it has none.
+     */
     static long count(String body, String field, Pattern inWords) {
         JsonNode json = Json.parseLenient(body);
         JsonNode error = json == null ? null : json.path("error");
@@ -292,16 +302,16 @@ final class ServerErrors {
         if (error != null && error.has(field)) {
             return error.path(field).asLong();
         }
-        Matcher said = inWords.matcher(words(body));
-        return said.find() ? number(said.group(1)) : 0;
+        Matcher matcher = inWords.matcher(words(body));
+        return matcher.find() ? number(matcher.group(1)) : 0;
     }
 
-    /** Digits as a number; 0: nothing counts so far. */
+    /** Parses digits; 0 for a number that is too large. */
     static long number(String digits) {
         return digits.length() > MOST_DIGITS ? 0 : Long.parseLong(digits);
     }
 
-    /** One line, not too long. */
+    /** Returns one line, shortened. */
     static String shorten(String words) {
         String line = line(words);
         return line.length() > LONGEST ? line.substring(0, LONGEST) + "…" : line;

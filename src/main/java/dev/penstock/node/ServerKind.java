@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
-/** What kind of server answers, by its own signs: a node with another backend gets requests in the wrong words. */
+/** Detects the kind of a server by its answers. A node with another backend would get requests in the wrong form. */
 final class ServerKind {
     /** owned_by in the listing of each kind. */
     private static final Map<String, Backend> OWNERS = Map.of(
@@ -22,7 +22,7 @@ final class ServerKind {
 
     private ServerKind() {}
 
-    /** The kind of the server that sent this listing; empty where nothing tells it. */
+    /** Returns the kind of the server that sent this listing; empty if it has no sign of its kind. */
     static Optional<Backend> of(NodeClient.Reply listed) {
         if (listed.server().startsWith("llama.cpp")) {
             return Optional.of(Backend.LLAMA_SERVER);
@@ -39,25 +39,25 @@ final class ServerKind {
                 : Optional.empty();
     }
 
-    /** Asks a server that does not know the path of its node's listing what it is. */
+    /** Probes the kind of a server that does not have the path of its node's listing. */
     static Optional<Backend> ask(Probe.Server client, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
-        if (says(client, "/api/version", patience)) {
+        if (answers(client, "/api/version", patience)) {
             return Optional.of(Backend.OLLAMA);
         }
-        if (says(client, "/version", patience)) {
+        if (answers(client, "/version", patience)) {
             return Optional.of(Backend.VLLM);
         }
         return of(client.get("/v1/models", patience));
     }
 
-    private static boolean says(Probe.Server client, String path, Duration patience)
+    private static boolean answers(Probe.Server client, String path, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
         JsonNode json = client.get(path, patience).json();
         return json != null && json.path("version").isTextual();
     }
 
-    /** The sentence that reports a node whose server is of another kind; null where it is of the node's own, or not known. */
+    /** Returns the warning for a node whose server is of another kind; null if the kind fits or is unknown. */
     static @Nullable String mismatch(NodeSettings node, Optional<Backend> kind) {
         Backend backend = node.backend();
         if (kind.isEmpty() || kind.get() == backend || backend == Backend.OPENAI_COMPATIBLE) {

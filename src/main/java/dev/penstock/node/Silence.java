@@ -7,8 +7,8 @@ import dev.penstock.settings.Settings;
 import java.time.Duration;
 
 /**
- * How long a node may say nothing: until its first token, and from then on between tokens. Time is an argument, in
- * nanoseconds of one clock. Not thread-safe: owned by the thread of the run.
+ * How long a node may be silent: until its first token, and then between tokens. Time is an argument, in nanoseconds
+ * of one clock. Not thread-safe: the thread of the run owns it.
  */
 public final class Silence {
     private final NodeSettings node;
@@ -31,7 +31,7 @@ public final class Silence {
         spoken = true;
     }
 
-    /** How long it may still last; 0 or less: it has lasted too long. */
+    /** Returns how long the silence may still last; 0 or less if it has lasted too long. */
     public long leftNanos(long nowNanos) {
         return sinceNanos + patience().toNanos() - nowNanos;
     }
@@ -41,7 +41,7 @@ public final class Silence {
         return spoken && task != Task.EMBEDDINGS ? timeouts.idle() : timeouts.firstToken();
     }
 
-    /** That it has lasted too long. */
+    /** Returns the failure of a silence that lasted too long. */
     public JobFailure tooLong() {
         return spoken
                 ? JobFailure.of(

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Ends a text before the first of some strings, wherever its pieces are cut. Not thread-safe. */
+/** Ends a text before the first stop string, wherever its pieces are cut. Not thread-safe. */
 final class StopStrings {
     private final List<String> stops;
     private final HeldText beginnings;
@@ -16,7 +16,7 @@ final class StopStrings {
         beginnings = new HeldText(stops);
     }
 
-    /** As a job says it: one, or a list of them. */
+    /** Reads the job's value: a string, or a list of strings. */
     static StopStrings of(@Nullable Object stop) {
         List<String> stops = new ArrayList<>();
         for (Object one : stop instanceof List<?> many ? many : stop == null ? List.of() : List.of(stop)) {
@@ -27,7 +27,7 @@ final class StopStrings {
         return new StopStrings(stops);
     }
 
-    /** What of it is before any stop string. */
+    /** Returns the part of the text before any stop string. */
     String through(String text) {
         String all = beginnings.held() + text;
         int first = -1;
@@ -53,12 +53,12 @@ final class StopStrings {
         return found;
     }
 
-    /** The one that ended the text; empty: none has. */
+    /** Returns the stop string that ended the text; empty if there is none. */
     String foundString() {
         return foundString;
     }
 
-    /** The text has ended: what was held back is no stop string. */
+    /** Ends the text. Returns the held text, which contains no stop string. */
     String rest() {
         return found ? "" : beginnings.held();
     }

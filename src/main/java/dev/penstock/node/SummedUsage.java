@@ -4,7 +4,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import java.util.function.Consumer;
 
-/** Of a server that reports the usage of each choice apart: the sum over the choices. */
+/** Adds up the usage of the choices, for a server that reports the usage of each choice separately. */
 final class SummedUsage implements WireProtocol.AnswerParser {
     private final WireProtocol.AnswerParser parser;
     private Usage sum = Usage.NONE;

@@ -18,17 +18,18 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0) print: after what comes before an
- * answer, up to what comes after it. An answer is whole only when the program has also printed its closing figures: one
- * that a signal ends may say farewell and end with status 0. Bytes may be cut anywhere. Not thread-safe.
+ * Reads the text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0) print. It removes the text
+ * before and after the answer. An answer is complete only if the program has also printed its closing figures: a
+ * program that a signal ends may print its farewell and end with status 0. Bytes may be cut anywhere. Not
+ * thread-safe.
  */
 final class TextOutput implements ProgramOutput {
     private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
     private static final Pattern TOKENS = Pattern.compile("(?<!prompt )\\beval time = .*/ +(\\d+) (?:tokens|runs)");
-    /** Said before the answer, by llama-cli. */
+    /** llama-cli prints it before the answer. */
     private static final Pattern NEW_PROMPT = Pattern.compile("new prompt, .*task\\.n_tokens = (\\d+)");
 
-    /** Said by llama-mtmd-cli when the model is there, and when the images are. */
+    /** llama-mtmd-cli prints these when the model is loaded, and when it encodes the images. */
     private static final Pattern LOADED = Pattern.compile("main: loading model: ");
 
     private static final Pattern ENCODING = Pattern.compile("encoding mtmd batch");
@@ -57,24 +58,24 @@ final class TextOutput implements ProgramOutput {
     private ByteArrayOutputStream raw = new ByteArrayOutputStream();
     private final StringBuilder opening = new StringBuilder();
     private Stage stage = Stage.BEFORE;
-    private final StringBuilder said = new StringBuilder();
+    private final StringBuilder printed = new StringBuilder();
     private int pieces;
 
-    /** Which program prints. */
+    /** The program that prints. */
     enum Form {
-        /** llama-cli: a banner, the prompt said again, the answer, a farewell. What fails is printed as the answer. */
+        /** llama-cli: a banner, the prompt, the answer, a farewell. It prints an error in place of the answer. */
         CHAT(FAREWELL, FAREWELL),
-        /** llama-completion: the answer, and whether the model ended it. */
+        /** llama-completion: the answer, and a mark if the model ended it. */
         COMPLETION(" [end of text]\n\n\n", "\n\n"),
-        /** llama-mtmd-cli: an empty line, the answer, and one line more where the model ended it. */
+        /** llama-mtmd-cli: an empty line, the answer, and one more line if the model ended it. */
         IMAGES("\n\n\n", "\n\n");
 
         private final String ended;
         private final String cut;
 
         /**
-         * @param ended what follows an answer that the model ended
-         * @param cut what follows one that it did not
+         * @param ended the text after an answer that the model ended
+         * @param cut the text after another answer
          */
         Form(String ended, String cut) {
             this.ended = ended;
@@ -112,8 +113,8 @@ final class TextOutput implements ProgramOutput {
     }
 
     /**
-     * @param prompt as the program got it
-     * @param limit of tokens
+     * @param prompt the program's input
+     * @param limit the largest number of tokens
      * @param counter counts the tokens of a text, for an answer that a stop string ends
      */
     static TextOutput ofChat(
@@ -145,7 +146,10 @@ final class TextOutput implements ProgramOutput {
         return stops.isFound();
     }
 
-    /** llama-mtmd-cli ends with status 0 and all of its figures; where there is a stop string, it is how we end it. */
+    /**
+     * After an interrupt, llama-mtmd-cli ends with status 0 and all of its figures. With a stop string, Penstock
+     * itself interrupts it.
+     */
     @Override
     public boolean hidesInterrupt() {
         return form == Form.IMAGES && stops.isEmpty();
@@ -205,29 +209,29 @@ final class TextOutput implements ProgramOutput {
                 String all = thoughts.held() + text;
                 int end = all.indexOf(THOUGHT);
                 if (end < 0) {
-                    say(TokenEvent.Field.REASONING, thoughts.through(text), events);
+                    emit(TokenEvent.Field.REASONING, thoughts.through(text), events);
                     return;
                 }
                 String last = all.substring(0, end);
-                say(
+                emit(
                         TokenEvent.Field.REASONING,
                         last.endsWith("\n") ? last.substring(0, last.length() - 1) : last,
                         events);
                 stage = Stage.SPEAKING;
                 text(all.substring(end + THOUGHT.length()), events);
             }
-            case SPEAKING -> speak(after.through(text), events);
+            case SPEAKING -> emitContent(after.through(text), events);
             case BEFORE -> throw new IllegalStateException("nothing is said yet");
         }
     }
 
-    private void speak(String text, Consumer<TokenEvent> events) {
+    private void emitContent(String text, Consumer<TokenEvent> events) {
         if (!stops.isFound()) {
-            say(TokenEvent.Field.CONTENT, stops.through(text), events);
+            emit(TokenEvent.Field.CONTENT, stops.through(text), events);
         }
     }
 
-    private void say(TokenEvent.Field field, String text, Consumer<TokenEvent> events) {
+    private void emit(TokenEvent.Field field, String text, Consumer<TokenEvent> events) {
         if (text.isEmpty()) {
             return;
         }
@@ -235,7 +239,7 @@ final class TextOutput implements ProgramOutput {
             events.accept(new TokenEvent.Role(0));
         }
         pieces++;
-        said.append(text);
+        printed.append(text);
         events.accept(new TokenEvent.Text(0, field, text));
     }
 
@@ -250,14 +254,14 @@ final class TextOutput implements ProgramOutput {
             return;
         }
         if (form == Form.IMAGES && status == 1 && beside.has(LOADED) && !beside.has(ENCODING)) {
-            // why is said by a thread that its end does not wait for
+            // the reason may be missing: a thread prints it, and the program's end does not wait for that thread
             events.accept(new TokenEvent.Broken(JobFailure.of(
                     JobFailure.Code.INVALID_REQUEST, "cannot read an image of this job: " + beside.inShort())));
             return;
         }
-        String told = form == Form.CHAT ? beside.error(SERVER_ERROR).orElse("") : "";
-        if (status != 0 || !told.isEmpty()) {
-            String words = told.isEmpty() ? beside.inShort() : told;
+        String reported = form == Form.CHAT ? beside.error(SERVER_ERROR).orElse("") : "";
+        if (status != 0 || !reported.isEmpty()) {
+            String words = reported.isEmpty() ? beside.inShort() : reported;
             events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, pieces > 0)));
             return;
         }
@@ -271,7 +275,7 @@ final class TextOutput implements ProgramOutput {
         if (stage == Stage.OPENING
                 && tokens.orElse(0) == 0
                 && opening.toString().startsWith(ERROR)) {
-            // what it says of that beside its answer may be lost, as what it prints may be
+            // the program's own report of this error may be lost, as its output may be
             String words = opening.substring(ERROR.length()).replace(FAREWELL, "");
             events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, pieces > 0)));
             return;
@@ -308,12 +312,12 @@ final class TextOutput implements ProgramOutput {
                     "has no room for the prompt in its context: " + beside.inShort())));
             return;
         }
-        say(TokenEvent.Field.CONTENT, stops.through(after.held()) + stops.rest(), events);
+        emit(TokenEvent.Field.CONTENT, stops.through(after.held()) + stops.rest(), events);
         finish("length", beside, events);
     }
 
     private void finish(String reason, LastLines beside, Consumer<TokenEvent> events) {
-        // interrupted, a program may end before it has said so
+        // an interrupted program may end before it has printed the count
         long read = Stream.of(PROMPT_TOKENS, NEW_PROMPT)
                 .map(beside::number)
                 .filter(OptionalLong::isPresent)
@@ -325,38 +329,42 @@ final class TextOutput implements ProgramOutput {
         events.accept(new TokenEvent.End());
     }
 
-    /** What the program counted; where it was ended before it said so, the tokens of its text and its stop string. */
+    /**
+     * Returns the program's count. If the program ended before it printed that, it counts the tokens of the text and
+     * the stop string.
+     */
     private long generated(LastLines beside) {
-        OptionalLong told = beside.number(TOKENS);
-        if (told.isPresent()) {
-            // the others do not count their first one
-            return form == Form.CHAT ? told.getAsLong() : told.getAsLong() + 1;
+        OptionalLong reported = beside.number(TOKENS);
+        if (reported.isPresent()) {
+            // the other programs do not count their first token
+            return form == Form.CHAT ? reported.getAsLong() : reported.getAsLong() + 1;
         }
-        return counter.apply(said + stops.foundString()).orElse(pieces);
+        return counter.apply(printed + stops.foundString()).orElse(pieces);
     }
 
     /**
-     * llama.cpp 0.7.0 prints by a thread that its end does not wait for: now and then the last of an answer is missing, or
-     * its figures; of a model that answers within milliseconds even all of it.
+     * Reads the end of the output. llama.cpp 0.7.0 prints in a thread that its end does not wait for. So now and then
+     * the end of an answer or its figures are missing. If a model answers within milliseconds, even the whole answer
+     * may be missing.
      *
-     * @return what the program says after an answer; empty: it did not get so far
+     * @return the program's text after an answer; empty if the output does not reach it
      */
     private String last(Consumer<TokenEvent> events) {
         if (stage == Stage.OPENING) {
             stage = Stage.SPEAKING;
-            speak(after.through(opening.toString()), events);
+            emitContent(after.through(opening.toString()), events);
         }
         if (stage == Stage.THINKING) {
             String thought = thoughts.held();
             String end = ending(thought);
-            say(TokenEvent.Field.REASONING, thought.substring(0, thought.length() - end.length()), events);
+            emit(TokenEvent.Field.REASONING, thought.substring(0, thought.length() - end.length()), events);
             return end;
         }
         String held = after.held();
         String ending = ending(held);
-        speak(held.substring(0, held.length() - ending.length()), events);
+        emitContent(held.substring(0, held.length() - ending.length()), events);
         if (!stops.isFound()) {
-            say(TokenEvent.Field.CONTENT, stops.rest(), events);
+            emit(TokenEvent.Field.CONTENT, stops.rest(), events);
         }
         return ending;
     }

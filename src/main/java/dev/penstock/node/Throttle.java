@@ -4,15 +4,18 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far a node is held back that refused requests for load: it rests for a moment, then takes no more at once than it
- * had taken, and from then on more step by step. Time is an argument, in milliseconds of one clock. Not thread-safe: guarded
- * by its node.
+ * Limits a node that refused requests for load. First the node rests for a moment. Then it takes no more requests at
+ * once than it had in flight. From then on its limit rises step by step. Time is an argument, in milliseconds of one
+ * clock. Not thread-safe: its node guards it.
  */
 final class Throttle {
     private static final int OPEN = Integer.MAX_VALUE;
     private static final long FIRST_REST_MILLIS = 100;
     private static final long LONGEST_REST_MILLIS = 5_000;
-    /** A server that asks for more is tried by one job now and then: what it says may hold for one model alone. */
+    /**
+     * The longest wait that a server can ask for. After it one job tries the server, because the server's wait may
+     * hold for one model only.
+     */
     private static final long LONGEST_ASKED_MILLIS = 60_000;
 
     private static final long STEP_MILLIS = 5_000;
@@ -21,16 +24,16 @@ final class Throttle {
     private int nextStep = 1;
     private long steppedMillis;
     private long restsUntilMillis = Long.MIN_VALUE;
-    /** Refusals without an answer between them; those of one burst are one. */
+    /** Refusals without an answer between them; a burst counts as one. */
     private int inARow;
 
     /**
      * The node refused a request for load.
      *
-     * @param taken how many it has in flight besides
-     * @param asked how long it asks to be left alone; null: it does not say
+     * @param taken the number of its other requests in flight
+     * @param retryAfter the wait that it asks for; null if it asks for none
      */
-    void refused(int taken, @Nullable Duration asked, long nowMillis) {
+    void refused(int taken, @Nullable Duration retryAfter, long nowMillis) {
         ceiling = Math.min(ceiling, Math.max(1, taken));
         nextStep = 1;
         steppedMillis = nowMillis;
@@ -38,8 +41,9 @@ final class Throttle {
             inARow++;
             restsUntilMillis = nowMillis + Math.min(LONGEST_REST_MILLIS, FIRST_REST_MILLIS << Math.min(inARow - 1, 10));
         }
-        if (asked != null) {
-            restsUntilMillis = Math.max(restsUntilMillis, nowMillis + Math.min(LONGEST_ASKED_MILLIS, asked.toMillis()));
+        if (retryAfter != null) {
+            restsUntilMillis =
+                    Math.max(restsUntilMillis, nowMillis + Math.min(LONGEST_ASKED_MILLIS, retryAfter.toMillis()));
         }
     }
 
@@ -52,7 +56,7 @@ final class Throttle {
         return nowMillis < restsUntilMillis;
     }
 
-    /** How many of its own limit the node may have at once now. */
+    /** Returns the number of requests that the node may have at once now; at most its own limit. */
     int limit(int own, long nowMillis) {
         while (ceiling < own && nowMillis - steppedMillis >= STEP_MILLIS) {
             ceiling += nextStep;
@@ -65,7 +69,7 @@ final class Throttle {
         return Math.min(own, ceiling);
     }
 
-    /** How long until it may have more; negative: it has all it may. */
+    /** Returns the time until the limit rises, in milliseconds; negative if it is the full limit. */
     long changesInMillis(int own, long nowMillis) {
         if (rests(nowMillis)) {
             return restsUntilMillis - nowMillis;

@@ -13,8 +13,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Counts the tokens of a text by llama-tokenize (measured: 0.7.0), which loads only the vocabulary of a model: for the
- * answer of a program that was ended before it printed its figures.
+ * Counts the tokens of a text with llama-tokenize (measured: 0.7.0), which loads only the vocabulary of a model. It
+ * is for the answer of a program that ended before it printed its figures.
  */
 final class TokenCount {
     private static final String PROGRAM = "llama-tokenize";
@@ -24,8 +24,8 @@ final class TokenCount {
     private TokenCount() {}
 
     /**
-     * @param command llama-cli, as the configuration names it
-     * @return empty where the program is missing or fails
+     * @param command llama-cli, as configured
+     * @return empty if the program is missing or fails
      */
     static OptionalLong of(String text, String command, Path model) {
         Optional<Path> file = Executables.find(command).flatMap(found -> Executables.beside(found, PROGRAM));

@@ -5,18 +5,18 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer as it is generated, read by the thread of its run. It always ends with {@link TokenEvent.End} or {@link
- * TokenEvent.Broken}. Closing it before that is how what generates it is told to stop.
+ * One answer as it is generated. The thread of its run reads it. It always ends with {@link TokenEvent.End} or {@link
+ * TokenEvent.Broken}. Closing it before that stops the generation.
  */
 public interface TokenStream extends AutoCloseable {
-    /** Fields of the job that the backend has no equivalent for. */
+    /** Returns the fields of the job that the backend has no equivalent for. */
     List<String> ignoredParameters();
 
     /**
-     * The next event.
+     * Returns the next event.
      *
      * @param nanos how long to wait for it
-     * @return null when the time ran out, or when {@link #wake} was called
+     * @return null if the time ran out, or {@link #wake} was called
      */
     @Nullable
     TokenEvent next(long nanos) throws InterruptedException;
@@ -24,7 +24,7 @@ public interface TokenStream extends AutoCloseable {
     /** Ends a {@link #next} that waits; from any thread. */
     void wake();
 
-    /** Leaves; nothing is generated any more. */
+    /** Ends the stream and the generation. */
     @Override
     void close();
 }

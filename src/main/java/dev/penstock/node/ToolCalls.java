@@ -16,9 +16,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Puts the pieces of one choice's tool calls together. An empty id or name is none. An id that is another one, or a name where the
- * call before it is whole, begins another call, whatever its index says. Every call has an id of its own: ours, where the server
- * gives none. Not thread-safe.
+ * Assembles one choice's tool calls from their pieces. An empty id or name counts as missing. Another id begins
+ * another call, whatever its index is. So does a name after a complete call. Every call has an id of its own;
+ * Penstock makes one if the server gives none. Not thread-safe.
  */
 final class ToolCalls {
     private static final Set<String> OF_CALL = Set.of("function", "arguments");
@@ -51,7 +51,7 @@ final class ToolCalls {
         this.choice = choice;
     }
 
-    /** What tells this answer from others: ids of ours are made from it. */
+    /** Sets the identity of this answer. Penstock makes ids from it. */
     void of(String answer) {
         if (answerId.isEmpty()) {
             answerId = answer;
@@ -66,12 +66,12 @@ final class ToolCalls {
         return calls.size();
     }
 
-    /** Whether this id is a call's. */
+    /** Returns whether a call has this id. */
     boolean knows(String id) {
         return calls.stream().anyMatch(call -> call.serverId.equals(id));
     }
 
-    /** A piece of a call in OpenAI's form. */
+    /** Adds a piece of a call in OpenAI's form. */
     void piece(String path, JsonNode piece, Consumer<TokenEvent> events) throws UnreadText {
         JsonNode function = piece.path("function");
         UnreadText.check(path, piece, OF_CALL);
@@ -95,11 +95,11 @@ final class ToolCalls {
     }
 
     /**
-     * A piece of a call.
+     * Adds a piece of a call.
      *
-     * @param index null: the server gives none
-     * @param id empty: the server gives none
-     * @param name empty: the server gives none
+     * @param index null if the server gives none
+     * @param id empty if the server gives none
+     * @param name empty if the server gives none
      */
     void add(@Nullable Integer index, String id, String name, String arguments, Consumer<TokenEvent> events)
             throws UnreadText {
@@ -127,7 +127,7 @@ final class ToolCalls {
         }
     }
 
-    /** The choice ends: a call of which only the name is known is whole. */
+    /** The choice ends. A call with only a name is complete. */
     void open(Consumer<TokenEvent> events) {
         for (Call call : calls) {
             if (!call.opened) {
@@ -164,12 +164,12 @@ final class ToolCalls {
         return last != null && last.serverId.isEmpty() && !begins(last, name) ? last : null;
     }
 
-    /** Whether a name begins another call than this one. */
+    /** Returns whether a name begins another call than this one. */
     private static boolean begins(Call call, String name) {
         return !name.isEmpty() && !call.name.isEmpty() && (call.end.isComplete() || !name.equals(call.name));
     }
 
-    /** Whether a call that is whole comes once more. */
+    /** Returns whether a complete call comes once more. */
     private static boolean isRepeated(Call call, String id, String name, String arguments) {
         return !id.isEmpty()
                 && !name.isEmpty()
@@ -178,7 +178,7 @@ final class ToolCalls {
                 && arguments.contentEquals(call.arguments);
     }
 
-    /** What a name adds to what is known of it: some servers say it with each piece, some in pieces. */
+    /** Returns the new part of a name. Some servers repeat the name in each piece, and some send it in pieces. */
     private static String more(Call call, String name) throws UnreadText {
         if (name.equals(call.name)) {
             return "";

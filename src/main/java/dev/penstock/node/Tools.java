@@ -5,12 +5,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tools of a chat, and which of them is to be called: a word, or an object that names one. OpenAI's older words for
- * them, functions and function_call, mean the same.
+ * The tools of a chat, and the tool choice: a word, or an object that names a tool. OpenAI's older fields functions
+ * and function_call mean the same.
  */
 record Tools(@Nullable Object list, @Nullable Object choice) {
 
-    /** The older words of a job that uses the newer too count as not understood. */
+    /** If a job uses both the newer and the older fields, the older ones count as not understood. */
     static Tools of(Translation translation) {
         Object list = translation.take("tools");
         Object choice = translation.take("tool_choice");
@@ -36,9 +36,10 @@ record Tools(@Nullable Object list, @Nullable Object choice) {
     }
 
     /**
-     * For a server that knows words alone: one that has to call the tool of that name gets no other, and has to call one.
+     * Translates the choice for a server that accepts only words. If the job requires one tool, the server gets only
+     * that tool and must call one.
      *
-     * @throws WireProtocol.Unsupported where there is no such tool
+     * @throws WireProtocol.Unsupported if there is no such tool
      */
     void inWordsInto(Translation translation) throws WireProtocol.Unsupported {
         if (!(choice instanceof Map<?, ?> object)) {

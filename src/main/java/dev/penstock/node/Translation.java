@@ -11,8 +11,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request in a backend's own words: its fields are taken one by one, and what is left has no equivalent there. What
- * the job says comes before the defaults, whichever of a field's names is used.
+ * A request in a backend's own form. A protocol takes the fields one by one; the fields that are left have no
+ * equivalent there. The job's values come before the defaults, under all of a field's names.
  */
 final class Translation {
     private final Prompt prompt;
@@ -24,7 +24,7 @@ final class Translation {
         body.put("model", prompt.model());
     }
 
-    /** What a field says, by the first of its names that says anything; it counts as understood. */
+    /** Returns the value of a field, by the first of its names that has one. The field counts as understood. */
     @Nullable
     Object take(String... names) {
         taken.addAll(List.of(names));
@@ -39,12 +39,12 @@ final class Translation {
         return null;
     }
 
-    /** Whether the job itself says anything by one of these names. */
+    /** Returns whether the job itself sets a field by one of these names. */
     boolean asks(String... names) {
         return Stream.of(names).anyMatch(name -> prompt.asked().get(name) != null);
     }
 
-    /** What the configuration says; where the job names it, it is ignored. */
+    /** Returns the configured value; the job's own value is ignored. */
     @Nullable
     Object configured(String... names) {
         for (String name : names) {
@@ -56,7 +56,7 @@ final class Translation {
         return null;
     }
 
-    /** Counts as not understood after all. */
+    /** Marks a field as not understood after all. */
     void leave(String name) {
         taken.remove(name);
     }
@@ -67,9 +67,9 @@ final class Translation {
     }
 
     /**
-     * The limit of the answer's length. A chat's has the name that was used for it, and a job that uses both means the
-     * newer, as a node does whose default has that name (Azure's reasoning models refuse the older); completions know the
-     * older alone (vLLM passes over the newer).
+     * Takes the limit of the answer's length. In a chat it keeps the job's name for it, and the newer name wins. The
+     * newer name also applies if it is the name of the node's default, because Azure's reasoning models refuse the
+     * older. Completions have only the older name, and vLLM ignores the newer one there.
      */
     Translation passLimit(boolean chat) {
         Object limit = take("max_completion_tokens", "max_tokens");
@@ -81,16 +81,17 @@ final class Translation {
     }
 
     /**
-     * The JSON schema that the answer is to have, also the one that llama.cpp's json_object may carry; of any other
-     * json_object that of any object. A form that names no schema is left.
+     * Returns the JSON schema of the answer. It may come from json_schema, or from llama.cpp's json_object. Any other
+     * json_object gives the schema of any object. Another format without a schema counts as not understood.
      */
     @Nullable
     Object answerSchema() {
         if (!(take("response_format") instanceof Map<?, ?> format) || "text".equals(format.get("type"))) {
             return null;
         }
-        Object schema =
-                format.get("json_schema") instanceof Map<?, ?> named ? named.get("schema") : format.get("schema");
+        Object schema = format.get("json_schema") instanceof Map<?, ?> schemaObject
+                ? schemaObject.get("schema")
+                : format.get("schema");
         if (schema == null && "json_object".equals(format.get("type"))) {
             return Map.of("type", "object");
         }
@@ -100,7 +101,10 @@ final class Translation {
         return schema;
     }
 
-    /** A completion's logprobs are a number; where a chat carries it they are a yes, and how many. */
+    /**
+     * Takes the logprobs of a completion into a chat. In a completion they are a number; in a chat they are a flag
+     * and a number.
+     */
     Translation passLogprobsInChat() {
         Object logprobs = take("logprobs");
         Object top = take("top_logprobs");
@@ -115,7 +119,7 @@ final class Translation {
         return this;
     }
 
-    /** Everything that the job says and that has not been taken yet, as it is. */
+    /** Takes all other fields of the job, unchanged. */
     Translation passRest() {
         prompt.asked().forEach((name, value) -> {
             if (taken.add(name)) {
@@ -125,7 +129,7 @@ final class Translation {
         return this;
     }
 
-    /** @param value null: nothing is put */
+    /** @param value null puts nothing */
     Translation put(String name, @Nullable Object value) {
         if (value != null) {
             body.put(name, value);
@@ -133,7 +137,7 @@ final class Translation {
         return this;
     }
 
-    /** The fields that the job names and nobody took, by name. */
+    /** Returns the names of the job's fields that were not taken, in order. */
     List<String> ignored() {
         return prompt.asked().entrySet().stream()
                 .filter(field -> field.getValue() != null && !taken.contains(field.getKey()))
@@ -151,7 +155,7 @@ final class Translation {
         return new WireProtocol.Request(path, List.of(bytes(body)), ignored());
     }
 
-    /** One request for each of these values of a field. */
+    /** Makes one request for each of these values of a field. */
     WireProtocol.Request to(String path, String field, List<Object> values) {
         return new WireProtocol.Request(
                 path,
@@ -169,7 +173,7 @@ final class Translation {
         return Buffer.buffer(Json.bytes(merged(own, prompt.extraBody())));
     }
 
-    /** Objects are merged, so that an option more does not cost the others. */
+    /** Merges objects, so that one more option does not remove the others. */
     private static Map<String, Object> merged(Map<String, Object> own, Map<?, ?> over) {
         Map<String, Object> merged = new LinkedHashMap<>(own);
         over.forEach((name, value) -> {

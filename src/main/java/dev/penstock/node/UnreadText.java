@@ -4,9 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Map;
 import java.util.Set;
 
-/** A server says words in a place that no parser reads: they must not get lost. */
+/** A server sends text in a field that no parser reads. The text must not get lost. */
 final class UnreadText extends Exception {
-    /** They stand beside an answer, and are none of its words. */
+    /** The fields beside an answer that hold no text of it. */
     private static final Set<String> BESIDE = Set.of(
             "id",
             "object",
@@ -60,15 +60,15 @@ final class UnreadText extends Exception {
         super(what, null, false, false);
     }
 
-    /** What could not be read, with the path of its field. */
+    /** Returns the unread text with the path of its field. */
     String what() {
         return String.valueOf(getMessage());
     }
 
     /**
-     * Looks for text in the fields of an object that are not read.
+     * Looks for text in an object's unread fields.
      *
-     * @param path of the object
+     * @param path the path of the object
      * @param read the names of the fields that its parser reads
      */
     static void check(String path, JsonNode object, Set<String> read) throws UnreadText {

@@ -6,14 +6,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * How long an attempt may wait: until its job is stopped, or its own time is over.
+ * The limit of an attempt's waits: its job is stopped, or its time is over.
  *
- * @param stopped completed when the job is stopped
+ * @param stopped completes when the job is stopped
  * @param deadlineNanos on the clock of {@link System#nanoTime}
  */
 public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
 
-    /** The job was stopped, or its own time is over. */
+    /** The job was stopped, or its time is over. */
     public static final class Over extends Exception {
         private static final long serialVersionUID = 1L;
 
@@ -25,8 +25,8 @@ public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
     /**
      * Waits for a value.
      *
-     * @param patienceNanos how long at most, apart from the job's own time
-     * @throws TimeoutException when the patience is at its end
+     * @param patienceNanos the longest wait, apart from the job's own time
+     * @throws TimeoutException if that time has passed
      */
     <T> T await(CompletableFuture<T> wanted, long patienceNanos)
             throws Over, TimeoutException, ExecutionException, InterruptedException {
@@ -40,7 +40,7 @@ public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
             }
             throw e;
         } catch (ExecutionException _) {
-            // it is the wanted one's own, and thrown below
+            // this is the value's own failure, and it is thrown below
         }
         if (!wanted.isDone()) {
             throw new Over();

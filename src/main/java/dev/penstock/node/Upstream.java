@@ -7,14 +7,14 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * What answers at a node: a server that somebody runs, a server that Penstock runs, or a program that it starts for each
- * request. Thread-safe.
+ * What answers at a node: a server that runs on its own, a server that Penstock runs, or a program that it starts for
+ * each request. Thread-safe.
  */
 interface Upstream extends AutoCloseable {
 
     /**
-     * @param service what holds for all nodes
-     * @param afterwards a process is started only then: the one before it may still hold the memory
+     * @param service the settings of all nodes
+     * @param afterwards a process starts only after this: the one before it may still hold the memory
      */
     static Upstream of(NodeSettings settings, Settings service, Vertx vertx, CompletableFuture<?> afterwards) {
         Duration connectTimeout =
@@ -40,24 +40,24 @@ interface Upstream extends AutoCloseable {
 
     NodeSettings settings();
 
-    /** The node as its users know it. */
+    /** Returns the node's name for users. */
     default String title() {
         return settings().title();
     }
 
-    /** Where it is, as an address. */
+    /** Returns its address. */
     String address();
 
     /** Sends a request and returns its answer's stream at once. */
     TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported;
 
-    /** One look: is it there, what does it serve, how many requests does it take. */
+    /** Probes it: whether it answers, its models, and the number of requests that it takes at once. */
     Node.ProbeResult probe() throws InterruptedException;
 
-    /** A token of it has come: it lives. */
+    /** A token came from it, so it is alive. */
     default void heard() {}
 
-    /** When nothing of it is left, after {@link #close}. */
+    /** Returns a future that is done when its processes have ended, after {@link #close}. */
     default CompletableFuture<?> ended() {
         return CompletableFuture.completedFuture(true);
     }

@@ -15,16 +15,15 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer as it is generated: filled by the event loop of its connection, read by the thread of its run, which also
- * parses what comes as one document. It always
- * ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}. Closing it before that closes the connection, which is
- * how every server is told to stop.
+ * One answer as it is generated. The event loop of its connection fills it. The thread of its run reads it, and also
+ * parses an answer that is one document. It always ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}.
+ * Closing it before that closes the connection, and that stops the generation on every server.
  */
 public final class UpstreamStream implements TokenStream {
     private static final int PAUSE_ABOVE = 1024;
     private static final int RESUME_BELOW = 128;
     private static final int PAUSE_ABOVE_BYTES = 1024 * 1024;
-    /** Of what a server sends after the end of its answer. */
+    /** The most bytes that a server may send after the end of its answer. */
     private static final int MOST_AFTER_END = 64 * 1024;
 
     private static final int MAX_ERROR_BODY = 64 * 1024;
@@ -42,7 +41,7 @@ public final class UpstreamStream implements TokenStream {
 
     private volatile @Nullable Context loop;
 
-    /* These belong to the event loop of the connection. */
+    /* The event loop of the connection owns these. */
     private @Nullable HttpClientRequest request;
     private @Nullable HttpClientResponse response;
     private @Nullable Runnable next;
@@ -102,7 +101,7 @@ public final class UpstreamStream implements TokenStream {
         ahead.add(new Signal.Wake());
     }
 
-    /** Leaves. Where the answer is not whole yet the connection is closed, and the server stops generating. */
+    /** Ends the stream. If the answer is not complete, this closes the connection, and the server stops generating. */
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
@@ -114,9 +113,9 @@ public final class UpstreamStream implements TokenStream {
     }
 
     /**
-     * On the event loop: the connection is there.
+     * Called on the event loop: the connection is ready.
      *
-     * @param further sends the next part of the request, once this one is answered; null: there is none
+     * @param further sends the next part of the request after this one is answered; null if there is none
      */
     void connected(HttpClientRequest connected, @Nullable Runnable further) {
         request = connected;
@@ -134,12 +133,12 @@ public final class UpstreamStream implements TokenStream {
         return closed.get();
     }
 
-    /** On the event loop: there is no connection. */
+    /** Called on the event loop: the connection failed. */
     void connectFailed(Throwable cause) {
         guarded("NodeErrors", () -> finish(new TokenEvent.Broken(errors.unreachable(cause))));
     }
 
-    /** On the event loop: breaks the answer where the step fails. */
+    /** Called on the event loop: breaks the answer if the step fails. */
     private void guarded(String reader, Parsing.Step step) {
         Parsing.guarded(reader, step, failure -> {
             finish(new TokenEvent.Broken(errors.failed(failure)));
@@ -147,7 +146,7 @@ public final class UpstreamStream implements TokenStream {
         });
     }
 
-    /** On the event loop: the status and headers are there. */
+    /** Called on the event loop: the status and the headers have arrived. */
     void answered(HttpClientResponse answer) {
         response = answer;
         answer.exceptionHandler(this::connectionFailed);
@@ -213,7 +212,7 @@ public final class UpstreamStream implements TokenStream {
         });
     }
 
-    /** On the event loop. Whether an answer of this size is taken so far. */
+    /** Called on the event loop. Returns whether an answer of this size is allowed so far. */
     private boolean isTaken(byte[] piece, boolean isDocument) {
         taken += piece.length;
         return taken <= (isDocument ? limits.embeddings() : limits.bytes());
@@ -229,7 +228,10 @@ public final class UpstreamStream implements TokenStream {
                 : "sent a line of more than %d bytes (penstock.answers.max-line)".formatted(limits.line());
     }
 
-    /** On the event loop. The answer has ended, and its response has not: little may come, and is not read. */
+    /**
+     * Called on the event loop. The answer has ended, but its response has not. A little more may come, and is
+     * discarded.
+     */
     private void passOver(Buffer buffer) {
         afterEnd += buffer.length();
         if (afterEnd > MOST_AFTER_END) {
@@ -237,7 +239,7 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** On the event loop. */
+    /** Called on the event loop. */
     private void cutOff() {
         HttpClientRequest sent = request;
         over = true;
@@ -247,7 +249,7 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** On the event loop: one response is read. */
+    /** Called on the event loop: one response is read. */
     private void partEnded() {
         Runnable further = next;
         if (partIsWhole && further != null && !closed.get()) {
@@ -258,22 +260,24 @@ public final class UpstreamStream implements TokenStream {
         finish(broken("ended its stream before the answer was whole"));
     }
 
-    /** On the thread of the run: reads the document that has come, and leaves what it says to the event loop. */
+    /**
+     * Called on the thread of the run. Parses the document that has arrived, and passes its events to the event loop.
+     */
     private void read() {
-        List<TokenEvent> said = new ArrayList<>();
+        List<TokenEvent> parsed = new ArrayList<>();
         List<JobFailure> broken = new ArrayList<>();
-        Parsing.guarded(parser.name(), () -> parser.end(said::add), broken::add);
+        Parsing.guarded(parser.name(), () -> parser.end(parsed::add), broken::add);
         Context context = loop;
         if (context != null) {
             context.runOnContext(_ -> guarded(parser.name(), () -> {
-                said.forEach(this::offer);
+                parsed.forEach(this::offer);
                 broken.forEach(failure -> finish(new TokenEvent.Broken(errors.failed(failure))));
                 partEnded();
             }));
         }
     }
 
-    /** On the event loop: the connection was lost. */
+    /** Called on the event loop: the connection was lost. */
     void connectionFailed(Throwable cause) {
         responseEnded = true;
         finish(broken("closed the connection before the answer was whole"));
@@ -302,7 +306,10 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** On the event loop. After the end mark the server gets a moment to end its response: the connection is kept then. */
+    /**
+     * Called on the event loop. After the end mark the server gets a moment to end its response, so that the
+     * connection can be kept.
+     */
     private void leave() {
         HttpClientRequest sent = request;
         if (sent == null || responseEnded) {

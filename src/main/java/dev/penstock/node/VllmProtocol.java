@@ -2,7 +2,7 @@ package dev.penstock.node;
 
 import java.util.List;
 
-/** vLLM (measured: 0.32.0). */
+/** The protocol of vLLM (measured: 0.32.0). */
 final class VllmProtocol extends OpenAiProtocol {
     private static final List<String> OWN = List.of(
             "user",
@@ -51,7 +51,7 @@ final class VllmProtocol extends OpenAiProtocol {
         }
     }
 
-    /** It passes over best_of without a word. */
+    /** The server ignores best_of. */
     @Override
     List<String> ofCompletions() {
         return List.of("suffix", "echo");

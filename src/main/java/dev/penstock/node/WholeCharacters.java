@@ -7,17 +7,17 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Keeps a half character back until its other half comes: some servers cut their text between two surrogates. A half whose choice
- * ends without the other is passed on as it is. Not thread-safe.
+ * Holds a half character back until its other half comes: some servers cut their text between two surrogates. If the
+ * choice ends without the other half, the first passes unchanged. Not thread-safe.
  */
 final class WholeCharacters implements Consumer<TokenEvent> {
     private final Consumer<TokenEvent> events;
     private final Map<Place, Character> halves = new HashMap<>();
 
     /**
-     * Where text goes on.
+     * The place where text continues.
      *
-     * @param field null: the arguments of a tool call
+     * @param field null for the arguments of a tool call
      * @param call the number of the tool call
      */
     private record Place(int choice, TokenEvent.@Nullable Field field, int call) {}

@@ -13,7 +13,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** How one kind of model server is talked to; without state and without I/O. */
+/** The protocol of one kind of model server. It has no state and does no I/O. */
 public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, AnthropicProtocol {
 
     static WireProtocol of(NodeSettings node) {
@@ -31,11 +31,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     }
 
     /**
-     * A request to a server: streamed wherever it can be, since a server may go on with one that is not when its client
-     * left.
+     * A request to a server. It is streamed wherever possible, because a server may continue with other requests
+     * after its client left.
      *
      * @param bodies sent one after the other
-     * @param ignored fields of the job that are not among them
+     * @param ignored fields of the job that are not in them
      */
     record Request(String path, List<Buffer> bodies, List<String> ignored) {
         public Request {
@@ -44,7 +44,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         }
     }
 
-    /** Tells a job this protocol cannot carry. */
+    /** This protocol cannot carry the job. */
     final class Unsupported extends Exception {
         private final transient JobFailure failure;
 
@@ -58,7 +58,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             this.failure = failure;
         }
 
-        /** What this kind of server cannot do, and another may. */
+        /** Returns a failure of this kind of server only; another kind may succeed. */
         static Unsupported here(String param, String message) {
             return new Unsupported(new JobFailure(
                     JobFailure.Code.MODEL_NOT_FOUND,
@@ -74,71 +74,74 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
 
     Request request(Prompt prompt) throws Unsupported;
 
-    /** A parser of one job's answer. */
+    /** Returns a parser for one job's answer. */
     AnswerParser parser(Prompt prompt);
 
-    /** The path that lists the models; asking for it is the probe too. */
+    /** Returns the path that lists the models. A request to it is also the probe. */
     String modelsPath();
 
-    /** Paths whose answers say more, in the order of {@link #models}'s further arguments. */
+    /** Returns the paths of further information, in the order of {@link #models}'s further arguments. */
     default List<String> furtherPaths() {
         return List.of();
     }
 
     /**
-     * The models a server has.
+     * Returns the models of a server.
      *
      * @param listed the answer of {@link #modelsPath}
-     * @param further the answers of {@link #furtherPaths}; null where there was none
+     * @param further the answers of {@link #furtherPaths}; null for a missing answer
      */
     List<Model> models(JsonNode listed, List<@Nullable JsonNode> further);
 
-    /** How many requests the server takes at once; 0: it does not say. */
+    /** Returns the number of requests that the server takes at once; 0 if it does not report it. */
     default int totalSlots(List<@Nullable JsonNode> further) {
         return 0;
     }
 
-    /** The headers of each request, with the key where there is one. */
+    /** Returns the headers of each request, with the key if there is one. */
     default Map<String, String> headers(@Nullable String key) {
         return key == null ? Map.of() : Map.of("Authorization", "Bearer " + key);
     }
 
-    /** The command that starts such a server; empty: there is none. */
+    /** Returns the command that starts such a server; empty if there is none. */
     default String startCommand() {
         return "";
     }
 
-    /** What to do where a model is missing. */
+    /** Returns what an operator can do about a missing model. */
     default String getModel(String model) {
         return "GET /v1/models says what there is";
     }
 
-    /** Reads one answer. Not thread-safe. */
+    /** Parses one answer. Not thread-safe. */
     interface AnswerParser {
-        /** Turns a line into what it says; after {@link TokenEvent.End} or {@link TokenEvent.Broken} nothing counts. */
+        /** Turns a line into events. After {@link TokenEvent.End} or {@link TokenEvent.Broken} it ignores all lines. */
         void line(String line, Consumer<TokenEvent> events);
 
         /**
-         * What cuts the bytes of a body into the lines of {@link #line}.
+         * Returns a cutter that cuts a body's bytes into the lines for {@link #line}.
          *
-         * @param longest line, in bytes
+         * @param longest the longest line, in bytes
          */
         Cutter cutter(int longest, Consumer<TokenEvent> events);
 
-        /** As an error names it. */
+        /** Returns the parser's name in errors. */
         default String name() {
             return getClass().getSimpleName();
         }
 
-        /** The server says in words that it failed. */
+        /** The server reports a failure as text. */
         default void failed(String words, Consumer<TokenEvent> events) {
             events.accept(new TokenEvent.Broken(ServerErrors.failure(words)));
         }
 
-        /** The response has ended: once for each request. */
+        /** A response has ended; called once for each request. */
         default void end(Consumer<TokenEvent> events) {}
 
-        /** Whether {@link #end} reads a whole document: that is work for the thread of the run, not for an event loop. */
+        /**
+         * Returns whether {@link #end} parses a whole document. That is work for the thread of the run, not for an
+         * event loop.
+         */
         default boolean readsAtEnd() {
             return false;
         }
@@ -147,8 +150,8 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     /**
      * A model at a node.
      *
-     * @param context its longest prompt and answer, in tokens; null where the server does not say
-     * @param tasks what it is for; all of them where the server does not say
+     * @param context its longest prompt and answer, in tokens; null if the server does not report it
+     * @param tasks the tasks of the model; all if the server does not report them
      */
     record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
         public Model {
@@ -160,7 +163,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             this(id, loaded, context, EnumSet.allOf(Task.class));
         }
 
-        /** What a model is for that does these. */
+        /** Returns the tasks of a model with these capabilities. */
         static Set<Task> tasks(boolean text, boolean images, boolean vectors) {
             Set<Task> tasks = EnumSet.noneOf(Task.class);
             if (text) {

@@ -6,8 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Gathers deltas into chunk events: the first goes out at once, later ones after the linger or when there is enough
- * text. Time is an argument, in nanoseconds of one clock. Not thread-safe: owned by the thread of the run.
+ * Gathers deltas into chunk events. The first chunk goes out at once. Later chunks go out after the linger, or when
+ * there is enough text. Time is an argument, in nanoseconds of one clock. Not thread-safe: the thread of the run owns
+ * it.
  */
 public final class ChunkBatch {
     private final long lingerNanos;
@@ -15,7 +16,7 @@ public final class ChunkBatch {
     private final boolean wanted;
     private List<TokenEvent> deltas = new ArrayList<>();
     private int chars;
-    private boolean saidAnything;
+    private boolean hasSent;
     private long oldestNanos;
 
     public ChunkBatch(Duration linger, int maxChars) {
@@ -28,7 +29,7 @@ public final class ChunkBatch {
         this.wanted = wanted;
     }
 
-    /** For a job that wants no chunks: it keeps nothing, and none is ever due. */
+    /** Returns a batch for a job that wants no chunks. It keeps nothing, and no chunk is ever due. */
     public static ChunkBatch unwanted() {
         return new ChunkBatch(Duration.ZERO, Integer.MAX_VALUE, false);
     }
@@ -40,7 +41,7 @@ public final class ChunkBatch {
         int size = switch (delta) {
             case TokenEvent.Text text -> text.text().length();
             case TokenEvent.ToolCall call -> call.arguments().length() + 1;
-            // its text was counted before
+            // the text of the reasoning has been counted already
             case TokenEvent.Thinking _ -> 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
             case TokenEvent.Model _, TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
@@ -61,35 +62,38 @@ public final class ChunkBatch {
         };
     }
 
-    /** How many deltas wait for their chunk. */
+    /** Returns the number of deltas that wait for their chunk. */
     int size() {
         return deltas.size();
     }
 
-    /** How long until this batch has to go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text yet. */
+    /**
+     * Returns the time until this batch must go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text
+     * yet.
+     */
     public long dueInNanos(long nowNanos) {
         if (chars == 0) {
             return Long.MAX_VALUE;
         }
-        return !saidAnything || chars >= maxChars ? 0 : oldestNanos + lingerNanos - nowNanos;
+        return !hasSent || chars >= maxChars ? 0 : oldestNanos + lingerNanos - nowNanos;
     }
 
-    /** Whether there is enough text for a chunk. */
+    /** Returns whether there is enough text for a chunk. */
     public boolean isFull() {
         return chars >= maxChars;
     }
 
-    /** Whether there is text that no chunk has carried yet. */
+    /** Returns whether there is text that no chunk has carried yet. */
     public boolean hasText() {
         return chars > 0;
     }
 
-    /** The deltas gathered so far; the batch is empty after it. */
+    /** Returns the gathered deltas and empties the batch. */
     public List<TokenEvent> take() {
         List<TokenEvent> taken = deltas;
         deltas = new ArrayList<>();
         chars = 0;
-        saidAnything = true;
+        hasSent = true;
         return taken;
     }
 }

@@ -12,13 +12,13 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A record that became no answered job, as it lies on the dead-letter topic.
+ * A record on the dead-letter topic.
  *
- * @param at when it was put there
+ * @param at when it was written there
  * @param reason the code of the failure, such as invalid_request or poison
- * @param origin the record that the job came in
- * @param attempts that were made before
- * @param value null where the record had none
+ * @param origin the record of the job
+ * @param attempts attempts before the failure
+ * @param value null if the record had none
  */
 public record DeadLetter(
         int partition,
@@ -33,12 +33,12 @@ public record DeadLetter(
     private static final String CLOSES = "dlq-closes";
     private static final String CLOSED = "dlq-closed";
 
-    /** How a caller names it. */
+    /** Returns the id that clients use for it. */
     public String id() {
         return partition + "-" + offset;
     }
 
-    /** Empty for a note that closes another, and where somebody else wrote it. */
+    /** Returns empty for a note that closes another record, and for a record that Penstock did not write. */
     static Optional<DeadLetter> of(ConsumerRecord<byte[], byte[]> record) {
         Headers headers = record.headers();
         String reason = EventHeaders.text(headers, "dlq-reason");
@@ -65,7 +65,7 @@ public record DeadLetter(
         }
     }
 
-    /** One that stands only for its place in a list. */
+    /** Returns a dead letter that only marks a place in a list. */
     public static DeadLetter place(Instant at, int partition, long offset) {
         return new DeadLetter(partition, offset, at, "", "", new RecordPlace("", 0, 0), 0, new JobId("none"), null);
     }
@@ -80,7 +80,7 @@ public record DeadLetter(
                 .add(CLOSED, EventHeaders.utf8(how));
     }
 
-    /** Which offset of the same partition a note closes; empty where it is none. */
+    /** Returns the offset in the same partition that a note closes; empty if the record is no note. */
     static Optional<Long> closes(ConsumerRecord<byte[], byte[]> record) {
         String offset = EventHeaders.text(record.headers(), CLOSES);
         // a record that was dead-lettered may have had such a header itself

@@ -20,7 +20,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
-/** The dead-letter topic, read back: what lies there and was neither retried nor dropped. */
+/** Reads the dead-letter topic: the records that no operator has retried or dropped yet. */
 @Singleton
 public class DeadLetterLog {
     private static final Comparator<DeadLetter> NEWEST_FIRST = Comparator.comparing(DeadLetter::at)
@@ -28,7 +28,7 @@ public class DeadLetterLog {
             .thenComparingLong(DeadLetter::offset)
             .reversed();
     private static final int FIRST_WINDOW = 200;
-    /** Of so many records at most the open letters are in memory at once. */
+    /** Limits the number of records per read. At most their open dead letters are in memory at once. */
     private static final int LARGEST_WINDOW = 3_200;
 
     private final KafkaSettings kafka;
@@ -39,25 +39,25 @@ public class DeadLetterLog {
         this.settings = settings;
     }
 
-    /** What was found under an id. */
+    /** The result of a search by id. */
     public sealed interface Found {
         record Open(DeadLetter letter) implements Found {}
 
-        /** @param how what became of it */
+        /** @param how how it was closed */
         record Closed(String how) implements Found {}
 
         record Nothing() implements Found {}
     }
 
-    /** A part of a partition, read in the order of its offsets. */
+    /** A part of a partition, in the order of offsets. */
     interface Range {
         void read(TopicPartition partition, long from, long end, Consumer<ConsumerRecord<byte[], byte[]>> onRecord);
     }
 
     /**
-     * The newest ones, without their values.
+     * Returns the newest dead letters, without their values.
      *
-     * @param after an earlier list's last, whose place it need not have any more; null: from the newest on
+     * @param after the last one of an earlier list, whose place may be gone; null to start at the newest
      */
     public List<DeadLetter> newest(@Nullable DeadLetter after, int limit) {
         try (KafkaConsumer<byte[], byte[]> reader = reader()) {
@@ -71,7 +71,10 @@ public class DeadLetterLog {
         }
     }
 
-    /** Backwards from the end, since what closes a letter lies behind it; no further than it takes. */
+    /**
+     * Reads backwards from the end, because the note that closes a dead letter comes after it. It reads only as far
+     * as it must.
+     */
     static List<DeadLetter> newest(
             Range log,
             Map<TopicPartition, Long> starts,
@@ -106,7 +109,7 @@ public class DeadLetterLog {
         return newest.stream().sorted(NEWEST_FIRST).toList();
     }
 
-    /** One of them, with its value. */
+    /** Returns one dead letter, with its value. */
     public Found find(int number, long offset) {
         try (KafkaConsumer<byte[], byte[]> reader = reader()) {
             TopicPartition partition = new TopicPartition(settings.topics().deadLetters(), number);
@@ -126,7 +129,7 @@ public class DeadLetterLog {
         }
     }
 
-    /** Of what lies behind it only the note that closes it counts. */
+    /** Among the records after the offset, only the note that closes it matters. */
     static Found find(Range log, TopicPartition partition, long offset, long end) {
         AtomicReference<Found> found = new AtomicReference<>(new Found.Nothing());
         log.read(partition, offset, end, record -> {
@@ -158,7 +161,10 @@ public class DeadLetterLog {
                         100));
     }
 
-    /** A partition's number and an offset, as {@link DeadLetter#id} writes them; empty where it is none. */
+    /**
+     * Returns a partition's number and an offset, from the form of {@link DeadLetter#id}; empty if the text has
+     * another form.
+     */
     public static Optional<long[]> parse(String id) {
         if (!id.matches("\\d{1,6}-\\d{1,18}")) {
             return Optional.empty();

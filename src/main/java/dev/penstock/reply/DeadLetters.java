@@ -23,13 +23,13 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.jspecify.annotations.Nullable;
 
-/** The dead-letter topic: records that are no valid jobs, as they came, with headers that say why. */
+/** Writes the dead-letter topic: records that are no valid jobs, unchanged, with headers that give the reason. */
 @Singleton
 public class DeadLetters {
     private static final long LEAST_BUFFER = 32L << 20;
 
     private final String topic;
-    /** Counted from zero: the first of a kind is an increase too. */
+    /** Each counter starts at zero, so that its first count is visible as an increase. */
     private static final List<JobFailure.Code> REASONS = List.of(
             JobFailure.Code.INVALID_REQUEST,
             JobFailure.Code.TOO_LARGE,
@@ -49,8 +49,8 @@ public class DeadLetters {
                         Map.of(
                                 ProducerConfig.COMPRESSION_TYPE_CONFIG,
                                 "lz4",
-                                // a broker measures what is compressed: a record above the limit may have come, and has
-                                // to go
+                                // the broker measures compressed bytes, so a record above the limit may arrive and
+                                // must go out again
                                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                                 Integer.MAX_VALUE,
                                 ProducerConfig.BUFFER_MEMORY_CONFIG,
@@ -70,17 +70,18 @@ public class DeadLetters {
     }
 
     /**
-     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. What the topic does
-     * not take goes there without its value and headers, and dlq-message says where they lie.
+     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. If the topic
+     * refuses the record for its size, a record without value and headers takes its place, and dlq-message gives the
+     * origin.
      *
-     * @param id of its job, as far as it has one
-     * @return where it lies, once it is on the broker
+     * @param id the id of its job, if it has one
+     * @return the place on the topic, once the broker has the record
      */
     public CompletableFuture<RecordPlace> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
         boolean notKept = record.value() == null && record.serializedValueSize() > 0;
-        JobFailure told = notKept ? withoutValue(record, failure) : failure;
-        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, told, attempts))
+        JobFailure reported = notKept ? withoutValue(record, failure) : failure;
+        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, reported, attempts))
                 .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
                         ? KafkaSettings.send(
                                 producer,
@@ -124,9 +125,9 @@ public class DeadLetters {
     }
 
     /**
-     * Notes that a dead letter needs no attention any more; it stays on the topic for as long as that keeps it.
+     * Notes that a dead letter is closed. The record stays on the topic for the topic's retention.
      *
-     * @param how what became of it, in a word or two
+     * @param how how it was closed, in a word or two
      */
     public CompletableFuture<?> close(DeadLetter letter, String how) {
         return KafkaSettings.send(

@@ -16,8 +16,8 @@ import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one run says of its job: numbers the events within each attempt. Not thread-safe: owned by the thread of the
- * run, except that sends end on the producer's.
+ * Publishes the events of one run, and numbers them within each attempt. Not thread-safe: the thread of the run owns
+ * it, except that sends complete on the producer's thread.
  */
 public final class JobReplies {
     private final ReplyTopic topic;
@@ -44,7 +44,7 @@ public final class JobReplies {
         return attempt;
     }
 
-    /** From here on, events belong to this attempt; its first has seq 0. */
+    /** Begins an attempt. The following events belong to it, from seq 0 on. */
     public void begin(int number) {
         attempt = number;
         seq = 0;
@@ -53,9 +53,10 @@ public final class JobReplies {
     }
 
     /**
-     * Sends the attempt's next event without waiting for the broker. A chunk that is larger than a record goes out in pieces.
+     * Sends the attempt's next event without waiting for the broker. A chunk that is larger than a record goes out in
+     * pieces.
      *
-     * @return false where no record can hold it: nothing of it was sent, and the attempt has no gap
+     * @return false if no record can hold it; then nothing was sent, and the attempt has no gap
      */
     public boolean send(JobEvent event) {
         byte[] value = write(event, seq);
@@ -67,9 +68,9 @@ public final class JobReplies {
     }
 
     /**
-     * Sends deltas as chunks, each of them small enough for a record.
+     * Sends deltas as chunks, each small enough for a record.
      *
-     * @return false where one of them cannot be cut, and no record can hold it: nothing was sent
+     * @return false if a delta is too large and cannot be cut; then nothing was sent
      */
     public boolean sendPieces(Answer.Head head, List<TokenEvent> deltas) {
         int room = topic.limit().bytes();
@@ -85,13 +86,13 @@ public final class JobReplies {
         return true;
     }
 
-    /** Whether a record can hold the event. */
+    /** Returns whether a record can hold the event. */
     public boolean fits(JobEvent event) {
         return write(event, Long.MAX_VALUE).length <= topic.limit().bytes();
     }
 
     /**
-     * That something is larger than a record.
+     * Returns the failure for something that is larger than a record.
      *
      * @param what for example {@code "the embeddings have 9000000 bytes"}
      */
@@ -115,9 +116,9 @@ public final class JobReplies {
     }
 
     /**
-     * Says once more what another run has said, as it was, and that it is a replay.
+     * Publishes the outcome of another run once more, unchanged except for the mark of a replay.
      *
-     * @return false where it did not get onto the broker
+     * @return false if the broker did not take it
      */
     public boolean replay(String outcome, EventMark.Kind kind, int ofAttempt, String ofRun)
             throws InterruptedException {
@@ -132,7 +133,7 @@ public final class JobReplies {
     /**
      * Waits until every event of the attempt is on the broker.
      *
-     * @return false where one of them did not get there
+     * @return false if the broker did not take one of them
      */
     public boolean awaitSent() throws InterruptedException {
         try {
@@ -145,8 +146,8 @@ public final class JobReplies {
     }
 
     /**
-     * Whether what did not get there was larger than the broker takes. The topic is asked for its limit then: what is sent after
-     * this is cut to it.
+     * Returns whether the broker refused an event for its size. In that case it reads the topic's limit, and later
+     * events respect it.
      */
     public boolean wasTooLarge() throws InterruptedException {
         if (tooLarge) {
@@ -155,7 +156,7 @@ public final class JobReplies {
         return tooLarge;
     }
 
-    /** How many bytes an event may have now. */
+    /** Returns the largest size of an event now, in bytes. */
     public int room() {
         return topic.limit().bytes();
     }

@@ -36,9 +36,9 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The live end of the reply partitions that somebody here watches, and only of those: one consumer for all watchers. A
- * watch is attached to the live end first, and what is older is read after that; the other order would lose what comes
- * in between.
+ * Reads the live end of the reply partitions that this replica watches, and of no others. One consumer serves all
+ * watchers. A watch attaches to the live end first, and reads older events after that. In the other order, it would
+ * miss events in between.
  */
 @Singleton
 public final class LiveReplies {
@@ -64,7 +64,7 @@ public final class LiveReplies {
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
 
     private sealed interface Request {
-        /** @param attached completed with the offset from which on the watch sees everything live */
+        /** @param attached completes with the offset from which the watch sees everything live */
         record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
 
         record Detach(Watch watch) implements Request {}
@@ -101,12 +101,12 @@ public final class LiveReplies {
         }
     }
 
-    /** Ends the watch that has read nothing for the longest time, where that is so long and there was something to read. */
+    /** Ends the watch that has been idle for the longest time, if it had events to read for at least that time. */
     public boolean dropStalled(Duration atLeast) {
         return room.drop(atLeast);
     }
 
-    /** Watches a job that has no events yet: its id is fresh, and its record is not written before this returns. */
+    /** Watches a job that has no events yet. Its id is new, and its record is written after this method returns. */
     public Watch watchFresh(JobId id) throws Unavailable, InterruptedException {
         Watch watch = attach(id, ResumePoint.START);
         watch.caughtUp(null);
@@ -116,17 +116,17 @@ public final class LiveReplies {
     /**
      * What is known of a job's earlier events.
      *
-     * @param offset it has none before it
-     * @param outcome or the refusal that stands for one; null: none is known. Read where the topic has forgotten it
-     * @param records where all of these are refused there is no job; empty: refusals are ignored; null: none is known, and where
-     *     nothing but a refusal is read there is no job
+     * @param offset the job has no event before it
+     * @param outcome the outcome, or the refusal in its place; null if none is known. It is read if the topic has lost it
+     * @param records the job does not exist if all of these are refused; empty to ignore refusals; null if no record
+     *     is known, and then the job does not exist if its only events are refusals
      */
     public record Past(
             long offset, @Nullable Kept outcome, @Nullable Set<RecordPlace> records) {
-        /** The partition has to be read from its beginning; nothing else is known. */
+        /** Nothing is known, and the watch must read the partition from its beginning. */
         public static final Past UNKNOWN = new Past(0, null, null);
 
-        /** As {@link #UNKNOWN}, for a watcher that writes a record of its own. */
+        /** Like {@link #UNKNOWN}, for a watcher that writes a record of its own. */
         public static final Past UNREAD = new Past(0, null, Set.of());
     }
 
@@ -161,9 +161,9 @@ public final class LiveReplies {
     }
 
     /**
-     * Watches a job, beginning behind the given point; what is there already comes first.
+     * Watches a job from the given point on. Existing events come first.
      *
-     * @param look asked once the watch is attached to the live end, so that nothing slips between
+     * @param look runs after the watch is attached to the live end, so that no event is missed
      */
     public <X extends Exception> Watch watch(JobId id, ResumePoint from, Look<X> look)
             throws Unavailable, InterruptedException, X {
@@ -226,7 +226,7 @@ public final class LiveReplies {
             throw new Unavailable(e);
         } finally {
             if (!done) {
-                // it may still be attached later, and leaves then
+                // the watch may still be attached later, and it leaves then
                 watch.close();
             }
         }
@@ -260,7 +260,7 @@ public final class LiveReplies {
         }
     }
 
-    /** Whatever ends it, no watcher waits for a thread that does not read. */
+    /** Fails all watchers whenever it ends, so that no watcher waits for a thread that does not read. */
     private void read() throws InterruptedException {
         try {
             follow();
@@ -273,7 +273,7 @@ public final class LiveReplies {
 
     private void follow() throws InterruptedException {
         Map<String, Object> properties = Map.of(
-                // a partition that is added waits for the fetch that is under way
+                // a new partition waits for the fetch that is under way
                 ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
                 50,
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
@@ -295,7 +295,7 @@ public final class LiveReplies {
 
     private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException {
         while (!closed) {
-            // with nothing to read this waits for the first watcher
+            // with nothing to read, the thread waits for the first watcher
             Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
             while (request != null) {
                 serve(request, consumer);
@@ -320,13 +320,13 @@ public final class LiveReplies {
                 }
             }
         } catch (WakeupException _) {
-            // somebody attaches or leaves
+            // a watcher attaches or leaves
         } finally {
             polling = null;
         }
     }
 
-    /** What one watch cannot read is no event to it, and hinders no other. */
+    /** Gives a record to one watch. If the watch cannot read it, other watches are not affected. */
     private static void show(Watch watch, ConsumerRecord<byte[], byte[]> record) {
         GUARD.read(record, () -> watch.live(record));
     }
@@ -374,7 +374,10 @@ public final class LiveReplies {
         return untroubled(() -> consumer.position(partition));
     }
 
-    /** Wake-ups that were meant for a poll may hit the calls after it, one for each that attached or left meanwhile. */
+    /**
+     * Repeats a call that a wake-up interrupts. Wake-ups are meant for a poll, and may hit the calls after it: one
+     * for each watcher that attached or left in the meantime.
+     */
     private static long untroubled(LongSupplier call) {
         while (true) {
             try {

@@ -26,16 +26,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Reads of a reply partition from somewhere in the past up to its end, for jobs delivered again and for watchers that
- * come late. One read of a partition serves all that wait for it; at most four run at once. Keys are compared as bytes
- * before anything is parsed.
+ * Reads a reply partition from a past point to its end, for redelivered jobs and for late watchers. One read of a
+ * partition serves all callers that wait for it. At most four reads run at once. The scan compares keys as bytes and
+ * parses only matching records.
  */
 @Singleton
 public class PartitionScans {
     private static final Logger LOG = Logger.getLogger(PartitionScans.class);
     private static final RecordGuard GUARD = RecordGuard.of("scan");
     private static final int AT_ONCE = 4;
-    /** The broker's clock stamps job records, a worker's clock its events. */
+    /** The broker's clock stamps job records, and a replica's clock stamps events. */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
     private final Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers;
@@ -43,7 +43,7 @@ public class PartitionScans {
     private final String topic;
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
-    /** Guarded by itself; an entry: a read of that partition runs, and these wait for the next. */
+    /** Guarded by itself. A key is a partition with a running read; its requests wait for the next read. */
     private final Map<Integer, List<Request>> waiting = new HashMap<>();
 
     @Inject
@@ -63,7 +63,7 @@ public class PartitionScans {
 
     /** Where a scan begins. */
     public sealed interface Start {
-        /** At the first event that a record of that time can have. */
+        /** The first event that a record of that time can have. */
         record At(Instant time) implements Start {}
 
         record Offset(long offset) implements Start {}
@@ -71,17 +71,20 @@ public class PartitionScans {
 
     private record Request(Start start, ByteBuffer key, Visitor visitor, CompletableFuture<Long> scanned) {}
 
-    /** Sees the records of a scan, on a thread of this class, which others wait for: it must not block. */
+    /**
+     * Receives the records of a scan. It runs on a thread of this class that other callers wait for, so it must not
+     * block.
+     */
     @FunctionalInterface
     public interface Visitor {
-        /** @return false: it does not take this one, nor any after it */
+        /** @return false if it does not take this record; then it gets no further record */
         boolean visit(ConsumerRecord<byte[], byte[]> record);
     }
 
     /**
-     * Shows every record with this key, in order, from the start up to the end that the partition has after this call.
+     * Shows every record with this key, in order, from the start to the end that the partition has after this call.
      *
-     * @return that end, or the offset of the record that was not taken
+     * @return that end, or the offset of the record that the visitor did not take
      */
     public CompletableFuture<Long> scan(int partition, Start start, byte[] key, Visitor visitor) {
         Request request = new Request(start, ByteBuffer.wrap(key), visitor, new CompletableFuture<>());
@@ -112,14 +115,14 @@ public class PartitionScans {
                 read(new TopicPartition(topic, partition), requests)
                         .forEach((request, next) -> request.scanned().complete(next));
             } catch (RuntimeException | Error e) {
-                // the next scan of the partition begins here too: the thread goes on
+                // the next scan of the partition begins here too, so the thread continues
                 LOG.debugf(e, "topic=%s partition=%d a read failed", topic, partition);
                 requests.forEach(request -> request.scanned().completeExceptionally(e));
             }
         }
     }
 
-    /** @return for each the first offset not shown */
+    /** @return for each request the first offset that was not shown */
     private Map<Request, Long> read(TopicPartition partition, List<Request> requests) {
         Map<String, Object> properties = Map.of(
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
@@ -160,14 +163,14 @@ public class PartitionScans {
     private static void show(
             ConsumerRecord<byte[], byte[]> record, Map<ByteBuffer, List<Placed>> byKey, Map<Request, Long> next) {
         ByteBuffer key = ByteBuffer.wrap(record.key());
-        List<Placed> asking = byKey.get(key);
-        if (asking == null) {
+        List<Placed> matching = byKey.get(key);
+        if (matching == null) {
             return;
         }
-        asking.removeIf(placed -> {
+        matching.removeIf(placed -> {
             AtomicBoolean leaves = new AtomicBoolean();
             if (record.offset() >= placed.offset()) {
-                // what a visitor cannot read it passes over: asked again, it would come to the same record
+                // skips a record that the visitor cannot read: a repeated scan would meet the same record
                 GUARD.read(record, () -> leaves.set(!placed.request().visitor().visit(record)));
             }
             if (leaves.get()) {
@@ -175,7 +178,7 @@ public class PartitionScans {
             }
             return leaves.get();
         });
-        if (asking.isEmpty()) {
+        if (matching.isEmpty()) {
             byKey.remove(key);
         }
     }

@@ -16,7 +16,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.jspecify.annotations.Nullable;
 
-/** What the reply topic already says of a job that may have run before. */
+/** Reads from the reply topic what earlier runs of a job did. */
 @Singleton
 public class Recovery {
     private final PartitionScans scans;
@@ -28,11 +28,11 @@ public class Recovery {
     }
 
     /**
-     * A job as far as its reply partition has been read.
+     * The state of a job up to an offset of its reply partition.
      *
-     * @param firstStarted when the job first ran; null: never
-     * @param runs that began to work on it
-     * @param nextOffset where to read on
+     * @param firstStarted when the job first ran; null if it never ran
+     * @param runs the runs that began to work on it
+     * @param nextOffset where the next read begins
      */
     public record Known(Reading reading, @Nullable Instant firstStarted, RunStarts runs, long nextOffset) {
         public static final Known NOTHING = new Known(Reading.START, null, RunStarts.NONE, 0);
@@ -56,22 +56,22 @@ public class Recovery {
         return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING);
     }
 
-    /** Reads what has come since the last look-up. */
+    /** Reads everything since the last look-up. */
     public Known lookUpAgain(JobId id, Known last) throws InterruptedException, LookUpFailed {
         return read(id, new PartitionScans.Start.Offset(last.nextOffset()), last);
     }
 
-    /** Whether the refusal of this very record has been told already. */
+    /** Returns whether the reply topic already has the refusal of this record. */
     public boolean wasRejected(JobId id, RecordPlace place, long recordMillis)
             throws InterruptedException, LookUpFailed {
-        boolean[] told = {false};
+        boolean[] found = {false};
         scan(id, new PartitionScans.Start.At(Instant.ofEpochMilli(recordMillis)), record -> {
             boolean rejected = EventHeaders.mark(record.headers())
                     .filter(mark -> mark.kind() == EventMark.Kind.REJECTED)
                     .isPresent();
-            told[0] |= rejected && place.equals(EventDocument.rejectedPlace(record.value()));
+            found[0] |= rejected && place.equals(EventDocument.rejectedPlace(record.value()));
         });
-        return told[0];
+        return found[0];
     }
 
     private Known read(JobId id, PartitionScans.Start start, Known from) throws InterruptedException, LookUpFailed {
@@ -93,7 +93,7 @@ public class Recovery {
         }
     }
 
-    /** The broker did not let the reply partition be read; the job waits and looks up again. */
+    /** The broker did not answer the read of the reply partition. The job waits and looks up again. */
     public static final class LookUpFailed extends Exception {
         LookUpFailed(Throwable cause) {
             super("the reply partition could not be read: " + Reason.of(cause), cause);

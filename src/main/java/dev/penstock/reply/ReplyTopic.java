@@ -29,44 +29,47 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The reply topic as its writer: one producer for all jobs, so that the events of one job, which lie in one partition,
- * keep the order in which they were sent.
+ * Writes the reply topic. One producer serves all jobs. The events of one job are in one partition, so they keep
+ * their order.
  */
 @Singleton
 public class ReplyTopic {
     private static final Logger LOG = Logger.getLogger(ReplyTopic.class);
-    /** Outlasts a restart of the broker; a job whose event is still not there after it starts over. */
+    /** It outlasts a restart of the broker. If an event is not on the broker after this time, its job starts over. */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofMinutes(2);
 
-    /** Of key, headers and batch, and of what compression may add, where the topic takes less than the configured size. */
+    /**
+     * Bytes for key, headers, batch and the overhead of compression. They count if the topic's limit is below the
+     * configured size.
+     */
     private static final int AROUND_A_VALUE = 4 * 1024;
-    /** A replayed outcome says so, and takes that much more. */
+    /** Bytes that the mark of a replay adds to an outcome. */
     private static final int REPLAYED = 64;
-    /** A failure with few words has room in it. */
+    /** The smallest limit; it has room for a failure with a short message. */
     private static final int LEAST = 2 * 1024;
 
     private final String name;
     private final int maxRecord;
     private final Producer<byte[], byte[]> producer;
-    /** 0: not known yet. */
+    /** The number of partitions; 0 if it is not known yet. */
     private volatile int partitions;
 
     private volatile Limit limit;
     private final AskLimit askLimit;
 
-    /** How the topic is asked for its limit. */
+    /** Asks the broker for the topic's limit. */
     @FunctionalInterface
     public interface AskLimit {
         int ask() throws InterruptedException, ExecutionException;
     }
 
     /**
-     * How large an event's value may be.
+     * The largest size of an event's value.
      *
-     * @param of what sets it
+     * @param of the setting that sets the limit
      */
     record Limit(int bytes, String of) {
-        /** In words, for messages. */
+        /** Returns the limit in words, for messages. */
         String words() {
             return "%d bytes (%s)".formatted(bytes, of);
         }
@@ -81,7 +84,7 @@ public class ReplyTopic {
                 () -> ask(kafka, settings));
     }
 
-    /** @param maxRecord the configured size of a record's value */
+    /** @param maxRecord the configured size of a record's value, in bytes */
     public ReplyTopic(String name, Producer<byte[], byte[]> producer, int maxRecord, AskLimit askLimit) {
         this.name = name;
         this.producer = producer;
@@ -122,8 +125,8 @@ public class ReplyTopic {
     }
 
     /**
-     * Takes the topic's own {@code max.message.bytes} into account, where it is less than the configured size. Called at the start,
-     * and after the broker has refused an event as too large.
+     * Reads the topic's own {@code max.message.bytes}, and applies it if it is below the configured size. It is
+     * called at the start, and after the broker has refused an event for its size.
      */
     public void learnLimit() throws InterruptedException {
         try {
@@ -133,7 +136,7 @@ public class ReplyTopic {
         }
     }
 
-    /** @param maxMessageBytes the topic's own */
+    /** @param maxMessageBytes the topic's own limit */
     private void learnLimit(int maxMessageBytes) {
         limit = maxMessageBytes - AROUND_A_VALUE >= maxRecord
                 ? new Limit(maxRecord - REPLAYED, "penstock.kafka.max-record")
@@ -143,8 +146,8 @@ public class ReplyTopic {
     }
 
     /**
-     * The partition that all events of a job lie in, as any Kafka producer computes it from the key. The broker is asked once for the
-     * topic's number of partitions, and again when an event is found elsewhere.
+     * Returns the partition of all events of a job. Any Kafka producer computes the same partition from the key. The
+     * broker gives the topic's number of partitions once, and again when an event turns up in another partition.
      */
     public int partitionOf(JobId id) {
         int known = partitions;
@@ -162,7 +165,7 @@ public class ReplyTopic {
     /**
      * Sends an event.
      *
-     * @param traceparent of the job's producer; null where there is none
+     * @param traceparent the trace of the job's producer; null if there is none
      * @return done when the event is on the broker
      */
     public CompletableFuture<@Nullable Void> send(
@@ -170,7 +173,7 @@ public class ReplyTopic {
         return send(id, mark, EventDocument.write(id, mark, event), traceparent);
     }
 
-    /** Sends an outcome once more, marked as a replay. */
+    /** Sends an outcome once more, with the mark of a replay. */
     CompletableFuture<@Nullable Void> replay(
             JobId id, String outcome, EventMark.Kind kind, int attempt, String run, byte @Nullable [] traceparent) {
         EventDocument.Replay replay = EventDocument.replay(outcome);
@@ -181,7 +184,7 @@ public class ReplyTopic {
                 traceparent);
     }
 
-    /** Sends an event that is written already. */
+    /** Sends an event in its serialized form. */
     CompletableFuture<@Nullable Void> send(JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
         return KafkaSettings.send(

@@ -7,13 +7,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Where a reader of a job's events goes on: how far it has read by the reading rule, and the offset behind that. Opaque to
- * clients, who send it back as Last-Event-ID.
+ * The point where a reader of a job's events continues: its state by the reading rule, and the next offset. It is
+ * opaque to clients, which send it back as Last-Event-ID.
  */
 public record ResumePoint(long nextOffset, Reading reading) {
     private static final Pattern FORM = Pattern.compile("(\\d{1,18})\\.(-?\\d{1,9})\\.([^.\\s]{0,64})\\.([a-z]{0,16})");
 
-    /** Before any event. */
+    /** The point before any event. */
     public static final ResumePoint START = new ResumePoint(0, Reading.START);
 
     @Override
@@ -26,7 +26,7 @@ public record ResumePoint(long nextOffset, Reading reading) {
                         reading.outcome() == null ? "" : reading.outcome().wireName());
     }
 
-    /** Empty where the text is none of ours. */
+    /** Returns empty if Penstock did not write the text. */
     public static Optional<ResumePoint> parse(String text) {
         Matcher matcher = FORM.matcher(text);
         if (!matcher.matches()) {

@@ -22,13 +22,13 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One reader's view of one job's events: only valid ones, in order, each once, until the outcome. Filled by the live
- * reader, and before that by a scan of what is older; read by the thread of the watcher. Holds a number of bytes and one event at
- * most: a watcher that does not read loses its place, and resumes.
+ * One reader's view of one job's events. It has only valid events, in order, each once, until the outcome. A scan
+ * fills it with older events, and the live reader with new ones. The watcher's thread reads it. It holds at most a
+ * number of bytes and one event. A watcher that does not read is dropped, and can resume.
  */
 public final class Watch implements AutoCloseable {
     private static final int MOST_REFUSALS = 16;
-    /** An event that is being sent is there as bytes and as text. */
+    /** While an event is being sent, it is in memory both as bytes and as text. */
     private static final int SENT_TIMES = 2;
 
     private final JobId id;
@@ -51,26 +51,29 @@ public final class Watch implements AutoCloseable {
     private long charged;
     private volatile long lastRead;
     private Runnable onDrop = () -> {};
-    /** What is older was left off, since nobody read. */
+    /** Older events were dropped because the watcher did not read. */
     private boolean full;
 
     private @Nullable Runnable whenThereIsRoom;
     private @Nullable Next last;
     private boolean chunks = true;
-    /** Whose refusal ends the watch, once all of them are refused; null: of any record, while the job has no event. */
+    /**
+     * The records whose refusal ends the watch, once all of them are refused; null for any record, while the job has
+     * no event.
+     */
     private @Nullable Set<RecordPlace> records = Set.of();
-    /** Refusals that came before it was known whether they are of the own record. */
+    /** Refusals that came before the watch's own record was known. */
     private final List<Known> undecided = new ArrayList<>();
 
     private boolean ownIsComing;
     private @Nullable Known lastRefusal;
 
-    /** @param onClose tells the live reader that nobody watches any more */
+    /** @param onClose detaches the watch from the live reader */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
         this(id, partition, from, onClose, WatchRoom.unshared());
     }
 
-    /** @param room what this watch has in common with all others */
+    /** @param room the memory that this watch shares with all others */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose, WatchRoom room) {
         this.room = room;
         maxBytes = room.each();
@@ -86,23 +89,23 @@ public final class Watch implements AutoCloseable {
     /** What a watcher gets. */
     public sealed interface Next {
         /**
-         * @param resume where to go on after it
+         * @param resume where to continue after it
          * @param millis the time of its record
          */
         record Event(ResumePoint resume, EventMark mark, Bytes value, long millis) implements Next {
-            /** Where it lies. */
+            /** Returns the offset of its record. */
             public long offset() {
                 return resume.nextOffset() - 1;
             }
         }
 
-        /** Nothing came in time. */
+        /** No event came in time. */
         record Nothing() implements Next {}
 
-        /** The outcome has been read. */
+        /** The watcher has read the outcome. */
         record Ended() implements Next {}
 
-        /** The watcher did not read: it has to resume. */
+        /** The watcher did not read in time, and must resume. */
         record TooSlow() implements Next {}
 
         record Failed(JobFailure failure) implements Next {}
@@ -120,7 +123,7 @@ public final class Watch implements AutoCloseable {
         return partition;
     }
 
-    /** Waits for the next event. After {@link Next.Ended}, {@link Next.TooSlow} or {@link Next.Failed} nothing comes. */
+    /** Waits for the next event. {@link Next.Ended}, {@link Next.TooSlow} and {@link Next.Failed} are final. */
     public Next next(Duration atMost) throws InterruptedException {
         Next next;
         Runnable goOn;
@@ -147,12 +150,12 @@ public final class Watch implements AutoCloseable {
         return next;
     }
 
-    /** Half of a half: a read of what is older is worth its while. */
+    /** Requires three quarters of the limit to be free: then another read of older events is worth its cost. */
     private boolean hasRoom() {
         return bytes <= maxBytes / 4;
     }
 
-    /** Tells what is held, with the lock. */
+    /** Reports the held bytes to the shared room; the caller has the lock. */
     private void charge() {
         long now = bytes + earlyBytes + sendingBytes;
         if (charged == 0 && now > 0 && sendingBytes == 0) {
@@ -163,12 +166,12 @@ public final class Watch implements AutoCloseable {
         charged = now;
     }
 
-    /** When something of it was read last, by the clock of its room. */
+    /** Returns when the watcher last read, by the clock of its room. */
     long lastRead() {
         return lastRead;
     }
 
-    /** @param then closes the connection: what is on its way there is given up too */
+    /** @param then closes the connection, and so frees the bytes that are on their way there */
     public void whenDropped(Runnable then) {
         lock.lock();
         try {
@@ -178,7 +181,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** It loses its place to others: nothing of it is held any more. */
+    /** Drops the watch for the sake of others. It holds nothing after that. */
     void drop() {
         Runnable then;
         lock.lock();
@@ -199,14 +202,14 @@ public final class Watch implements AutoCloseable {
         then.run();
     }
 
-    /** From the live reader, in order. While older events are still being read these wait. */
+    /** Adds a record from the live reader, in order. While a scan reads older events, these records wait. */
     void live(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
         try {
             if (!catchingUp) {
                 apply(record);
             } else if (!chunks && isChunk(record)) {
-                // it changes nothing of what comes after it
+                // an unwanted chunk does not change how later events are read
             } else if (earlyBytes > maxBytes / 2) {
                 end(new Next.TooSlow());
             } else {
@@ -221,9 +224,11 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * From a scan of what is older, in order. Never waits for the watcher: others wait for the scan.
+     * Adds a record from a scan of older events, in order. It never waits for the watcher, because other watchers
+     * wait for the scan.
      *
-     * @return false: it was not taken, for want of room or because the watch has ended; nothing further is
+     * @return false if it was not taken, because there is no room or the watch has ended; then it takes no further
+     *     record
      */
     boolean older(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
@@ -242,10 +247,10 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * After a scan that ended before all that is older was taken.
+     * Continues after a scan that ended before all older records were taken.
      *
-     * @param scan run once, when the watcher has read
-     * @return false: it was taken
+     * @param scan runs once, when the watcher has read
+     * @return false if it was taken
      */
     boolean goOnWhenThereIsRoom(Runnable scan) {
         lock.lock();
@@ -265,7 +270,7 @@ public final class Watch implements AutoCloseable {
         return true;
     }
 
-    /** An outcome that is known from elsewhere, and that the topic may have forgotten. */
+    /** An outcome from another source than the topic, which may have deleted it. */
     public record Known(EventMark mark, Bytes value, long offset, long millis) {}
 
     /** Whether an outcome at this place was not read, or is a refusal, of which that does not say. */
@@ -279,9 +284,9 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * All that is older has been read: from here on the live reader's records count, by offset.
+     * All older records have been read. From here on the live reader's records count, by offset.
      *
-     * @param outcome it stands for itself where the topic does not have it any more
+     * @param outcome stands for itself if the topic has deleted it
      */
     void caughtUp(@Nullable Known outcome) {
         lock.lock();
@@ -335,7 +340,8 @@ public final class Watch implements AutoCloseable {
         if (!chunks && mark.kind() == EventMark.Kind.CHUNK) {
             return;
         }
-        // measured before it: one event may be as large as a record, and is no fault of who reads
+        // measured before the event is added: one event may be as large as a record, and that is no fault of the
+        // reader
         if (bytes > maxBytes) {
             end(new Next.TooSlow());
             return;
@@ -348,7 +354,10 @@ public final class Watch implements AutoCloseable {
         arrived.signalAll();
     }
 
-    /** From here on chunks are passed over: for who waits for the outcome alone, however long the answer is. */
+    /**
+     * Skips chunks from here on. It is for a watcher that waits only for the outcome, whatever the length of the
+     * answer.
+     */
     public void passOverChunks() {
         lock.lock();
         try {
@@ -363,7 +372,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** Before the record of this watch's own is written. */
+    /** Called before the watch's own record is written. */
     public void expectOwnRecord() {
         lock.lock();
         try {
@@ -373,7 +382,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** The record that this watch was opened with: where it is refused, that is the end. */
+    /** Sets the record that this watch was opened with. Its refusal ends the watch. */
     public void ownRecord(RecordPlace place) {
         lock.lock();
         try {
@@ -387,10 +396,10 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * Before anything is read.
+     * Called before anything is read.
      *
-     * @param known where all of these are refused the watch ends; null: none is known, and it ends with any refusal while the
-     *     job has no event
+     * @param known the watch ends if all of these are refused; null if none is known, and then any refusal ends it
+     *     while the job has no event
      */
     void endsWithRefusalOf(@Nullable Set<RecordPlace> known) {
         lock.lock();
@@ -422,7 +431,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** An event of the job means that another record of it is none that was refused. */
+    /** An event of the job proves that another record of it was not refused. */
     private void endWithRefusal(@Nullable Known refusal) {
         if (refusal != null && last == null && reading.attempt() < 0) {
             ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);

@@ -10,8 +10,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * What all watchers together have not read yet, in bytes. Beyond its limit the one that has read nothing for the longest time
- * loses its place, then the next one; it can resume. Thread-safe.
+ * The bytes that all watchers together have not read yet. Above the limit it drops the watcher that has been idle for
+ * the longest time, then the next one. A dropped watcher can resume. Thread-safe.
  */
 public final class WatchRoom {
     private static final int USUAL = 256 * 1024;
@@ -23,8 +23,8 @@ public final class WatchRoom {
     private final Set<Watch> behind = ConcurrentHashMap.newKeySet();
 
     /**
-     * @param each what one watcher may be behind
-     * @param all what they may be behind together
+     * @param each the limit of one watcher, in bytes
+     * @param all the limit of all watchers together, in bytes
      * @param nanos a clock such as {@link System#nanoTime}
      */
     public WatchRoom(int each, long all, LongSupplier nanos) {
@@ -33,7 +33,7 @@ public final class WatchRoom {
         this.nanos = nanos;
     }
 
-    /** For watches that share nothing. */
+    /** Returns a room for watches that share nothing. */
     static WatchRoom unshared() {
         return new WatchRoom(USUAL, Long.MAX_VALUE, System::nanoTime);
     }
@@ -46,7 +46,7 @@ public final class WatchRoom {
         return nanos.getAsLong();
     }
 
-    /** By a watch, which may hold its lock. */
+    /** Called by a watch, which may hold its lock. */
     void changed(Watch watch, long before, long after) {
         held.addAndGet(after - before);
         if (after > 0) {
@@ -56,7 +56,7 @@ public final class WatchRoom {
         }
     }
 
-    /** After something was added to a watch, and without its lock. */
+    /** Applies the limit after a watch has grown; the caller does not hold the watch's lock. */
     void bound() {
         while (held.get() > all) {
             if (!drop(Duration.ZERO, 2)) {
@@ -65,12 +65,12 @@ public final class WatchRoom {
         }
     }
 
-    /** Drops the one that has read nothing for the longest time, if that is so long. */
+    /** Drops the watch that has been idle for the longest time, if it is at least that long. */
     boolean drop(Duration atLeast) {
         return drop(atLeast, 1);
     }
 
-    /** @param least one that is alone is never too slow for the others */
+    /** @param least the smallest number of watches at which one is dropped; a single watch never blocks others */
     private synchronized boolean drop(Duration atLeast, int least) {
         List<Watch> slow = List.copyOf(behind);
         if (slow.size() < least) {
@@ -84,7 +84,7 @@ public final class WatchRoom {
         return slowest.isPresent();
     }
 
-    /** Bytes, for a test. */
+    /** Returns the held bytes, for a test. */
     long held() {
         return held.get();
     }

@@ -18,8 +18,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which nodes may serve a job, in which order: a pure function of the job and of what is known of the nodes. Pools are
- * tried in the order gpu, cpu, then others by name; never cloud unless the job pins it.
+ * Decides which nodes may serve a job, and in which order: a pure function of the job and the known state of the
+ * nodes. It tries the pools in the order gpu, cpu, then others by name. It uses cloud only if the job pins it.
  */
 public final class Router {
     private static final String CLOUD = "cloud";
@@ -35,14 +35,15 @@ public final class Router {
     }
 
     /**
-     * A node as far as routing looks at it.
+     * What the router knows about a node.
      *
      * @param models in the server's order, loaded ones first
-     * @param tasks what a model is for, where the server says so; any other is for everything
-     * @param modelsKnown whether the server has ever said what it serves, or has had long enough for that
-     * @param only the only model to use there; null: any of its models
-     * @param fetching what it does about a model that it lacks
-     * @param neverReached why it has never said anything, where that is for too long; null: it has, or still may
+     * @param tasks the tasks of a model, if the server reports them; other models serve every task
+     * @param modelsKnown whether the server has ever listed its models, or its time for that is over
+     * @param only the only model to use there; null for any of its models
+     * @param fetching how the node handles a model that it lacks
+     * @param neverReached why Penstock never reached the node, after a long time of trying; null if it did, or still
+     *     may
      */
     public record NodeView(
             String name,
@@ -59,7 +60,7 @@ public final class Router {
             tasks = Map.copyOf(tasks);
         }
 
-        /** One that was reached, or still may be. */
+        /** Creates the view of a node that Penstock has reached, or may still reach. */
         public NodeView(
                 String name,
                 Backend backend,
@@ -72,7 +73,7 @@ public final class Router {
             this(name, backend, pool, models, tasks, modelsKnown, only, fetching, null);
         }
 
-        /** Its first model for a task. */
+        /** Returns the node's first model for a task. */
         Optional<String> firstFor(Task task) {
             return models.stream()
                     .filter(model ->
@@ -81,11 +82,11 @@ public final class Router {
         }
 
         boolean has(String model) {
-            return named(model).isPresent();
+            return listedName(model).isPresent();
         }
 
-        /** What it lists a model as; empty: it does not list it. */
-        Optional<String> named(String model) {
+        /** Returns the name under which the node lists a model; empty if it does not list it. */
+        Optional<String> listedName(String model) {
             return models.contains(model)
                     ? Optional.of(model)
                     : models.stream()
@@ -93,20 +94,23 @@ public final class Router {
                             .findFirst();
         }
 
-        /** Its only model, as it lists it; where it has not said yet what it lists, or cannot, as it is configured. */
+        /**
+         * Returns the node's only model under its listed name. If the node has no list yet, or cannot list models, it
+         * returns the configured name.
+         */
         private Optional<String> own(String configured) {
-            return modelsKnown ? named(configured) : Optional.of(configured);
+            return modelsKnown ? listedName(configured) : Optional.of(configured);
         }
     }
 
     /**
-     * What a node does about a model that it lacks.
+     * How a node handles a model that it lacks.
      *
-     * @param missing whether it fetches it
-     * @param inVain the models that it could not fetch lately, and why
+     * @param missing whether it fetches the model
+     * @param inVain the models whose fetch failed lately, each with the reason
      */
     public record Fetching(boolean missing, Map<String, String> inVain) {
-        /** Nothing. */
+        /** The node fetches nothing. */
         public static final Fetching NEVER = new Fetching(false, Map.of());
 
         public Fetching {
@@ -123,24 +127,24 @@ public final class Router {
 
     /** Where a job may run. */
     public sealed interface Route {
-        /** Pools in the order in which they are tried; within one, any node. */
+        /** The job may run at any node of a pool. The pools are in the order of preference. */
         record To(List<List<Candidate>> pools) implements Route {}
 
-        /** Once one of these nodes has fetched the model; the first that is up shall. */
+        /** The job may run after a fetch of its model. The first of these nodes that is up fetches it. */
         record AfterFetch(List<Candidate> nodes) implements Route {}
 
-        /** Nothing here can ever serve it. */
+        /** No node here can ever serve the job. */
         record Nowhere(JobFailure failure) implements Route {}
     }
 
-    /** A node and the name that the job's model has there. */
+    /** A node, and the name of the job's model there. */
     public record Candidate(String node, String model) {}
 
     /**
-     * @param asked the job's model or profile; null: it names none, and gets one for its task
-     * @param nodes empty: none is found yet, and the job waits
+     * @param requested the job's model or profile; null if it names none, and then its task decides
+     * @param nodes if it is empty, there are no nodes yet and the job waits
      */
-    public Route find(@Nullable String asked, Task task, PromptJob.Pins pins, Collection<NodeView> nodes) {
+    public Route find(@Nullable String requested, Task task, PromptJob.Pins pins, Collection<NodeView> nodes) {
         if (nodes.isEmpty()) {
             return new Route.To(List.of());
         }
@@ -157,13 +161,13 @@ public final class Router {
         boolean anyUnknown = false;
         for (NodeView node : allowed) {
             anyUnknown |= !node.modelsKnown();
-            modelAt(node, asked, task)
+            modelAt(node, requested, task)
                     .ifPresent(model -> pools.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
                             .add(new Candidate(node.name(), model)));
-            if (toFetch(node, asked).isPresent()) {
+            if (toFetch(node, requested).isPresent()) {
                 fetching.add(node);
             }
-            perhapsAt(node, asked)
+            perhapsAt(node, requested)
                     .ifPresent(model -> perhaps.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
                             .add(new Candidate(node.name(), model)));
         }
@@ -174,16 +178,16 @@ public final class Router {
             return new Route.AfterFetch(fetching.stream()
                     .sorted(Comparator.comparingInt((NodeView node) -> rank(node.pool()))
                             .thenComparing(NodeView::pool))
-                    .flatMap(node -> toFetch(node, asked).map(model -> new Candidate(node.name(), model)).stream())
+                    .flatMap(node -> toFetch(node, requested).map(model -> new Candidate(node.name(), model)).stream())
                     .toList());
         }
         if (!perhaps.isEmpty() || anyUnknown) {
             return new Route.To(List.copyOf(perhaps.values()));
         }
-        return new Route.Nowhere(noModel(asked, task, pins, allowed, nodes));
+        return new Route.Nowhere(noModel(requested, task, pins, allowed, nodes));
     }
 
-    /** Whether a job may go to a node, whatever models that has. */
+    /** Returns whether the job's pins allow a node, regardless of models. */
     public static boolean allows(PromptJob.Pins pins, String node, String pool) {
         return (pins.node() == null || pins.node().equals(node))
                 && (pins.pool() == null || pins.pool().equals(pool))
@@ -195,36 +199,39 @@ public final class Router {
         return place < 0 ? FIRST.size() : place;
     }
 
-    /** What the asked-for model is called at a node; empty: the node does not have it, as far as is known. */
-    private Optional<String> modelAt(NodeView node, @Nullable String asked, Task task) {
-        String wanted = asked == null ? defaultProfile : asked;
+    /** Returns the name of the requested model at a node; empty if the node does not have it, as far as is known. */
+    private Optional<String> modelAt(NodeView node, @Nullable String requested, Task task) {
+        String wanted = requested == null ? defaultProfile : requested;
         String only = node.fetching().missing() ? null : node.only();
         if (wanted == null) {
             return only == null ? node.firstFor(task) : node.own(only);
         }
         Map<Backend, String> profile = profiles.get(wanted);
         if (profile != null) {
-            // another model under the profile's name would be a lie: who does not list it does not get the job
+            // the answer must come from the profile's model: a node that does not list it does not get the job
             return Optional.ofNullable(profile.get(node.backend()))
-                    .flatMap(model -> node.backend().listsModels() ? node.named(model) : Optional.of(model));
+                    .flatMap(model -> node.backend().listsModels() ? node.listedName(model) : Optional.of(model));
         }
         if (node.only() != null && !ModelName.same(node.only(), wanted)) {
             return Optional.empty();
         }
-        return only == null ? node.named(wanted) : node.own(only);
+        return only == null ? node.listedName(wanted) : node.own(only);
     }
 
-    /** A node that cannot say what it has may have it by that very name; nobody else has, so it is asked. */
-    private Optional<String> perhapsAt(NodeView node, @Nullable String asked) {
-        String wanted = asked == null ? defaultProfile : asked;
+    /**
+     * Returns the requested name for a node that cannot list its models, if no other node has that model. Such a node
+     * may have it under this very name.
+     */
+    private Optional<String> perhapsAt(NodeView node, @Nullable String requested) {
+        String wanted = requested == null ? defaultProfile : requested;
         return Optional.ofNullable(wanted)
                 .filter(_ -> !node.backend().listsModels())
                 .filter(name -> !profiles.containsKey(name));
     }
 
-    /** What a node would have to fetch to serve it; empty: nothing that it does not have, or could. */
-    private Optional<String> toFetch(NodeView node, @Nullable String asked) {
-        String wanted = asked == null ? defaultProfile : asked;
+    /** Returns the model that a node must fetch to serve the job; empty if it needs no fetch or cannot fetch it. */
+    private Optional<String> toFetch(NodeView node, @Nullable String requested) {
+        String wanted = requested == null ? defaultProfile : requested;
         if (!node.fetching().missing() || !node.modelsKnown()) {
             return Optional.empty();
         }
@@ -238,7 +245,7 @@ public final class Router {
                 .filter(name -> node.fetching().whyNot(name).isEmpty());
     }
 
-    /** What a model or profile is called at a node of this kind. */
+    /** Returns the name of a model or a profile at a node of this kind. */
     private String nameAt(NodeView node, String wanted) {
         return profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted);
     }
@@ -270,13 +277,13 @@ public final class Router {
     }
 
     private JobFailure noModel(
-            @Nullable String asked,
+            @Nullable String requested,
             Task task,
             PromptJob.Pins pins,
             List<NodeView> allowed,
             Collection<NodeView> nodes) {
-        String wanted = asked == null ? String.valueOf(defaultProfile) : asked;
-        if (asked == null && defaultProfile == null) {
+        String wanted = requested == null ? String.valueOf(defaultProfile) : requested;
+        if (requested == null && defaultProfile == null) {
             return JobFailure.of(
                     JobFailure.Code.MODEL_NOT_FOUND,
                     "the job names no model, and no node lists one for %s: ".formatted(task.wireName())

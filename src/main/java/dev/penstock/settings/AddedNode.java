@@ -6,12 +6,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A node that was added at run time, with the keys that the configuration has for it. It is read, and checked, as if a file
- * said it; but it starts no process here, and of a key it only says where that is.
+ * A node that was added at run time, with the same keys as a configured node. It is read and checked like a
+ * configured node, with two differences: it starts no process here, and it refers to its API key by place only.
  */
 public sealed interface AddedNode {
 
-    /** @param lacking what this replica cannot find of it; the node can be told of all the same */
+    /** @param lacking what the node needs and this replica cannot find; the node is added all the same */
     record Fit(NodeSettings node, List<String> lacking) implements AddedNode {
         public Fit {
             lacking = List.copyOf(lacking);
@@ -25,13 +25,13 @@ public sealed interface AddedNode {
     }
 
     /**
-     * Where its key is looked up.
+     * Where a node's API key is looked up.
      *
-     * @param environment its variables
-     * @param boundTo by reference, the place that it belongs to
+     * @param environment the environment's variables
+     * @param boundTo by reference, the address that the reference belongs to
      */
     record Keys(Secrets secrets, Map<String, String> environment, Map<String, String> boundTo) {
-        /** There are none. */
+        /** No keys. */
         public static final Keys NONE = new Keys(Secrets.DEFAULTS, Map.of(), Map.of());
 
         public Keys {
@@ -40,12 +40,12 @@ public sealed interface AddedNode {
         }
     }
 
-    /** Reads one; what is in it is never looked up in the environment, but for the reference to its key. */
+    /** Reads a node. Only the reference to its key is looked up in the environment. */
     static AddedNode read(String name, JsonNode document, Keys keys) {
         return new AddedNodeReader(name, keys).read(document);
     }
 
-    /** The reference to its key; null: it has none. */
+    /** Returns the reference to the node's key; null if it has none. */
     static @Nullable String reference(JsonNode document) {
         return document.path("api-key").textValue();
     }

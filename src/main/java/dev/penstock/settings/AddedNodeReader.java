@@ -19,7 +19,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** One reading of a node that was added at run time. */
+/** Reads one node that was added at run time. */
 public final class AddedNodeReader {
     private static final int HIGHEST = 1_000;
     private static final String API_KEY = "api-key";
@@ -44,7 +44,7 @@ public final class AddedNodeReader {
         prefix = "penstock.nodes." + name;
     }
 
-    /** Whether what stands in a header of this name is a secret. */
+    /** Returns whether the value of this header is a secret. */
     public static boolean isSecret(String header) {
         return SECRET.matcher(header).matches();
     }
@@ -116,7 +116,7 @@ public final class AddedNodeReader {
                     key,
                     value instanceof ObjectNode headers ? headers.deepCopy().without("") : value);
         } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
-            // as JSON, so that a number stays a number, and a text that looks like one a text
+            // kept as JSON, so that numbers and texts keep their types
             value.properties()
                     .forEach(field -> keys.put(
                             prefix(key + "." + quoted(field.getKey())),
@@ -126,7 +126,7 @@ public final class AddedNodeReader {
         }
     }
 
-    /** What it leads to is looked up when the rest is known, as that depends on the address. */
+    /** The reader looks up the key itself at the end, because the lookup depends on the address. */
     private void takeReference(String text) {
         if (Secrets.isReference(text)) {
             reference = text;

@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** The kinds of model server. */
+/** The kinds of model servers. */
 public enum Backend {
     VLLM("vllm", "gpu", 64),
     OLLAMA("ollama", "cpu", 1),
@@ -13,7 +13,7 @@ public enum Backend {
     ANTHROPIC("anthropic", "cloud", 16),
     LM_STUDIO("lm-studio", "cpu", 16),
     LLAMA_SERVER("llama-server", "cpu", 16),
-    /** No server: a process for each request. */
+    /** Not a server: Penstock starts a process for each request. */
     LLAMA_CLI("llama-cli", "cpu", 1),
     OPENAI_COMPATIBLE("openai-compatible", "cpu", 16);
 
@@ -27,7 +27,7 @@ public enum Backend {
         this.defaultMaxInFlight = defaultMaxInFlight;
     }
 
-    /** The name in configuration, events and metrics. */
+    /** Returns the name in the configuration, in events and in metrics. */
     public String wireName() {
         return wireName;
     }
@@ -36,12 +36,12 @@ public enum Backend {
         return defaultPool;
     }
 
-    /** Requests at once where nothing says otherwise; a llama-server's own total_slots comes before it. */
+    /** Returns the default number of requests at once. A llama-server's own total_slots takes precedence. */
     public int defaultMaxInFlight() {
         return defaultMaxInFlight;
     }
 
-    /** Whether such a server can say what it serves; else any name may be one of its models. */
+    /** Returns whether servers of this kind list their models. If not, any name may be one of their models. */
     public boolean listsModels() {
         return this != AZURE_OPENAI;
     }

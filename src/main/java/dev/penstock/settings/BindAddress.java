@@ -9,8 +9,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Without {@code penstock.auth.mode} it is open who may call: then the API and the management port are reachable from this machine only. The
- * interceptors here lie outside SmallRye's own (LIBRARY), which read the keys of a profile and what stands in <code>${}</code>.
+ * Without {@code penstock.auth.mode} it is not decided who may call. Then the API and the management port listen on
+ * loopback only. These interceptors are outside SmallRye's own (LIBRARY), which resolve the keys of profiles and
+ * expressions in <code>${}</code>.
  */
 @Priority(Priorities.APPLICATION)
 public final class BindAddress implements ConfigSourceInterceptor {
@@ -24,10 +25,10 @@ public final class BindAddress implements ConfigSourceInterceptor {
             return value;
         }
         ConfigValue mode = context.proceed("penstock.auth.mode");
-        boolean said =
+        boolean isSet =
                 mode != null && mode.getValue() != null && !mode.getValue().isBlank();
-        String host = said ? "0.0.0.0" : "127.0.0.1";
-        boolean ownChoice = value != null && value.getConfigSourceOrdinal() >= 200 && said;
+        String host = isSet ? "0.0.0.0" : "127.0.0.1";
+        boolean ownChoice = value != null && value.getConfigSourceOrdinal() >= 200 && isSet;
         return ownChoice
                 ? value
                 : ConfigValue.builder().withName(name).withValue(host).build();

@@ -22,8 +22,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether Kafka answers. Asks the brokers for their list once a second, from the start on. After five seconds without an
- * answer Kafka counts as away; the first answer ends that. Each change is one log line.
+ * Watches whether Kafka answers. It asks the brokers for their list once a second, from the start on. After five
+ * seconds without an answer Kafka counts as away. The first answer ends that. Each change is one log line.
  */
 @Singleton
 public final class BrokerWatch {
@@ -37,20 +37,20 @@ public final class BrokerWatch {
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("penstock-broker-watch").factory());
     private volatile @Nullable Away away;
-    /** When the first question was asked that is still without an answer. Written by the timer's thread. */
+    /** The start of the first request that has no answer yet. The timer's thread writes it. */
     private @Nullable Instant silentSince;
 
     private @Nullable Admin admin;
 
     /**
-     * That Kafka does not answer.
+     * The state in which Kafka does not answer.
      *
-     * @param since its last answer, or the start
+     * @param since the time of its last answer, or of the start
      * @param message what is wrong and what it means
      */
     public record Away(Instant since, String message) {}
 
-    /** A question that only the brokers can answer. */
+    /** A request that only the brokers can answer. */
     interface Question {
         void ask() throws ExecutionException, InterruptedException;
     }
@@ -67,7 +67,7 @@ public final class BrokerWatch {
         var _ = timer.scheduleWithFixedDelay(this::look, 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /** Null: Kafka answers, or has not been silent for long. */
+    /** Returns null while Kafka answers, or until it has been silent for five seconds. */
     public @Nullable Away away() {
         return away;
     }
@@ -80,15 +80,15 @@ public final class BrokerWatch {
         }
     }
 
-    /** On the timer's thread. */
+    /** Called on the timer's thread. */
     void look(Question question) throws InterruptedException {
-        Instant asked = clock.instant();
+        Instant began = clock.instant();
         try {
             question.ask();
             answered();
         } catch (ExecutionException | RuntimeException | Error e) {
-            // what a timer's task throws would end it
-            silent(asked, e);
+            // an exception out of a timer's task would end the task
+            silent(began, e);
         }
     }
 
@@ -100,8 +100,8 @@ public final class BrokerWatch {
         }
     }
 
-    private void silent(Instant asked, Throwable why) {
-        Instant since = silentSince == null ? asked : silentSince;
+    private void silent(Instant began, Throwable why) {
+        Instant since = silentSince == null ? began : silentSince;
         silentSince = since;
         if (away == null && !clock.instant().isBefore(since.plus(SILENCE))) {
             String message =

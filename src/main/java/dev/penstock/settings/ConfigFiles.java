@@ -27,14 +27,16 @@ import org.yaml.snakeyaml.error.Mark;
 import org.yaml.snakeyaml.error.MarkedYAMLException;
 import org.yaml.snakeyaml.error.YAMLException;
 
-/** The files of the configuration, read before anything starts so that a mistake in one has its file, line and column. */
+/**
+ * The configuration files. They are read before anything starts, so that each mistake has its file, line and column.
+ */
 final class ConfigFiles {
     private static final List<String> NAMES = List.of("application.yaml", "application.yml", "application.properties");
     private static final int ORDINAL = 265;
 
     private final Path folder;
     private final Consumer<String> mistakes;
-    /** By file, in their order. */
+    /** By file, in the order of precedence. */
     private final Map<Path, Map<String, String>> read = new LinkedHashMap<>();
 
     /**
@@ -49,8 +51,8 @@ final class ConfigFiles {
     /**
      * Reads the files that Quarkus reads.
      *
-     * @param key that says where more of them are
-     * @param locations separated by commas; empty: there are no more
+     * @param key the key that lists further files
+     * @param locations separated by commas; empty if there are no further files
      */
     void read(String key, String locations) {
         readFolder(folder.resolve("config"));
@@ -150,7 +152,7 @@ final class ConfigFiles {
         return path.startsWith(base) ? base.relativize(path).toString() : path.toString();
     }
 
-    /** @param without keys that are left out */
+    /** @param without keys to leave out */
     List<ConfigSource> sources(Set<String> without) {
         List<ConfigSource> sources = new ArrayList<>();
         read.forEach((file, keys) -> {

@@ -7,10 +7,10 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What SmallRye found wrong with a configuration, in the form of every other mistake: the key, then plain words.
+ * A problem that SmallRye found in a configuration, in the form of all other mistakes: the key, then plain words.
  *
- * @param key null where the problem names none
- * @param isMissing whether the key has to be there, and is not
+ * @param key null if the problem names none
+ * @param isMissing whether a required key is absent
  */
 record ConfigMistake(@Nullable String key, String words, boolean isMissing) {
     private static final Pattern CODE = Pattern.compile("SRCFG\\d+: ");

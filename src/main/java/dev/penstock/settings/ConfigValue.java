@@ -7,7 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** A value of a free-form key: configuration knows only text, a request's body knows numbers, lists and objects. */
+/** A value of a free-form key. The configuration has only text; a request's body has numbers, lists and objects. */
 final class ConfigValue {
     private ConfigValue() {}
 
@@ -17,7 +17,7 @@ final class ConfigValue {
         return values;
     }
 
-    /** JSON where it is JSON, else the text. */
+    /** Returns the JSON value if the text is JSON, else the text. */
     static Object of(String text) {
         try {
             JsonNode json = Json.parseStrict(text.getBytes(StandardCharsets.UTF_8));

@@ -9,9 +9,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The variables of the environment that make a node, as the backend's own tools read them.
+ * The environment variables that make a node. The backend's own tools use the same variables.
  *
- * @param alone the address where only the key is given; null: without an address there is no node
+ * @param alone the address if only the key is given; null if there is no node without an address
  */
 record EnvironmentNode(
         Backend backend,
@@ -43,14 +43,14 @@ record EnvironmentNode(
                     "ANTHROPIC_MODEL",
                     "https://api.anthropic.com"));
 
-    /** @return null where the environment names no such node */
+    /** @return null if the environment has no such node */
     @Nullable
     String address(Map<String, String> environment) {
         String address = given(environment, addressVariable);
         return address == null && given(environment, keyVariable) != null ? alone : address;
     }
 
-    /** Where a server is, whatever the way its address is written: two addresses of one place are one server. */
+    /** Returns a normal form of a server's address, so that two spellings of one address are one server. */
     static String place(URI url) {
         String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
         String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);

@@ -12,20 +12,20 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The values of {@code extra-body} and {@code parameters}, which have whatever shape a model server wants. A list or an object
- * comes as a key for each of its values, as YAML is read, or as JSON in one string.
+ * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object
+ * comes in one of two forms: as one key for each of its values, as YAML gives it, or as JSON in one string.
  */
 final class FreeForm {
     private static final Pattern KEY = Pattern.compile(
             "penstock\\.(?<place>(?:nodes\\.(?:\"[^\"]+\"|[^.\"]+)\\.)?(?:extra-body|parameters))\\.(?<path>.+)");
     private static final Pattern SEGMENT = Pattern.compile("(?:^|\\.)(?:\"([^\"]+)\"|([^.\\[\"]+))|\\[(\\d{1,4})\\]");
 
-    /** By place, such as {@code nodes.gpu.extra-body}, and in the order of their keys, so that lists keep theirs. */
+    /** By place, such as {@code nodes.gpu.extra-body}. The keys are in order, so that lists keep their order. */
     private final Map<String, Map<String, Object>> nested = new HashMap<>();
-    /** What a mapping takes the keys of those for, by place: names with dots. */
+    /** By place, the keys of those values in the mapping, where they appear as names with dots. */
     private final Map<String, Set<String>> paths = new HashMap<>();
 
-    /** @param keys all that are configured, with their values; of others than these nothing is read */
+    /** @param keys all configured keys with their values; all others are ignored */
     FreeForm(Map<String, String> keys) {
         new TreeMap<>(keys).forEach((key, text) -> {
             Matcher free = KEY.matcher(key);
@@ -46,9 +46,9 @@ final class FreeForm {
     }
 
     /**
-     * All of one place.
+     * Returns all values of one place.
      *
-     * @param flat those that have one value
+     * @param flat the values with a single key
      */
     Map<String, Object> at(String place, Map<String, String> flat) {
         Map<String, Object> all = ConfigValue.all(flat);
@@ -61,7 +61,7 @@ final class FreeForm {
         return place.replace("\"", "");
     }
 
-    /** Names, and numbers where a list has its index. */
+    /** Returns the segments of a path: names, and numbers for the indexes of lists. */
     private static List<Object> path(String text) {
         List<Object> path = new ArrayList<>();
         Matcher segment = SEGMENT.matcher(text);
@@ -73,7 +73,7 @@ final class FreeForm {
         return path;
     }
 
-    @SuppressWarnings("unchecked") // whatever is put below a map's key here is such a map, or a value
+    @SuppressWarnings("unchecked") // each value below a map's key here is such a map or a plain value
     private static void put(Map<?, Object> into, List<Object> path, Object value) {
         Map<Object, Object> map = (Map<Object, Object>) into;
         for (Object name : path.subList(0, path.size() - 1)) {
@@ -91,7 +91,7 @@ final class FreeForm {
                 : String.valueOf(a).compareTo(String.valueOf(b));
     }
 
-    /** With lists where all the keys are indexes. */
+    /** Turns a map into a list if all its keys are indexes. */
     private static Object lists(Object value) {
         if (!(value instanceof TreeMap<?, ?> map)) {
             return value;

@@ -5,14 +5,14 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/** What a header that a user adds to the requests of a node may be, by RFC 9110. */
+/** The rules of RFC 9110 for a header that a user adds to the requests of a node. */
 final class HeaderRules {
     private static final Pattern TOKEN = Pattern.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}");
 
-    /** Blanks, visible characters of ASCII, and the other half of Latin-1, of which a header's bytes are made. */
+    /** Blanks, visible ASCII characters and the upper half of Latin-1: the bytes that a header may have. */
     private static final Pattern VALUE = Pattern.compile("[\\t\\x20-\\x7E\\x80-\\xFF]{0,8192}");
 
-    /** Those of one connection, and those that say where a message goes and where it ends. */
+    /** The headers of one connection, and the headers that decide where a message goes and where it ends. */
     private static final Set<String> OF_CONNECTION = Set.of(
             "connection",
             "keep-alive",
@@ -30,7 +30,7 @@ final class HeaderRules {
 
     private HeaderRules() {}
 
-    /** What is wrong with a header, without its value; empty: nothing. */
+    /** Returns what is wrong with a header, without its value; empty if nothing is wrong. */
     static Optional<String> mistake(String name, String value) {
         if (!TOKEN.matcher(name).matches()) {
             return Optional.of("is no name of a header: letters, digits and !#$%&'*+-.^_`|~ are allowed");

@@ -25,7 +25,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigDef;
 
-/** What is wrong with how Kafka is to be reached: its addresses, and the values of {@code kafka.*}. Asks no broker. */
+/** Checks how Kafka is configured: its addresses, and the values of {@code kafka.*}. It calls no broker. */
 final class KafkaCheck {
     private static final String SERVERS = "bootstrap.servers";
     private static final Pattern ADDRESS = Pattern.compile(
@@ -33,11 +33,14 @@ final class KafkaCheck {
     private static final List<ConfigDef> DEFINITIONS =
             List.of(AdminClientConfig.configDef(), ProducerConfig.configDef(), ConsumerConfig.configDef());
 
-    /** Of a variable, as other programs have some that begin with KAFKA_: it has to be this near to a key. */
+    /**
+     * The largest distance of a variable from a key at which it counts as misspelt. Other programs have variables
+     * that begin with KAFKA_ too.
+     */
     private static final int TYPING_MISTAKES = 2;
 
     private final Map<String, String> given = new HashMap<>();
-    /** Those of a file or an argument. */
+    /** The keys from a file or an argument. */
     private final Set<String> written = new TreeSet<>();
 
     private final Consumer<String> mistakes;
@@ -66,12 +69,12 @@ final class KafkaCheck {
         }
     }
 
-    /** The properties of the clients. */
+    /** Returns the properties of the clients. */
     Map<String, String> given() {
         return Map.copyOf(given);
     }
 
-    /** One sentence for each key that Kafka's clients do not know. */
+    /** Returns one sentence for each key that Kafka's clients do not know. */
     List<String> unknown() {
         Set<String> known = new TreeSet<>();
         DEFINITIONS.forEach(definition -> known.addAll(definition.names()));
@@ -105,7 +108,7 @@ final class KafkaCheck {
         }
     }
 
-    /** One that resolves is enough, as it is for Kafka's clients. */
+    /** One address that resolves is enough, as for Kafka's clients. */
     private boolean addresses() {
         String servers = given.getOrDefault(SERVERS, KafkaSettings.DEFAULT_SERVERS);
         List<String> unresolved = new ArrayList<>();
@@ -162,10 +165,10 @@ final class KafkaCheck {
                 .replaceFirst(": $", " is not a valid value");
     }
 
-    /** Kept, since a logger that nothing refers to loses its level. */
+    /** A constant, because a logger without a reference loses its level. */
     private static final Logger OF_CLIENTS = Logger.getLogger("org.apache.kafka");
 
-    /** What only a client can find: key stores that are not there, mechanisms that do not fit. */
+    /** Finds mistakes that only a client finds: missing key stores, or mechanisms that do not fit. */
     private void client() {
         Map<String, Object> properties = new HashMap<>(given);
         properties.putIfAbsent(SERVERS, "localhost:9092");

@@ -31,10 +31,10 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * How every Kafka client of Penstock is set up: the user's {@code kafka.*} keys, then what the product needs.
+ * The settings of every Kafka client of Penstock: the user's {@code kafka.*} keys, then the product's own.
  *
  * @param common the user's keys without their prefix
- * @param maxRecord bytes
+ * @param maxRecord the largest record, in bytes
  */
 public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final String COMMITTED =
@@ -42,7 +42,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
     private static final int CONFIG_MILLIS = 2_000;
 
-    /** Where Kafka is while nothing says otherwise. */
+    /** The default address of Kafka. */
     static final String DEFAULT_SERVERS = "localhost:9092";
 
     public KafkaSettings {
@@ -59,7 +59,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return admin(clientId, Map.of());
     }
 
-    /** @param more what is special to it */
+    /** @param more the properties of this client only */
     public Admin admin(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(more);
         properties.put(CommonClientConfigs.CLIENT_ID_CONFIG, clientId);
@@ -67,9 +67,9 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     }
 
     /**
-     * A producer with acks=all and idempotence, so that one partition's events keep their order.
+     * Returns a producer with acks=all and idempotence, so that the events of one partition keep their order.
      *
-     * @param more what is special to it
+     * @param more the properties of this client only
      */
     public KafkaProducer<byte[], byte[]> producer(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(Map.of(
@@ -89,8 +89,8 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     }
 
     /**
-     * A consumer that belongs to no group: it is assigned and seeks. It sees no record of a transaction that was aborted or is
-     * open, and learns of a new partition within seconds.
+     * Returns a consumer without a group: its caller assigns partitions and seeks. It does not see records of aborted
+     * or open transactions. It discovers a new partition within seconds.
      */
     public KafkaConsumer<byte[], byte[]> reader(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(Map.of(
@@ -111,7 +111,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));
     }
 
-    /** Sends a record; done when it is on the broker. */
+    /** Sends a record; done when the broker has it. */
     public static CompletableFuture<RecordMetadata> send(
             Producer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
         CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
@@ -125,18 +125,21 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return sent;
     }
 
-    /** Whether a record did not get to the broker because neither that nor the producer takes one of its size. */
+    /** Returns whether the broker or the producer refused a record for its size. */
     public static boolean isTooLarge(Throwable failure) {
         Throwable cause = cause(failure);
         return cause instanceof RecordTooLargeException || cause instanceof RecordBatchTooLargeException;
     }
 
-    /** Whether the broker was waited for in vain: for the topic's partitions, for room in the buffer, or for its word. */
+    /**
+     * Returns whether a wait for the broker timed out: for the topic's partitions, for room in the buffer, or for its
+     * answer.
+     */
     public static boolean isTimeout(Throwable failure) {
         return cause(failure) instanceof TimeoutException;
     }
 
-    /** What failed, without what only carries it from one thread to another. */
+    /** Returns the original failure, without the exceptions that carry it from one thread to another. */
     public static Throwable cause(Throwable failure) {
         Throwable cause = failure.getCause();
         return cause != null && (failure instanceof CompletionException || failure instanceof ExecutionException)
@@ -144,7 +147,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
                 : failure;
     }
 
-    /** A setting of a topic, as the broker has it; empty where it does not say so at once. */
+    /** Returns a topic's setting from the broker; empty if the broker does not answer at once. */
     public Optional<String> topicConfig(String topic, String key) {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
         try (Admin admin = admin(
@@ -166,7 +169,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         }
     }
 
-    /** The common keys with more over them. */
+    /** Returns the common keys, overridden by more keys. */
     public Map<String, Object> with(Map<String, Object> more) {
         Map<String, Object> properties = new HashMap<>(common);
         properties.putAll(more);

@@ -3,7 +3,7 @@ package dev.penstock.settings;
 import java.util.List;
 import java.util.Locale;
 
-/** The hosts that answer nobody without a key: a node there that has none is a mistake of its configuration. */
+/** The hosts that require a key. A node at such a host without a key is a mistake in the configuration. */
 final class KeyedHosts {
     private static final List<String> DOMAINS = List.of(
             "api.openai.com",
@@ -25,7 +25,7 @@ final class KeyedHosts {
 
     private KeyedHosts() {}
 
-    /** Whether a node lacks the key that its host wants. */
+    /** Returns whether a node lacks the key that its host requires. */
     static boolean needKey(NodeSettings node) {
         if (node.program() != null) {
             return false;

@@ -8,38 +8,38 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/** Tells a key that nobody reads, such as a misspelt one. */
+/** Detects keys without effect, such as misspelt keys. */
 final class KnownKeys {
     private static final ConfigMappings.ConfigClass MAPPED =
             ConfigMappings.ConfigClass.configClass(PenstockConfig.class);
     private static final PropertyNamesMatcher MATCHER = ConfigMappings.propertyNamesMatcher(List.of(MAPPED));
 
-    /** They are documented for a later version, so that a file may have them already. */
+    /** Keys that are documented for a later version. A file may have them already. */
     private static final Pattern LATER = Pattern.compile(
             "penstock\\.(?:(?:routes|admission|tenants|auth|cloud-fallback)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
 
-    /** The same as variables of the environment. */
+    /** The same keys as environment variables. */
     private static final Pattern LATER_VARIABLES = Pattern.compile(
             "PENSTOCK_(?:(?:ROUTES|ADMISSION|TENANTS|CLOUD_FALLBACK)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
 
     private KnownKeys() {}
 
-    /** The keys that are read; {@code *} stands for any name, {@code [*]} for an index. */
+    /** Returns the keys that Penstock reads; {@code *} stands for any name, {@code [*]} for an index. */
     static Collection<String> names() {
         return MAPPED.getProperties().keySet();
     }
 
-    /** Whether a variable is of a key of a later version. */
+    /** Returns whether a variable belongs to a key of a later version. */
     static boolean isLaterVariable(String variable) {
         return LATER_VARIABLES.matcher(variable).matches();
     }
 
-    /** Whether it is one of a later version: it has no effect in this one. */
+    /** Returns whether a key belongs to a later version. It has no effect in this version. */
     static boolean isLater(String key) {
         return LATER.matcher(key).matches() && !MATCHER.matches(key);
     }
 
-    /** What is wrong with a key; empty: it is read. */
+    /** Returns what is wrong with a key; empty if Penstock reads it. */
     static Optional<String> mistake(String key) {
         if (MATCHER.matches(key) || FreeForm.isNested(key) || LATER.matcher(key).matches()) {
             return Optional.empty();

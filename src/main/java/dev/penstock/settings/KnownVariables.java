@@ -12,12 +12,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** Tells a variable of the environment that looks like a key of Penstock and is none, such as a misspelt one. */
+/** Detects environment variables that look like a key of Penstock and have no effect, such as misspelt variables. */
 final class KnownVariables {
     private static final String START = "PENSTOCK_";
     private static final String OF_NODE = "PENSTOCK_NODES_";
 
-    /** Of the client, of bin/penstock and of the tests; they are no keys. */
+    /** Variables of the client, of bin/penstock and of the tests. They are no keys. */
     private static final Set<String> OTHERS = Set.of(
             "PENSTOCK_URL",
             "PENSTOCK_API_KEY",
@@ -25,11 +25,11 @@ final class KnownVariables {
             "PENSTOCK_DOCKERFILE",
             "PENSTOCK_TEST_REQUIRE_ALL");
 
-    /** What Kubernetes and Docker set for a Service or a container whose name begins with penstock. */
+    /** The variables that Kubernetes and Docker set for a Service or a container whose name begins with penstock. */
     private static final Pattern SERVICE_LINK = Pattern.compile(
             "PENSTOCK_(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)");
 
-    /** One of those too, where its value is an address. */
+    /** Such a variable too, if its value is an address. */
     private static final Pattern PORT = Pattern.compile("PENSTOCK_(?:.+_)?PORT");
 
     private static final Pattern ADDRESS = Pattern.compile("(?:tcp|udp|sctp)://.*");
@@ -43,13 +43,13 @@ final class KnownVariables {
 
     private final Map<String, String> environment;
     private final Collection<String> keys = KnownKeys.names();
-    /** As variables are called; a node's or a profile's name is a group. */
+    /** The names of the variables as patterns; the name of a node or a profile is a group. */
     private final List<Pattern> known = keys.stream()
             .map(KnownVariables::variable)
             .map(name -> name.replace("_*_", "_(.+)_").replaceAll("\\*$", ".+").replace("#", "\\d+"))
             .map(Pattern::compile)
             .toList();
-    /** Of nodes that a file or an argument configures, as variables have them. */
+    /** The nodes from files and arguments, in the spelling of variables. */
     private final Set<String> nodes;
 
     KnownVariables(Map<String, String> environment, Collection<NodeSettings> nodes) {
@@ -61,12 +61,12 @@ final class KnownVariables {
         return name.replaceAll("[^A-Za-z0-9]", "_").toUpperCase(Locale.ROOT);
     }
 
-    /** As it is set; {@code *} for any name, {@code #} for a number. */
+    /** Returns the variable of a key; {@code *} stands for any name, {@code #} for a number. */
     private static String variable(String key) {
         return key.replace("[*]", "[#]").replaceAll("[^A-Za-z0-9*#]", "_").toUpperCase(Locale.ROOT);
     }
 
-    /** One sentence for each that has no effect. */
+    /** Returns one sentence for each variable without effect. */
     List<String> unknown() {
         List<String> unknown = new ArrayList<>();
         new TreeMap<>(environment).forEach((name, value) -> {
@@ -95,7 +95,10 @@ final class KnownVariables {
                         && ADDRESS.matcher(value.strip()).matches());
     }
 
-    /** A name that is only in the environment cannot be told from the words of a key where it has several itself. */
+    /**
+     * Returns whether the variable is for a node that nothing configures. A node that exists only in the environment
+     * has a name without an underscore: otherwise its name and the words of the key are ambiguous.
+     */
     private boolean isOfNoNode(String variable) {
         return known.stream()
                 .map(key -> key.matcher(variable))
@@ -106,7 +109,10 @@ final class KnownVariables {
                 });
     }
 
-    /** What stands for any name keeps the name that the variable has there. */
+    /**
+     * Returns the most similar variable. Where a key allows any name, the result keeps the name from the given
+     * variable.
+     */
     private String nearest(String name) {
         String port = OF_QUARKUS.get(name);
         if (port != null) {

@@ -8,7 +8,7 @@ import jakarta.annotation.Priority;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Both databases are in one build; {@code penstock.ledger.kind} says at start which of them is active. */
+/** One build contains both databases. At the start, {@code penstock.ledger.kind} decides which one is active. */
 @Priority(Priorities.APPLICATION + 1)
 public final class LedgerChoice implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;
@@ -24,8 +24,8 @@ public final class LedgerChoice implements ConfigSourceInterceptor {
         if (kind == null) {
             return context.proceed(name);
         }
-        ConfigValue said = context.proceed("penstock.ledger.kind");
-        String given = said == null ? null : said.getValue();
+        ConfigValue configured = context.proceed("penstock.ledger.kind");
+        String given = configured == null ? null : configured.getValue();
         String chosen = given == null || given.isBlank() ? "sqlite" : given;
         return ConfigValue.builder()
                 .withName(name)

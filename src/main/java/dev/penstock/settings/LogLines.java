@@ -12,9 +12,9 @@ import org.jboss.logmanager.formatters.PatternFormatter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Filters every line of the log before any formatter. It leaves out what libraries repeat, and what they report of callers that have
- * left. No text of a caller, a server or a record begins a line of its own or reaches the terminal as a command. Stack traces keep
- * their lines.
+ * Filters each log line before any formatter. It drops the repeated lines of libraries, and their reports about clients that
+ * have left. It keeps text from callers, servers and records from starting a new line or reaching the terminal as a command.
+ * Stack traces keep their lines.
  */
 @LoggingFilter(name = "penstock-log-lines")
 public final class LogLines implements Filter {
@@ -62,7 +62,7 @@ public final class LogLines implements Filter {
         return Printable.line(text).equals(text);
     }
 
-    /** @param depth causes may go in circles */
+    /** @param depth limits the recursion, because causes may form a circle */
     private static boolean isClean(Throwable thrown, int depth) {
         if (depth == 0) {
             return false;
@@ -76,7 +76,7 @@ public final class LogLines implements Filter {
         return isClean(String.valueOf(thrown)) && (cause == null || isClean(cause, depth - 1));
     }
 
-    /** Prints as another exception does, with its words on one line. */
+    /** Prints like another exception, with its message on one line. */
     private static final class CleanThrowable extends Throwable {
         private static final long serialVersionUID = 1L;
         private final String line;

@@ -5,7 +5,7 @@ import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.config.MeterFilter;
 import java.util.Map;
 
-/** What each metric means, as its HELP line tells: one place, as many a counter is registered at several. */
+/** The HELP text of each metric, in one place, because several places register the same counter. */
 final class MetricHelp implements MeterFilter {
     static final Map<String, String> TEXTS = Map.ofEntries(
             Map.entry("penstock.jobs", "Jobs that ended, by outcome, task, backend and pool"),

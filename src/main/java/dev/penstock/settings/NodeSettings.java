@@ -12,12 +12,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * One model server, as configured or found.
  *
- * @param url scheme, host and port, and a path where the server has one; never ends with a slash or {@code /v1}
- * @param maxInFlight requests at once; empty: the server's own number, else the backend's default
- * @param model the only model to use; null: what the server lists
- * @param requests what is sent to it, and how long it may take
+ * @param url scheme, host and port, and a path if the server has one; never ends with a slash or {@code /v1}
+ * @param maxInFlight requests at once; empty for the server's own number, else the backend's default
+ * @param model the only model to use; null for all that the server lists
+ * @param requests the settings and timeouts of its requests
  * @param fetchesMissing whether it fetches a model that a job names and no node has
- * @param program what Penstock starts itself; null: the server is somebody else's to start
+ * @param program the program that Penstock starts; null if the server runs on its own
  */
 public record NodeSettings(
         String name,
@@ -33,13 +33,13 @@ public record NodeSettings(
         @Nullable Program program) {
 
     /**
-     * A program of llama.cpp that Penstock starts: a server that it keeps running, or one for each request.
+     * A program of llama.cpp that Penstock starts: a server that it keeps running, or one process for each request.
      *
      * @param command its file, or its name on the PATH
-     * @param modelPath a model's file, or a folder of them
+     * @param modelPath a model's file, or a folder of models
      * @param gpuLayers a number, auto or all
      * @param mmproj the projector of a model that takes images
-     * @param arguments further ones, as they are
+     * @param arguments further arguments, unchanged
      */
     public record Program(
             String command,
@@ -54,7 +54,7 @@ public record NodeSettings(
             arguments = List.copyOf(arguments);
         }
 
-        /** Where nothing but the model is said. */
+        /** Returns a program with a model and defaults for the rest. */
         public static Program of(String command, Path modelPath, String... arguments) {
             return new Program(
                     command,
@@ -69,12 +69,12 @@ public record NodeSettings(
     }
 
     /**
-     * How requests to one node differ from those to others.
+     * The settings of the requests to one node.
      *
-     * @param parameters where the job says nothing; over the service's own
-     * @param extraBody added to each request, over whatever the job says
-     * @param embeddingBatch inputs in one request; empty: the backend's default
-     * @param apiVersion of Azure OpenAI; null: the one that Penstock was written against
+     * @param parameters apply if the job does not set them; they override the service's own
+     * @param extraBody added to each request; it overrides the job
+     * @param embeddingBatch inputs in one request; empty for the backend's default
+     * @param apiVersion the API version of Azure OpenAI; null for the version that Penstock was written for
      */
     public record Requests(
             Map<String, Object> parameters,
@@ -91,7 +91,7 @@ public record NodeSettings(
         }
     }
 
-    /** A node's own timeouts; empty: the service's. */
+    /** A node's own timeouts; empty for the service's. */
     public record OwnTimeouts(Optional<Duration> connect, Optional<Duration> firstToken, Optional<Duration> idle) {
         public static final OwnTimeouts NONE = new OwnTimeouts(Optional.empty(), Optional.empty(), Optional.empty());
 
@@ -119,7 +119,7 @@ public record NodeSettings(
         this(name, backend, url, pool, maxInFlight, model, apiKey, headers, Requests.PLAIN, false);
     }
 
-    /** A server that somebody else starts. */
+    /** Creates a server that Penstock does not start. */
     public NodeSettings(
             String name,
             Backend backend,
@@ -134,7 +134,7 @@ public record NodeSettings(
         this(name, backend, url, pool, maxInFlight, model, apiKey, headers, requests, fetchesMissing, null);
     }
 
-    /** One that Penstock starts. */
+    /** Returns a node that Penstock starts. */
     public static NodeSettings started(String name, Backend backend, Program program) {
         return new NodeSettings(
                 name,
@@ -150,18 +150,18 @@ public record NodeSettings(
                 program);
     }
 
-    /** The same at another address, with a key of its own. */
+    /** Returns the same node at another address, with its own key. */
     public NodeSettings listeningAt(URI address, String key) {
         return new NodeSettings(
                 name, backend, address, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
     }
 
-    /** A server that the environment or a probe of localhost names by its address alone. */
+    /** Returns a server that the environment or a probe of localhost found, with its address only. */
     public static NodeSettings at(Backend backend, URI url) {
         return at(backend, url, null, null);
     }
 
-    /** A server that the environment names, with what else it says. */
+    /** Returns a server from the environment, with its other values. */
     static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
         return new NodeSettings(
                 backend.wireName(),
@@ -176,7 +176,7 @@ public record NodeSettings(
                 false);
     }
 
-    /** The same with that key; null: without one. */
+    /** Returns the same node with this key; null for no key. */
     NodeSettings with(@Nullable String key) {
         return new NodeSettings(
                 name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
@@ -187,12 +187,12 @@ public record NodeSettings(
                 name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program);
     }
 
-    /** What its users know it by; never the key. */
+    /** Returns the name that users see; it never contains the key. */
     public String title() {
         return (name.equals(backend.wireName()) ? "" : "node '" + name + "': ") + backend.wireName() + where();
     }
 
-    /** Never shows the key. */
+    /** The text never contains the key. */
     @Override
     public String toString() {
         return name + " (" + backend.wireName() + where() + ", pool " + pool + ")";

@@ -11,27 +11,27 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** The keys under {@code penstock}, as a user writes them; {@link Settings} checks them. */
+/** The keys under {@code penstock}, as users write them. {@link Settings} has the checked values. */
 @ConfigMapping(prefix = "penstock")
 public interface PenstockConfig {
     /** The model servers, by name. */
     Map<String, NodeConfig> nodes();
 
     /**
-     * How long a node that was never up may turn out to have any model. After that jobs for a model that no other node has fail
-     * with {@code model_not_found}.
+     * How long a node that was never up may turn out to have any model. After that, jobs for a model that no other
+     * node has fail with {@code model_not_found}.
      */
     @WithName("nodes.unknown-for")
     @WithDefault("5m")
     Duration unknownFor();
 
-    /** Aliases for models: a model for each backend. */
+    /** Aliases for models: one model for each backend. */
     Map<String, Map<String, String>> profiles();
 
-    /** The profile of a job that names no model. */
+    /** The profile of jobs that name no model. */
     Optional<String> defaultProfile();
 
-    /** Parameters of every request that says nothing else; a value that is JSON counts as JSON. */
+    /** Defaults for the parameters of every request. A value that is JSON counts as JSON. */
     Map<String, String> parameters();
 
     TimeoutsConfig timeouts();
@@ -54,7 +54,7 @@ public interface PenstockConfig {
 
     TopicsConfig topics();
 
-    /** Stands before the name of every consumer group: two installations on one Kafka have different ones. */
+    /** The prefix of every consumer group's name. Two installations on one Kafka need different prefixes. */
     Optional<String> groupsPrefix();
 
     DrainConfig drain();
@@ -70,50 +70,53 @@ public interface PenstockConfig {
         /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server, llama-cli or openai-compatible. */
         String backend();
 
-        /** With or without {@code /v1}; none where Penstock starts the program itself. */
+        /** With or without {@code /v1}. Omit it if Penstock starts the program itself. */
         Optional<String> url();
 
         /** Default: gpu for vllm, cloud for openai, azure-openai and anthropic, else cpu. */
         Optional<String> pool();
 
-        /** Requests at once; default: vllm 64, llama-server its total_slots, ollama and llama-cli 1, others 16. */
+        /** Requests at once. Default: vllm 64, llama-server its total_slots, ollama and llama-cli 1, others 16. */
         Optional<Integer> maxInFlight();
 
-        /** Of a pool's jobs, beside other nodes; routes by weight are for a later version, and until then it changes nothing. */
+        /**
+         * The share of a pool's jobs, relative to other nodes. It has no effect yet: routes by weight come in a later
+         * version.
+         */
         @WithDefault("1")
         int weight();
 
-        /** The only model to use here; default: what the server lists. */
+        /** The only model to use here. Default: all that the server lists. */
         Optional<String> model();
 
-        /** Sent in the header that the backend wants it in. */
+        /** Sent in the header that the backend expects. */
         Optional<String> apiKey();
 
         /** Further request headers. */
         Map<String, String> headers();
 
-        /** Added to each request, over what the job says; a value that is JSON counts as JSON. */
+        /** Added to each request; it overrides the job. A value that is JSON counts as JSON. */
         Map<String, String> extraBody();
 
-        /** Over those of the whole service. */
+        /** These override the parameters of the whole service. */
         Map<String, String> parameters();
 
         NodeTimeoutsConfig timeouts();
 
-        /** Of azure-openai: the api-version. */
+        /** The api-version of azure-openai. */
         Optional<String> apiVersion();
 
-        /** Inputs of one embeddings request; more are sent as several. */
+        /** Inputs of one embeddings request. More inputs go out as several requests. */
         Optional<Integer> embeddingBatch();
 
-        /** missing: a model that a job names and no node has is fetched here; never (default). */
+        /** missing: this node fetches a model that a job names and no node has; never (default): it does not. */
         @WithDefault("never")
         String pull();
 
-        /** Of llama-server and llama-cli: the program that Penstock starts; default: the one on the PATH. */
+        /** The program that Penstock starts for llama-server and llama-cli. Default: the one on the PATH. */
         Optional<String> command();
 
-        /** The file of its model; of llama-cli a folder of them too. With it Penstock starts the program. */
+        /** The file of its model; for llama-cli also a folder of models. If it is set, Penstock starts the program. */
         Optional<Path> modelPath();
 
         Optional<Integer> ctxSize();
@@ -128,11 +131,11 @@ public interface PenstockConfig {
         /** The file of its projector, for images. */
         Optional<Path> mmproj();
 
-        /** Further ones of the program, as they are. */
+        /** Further arguments of the program, unchanged. */
         Optional<List<String>> arguments();
     }
 
-    /** How long this node may take; where nothing is said, what holds for all. */
+    /** The timeouts of this node. The service's timeouts are the default. */
     interface NodeTimeoutsConfig {
         Optional<Duration> connect();
 
@@ -143,7 +146,7 @@ public interface PenstockConfig {
 
     /** What Penstock fetches for a job. */
     interface ImagesConfig {
-        /** Hosts whose images, audio, video and files a job may name by URL; host:port for a port of its own. */
+        /** Hosts whose images, audio, video and files a job may name by URL; host:port for a specific port. */
         Optional<Set<String>> allowedHosts();
     }
 
@@ -161,12 +164,12 @@ public interface PenstockConfig {
         Duration idle();
     }
 
-    /** Attempts that a node failed. */
+    /** Attempts after a node failed. */
     interface RetriesConfig {
         @WithDefault("3")
         int maxAttempts();
 
-        /** Before the second attempt at the same node; doubles with each further one. */
+        /** The wait before the second attempt at the same node. It doubles with each further attempt. */
         @WithDefault("200ms")
         Duration backoff();
 
@@ -182,17 +185,20 @@ public interface PenstockConfig {
         @WithDefault("1h")
         Duration maxTimeout();
 
-        /** Fields that reach into a model server, and that jobs may name all the same. */
+        /** Fields with access to a model server's internals that jobs may use anyway. */
         Optional<Set<String>> allowedFields();
     }
 
-    /** How jobs are taken. */
+    /** How this replica receives jobs. */
     interface IntakeConfig {
         /** false: this replica serves the API only. */
         @WithDefault("true")
         boolean enabled();
 
-        /** share (Kafka 4.3), classic (any broker) or auto: whichever is in use, else what the broker can do. */
+        /**
+         * share (Kafka 4.3), classic (any broker) or auto: the mode in use, else the best mode that the broker
+         * supports.
+         */
         @WithDefault("auto")
         String mode();
 
@@ -204,21 +210,24 @@ public interface PenstockConfig {
         @WithDefault("16")
         int consumers();
 
-        /** Records in one consumer's hand; consumers × batch = slots × partitions. Default: computed. */
+        /** Records in flight per consumer; consumers × batch = slots × partitions. Default: computed. */
         Optional<Integer> batch();
 
-        /** Of records in this replica's hand; beyond it takes no more. Default: a sixteenth of the largest heap. */
+        /**
+         * Bytes of records in flight in this replica. Above the limit it receives no more. Default: a sixteenth of
+         * the largest heap.
+         */
         Optional<MemorySize> maxBytes();
 
-        /** How long a job keeps its place here while all its nodes are down, before it is set aside. */
+        /** How long a job keeps its queue entry here while all its nodes are down. After that it is deferred. */
         @WithDefault("5s")
         Duration park();
 
-        /** Of the starts, what low jobs get at least while any wait. */
+        /** The least share of the starts for low jobs while any of them wait. */
         @WithDefault("0.1")
         double lowShare();
 
-        /** The job topics; default: one for each priority, named under {@code penstock.topics}. */
+        /** The job topics. Default: one for each priority, with its name under {@code penstock.topics}. */
         Optional<List<IntakeTopicConfig>> topics();
     }
 
@@ -229,44 +238,44 @@ public interface PenstockConfig {
         @WithDefault("normal")
         String priority();
 
-        /** Whose jobs they are. */
+        /** The owner of its jobs. */
         @WithDefault("default")
         String tenant();
 
-        /** How many of a replica's slots its jobs hold at most; default: all. */
+        /** The most slots of a replica that its jobs may hold. Default: all. */
         Optional<Integer> slots();
     }
 
     /** How answers are batched onto the reply topic. */
     interface RepliesConfig {
-        /** How long text may wait for more; the first chunk never waits. */
+        /** How long text may wait for more text. The first chunk never waits. */
         @WithDefault("50ms")
         Duration chunkLinger();
 
-        /** How much text makes a chunk at the latest. */
+        /** The most text in a chunk, in characters. */
         @WithDefault("256")
         int chunkMaxChars();
 
-        /** none, gzip or lz4: of the events, and of the topic where Penstock makes it. */
+        /** none, gzip or lz4: for the events, and for the topic if Penstock creates it. */
         @WithDefault("lz4")
         String compression();
     }
 
-    /** Where is kept what became of each job. */
+    /** Where Penstock keeps the outcome of each job. */
     interface LedgerConfig {
-        /** sqlite (one replica, no set-up), postgresql (any number) or none (nothing can be polled). */
+        /** sqlite (one replica, no set-up), postgresql (any number of replicas) or none (no polling). */
         @WithDefault("sqlite")
         String kind();
 
-        /** How long a job can be read after its outcome. */
+        /** How long clients can read a job after its outcome. */
         @WithDefault("24h")
         Duration retention();
 
-        /** The file of sqlite; its folder is made. */
+        /** The file of sqlite. Penstock creates its folder. */
         @WithDefault("data/penstock.db")
         String path();
 
-        /** Of postgresql: jdbc:postgresql://host:5432/database. */
+        /** The address of postgresql: jdbc:postgresql://host:5432/database. */
         Optional<String> url();
 
         Optional<String> username();
@@ -276,23 +285,23 @@ public interface PenstockConfig {
 
     /** Who may call. */
     interface AuthConfig {
-        /** none must be said; where it is not, the API binds to loopback only. */
+        /** none must be explicit. If the mode is not set, the API listens on loopback only. */
         Optional<String> mode();
 
-        /** Variables whose names begin with it may be referred to by nodes that are added at run time, as env:NAME. */
+        /** The prefix of the variables that nodes added at run time may refer to, as env:NAME. */
         @WithDefault(Secrets.DEFAULT_PREFIX)
         String secretPrefix();
 
-        /** The folder of the files that such nodes may refer to, as file:/path; default: none may be. */
+        /** The folder of the files that such nodes may refer to, as file:/path. Default: no files are allowed. */
         Optional<Path> secretDir();
 
-        /** Where such a key may be sent: by the name of the variable or of the file, host or host:port. */
+        /** Where such a key may be sent: for each variable or file name, a list of host or host:port. */
         Map<String, Set<String>> secretHosts();
     }
 
-    /** What Penstock asks of the broker. */
+    /** What Penstock requires of the broker. */
     interface KafkaConfig {
-        /** false: the topics must be there already. */
+        /** false: the topics must exist already. */
         @WithDefault("true")
         boolean createTopics();
 
@@ -328,34 +337,34 @@ public interface PenstockConfig {
         String settings();
     }
 
-    /** Whether this configuration is the last word. */
+    /** Whether this configuration is final. */
     interface ChangesConfig {
-        /** false: nodes are neither added nor removed over REST. */
+        /** false: REST calls can neither add nor remove nodes. */
         @WithDefault("true")
         boolean runtimeChanges();
     }
 
     /** How a replica stops. */
     interface DrainConfig {
-        /** How long running jobs may go on. */
+        /** How long running jobs may continue. */
         @WithDefault("60s")
         Duration timeout();
     }
 
-    /** What callers of the API may take of a replica. */
+    /** The limits of API calls per replica. */
     interface ApiConfig {
-        /** Names in the Host of calls, host or host:port, beside those of loopback. */
+        /** Further names in the Host header of calls, as host or host:port. The names of loopback are always valid. */
         Optional<Set<String>> allowedHosts();
 
-        /** Jobs in one call of JSON lines; the lines after them are not read. */
+        /** Jobs in one call of JSON lines. The lines after them are not read. */
         @WithDefault("10000")
         int maxLines();
 
-        /** From a connection, or the first byte of a request, to the end of its headers. */
+        /** From the connection, or the first byte of a request, to the end of its headers. */
         @WithDefault("10s")
         Duration headerTimeout();
 
-        /** How long a caller may let the service wait for a request's body, all its pauses together. */
+        /** How long a request's body may take in total, with all pauses. */
         @WithDefault("1m")
         Duration bodyTimeout();
 
@@ -363,7 +372,7 @@ public interface PenstockConfig {
         @WithDefault("5m")
         Duration idleTimeout();
 
-        /** How long a caller may take nothing of an answer that waits for it. */
+        /** How long an answer may wait while its caller reads nothing. */
         @WithDefault("1m")
         Duration answerTimeout();
 
@@ -371,32 +380,32 @@ public interface PenstockConfig {
         @WithDefault("1000")
         int maxStreams();
 
-        /** Events of one stream that its caller has not read yet. */
+        /** Unread events of one stream, in bytes. */
         @WithDefault("256K")
         MemorySize maxStreamBytes();
 
-        /** Events of all streams that their callers have not read yet. Default: a sixteenth of the largest heap. */
+        /** Unread events of all streams, in bytes. Default: a sixteenth of the largest heap. */
         Optional<MemorySize> maxStreamsBytes();
     }
 
     /** What a model server may send. */
     interface AnswersConfig {
-        /** Of one answer, as it is sent. Default: a sixteenth of the largest heap, 64M at most. */
+        /** The size of one answer on the wire. Default: a sixteenth of the largest heap, 64M at most. */
         Optional<MemorySize> maxBytes();
 
-        /** Of one line or event of an answer. */
+        /** The size of one line or event of an answer. */
         @WithDefault("16M")
         MemorySize maxLine();
 
-        /** Of a list of models, or of another answer about the server itself. */
+        /** The size of a list of models, or of another answer about the server itself. */
         @WithDefault("4M")
         MemorySize maxListing();
 
-        /** Of the document that answers one request for embeddings. */
+        /** The size of the document that answers one request for embeddings. */
         @WithDefault("32M")
         MemorySize maxEmbeddings();
 
-        /** Of all that is told of one pull or load of a model. */
+        /** The total size of the progress messages of one pull or load of a model. */
         @WithDefault("256M")
         MemorySize maxPull();
     }

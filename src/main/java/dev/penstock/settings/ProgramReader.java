@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** Whether Penstock starts what a node is, and how. */
+/** Decides whether Penstock starts a node's program, and how. */
 final class ProgramReader {
     private static final String GPU_LAYERS = "\\d{1,4}|auto|all";
 
@@ -15,7 +15,7 @@ final class ProgramReader {
     private final List<String> mistakes;
 
     /**
-     * @param key of the node
+     * @param key the key of the node
      * @param mistakes gets every mistake
      */
     ProgramReader(String key, PenstockConfig.NodeConfig node, List<String> mistakes) {
@@ -24,7 +24,10 @@ final class ProgramReader {
         this.mistakes = mistakes;
     }
 
-    /** Empty: somebody else starts it, and it has an address; or something is missing, and that is told. */
+    /**
+     * Returns empty if the node has an address, because Penstock does not start it. Also returns empty if something
+     * is missing, and reports that.
+     */
     Optional<NodeSettings.Program> read(Backend backend) {
         boolean each = backend == Backend.LLAMA_CLI;
         List<String> given = given();

@@ -9,8 +9,9 @@ import java.util.logging.LogRecord;
 import java.util.regex.Pattern;
 
 /**
- * Lets a line of a library through once a minute: Kafka's clients, Vert.x, Netty, the database's pool and the exporter of
- * traces repeat theirs with every try. Two lines are the same where only numbers, or the Kafka client, differ. Penstock's own lines all pass.
+ * Passes a repeated line of a library once a minute. Kafka's clients, Vert.x, Netty, the database's pool and the
+ * exporter of traces repeat their lines with every retry. Two lines are equal if only numbers or the Kafka client
+ * differ. Penstock's own lines all pass.
  */
 final class RepeatedLines implements Filter {
     private static final long PERIOD_NANOS = 60_000_000_000L;
@@ -18,14 +19,14 @@ final class RepeatedLines implements Filter {
     private static final List<String> LIBRARIES = List.of(
             "org.apache.kafka", "io.vertx", "io.netty", "io.agroal", "io.opentelemetry", "io.quarkus.opentelemetry");
 
-    /** Every client of one broker says the same. */
+    /** Every client of one broker logs the same. */
     private static final Pattern CLIENT = Pattern.compile("^\\[[^\\]]*\\bclientId=[^\\]]*\\]\\s*");
 
     private static final Pattern NUMBERS = Pattern.compile("-?\\d+");
 
     private final LongSupplier nanos;
-    /** By what was said, when; guarded by itself. */
-    private final Map<String, Long> said = new LinkedHashMap<>() {
+    /** The last time of each line; guarded by itself. */
+    private final Map<String, Long> lastSeen = new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, Long> eldest) {
             return size() > REMEMBERED;
@@ -52,13 +53,13 @@ final class RepeatedLines implements Filter {
                                 .replaceAll(""))
                         .replaceAll("0");
         long now = nanos.getAsLong();
-        synchronized (said) {
-            Long before = said.get(line);
+        synchronized (lastSeen) {
+            Long before = lastSeen.get(line);
             if (before != null && now - before < PERIOD_NANOS) {
                 return false;
             }
-            said.remove(line);
-            said.put(line, now);
+            lastSeen.remove(line);
+            lastSeen.put(line, now);
             return true;
         }
     }

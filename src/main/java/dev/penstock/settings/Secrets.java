@@ -13,18 +13,19 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The keys that nodes which are added at run time may refer to: variables of the environment by their prefix, and files of one
- * folder. Who adds a node names the reference and the address, so that a reference belongs to one address: that of the hosts that
- * the configuration lists for it, else that of the first node that had it.
+ * The keys that nodes added at run time may refer to: environment variables with a prefix, and files in one folder.
+ * The caller who adds a node chooses both the reference and the address. To prevent theft, a reference belongs to
+ * fixed addresses: the hosts that the configuration lists for it, else the address of the first node that used it.
  *
- * @param prefix of the names of variables
- * @param folder of the files; empty: no file may be named
- * @param hosts by the name of a variable or of a file in the folder: the names of machines, with or without a port, that it may be sent to
+ * @param prefix the prefix of the variables' names
+ * @param folder the folder of the files; empty if no file is allowed
+ * @param hosts by the name of a variable, or of a file in the folder: the host names, with or without a port, that
+ *     may receive it
  */
 public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<String>> hosts) {
     static final String DEFAULT_PREFIX = "PENSTOCK_SECRET_";
 
-    /** No configuration: any reference is refused, as nothing has this prefix. */
+    /** The defaults without a configuration. Any reference fails, because no variable has this prefix. */
     public static final Secrets DEFAULTS = new Secrets(DEFAULT_PREFIX, Optional.empty(), Map.of());
 
     private static final int LONGEST = 16_384;
@@ -36,12 +37,12 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
         hosts = Map.copyOf(hosts);
     }
 
-    /** Whether a text has the form of a reference. */
+    /** Returns whether a text has the form of a reference. */
     static boolean isReference(String text) {
         return REFERENCE.matcher(text).matches();
     }
 
-    /** Where a key is sent: another scheme or port is another place. */
+    /** Returns the place where a key is sent. Another scheme or port is another place. */
     public static String place(URI url) {
         String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
         int port = url.getPort() >= 0 ? url.getPort() : scheme.equals("https") ? 443 : 80;
@@ -49,9 +50,9 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     }
 
     /**
-     * The key behind a reference; empty where there is none for this address, whatever the reason.
+     * Returns the key behind a reference; empty if there is none for this address, whatever the reason.
      *
-     * @param boundTo the place of the first node that had it; null: none had it
+     * @param boundTo the place of the first node that used it; null if no node did
      */
     Optional<String> find(String reference, URI url, @Nullable String boundTo, Map<String, String> environment) {
         if (!isReference(reference) || !mayGo(reference, url, boundTo)) {
@@ -70,7 +71,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
                 .filter(key -> !key.isEmpty() && key.chars().noneMatch(Character::isISOControl));
     }
 
-    /** Whether a reference belongs to this address. */
+    /** Returns whether a reference may be sent to this address. */
     public boolean mayGo(String reference, URI url, @Nullable String boundTo) {
         Set<String> listed = hosts.get(name(reference));
         if (listed == null) {
@@ -81,7 +82,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
         return listed.contains(host) || listed.contains(place.substring(place.indexOf("//") + 2));
     }
 
-    /** The name that the configuration has for what a reference names. */
+    /** Returns the configuration's name for the target of a reference. */
     private String name(String reference) {
         if (reference.startsWith(VARIABLE)) {
             return reference.substring(VARIABLE.length());
@@ -90,8 +91,8 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     }
 
     /**
-     * A file that lies in the folder itself, also where its links are followed. Each has one reference only: what belongs to a
-     * place does so under every spelling.
+     * Returns the file behind a reference. It must be directly in the folder, also after links are resolved. Each
+     * file has exactly one valid reference: otherwise another spelling could escape the binding to a place.
      */
     private Optional<Path> file(String reference) {
         try {
@@ -116,7 +117,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
 
     private static Optional<String> content(Path file) {
         try {
-            // a device or a pipe would be read for ever
+            // reading a device or a pipe could block for ever
             return Files.isRegularFile(file) && Files.size(file) <= LONGEST
                     ? Optional.of(Files.readString(file))
                     : Optional.empty();
@@ -125,7 +126,10 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
         }
     }
 
-    /** What a caller reads where there is no key: the same for every reason, as it would tell what is there. */
+    /**
+     * Returns the message for a missing key. It is the same for every reason, because the reason would reveal what
+     * exists.
+     */
     String missing() {
         return "no key for this node is found by the reference. It is env:NAME, and NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir; what it names has one line, and is not bound to another address (penstock.auth.secret-hosts)"
                 .formatted(prefix);

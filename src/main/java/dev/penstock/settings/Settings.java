@@ -15,16 +15,16 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is in force, checked: every value in it is valid.
+ * The settings in force. Every value is checked and valid.
  *
- * @param nodes from the configuration and the environment; empty: localhost is probed
+ * @param nodes from the configuration and the environment; if empty, Penstock probes localhost
  * @param unknownFor how long a node that was never reached may turn out to have any model
  * @param profiles alias → backend → model
- * @param parameters of every request that says nothing else
- * @param permissions what a job's body may hold beyond what any may
- * @param groups what the consumer groups are called
- * @param runtimeChanges whether nodes may be added and removed while it runs
- * @param access how the API is reached, and what its callers may refer to
+ * @param parameters defaults for every request
+ * @param permissions optional fields that a job's body may have
+ * @param groups the names of the consumer groups
+ * @param runtimeChanges whether nodes may be added and removed at run time
+ * @param access how callers reach the API, and which secrets they may refer to
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -50,18 +50,19 @@ public record Settings(
         Api api,
         Answers answers) {
 
-    /** The part of {@code intake.max-bytes} for what jobs name by URL; 0 where they may not. */
+    /** Returns the part of {@code intake.max-bytes} for media that jobs name by URL; 0 if URLs are not allowed. */
     public long mediaBytes() {
         return permissions.hosts().names().isEmpty() ? 0 : intake.maxBytes() / 4;
     }
 
-    /** The part of {@code intake.max-bytes} for records. */
+    /** Returns the part of {@code intake.max-bytes} for records. */
     public long recordBytes() {
         return intake.maxBytes() - mediaBytes();
     }
 
     /**
-     * @param allowedHosts names that the API is reached by beside those of loopback, in lower case, with or without a port
+     * @param allowedHosts further host names of the API, beside those of loopback, in lower case, with or without a
+     *     port
      * @param secrets the keys that callers may refer to
      */
     public record Access(Set<String> allowedHosts, Secrets secrets) {
@@ -71,16 +72,16 @@ public record Settings(
     }
 
     /**
-     * What callers of the API may take of this replica.
+     * The limits of API calls per replica.
      *
      * @param lines jobs in one call
      * @param header from the first byte of a request to the end of its headers
-     * @param body how long all of a request's body may be waited for
+     * @param body how long a request's whole body may take
      * @param idle how long a connection may stay open between two requests
-     * @param answer how long a caller may take nothing of an answer that waits for it
+     * @param answer how long an answer may wait while its caller reads nothing
      * @param streams event streams at once
-     * @param streamBytes events of one stream that its caller has not read yet
-     * @param allStreamsBytes of all streams together
+     * @param streamBytes unread events of one stream
+     * @param allStreamsBytes unread events of all streams
      */
     public record Api(
             int lines,
@@ -93,18 +94,18 @@ public record Settings(
             long allStreamsBytes) {}
 
     /**
-     * What a model server may send, in bytes.
+     * The limits of what a model server may send, in bytes.
      *
-     * @param bytes of one answer
-     * @param line of one line or event of it
-     * @param listing of a list of models, or of another answer about the server itself
-     * @param embeddings of the document that answers one request for embeddings
-     * @param pull of all that is told of one pull or load
+     * @param bytes the size of one answer
+     * @param line the size of one line or event of it
+     * @param listing the size of a list of models, or of another answer about the server itself
+     * @param embeddings the size of the document that answers one request for embeddings
+     * @param pull the size of all progress messages of one pull or load
      */
     public record Answers(long bytes, int line, int listing, int embeddings, long pull) {
         private static final int MEGABYTE = 1 << 20;
 
-        /** The limits of a configuration that names none. */
+        /** The default limits. */
         public static final Answers USUAL =
                 new Answers(64L * MEGABYTE, 16 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
     }
@@ -112,7 +113,7 @@ public record Settings(
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
 
     public record Retries(int maxAttempts, Duration backoff, Duration maxBackoff) {
-        /** The wait before the n-th further attempt at the same node; n counts from 1. */
+        /** Returns the wait before the n-th further attempt at the same node; n counts from 1. */
         public Duration backoff(int n) {
             Duration wait = backoff.multipliedBy(1L << Math.min(n - 1, 20));
             return wait.compareTo(maxBackoff) > 0 ? maxBackoff : wait;
@@ -120,12 +121,12 @@ public record Settings(
     }
 
     /**
-     * @param mode empty: whichever is in use, else what the broker can do
+     * @param mode empty for the mode in use, else the best mode that the broker supports
      * @param consumers for each topic
-     * @param batch records in one consumer's hand; empty: so that consumers × batch = slots × partitions
-     * @param maxBytes of records in this replica's hand; beyond it takes no more
-     * @param park how long a job whose nodes are all down keeps its place here before it is set aside
-     * @param lowShare of the starts that low jobs get at least while any wait; 0 to 1
+     * @param batch records in flight per consumer; empty for consumers × batch = slots × partitions
+     * @param maxBytes bytes of records in flight in this replica; above it the replica receives no more
+     * @param park how long a job whose nodes are all down keeps its queue entry here before it is deferred
+     * @param lowShare the least share of the starts for low jobs while any of them wait; 0 to 1
      */
     public record Intake(
             boolean enabled,
@@ -144,34 +145,37 @@ public record Settings(
             return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(topic.slots() * partitions, consumers)));
         }
 
-        /** What one consumer asks for at once: all of them together may bring as much again as may be in hand. */
+        /**
+         * Returns the bytes that one consumer fetches at once. All consumers together may fetch as many bytes again
+         * as may be in flight.
+         */
         public int fetchBytes() {
             return Math.clamp(maxBytes / (consumers * (long) topics.size()), MIN_FETCH_BYTES, MAX_FETCH_BYTES);
         }
     }
 
     /**
-     * A topic that jobs come from.
+     * A topic of jobs.
      *
-     * @param slots how many of a replica's slots its jobs hold at most
+     * @param slots the most slots of a replica that its jobs may hold
      */
     public record JobTopic(String name, Priority priority, String tenant, int slots) {}
 
-    /** @param compression of the events that are written, and of the topic where Penstock makes it */
+    /** @param compression for the events, and for the topic if Penstock creates it */
     public record Replies(Duration chunkLinger, int chunkMaxChars, Compression compression) {}
 
-    /** How records are compressed. */
+    /** The compression of records. */
     public enum Compression {
         NONE,
         GZIP,
         LZ4;
 
-        /** As producers and the configuration name it. */
+        /** Returns the name in producers and in the configuration. */
         public String wireName() {
             return name().toLowerCase(Locale.ROOT);
         }
 
-        /** The topic's {@code compression.type}. */
+        /** Returns the topic's {@code compression.type}. */
         public String ofTopic() {
             return this == NONE ? "uncompressed" : wireName();
         }
@@ -182,12 +186,12 @@ public record Settings(
     /** @param retention counts from a job's outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
 
-    /** Where the ledger lies. */
+    /** The kind of database for the ledger. */
     public enum LedgerKind {
-        /** A file: for one replica. */
+        /** A file, for one replica. */
         SQLITE,
         POSTGRESQL,
-        /** There is none. */
+        /** No ledger. */
         NONE;
 
         public String wireName() {
@@ -201,30 +205,33 @@ public record Settings(
         parameters = Map.copyOf(parameters);
     }
 
-    /** The job topic of that name; empty: this replica knows none, or no longer. */
+    /** Returns the job topic with that name; empty if this replica does not have it. */
     public Optional<JobTopic> topic(String name) {
         return intake.topics().stream()
                 .filter(topic -> topic.name().equals(name))
                 .findFirst();
     }
 
-    /** The group that takes the jobs of a topic. */
+    /** Returns the group that consumes a job topic. */
     public String group(JobTopic topic) {
         return groups.of(topic.name());
     }
 
-    /** The group that takes the jobs that were set aside. */
+    /** Returns the group that consumes the deferred jobs. */
     public String deferredGroup() {
         return groups.of(topics.deferred());
     }
 
-    /** What the jobs of a topic are where they say nothing. */
+    /** Returns the defaults for the jobs of a topic. */
     public JobDocument.Defaults defaults(JobTopic topic) {
         return new JobDocument.Defaults(
                 topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts(), permissions);
     }
 
-    /** The topic that a submission of this priority and tenant goes to: the tenant's own before one for all. */
+    /**
+     * Returns the topic for a submission with this priority and tenant. The tenant's own topic takes precedence over
+     * a shared one.
+     */
     public Optional<JobTopic> topicFor(Priority priority, String tenant) {
         return Stream.of(tenant, JobDocument.TENANT_FROM_RECORD)
                 .flatMap(whose -> intake.topics().stream()

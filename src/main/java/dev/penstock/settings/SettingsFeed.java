@@ -21,7 +21,7 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
-/** The settings that change at run time, as they become known: every replica reads the log of them, without a group. */
+/** Follows the settings that change at run time. Every replica reads their log, without a group. */
 @Singleton
 public final class SettingsFeed {
     private static final Logger LOG = Logger.getLogger(SettingsFeed.class);
@@ -46,33 +46,35 @@ public final class SettingsFeed {
                 settings.topics().settings());
     }
 
-    /** @param consumers each assigned and closed by the reading thread */
+    /** @param consumers the reading thread assigns and closes each consumer */
     SettingsFeed(Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers, String topic) {
         this.consumers = consumers;
         partition = new TopicPartition(topic, 0);
     }
 
-    /** The listener is called with each version from now on, one after the other, and before anybody waits for it. */
+    /**
+     * Adds a listener. It gets each version from now on, one after the other, and before any waiting caller resumes.
+     */
     public synchronized void onChange(Consumer<SettingsVersion> listener) {
         listeners.add(listener);
     }
 
-    /** The number of the version that is in force here; −1 before any. */
+    /** Returns the number of the version in force here; −1 before any. */
     public synchronized long number() {
         return version.number();
     }
 
-    /** The version that is in force here. */
+    /** Returns the version in force here. */
     public synchronized SettingsVersion version() {
         return version;
     }
 
-    /** Whether what had been written before this replica started is known. */
+    /** Returns whether this replica knows everything that was written before it started. */
     public boolean isCaughtUp() {
         return caughtUp.getCount() == 0;
     }
 
-    /** Reads the settings from the beginning, for ever, and returns when the version that is in force now is known. */
+    /** Starts to follow the settings from the beginning. Returns when the current version is known. */
     public void follow() throws InterruptedException {
         thread.start();
         caughtUp.await();
@@ -104,7 +106,7 @@ public final class SettingsFeed {
         }
     }
 
-    /** A version that somebody read to the end of the log; where it is no news it changes nothing. */
+    /** Takes a version that another caller has read to the end of the log. An old version has no effect. */
     public synchronized void accept(SettingsVersion read) {
         if (read.number() > version.number()) {
             version = read;

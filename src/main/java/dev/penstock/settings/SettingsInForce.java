@@ -13,7 +13,7 @@ import org.eclipse.microprofile.config.ConfigProvider;
 import org.eclipse.microprofile.config.ConfigValue;
 import org.jboss.logging.Logger;
 
-/** Hands the checked settings to whoever asks for them. */
+/** Provides the checked settings for injection. */
 final class SettingsInForce {
     private static final Logger LOG = Logger.getLogger(SettingsInForce.class);
     static final int ENVIRONMENT = 300;
@@ -40,7 +40,10 @@ final class SettingsInForce {
         return settings;
     }
 
-    /** Those under {@code penstock}, with their values. What an environment holds may be meant for others. */
+    /**
+     * Returns the keys under {@code penstock}, with their values. Other keys of the environment may be for other
+     * programs.
+     */
     static Map<String, String> keys(Config config) {
         Map<String, String> keys = new HashMap<>();
         for (String name : config.getPropertyNames()) {

@@ -13,7 +13,10 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 
-/** The topic of the settings that change at run time: one partition, kept for ever, read from its beginning. */
+/**
+ * The topic of the settings that change at run time. It has one partition, keeps its records for ever, and is read
+ * from the beginning.
+ */
 public final class SettingsLog {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
@@ -26,7 +29,7 @@ public final class SettingsLog {
     }
 
     /**
-     * The version in force, read to the end of the topic.
+     * Returns the version in force, read to the end of the topic.
      *
      * @throws KafkaException the broker did not answer
      */
@@ -38,9 +41,9 @@ public final class SettingsLog {
     }
 
     /**
-     * Changes the settings. Where somebody else was faster, the change is made again on top of theirs.
+     * Changes the settings. If another replica's change came first, the change is repeated on top of it.
      *
-     * @param change may return what it got: then there is nothing to change
+     * @param change may return its argument; then nothing changes
      * @return the version in force
      * @throws KafkaException the broker did not answer; the change may have been made
      */

@@ -28,16 +28,17 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Turns the keys into {@link Settings}, and lists every mistake by its key. */
+/** Turns the keys into {@link Settings}, and lists every mistake with its key. */
 public final class SettingsReader {
     static final String NODE_NAME = "(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}";
     static final String NODE_NAME_RULE =
             "a node's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and is neither . nor ..";
 
-    /** Of the largest heap: a job takes several times its record's size while it runs. */
     private static final String UNKNOWN_FOR = "nodes.unknown-for";
 
+    /** The default limits are this part of the largest heap; a running job takes several times its record's size. */
     private static final int HEAP_SHARE = 16;
+
     private static final int LONGEST_POOL = 64;
     private static final String MODEL_NAME_RULE =
             "a model's name has 1 to %d characters on one line".formatted(ModelName.LONGEST);
@@ -45,7 +46,7 @@ public final class SettingsReader {
     private static final int SMALLEST_SIZE = 1024;
     private static final int LARGEST_SIZE = 1 << 30;
 
-    /** Those that fetch a model when they are told to; of what Penstock starts {@link ProgramReader} tells it. */
+    /** The servers that fetch a model on request. {@link ProgramReader} decides for programs that Penstock starts. */
     private static final Set<Backend> FETCHING = EnumSet.of(Backend.OLLAMA, Backend.LLAMA_SERVER, Backend.LLAMA_CLI);
 
     private static final Pattern OLLAMA = Pattern.compile(
@@ -58,7 +59,7 @@ public final class SettingsReader {
         freeForm = new FreeForm(keys);
     }
 
-    /** All the mistakes of a configuration, one a line; Quarkus ends the start with this message alone. */
+    /** All mistakes of a configuration, one per line. Quarkus ends the start with this message only. */
     public static final class InvalidSettings extends ConfigurationException {
         InvalidSettings(List<String> mistakes) {
             super(listed(mistakes));
@@ -66,14 +67,14 @@ public final class SettingsReader {
     }
 
     /**
-     * @param environment VLLM_URL, OLLAMA_HOST and the like
+     * @param environment variables such as VLLM_URL and OLLAMA_HOST
      * @throws InvalidSettings with every mistake
      */
     public static Settings read(PenstockConfig config, Map<String, String> environment) {
         return read(config, environment, Map.of());
     }
 
-    /** @param keys all that are configured, but for those of the environment: one that nobody reads is a mistake */
+    /** @param keys all configured keys except those from the environment; a key without effect is a mistake */
     static Settings read(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
         SettingsReader reader = new SettingsReader(keys);
         Settings settings = reader.settings(config, environment);
@@ -84,7 +85,7 @@ public final class SettingsReader {
         return settings;
     }
 
-    /** All the mistakes of a configuration, without an end at the first. */
+    /** Returns all mistakes of a configuration; it does not stop at the first. */
     static List<String> mistakes(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
         SettingsReader reader = new SettingsReader(keys);
         reader.settings(config, environment);
@@ -92,7 +93,7 @@ public final class SettingsReader {
         return List.copyOf(reader.mistakes);
     }
 
-    /** The settings, with defaults where a value is wrong. */
+    /** Returns the settings, with defaults in place of wrong values. */
     static Settings asFarAsItGoes(PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
         return new SettingsReader(keys).settings(config, environment);
     }
@@ -101,14 +102,14 @@ public final class SettingsReader {
         keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::add));
     }
 
-    /** One mistake a line, as every list of them is shown. */
+    /** Returns the mistakes, one per line, in the form of every such list. */
     public static String listed(List<String> mistakes) {
         return "the configuration has %d mistake%s:\n  - %s"
                 .formatted(mistakes.size(), mistakes.size() == 1 ? "" : "s", String.join("\n  - ", mistakes));
     }
 
     /**
-     * The one node of a configuration that says nothing else.
+     * Returns the one node of a configuration that has nothing else.
      *
      * @param mistakes gets every mistake
      */
@@ -227,7 +228,7 @@ public final class SettingsReader {
                 answers.maxPull().asLongValue());
     }
 
-    /** What is held in one piece: no more than an array can be. */
+    /** Limits the size of one block of memory to the maximum of an array. */
     private int size(String key, MemorySize given) {
         long size = given.asLongValue();
         if (size < SMALLEST_SIZE) {
@@ -359,7 +360,7 @@ public final class SettingsReader {
         return nodes;
     }
 
-    /** @param backend empty: it is told already that there is no such */
+    /** @param backend empty if its value is wrong; that mistake is reported already */
     private boolean fetchesMissing(String key, String pull, Optional<Backend> backend) {
         if (!pull.equals("missing") && !pull.equals("never")) {
             mistake(key, "'%s' is none of missing, never".formatted(pull));
@@ -391,7 +392,10 @@ public final class SettingsReader {
         }
     }
 
-    /** Ollama's own forms: host, host:port, :port, [::1]:port, 0.0.0.0, with or without a scheme and a path; port 11434 by default. */
+    /**
+     * Parses Ollama's own forms: host, host:port, :port, [::1]:port, 0.0.0.0, with or without a scheme and a path.
+     * The default port is 11434.
+     */
     static String ollamaAddress(String value) {
         Matcher form = OLLAMA.matcher(value.strip());
         if (!form.matches()) {
@@ -552,13 +556,13 @@ public final class SettingsReader {
         return url;
     }
 
-    /** In a message: one line, and not too long. */
+    /** Returns the name in a form for messages: one line, and not too long. */
     private static String shownHeader(String name) {
         String line = name.replaceAll("[^\\x20-\\x7E]", "?");
         return line.length() > 64 ? line.substring(0, 64) + "…" : line;
     }
 
-    /** Without what may be a password. */
+    /** Returns the address without what may be a password. */
     private static String shown(String address) {
         return address.replaceFirst("//[^/]*@", "//…@").replaceFirst("\\?.*$", "?…");
     }
@@ -581,7 +585,7 @@ public final class SettingsReader {
         }
     }
 
-    /** It stands in metrics. */
+    /** Checks the name of a pool, which is a label in metrics. */
     private void poolName(String key, String name) {
         if (name.isBlank() || name.length() > LONGEST_POOL || name.chars().anyMatch(Character::isISOControl)) {
             mistake(key, "a pool's name has 1 to %d characters on one line".formatted(LONGEST_POOL));

@@ -30,15 +30,16 @@ import org.eclipse.microprofile.config.spi.Converter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks for everything that would stop the start, before anything starts, and lists it at once: files, keys, values, ports, and
- * how Kafka is reached. It reads the configuration as the service will. What it cannot find is found by the service itself.
+ * Finds all reasons that would stop the start, before anything starts, and lists them at once: files, keys, values,
+ * ports, and the connection to Kafka. It reads the configuration as the service does. The service finds the remaining
+ * reasons itself.
  */
 public final class StartCheck {
     private static final int ENVIRONMENT = 300;
     private static final int ARGUMENTS = 400;
     private static final int PLACEHOLDERS = 500;
     private static final int OVER_OTHER_CONVERTERS = 1_000;
-    /** Each reading finds what the mistakes of the one before it have hidden. */
+    /** Each reading finds the mistakes that the earlier mistakes have hidden. */
     private static final int MOST_READINGS = 5;
 
     private static final int LARGEST_PORT = 65_535;
@@ -53,7 +54,7 @@ public final class StartCheck {
     private final Map<String, String> placeholders = new HashMap<>();
 
     /**
-     * @param arguments those of {@code -Dkey=value}
+     * @param arguments the values of {@code -Dkey=value}
      * @param folder the working directory
      */
     public StartCheck(Map<String, String> environment, Map<String, String> arguments, Path folder) {
@@ -62,7 +63,7 @@ public final class StartCheck {
         this.folder = folder;
     }
 
-    /** One line each; empty: none was found. */
+    /** Returns one line per mistake; empty if there are none. */
     public List<String> mistakes() {
         Found found = find();
         List<String> all = new ArrayList<>(found.mistakes());
@@ -71,12 +72,12 @@ public final class StartCheck {
     }
 
     /**
-     * What is configured.
+     * The result of a check of the configuration.
      *
-     * @param ports why the service cannot listen
-     * @param warnings what has no effect
-     * @param settings with the defaults in place of what is wrong
-     * @param api where the API is reached from this machine
+     * @param ports the reasons why the service cannot listen
+     * @param warnings keys and variables without effect
+     * @param settings with defaults in place of wrong values
+     * @param api the address of the API on this machine
      * @param kafka properties of the Kafka clients
      */
     public record Found(
@@ -99,10 +100,11 @@ public final class StartCheck {
     public Found find() {
         ConfigFiles files = new ConfigFiles(folder, mistakes::add);
         files.read(
-                "QUARKUS_CONFIG_LOCATIONS", said("quarkus.config.locations") + "," + said("smallrye.config.locations"));
+                "QUARKUS_CONFIG_LOCATIONS",
+                configured("quarkus.config.locations") + "," + configured("smallrye.config.locations"));
         SmallRyeConfig config = null;
         if (mistakes.isEmpty()) {
-            // what a file has that cannot be read is not known, and would be missed for nothing
+            // the keys of an unreadable file are unknown, and would count as missing
             config = read(files);
         }
         Set<String> ports = new LinkedHashSet<>();
@@ -148,7 +150,7 @@ public final class StartCheck {
         }
     }
 
-    private String said(String key) {
+    private String configured(String key) {
         String variable = variable(key);
         return arguments.getOrDefault(key, environment.getOrDefault(variable, ""));
     }
@@ -157,7 +159,7 @@ public final class StartCheck {
         return key.replaceAll("[^A-Za-z0-9]", "_").toUpperCase(Locale.ROOT);
     }
 
-    /** @return null: it could not be read at all, and that is told */
+    /** @return null if it could not be read at all; that mistake is reported */
     private @Nullable SmallRyeConfig read(ConfigFiles files) {
         for (int i = 0; i < MOST_READINGS; i++) {
             try {
@@ -182,7 +184,7 @@ public final class StartCheck {
         return null;
     }
 
-    /** Notes a mistake, and takes it out of the way of the next reading. */
+    /** Records a mistake, and hides its key from the next reading. */
     private boolean hide(ConfigMistake mistake) {
         mistakes.add(mistake.toString());
         String key = mistake.key();
@@ -197,13 +199,13 @@ public final class StartCheck {
 
     private SmallRyeConfig config(ConfigFiles files) {
         Map<String, String> variables = new HashMap<>(environment);
-        Map<String, String> said = new HashMap<>(arguments);
+        Map<String, String> configured = new HashMap<>(arguments);
         hidden.forEach(key -> {
             variables.remove(variable(key));
             variables.remove(key);
-            said.remove(key);
+            configured.remove(key);
         });
-        String profile = said("quarkus.profile");
+        String profile = configured("quarkus.profile");
         SmallRyeConfigBuilder builder = new SmallRyeConfigBuilder()
                 .addDefaultInterceptors()
                 .withProfile(profile.isBlank() ? "prod" : profile)
@@ -213,7 +215,7 @@ public final class StartCheck {
                 .withSources(files.sources(hidden))
                 .withSources(
                         new EnvConfigSource(variables, ENVIRONMENT),
-                        new PropertiesConfigSource(said, "-D", ARGUMENTS),
+                        new PropertiesConfigSource(configured, "-D", ARGUMENTS),
                         new PropertiesConfigSource(placeholders, "what is missing", PLACEHOLDERS));
         with(builder, Integer.class, Integer::valueOf, "expected an integer");
         with(builder, Double.class, Double::valueOf, "expected a number");
@@ -252,15 +254,15 @@ public final class StartCheck {
 
     private void port(SmallRyeConfig config, String of, int usual, Set<String> found) {
         String key = of + ".port";
-        String said = value(config, key, Integer.toString(usual));
+        String configured = value(config, key, Integer.toString(usual));
         int port;
         try {
-            port = Integer.parseInt(said.strip());
+            port = Integer.parseInt(configured.strip());
         } catch (NumberFormatException _) {
             port = -1;
         }
         if (port < 0 || port > LARGEST_PORT) {
-            found.add("%s: '%s': expected a port, a number from 0 to %d".formatted(key, said, LARGEST_PORT));
+            found.add("%s: '%s': expected a port, a number from 0 to %d".formatted(key, configured, LARGEST_PORT));
             return;
         }
         if (port == 0 || value(config, "quarkus.http.so-reuse-port", "").equals("true")) {

@@ -12,21 +12,24 @@ import java.util.logging.Filter;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
-/** Shows a start that failed for a value of the configuration as its mistake, where Quarkus would show where in its code it failed. */
+/**
+ * Shows a start that failed because of a configuration value as that mistake. Without it, Quarkus shows a stack
+ * trace.
+ */
 public final class StartFailure implements Filter {
-    /** Kept, since a logger that nothing refers to loses its filter. */
+    /** A constant, because a logger without a reference loses its filter. */
     private static final Logger OF_QUARKUS = Logger.getLogger("io.quarkus.runtime.Application");
 
     private static final int MOST_CAUSES = 20;
 
     private final Consumer<String> errors;
 
-    /** @param errors gets what is shown */
+    /** @param errors gets the messages */
     StartFailure(Consumer<String> errors) {
         this.errors = errors;
     }
 
-    /** From now on, on the error output. */
+    /** Installs this filter for the error output. */
     public static void showPlainly() {
         OF_QUARKUS.setFilter(new StartFailure(System.err::println));
     }
@@ -38,7 +41,7 @@ public final class StartFailure implements Filter {
         return words.isEmpty();
     }
 
-    /** Empty: it failed for another reason than a value, and where it did is worth knowing. */
+    /** Returns empty if the start failed for another reason than a value. Then the stack trace is useful. */
     static Optional<String> words(Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {

@@ -10,9 +10,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Nothing is traced until somebody says where traces go. OpenTelemetry's own variables count as Quarkus's keys do:
- * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}. Outside of expressions and profiles (LIBRARY + 300), and inside
- * Quarkus's fallbacks from one key to another (LIBRARY + 400), which have to see what is said here.
+ * Traces are off until an endpoint is set. OpenTelemetry's own variables count like Quarkus's keys:
+ * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}. This interceptor is outside of
+ * expressions and profiles (LIBRARY + 300), and inside Quarkus's fallbacks from one key to another (LIBRARY + 400),
+ * which must see the values that it sets.
  */
 @Priority(Priorities.LIBRARY + 350)
 public final class TraceExport implements ConfigSourceInterceptor {
@@ -38,31 +39,31 @@ public final class TraceExport implements ConfigSourceInterceptor {
         if (!SHARED.contains(name)) {
             return context.proceed(name);
         }
-        ConfigValue said = said(context, name);
-        if (said != null) {
-            return said;
+        ConfigValue explicit = explicit(context, name);
+        if (explicit != null) {
+            return explicit;
         }
         if (!name.equals(DISABLED)) {
             return context.proceed(name);
         }
-        boolean somewhere = ENDPOINTS.stream().anyMatch(endpoint -> said(context, endpoint) != null);
+        boolean somewhere = ENDPOINTS.stream().anyMatch(endpoint -> explicit(context, endpoint) != null);
         return ConfigValue.builder()
                 .withName(name)
                 .withValue(Boolean.toString(!somewhere))
                 .build();
     }
 
-    /** What somebody has set; a default is nobody's word. */
-    private static @Nullable ConfigValue said(ConfigSourceInterceptorContext context, String name) {
+    /** Returns a value that a user has set; defaults do not count. */
+    private static @Nullable ConfigValue explicit(ConfigSourceInterceptorContext context, String name) {
         ConfigValue value = context.proceed(name);
-        if (isSaid(value)) {
+        if (isExplicit(value)) {
             return value;
         }
         ConfigValue own = context.proceed(name.substring(QUARKUS.length()));
-        return isSaid(own) ? own.withName(name) : null;
+        return isExplicit(own) ? own.withName(name) : null;
     }
 
-    private static boolean isSaid(@Nullable ConfigValue value) {
+    private static boolean isExplicit(@Nullable ConfigValue value) {
         return value != null
                 && value.getConfigSourceOrdinal() > 0
                 && value.getValue() != null

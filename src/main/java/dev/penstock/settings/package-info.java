@@ -1,4 +1,4 @@
-/** What is in force: the configuration as documented keys, checked and turned into domain values. */
+/** The settings in force: the configuration as documented keys, checked and turned into domain values. */
 @NullMarked
 package dev.penstock.settings;
 

@@ -12,19 +12,20 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A platform thread whose body is for the whole life of the service. An unexpected exception does not end it: the exception is
- * logged with its stack, counted in {@code penstock_thread_failures_total{thread}}, and the body runs again after a pause that
- * doubles up to a maximum. The stack of a failure that repeats is logged once. A thread that ends without having been asked to
- * is in {@link #gone}: the process is not whole then, and liveness says so.
+ * A platform thread whose body runs for the whole life of the service. An unexpected exception does not end the
+ * thread. The thread logs the exception with its stack and counts it in {@code
+ * penstock_thread_failures_total{thread}}. Then it runs the body again after a pause, which doubles up to a maximum.
+ * It logs the stack of a repeated failure once. {@link #gone} lists the threads that ended without a request to stop.
+ * Then the process is incomplete, and liveness reports it.
  */
 public final class SupervisedThread {
-    /** After so long without a failure the next one counts as the first. */
+    /** After this time without a failure, the next failure counts as the first. */
     private static final Duration RECOVERED_AFTER = Duration.ofMinutes(1);
 
     private static final Pauses PAUSES = new Pauses(Duration.ofSeconds(1), Duration.ofSeconds(30));
     private static final Logger LOG = Logger.getLogger(SupervisedThread.class);
     private static final Map<SupervisedThread, Failure> FAILING = new ConcurrentHashMap<>();
-    /** By name, how a thread ended that was not to end. */
+    /** The reason of each unexpected end, by the thread's name. */
     private static final Map<String, String> GONE = new ConcurrentHashMap<>();
 
     private final Thread thread;
@@ -36,13 +37,13 @@ public final class SupervisedThread {
 
     private final CountDownLatch stopping = new CountDownLatch(1);
 
-    /** What the thread does. It may be called again after a failure: it makes what it needs itself. */
+    /** The work of the thread. After a failure it runs again, so it creates its own resources. */
     @FunctionalInterface
     public interface Body {
         void run() throws InterruptedException;
     }
 
-    /** Between a failure and the next run of the body. */
+    /** The pauses between a failure and the next run of the body. */
     record Pauses(Duration first, Duration longest) {
         Duration after(int failures) {
             Duration pause = first.multipliedBy(1L << Math.min(failures - 1, 20));
@@ -50,7 +51,7 @@ public final class SupervisedThread {
         }
     }
 
-    /** @param count in a row */
+    /** @param count the number of failures in a row */
     private record Failure(int count, Instant at, String words, boolean repeats) {
         boolean isOld(Instant now) {
             return at.plus(RECOVERED_AFTER).isBefore(now);
@@ -65,15 +66,15 @@ public final class SupervisedThread {
         }
     }
 
-    /** A thread that does not keep the process alive. */
+    /** Creates a thread that does not keep the process alive. */
     public SupervisedThread(String name, Body body) {
         this(name, body, () -> {}, PAUSES, false);
     }
 
     /**
-     * One whose body ends it when it returns.
+     * Creates a thread that ends when its body returns.
      *
-     * @param atEnd called on the thread once, when it ends for good
+     * @param atEnd runs on the thread once, when the thread ends for good
      */
     public SupervisedThread(String name, Body body, Runnable atEnd) {
         this(name, body, atEnd, PAUSES, true);
@@ -87,7 +88,7 @@ public final class SupervisedThread {
         thread = Thread.ofPlatform().daemon().name(name).unstarted(this::supervise);
     }
 
-    /** Starts it; a thread starts once. */
+    /** Starts the thread. A thread starts only once. */
     public void start() {
         thread.start();
     }
@@ -96,7 +97,7 @@ public final class SupervisedThread {
         return thread.getName();
     }
 
-    /** Whether the body is to return. */
+    /** Returns whether the body must return. */
     public boolean isStopping() {
         return stopping.getCount() == 0;
     }
@@ -106,27 +107,27 @@ public final class SupervisedThread {
         stopping.countDown();
     }
 
-    /** Also interrupts what the body waits for. */
+    /** Stops the thread, and interrupts the body's wait. */
     public void interrupt() {
         stop();
         thread.interrupt();
     }
 
-    /** Waits until the thread has ended, at most so long. */
+    /** Waits until the thread has ended, or the time is over. */
     public void join(Duration atMost) throws InterruptedException {
         thread.join(atMost);
     }
 
     /**
-     * Waits, unless the thread is to stop; for the body.
+     * Waits inside the body, unless the thread must stop.
      *
-     * @return false: it is to stop
+     * @return false if the thread must stop
      */
     public boolean pause(Duration duration) throws InterruptedException {
         return !stopping.await(duration.toNanos(), TimeUnit.NANOSECONDS);
     }
 
-    /** The threads whose body failed within the last minute: what failed, by the thread's name. */
+    /** Returns the threads whose body failed within the last minute, each with its failure, by the thread's name. */
     public static Map<String, String> failing() {
         Instant now = Instant.now();
         Map<String, String> failing = new TreeMap<>();
@@ -138,12 +139,12 @@ public final class SupervisedThread {
         return failing;
     }
 
-    /** The threads that ended though they were not to: how, by the thread's name. */
+    /** Returns the threads that ended unexpectedly, each with the reason, by the thread's name. */
     public static Map<String, String> gone() {
         return new TreeMap<>(GONE);
     }
 
-    /** Forgets them; for tests. */
+    /** Clears the unexpected ends; for tests. */
     static void forgetGone() {
         GONE.clear();
     }
@@ -162,7 +163,7 @@ public final class SupervisedThread {
         }
     }
 
-    /** @return how it ended; empty: it was to */
+    /** @return how the body ended; empty if its end was expected */
     private String superviseBody() {
         try {
             while (!isStopping()) {

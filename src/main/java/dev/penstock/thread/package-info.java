@@ -1,4 +1,4 @@
-/** Threads that outlive an unexpected exception. */
+/** Threads that survive an unexpected exception. */
 @NullMarked
 package dev.penstock.thread;
 

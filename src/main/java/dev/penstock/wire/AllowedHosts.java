@@ -6,9 +6,9 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * The hosts that Penstock fetches images and the like from, on behalf of a job.
+ * The hosts from which Penstock fetches media for a job.
  *
- * @param names lower-case host names, with a port where it is not the scheme's own
+ * @param names lower-case host names, with a port if it is not the scheme's default
  */
 public record AllowedHosts(Set<String> names) {
     public static final AllowedHosts NONE = new AllowedHosts(Set.of());

@@ -10,8 +10,9 @@ import java.util.HexFormat;
 import java.util.TreeMap;
 
 /**
- * Tells whether two jobs under one id are the same: equal as JSON, whatever their order of keys, their blanks and their way
- * of writing a number, and without {@code job.id} and {@code job.tenant}; in {@code job}, null is absent.
+ * Hashes a job, to compare two jobs with one id. Two jobs are the same if they are equal as JSON. The order of keys,
+ * blanks and the notation of numbers do not matter. {@code job.id} and {@code job.tenant} are left out; in {@code
+ * job}, null counts as absent.
  */
 public final class BodyHash {
     private static final int BYTES = 16;
@@ -93,7 +94,7 @@ public final class BodyHash {
         return number.signum() == 0 ? BigDecimal.ZERO : number.stripTrailingZeros();
     }
 
-    /** With its length before it, so that no text can look like the end of another. */
+    /** Writes the text's length before the text, so that no text can look like the end of another. */
     private static void text(String text, StringBuilder canonical) {
         canonical.append('"').append(text.length()).append(':').append(text);
     }

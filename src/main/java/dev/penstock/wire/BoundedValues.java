@@ -12,10 +12,10 @@ import org.apache.kafka.common.serialization.Deserializer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Values as bytes, up to a size, and of one poll only so many. A larger value is null: the record's {@code serializedValueSize}
- * says how large it was. A broker measures what is compressed, so that 24 kB may be 300 MB; those are in memory once, while
- * they are looked at, and not kept. A fetch of some kB may be 500 records of 8 MiB: those of one poll are not kept together. For
- * one consumer, on its thread.
+ * Reads values as bytes, with a limit for each value and for all values of one poll. A value above its limit becomes
+ * null; the record's {@code serializedValueSize} has its size. A broker measures compressed bytes, so 24 kB may
+ * become 300 MB. Such a value is in memory once, during the read, and is not kept. A fetch of some kB may be 500
+ * records of 8 MiB, so one poll does not keep all of them. It belongs to one consumer, on its thread.
  */
 public final class BoundedValues implements Deserializer<byte[]> {
     private static final int HEAP_SHARE = 64;
@@ -26,15 +26,18 @@ public final class BoundedValues implements Deserializer<byte[]> {
     private final Beyond beyond;
     private long kept;
 
-    /** What becomes of a value for which a poll has no more room. */
+    /** How to handle a value when a poll has no more room. */
     public enum Beyond {
-        /** The record comes without it, and its reader reads it again. For a share consumer, which cannot take a record later. */
+        /**
+         * The record comes without its value, and its reader reads it again. It is for a share consumer, which cannot
+         * receive a record later.
+         */
         LEFT,
-        /** The poll ends before the record, and the next one begins with it. A poll keeps at least one. */
+        /** The poll ends before the record, and the next poll begins with it. A poll keeps at least one record. */
         NEXT_POLL
     }
 
-    /** Ends a poll; the consumer (4.3.1) tries the record again at the next one. */
+    /** Ends a poll; the consumer (4.3.1) tries the record again at the next poll. */
     static final class NextPoll extends SerializationException {
         NextPoll() {
             super("the poll has enough");
@@ -42,8 +45,8 @@ public final class BoundedValues implements Deserializer<byte[]> {
     }
 
     /**
-     * @param most bytes of one value
-     * @param ofPoll bytes of all values of one poll
+     * @param most the largest value, in bytes
+     * @param ofPoll the limit of all values of one poll, in bytes
      */
     public BoundedValues(int most, long ofPoll, Beyond beyond) {
         this.most = most;
@@ -52,11 +55,11 @@ public final class BoundedValues implements Deserializer<byte[]> {
     }
 
     /**
-     * A consumer whose polls each bring at most a 64th of the heap and one record into memory: a dozen of them may read at once.
-     * A fetch of compressed records may hold a thousand times its size.
+     * Returns a consumer whose polls each bring at most a 64th of the heap and one record into memory, so that a
+     * dozen consumers may read at once. A fetch of compressed records may expand to a thousand times its size.
      *
-     * @param keys of the consumer, with those of the user
-     * @param most bytes of one value; a larger one is not kept
+     * @param keys the properties of the consumer, with the user's
+     * @param most the largest value, in bytes; a larger one is not kept
      */
     public static KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> keys, int most) {
         BoundedValues values = new BoundedValues(

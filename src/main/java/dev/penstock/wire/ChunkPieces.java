@@ -9,18 +9,19 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Cuts the deltas of an answer into chunks that each fit into one record. Put together, the pieces are what was cut: text is cut
- * between code points, lists of log probabilities between tokens. A piece that has no such place stays whole.
+ * Cuts the deltas of an answer into chunks that each fit into one record. The pieces together equal the original.
+ * Text is cut between code points, and lists of log probabilities between tokens. A piece without such a place stays
+ * whole.
  */
 public final class ChunkPieces {
-    /** Readers hold few bytes for each job, so pieces are smaller than a record may be. */
+    /** Smaller than a record may be, because readers hold few bytes for each job. */
     private static final int LARGEST = 256 * 1024;
 
-    /** Of an event without its deltas: job, id, model. */
+    /** The bytes of an event without its deltas: job, id, model. */
     private static final int ENVELOPE = 4 * 1024;
-    /** Names of fields, index and brackets around a piece. */
+    /** The bytes of field names, index and brackets around a piece. */
     private static final int AROUND_A_PIECE = 256;
-    /** JSON writes a control character in six bytes; so does half of a surrogate pair at most. */
+    /** JSON writes a control character in six bytes, and half of a surrogate pair in six at most. */
     private static final int LONGEST_CHAR = 6;
 
     private final int most;
@@ -33,7 +34,7 @@ public final class ChunkPieces {
     }
 
     /**
-     * The same deltas in as many chunks as they need, in their order.
+     * Returns the same deltas in as many chunks as they need, in their order.
      *
      * @param room bytes that an event may have
      */
@@ -62,7 +63,7 @@ public final class ChunkPieces {
         }
     }
 
-    /** Only the first piece says whose arguments they are. */
+    /** Only the first piece has the call's id and name. */
     private void cutCall(TokenEvent.ToolCall call) {
         boolean first = true;
         for (String piece : cut(call.arguments())) {
@@ -75,7 +76,7 @@ public final class ChunkPieces {
         }
     }
 
-    /** All its lists are cut at the same places: an entry of each is about one token. */
+    /** Cuts all lists of the value at the same places, because each has about one entry per token. */
     private void cutList(int choice, JsonNode value) {
         int length = 0;
         for (JsonNode list : value) {
@@ -96,7 +97,7 @@ public final class ChunkPieces {
         cutList(choice, value, middle, end);
     }
 
-    /** What is no list comes with the first part. */
+    /** The first part has the values that are no lists. */
     private static JsonNode part(JsonNode value, int start, int end) {
         if (!(value instanceof ObjectNode)) {
             return value;
@@ -131,7 +132,7 @@ public final class ChunkPieces {
         bytes = 0;
     }
 
-    /** At least one piece, so that an empty text stays. */
+    /** Returns at least one piece, so that an empty text stays. */
     private List<String> cut(String text) {
         long room = Math.max(LONGEST_CHAR * 2, most - AROUND_A_PIECE);
         if ((long) text.length() * LONGEST_CHAR <= room) {
@@ -167,7 +168,7 @@ public final class ChunkPieces {
         return bytes;
     }
 
-    /** In JSON, at most. */
+    /** Returns the largest number of bytes in JSON. */
     private static int bytes(int codePoint) {
         if (codePoint < 0x20) {
             return LONGEST_CHAR;

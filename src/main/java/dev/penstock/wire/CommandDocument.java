@@ -15,7 +15,7 @@ public final class CommandDocument {
         return Json.bytes(Map.of("command", "cancel", "id", id.value()));
     }
 
-    /** The job to cancel. Somebody else may write to the topic too: empty for what is no such command. */
+    /** Returns the job to cancel; empty for any other record, because other programs may write to the topic too. */
     public static Optional<JobId> cancelled(byte @Nullable [] value) {
         JsonNode command = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
         if (command == null || !command.path("command").asText("").equals("cancel")) {

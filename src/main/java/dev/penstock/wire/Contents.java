@@ -3,7 +3,7 @@ package dev.penstock.wire;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** The part of a job's body that says what is asked: messages, prompt, input or images. */
+/** Checks the part of a job's body with its content: messages, prompt, input or images. */
 final class Contents {
     private Contents() {}
 
@@ -28,7 +28,7 @@ final class Contents {
         }
     }
 
-    /** Addresses are looked at elsewhere. */
+    /** Does not check addresses; {@link MediaUrls} does. */
     private static void checkImage(String path, String image) throws InvalidField {
         boolean data = image.startsWith("data:");
         int comma = image.indexOf(',');
@@ -55,7 +55,7 @@ final class Contents {
         return digits > 0;
     }
 
-    /** One text or several, as text or as token numbers. */
+    /** Accepts one text or several, as text or as token numbers. */
     private static void checkInput(String name, JsonNode value) throws InvalidField {
         if (!value.isTextual() && !value.isArray()) {
             throw new InvalidField(name, "expected a string or an array, got " + Fields.kind(value));

@@ -12,7 +12,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** The choices of a chunk event: the deltas gathered since the last one, merged per choice and field. */
+/** The choices of a chunk event: the deltas since the last chunk, merged per choice and field. */
 final class DeltaDocument {
     private DeltaDocument() {}
 
@@ -58,14 +58,17 @@ final class DeltaDocument {
         json.writeEndArray();
     }
 
-    /** Whole blocks, in their order: those of the chunks together are those of the message. */
+    /** Writes whole blocks in their order. The blocks of all chunks together are the blocks of the message. */
     static void writeThinking(JsonGenerator json, List<Object> blocks) throws IOException {
         if (!blocks.isEmpty()) {
             json.writePOJOField("thinking_blocks", blocks);
         }
     }
 
-    /** Servers send log probabilities as {@code {"content":[…]}} a piece; together they are one such list. */
+    /**
+     * Servers send log probabilities as {@code {"content":[…]}} per piece. This method merges them into one such
+     * list.
+     */
     static void writeLogprobs(JsonGenerator json, List<Object> pieces) throws IOException {
         if (pieces.isEmpty()) {
             return;

@@ -8,11 +8,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Durations as people write them: {@code 500ms}, {@code 90s}, {@code 5m}, {@code 1h30m}, {@code 2d}; or in ISO 8601, {@code
- * PT5M}. Job documents, the REST parameters and the command line read them all by this class.
+ * Parses durations as people write them: {@code 500ms}, {@code 90s}, {@code 5m}, {@code 1h30m}, {@code 2d}; or in ISO
+ * 8601, {@code PT5M}. Job documents, the REST parameters and the command line all use this class.
  */
 public final class Durations {
-    /** What a message gives as an example. */
+    /** The example in error messages. */
     public static final String EXAMPLE = "a duration such as 5m, 1h30m or PT5M";
 
     private static final Pattern SHORT =
@@ -20,7 +20,7 @@ public final class Durations {
 
     private Durations() {}
 
-    /** Empty where the text is no duration. The sign is the caller's to check: ISO 8601 has negative durations. */
+    /** Returns empty if the text is no duration. The caller must check the sign: ISO 8601 has negative durations. */
     public static Optional<Duration> parse(String text) {
         String lower = text.strip().toLowerCase(Locale.ROOT);
         Matcher matcher = SHORT.matcher(lower);

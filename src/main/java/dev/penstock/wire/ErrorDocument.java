@@ -5,11 +5,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
 import java.io.IOException;
 
-/** Errors in OpenAI's shape; a job's own adds retryable and node. */
+/** Errors in OpenAI's form. A job's error also has retryable and node. */
 public final class ErrorDocument {
     private ErrorDocument() {}
 
-    /** {@code {"error":{message,type,param,code}}}, as REST answers it. */
+    /** Returns {@code {"error":{message,type,param,code}}}, the form of REST answers. */
     public static ObjectNode of(JobFailure failure) {
         ObjectNode document = Json.mapper().createObjectNode();
         document.putObject("error")
@@ -20,7 +20,7 @@ public final class ErrorDocument {
         return document;
     }
 
-    /** The field {@code error} of a job's event. */
+    /** Writes the field {@code error} of a job's event. */
     static void writeField(JsonGenerator json, JobFailure failure) throws IOException {
         json.writeObjectFieldStart("error");
         json.writeStringField("message", failure.message());

@@ -22,7 +22,7 @@ import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** An event's value: an OpenAI object plus {@code job}. */
+/** The value of an event: an OpenAI object plus {@code job}. */
 public final class EventDocument {
     private EventDocument() {}
 
@@ -44,10 +44,10 @@ public final class EventDocument {
         return bytes.toByteArray();
     }
 
-    /** An event that is said once more. */
+    /** An event that is published once more. */
     public record Replay(long seq, Bytes value) {}
 
-    /** The same event, with {@code "replayed": true}. */
+    /** Returns the same event, with {@code "replayed": true}. */
     public static Replay replay(String event) {
         JsonNode document = Json.parseVectors(event);
         if (!(document instanceof ObjectNode root) || !(root.get("job") instanceof ObjectNode job)) {
@@ -57,13 +57,13 @@ public final class EventDocument {
         return new Replay(job.path("seq").asLong(), Bytes.wrap(Json.bytes(root)));
     }
 
-    /** The number of an event within its attempt. */
+    /** Returns the number of an event within its attempt. */
     public static long seq(String event) {
         LargeObject document = LargeObject.of(event);
         return document == null ? 0 : document.path("job").path("seq").asLong();
     }
 
-    /** What an event says failed; empty where it says nothing of the kind. */
+    /** Returns the failure in an event; empty if it has none. */
     public static Optional<JobFailure> failure(byte[] value) {
         JsonNode event = Json.parseLenient(new String(value, StandardCharsets.UTF_8));
         JsonNode error = event == null ? null : event.get("error");
@@ -81,7 +81,7 @@ public final class EventDocument {
                         error.path("node").asText(null)));
     }
 
-    /** The record that a {@code rejected} speaks of; null where the value says none. */
+    /** Returns the record of a {@code rejected} event; null if the value has none. */
     public static @Nullable RecordPlace rejectedPlace(byte @Nullable [] value) {
         JsonNode event = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
         JsonNode place = event == null ? null : event.path("job").get("record");
@@ -93,7 +93,7 @@ public final class EventDocument {
                         place.path("offset").asLong());
     }
 
-    /** Closes {@code job} and writes what stands beside it. */
+    /** Closes {@code job} and writes the fields beside it. */
     private static void writeBody(JsonGenerator json, JobEvent event) throws IOException {
         switch (event) {
             case JobEvent.Started started -> {
@@ -223,7 +223,7 @@ public final class EventDocument {
         json.writeEndArray();
     }
 
-    /** What a model saw in images, apart from the message that says it. */
+    /** Writes the description or the tags of images, beside the message with the same text. */
     private static void writeSeen(JsonGenerator json, Answer answer) throws IOException {
         String content = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
         switch (answer.head().task()) {

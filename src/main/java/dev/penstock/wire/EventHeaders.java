@@ -8,21 +8,21 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.jspecify.annotations.Nullable;
 
-/** The headers of an event on a reply topic: enough for the reading rule, so that no value is parsed for it. */
+/** The headers of an event on a reply topic. The reading rule needs only these headers, and parses no value. */
 public final class EventHeaders {
-    /** Of a job's record, of every event, and of a copy. */
+    /** On a job's record, on every event, and on a deferred record. */
     public static final String JOB_ID = "job-id";
 
-    /** Of a copy: the place of the record that the job came in, as its path. */
+    /** On a deferred record: the path of its origin's place. */
     public static final String ORIGIN = "penstock-origin";
 
-    /** Of a copy: the last attempt before it was deferred; absent where the job had not started. */
+    /** On a deferred record: the last attempt before the job was deferred; absent if the job had not started. */
     public static final String HANDED_BACK = "penstock-handed-back";
 
-    /** Of a copy: when it is due, in milliseconds since 1970. */
+    /** On a deferred record: the time at which it is due, in milliseconds since 1970. */
     public static final String NOT_BEFORE = "penstock-not-before";
 
-    /** Of a copy: what the job waits for. */
+    /** On a deferred record: what the job waits for. */
     public static final String WAITS_FOR = "penstock-waits-for";
 
     private static final byte[] SCHEMA = utf8("1");
@@ -42,7 +42,7 @@ public final class EventHeaders {
         return traceparent == null ? headers : headers.add(TraceHeader.NAME, traceparent);
     }
 
-    /** The mark of a record of a reply topic; empty where somebody else wrote it. */
+    /** Returns the mark of a record of a reply topic; empty if another program wrote the record. */
     public static Optional<EventMark> mark(Headers headers) {
         String event = text(headers, "event");
         String attempt = text(headers, "attempt");
@@ -60,13 +60,13 @@ public final class EventHeaders {
         }
     }
 
-    /** The last header of that name as text; null where there is none. */
+    /** Returns the last header of that name as text; null if there is none. */
     public static @Nullable String text(Headers headers, String name) {
         Header header = headers.lastHeader(name);
         return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
     }
 
-    /** The last header of that name as a number; null where there is none, or it is no number. */
+    /** Returns the last header of that name as a number; null if there is none, or it is no number. */
     public static @Nullable Long number(Headers headers, String name) {
         String text = text(headers, name);
         try {

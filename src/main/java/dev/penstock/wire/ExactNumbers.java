@@ -10,8 +10,8 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 
 /**
- * Reads numbers that are written again digit for digit: 1.10, 1e400 and -0 stay as they came. An exponent that arithmetic could
- * not take is refused before anything is made of it.
+ * Reads numbers so that writing them gives the same digits: 1.10, 1e400 and -0 stay as they are. An exponent that is
+ * too large for arithmetic is refused before the number is created.
  */
 final class ExactNumbers extends JsonParserDelegate {
     private static final String NEGATIVE_ZERO = "-0";
@@ -64,13 +64,13 @@ final class ExactNumbers extends JsonParserDelegate {
         int exponent = 0;
         for (int i = at + 1; at >= 0 && i < text.length() && exponent <= Json.MAX_EXPONENT; i++) {
             int digit = Character.digit(text.charAt(i), 10);
-            // the rest is its sign
+            // any other character is the sign
             exponent = digit < 0 ? exponent : 10 * exponent + digit;
         }
         return exponent > Json.MAX_EXPONENT;
     }
 
-    /** Decided without writing the number: documents may hold millions of them. */
+    /** Decides without writing the number, because documents may hold millions of numbers. */
     private static boolean isWrittenAs(BigDecimal value, String text) {
         return text.indexOf('e') < 0
                 && text.indexOf('E') < 0

@@ -12,14 +12,14 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Typed access to the members of one JSON object; every mistake is told with the member's path. */
+/** Typed access to the members of one JSON object. Every mistake has the member's path. */
 final class Fields {
     private static final int MOST_DIGITS = 40;
 
     private final String prefix;
     private final @Nullable JsonNode object;
 
-    /** @param object null where the whole object is absent */
+    /** @param object null if the whole object is absent */
     Fields(String prefix, @Nullable JsonNode object) {
         this.prefix = prefix;
         this.object = object;
@@ -81,13 +81,13 @@ final class Fields {
         return number;
     }
 
-    /** Whether a number is an integer, however it is written: 100, 100.0 or 1e2. */
+    /** Returns whether a number is an integer, in any notation: 100, 100.0 or 1e2. */
     static boolean isInteger(JsonNode node) {
         if (node.isIntegralNumber() || !node.isNumber()) {
             return node.isIntegralNumber();
         }
         BigDecimal plain = node.decimalValue().stripTrailingZeros();
-        // the digits of 1e999999999 are not written out
+        // avoids writing out the digits of 1e999999999
         return plain.scale() <= 0 && (long) plain.precision() - plain.scale() <= MOST_DIGITS;
     }
 
@@ -114,7 +114,7 @@ final class Fields {
         throw new InvalidField(prefix + name, "'" + Json.firstLine(given.get()) + "' is none of " + allowed);
     }
 
-    /** Null counts as absent, as OpenAI's clients send it. */
+    /** Null counts as absent, because OpenAI's clients send null for absent fields. */
     private Optional<JsonNode> value(String name, Predicate<JsonNode> fits, String expected) throws InvalidField {
         JsonNode value = object == null ? null : object.get(name);
         if (value == null || value.isNull()) {

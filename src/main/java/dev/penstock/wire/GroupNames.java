@@ -3,12 +3,15 @@ package dev.penstock.wire;
 import java.util.regex.Pattern;
 
 /**
- * What the consumer groups of an installation are called. Two installations on one Kafka have different prefixes.
+ * The names of an installation's consumer groups. Two installations on one Kafka have different prefixes.
  *
- * @param prefix stands before every name; empty by default
+ * @param prefix the beginning of every name; empty by default
  */
 public record GroupNames(String prefix) {
-    /** What a prefix may be: the characters of a topic's name, so that an ACL and a shell take it as it is. */
+    /**
+     * The rule for a prefix. It allows the characters of a topic's name, so that an ACL and a shell accept it
+     * unchanged.
+     */
     public static final String RULE = "expected at most 100 characters of A-Z a-z 0-9 . _ -";
 
     private static final Pattern VALID = Pattern.compile("[A-Za-z0-9._-]{0,100}");
@@ -25,17 +28,17 @@ public record GroupNames(String prefix) {
         return VALID.matcher(prefix).matches();
     }
 
-    /** The group that takes the records of a topic: of jobs, or of jobs that were deferred. */
+    /** Returns the group that consumes a job topic, or the topic of deferred records. */
     public String of(String topic) {
         return prefix + OF_TOPIC + topic;
     }
 
-    /** The group that every replica joins. */
+    /** Returns the group that every replica joins. */
     public String ledger() {
         return prefix + LEDGER;
     }
 
-    /** Whether a group would take the records of this topic for an installation with another prefix. */
+    /** Returns whether a group consumes this topic for an installation with another prefix. */
     public boolean isOthers(String group, String topic) {
         return group.endsWith(OF_TOPIC + topic) && !group.equals(of(topic)) && isValid(others(group, topic));
     }

@@ -4,11 +4,11 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 
-/** How jobs are taken from their topics; every replica does it in the same way. */
+/** How replicas receive jobs from their topics. All replicas use the same mode. */
 public enum IntakeMode {
-    /** By share groups: Kafka 4.3, or 4.2.1 where it is said. */
+    /** By share groups: Kafka 4.3, or 4.2.1 if the mode is explicit. */
     SHARE,
-    /** By consumer groups: any broker that speaks Kafka's protocol. */
+    /** By consumer groups: any broker with Kafka's protocol. */
     CLASSIC;
 
     public String wireName() {

@@ -2,7 +2,7 @@ package dev.penstock.wire;
 
 import dev.penstock.job.JobFailure;
 
-/** A field that is wrong; thrown inside this package only, and told as a {@link JobFailure}. */
+/** A field is wrong. It is thrown inside this package only, and callers get it as a {@link JobFailure}. */
 final class InvalidField extends Exception {
     private final transient JobFailure failure;
 

@@ -20,14 +20,16 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A job's document, the same in a Kafka record and in {@code POST /v1/jobs}: parsed strictly into a valid job. */
+/**
+ * A job's document, the same in a Kafka record and in {@code POST /v1/jobs}. It is parsed strictly into a valid job.
+ */
 public final class JobDocument {
     private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
     private static final List<String> NUMBERS = List.of(
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
             List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
-    /** Sent on as integers, however they are written. */
+    /** Fields that go out as integers, whatever their notation. */
     private static final Set<String> INTEGRAL = Set.of(
             "max_tokens",
             "max_completion_tokens",
@@ -49,10 +51,10 @@ public final class JobDocument {
             "repeat_last_n",
             "thinking_budget_tokens");
 
-    /** RFC 3339 knows years of four digits. */
+    /** RFC 3339 has years of four digits only. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
-    /** Of the names of models, pools and nodes: they stand in messages, rows and their indexes. */
+    /** The longest name of a model, pool or node. Names appear in messages, database rows and their indexes. */
     private static final int LONGEST_NAME = ModelName.LONGEST;
 
     private static final List<String> JOB_FIELDS = List.of(
@@ -73,22 +75,25 @@ public final class JobDocument {
             "webhook",
             "result");
 
-    /** Of those, what does nothing in this version. {@code job.cache: off} is how it is. */
+    /**
+     * The documented fields without effect in this version. {@code job.cache: off} is allowed, because it is the
+     * behaviour of this version.
+     */
     private static final List<String> UNAVAILABLE =
             List.of("reply_topic", "session", "ensemble", "cache", "webhook", "result");
 
-    /** Of a topic whose records say themselves whose they are. */
+    /** The tenant of a topic whose records have their own tenant. */
     public static final String TENANT_FROM_RECORD = "from-record";
 
-    /** Whose a job is that says nothing. */
+    /** The tenant of a job that has none. */
     public static final String DEFAULT_TENANT = "default";
 
     private JobDocument() {}
 
     /**
-     * What the place a job came in by decides where the document is silent.
+     * The defaults of the topic or the API through which a document arrives.
      *
-     * @param tenant of all that comes in there, or {@link #TENANT_FROM_RECORD}
+     * @param tenant the tenant of all its jobs, or {@link #TENANT_FROM_RECORD}
      */
     public record Defaults(
             Priority priority,
@@ -103,10 +108,10 @@ public final class JobDocument {
     }
 
     /**
-     * What a body may hold beyond what any body may.
+     * The optional fields that a body may have.
      *
-     * @param fields that reach into a server
-     * @param hosts whose images and the like may be named instead of sent
+     * @param fields allowed fields with access to a server's internals
+     * @param hosts the hosts of media that a job may name by URL
      */
     public record Permissions(Set<String> fields, AllowedHosts hosts) {
         public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
@@ -117,19 +122,22 @@ public final class JobDocument {
     }
 
     /**
-     * Where and when a document arrived.
+     * The origin of a document.
      *
-     * @param headerId the header job-id; null where there is none
-     * @param derivedId the id of a job that names none
+     * @param headerId the header job-id; null if there is none
+     * @param derivedId the id of a job without an id
      * @param acceptedAt the record's timestamp
      */
     public record Arrival(@Nullable String headerId, JobId derivedId, Instant acceptedAt) {}
 
-    /** What became of a document. */
+    /** The result of parsing a document. */
     public sealed interface Parsed {
         record Valid(PromptJob job) implements Parsed {}
 
-        /** @param id whom to tell: the header job-id, else {@code job.id} of a well-formed value, else the derived one */
+        /**
+         * @param id the id for the refusal: the header job-id, else {@code job.id} of a well-formed value, else the
+         *     derived one
+         */
         record Refused(JobId id, JobFailure failure) implements Parsed {}
     }
 
@@ -149,7 +157,7 @@ public final class JobDocument {
         } catch (InvalidField e) {
             return new Parsed.Refused(refusedId(root, arrival), e.failure());
         } catch (ArithmeticException | DateTimeException _) {
-            // every reader of the record comes to the same end: it is refused once
+            // all readers of the record agree, so it is refused once
             return new Parsed.Refused(
                     refusedId(root, arrival),
                     JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a number or a time is out of range"));
@@ -160,7 +168,7 @@ public final class JobDocument {
         }
     }
 
-    /** Whom to tell of a record that is too large to be read as a job. */
+    /** Returns the id for the refusal of a record that is too large to be parsed as a job. */
     public static JobId idOfTooLarge(byte @Nullable [] value, Arrival arrival) {
         if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
             return new JobId(arrival.headerId());
@@ -233,11 +241,11 @@ public final class JobDocument {
     }
 
     private static String tenant(Fields job, String ofTopic) throws InvalidField {
-        String said = name("job.tenant", job.text("tenant"));
+        String ownTenant = name("job.tenant", job.text("tenant"));
         if (ofTopic.equals(TENANT_FROM_RECORD)) {
-            return said == null ? DEFAULT_TENANT : said;
+            return ownTenant == null ? DEFAULT_TENANT : ownTenant;
         }
-        if (said != null && !said.equals(ofTopic)) {
+        if (ownTenant != null && !ownTenant.equals(ofTopic)) {
             throw new InvalidField("job.tenant", "records of this topic belong to tenant '" + ofTopic + "'");
         }
         return ofTopic;
@@ -285,16 +293,17 @@ public final class JobDocument {
             throw new InvalidField("system", "goes with prompt only");
         }
         top.text("system");
-        Optional<Task> wished = job.oneOf("task", Task.values());
-        if (wished.isEmpty() || wished.get() == task) {
+        Optional<Task> requested = job.oneOf("task", Task.values());
+        if (requested.isEmpty() || requested.get() == task) {
             return task;
         }
-        if (task == Task.DESCRIBE && wished.get() == Task.TAG) {
+        if (task == Task.DESCRIBE && requested.get() == Task.TAG) {
             return Task.TAG;
         }
         throw new InvalidField(
                 "job.task",
-                "'%s' does not fit a body that holds %s".formatted(wished.get().wireName(), deciding.getFirst()));
+                "'%s' does not fit a body that holds %s"
+                        .formatted(requested.get().wireName(), deciding.getFirst()));
     }
 
     private static void checkParameters(ObjectNode root) throws InvalidField {
@@ -318,7 +327,7 @@ public final class JobDocument {
                 "a string or an array of strings");
     }
 
-    /** A field that does nothing yet is refused, so that no caller relies on it. */
+    /** Refuses a field without effect in this version, so that no caller relies on it. */
     private static void refuseUnavailable(Fields job) throws InvalidField {
         for (String name : UNAVAILABLE) {
             if (job.has(name) && !(name.equals("cache") && job.text(name).equals(Optional.of("off")))) {
@@ -327,7 +336,7 @@ public final class JobDocument {
         }
     }
 
-    /** A member that is null is absent, as OpenAI's clients send it. */
+    /** Removes members that are null: OpenAI's clients send null for absent members. */
     private static ObjectNode withoutNulls(ObjectNode whole) {
         ObjectNode root = whole.objectNode();
         whole.properties().forEach(field -> {
@@ -338,7 +347,7 @@ public final class JobDocument {
         return root;
     }
 
-    /** In the smallest type that holds it, as a parser makes it of plain digits. */
+    /** Returns the number in the smallest type that holds it, like a parser of plain digits. */
     private static Number integer(JsonNode node) {
         BigInteger number = Fields.integer(node);
         int bits = number.bitLength();

@@ -14,27 +14,27 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** A job as REST shows it. */
+/** A job in the form of the REST API. */
 public final class JobObject {
     private static final Set<String> ADDED = Set.of("job", "metadata");
 
     private JobObject() {}
 
     /**
-     * What an outcome said, as JSON texts.
+     * The content of an outcome, as JSON texts.
      *
-     * @param event the whole event; empty: not shown, as in lists
+     * @param event the whole event; empty to leave it out, as in lists
      */
     public record Ending(
             String event, @Nullable String error, @Nullable String usage) {}
 
     /**
-     * A job by what is known of it.
+     * Returns a job from the parts that are known.
      *
-     * @param place how many jobs go before it; null: it does not wait, or nobody knows
-     * @param wait an estimate; null as the place
-     * @param ending null: it has not ended
-     * @param waiting why it does not run now; null: it does, or it has ended
+     * @param place the number of jobs that go before it; null if it does not wait, or the number is unknown
+     * @param wait an estimate; null if the place is null
+     * @param ending null if it has not ended
+     * @param waiting why it does not run now; null if it runs or has ended
      */
     public static ObjectNode of(
             JobState job,
@@ -75,14 +75,14 @@ public final class JobObject {
     }
 
     /**
-     * An id that has only refused records.
+     * Returns the object of an id that has only refused records.
      *
      * @param event the {@code rejected} event as JSON
      * @param at the time of that event
      */
     public static ObjectNode rejected(JobId id, String event, Instant at) {
-        JsonNode said = Json.parseLenient(event);
-        JsonNode document = said == null ? Json.mapper().createObjectNode() : said;
+        JsonNode parsed = Json.parseLenient(event);
+        JsonNode document = parsed == null ? Json.mapper().createObjectNode() : parsed;
         ObjectNode object = Json.mapper().createObjectNode();
         object.put("id", id.value()).put("object", "job").put("status", "rejected");
         for (String unknown : List.of("task", "model", "priority", "tenant", "created_at", "started_at")) {
@@ -98,7 +98,7 @@ public final class JobObject {
         return object;
     }
 
-    /** What the model server answered: a completed event without what Penstock added. It may be large, and stays text. */
+    /** Returns the model server's answer: a completed event without Penstock's additions. It may be large, and stays text. */
     private static @Nullable RawValue response(String event) {
         LargeObject root = LargeObject.of(event);
         if (root == null || !(root.has("choices") || root.has("data"))) {
@@ -117,7 +117,7 @@ public final class JobObject {
         return time == null ? null : time.toString();
     }
 
-    /** A job that is being cancelled. */
+    /** Returns the object of a job that is being cancelled. */
     public static ObjectNode cancelling(JobId id) {
         return Json.mapper().valueToTree(Map.of("id", id.value(), "object", "job", "status", "cancelling"));
     }

@@ -21,18 +21,18 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * JSON as Penstock reads it; nothing else in the program reads any. Documents from outside are strict UTF-8, with no duplicate
- * keys and nothing after the value. Depth, tokens, names, strings and numbers are bounded, and whatever the parser throws is a
- * refusal. Numbers keep their digits.
+ * Penstock's JSON parser; nothing else in the program parses JSON. Documents from outside are strict UTF-8, with no
+ * duplicate keys and nothing after the value. Depth, tokens, names, strings and numbers are bounded. Any exception of
+ * the parser is a refusal. Numbers keep their digits.
  */
 public final class Json {
     static final int MAX_NESTING = 200;
-    /** Our own events hold what a document from outside held, some levels deeper. */
+    /** Penstock's own events contain the content of outside documents, some levels deeper. */
     private static final int MAX_NESTING_LENIENT = 1_000;
 
     /** A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB. */
     static final int MAX_TOKENS = 1_000_000;
-    /** Of a document of vectors, whose numbers are most of it. */
+    /** For a document of vectors, which consists mostly of numbers. */
     static final int MAX_TOKENS_OF_VECTORS = 16_000_000;
 
     static final int MAX_NUMBER = 1_000;
@@ -41,7 +41,7 @@ public final class Json {
 
     static final int MAX_NAME = 1_000;
     private static final int MAX_NAME_LENIENT = 50_000;
-    /** What holds a string is bounded before it comes here. */
+    /** Strings are bounded before they come here. */
     static final int MAX_STRING = 128 << 20;
 
     private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
@@ -59,7 +59,7 @@ public final class Json {
             .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
             .build();
 
-    /** For what model servers say: nothing is known of their habits, so nothing but the syntax is asked for. */
+    /** For model servers. It requires only valid syntax, because servers differ in everything else. */
     private static final ObjectMapper LENIENT = lenient(MAX_TOKENS);
 
     private static final ObjectMapper VECTORS = lenient(MAX_TOKENS_OF_VECTORS);
@@ -85,7 +85,7 @@ public final class Json {
     /**
      * Parses a document from outside.
      *
-     * @throws MalformedJson with one line that says what is wrong
+     * @throws MalformedJson with one line that gives the reason
      */
     public static JsonNode parseStrict(byte[] bytes) throws MalformedJson {
         String text;
@@ -104,7 +104,10 @@ public final class Json {
         return node;
     }
 
-    /** Every exception of the parser ends here, also those that are no mistakes of syntax. Memory that ran out does not. */
+    /**
+     * Turns every exception of the parser into MalformedJson, also those that are no syntax errors. Only out of
+     * memory passes.
+     */
     private static @Nullable JsonNode read(ObjectMapper mapper, String text) throws MalformedJson {
         try (ExactNumbers parser = new ExactNumbers(mapper.createParser(text))) {
             try {
@@ -117,12 +120,12 @@ public final class Json {
         }
     }
 
-    /** Goes through a document of our own making token by token, within the limits of {@link #parseVectors}. */
+    /** Reads a document of Penstock token by token, within the limits of {@link #parseVectors}. */
     static JsonParser parser(String text) throws IOException {
         return VECTORS.createParser(text);
     }
 
-    /** A text of an object within an object, where the whole is well-formed; found without building the document. */
+    /** Returns a text of an object within an object, if the whole document is well-formed. It does not build the document. */
     static Optional<String> textAt(byte[] document, String object, String field) {
         String found = null;
         try (JsonParser parser = LENIENT.createParser(document)) {
@@ -151,12 +154,15 @@ public final class Json {
         }
     }
 
-    /** Parses what a model server sent, or what lies on a topic of ours; null where it is no JSON, or beyond the limits. */
+    /**
+     * Parses a text from a model server or from one of Penstock's topics. Returns null if it is no JSON, or beyond
+     * the limits.
+     */
     public static @Nullable JsonNode parseLenient(String text) {
         return parse(LENIENT, text);
     }
 
-    /** As {@link #parseLenient}, for a whole answer of embeddings: it may hold millions of numbers. */
+    /** Like {@link #parseLenient}, for a whole answer of embeddings, which may hold millions of numbers. */
     public static @Nullable JsonNode parseVectors(String text) {
         return parse(VECTORS, text);
     }
@@ -169,7 +175,7 @@ public final class Json {
         }
     }
 
-    /** A document of our own making, as UTF-8. */
+    /** Writes a document of Penstock as UTF-8. */
     public static byte[] bytes(Object document) {
         try {
             return LENIENT.writeValueAsBytes(document);
@@ -178,7 +184,7 @@ public final class Json {
         }
     }
 
-    /** The mapper for documents of our own making. */
+    /** Returns the mapper for Penstock's own documents. */
     public static ObjectMapper mapper() {
         return LENIENT;
     }
@@ -188,9 +194,12 @@ public final class Json {
         return line.length() > 300 ? line.substring(0, 300) + "…" : line;
     }
 
-    /** Says in one line why a document could not be read. */
+    /** A document cannot be read. The reason is one line. */
     public static final class MalformedJson extends Exception {
-        /** Where it is well-formed but beyond a limit: the field; empty: the document itself. Null: it is not well-formed. */
+        /**
+         * The field that is beyond a limit, if the document is well-formed; empty for the document itself. Null if it
+         * is not well-formed.
+         */
         private final @Nullable String beyondLimit;
 
         MalformedJson(String message, @Nullable String beyondLimit) {
@@ -198,12 +207,12 @@ public final class Json {
             this.beyondLimit = beyondLimit;
         }
 
-        /** The one line; never null. */
+        /** Returns the reason in one line; never null. */
         public String reason() {
             return failure().message();
         }
 
-        /** As it is told, with the field where there is one. */
+        /** Returns the failure for callers, with the field if there is one. */
         public JobFailure failure() {
             String words = String.valueOf(getMessage());
             return beyondLimit == null || beyondLimit.isEmpty()
@@ -211,7 +220,7 @@ public final class Json {
                     : JobFailure.invalid(beyondLimit, words);
         }
 
-        /** Whether its syntax is right as far as it was read. */
+        /** Returns whether the syntax is correct up to the point where the parser stopped. */
         boolean isBeyondLimit() {
             return beyondLimit != null;
         }

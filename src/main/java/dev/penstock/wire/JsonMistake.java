@@ -14,19 +14,19 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is wrong with a text that is not JSON, in plain words with line and column. This is the only place that reads the
- * parser's own message: it has class names and advice about the parser in it, and no caller can use either.
+ * Describes a text that is not JSON, in plain words with line and column. Only this class reads the parser's own
+ * message: it contains class names and advice about the parser, which do not help callers.
  */
 final class JsonMistake {
-    /** What our own check of exponents says. */
+    /** The message of Penstock's own check of exponents. */
     static final String EXPONENT = "exponent";
 
     private static final int LONGEST = 40;
     private static final int LONGEST_PATH = 100;
 
-    private record Kind(Pattern said, Function<Matcher, String> words) {}
+    private record Kind(Pattern message, Function<Matcher, String> words) {}
 
-    /** The first that fits what the parser said. */
+    /** The first kind that matches the parser's message applies. */
     private static final List<Kind> KINDS = List.of(
             kind("Duplicate field '(.*)'", found -> "the field '%s' is there twice".formatted(shown(found.group(1)))),
             kind("nesting depth .*", _ -> "it is nested deeper than %d levels".formatted(Json.MAX_NESTING)),
@@ -61,11 +61,11 @@ final class JsonMistake {
 
     private JsonMistake() {}
 
-    private static Kind kind(String said, Function<Matcher, String> words) {
-        return new Kind(Pattern.compile(said), words);
+    private static Kind kind(String message, Function<Matcher, String> words) {
+        return new Kind(Pattern.compile(message), words);
     }
 
-    /** @param parser stands where it stopped */
+    /** @param parser at the point where it stopped */
     static Json.MalformedJson of(Throwable e, JsonParser parser) {
         return switch (e) {
             case StreamConstraintsException limit ->
@@ -82,7 +82,10 @@ final class JsonMistake {
         return place == null ? "" : " (line %d, column %d)".formatted(place.getLineNr(), place.getColumnNr());
     }
 
-    /** The field that the parser is at, such as messages[0].content; not too long. Empty: the document itself. */
+    /**
+     * Returns the field at the parser's position, such as messages[0].content, shortened; empty for the document
+     * itself.
+     */
     private static String path(JsonParser parser) {
         ArrayDeque<String> steps = new ArrayDeque<>();
         for (JsonStreamContext at = parser.getParsingContext(); at != null && !at.inRoot(); at = at.getParent()) {
@@ -94,17 +97,17 @@ final class JsonMistake {
             }
         }
         String path = String.join("", steps);
-        String named = path.startsWith(".") ? path.substring(1) : path;
-        return named.length() > LONGEST_PATH ? named.substring(0, LONGEST_PATH) + "…" : named;
+        String field = path.startsWith(".") ? path.substring(1) : path;
+        return field.length() > LONGEST_PATH ? field.substring(0, LONGEST_PATH) + "…" : field;
     }
 
     private static String words(JsonProcessingException e) {
-        String said = String.valueOf(e.getOriginalMessage());
+        String message = String.valueOf(e.getOriginalMessage());
         if (e instanceof JsonEOFException) {
             return "it ends before the value is complete";
         }
         for (Kind kind : KINDS) {
-            Matcher found = kind.said().matcher(said);
+            Matcher found = kind.message().matcher(message);
             if (e instanceof StreamConstraintsException ? found.find() : found.lookingAt()) {
                 return kind.words().apply(found);
             }

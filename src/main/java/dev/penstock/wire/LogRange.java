@@ -7,7 +7,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 
-/** A part of one partition, read whole. */
+/** Reads a part of one partition completely. */
 public final class LogRange {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration STANDSTILL = Duration.ofSeconds(10);
@@ -15,10 +15,10 @@ public final class LogRange {
     private LogRange() {}
 
     /**
-     * Reads from an offset up to another, and leaves the reader there.
+     * Reads from one offset up to another. The reader's position is the end after that.
      *
-     * @param name of the reader, for what it cannot read
-     * @throws TimeoutException nothing more has come for ten seconds
+     * @param name the reader's name, for records that it cannot read
+     * @throws TimeoutException if no record has come for ten seconds
      */
     public static void read(
             String name,
@@ -48,7 +48,7 @@ public final class LogRange {
         }
     }
 
-    /** Reads all that is there now. */
+    /** Reads up to the current end. */
     public static void read(
             String name,
             org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> reader,

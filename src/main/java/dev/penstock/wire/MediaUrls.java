@@ -13,16 +13,16 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The addresses in a body that a model server would open: images, and image_url, audio_url, video_url, file and the
- * like in messages. Whatever looks like an address counts, in whichever part of a message, so that a server's own
- * field is no way around. {@code data:} is none.
+ * The addresses in a body that a model server would open: images, and image_url, audio_url, video_url, file and
+ * similar fields in messages. Any text in the form of an address counts, in any part of a message, so that no
+ * server-specific field avoids the check. {@code data:} is not an address.
  */
 public final class MediaUrls {
-    /** These hold an address or nothing. */
+    /** Fields that hold an address or nothing. */
     private static final Set<String> ADDRESSES =
             Set.of("url", "uri", "image_url", "audio_url", "video_url", "file_url", "input_image", "video", "audio");
 
-    /** These hold text that no server opens. */
+    /** Fields of text that no server opens. */
     private static final Set<String> TEXTS =
             Set.of("text", "refusal", "thinking", "signature", "name", "filename", "title", "type");
 
@@ -31,16 +31,16 @@ public final class MediaUrls {
 
     private static final Set<String> CALLS = Set.of("tool_calls", "function_call");
 
-    /** What a tool is called with is the tool's to open. */
+    /** The arguments of a tool call are for the tool, and no server opens them. */
     private static final Set<String> TEXTS_OF_CALLS = Set.of("type", "name", "arguments", "input");
 
-    /** Where servers say what an answer cited; it comes back in the history, and none opens it. */
+    /** The citations of an answer. They come back in the history, and no server opens them. */
     private static final Set<String> CITATIONS =
             Set.of("annotations", "citations", "context", "provider_specific_fields", "search_results");
 
     private static final Pattern ADDRESS =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
-    /** Elsewhere a colon alone is no address: {@code team:7}, or the call {@code functions.look:0}. */
+    /** In other fields a colon alone makes no address: {@code team:7}, or the call {@code functions.look:0}. */
     private static final Pattern LOCATION =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:[/\\\\].*", Pattern.DOTALL);
 
@@ -48,13 +48,13 @@ public final class MediaUrls {
 
     private MediaUrls() {}
 
-    /** What to put in the place of an address. */
+    /** Returns the replacement for an address. */
     public interface Replacement<E extends Exception> {
-        /** @param path where it stands, as {@code messages[0].content[1].image_url.url} */
+        /** @param path the path of its field, such as {@code messages[0].content[1].image_url.url} */
         Object of(String path, String url) throws E;
     }
 
-    /** The first address that may not stand there. */
+    /** Returns the failure for the first address that is not allowed. */
     static Optional<JobFailure> refused(Map<String, Object> body, AllowedHosts hosts) {
         try {
             replace(body, (path, url) -> check(path, url, hosts));
@@ -76,7 +76,7 @@ public final class MediaUrls {
                 path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
     }
 
-    /** The same body with every address replaced; the body itself where there is none. */
+    /** Returns the same body with every address replaced; the body itself if it has no addresses. */
     public static <E extends Exception> Map<String, Object> replace(
             Map<String, Object> body, Replacement<E> replacement) throws E {
         Map<String, Object> copy = new LinkedHashMap<>(body);
@@ -116,7 +116,7 @@ public final class MediaUrls {
     }
 
     /**
-     * @param address what an address looks like there
+     * @param address the form of an address there
      * @param texts the fields that no server opens
      */
     private record Walk<E extends Exception>(Pattern address, Set<String> texts, Replacement<E> replacement) {
@@ -129,7 +129,7 @@ public final class MediaUrls {
             return replaced;
         }
 
-        /** @param only whether its field holds addresses and nothing else */
+        /** @param only whether the field holds only addresses */
         @Nullable
         Object value(String path, @Nullable Object value, boolean only) throws E {
             return switch (value) {

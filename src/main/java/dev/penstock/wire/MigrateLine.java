@@ -2,11 +2,11 @@ package dev.penstock.wire;
 
 import java.util.List;
 
-/** The command line that goes over to the other way to take jobs, with the names of an installation. */
+/** The command line that changes an installation's intake mode. */
 public final class MigrateLine {
     private MigrateLine() {}
 
-    /** Options that have their defaults are left out. */
+    /** Omits options that have their defaults. */
     public static String of(
             String brokers, IntakeMode to, List<String> jobs, String deferred, String settings, GroupNames groups) {
         return "penstock intake migrate --kafka %s --to %s".formatted(brokers, to.wireName())

@@ -2,30 +2,33 @@ package dev.penstock.wire;
 
 import java.util.Optional;
 
-/** What models are called: by jobs, and by the servers that list them. */
+/** The names of models, in jobs and in the lists of servers. */
 public final class ModelName {
     private static final String HUB = "hf:";
     private static final String HUB_AT_OLLAMA = "hf.co/";
     private static final String LATEST = ":latest";
 
-    /** Names stand in messages, metrics, rows and their indexes. */
+    /** Names appear in messages, metrics, database rows and their indexes. */
     public static final int LONGEST = 256;
 
     private ModelName() {}
 
-    /** Whether jobs can name it: on one line, and not too long. */
+    /** Returns whether jobs can use the name: it is on one line, and not too long. */
     public static boolean isUsable(String name) {
         return !name.isBlank() && name.length() <= LONGEST && name.chars().noneMatch(Character::isISOControl);
     }
 
-    /** Of {@code hf:user/repo:quant} what comes after the colon; empty: the name is none of Hugging Face's. */
+    /**
+     * Returns the part of {@code hf:user/repo:quant} after {@code hf:}; empty if the name is not from Hugging
+     * Face.
+     */
     public static Optional<String> onHub(String name) {
         return name.startsWith(HUB) && name.length() > HUB.length()
                 ? Optional.of(name.substring(HUB.length()))
                 : Optional.empty();
     }
 
-    /** The name in full, as Ollama lists it: with its tag. */
+    /** Returns the full name in Ollama's lists, with its tag. */
     public static String atOllama(String name) {
         String path = onHub(name)
                 .map(repository -> HUB_AT_OLLAMA + repository)
@@ -33,23 +36,26 @@ public final class ModelName {
         return path.indexOf(':', path.lastIndexOf('/') + 1) < 0 ? path + LATEST : path;
     }
 
-    /** Anthropic lists its models with their dates alone, and takes them without too. */
-    private static boolean isDated(String listed, String named) {
-        String undated = named.endsWith("-latest") ? named.substring(0, named.length() - "-latest".length()) : named;
+    /** Anthropic lists its models with their dates only, and accepts them without dates too. */
+    private static boolean isDated(String listed, String wanted) {
+        String undated =
+                wanted.endsWith("-latest") ? wanted.substring(0, wanted.length() - "-latest".length()) : wanted;
         return listed.startsWith(undated + "-")
                 && listed.substring(undated.length()).matches("-20\\d{6}");
     }
 
-    /** Whether a server's model is the one that a job names: a name without a tag or a date is its latest. */
-    public static boolean same(String listed, String named) {
-        return listed.equals(named)
-                || listed.equals(named + LATEST)
-                || named.equals(listed + LATEST)
-                || isDated(listed, named)
-                || (named.matches("(?:registry\\.ollama\\.ai/|library/).*") && listed.equals(atOllama(named)))
-                || onHub(named)
+    /**
+     * Returns whether a server's model is the one that a job names. A name without a tag or a date means the latest.
+     */
+    public static boolean same(String listed, String wanted) {
+        return listed.equals(wanted)
+                || listed.equals(wanted + LATEST)
+                || wanted.equals(listed + LATEST)
+                || isDated(listed, wanted)
+                || (wanted.matches("(?:registry\\.ollama\\.ai/|library/).*") && listed.equals(atOllama(wanted)))
+                || onHub(wanted)
                         .filter(repository ->
-                                listed.equalsIgnoreCase(repository) || listed.equalsIgnoreCase(atOllama(named)))
+                                listed.equalsIgnoreCase(repository) || listed.equalsIgnoreCase(atOllama(wanted)))
                         .isPresent();
     }
 }

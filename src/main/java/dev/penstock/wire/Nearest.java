@@ -4,7 +4,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
-/** The known name nearest to a mistyped one, by edit distance. */
+/** Finds the known name that is nearest to a mistyped one, by edit distance. */
 public final class Nearest {
     private static final int LONGEST = 64;
 
@@ -16,7 +16,7 @@ public final class Nearest {
     }
 
     /**
-     * The same, where it is so near that a mistake in typing is likely.
+     * Returns the nearest name if a typing mistake is likely.
      *
      * @param most changes of a character
      */

@@ -9,11 +9,11 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
 
-/** Files that hold prompts, answers or keys: who makes one is the only one who can read it. */
+/** Creates files for prompts, answers or keys that only their owner can read. */
 public final class OwnerOnly {
     private OwnerOnly() {}
 
-    /** What a new file beside this path is made with: 0600 where the file system has permissions. */
+    /** Returns the attributes for a new file beside this path: 0600 if the file system has permissions. */
     public static FileAttribute<?>[] attributes(Path path) {
         return path.getFileSystem().supportedFileAttributeViews().contains("posix")
                 ? new FileAttribute<?>[] {
@@ -22,7 +22,7 @@ public final class OwnerOnly {
                 : new FileAttribute<?>[0];
     }
 
-    /** Opens a file to read and write. One that is there keeps its content and its permissions. */
+    /** Opens a file to read and write. An existing file keeps its content and its permissions. */
     public static FileChannel open(Path path) throws IOException {
         Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         return FileChannel.open(path, options, attributes(path));

@@ -1,15 +1,18 @@
 package dev.penstock.wire;
 
 /**
- * Text from outside, as a terminal and a log may show it: nothing in it moves the cursor, changes the terminal, begins a line
- * that looks like one of ours, or reorders what stands beside it. Letters of any script, marks and emoji stay.
+ * Makes text from outside safe for a terminal and a log. The result cannot move the cursor, change the terminal,
+ * imitate a line of Penstock, or reorder the text beside it. Letters of any script, marks and emoji stay.
  */
 public final class Printable {
     private static final int REPLACEMENT = 0xFFFD;
 
     private Printable() {}
 
-    /** Text of many lines, for a terminal: line ends and tabs stay, U+FFFD stands for what is not printable. */
+    /**
+     * Returns text of many lines, for a terminal. Line ends and tabs stay; U+FFFD replaces characters that are not
+     * printable.
+     */
     public static String text(String text) {
         int clean = cleanUpTo(text, true);
         if (clean == text.length()) {
@@ -26,7 +29,10 @@ public final class Printable {
         return printable.toString();
     }
 
-    /** Text as one line, for a log and for messages: what is not printable is written as an escape such as {@code \n}. */
+    /**
+     * Returns text as one line, for a log and for messages. Characters that are not printable become escapes such as
+     * {@code \n}.
+     */
     public static String line(String text) {
         int clean = cleanUpTo(text, false);
         if (clean == text.length()) {
@@ -43,7 +49,7 @@ public final class Printable {
         return printable.toString();
     }
 
-    /** Most text is printable: it is not copied. */
+    /** Finds the printable beginning. Most text is printable, and is not copied. */
     private static int cleanUpTo(String text, boolean layout) {
         for (int i = 0; i < text.length(); ) {
             int character = text.codePointAt(i);
@@ -61,16 +67,16 @@ public final class Printable {
 
     private static boolean isPrintable(int character) {
         return switch (Character.getType(character)) {
-            // C0 with ESC, DEL, and C1, in which a terminal reads ESC [ and the like as one character
+            // C0 with ESC, DEL, and C1, in which a terminal reads ESC [ and similar sequences as one character
             case Character.CONTROL, Character.SURROGATE, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR ->
                 false;
-            // a joiner makes one emoji of several; letters need the other one
+            // one joiner makes one emoji of several; letters need the other one
             case Character.FORMAT -> !isDirection(character);
             default -> (character & 0xFFFE) != 0xFFFE;
         };
     }
 
-    /** Embeddings, overrides and isolates, which turn round what stands behind them. */
+    /** Embeddings, overrides and isolates, which reverse the text after them. */
     private static boolean isDirection(int character) {
         return (character >= 0x202A && character <= 0x202E) || (character >= 0x2066 && character <= 0x2069);
     }

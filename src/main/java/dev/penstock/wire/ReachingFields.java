@@ -6,11 +6,12 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Fields that let a client reach into a server: into its slots and caches, other people's requests and files, its templates and
- * what it loads. Penstock sets its own. {@code penstock.jobs.allowed-fields} lets some in.
+ * Fields that give a client access to a server's internals: its slots and caches, other clients' requests and files,
+ * its templates and loaded files. Penstock sets its own values. {@code penstock.jobs.allowed-fields} allows some of
+ * them.
  */
 public final class ReachingFields {
-    /** Beside the messages. */
+    /** Fields beside the messages. */
     private static final Set<String> OF_BODY = Set.of(
             "id_slot",
             "slot_id",
@@ -43,7 +44,7 @@ public final class ReachingFields {
             "video_data",
             "audio_data",
             "rid",
-            // of Azure: places that the server asks for the client
+            // Azure: sources that the server queries for the client
             "data_sources",
             "extra_key",
             "data_parallel_rank",
@@ -53,20 +54,23 @@ public final class ReachingFields {
             "keep_alive",
             "options");
 
-    /** In a part of a message: media that the server keeps (vLLM's cache), files that are stored under Penstock's own key (OpenAI, Anthropic). */
+    /**
+     * Fields in a part of a message: media that the server keeps (vLLM's cache), and files that are stored under
+     * Penstock's own key (OpenAI, Anthropic).
+     */
     private static final Set<String> OF_PARTS = Set.of("uuid", "file_id");
 
-    /** What a tool is called with is the tool's to read; what an answer cited comes back in the history. */
+    /** The arguments of a tool call are for the tool. The citations of an answer come back in the history. */
     private static final Set<String> UNREAD = Set.of("input", "arguments", "citations", "annotations");
 
     private ReachingFields() {}
 
-    /** Whether a field may stand in a body only where the configuration allows it. */
+    /** Returns whether a body may have a field only if the configuration allows it. */
     public static boolean has(String field) {
         return OF_BODY.contains(field) || OF_PARTS.contains(field);
     }
 
-    /** @param allowed those that may stand there all the same */
+    /** @param allowed the fields that the configuration allows */
     static void refuse(ObjectNode root, Set<String> allowed) throws InvalidField {
         for (Map.Entry<String, JsonNode> field : root.properties()) {
             refuse(OF_BODY, field.getKey(), field.getKey(), allowed);

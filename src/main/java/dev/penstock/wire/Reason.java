@@ -4,7 +4,7 @@ import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** Why something failed, for logs and callers: one line in plain words, without the names of classes. */
+/** The reason of a failure, for logs and callers: one line in plain words, without class names. */
 public final class Reason {
     private static final Pattern CLASS = Pattern.compile(
             "(?:(?:[a-z][a-z0-9_]*\\.)+[A-Z][\\w$]*(?:Exception|Error)|(?:class )?(?:java|javax|jakarta|org|com|io|dev)\\.(?:[a-z0-9_]+\\.)+[A-Z][\\w$]*)\\b:?\\s*");
@@ -14,7 +14,7 @@ public final class Reason {
 
     private Reason() {}
 
-    /** The words of the first cause that has any; else those of its kind. */
+    /** Returns the message of the first cause that has one, else a description of its class. */
     public static String of(@Nullable Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
@@ -32,7 +32,7 @@ public final class Reason {
         return cause == null ? "no reason was given" : kind(cause);
     }
 
-    /** A message without the names of classes. */
+    /** Returns a message without class names. */
     public static String plain(@Nullable String message) {
         return message == null
                 ? ""

@@ -18,9 +18,10 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps one record, or one batch that the broker's disk has damaged, from stopping the reader of a topic. Whatever its reading
- * throws is counted in {@code penstock_records_unreadable_total{reader}}, logged with its place, and shown as a warning in
- * health; the reader goes on with the next one. Memory that ran out is no fault of a record: the process ends then. Thread-safe.
+ * Keeps one record, or one batch that the broker's disk has damaged, from stopping the reader of a topic. It counts
+ * an exception in {@code penstock_records_unreadable_total{reader}}, logs it with its place, and shows it as a
+ * warning in health. The reader then continues with the next record. Out of memory is no fault of a record: the
+ * process ends then. Thread-safe.
  */
 public final class RecordGuard {
     private static final Logger LOG = Logger.getLogger(RecordGuard.class);
@@ -37,7 +38,7 @@ public final class RecordGuard {
     private long loggedNanos;
     private Instant last = Instant.MIN;
     private String words = "";
-    /** The batches that were passed over last: some readers come by again. */
+    /** The batches that were skipped last, because some readers meet them again. */
     private final Map<String, Boolean> batches = new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
@@ -45,7 +46,7 @@ public final class RecordGuard {
         }
     };
 
-    /** What is done with one record. */
+    /** The processing of one record. */
     @FunctionalInterface
     public interface Reading<X extends Exception> {
         void run() throws X;
@@ -61,8 +62,8 @@ public final class RecordGuard {
     }
 
     /**
-     * Polls. What the consumer cannot read is passed over: then nothing comes but how far that is. A group's consumer keeps its
-     * partitions meanwhile.
+     * Polls. It skips what the consumer cannot read. Such a poll returns no records, only the new position. A group's
+     * consumer keeps its partitions during that.
      */
     public <K, V> ConsumerRecords<K, V> poll(Consumer<K, V> consumer, Duration timeout) {
         try {
@@ -81,9 +82,9 @@ public final class RecordGuard {
     }
 
     /**
-     * Takes note of what lies between two offsets and could not be read, unless it is noted already.
+     * Counts and logs the unreadable records between two offsets, once.
      *
-     * @param next the first offset behind it
+     * @param next the first offset after them
      */
     public void passedOver(TopicPartition partition, long from, long next, Throwable e) {
         String place = next == from + 1
@@ -98,13 +99,13 @@ public final class RecordGuard {
         note("%s: %s".formatted(place, e.getClass().getSimpleName()), next - from);
     }
 
-    /** @return whether the record was read; false: it is to be passed over */
+    /** @return true if the record was read; false if the reader must skip it */
     public <X extends Exception> boolean read(ConsumerRecord<?, ?> record, Reading<X> reading) throws X {
         try {
             reading.run();
             return true;
         } catch (WakeupException | InterruptException e) {
-            // of the reader, and not of the record
+            // the reader is the cause, not the record
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             failed(record, e);
@@ -112,7 +113,7 @@ public final class RecordGuard {
         }
     }
 
-    /** Takes note of a record that could not be read. */
+    /** Counts and logs a record that could not be read. */
     public void failed(ConsumerRecord<?, ?> record, Throwable e) {
         Metrics.counter("penstock.records.unreadable", "reader", reader).increment();
         note("record=%s-%d@%d: %s".formatted(record.topic(), record.partition(), record.offset(), words(e)), 1);
@@ -139,7 +140,7 @@ public final class RecordGuard {
                 reader, what, before == 0 ? "" : " (and %d before it)".formatted(before));
     }
 
-    /** Never the message: it may quote the record. */
+    /** Leaves out the message: it may quote the record. */
     private static String words(Throwable e) {
         for (StackTraceElement frame : e.getStackTrace()) {
             if (frame.getClassName().startsWith("dev.penstock.")
@@ -156,7 +157,7 @@ public final class RecordGuard {
         return e.getClass().getSimpleName();
     }
 
-    /** Which readers passed over records within the last hour, and the last of those. */
+    /** Returns the readers that skipped records within the last hour, each with its last skipped record. */
     public static Map<String, String> warnings() {
         Instant since = Instant.now().minus(SHOWN_FOR);
         Map<String, String> warnings = new TreeMap<>();

@@ -12,10 +12,11 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The settings that change at run time, as the log of them says: each record is the whole document, and names the version
- * that it was based on. It counts only where that is the current one; so of two writers at once one has to write again.
+ * The settings that change at run time, from their log. Each record is the whole document, and has the number of the
+ * version that it changes. It counts only if that is the current version. So if two replicas write at once, one of
+ * them has to write again.
  *
- * @param number the offset of its record; −1: there is none yet
+ * @param number the offset of its record; −1 before the first record
  */
 public record SettingsVersion(long number, ObjectNode settings) {
     private static final String BASED_ON = "based_on";
@@ -29,12 +30,12 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String NODES = "nodes";
     private static final String SECRETS = "secrets";
 
-    /** Nothing has been written yet. */
+    /** Returns the version before the first record. */
     public static SettingsVersion start() {
         return new SettingsVersion(-1, Json.mapper().createObjectNode());
     }
 
-    /** The version after one more record of the log. */
+    /** Returns the version after one more record of the log. */
     public SettingsVersion after(long offset, byte @Nullable [] value) {
         JsonNode record = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
         return record != null
@@ -45,7 +46,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
                 : this;
     }
 
-    /** The version in force now. */
+    /** Returns the version in force now. */
     public static SettingsVersion read(Consumer<byte[], byte[]> reader, String topic) {
         SettingsVersion[] version = {start()};
         LogRange.read("settings", reader, new TopicPartition(topic, 0), record -> {
@@ -54,27 +55,30 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return version[0];
     }
 
-    /** A record that makes these settings the next version. */
+    /** Returns a record that makes these settings the next version. */
     public byte[] next(ObjectNode changed) {
         ObjectNode record = Json.mapper().createObjectNode().put(BASED_ON, number);
         record.set(SETTINGS, changed);
         return Json.bytes(record);
     }
 
-    /** How jobs are taken; empty: nobody has taken any yet. */
+    /** Returns how jobs are received; empty if no replica has received any yet. */
     public Optional<IntakeMode> intakeMode() {
         return IntakeMode.of(settings.path(INTAKE).path(MODE).asText());
     }
 
-    /** By topic and partition, as topic/partition: records before that offset may have been run in the other mode. */
+    /**
+     * Returns, by topic and partition, as topic/partition, the offset below which records may have run in the other
+     * mode.
+     */
     public Map<String, Long> recoverBelow() {
         return offsets(settings.path(INTAKE).path(RECOVER_BELOW));
     }
 
     /**
-     * A change of the mode that is under way, or broke off.
+     * A change of the mode that is under way, or was interrupted.
      *
-     * @param starts by topic and partition, as topic/partition: where the new groups begin
+     * @param starts by topic and partition, as topic/partition, the offset where the new groups begin
      */
     public record Moving(IntakeMode to, Map<String, Long> starts) {}
 
@@ -91,13 +95,13 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return offsets;
     }
 
-    /** These settings while the mode is being changed: what the old groups knew outlives them. */
+    /** Returns these settings during a change of the mode. They keep the positions of the old groups. */
     public ObjectNode withMoving(Moving moving) {
         ObjectNode changed = settings.deepCopy();
-        ObjectNode told = changed.withObjectProperty(INTAKE)
+        ObjectNode intake = changed.withObjectProperty(INTAKE)
                 .putObject(MOVING)
                 .put(TO, moving.to().wireName());
-        put(told.putObject(STARTS), moving.starts());
+        put(intake.putObject(STARTS), moving.starts());
         return changed;
     }
 
@@ -105,7 +109,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
         offsets.forEach(byPlace::put);
     }
 
-    /** These settings with another way to take jobs. */
+    /** Returns these settings with another intake mode. */
     public ObjectNode withIntake(IntakeMode mode, Map<String, Long> recoverBelow) {
         ObjectNode changed = settings.deepCopy();
         ObjectNode intake = changed.putObject(INTAKE).put(MODE, mode.wireName());
@@ -115,21 +119,21 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return changed;
     }
 
-    /** The nodes that were added at run time, by name; their keys are those of the configuration. */
+    /** Returns the nodes that were added at run time, by name. Their keys are the same as in the configuration. */
     public Map<String, JsonNode> nodes() {
         Map<String, JsonNode> nodes = new TreeMap<>();
         settings.path(NODES).properties().forEach(node -> nodes.put(node.getKey(), node.getValue()));
         return nodes;
     }
 
-    /** These settings with one more node, or with another one of that name. */
+    /** Returns these settings with one more node, or with a replacement for the node of that name. */
     public ObjectNode withNode(String name, JsonNode node) {
         ObjectNode changed = settings.deepCopy();
         changed.withObjectProperty(NODES).set(name, node);
         return changed;
     }
 
-    /** These settings without that node. */
+    /** Returns these settings without that node. */
     public ObjectNode withoutNode(String name) {
         ObjectNode changed = settings.deepCopy();
         if (changed.get(NODES) instanceof ObjectNode nodes) {
@@ -138,7 +142,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return changed;
     }
 
-    /** By the reference to a key, the place that it belongs to; a node that goes leaves that as it is. */
+    /** Returns, by the reference to an API key, the place that it belongs to. Removing a node does not change that. */
     public Map<String, String> secrets() {
         Map<String, String> places = new TreeMap<>();
         settings.path(SECRETS)
@@ -147,7 +151,9 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return places;
     }
 
-    /** These settings with one more node whose key's reference belongs to a place from now on. */
+    /**
+     * Returns these settings with one more node. From now on, the reference to the node's key belongs to that place.
+     */
     public ObjectNode withNode(String name, JsonNode node, String reference, String place) {
         ObjectNode changed = withNode(name, node);
         changed.withObjectProperty(SECRETS).put(reference, place);

@@ -14,21 +14,21 @@ import org.apache.kafka.common.errors.InvalidRequestException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.jspecify.annotations.Nullable;
 
-/** Whether a broker hands jobs out to share groups, as Penstock wants them. */
+/** Decides whether a broker's share groups have the features that Penstock needs. */
 public final class ShareSupport {
     private static final String SETTING = "share.delivery.count.limit";
     private static final String FEATURE = "share.version";
 
     /**
-     * What a share group has to be told before its first member joins: else it begins at the end of its topic, and hands out the
-     * records of transactions that are open or aborted.
+     * The settings that a share group needs before its first member joins. Without them it begins at the end of its
+     * topic, and delivers the records of open or aborted transactions.
      */
     public static final Map<String, String> GROUP_SETTINGS =
             Map.of("share.auto.offset.reset", "earliest", "share.isolation.level", "read_committed");
 
     private ShareSupport() {}
 
-    /** {@link #GROUP_SETTINGS} as a change of a group's settings. */
+    /** Returns {@link #GROUP_SETTINGS} as a change of a group's settings. */
     public static Map<ConfigResource, Collection<AlterConfigOp>> configure(String group) {
         return Map.of(
                 new ConfigResource(ConfigResource.Type.GROUP, group),
@@ -39,13 +39,13 @@ public final class ShareSupport {
     }
 
     /**
-     * Kafka 4.3, where a group may have settings of its own for its deliveries, and the feature switched on: a cluster that came from
-     * an older version may have it off.
+     * Requires Kafka 4.3, where a group can have its own settings for deliveries, and requires that the feature is
+     * on. It may be off in a cluster that was upgraded from an older version.
      */
     public static boolean isThere(Admin admin, String group) throws InterruptedException, ExecutionException {
-        ConfigResource asked = new ConfigResource(ConfigResource.Type.GROUP, group);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
         try {
-            Config config = admin.describeConfigs(List.of(asked)).all().get().get(asked);
+            Config config = admin.describeConfigs(List.of(resource)).all().get().get(resource);
             if (config == null || config.get(SETTING) == null) {
                 return false;
             }
@@ -63,7 +63,7 @@ public final class ShareSupport {
         }
     }
 
-    /** Whether a failure means that the broker does not know the question. */
+    /** Returns whether a failure means that the broker does not know the request. */
     public static boolean isUnknownThere(@Nullable Throwable e) {
         return e instanceof UnsupportedVersionException || e instanceof InvalidRequestException;
     }

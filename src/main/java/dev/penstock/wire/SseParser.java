@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /**
- * Server-sent events out of bytes, wherever the network cuts them: the event stream format of the WHATWG. Not thread-safe: owned
- * by the one that reads.
+ * Parses server-sent events from bytes, wherever the network cuts them, according to the event stream format of the
+ * WHATWG. Not thread-safe: its reader owns it.
  */
 public final class SseParser {
     private static final String BYTE_ORDER_MARK = "\uFEFF";
@@ -26,8 +26,8 @@ public final class SseParser {
     /**
      * One event.
      *
-     * @param name "message" where the stream gave none
-     * @param id the last id that the stream gave, empty before any
+     * @param name "message" if the stream gave none
+     * @param id the last id of the stream; empty before the first
      */
     public record Event(String name, String id, String data) {}
 
@@ -37,9 +37,9 @@ public final class SseParser {
     }
 
     /**
-     * @param longest line and longest data of an event, in bytes and in characters
+     * @param longest the longest line in bytes, and the longest data of an event in characters
      * @param events takes each event as soon as it is complete
-     * @param unknown takes each line whose field is no field of the format; the format passes over it
+     * @param unknown takes each line whose field is not in the format; the format ignores such lines
      */
     public SseParser(long longest, Consumer<Event> events, Consumer<String> unknown) {
         this.longest = longest;
@@ -47,14 +47,14 @@ public final class SseParser {
         this.unknown = unknown;
     }
 
-    /** The same with the rest of a buffer. */
+    /** Parses the rest of a buffer. */
     public boolean feed(ByteBuffer buffer) {
         byte[] bytes = new byte[buffer.remaining()];
         buffer.get(bytes);
         return feed(bytes);
     }
 
-    /** @return false when a line or an event is too long: the stream is of no use any more */
+    /** @return false if a line or an event is too long; then the stream is unusable */
     public boolean feed(byte[] bytes) {
         int start = 0;
         for (int i = 0; i < bytes.length; i++) {
@@ -75,8 +75,8 @@ public final class SseParser {
     }
 
     /**
-     * The stream has ended. The format drops an event without its empty line. A reader that would miss the event, and that
-     * recognizes one that is cut, calls this.
+     * Ends the stream. The format drops an event without its empty line. Call this if such an event matters and a
+     * truncated one is recognizable.
      */
     public void end() {
         if (partial.size() > 0) {
@@ -137,7 +137,7 @@ public final class SseParser {
                 }
             }
             case "", "retry" -> {
-                // a comment, or how long to wait before the next connection
+                // a comment, or the wait before the next connection
             }
             default -> unknown.accept(line);
         }

@@ -10,7 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The tags in a model's answer: JSON as it was asked for, else a list in whatever form models write one. */
+/** Reads the tags in a model's answer: JSON as requested, else a list in any form that models write. */
 public final class TagList {
     private static final int LONGEST = 100;
     private static final int MOST_WORDS = 5;
@@ -24,7 +24,7 @@ public final class TagList {
 
     private TagList() {}
 
-    /** @return empty: the answer is no list */
+    /** @return empty if the answer is no list */
     public static Optional<List<String>> of(String answer) {
         String text = THOUGHT.matcher(answer).replaceAll("").strip();
         Matcher fence = FENCE.matcher(text);
@@ -58,19 +58,19 @@ public final class TagList {
         if (!json.isObject()) {
             return Optional.empty();
         }
-        JsonNode named = json.get("tags");
-        if (named != null && named.isTextual()) {
-            return written(named.textValue());
+        JsonNode listed = json.get("tags");
+        if (listed != null && listed.isTextual()) {
+            return written(listed.textValue());
         }
-        if (named != null) {
-            return fromJson(named);
+        if (listed != null) {
+            return fromJson(listed);
         }
         return json.size() == 1 && json.iterator().next().isArray()
                 ? fromJson(json.iterator().next())
                 : Optional.empty();
     }
 
-    /** A tag as a string, or as an object that names it. */
+    /** Returns a tag from a string, or from an object with its name. */
     private static @Nullable String text(JsonNode item) {
         if (item.isObject()) {
             for (String name : List.of("tag", "name", "label", "keyword")) {
@@ -83,7 +83,7 @@ public final class TagList {
         return item.isTextual() || item.isNumber() ? item.asText() : null;
     }
 
-    /** The first JSON value in the midst of prose that is a list. */
+    /** Returns the first JSON list within prose. */
     private static Optional<List<String>> embedded(String text) {
         for (String brackets : List.of("[]", "{}")) {
             int start = text.indexOf(brackets.charAt(0));
@@ -127,7 +127,7 @@ public final class TagList {
         return lines.size() > 1 || (lines.size() == 1 && !text.contains(" ")) ? fitting(lines) : Optional.empty();
     }
 
-    /** Whether these are tags, and not the parts of a sentence. */
+    /** Checks that these are tags, and not the parts of a sentence. */
     private static Optional<List<String>> fitting(List<String> given) {
         List<String> tags = cleaned(given);
         boolean fit = !tags.isEmpty()
@@ -156,7 +156,7 @@ public final class TagList {
         return one.toLowerCase(Locale.ROOT).equals(other.toLowerCase(Locale.ROOT));
     }
 
-    /** Without Markdown's marks and quotes. */
+    /** Removes Markdown's marks and quotes. */
     private static String plain(String item) {
         return item.replaceAll("[*`\"“”]", "").replaceFirst("^#", "").strip();
     }

@@ -7,13 +7,16 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** The header by which a trace goes on: of a job's record, of each event, and of a request to a node (W3C Trace Context). */
+/**
+ * The header that continues a trace: on a job's record, on each event, and on a request to a node (W3C Trace
+ * Context).
+ */
 public final class TraceHeader {
     public static final String NAME = "traceparent";
 
     private static final W3CTraceContextPropagator W3C = W3CTraceContextPropagator.getInstance();
 
-    /** Nobody's {@code tracestate} is carried. */
+    /** Ignores {@code tracestate}. */
     private static final TextMapGetter<String> READ = new TextMapGetter<>() {
         @Override
         public Iterable<String> keys(String header) {
@@ -28,12 +31,12 @@ public final class TraceHeader {
 
     private TraceHeader() {}
 
-    /** The context that a header names; the root, where it is none. */
+    /** Returns the context in a header; the root if the header is invalid. */
     public static Context read(@Nullable String header) {
         return header == null ? Context.root() : W3C.extract(Context.root(), header, READ);
     }
 
-    /** A context as a header; null: it is in no trace. */
+    /** Returns a context as a header; null if it belongs to no trace. */
     public static @Nullable String of(Context context) {
         AtomicReference<@Nullable String> header = new AtomicReference<>();
         W3C.inject(context, header, (found, name, value) -> {

@@ -16,11 +16,12 @@ import org.apache.kafka.common.errors.RecordDeserializationException;
 import org.apache.kafka.common.errors.TimeoutException;
 
 /**
- * What a consumer says that it cannot read: a batch whose checksum is wrong, one that cannot be unpacked, or a single record. The
- * consumer stays in front of it, and throws at every poll. Clients 4.3.1 say the place in their message alone.
+ * A part of the log that a consumer cannot read: a batch with a wrong checksum, a batch that cannot be decompressed,
+ * or a single record. The consumer stays before it, and throws at every poll. In clients 4.3.1 only the exception's
+ * message has the place.
  *
- * @param base the first offset of the batch; {@link #UNKNOWN}: the consumer does not say it
- * @param single whether it is one record, and not a batch
+ * @param base the first offset of the batch; {@link #UNKNOWN} if the consumer does not report it
+ * @param single true for one record, false for a batch
  */
 record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     private static final long UNKNOWN = -1;
@@ -37,7 +38,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
             Pattern.compile("corrupt message when fetching offset \\d+ for topic-partition (\\S+)"),
             Pattern.compile("Failed to make progress reading messages at (\\S+)=\\d+\\."));
 
-    /** @return empty: the exception says something else */
+    /** @return empty if the exception has another reason */
     static Optional<UnreadableBatch> of(KafkaException e, Collection<TopicPartition> assigned) {
         if (e instanceof RecordDeserializationException unreadable) {
             return Optional.of(new UnreadableBatch(unreadable.topicPartition(), unreadable.offset(), true));
@@ -45,9 +46,9 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
         Optional<UnreadableBatch> found = Optional.empty();
         Throwable cause = e;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
-            Optional<UnreadableBatch> said = ofWords(String.valueOf(cause.getMessage()), assigned);
-            // the innermost one says most
-            found = said.isPresent() ? said : found;
+            Optional<UnreadableBatch> inCause = ofWords(String.valueOf(cause.getMessage()), assigned);
+            // the innermost cause has the most details
+            found = inCause.isPresent() ? inCause : found;
             cause = cause.getCause();
         }
         return found;
@@ -80,10 +81,10 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     }
 
     /**
-     * Finds the first offset behind it, and leaves the consumer there. Nothing of what the consumer has is lost: other partitions are
-     * paused meanwhile, and what comes of them all the same comes again.
+     * Finds the first offset after it, and moves the consumer there. No other record is lost: the other partitions
+     * are paused during the search, and records that come from them anyway come again.
      *
-     * @param at where the consumer stands in the partition
+     * @param at the consumer's position in the partition
      */
     <K, V> long skip(Consumer<K, V> consumer, long at) {
         long left = at;
@@ -91,7 +92,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
             left = single ? Math.max(at, base) + 1 : search(consumer, at);
             return left;
         } finally {
-            // a search that is woken or fails begins anew at the next poll
+            // a search that is interrupted or fails begins again at the next poll
             if (consumer.assignment().contains(partition)) {
                 consumer.seek(partition, left);
             }
@@ -115,10 +116,13 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
         }
     }
 
-    /** In steps that double, then by halves: a batch may hold a hundred thousand records, and each step is a fetch. */
+    /**
+     * Searches in steps that double, then by halves: a batch may hold a hundred thousand records, and each step is a
+     * fetch.
+     */
     private <K, V> long boundary(Consumer<K, V> consumer, long at) {
         long within = at;
-        // nothing lies there that could be damaged
+        // offsets from the end on cannot be damaged
         long behind = Math.max(at + 1, consumer.endOffsets(List.of(partition)).getOrDefault(partition, at + 1));
         long step = 1;
         while (within + 1 < behind) {
@@ -134,7 +138,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
         return behind;
     }
 
-    /** Whether what begins to be read there is it again. */
+    /** Returns whether a read from this offset meets the same part again. */
     private <K, V> boolean covers(Consumer<K, V> consumer, long offset) {
         consumer.seek(partition, offset);
         long until = System.nanoTime() + PATIENCE.toNanos();

@@ -8,7 +8,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 
-/** The program's own resources as YAML; nothing that comes from outside. */
+/** Reads the program's own resources as YAML. It never reads input from outside. */
 public final class Yaml {
     private static final ObjectMapper MAPPER =
             new ObjectMapper(new YAMLFactory().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER));

@@ -9,7 +9,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** A plain consumer of a topic, from its end on, which says when each record was there. */
+/** A plain consumer of a topic, from its end on, that records when each record arrived. */
 final class Arrivals implements AutoCloseable {
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Sink sink;
@@ -18,7 +18,7 @@ final class Arrivals implements AutoCloseable {
 
     /** Called by the consumer's thread only. */
     interface Sink {
-        /** @param nanos of {@link System#nanoTime} */
+        /** @param nanos the time by {@link System#nanoTime} */
         void arrived(ConsumerRecord<byte[], byte[]> record, long nanos);
     }
 

@@ -7,8 +7,8 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /**
- * Measures, in rounds that alternate between what is compared. This process only produces and consumes; whatever does
- * the work has a process of its own, and ends with this one.
+ * Measures in rounds that alternate between the compared programs. This process only produces and consumes. Each
+ * program that does the work is a process of its own, and ends with this one.
  */
 public final class Bench {
     private Bench() {}
@@ -47,7 +47,7 @@ public final class Bench {
         System.out.printf(Locale.ROOT, "%n%.0f s in all%n", (System.nanoTime() - begun) / 1e9);
     }
 
-    /** Between the tables, so that a long run can be watched. */
+    /** Prints a line between the tables, so that a long run shows its progress. */
     static void progress(String line) {
         System.out.println("  " + line);
     }

@@ -2,14 +2,14 @@ package dev.penstock.bench;
 
 import java.util.concurrent.CountDownLatch;
 
-/** When a stream was asked for, and when its first sign was there. All times are of {@link System#nanoTime}. */
+/** The times of a stream's request and of its first sign. All times are of {@link System#nanoTime}. */
 final class FirstSign {
     private final CountDownLatch latch;
     private volatile long begun;
     private volatile long answered;
     private volatile long seen;
 
-    /** @param latch is counted down by the first sign */
+    /** @param latch the first sign counts it down */
     FirstSign(CountDownLatch latch) {
         this.latch = latch;
     }
@@ -18,7 +18,7 @@ final class FirstSign {
         begun = System.nanoTime();
     }
 
-    /** Of a direct call: its first delta is there, and a record is about to go on its trip. */
+    /** The first delta of a direct call has arrived, and a record's trip begins now. */
     void answered() {
         answered = System.nanoTime();
     }
@@ -28,17 +28,17 @@ final class FirstSign {
         latch.countDown();
     }
 
-    /** From the begin to the first sign. */
+    /** Returns the time from the beginning to the first sign. */
     double totalMillis() {
         return (seen - begun) / 1e6;
     }
 
-    /** From the begin to a direct call's first delta. */
+    /** Returns the time from the beginning to a direct call's first delta. */
     double callMillis() {
         return (answered - begun) / 1e6;
     }
 
-    /** From there to the first sign. */
+    /** Returns the time from there to the first sign. */
     double tripMillis() {
         return (seen - answered) / 1e6;
     }

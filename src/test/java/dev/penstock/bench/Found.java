@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** Every sample of one shape by what was measured, each in its own unit. */
+/** All samples of one shape by measurement, each in its own unit. */
 final class Found {
     private final Map<String, List<Double>> samples = new LinkedHashMap<>();
 
@@ -14,7 +14,7 @@ final class Found {
         samples.computeIfAbsent(what, _ -> new ArrayList<>()).add(sample);
     }
 
-    /** For a table: a dash where it was not measured. */
+    /** Returns the text for a table; a dash if there is no sample. */
     String cell(String what, int decimals) {
         List<Double> known = samples.getOrDefault(what, List.of());
         return switch (known.size()) {

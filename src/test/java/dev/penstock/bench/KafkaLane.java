@@ -50,24 +50,24 @@ final class KafkaLane {
                 sideBySide);
     }
 
-    /** What Penstock made of it with one kind of ledger. */
+    /** Penstock's results with one kind of ledger. */
     private record Measured(Spread perSecond, Spread ratio, Spread ownMicros) {}
 
     /**
-     * One way to do the jobs.
+     * One program that does the jobs.
      *
-     * @param pid of the process that does them
+     * @param pid the process that does them
      */
     private record Way(String name, long pid, String topic, String group, Tally tally) {}
 
     /**
-     * One way's round.
+     * One program's round.
      *
-     * @param records it wrote for each job
-     * @param again how many ran twice
+     * @param records the records that it wrote for each job
+     * @param again the number of jobs that ran twice
      * @param ownMicros processor time of its own process for each job
-     * @param brokerMicros the broker's
-     * @param idlePercent of a core, what the other way's process used meanwhile
+     * @param brokerMicros processor time of the broker for each job
+     * @param idlePercent the use of a core by the other program's process in the meantime
      */
     private record Run(
             double perSecond, double records, int again, double ownMicros, double brokerMicros, double idlePercent) {
@@ -138,7 +138,7 @@ final class KafkaLane {
         return settings;
     }
 
-    /** @param idle has nothing to do meanwhile, but polls */
+    /** @param idle the other program, which only polls in the meantime */
     private Run round(Way way, Way idle, String name) throws InterruptedException {
         Work work = Work.instant(name, jobs);
         way.tally().reset();

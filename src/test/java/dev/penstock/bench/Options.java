@@ -10,18 +10,18 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * What to measure.
+ * The options of a measurement.
  *
- * @param rounds that count; empty: as the lane has it
- * @param jobs of a round of instant jobs; empty: as the lane has it
- * @param waves of 64 streams in a round, each way
- * @param bursts for two replicas in a round
- * @param size of the parts of {@code shapes}, as a share of the usual number of jobs
+ * @param rounds the number of rounds that count; empty for the lane's default
+ * @param jobs the jobs in a round of instant jobs; empty for the lane's default
+ * @param waves the waves of 64 streams in a round, for each program
+ * @param bursts the bursts for two replicas in a round
+ * @param size the size of the parts of {@code shapes}, as a share of the usual number of jobs
  * @param shapes consumers and batch of the intake
- * @param parts of {@code shapes}: a, b, c, d
- * @param ledgers kinds of ledger that the lane {@code kafka} is run with, one after the other
+ * @param parts the parts of {@code shapes}: a, b, c, d
+ * @param ledgers kinds of ledger for the lane {@code kafka}, one after the other
  * @param intake overrides for the lanes {@code kafka} and {@code streams}: keys of Penstock
- * @param sticky jobs go where a producer's own partitioner puts them, else to each partition in turn
+ * @param sticky true: a producer's own partitioner places the jobs; false: each partition in turn
  */
 record Options(
         Set<String> lanes,
@@ -58,7 +58,7 @@ record Options(
         intake = Map.copyOf(intake);
     }
 
-    /** Consumers of a topic, and how many records one of them takes at once. */
+    /** Consumers of a topic, and the records that each takes at once. */
     record Shape(int consumers, int batch) {
         static Shape parse(String text) {
             String[] both = text.split("x", -1);
@@ -84,7 +84,7 @@ record Options(
         }
     }
 
-    /** @throws IllegalArgumentException with what is wrong */
+    /** @throws IllegalArgumentException with the mistake */
     static Options parse(String... arguments) {
         Set<String> lanes = new LinkedHashSet<>();
         Map<String, String> given = new LinkedHashMap<>(Map.of(

@@ -11,7 +11,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
-/** Asks two replicas every 100 ms what waits and what runs there, by their own metrics. */
+/** Reads from the metrics of two replicas, every 100 ms, how many jobs wait and run there. */
 final class ParkedWatch implements AutoCloseable {
     static final int PERIOD_MILLIS = 100;
 
@@ -36,7 +36,7 @@ final class ParkedWatch implements AutoCloseable {
 
     /** @param millis since the watch began */
     record Sample(long millis, Load one, Load other) {
-        /** Jobs that wait at one replica and could run at the other. */
+        /** Returns the jobs that wait at one replica and could run at the other. */
         int parked() {
             return Math.min(one.waiting, Math.max(0, Stage.SLOTS - other.running))
                     + Math.min(other.waiting, Math.max(0, Stage.SLOTS - one.running));
@@ -69,7 +69,7 @@ final class ParkedWatch implements AutoCloseable {
         return new Load(sum(text, "penstock_jobs_waiting"), sum(text, "penstock_jobs_in_flight"));
     }
 
-    /** Over all labels. */
+    /** Adds up all labels. */
     private static int sum(String metrics, String name) {
         return (int) metrics.lines()
                 .filter(line -> line.startsWith(name + "{") || line.startsWith(name + " "))

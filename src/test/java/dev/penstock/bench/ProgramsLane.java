@@ -20,7 +20,7 @@ import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
-/** The jar and the native executable side by side: how soon they are there, what they take, and what they do with it. */
+/** Compares the jar with the native executable: the time to start, the resources, and the throughput. */
 final class ProgramsLane {
     private static final int ROUNDS = 5;
     private static final int JOBS = 10_000;
@@ -39,7 +39,7 @@ final class ProgramsLane {
         this.stage = stage;
     }
 
-    /** What one program is like; times in milliseconds, memory in MiB. */
+    /** The results of one program; times in milliseconds, memory in MiB. */
     private record Measured(
             Spread answers, Spread ready, int idle, int streaming, double size, Spread perSecond, Spread ownMicros) {}
 
@@ -92,7 +92,7 @@ final class ProgramsLane {
     }
 
     private Measured measure(int rounds, int jobs) throws InterruptedException {
-        // makes the topics
+        // creates the topics
         builder("first").startReady().close();
         List<Double> answers = new ArrayList<>();
         List<Double> ready = new ArrayList<>();
@@ -153,7 +153,7 @@ final class ProgramsLane {
         throw new IllegalStateException(address + " has not answered within " + PATIENCE);
     }
 
-    /** @return what is resident when they have ended, in MiB: memory is given back late, if ever */
+    /** @return the resident memory after the streams, in MiB; a process gives memory back late, if ever */
     private int stream(PenstockProcess process, Tally tally) throws InterruptedException {
         tally.reset();
         new Work("stream", STREAMS, _ -> PROMPT, 0).send(stage.bootstrap(), Stage.JOBS, Work.Where.EVEN);
@@ -175,7 +175,7 @@ final class ProgramsLane {
         }
     }
 
-    /** Of the executable; of a jar, all that has to be beside it. */
+    /** Returns the size of the executable; for a jar, with all files that must be beside it. */
     private static double megabytes(Path program) {
         Path all = program.toString().endsWith(".jar") ? program.getParent() : program;
         try (Stream<Path> files = Files.walk(all)) {

@@ -26,9 +26,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What somebody would write without Penstock, and write well: poll a batch, call the model server for each record on a
- * virtual thread, produce one answer record, acknowledge. No recovery, no lock renewal, no retries, no order of
- * priority, no events but the answer.
+ * A well-written loop without Penstock. It polls a batch, calls the model server for each record on a virtual thread,
+ * produces one answer record, and acknowledges. It has no recovery, no lock renewal, no retries, no priorities, and
+ * no events except the answer.
  */
 public final class RawLoop implements Runnable {
     static final int CONSUMERS = 8;
@@ -121,7 +121,7 @@ public final class RawLoop implements Runnable {
         }
     }
 
-    /** Prints {@code ready}; ends when its standard input does. */
+    /** Prints {@code ready}; ends when its standard input ends. */
     public static void main(String... args) throws IOException {
         String bootstrap = args[0];
         String jobs = args[1];

@@ -36,7 +36,10 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.config.TopicConfig;
 import org.jspecify.annotations.Nullable;
 
-/** What compressing the reply topic costs and saves: chunk events as the service writes them, through a producer as it has one. */
+/**
+ * The cost and the savings of compression on the reply topic: the service's chunk events, through a producer with the
+ * service's settings.
+ */
 final class RepliesLane {
     private static final int ROUNDS = 5;
     private static final int PARTITIONS = 12;
@@ -71,7 +74,7 @@ final class RepliesLane {
         }
     }
 
-    /** A round of the streams' chunks, each with the text of 50 ms. */
+    /** Returns a round of the streams' chunks, each with the text of 50 ms. */
     private static List<ProducerRecord<byte[], byte[]>> events() throws IOException {
         Random random = new Random(1);
         String[] words = Files.readString(TestEnvironment.projectDir().resolve("README.md"))
@@ -132,7 +135,7 @@ final class RepliesLane {
         sample.put(load + " CPU", cost.cpuMicros() / events);
     }
 
-    /** Every stream's next chunk, every 50 ms: as many jobs stream at once. */
+    /** Sends every stream's next chunk, every 50 ms, for as many streams as there are jobs. */
     private Cost streams(KafkaProducer<byte[], byte[]> producer, String topic) throws InterruptedException {
         long begun = System.nanoTime();
         double cpu = cpuMicros();
@@ -215,15 +218,15 @@ final class RepliesLane {
                 .sum();
     }
 
-    private static <T> T await(KafkaFuture<T> asked) throws InterruptedException {
+    private static <T> T await(KafkaFuture<T> future) throws InterruptedException {
         try {
-            return asked.get();
+            return future.get();
         } catch (ExecutionException e) {
             throw new IllegalStateException(e.getCause());
         }
     }
 
-    /** Of this process, which does nothing but produce. */
+    /** Returns the processor time of this process, which only produces. */
     private static double cpuMicros() {
         return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime() / 1e3;
     }

@@ -14,7 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What one lane found: every sample and what comes of them, for {@code target/bench/LANE.json}. */
+/** The samples and results of one lane, for {@code target/bench/LANE.json}. */
 final class Report {
     private static final ObjectMapper JSON =
             JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
@@ -36,7 +36,7 @@ final class Report {
         head.put("settings", settings);
     }
 
-    /** Of the last minute; above the number of cores somebody else was at work. */
+    /** Returns the load of the last minute. Above the number of cores, other programs were running. */
     static double load() {
         return ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
     }

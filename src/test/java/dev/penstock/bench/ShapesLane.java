@@ -10,7 +10,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 
-/** How many consumers the intake should have, and how much each should take at once: the same work for each shape. */
+/**
+ * Compares numbers of intake consumers, and numbers of records that each takes at once, with the same work for each
+ * shape.
+ */
 final class ShapesLane {
     private static final int ROUNDS = 1;
     private static final int WARM_UP = 3000;
@@ -39,7 +42,7 @@ final class ShapesLane {
         }
     }
 
-    /** 50 ms to 5 s, evenly on a logarithmic scale; the same ones always. */
+    /** Returns times from 50 ms to 5 s, evenly on a logarithmic scale; always the same. */
     private static int[] mixed(int count) {
         Random random = new Random(1500);
         return random.doubles(count)
@@ -193,7 +196,7 @@ final class ShapesLane {
             return burst;
         }
 
-        /** @return seconds from the release of a process that found all its work there */
+        /** @return seconds from the release of a process whose work was ready */
         private double laidOut(PenstockProcess penstock, Work work, Work.Where where) throws InterruptedException {
             tally.reset();
             try (Still still = Still.hold(penstock.pid())) {

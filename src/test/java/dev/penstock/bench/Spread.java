@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
 
-/** The middle of some samples, and how far they lie apart; in the samples' own unit. */
+/** The median of some samples and their range, in the samples' own unit. */
 record Spread(double median, double min, double max, int samples) {
     static Spread of(DoubleStream samples) {
         return of(samples.boxed().toList());
@@ -15,7 +15,7 @@ record Spread(double median, double min, double max, int samples) {
         return new Spread(percentile(samples, 50), percentile(samples, 0), percentile(samples, 100), samples.size());
     }
 
-    /** @param percent 0 to 100; between two samples it is interpolated */
+    /** @param percent 0 to 100; values between two samples are interpolated */
     static double percentile(Collection<Double> samples, double percent) {
         List<Double> sorted = samples.stream().sorted().toList();
         if (sorted.isEmpty()) {
@@ -27,7 +27,7 @@ record Spread(double median, double min, double max, int samples) {
         return sorted.get(below) + (place - below) * (sorted.get(above) - sorted.get(below));
     }
 
-    /** For a table: {@code median (min..max)}. */
+    /** Returns the text for a table: {@code median (min..max)}. */
     String text(int decimals) {
         String number = "%." + decimals + "f";
         return String.format(Locale.ROOT, number + " (" + number + ".." + number + ")", median, min, max);

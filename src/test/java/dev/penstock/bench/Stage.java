@@ -19,7 +19,7 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.config.ConfigResource;
 
-/** A broker and a fake upstream, each in a JVM of its own, and the Penstocks that are started on them. */
+/** A broker and a fake upstream, each in a JVM of its own, and the replicas of Penstock that use them. */
 final class Stage implements AutoCloseable {
     static final String JOBS = "prompt-jobs";
     static final String GROUP = "penstock." + JOBS;
@@ -27,7 +27,7 @@ final class Stage implements AutoCloseable {
     static final int SLOTS = 64;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long POLL_MILLIS = 50;
-    /** Longer than any process is held still. */
+    /** Longer than any process is stopped. */
     private static final String SESSION_MILLIS = "45000";
 
     private final BrokerProcess broker;
@@ -69,12 +69,12 @@ final class Stage implements AutoCloseable {
         return fakeUrl;
     }
 
-    /** A Penstock that takes jobs: each of its consumers has its partitions. */
+    /** Starts a Penstock that takes jobs: each of its consumers has its partitions. */
     PenstockProcess penstock(String name, Map<String, String> config) throws InterruptedException {
         return penstock(builder(name), config);
     }
 
-    /** One with the fake as its only node, still to be started. */
+    /** Returns a Penstock with the fake as its only node, before its start. */
     PenstockProcess.Builder builder(String name) {
         return PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, 2 * SLOTS);
     }
@@ -94,14 +94,14 @@ final class Stage implements AutoCloseable {
         }
     }
 
-    /** Ends a Penstock and waits until its group is empty of it. */
+    /** Ends a Penstock and waits until it has left its group. */
     void leave(Collection<PenstockProcess> all) throws InterruptedException {
         List<PenstockProcess> open = new ArrayList<>(all);
         open.forEach(PenstockProcess::close);
         until(() -> members().isEmpty(), "the group " + GROUP + " still has members");
     }
 
-    /** The raw loop, ready. It shares nothing with Penstock but the broker and the upstream. */
+    /** Starts the raw loop. It shares only the broker and the upstream with Penstock. */
     ChildProcess rawLoop(String jobs, String answers, String group) throws InterruptedException {
         createTopic(jobs, PARTITIONS);
         createTopic(answers, 12);
@@ -143,12 +143,15 @@ final class Stage implements AutoCloseable {
         }
     }
 
-    /** Until every record is acknowledged, so that nothing of one measurement is left for the next. */
+    /** Waits until every record is acknowledged, so that no work of one measurement is left for the next. */
     void awaitNothingLeft(String group) throws InterruptedException {
         ShareLag.awaitNone(admin, group, PATIENCE);
     }
 
-    /** @param atLeast the intake may add more under load; 0: as many as come until there are no more of them for a second */
+    /**
+     * @param atLeast the smallest number, to which the intake may add under load; 0 to wait until no member has
+     *     joined for a second
+     */
     private void awaitMembers(int atLeast) throws InterruptedException {
         AtomicInteger same = new AtomicInteger();
         AtomicInteger last = new AtomicInteger();
@@ -162,7 +165,7 @@ final class Stage implements AutoCloseable {
                 "not all of %d consumers have joined".formatted(atLeast));
     }
 
-    /** How many partitions each member of Penstock's group has. */
+    /** Returns the number of partitions of each member of Penstock's group. */
     private List<Integer> members() throws InterruptedException {
         try {
             return admin.describeShareGroups(List.of(GROUP)).all().get().values().stream()
@@ -174,7 +177,7 @@ final class Stage implements AutoCloseable {
         }
     }
 
-    /** A condition that asks somebody else. */
+    /** A condition that depends on another process. */
     interface Condition {
         boolean holds() throws InterruptedException;
     }

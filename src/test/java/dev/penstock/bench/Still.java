@@ -2,7 +2,9 @@ package dev.penstock.bench;
 
 import dev.penstock.testkit.ChildProcess;
 
-/** A process held still (SIGSTOP) until it is let go: its work can be laid out while it is warm and does nothing. */
+/**
+ * A process that is stopped (SIGSTOP) until its release. The process stays warm and idle while its work is prepared.
+ */
 final class Still implements AutoCloseable {
     private final long pid;
     private boolean held = true;
@@ -16,7 +18,7 @@ final class Still implements AutoCloseable {
         return new Still(pid);
     }
 
-    /** @return when it was let go, by {@link System#nanoTime} */
+    /** @return the time of the release, by {@link System#nanoTime} */
     long letGo() {
         long now = System.nanoTime();
         held = false;

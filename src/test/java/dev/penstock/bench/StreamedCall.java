@@ -18,7 +18,7 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.util.concurrent.CompletableFuture;
 
-/** A chat completion by hand: one streamed call, every delta parsed, nothing of Penstock in it. From any thread. */
+/** A chat completion without Penstock: one streamed call, with every delta parsed. Thread-safe. */
 final class StreamedCall implements AutoCloseable {
     private static final ObjectMapper JSON = JsonMapper.builder().build();
 
@@ -34,7 +34,7 @@ final class StreamedCall implements AutoCloseable {
                 new PoolOptions().setHttp1MaxSize(connections));
     }
 
-    /** The request of a job's document. */
+    /** Returns the request of a job's document. */
     static byte[] request(byte[] job) {
         try {
             ObjectNode request = JSON.createObjectNode();
@@ -49,14 +49,14 @@ final class StreamedCall implements AutoCloseable {
     }
 
     /**
-     * Asks, and reads to the end.
+     * Sends the request, and reads to the end.
      *
      * @param onFirst called on the event loop with the first piece of text
-     * @return the whole text; failed where the answer was not whole
+     * @return the whole text; failed if the answer was incomplete
      */
     CompletableFuture<String> ask(byte[] request, Runnable onFirst) {
         CompletableFuture<String> text = new CompletableFuture<>();
-        // all from here on is attached on the connection's event loop, before anything of the answer can be there
+        // all handlers are attached on the connection's event loop, before any data of the answer can arrive
         http.request(HttpMethod.POST, "/v1/chat/completions")
                 .onSuccess(connected -> connected
                         .putHeader("Content-Type", "application/json")
@@ -68,22 +68,22 @@ final class StreamedCall implements AutoCloseable {
     }
 
     private static void read(HttpClientResponse response, CompletableFuture<String> text, Runnable onFirst) {
-        StringBuilder said = new StringBuilder();
+        StringBuilder whole = new StringBuilder();
         RecordParser lines = RecordParser.newDelimited("\n", line -> {
             if (line.length() < 7 || line.getByte(0) != 'd') {
                 return;
             }
             String data = line.getString(6, line.length());
             if (data.startsWith("[DONE]")) {
-                text.complete(said.toString());
+                text.complete(whole.toString());
                 return;
             }
             String delta = delta(data);
             if (!delta.isEmpty()) {
-                if (said.isEmpty()) {
+                if (whole.isEmpty()) {
                     onFirst.run();
                 }
-                said.append(delta);
+                whole.append(delta);
             }
         });
         response.handler(lines);

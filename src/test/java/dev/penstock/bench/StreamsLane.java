@@ -21,8 +21,9 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * 64 streams of 64 deltas at 20 ms: how long from the produce of a job until its first chunk is consumed, against a
- * direct streamed call until its first delta and one record's trip through the broker after it.
+ * 64 streams of 64 deltas at 20 ms. It measures the time from the produce of a job until a consumer has its first
+ * chunk. The baseline is a direct streamed call until its first delta, plus one record's trip through the broker
+ * after it.
  */
 final class StreamsLane {
     private static final int ROUNDS = 5;
@@ -47,7 +48,7 @@ final class StreamsLane {
         this.model = model;
     }
 
-    /** All waves of one way in a round, in milliseconds. */
+    /** All waves of one program in a round, in milliseconds. */
     private record Waits(List<Double> millis) {
         static Waits of(List<FirstSign> all, ToDoubleFunction<FirstSign> millis) {
             return new Waits(all.stream().mapToDouble(millis).boxed().toList());
@@ -62,7 +63,7 @@ final class StreamsLane {
         }
     }
 
-    /** One round. */
+    /** One round: Penstock, the baseline, and its two parts, the call and the trip. */
     private record Round(Waits penstock, Waits baseline, Waits call, Waits trip) {
         double more50() {
             return penstock.p50() - baseline.p50();
@@ -152,7 +153,7 @@ final class StreamsLane {
                 Waits.of(theirs, FirstSign::tripMillis));
     }
 
-    /** A wave through Penstock; over when its last job has completed and is acknowledged. */
+    /** Runs a wave through Penstock; over when its last job has completed and is acknowledged. */
     private List<FirstSign> jobs(String name, long[] starts) throws InterruptedException {
         CountDownLatch latch = new CountDownLatch(STREAMS);
         List<FirstSign> wave = new ArrayList<>();
@@ -173,7 +174,7 @@ final class StreamsLane {
         return wave;
     }
 
-    /** A wave of direct calls, each with a record's trip after its first delta; over when the last has ended. */
+    /** Runs a wave of direct calls, each with a record's trip after its first delta; over when the last has ended. */
     private List<FirstSign> calls(String name, long[] starts) throws InterruptedException {
         CountDownLatch latch = new CountDownLatch(STREAMS);
         List<FirstSign> wave = new ArrayList<>();

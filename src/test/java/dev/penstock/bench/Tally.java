@@ -8,11 +8,11 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
 /**
- * Counts finished jobs: Penstock's {@code completed} events, and records without an event header, which are the raw
- * loop's. Any other outcome ends the measurement.
+ * Counts finished jobs: Penstock's {@code completed} events, and the raw loop's records, which have no event header.
+ * Any other outcome ends the measurement.
  */
 final class Tally implements Arrivals.Sink {
-    /** Without a single further one for so long, there is no use in waiting. */
+    /** The longest wait without a further finished job. */
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     /* Guarded by this. */
@@ -53,15 +53,15 @@ final class Tally implements Arrivals.Sink {
         wanted = Integer.MAX_VALUE;
     }
 
-    /** Events and answers of every kind since the reset. */
+    /** Returns the events and answers of every kind since the reset. */
     synchronized long records() {
         return records;
     }
 
     /**
-     * Waits until so many jobs have finished since the reset.
+     * Waits until this number of jobs has finished since the reset.
      *
-     * @return when the last of them was there, by {@link System#nanoTime}
+     * @return when the last of them arrived, by {@link System#nanoTime}
      */
     synchronized long await(int jobs) throws InterruptedException {
         wanted = jobs;
@@ -85,7 +85,7 @@ final class Tally implements Arrivals.Sink {
         return lastNanos;
     }
 
-    /** How many outcomes came for jobs that had one: to be asked when all is acknowledged. */
+    /** Returns the number of repeated outcomes; call it after all records are acknowledged. */
     synchronized int again() {
         return again;
     }

@@ -9,9 +9,9 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 /**
  * Jobs for a topic.
  *
- * @param count how many
- * @param prompt of the n-th
- * @param bytes of each document, filled up with text; 0: as short as it is
+ * @param count the number of jobs
+ * @param prompt the prompt of the n-th job
+ * @param bytes the size of each document, filled up with text; 0 for the shortest document
  */
 record Work(String name, int count, IntFunction<String> prompt, int bytes) {
     /** Where jobs go. */
@@ -21,12 +21,12 @@ record Work(String name, int count, IntFunction<String> prompt, int bytes) {
         FIRST_PARTITION
     }
 
-    /** Jobs whose answer is there at once, 8 tokens. */
+    /** Returns jobs with an instant answer of 8 tokens. */
     static Work instant(String name, int count) {
         return new Work(name, count, _ -> "", 1000);
     }
 
-    /** Puts all of them on the topic, and returns when they are there. */
+    /** Sends all of them to the topic, and returns when they are there. */
     void send(String bootstrap, String topic, Where where) throws InterruptedException {
         try (JobSender sender =
                 new JobSender(bootstrap, topic, Map.of("linger.ms", 5, "batch.size", 65_536, "acks", "all"))) {
@@ -37,7 +37,7 @@ record Work(String name, int count, IntFunction<String> prompt, int bytes) {
         }
     }
 
-    /** The record of one job. */
+    /** Returns the record of one job. */
     static ProducerRecord<byte[], byte[]> record(
             String topic, String id, String prompt, int bytes, Where where, int turn) {
         String bare = JobSender.chat(id, prompt);

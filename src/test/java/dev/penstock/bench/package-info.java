@@ -1,4 +1,7 @@
-/** The harness of the project's figures: broker, upstream, Penstock and what it is compared with, each in a process of its own. */
+/**
+ * The harness for the project's figures: broker, upstream, Penstock and the programs for comparison, each in a
+ * process of its own.
+ */
 @NullMarked
 package dev.penstock.bench;
 

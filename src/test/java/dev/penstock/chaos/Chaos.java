@@ -9,10 +9,12 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /**
- * Runs three replicas, a broker, a database and two nodes under load, does something bad to one of them every few seconds, lets
- * everything recover, and checks what the topics and the ledger say. Ends with 1 where something does not hold.
+ * Runs three replicas, a broker, a database and two nodes under load. Every few seconds it injects a fault into one
+ * of them. At the end it lets everything recover, and checks the topics and the ledger. It exits with 1 if a property
+ * does not hold.
  *
- * <p>Arguments: for how many seconds, and the seed; the load and the faults follow from it, their interleaving does not.
+ * <p>Arguments: the seconds to run, and the seed. The seed decides the load and the faults, but not their
+ * interleaving.
  */
 public final class Chaos {
     private static final Duration RECOVERY = Duration.ofMinutes(5);
@@ -22,7 +24,7 @@ public final class Chaos {
 
     public static void main(String... args) throws InterruptedException {
         System.setProperty("java.util.logging.manager", "org.jboss.logmanager.LogManager");
-        // clients of a broker that is killed have much to say
+        // clients of a killed broker log a lot
         Logger kafka = Logger.getLogger("org.apache.kafka");
         kafka.setLevel(Level.OFF);
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : 180;

@@ -19,8 +19,8 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
 /**
- * What must hold of every job that the broker took: one outcome, of a kind that fits; chunks that give the text; events in
- * order and none after the end; a ledger that says the same; and dead letters of what was no job alone.
+ * Checks every job that the broker accepted: one outcome of an allowed kind; chunks that add up to the text; events
+ * in order, and none after the end; the same state in the ledger; and dead letters only for records that are no jobs.
  */
 final class Checker {
     private static final String OPEN = "open";
@@ -90,7 +90,7 @@ final class Checker {
         }
     }
 
-    /** Attempts only rise, and seq counts from 0 without gaps within each that counts. */
+    /** Attempts only rise, and seq counts from 0 without gaps within each valid attempt. */
     private void order(String id) {
         int attempt = -1;
         long next = 0;
@@ -118,16 +118,16 @@ final class Checker {
     private void ledger(String id) throws InterruptedException {
         URI replica = installation.replica(new Random(id.hashCode())).url();
         Rest.Reply answer = Rest.get(replica, "/v1/jobs/" + id);
-        // the database may have been the last to be hurt
+        // the last fault may have been the database's
         while (answer.status() == 503 && System.nanoTime() - readableUntil < 0) {
             TimeUnit.MILLISECONDS.sleep(100);
             answer = Rest.get(replica, "/v1/jobs/" + id);
         }
         EventMark.Kind end = replies.reading(id).outcome();
-        String said = end == null ? OPEN : end.wireName();
+        String expected = end == null ? OPEN : end.wireName();
         JsonNode job = answer.json();
-        if (!job.path("status").asText().equals(said)) {
-            violations.add("%s: the topic says %s, the ledger (%d) %s".formatted(id, said, answer.status(), job));
+        if (!job.path("status").asText().equals(expected)) {
+            violations.add("%s: the topic says %s, the ledger (%d) %s".formatted(id, expected, answer.status(), job));
         } else if (end == EventMark.Kind.COMPLETED
                 && !job.path("response")
                         .path("choices")

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 
-/** What is done to an installation, one after the other; each is over, or undone, when it returns. */
+/** Injects faults into an installation, one after the other. Each is over, or undone, when its method returns. */
 final class Faults {
     private final Installation installation;
     private final Random random;
@@ -28,9 +28,9 @@ final class Faults {
         random = new Random(seed);
     }
 
-    /** One more, and a moment of peace. */
+    /** Injects one more fault, and waits a moment. */
     void next() throws InterruptedException {
-        // one round of all, then what chance says, so that a short run has had each
+        // first each kind once, then random ones, so that a short run has every kind
         Kind kind = done.size() < Kind.values().length
                 ? Kind.values()[done.size()]
                 : Kind.values()[random.nextInt(Kind.values().length)];

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/** A broker, a database, two nodes and three replicas, each of which can be hurt. */
+/** A broker, a database, two nodes and three replicas. Each of them can fail. */
 final class Installation implements AutoCloseable {
     static final int REPLICAS = 3;
     static final int NODES = 2;
@@ -78,7 +78,7 @@ final class Installation implements AutoCloseable {
                 .config("penstock.drain.timeout", "2s")
                 .config("penstock.timeouts.first-token", "3s")
                 .config("penstock.timeouts.idle", "3s")
-                // what nodes do to a job shall not end it
+                // faults of nodes must not end a job
                 .config("penstock.retries.max-attempts", "100");
         for (int i = 0; i < NODES; i++) {
             builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), REPLICAS * SLOTS);
@@ -102,13 +102,13 @@ final class Installation implements AutoCloseable {
         return replicas.get(random.nextInt(REPLICAS));
     }
 
-    /** Kill -9, and a new one in its place. */
+    /** Kill -9, and a new replica in its place. */
     void killReplica(int number) {
         replicas.get(number).kill9();
         replicas.set(number, replica(number));
     }
 
-    /** SIGTERM, and a new one in its place when it has gone. */
+    /** SIGTERM, and a new replica in its place after the end. */
     void stopReplica(int number) throws InterruptedException {
         PenstockProcess leaving = replicas.get(number);
         leaving.terminate();
@@ -122,7 +122,7 @@ final class Installation implements AutoCloseable {
         broker = broker.killAndRestart();
     }
 
-    /** Everything runs again, and takes jobs. */
+    /** Waits until everything runs again and takes jobs. */
     void heal() throws InterruptedException {
         for (Node node : nodes) {
             node.hangs = false;

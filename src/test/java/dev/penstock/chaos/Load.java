@@ -19,7 +19,10 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Jobs of all kinds on the three topics and over REST, some sent twice, some cancelled, some with a deadline, some no jobs at all. */
+/**
+ * Jobs of all kinds on the three topics and over REST. Some are sent twice, some are cancelled, some have a deadline,
+ * and some are no jobs.
+ */
 final class Load implements AutoCloseable {
     private static final List<String> TOPICS = List.of("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low");
     private static final int MEAN_PAUSE_MILLIS = 30;
@@ -32,11 +35,11 @@ final class Load implements AutoCloseable {
     private final List<Thread> submissions = new CopyOnWriteArrayList<>();
     private volatile boolean stopping;
 
-    /** What may become of a job. */
+    /** The expected result of a job. */
     enum Kind {
         /** It completes. */
         PLAIN,
-        /** It was sent twice: it completes, once. */
+        /** It was sent twice. It completes once. */
         TWICE,
         /** It completes, or is cancelled. */
         CANCELLED,
@@ -117,7 +120,7 @@ final class Load implements AutoCloseable {
         });
     }
 
-    /** One that is answered 202 has to come out; of any other nobody knows. */
+    /** A job with the answer 202 must get an outcome. The fate of any other is unknown. */
     private void submit(URI replica, String id, byte[] document) {
         try {
             Rest.Reply answer =
@@ -132,7 +135,7 @@ final class Load implements AutoCloseable {
         }
     }
 
-    /** Sends no more; what was sent is on the broker when it returns, or is not counted. */
+    /** Stops sending. When it returns, the sent jobs are on the broker, or are not counted. */
     void stop() throws InterruptedException {
         stopping = true;
         thread.join();

@@ -39,7 +39,7 @@ class ClientTest {
                 "watch a/b",
                 "cancel"
             })
-    void a_wrong_command_line_is_told_in_one_line(String line) {
+    void a_wrong_command_line_is_reported_in_one_line(String line) {
         assertThat(run(line)).isEqualTo(2);
         assertThat(console.out()).isEmpty();
         assertThat(console.err()).startsWith("penstock: ").hasLineCount(1).contains("--help");
@@ -66,7 +66,7 @@ class ClientTest {
     }
 
     @Test
-    void the_version_is_told() {
+    void the_version_is_printed() {
         assertThat(run("--version")).isZero();
         assertThat(console.out()).startsWith("penstock ");
     }

@@ -5,7 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
-/** A terminal that remembers. */
+/** A terminal that records its output. */
 final class Console {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -19,7 +19,7 @@ final class Console {
         this(stdin, false);
     }
 
-    /** @param real whether both are terminals */
+    /** @param real whether both streams are terminals */
     Console(String stdin, boolean real) {
         terminal = new Terminal(
                 new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),

@@ -71,7 +71,7 @@ class DiagnosisTest {
                             Answer.document(
                                     200,
                                     "{\"object\":\"list\",\"data\":[{\"id\":\"tiny\",\"object\":\"model\",\"type\":\"llm\",\"state\":\"not-loaded\",\"max_context_length\":2048}]}"));
-                // as it does to a path that it does not know
+                // the answer for an unknown path
                 default -> Optional.of(Answer.document(200, "{\"error\":\"Unexpected endpoint or method.\"}"));
             });
             other.probes(request -> request.path().equals("/v1/models")
@@ -160,7 +160,7 @@ class DiagnosisTest {
     }
 
     @Test
-    void what_is_installed_but_does_not_run_is_told_with_what_starts_it() throws Exception {
+    void what_is_installed_but_does_not_run_is_reported_with_its_start_command() throws Exception {
         Path path = Files.createDirectory(folder.resolve("path"));
         Path ollama = program(path.resolve("ollama"));
         Path lms = program(

@@ -24,7 +24,7 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** {@code penstock doctor}, without a broker; ClientIT has one. */
+/** Tests {@code penstock doctor} without a broker. ClientIT tests it with one. */
 class DoctorTest {
     private static final String NO_BROKER = "127.0.0.1:1";
 
@@ -34,7 +34,7 @@ class DoctorTest {
     private Path folder;
 
     @Test
-    void a_service_that_runs_tells_of_itself_and_its_nodes() throws Exception {
+    void a_running_service_reports_itself_and_its_nodes() throws Exception {
         try (ScriptedService api = new ScriptedService();
                 ScriptedService management = new ScriptedService()) {
             api.json(200, """
@@ -113,7 +113,8 @@ class DoctorTest {
     }
 
     @Test
-    void a_topic_of_others_whose_records_may_grow_is_told_with_the_command_that_mends_it() throws InterruptedException {
+    void a_topic_of_others_whose_records_may_grow_is_reported_with_the_command_that_fixes_it()
+            throws InterruptedException {
         for (String kind : List.of("producer", "zstd", "lz4", "uncompressed")) {
             List<Finding> found = new ArrayList<>();
 
@@ -138,7 +139,7 @@ class DoctorTest {
     }
 
     @Test
-    void a_topic_is_as_penstock_makes_it_or_what_is_not_is_told() throws InterruptedException {
+    void differences_of_a_topic_from_penstocks_are_reported() throws InterruptedException {
         Installation.Topic wanted = new Installation.Topic(
                 "later",
                 4,

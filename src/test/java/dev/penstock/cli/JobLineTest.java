@@ -59,7 +59,7 @@ class JobLineTest {
                 "{\"prompt\":\"a\",\"job\":{\"id\":\"a b\"}}",
                 "\"\u0000\""
             })
-    void a_malformed_line_is_told_as_data(String line) {
+    void a_malformed_line_becomes_data(String line) {
         assertThat(read(3, line, ""))
                 .isInstanceOfSatisfying(
                         JobLine.Malformed.class,

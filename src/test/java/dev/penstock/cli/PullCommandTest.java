@@ -42,7 +42,7 @@ class PullCommandTest {
     }
 
     @Test
-    void where_nobody_watches_a_line_tells_each_tenth() {
+    void without_a_terminal_a_line_reports_each_tenth() {
         service.stream(PULL + DONE);
 
         assertThat(run("pull m --node cpu-a")).isZero();

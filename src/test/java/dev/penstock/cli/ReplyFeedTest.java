@@ -23,7 +23,7 @@ class ReplyFeedTest {
     private static final TopicPartition PARTITION = new TopicPartition("prompt-replies", 0);
 
     @Test
-    @SuppressWarnings("NullAway") // asked only where the broker fails
+    @SuppressWarnings("NullAway") // called only if the broker fails
     void no_record_of_the_topic_stops_the_feed() throws Exception {
         List<ConsumerRecord<byte[], byte[]>> hostile = HostileBytes.records(PARTITION.topic(), 0, 8, 900);
         JobId job = new JobId("behind-them");

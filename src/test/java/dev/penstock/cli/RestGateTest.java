@@ -81,7 +81,7 @@ class RestGateTest {
     }
 
     @Test
-    void a_refusal_is_told_as_the_service_says_it() {
+    void a_refusal_has_the_services_message() {
         service.json(400, "{\"error\":{\"message\":\"prompt: expected a string\",\"code\":\"invalid_request\"}}");
 
         assertThatThrownBy(() -> gate.submit(Draft.of(ID, document()), seen))

@@ -22,7 +22,7 @@ class RestOptionsTest {
     }
 
     @Test
-    void what_is_no_key_is_told_by_its_source_and_not_shown(@TempDir Path folder) throws IOException {
+    void an_invalid_key_is_reported_by_its_source_and_not_shown(@TempDir Path folder) throws IOException {
         Path lines = Files.writeString(folder.resolve("lines"), "secret-1\nsecret-2\n");
         Path empty = Files.createFile(folder.resolve("empty"));
 

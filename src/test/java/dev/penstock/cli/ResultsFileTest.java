@@ -85,7 +85,7 @@ class ResultsFileTest {
             assertThat(results.next(job(2, "b")).id().value()).isEqualTo("b.retry-1");
             assertThat(new String(results.next(job(2, "b")).document().get(), StandardCharsets.UTF_8))
                     .isEqualTo("{\"job\":{\"id\":\"b.retry-1\",\"retry_of\":\"b\"}}");
-            // it was refused, so that its id is free
+            // it was refused, so its id is free
             assertThat(results.next(job(3, "c")).id().value()).isEqualTo("c");
             results.outcome(
                     2,
@@ -180,7 +180,7 @@ class ResultsFileTest {
     }
 
     @Test
-    void nobody_but_the_owner_reads_new_results() throws Exception {
+    void only_the_owner_can_read_new_results() throws Exception {
         Path path = folder.resolve("new.ndjson");
 
         ResultsFile.open(path, false).close();

@@ -13,7 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** An HTTP server that gives the answers it was told, one per request, and remembers the requests. */
+/** An HTTP server that gives scripted answers, one per request, and records the requests. */
 final class ScriptedService implements AutoCloseable {
     private final HttpServer server;
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -43,7 +43,7 @@ final class ScriptedService implements AutoCloseable {
         return this;
     }
 
-    /** Method, path, Last-Event-ID and body of each. */
+    /** Returns method, path, Last-Event-ID and body of each request. */
     List<String> requests() {
         return requests;
     }

@@ -53,7 +53,7 @@ class TerminalTest {
         assertThat(console.err()).isEqualTo("\r\033[Kcpu\\u001b[5m 3 %\n");
     }
 
-    /** Else a line would go past the filter. */
+    /** Any other output would bypass the filter. */
     @Test
     void nothing_else_of_the_client_writes_to_the_terminal() throws IOException {
         try (Stream<Path> files = Files.walk(Path.of("src/main/java/dev/penstock/cli"))) {

@@ -20,7 +20,7 @@ class WaitNotesTest {
     private final BlockingQueue<Boolean> asked = new LinkedBlockingQueue<>();
 
     @Test
-    void it_is_told_why_a_job_waits_each_reason_once_until_its_first_event() throws Exception {
+    void each_reason_why_a_job_waits_is_reported_once_until_its_first_event() throws Exception {
         BlockingQueue<String> reasons = new LinkedBlockingQueue<>(List.of("down", "down", "", "full", "full"));
         try (WaitNotes waiting = WaitNotes.start(
                 listener(),

@@ -18,7 +18,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 
-/** Starts everything, sends one job over Kafka and one over REST, and stays up; with {@code --once} it ends. */
+/** Starts everything, sends one job over Kafka and one over REST, and keeps running. With {@code --once} it ends. */
 public final class Demo {
     private static final Duration PATIENCE = Duration.ofMinutes(5);
     private static final String PROMPT = "In one sentence: what is a penstock?";
@@ -39,7 +39,7 @@ public final class Demo {
         } catch (InterruptedException _) {
             out.println("\nThe demo was interrupted.");
         }
-        System.exit(status); // and with it go all the children
+        System.exit(status); // all children end with it
     }
 
     private boolean run(boolean once) throws IOException, InterruptedException, ExecutionException {
@@ -75,7 +75,7 @@ public final class Demo {
         }
     }
 
-    /** Until Ctrl-C, unless Penstock ends by itself. */
+    /** Waits for Ctrl-C, or for the end of Penstock. */
     private void awaitEnd(PenstockProcess penstock) throws InterruptedException {
         int status = penstock.process().awaitExit(Duration.ofDays(365)).orElse(0);
         boolean bySignal = status == 128 + 2 || status == 128 + 15;
@@ -131,7 +131,7 @@ public final class Demo {
         return true;
     }
 
-    /** Prints what took its time, and begins the next. */
+    /** Prints the time of a phase, and begins the next. */
     private long phase(String name, String what, long start) {
         long now = System.nanoTime();
         out.printf("  %-13s %6s s   %s%n", name, seconds(Duration.ofNanos(now - start)), what);
@@ -142,13 +142,13 @@ public final class Demo {
         return String.format(Locale.ROOT, "%.2f", duration.toNanos() / 1e9);
     }
 
-    /** That port if nobody has it, else any. */
+    /** Returns the wanted port if it is free, else another. */
     private static int free(int wanted) {
         try (Socket socket = new Socket()) {
             socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), wanted), 500);
             return Broker.freePort();
         } catch (IOException _) {
-            // nobody answers there; somebody may hold it all the same
+            // no server answers there; a program may hold the port anyway
         }
         try (ServerSocket socket = new ServerSocket(wanted)) {
             return socket.getLocalPort();

@@ -35,7 +35,7 @@ final class KafkaJob {
                     .toList();
             consumer.assign(partitions);
             consumer.seekToEnd(partitions);
-            partitions.forEach(consumer::position); // now, not at the first poll
+            partitions.forEach(consumer::position); // now, and not at the first poll
             producer.partitionsFor(JOBS);
 
             Reply reply = new Reply(out);

@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 
-/** {@code make broker}: a Kafka broker on this machine for people who have none. Its log stays, so that jobs outlive it. */
+/** {@code make broker}: starts a Kafka broker on this machine. Its log stays, so jobs survive a restart. */
 public final class LocalBroker {
     private LocalBroker() {}
 

@@ -17,12 +17,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The model server of the demo: one that runs here already, else a llama-server of our own, else the scripted one of
- * the tests.
+ * The model server of the demo. It is a server that runs here already, else a llama-server that the demo starts, else
+ * the scripted server of the tests.
  *
- * @param title what it is, for a person
- * @param environment tells Penstock of it
- * @param model the model to ask for
+ * @param title its description for users
+ * @param environment the variables with which Penstock finds it
+ * @param model the model for the jobs
  * @param isFound whether it ran here before the demo
  * @param stop ends what the demo has started
  */
@@ -30,7 +30,10 @@ record ModelServer(String title, URI url, Map<String, String> environment, Strin
         implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(2);
 
-    /** One that may run on this machine, how to know it, and the variable that gives Penstock its address. */
+    /**
+     * A kind of server that may run on this machine, its identifying sign, and the variable that gives Penstock its
+     * address.
+     */
     private record Known(
             int port, String title, String path, String field, String variable, Map<String, String> further) {
         Map<String, String> environment(URI url) {
@@ -94,7 +97,7 @@ record ModelServer(String title, URI url, Map<String, String> environment, Strin
                 process::close);
     }
 
-    /** The first that answers like one and has a model that can write. */
+    /** Returns the first that has this sign and a model that generates text. */
     private static Optional<ModelServer> find() throws InterruptedException {
         try (HttpClient client =
                 HttpClient.newBuilder().connectTimeout(PATIENCE).build()) {

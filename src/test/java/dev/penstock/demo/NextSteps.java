@@ -5,7 +5,7 @@ import dev.penstock.testkit.PenstockProcess;
 import java.io.PrintStream;
 import java.net.URI;
 
-/** What a person may try while the demo is up. */
+/** The commands to try while the demo is up. */
 record NextSteps(PrintStream out, PenstockProcess penstock, BrokerProcess broker, ModelServer models) {
 
     void print() {

@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** One job's events as they come, by the reading rule: prints the text, and compares it with the completed one. */
+/** One job's events as they come, by the reading rule. It prints the text, and compares it with the completed text. */
 final class Reply {
     private final PrintStream out;
     private final long sent = System.nanoTime();
@@ -22,7 +22,7 @@ final class Reply {
     private @Nullable Duration whole;
     private @Nullable JsonNode outcome;
 
-    /** The clock runs from here: the job is sent now. */
+    /** Starts the clock: the job is sent now. */
     Reply(PrintStream out) {
         this.out = out;
     }
@@ -51,7 +51,7 @@ final class Reply {
                 text.clear();
             }
             case VALID -> {
-                // it goes on
+                // it continues
             }
         }
         if (mark.kind() == EventMark.Kind.CHUNK) {
@@ -79,17 +79,17 @@ final class Reply {
         return Duration.ofNanos(System.nanoTime() - sent);
     }
 
-    /** From sending to the first piece of text. */
+    /** Returns the time from sending to the first piece of text. */
     Optional<Duration> firstToken() {
         return Optional.ofNullable(firstToken);
     }
 
-    /** From sending to the outcome. */
+    /** Returns the time from sending to the outcome. */
     Optional<Duration> whole() {
         return Optional.ofNullable(whole);
     }
 
-    /** What the completed event says of its execution. */
+    /** Returns the execution's figures from the completed event. */
     String summary() {
         JsonNode end = Objects.requireNonNull(outcome);
         return "completed by %s, %d tokens, finish_reason %s"
@@ -99,7 +99,7 @@ final class Reply {
                         end.path("choices").path(0).path("finish_reason").asText());
     }
 
-    /** What is wrong with it; empty: it is complete, and its chunks add up to its completed text. */
+    /** Returns what is wrong with the reply; empty if it is complete and its chunks add up to its completed text. */
     Optional<String> mistake() {
         if (outcome == null) {
             return Optional.of("no outcome came");

@@ -14,7 +14,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/** The job over REST: one call, answered by its events. */
+/** The job over REST: one call, whose answer is its events. */
 final class RestJob {
     private RestJob() {}
 

@@ -1,4 +1,4 @@
-/** {@code make demo}: a real broker, a real model server and Penstock, as a person would start them; then two jobs. */
+/** {@code make demo}: starts a real broker, a real model server and Penstock, as a user would, and sends two jobs. */
 @NullMarked
 package dev.penstock.demo;
 

@@ -20,7 +20,7 @@ final class Chart {
 
     private Chart() {}
 
-    /** The values files that come with the chart. */
+    /** Returns the values files that come with the chart. */
     static List<Path> ciValues() {
         try (Stream<Path> files = Files.list(FOLDER.resolve("ci"))) {
             return files.sorted().toList();
@@ -34,15 +34,15 @@ final class Chart {
     }
 
     /**
-     * Every document, that of {@code helm test} too.
+     * Renders every document, with the one of {@code helm test}.
      *
-     * @throws IllegalStateException with Helm's message, where it refuses
+     * @throws IllegalStateException with Helm's message, if Helm refuses
      */
     static List<Manifest> render(Path... values) {
         return Manifest.all(text(RELEASE, NAMESPACE, values));
     }
 
-    /** As text. */
+    /** Returns the rendered text. */
     static String text(String release, String namespace, Path... values) {
         Path chart = withoutHooks();
         TemplateCommand template = new Helm(chart)
@@ -56,7 +56,7 @@ final class Chart {
         return template.call();
     }
 
-    /** A file of values, below target. */
+    /** Writes a file of values, below target. */
     static Path valuesFile(String yaml) {
         try {
             Path folder = Files.createDirectories(TestEnvironment.buildDir().resolve("values"));
@@ -70,7 +70,7 @@ final class Chart {
         return new Helm(FOLDER).lint().strict().call();
     }
 
-    /** The library leaves hooks out, so the test pod is rendered from a copy in which it is none. */
+    /** The library leaves hooks out. So the test pod is rendered from a copy in which it is no hook. */
     private static Path withoutHooks() {
         Path copy = TestEnvironment.buildDir().resolve("chart");
         try (Stream<Path> files = Files.walk(FOLDER)) {

@@ -30,12 +30,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What the chart gives to the service is what the service takes. */
+/** The chart gives the service only what the service accepts. */
 class ChartConfigurationTest {
-    /** In Secrets, and so no values. */
+    /** Secrets hold these, so they are no values. */
     private static final Set<String> SECRETS = Set.of("nodes.*.api-key", "ledger.username", "ledger.password");
 
-    /** The images hold no llama.cpp to start. */
+    /** The images contain no llama.cpp to start. */
     private static final Set<String> OF_PROGRAMS = Set.of(
             "nodes.*.command",
             "nodes.*.model-path",
@@ -91,7 +91,7 @@ class ChartConfigurationTest {
                 .hasEntrySatisfying("gpu-b", node -> assertThat(node.headers()).containsEntry("X-Team", "llm"));
     }
 
-    /** As the service's configuration does it: the file, and the container's variables over it. */
+    /** Reads like the service's configuration: the file, with the container's variables over it. */
     private static PenstockConfig read(List<Manifest> manifests, Manifest workload) {
         String file = manifests.stream()
                 .filter(manifest -> manifest.is("ConfigMap")
@@ -162,7 +162,7 @@ class ChartConfigurationTest {
                     .properties()
                     .forEach(property -> valuesOf(property.getValue(), at + "." + property.getKey(), values));
         } else {
-            // a profile's properties are the backends, and for the service any name
+            // a profile's properties are the backends; the service allows any name
             values.add(at.equals(".profiles.*") ? "profiles.*.*" : at.substring(1));
         }
     }

@@ -25,7 +25,7 @@ class ChartRefusalsTest {
               bootstrapServers: kafka:9092
             """;
 
-    /** Left: what is laid over good values, as YAML; right: what the message has to say. */
+    /** Left: YAML that overrides good values; right: the expected part of the message. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
                     penstock: {auth: {mode: keys}}                            | /penstock/auth/mode
@@ -142,7 +142,7 @@ class ChartRefusalsTest {
     }
 
     @Test
-    void who_may_call_must_be_said() {
+    void who_may_call_must_be_set() {
         String values = GOOD.replace("  auth: {mode: none}\n", "");
 
         assertThatThrownBy(() -> Chart.render(Chart.valuesFile(values)))

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What the chart makes of the values files that come with it. */
+/** Tests the chart with the values files that come with it. */
 class ChartTest {
     private static final ManifestSchemas SCHEMAS = new ManifestSchemas();
     private static final String MINIMAL = """
@@ -167,7 +167,7 @@ class ChartTest {
                                             backends.path(0).path("name").asText())
                                     .toList());
                 default -> {
-                    // names nothing
+                    // has no reference
                 }
             }
         }
@@ -176,7 +176,7 @@ class ChartTest {
     }
 
     private static void triggersHaveTheirAuthentication(List<Manifest> manifests) {
-        Set<String> made = new HashSet<>(Set.of("prometheus")); // a TriggerAuthentication of the user's, in the values
+        Set<String> made = new HashSet<>(Set.of("prometheus")); // a TriggerAuthentication of the user, in the values
         manifests.stream()
                 .filter(manifest -> manifest.is("TriggerAuthentication"))
                 .forEach(manifest -> made.add(manifest.name()));
@@ -295,7 +295,7 @@ class ChartTest {
                 if (variable.path("name").asText().equals("KAFKA_SASL_JAAS_CONFIG") && variable.has("value")) {
                     assertThat(variable.path("value").asText())
                             .endsWith("required username=\"$(SASL_USERNAME)\" password=\"$(SASL_PASSWORD)\";");
-                    // expanded from variables that stand before it
+                    // expanded from variables before it
                     assertThat(variables).containsKeys("SASL_USERNAME", "SASL_PASSWORD");
                 }
             }
@@ -323,7 +323,7 @@ class ChartTest {
                             .path("seconds")
                             .asInt();
                     int grace = pod.path("terminationGracePeriodSeconds").asInt();
-                    // its sleep counts, and what is left is for handing back
+                    // its sleep counts, and the rest of the time is for hand-backs
                     assertThat(sleeps).isLessThan(30);
                     return grace;
                 })
@@ -440,7 +440,7 @@ class ChartTest {
         assertThat(scaler.path("minReplicaCount").asInt(-1)).isZero();
         assertThat(scaler.path("triggers").findValuesAsText("type"))
                 .containsExactly("prometheus", "prometheus", "kafka", "kafka", "kafka", "kafka");
-        // a topic that nobody has read yet is looked at too, where it is named
+        // the scaler also reads a topic without consumers so far, if its name is listed
         assertThat(scaler.path("triggers").findValuesAsText("topic"))
                 .containsExactly("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low", "prompt-jobs-deferred");
         assertThat(scaler.path("triggers").findValuesAsText("consumerGroup"))
@@ -451,7 +451,7 @@ class ChartTest {
                         .path("secretTargetRef")
                         .findValuesAsText("name"))
                 .containsExactly("keda-kafka", "keda-kafka", "events-cluster-ca-cert");
-        // a replica drains as long as this before the next one may go
+        // a replica drains for this long before the next one may go
         assertThat(scaler.at("/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/policies/0/periodSeconds")
                         .asInt())
                 .isGreaterThan(60);
@@ -459,7 +459,7 @@ class ChartTest {
                 .spec();
         assertThat(threeAtLeast.path("minReplicaCount").asInt()).isEqualTo(3);
         assertThat(threeAtLeast.path("triggers").findValuesAsText("type")).containsExactly("prometheus", "prometheus");
-        // no series: nothing to do where there may be no replica, and a broken scrape where there is always one
+        // no series: no work where there may be no replica, and a broken scrape where there is always one
         assertThat(scaler.path("triggers").findValuesAsText("query"))
                 .hasSize(2)
                 .allMatch(query -> query.endsWith(" or vector(0)"));

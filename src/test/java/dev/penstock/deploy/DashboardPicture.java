@@ -31,9 +31,9 @@ import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 
 /**
- * Draws the dashboard from a real run: two replicas under load for some minutes, model servers that are played and that fail
- * now and then, a Prometheus that scrapes, and the answers to the dashboard's own queries. It is no Grafana: only the
- * queries, titles, units and places are the dashboard's.
+ * Draws the dashboard from a real run: two replicas under load for some minutes, simulated model servers that fail
+ * now and then, a Prometheus that scrapes, and the answers to the dashboard's own queries. It does not use Grafana:
+ * only the queries, titles, units and places are the dashboard's.
  *
  * <p>Arguments: the prometheus executable, minutes, the picture to write.
  */
@@ -104,7 +104,7 @@ public final class DashboardPicture {
         return process;
     }
 
-    /** So many milliseconds a token; some are overloaded, and some break off. */
+    /** Takes this number of milliseconds a token. Some answers are overload errors, and some break off. */
     private Function<UpstreamRequest, Answer> script(int millis, double broken) {
         return request -> {
             if (request.prompt().equals("bad")) {
@@ -125,7 +125,10 @@ public final class DashboardPicture {
         };
     }
 
-    /** Waves of jobs: for some seconds of each minute more than the nodes can do; in the middle one node is away. */
+    /**
+     * Sends waves of jobs. For some seconds of each minute they exceed the nodes' capacity. In the middle one node is
+     * away.
+     */
     private void load(Rig rig, FakeUpstream large, int minutes) throws InterruptedException {
         try (JobSender jobs = new JobSender(rig.broker().bootstrap());
                 JobSender others = new JobSender(rig.broker().bootstrap(), "acme-jobs", Map.of())) {
@@ -197,7 +200,7 @@ public final class DashboardPicture {
         if (!answer.path("status").asText().equals("success")) {
             throw new IllegalStateException(query + ": " + answer);
         }
-        // as Grafana has it: a time without a value is a gap
+        // like Grafana: a time without a value is a gap
         int steps = (int) ((to - from) / STEP_SECONDS) + 1;
         List<PanelDrawing.Series> series = new ArrayList<>();
         for (JsonNode result : answer.path("data").path("result")) {

@@ -24,8 +24,8 @@ import java.util.Map;
 import java.util.OptionalInt;
 
 /**
- * Runs an image as a cluster would, and looks at it from outside: read-only, uid 10001, no capabilities, with the
- * variables of a Service named penstock. docker/test-images.sh builds the image and calls this.
+ * Runs an image as a cluster would, and examines it from outside: read-only, uid 10001, no capabilities, with the
+ * variables of a Service named penstock. docker/test-images.sh builds the image and runs this.
  *
  * <p>Arguments: the image, the command for containers, {@code --}, and the options with which it can run one here.
  */
@@ -43,7 +43,7 @@ public final class ImageRun {
     private ImageRun(String image, List<String> podman, List<String> options) {
         this.image = image;
         this.podman = podman;
-        // its timer needs systemd; the health check is run by hand
+        // its timer needs systemd; this test runs the health check itself
         run = new ArrayList<>(List.of("run", "--rm", "--no-healthcheck"));
         run.addAll(options);
     }
@@ -96,7 +96,7 @@ public final class ImageRun {
         command.addAll(List.of(
                 "--name", name, "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"));
         command.addAll(List.of("--volume", config + ":/opt/penstock/config:ro"));
-        // what Kubernetes sets for a Service named penstock where links are not switched off
+        // the variables that Kubernetes sets for a Service named penstock if links are on
         variables(
                 command,
                 Map.of(
@@ -163,7 +163,7 @@ public final class ImageRun {
         return mistakes;
     }
 
-    /** What the kernel says of the container's first process. */
+    /** Returns the kernel's limits of the container's first process. */
     private List<String> confinement(String name) throws IOException, InterruptedException {
         String pid = inspect(List.of("inspect", name)).path("State").path("Pid").asText();
         List<String> mistakes = new ArrayList<>();
@@ -175,7 +175,7 @@ public final class ImageRun {
                     expect(words[0], "0000000000000000", rest(words), mistakes);
                 case "NoNewPrivs:" -> expect(words[0], "1", rest(words), mistakes);
                 default -> {
-                    // nothing that is asked of it
+                    // has no requirement
                 }
             }
         }
@@ -213,7 +213,7 @@ public final class ImageRun {
         return mistakes;
     }
 
-    /** A job that runs when SIGTERM comes ends, once, and then the process does. */
+    /** A job that runs when SIGTERM comes ends once, and then the process ends. */
     private List<String> drain(URI service, String name, ChildProcess container, ReplyLog replies)
             throws IOException, InterruptedException {
         Rest.Reply reply = Rest.post(
@@ -251,21 +251,21 @@ public final class ImageRun {
         return json.readTree(output(arguments)).path(0);
     }
 
-    /** Nothing where it ends well. */
+    /** Returns nothing if the command succeeds. */
     private List<String> call(List<String> arguments) throws IOException, InterruptedException {
         Process process = process(arguments);
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int status = process.waitFor();
-        return status == 0 ? List.of() : List.of("%s: status %d: %s".formatted(arguments, status, said));
+        return status == 0 ? List.of() : List.of("%s: status %d: %s".formatted(arguments, status, text));
     }
 
     private String output(List<String> arguments) throws IOException, InterruptedException {
         Process process = process(arguments);
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (process.waitFor() != 0) {
-            throw new IllegalStateException("%s: %s".formatted(arguments, said));
+            throw new IllegalStateException("%s: %s".formatted(arguments, text));
         }
-        return said;
+        return text;
     }
 
     private Process process(List<String> arguments) throws IOException {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the Dockerfiles and the compose file say; docker/test-images.sh builds and runs them. */
+/** Tests the content of the Dockerfiles and the compose file. docker/test-images.sh builds and runs them. */
 class ImagesTest {
     private static final Path FOLDER = TestEnvironment.projectDir().resolve("docker");
     private static final String DIGEST = "@sha256:[0-9a-f]{64}";
@@ -56,7 +56,7 @@ class ImagesTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"Dockerfile.jvm", "Dockerfile.native"})
-    void a_dockerfile_builds_from_source_and_ends_as_nobody(String file) throws IOException {
+    void a_dockerfile_builds_from_source_and_ends_without_root(String file) throws IOException {
         List<Instruction> all = instructions(file);
         List<Instruction> last = all.subList(lastFrom(all), all.size());
 

@@ -16,8 +16,8 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * Kubernetes' own objects, checked against the classes that its client generates from the API's schema: no unknown field,
- * no field missing that is required, no value of another type.
+ * Checks Kubernetes' own objects against the classes that its client generates from the API's schema: no unknown
+ * field, no missing required field, no value of a wrong type.
  */
 final class KubernetesModel {
     private static final String MODELS = "io.kubernetes.client.openapi.models.";

@@ -14,13 +14,13 @@ import java.util.TreeMap;
 
 /** One document of Kubernetes. */
 record Manifest(JsonNode json) {
-    /** Duplicate keys are refused, as the API server does on strict validation. */
+    /** Refuses duplicate keys, like the API server with strict validation. */
     static final ObjectMapper YAML = new ObjectMapper(YAMLFactory.builder()
                     .enable(YAMLParser.Feature.PARSE_BOOLEAN_LIKE_WORDS_AS_STRINGS)
                     .build())
             .enable(com.fasterxml.jackson.core.JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
 
-    /** Every document of a text that is not empty. */
+    /** Returns every document of a text that is not empty. */
     static List<Manifest> all(String text) {
         List<Manifest> all = new ArrayList<>();
         try (MappingIterator<JsonNode> documents =
@@ -61,7 +61,7 @@ record Manifest(JsonNode json) {
         return kind().equals(kind);
     }
 
-    /** The pod template of a workload, or a pod itself; missing for anything else. */
+    /** Returns the pod template of a workload, or a pod itself; missing for anything else. */
     JsonNode podTemplate() {
         return is("Pod") ? json : spec().path("template");
     }

@@ -12,9 +12,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Checks a document as strictly as the cluster would; a kind that nothing is known of is a mistake. */
+/** Checks a document as strictly as the cluster would. An unknown kind is a mistake. */
 final class ManifestSchemas {
-    /** The kinds of Kubernetes itself, with the class that describes each. */
+    /** The kinds of Kubernetes itself, each with the class that describes it. */
     private static final Map<String, String> MODELS = Map.ofEntries(
             Map.entry("v1 ConfigMap", "V1ConfigMap"),
             Map.entry("v1 Namespace", "V1Namespace"),
@@ -43,7 +43,7 @@ final class ManifestSchemas {
 
     private final Map<String, JsonSchema> read = new HashMap<>();
 
-    /** What is wrong with it. */
+    /** Returns what is wrong with the document. */
     List<String> mistakes(Manifest manifest) {
         List<String> mistakes = new ArrayList<>();
         String kind = manifest.apiVersion() + " " + manifest.kind();

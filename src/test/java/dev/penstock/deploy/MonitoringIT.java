@@ -31,7 +31,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Every metric and label that the dashboard, the alerts and the scaler ask for is one that the service has. */
+/** The service has every metric and label that the dashboard, the alerts and the scaler use. */
 class MonitoringIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final Pattern METRIC =
@@ -39,10 +39,10 @@ class MonitoringIT {
     private static final Pattern BY = Pattern.compile("\\bby \\(([^)]*)\\)");
     private static final Pattern MATCHER = Pattern.compile("([a-z_]+)(?:=~|!~|!=|=)\"");
 
-    /** What Prometheus gives every series, and a histogram its buckets. */
+    /** The labels that Prometheus adds to every series, and a histogram to its buckets. */
     private static final Set<String> OWN_LABELS = Set.of("namespace", "job", "instance", "le");
 
-    /** Of the contract, with their labels; what else the service counts is its own. */
+    /** The metrics of the contract, with their labels. The service may have more. */
     private static final Map<String, Set<String>> CONTRACT = Map.ofEntries(
             Map.entry("penstock_jobs_total", Set.of("outcome", "task", "backend", "pool")),
             Map.entry("penstock_jobs_in_flight", Set.of("node")),
@@ -63,10 +63,10 @@ class MonitoringIT {
             Map.entry("penstock_dlq_total", Set.of("reason")),
             Map.entry("penstock_lost_total", Set.of()));
 
-    /** By name; of each series its labels. */
+    /** By name, the labels of each series. */
     private static final Map<String, Set<String>> LIVE = new HashMap<>();
 
-    private static String said = "";
+    private static String metrics = "";
 
     @BeforeAll
     static void run() throws InterruptedException {
@@ -89,17 +89,17 @@ class MonitoringIT {
             fake.script(script);
             other.script(script);
             jobs.send("good", "hi");
-            jobs.send("good", "hi"); // a duplicate, which is set aside until the job has ended
+            jobs.send("good", "hi"); // a duplicate, which is deferred until the job has ended
             jobs.send("failed", "bad");
-            jobs.send("elsewhere", "breaks once"); // at the other node, whichever had it first
+            jobs.send("elsewhere", "breaks once"); // at the other node, whichever node had it first
             jobs.sendRaw(null, "no job".getBytes(StandardCharsets.UTF_8)); // a dead letter
             jobs.flush();
             replies.awaitOutcomes(List.of("good", "failed", "elsewhere"), PATIENCE);
             Metrics.await(penstock, "penstock_dlq_total{reason=\"invalid_request\"}", 1, PATIENCE);
             Metrics.await(penstock, "penstock_duplicates_total", 1, PATIENCE);
             Metrics.await(penstock, "penstock_queue_lag{topic=\"prompt-jobs\"}", 0, PATIENCE);
-            said = Metrics.text(penstock);
-            read(said);
+            metrics = Metrics.text(penstock);
+            read(metrics);
         }
     }
 
@@ -126,8 +126,8 @@ class MonitoringIT {
     @Test
     void the_contract() {
         assertThat(LIVE).containsAllEntriesOf(CONTRACT);
-        // and what was done is what they say
-        assertThat(said.lines())
+        // the figures match the actions
+        assertThat(metrics.lines())
                 .contains(
                         "penstock_failovers_total{kind=\"restart\"} 1.0",
                         "penstock_duplicates_total 1.0",
@@ -142,7 +142,7 @@ class MonitoringIT {
                         "penstock_queue_in_hand{topic=\"prompt-jobs\"} 0.0")
                 .anyMatch(line -> line.matches("penstock_streams_interrupted_total\\{backend=\"(vllm|ollama)\"} 1.0"))
                 .anyMatch(line -> line.matches("penstock_attempts_total\\{node=.*,outcome=\"stream_broken\"} 1.0"));
-        assertThat(said.lines()
+        assertThat(metrics.lines()
                         .filter(line -> line.startsWith("penstock_jobs_total{"))
                         .mapToDouble(line -> Double.parseDouble(line.substring(line.indexOf("} ") + 2))))
                 .as("two completed, one failed: a duplicate and a refusal are no job")
@@ -197,7 +197,7 @@ class MonitoringIT {
                 .toList();
     }
 
-    /** Its metrics are there, and all labels that it selects or groups by are on one of them. */
+    /** Checks that its metrics exist, and that one of them has all labels that it selects or groups by. */
     private static void isAnswered(String query) {
         Set<String> onAny = new TreeSet<>(OWN_LABELS);
         Matcher metric = METRIC.matcher(query);

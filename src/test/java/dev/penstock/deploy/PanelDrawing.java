@@ -13,7 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** The panels of a dashboard as a picture, in the grid of its JSON: lines, stacks and single figures, and nothing else of Grafana. */
+/**
+ * Draws the panels of a dashboard as a picture, in the grid of its JSON. It has lines, stacks and single figures, and
+ * no other feature of Grafana.
+ */
 final class PanelDrawing {
     private static final int COLUMN = 58;
     private static final int ROW = 23;
@@ -40,9 +43,9 @@ final class PanelDrawing {
     private final double seconds;
 
     /**
-     * What a query came to.
+     * The result of a query.
      *
-     * @param values evenly spread over the picture's time; none at a time is no number
+     * @param values evenly spread over the picture's time; NaN for a time without a value
      */
     record Series(String name, List<Double> values) {
         Series {
@@ -50,7 +53,7 @@ final class PanelDrawing {
         }
     }
 
-    /** @param rows of the grid */
+    /** @param rows the rows of the grid */
     PanelDrawing(int rows, double seconds) {
         image = new BufferedImage(24 * COLUMN, rows * ROW, BufferedImage.TYPE_INT_RGB);
         g = image.createGraphics();
@@ -65,7 +68,7 @@ final class PanelDrawing {
         return image;
     }
 
-    /** @param series of all its queries */
+    /** @param series the results of all its queries */
     void draw(JsonNode panel, List<Series> series) {
         JsonNode place = panel.path("gridPos");
         int x = place.path("x").asInt() * COLUMN + GAP;
@@ -182,7 +185,7 @@ final class PanelDrawing {
         return line;
     }
 
-    /** Two lines at most. */
+    /** Draws two lines at most. */
     private void legend(List<Series> series, int x, int y, int width) {
         int at = x;
         int line = y;
@@ -213,7 +216,7 @@ final class PanelDrawing {
         return Double.isFinite(value) ? value : 0;
     }
 
-    /** The end of the axis: a round number above everything. */
+    /** Returns the end of the axis: a round number above all values. */
     private static double nice(double highest, String unit) {
         if (highest <= 0) {
             return unit.equals("percentunit") ? 0.01 : 1;

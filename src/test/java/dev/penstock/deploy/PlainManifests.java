@@ -5,13 +5,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What is rendered from the chart and checked in: the plain manifests, and the chart's table of values. */
+/** Renders the files from the chart that are checked in: the plain manifests, and the chart's table of values. */
 public final class PlainManifests {
     static final Path FOLDER = TestEnvironment.projectDir().resolve("k8s");
     static final Path BASE = FOLDER.resolve("base").resolve("penstock.yaml");
     static final Path README = Chart.FOLDER.resolve("README.md");
     private static final String RELEASE = "penstock";
-    /** Replaced by kustomize; the base names none. */
+    /** Replaced by kustomize; the base has no namespace. */
     private static final String PLACEHOLDER = "to-be-said";
 
     private PlainManifests() {}
@@ -22,7 +22,7 @@ public final class PlainManifests {
         System.out.println("rendered " + BASE + " and the table of " + README);
     }
 
-    /** Without what only Helm reads. */
+    /** Removes the parts that only Helm reads. */
     static String base() {
         String rendered = Chart.text(RELEASE, PLACEHOLDER, FOLDER.resolve("values.yaml"));
         return "# Rendered from helm/penstock with k8s/values.yaml: make manifests\n"

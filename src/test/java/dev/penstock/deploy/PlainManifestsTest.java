@@ -12,7 +12,7 @@ import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** {@code k8s/} and the chart's README, as they have to be. */
+/** {@code k8s/} and the chart's README match the chart. */
 class PlainManifestsTest {
     private static final String AGAIN = "make manifests writes it anew";
 
@@ -51,7 +51,7 @@ class PlainManifestsTest {
     }
 
     @Test
-    void the_demo_has_what_penstock_is_told_to_call() throws IOException {
+    void the_demo_has_the_server_that_penstock_is_configured_to_call() throws IOException {
         List<Manifest> demo = new ArrayList<>();
         for (Path file : resources(PlainManifests.FOLDER.resolve("overlays").resolve("demo"))) {
             demo.addAll(Manifest.all(Files.readString(file)));
@@ -74,7 +74,7 @@ class PlainManifestsTest {
                 .allSatisfy(manifest -> assertThat(manifest.json().toString())
                         .contains("\"KAFKA_BOOTSTRAP_SERVERS\",\"value\":\"kafka-kafka-bootstrap:9092\""));
         assertThat(penstock.at("/nodes/ollama/url").asText()).isEqualTo("http://ollama:11434");
-        // the model that is pulled is the one that jobs get
+        // the pulled model is the one for the jobs
         String model = penstock.at("/profiles/fast/ollama").asText();
         assertThat(demo)
                 .filteredOn(manifest -> manifest.is("Job"))
@@ -85,7 +85,7 @@ class PlainManifestsTest {
                         .isEqualTo(model));
     }
 
-    /** Every file that a kustomization names, and of those beneath it. */
+    /** Returns every file of a kustomization and of those beneath it. */
     private static List<Path> resources(Path folder) throws IOException {
         JsonNode kustomization = Manifest.YAML.readTree(Files.readString(folder.resolve("kustomization.yaml")));
         List<Path> files = new ArrayList<>();

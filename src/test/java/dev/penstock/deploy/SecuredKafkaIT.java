@@ -46,8 +46,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * With the variables and files that the chart gives to a pod, and the rights and topics that it has Strimzi make, the service
- * gets past a broker that asks for all it can.
+ * The service can use a broker with all security features on. It has the variables and files that the chart gives to
+ * a pod, and the rights and topics that Strimzi creates for it.
  */
 class SecuredKafkaIT {
     private static final Duration PATIENCE = Duration.ofMinutes(4);
@@ -92,22 +92,22 @@ class SecuredKafkaIT {
                             store(client)
                                     .getKey("client", STORE_PASSWORD.toCharArray())
                                     .getEncoded()));
-            // mounted by the chart under this name
+            // the chart mounts it under this name
             Files.writeString(
                     folder.resolve("ca.crt"),
                     pem("CERTIFICATE", store(server).getCertificate("broker").getEncoded()));
             PenstockProcess.Builder penstock = PenstockProcess.with("unused:1")
                     .name("secured")
-                    // each has connections of its own, and each of those its handshakes
+                    // each consumer has connections of its own, each with its handshakes
                     .config("penstock.intake.consumers", "2")
-                    // a ledger that knows the job from an earlier broker has it done
+                    // a ledger from an earlier broker may have an outcome for this job
                     .config("penstock.ledger.path", folder.resolve("ledger.db").toString())
                     .node("fake", "vllm", URI.create(fake.url()), 4);
             variables(workload, secrets)
                     .forEach((name, value) ->
                             penstock.environment(name, value.replace("/opt/penstock/kafka-ca", folder.toString())));
 
-            // the job comes in and is seen to end by the broker's other listener
+            // the test sends the job and reads its end through the broker's other listener
             try (PenstockProcess running = penstock.startReady();
                     ReplyLog replies = ReplyLog.follow(broker.bootstrap());
                     JobSender jobs = new JobSender(broker.bootstrap())) {
@@ -147,7 +147,7 @@ class SecuredKafkaIT {
                 .orElseThrow();
     }
 
-    /** What Strimzi's operators make of the resources. */
+    /** Creates what Strimzi's operators make of the resources. */
     private static void grant(Broker broker, List<Manifest> manifests) throws InterruptedException, ExecutionException {
         List<NewTopic> topics = manifests.stream()
                 .filter(manifest -> manifest.is("KafkaTopic"))
@@ -183,7 +183,7 @@ class SecuredKafkaIT {
         }
     }
 
-    /** As the kubelet makes them: secrets looked up, references to earlier variables expanded. */
+    /** Resolves variables like the kubelet: it looks up secrets, and expands references to earlier variables. */
     private static Map<String, String> variables(Manifest workload, Map<String, String> secrets) {
         Map<String, String> variables = new HashMap<>();
         for (JsonNode variable :
@@ -218,7 +218,7 @@ class SecuredKafkaIT {
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;");
         settings.put("listener.name.secured.ssl.client.auth", "required");
         settings.put("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
-        // who comes by the other listeners
+        // the user of the other listeners
         settings.put("super.users", "User:ANONYMOUS");
         settings.put("ssl.keystore.type", "PKCS12");
         settings.put("ssl.keystore.location", server.toString());
@@ -238,7 +238,7 @@ class SecuredKafkaIT {
         return broker;
     }
 
-    /** A key with a certificate that it signed itself, and a store in which others find that. */
+    /** Creates a key with a self-signed certificate, and a trust store for it. */
     private Path keyPair(String name) throws IOException, InterruptedException, GeneralSecurityException {
         Path store = folder.resolve(name + ".p12");
         keytool(
@@ -275,8 +275,8 @@ class SecuredKafkaIT {
         command.addAll(List.of(arguments));
         command.addAll(List.of("-storetype", "PKCS12", "-storepass", STORE_PASSWORD));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(said).isZero();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
     }
 
     private static KeyStore store(Path file) throws IOException, GeneralSecurityException {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** However the service is started, it ends when memory runs out: with some of its threads gone it would look alive. */
+/** In every way of starting, the service ends when memory runs out: without some of its threads it would look alive. */
 class StartsTest {
     private static final String FLAG = "-XX:+ExitOnOutOfMemoryError";
 
@@ -34,7 +34,7 @@ class StartsTest {
                 .contains("quarkus.native.additional-build-args=-R:+ExitOnOutOfMemoryError");
     }
 
-    /** A program that writes down how it was called. */
+    /** A program that records its arguments. */
     @Test
     void bin_penstock_gives_it_to_an_executable() throws Exception {
         Path program = Files.createTempFile("penstock", "");
@@ -46,10 +46,10 @@ class StartsTest {
                     .redirectErrorStream(true);
             builder.environment().put("PENSTOCK_EXECUTABLE", program.toString());
             Process called = builder.start();
-            String said = new String(called.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            String output = new String(called.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
 
             assertThat(called.waitFor(20, TimeUnit.SECONDS)).isTrue();
-            assertThat(said.strip()).isEqualTo(FLAG + " list");
+            assertThat(output.strip()).isEqualTo(FLAG + " list");
         } finally {
             Files.delete(program);
         }

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.StreamSupport;
 
-/** The table of the chart's README: every value of the schema, with its type, its default and what it means. */
+/** The table of the chart's README: every value of the schema, with its type, its default and its meaning. */
 final class ValuesTable {
     private static final String BEGIN = "<!-- generated: make manifests -->\n";
     private static final String END = "<!-- end -->\n";
@@ -19,7 +19,7 @@ final class ValuesTable {
         this.defaults = defaults;
     }
 
-    /** The README with the table as it has to be. */
+    /** Returns the README with the correct table. */
     static String into(String readme) throws IOException {
         JsonNode schema = Manifest.YAML.readTree(Files.readString(Chart.FOLDER.resolve("values.schema.json")));
         ValuesTable table =
@@ -54,7 +54,7 @@ final class ValuesTable {
         }
     }
 
-    /** Whether each of its properties says what it is, or has such properties itself. */
+    /** Returns whether each of its properties has a description, or has such properties itself. */
     private static boolean explains(JsonNode schema) {
         JsonNode properties = schema.path("properties");
         return !properties.isEmpty()

@@ -1,4 +1,4 @@
-/** The chart, the plain manifests, the images and the dashboard: rendered, checked, and held against what the service knows. */
+/** The chart, the plain manifests, the images and the dashboard: rendered, checked, and compared with the service. */
 @NullMarked
 package dev.penstock.deploy;
 

@@ -17,7 +17,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** REST requests as bytes, and what they are answered with. */
+/** REST requests as bytes, and their answers. */
 public final class Calls {
     private static final int ANSWER_MILLIS = 45_000;
     private static final int MOST_READ = 1 << 20;
@@ -34,13 +34,13 @@ public final class Calls {
     }
 
     /**
-     * What a request is answered with.
+     * The answer to a request.
      *
-     * @param status 0: nothing, the connection was closed
+     * @param status 0 if the connection was closed without an answer
      */
     record Answer(int status, String text) {}
 
-    /** What is wrong with the answers to the requests that {@code make fuzz} has kept. */
+    /** Returns what is wrong with the answers to the requests that {@code make fuzz} has kept. */
     public static List<String> wrongAnswersToKept(URI service) {
         Path project = TestEnvironment.projectDir();
         Calls calls = new Calls(service, Published.of(project));
@@ -57,7 +57,7 @@ public final class Calls {
         return wrong;
     }
 
-    /** Why this may not be the answer. */
+    /** Returns why this answer is not allowed. */
     Optional<String> wrong(byte[] request, Answer answer) {
         if (answer.status() == 0) {
             return isWhole(request) ? Optional.of("a call gets no answer") : Optional.empty();
@@ -67,7 +67,7 @@ public final class Calls {
                 : Optional.of("a call is answered with " + answer.status());
     }
 
-    /** Whether it ends where it says, so that the service need not wait for more. */
+    /** Returns whether the request ends as declared, so that the service need not wait for more. */
     private static boolean isWhole(byte[] request) {
         String text = new String(request, StandardCharsets.ISO_8859_1);
         int end = text.indexOf("\r\n\r\n");
@@ -79,27 +79,27 @@ public final class Calls {
                 && !length.find();
     }
 
-    /** Sends a request as it is, and reads until the answer ends, or is a stream that goes on. */
+    /** Sends a request unchanged, and reads until the answer ends, or is a stream that continues. */
     Answer send(byte[] request) {
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), service.getPort())) {
             socket.setSoTimeout(ANSWER_MILLIS);
             socket.getOutputStream().write(request);
             if (!isWhole(request)) {
-                // no more comes
+                // no more data comes
                 socket.shutdownOutput();
             }
             byte[] piece = new byte[8192];
             int n = socket.getInputStream().read(piece);
             while (n >= 0 && answer.size() < MOST_READ) {
                 answer.write(piece, 0, n);
-                // of an event stream the first bytes are enough
+                // for an event stream the first bytes are enough
                 n = text(answer).contains("text/event-stream")
                         ? -1
                         : socket.getInputStream().read(piece);
             }
         } catch (SocketTimeoutException _) {
-            // what came by then counts
+            // the bytes so far count
         } catch (IOException _) {
             // reset, perhaps after its answer
         }

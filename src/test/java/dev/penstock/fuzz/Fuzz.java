@@ -22,20 +22,20 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Gives the packaged service generated input at every door: REST calls, records, and what model servers answer. Ends with 1
- * where a call is answered with something that the document does not name, a job gets no outcome, a reader stops, a thread
- * fails, or memory grows. The failing input is kept under {@code src/test/resources/fuzz}, where {@code make test} gives it
+ * Sends generated input of every kind to the packaged service: REST calls, records, and answers of model servers.
+ * It exits with 1 if a call's answer is not in the document, a job gets no outcome, a reader stops, a thread fails,
+ * or memory grows. It keeps the failing input under {@code src/test/resources/fuzz}, where {@code make test} runs it
  * again.
  *
- * <p>Arguments: for how many seconds, and the seed. Each input follows from the seed and its number.
+ * <p>Arguments: the seconds to run, and the seed. Each input follows from the seed and its number.
  */
 public final class Fuzz {
-    /** After so long the heap is measured; at the end it may be a fifth larger. */
+    /** The heap is measured after this time. At the end it may be a fifth larger. */
     private static final int FIRST_SECONDS = 60;
 
     private static final double MOST_GROWTH = 1.2;
     private static final int CALLERS = 3;
-    /** For each hostile node. */
+    /** The number of threads for each hostile node. */
     private static final int ANSWERERS = 3;
 
     private static final int MOST_SAVED = 20;
@@ -108,7 +108,7 @@ public final class Fuzz {
         return List.copyOf(violations);
     }
 
-    /** Everything at once for so long, then a sound job at each door. */
+    /** Sends all kinds of input for this time, then a valid job in each way. */
     private void phase(int seconds) throws InterruptedException {
         endNanos = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
         List<Thread> threads = new ArrayList<>();
@@ -150,7 +150,7 @@ public final class Fuzz {
         while (goesOn()) {
             long number = calls.getAndIncrement();
             Input.Call call = generator.call(number);
-            asked(call, number);
+            runReaders(call, number);
             Calls.Answer answer = rest.send(call.request());
             count("call", answer.status() == 0 ? "no answer" : Integer.toString(answer.status()));
             if (goesOn()) {
@@ -173,11 +173,11 @@ public final class Fuzz {
             while (goesOn()) {
                 long number = records.getAndIncrement();
                 Input.TopicRecord record = generator.record(number);
-                asked(record, number);
+                runReaders(record, number);
                 var _ = producer.send(new ProducerRecord<>(
                         record.topic(), null, record.key(), record.value(), record.kafkaHeaders()));
                 count("record", record.topic());
-                // more than the service takes would only make a queue
+                // more calls than the service takes would only queue up
                 TimeUnit.MILLISECONDS.sleep(4);
             }
         }
@@ -197,8 +197,8 @@ public final class Fuzz {
         }
     }
 
-    /** What the service's readers do with it, in this process: a failure names its input for certain. */
-    private void asked(Input input, long number) {
+    /** Runs the service's readers in this process, so that a failure certainly belongs to this input. */
+    private void runReaders(Input input, long number) {
         try {
             Oracle.read(input);
         } catch (RuntimeException | StackOverflowError e) {
@@ -218,7 +218,7 @@ public final class Fuzz {
         count("VIOLATION", what);
         String shortly = words.length() > 400 ? words.substring(0, 400) + "…" : words;
         Path project = TestEnvironment.projectDir();
-        // one file for each kind of failure is enough to mend it
+        // one file for each kind of failure is enough to fix it
         String where = kinds.size() < MOST_SAVED && kinds.add(input.kind() + what)
                 ? project.relativize(input.save(project, "%d-%d".formatted(seed, number)))
                         .toString()

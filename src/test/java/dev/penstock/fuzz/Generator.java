@@ -14,9 +14,9 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.stream.Stream;
 
-/** Inputs of each kind. The n-th of a kind follows from the seed, whichever came before it. */
+/** Inputs of each kind. The n-th of a kind follows from the seed alone. */
 final class Generator {
-    /** What a job may be, with everything that it may name. */
+    /** Jobs with every allowed field. */
     private static final List<String> JOBS = List.of(
             "{\"prompt\":\"hello\"}",
             "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"temperature\":0.5,\"max_tokens\":16}",
@@ -120,7 +120,7 @@ final class Generator {
 
     private final long seed;
     private final List<Published.Operation> operations;
-    /** By the server that it is of. */
+    /** By the server that sent them. */
     private final Map<String, List<byte[]>> recordings;
 
     Generator(long seed, List<Published.Operation> operations, Path project) {
@@ -183,7 +183,7 @@ final class Generator {
                     "penstock-origin",
                     List.of("prompt-jobs/0/1", "prompt-jobs/-1/x", "", "a/b/c/d", "x/999999999/999999999999999999")));
             headers.add(header(random, "penstock-handed-back", NUMBERS));
-            // due at once: what is not due keeps its partition waiting
+            // due at once: a record that is not due keeps its partition waiting
             headers.add(header(random, "penstock-not-before", List.of("0", "-1", "x", "", "9223372036854775808")));
             headers.add(header(random, "penstock-waits-for", List.of("node_down", "", "\0")));
         }
@@ -214,7 +214,7 @@ final class Generator {
         Published.Operation operation = random.any(operations);
         String path = operation.path();
         while (path.contains("{")) {
-            // the nodes that answer stay
+            // the valid nodes must stay
             String name = operation.method().equals("DELETE")
                     ? random.any(List.of("fuzz-1", "fz-1", "..", "0-0"))
                     : random.any(NAMES);

@@ -17,10 +17,10 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.jspecify.annotations.Nullable;
 
-/** One generated input, whole, so that it can be kept in a file and given again. */
+/** One generated input, whole, so that a file can keep it for another run. */
 @SuppressWarnings("ArrayRecordComponent") // none of them is compared
 sealed interface Input {
-    /** The folder of its kind. */
+    /** Returns the folder of its kind. */
     default String kind() {
         return switch (this) {
             case Call _ -> "call";
@@ -39,7 +39,7 @@ sealed interface Input {
         }
     }
 
-    /** What a model server answers, from its status line on. */
+    /** The answer of a model server, from its status line on. */
     record Said(byte[] response) implements Input {
         @Override
         public byte[] toFile() {
@@ -89,12 +89,12 @@ sealed interface Input {
         }
     }
 
-    /** Where failing inputs are kept; {@code make test} gives them again. */
+    /** Returns the folder of failing inputs; {@code make test} runs them again. */
     static Path folder(Path project) {
         return project.resolve("src/test/resources/fuzz");
     }
 
-    /** The kept inputs of one kind. */
+    /** Returns the kept inputs of one kind. */
     static List<Path> kept(Path project, String kind) {
         try (Stream<Path> files = Files.walk(folder(project).resolve(kind))) {
             return files.filter(Files::isRegularFile).sorted().toList();
@@ -103,7 +103,7 @@ sealed interface Input {
         }
     }
 
-    /** @param name of the file, without its ending */
+    /** @param name the name of the file, without its ending */
     default Path save(Path project, String name) {
         try {
             Path file = Files.createDirectories(folder(project).resolve(kind())).resolve(name + ".input");

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every input that {@code make fuzz} has kept, given again to the readers that it is for; node.KeptAnswersTest has the others. */
+/** Runs every input that {@code make fuzz} has kept through its readers again. node.KeptAnswersTest has the others. */
 class KeptInputsTest {
     private static final int GENERATED = 3_000;
 
@@ -62,7 +62,7 @@ class KeptInputsTest {
         }
     }
 
-    /** A look at each generator in every build; `make fuzz` gives many more to the whole service. */
+    /** Runs a few inputs of each generator in every build; `make fuzz` runs many more against the whole service. */
     @Test
     void no_reader_fails_at_generated_records() {
         Generator generator =

@@ -12,11 +12,11 @@ import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.regex.Matcher;
 
-/** Changes of sound input; what comes out follows from the generator alone. */
+/** Changes valid input. The generator alone decides the result. */
 record Mutations(RandomGenerator random) {
     private static final int LONG = 20_000;
 
-    /** What readers of JSON, of names, of numbers and of times have stumbled over. */
+    /** Values that have broken parsers of JSON, names, numbers and times. */
     private static final List<String> HOSTILE = List.of(
             "null",
             "true",
@@ -69,7 +69,7 @@ record Mutations(RandomGenerator random) {
         return values.get(random.nextInt(values.size()));
     }
 
-    /** Any value, as JSON. */
+    /** Returns any value, as JSON. */
     String value() {
         return switch (random.nextInt(12)) {
             case 0 -> "\"" + "a".repeat(random.nextInt(LONG)) + "\"";
@@ -80,7 +80,7 @@ record Mutations(RandomGenerator random) {
         };
     }
 
-    /** Of any script; without quotes and backslashes. */
+    /** Returns letters of any script, without quotes and backslashes. */
     private String letters(int count) {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < count; i++) {
@@ -91,7 +91,7 @@ record Mutations(RandomGenerator random) {
         return text.toString();
     }
 
-    /** A document with some of its members changed, then perhaps some of its bytes. */
+    /** Returns a document with some changed members, and perhaps some changed bytes. */
     byte[] document(String sound) {
         JsonNode document = Json.parseLenient(sound);
         String text = sound;
@@ -99,7 +99,7 @@ record Mutations(RandomGenerator random) {
             change(document);
             text = new String(Json.bytes(document), StandardCharsets.UTF_8);
         }
-        // a value is put in as text: no writer of JSON would write all of them
+        // inserts values as text: no JSON writer would write all of them
         while (text.contains(HOLE)) {
             text = text.replaceFirst(HOLE, Matcher.quoteReplacement(value()));
         }
@@ -136,7 +136,7 @@ record Mutations(RandomGenerator random) {
         }
     }
 
-    /** Some bytes changed, left out, put in, or said again. */
+    /** Changes, removes, inserts or repeats some bytes. */
     byte[] bytes(byte[] sound) {
         byte[] bytes = sound;
         for (int i = 1 + random.nextInt(6); i > 0; i--) {

@@ -17,7 +17,7 @@ import java.util.UUID;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** The product's own readers, called with an input: none of them may end with an exception. */
+/** Runs the product's own readers on an input. None of them may throw an exception. */
 final class Oracle {
     private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
     private static final JobDocument.Defaults DEFAULTS = new JobDocument.Defaults(
@@ -25,7 +25,7 @@ final class Oracle {
 
     private Oracle() {}
 
-    /** Reads what all readers of its topic would read. */
+    /** Reads like all readers of its topic. */
     static void read(Input input) {
         switch (input) {
             case Input.TopicRecord record -> record(record);

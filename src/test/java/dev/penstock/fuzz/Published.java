@@ -14,10 +14,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 
-/** The calls of the published document, and what each may be answered with. */
+/** The calls of the published document, with their allowed answers. */
 record Published(List<Published.Operation> operations) {
     private static final Set<String> METHODS = Set.of("get", "post", "delete", "put", "patch");
-    /** What HTTP itself may say of any request: it is no request, no resource, or too large. */
+    /** The statuses that HTTP itself allows for any request: it is malformed, has no resource, or is too large. */
     private static final Set<Integer> OF_HTTP = Set.of(400, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 505);
 
     /** @param path with its parameters in braces */
@@ -50,7 +50,7 @@ record Published(List<Published.Operation> operations) {
         return new Operation(method.toUpperCase(Locale.ROOT), path, paths, statuses);
     }
 
-    /** Whether this request may be answered so. */
+    /** Returns whether this request may have this status. */
     boolean allows(byte[] request, int status) {
         String line = new String(request, StandardCharsets.ISO_8859_1)
                 .lines()

@@ -4,11 +4,11 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Runs Schemathesis, a program of its own, over every call of the document that the packaged service serves. */
+/** Runs Schemathesis, an external program, over every call of the document that the packaged service publishes. */
 public final class SchemaCheck {
     private SchemaCheck() {}
 
-    /** Arguments: the program, and more for it. */
+    /** Arguments: the program, and its further arguments. */
     public static void main(String... args) throws IOException, InterruptedException {
         int status;
         try (Target target = new Target()) {

@@ -26,7 +26,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** The packaged service with a broker, a database, a sound node, and a hostile one for each kind of server. */
+/** The packaged service with a broker, a database, a valid node, and a hostile node for each kind of server. */
 final class Target implements AutoCloseable {
     /** The backend of each hostile node, and the server whose recorded answers it gives. */
     static final Map<String, String> SERVERS = new LinkedHashMap<>(
@@ -44,7 +44,7 @@ final class Target implements AutoCloseable {
     private final Postgres postgres = Postgres.start("fuzz");
     private final FakeUpstream sound = FakeUpstream.start();
     private final Map<String, FakeUpstream> hostile = new LinkedHashMap<>();
-    /** What a hostile node answers to a prompt. */
+    /** The answers of hostile nodes to prompts. */
     private final Map<String, Input.Said> answers = new ConcurrentHashMap<>();
 
     final PenstockProcess penstock;
@@ -75,7 +75,7 @@ final class Target implements AutoCloseable {
 
     private Answer answer(String prompt) {
         Input.Said said = answers.get(prompt);
-        // what it says may have no end
+        // its content may have no end
         return said == null ? Answer.of("hello") : Answer.raw(said.response()).closing();
     }
 
@@ -83,7 +83,7 @@ final class Target implements AutoCloseable {
         return broker.bootstrap();
     }
 
-    /** Runs a job at a hostile node, which answers so; the status and the document that came of it. */
+    /** Runs a job at a hostile node with this answer. Returns the resulting status and document. */
     Rest.Reply ask(String backend, String name, Input.Said said) throws InterruptedException {
         answers.put(name, said);
         try {
@@ -96,7 +96,7 @@ final class Target implements AutoCloseable {
         }
     }
 
-    /** A sound job at each door; what did not complete. */
+    /** Runs a valid job in each way. Returns the jobs that did not complete. */
     List<String> checkDoors() throws InterruptedException {
         List<String> wrong = new ArrayList<>();
         int check = checks++;
@@ -144,7 +144,7 @@ final class Target implements AutoCloseable {
                 .formatted(id);
     }
 
-    /** Until the job topics are finished and the ledger is not behind. */
+    /** Waits until the job topics are finished and the ledger has caught up. */
     List<String> awaitIdle() throws InterruptedException {
         long until = System.nanoTime() + PATIENCE.toNanos();
         List<String> left = behind();
@@ -158,14 +158,14 @@ final class Target implements AutoCloseable {
     private List<String> behind() throws InterruptedException {
         return Metrics.text(penstock)
                 .lines()
-                // a job that is set aside for minutes is not due yet
+                // a job that is deferred for minutes is not due yet
                 .filter(line -> line.startsWith("penstock_ledger_lag_seconds")
                         || (line.startsWith("penstock_queue_lag") && !line.contains("deferred")))
                 .filter(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)) > 0)
                 .toList();
     }
 
-    /** Exceptions that threads outlived. */
+    /** Returns the exceptions that threads survived. */
     List<String> threadFailures() throws InterruptedException {
         return Metrics.text(penstock)
                 .lines()
@@ -173,7 +173,7 @@ final class Target implements AutoCloseable {
                 .toList();
     }
 
-    /** Bytes that are in use after a collection. */
+    /** Returns the bytes in use after a garbage collection. */
     long heap() {
         long least = Long.MAX_VALUE;
         for (int i = 0; i < 3; i++) {
@@ -187,7 +187,7 @@ final class Target implements AutoCloseable {
         return least;
     }
 
-    /** The names of threads that are there for the whole life of the service, without their numbers. */
+    /** Returns the names of threads that live as long as the service, without their numbers. */
     Set<String> threads() {
         return THREAD.matcher(jcmd("Thread.print"))
                 .results()

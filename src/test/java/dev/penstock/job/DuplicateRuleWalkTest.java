@@ -14,12 +14,13 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /**
- * Walks, breadth first, what can happen to two records of one id that are taken by different workers, which know the ledger
- * only up to some moment of the past: deliveries, lost locks, crashes, events that arrive late. By the project's own reading
- * rule and duplicate rule.
+ * Walks, breadth first, all that can happen to two records of one id. Different replicas receive them, and know the
+ * ledger only up to some past moment. The events are deliveries, lost locks, crashes and late events. The walk uses
+ * the project's own reading rule and duplicate rule.
  *
- * <p>What must hold: once both records are acknowledged the log has a valid outcome; and where nothing moves any more, both
- * are acknowledged. Each record has up to two deliveries. A duplicate is set aside until the job has an outcome.
+ * <p>Properties: once both records are acknowledged, the log has a valid outcome; and when no further step is
+ * possible, both are acknowledged. Each record has up to two deliveries. A duplicate is deferred until the job has an
+ * outcome.
  */
 class DuplicateRuleWalkTest {
     private static final int DELIVERIES = 2;
@@ -36,7 +37,7 @@ class DuplicateRuleWalkTest {
         DONE
     }
 
-    /** @param record 0 is the smaller one */
+    /** @param record 0 for the smaller record */
     private record Said(EventMark.Kind kind, int attempt, int run, int record) {}
 
     private record Run(Phase phase, int record, int delivery, int attempt, List<Said> flight, boolean alive) {
@@ -53,7 +54,7 @@ class DuplicateRuleWalkTest {
         }
     }
 
-    /** @param owner the run that holds it; null: nobody */
+    /** @param owner the run that holds it; null for none */
     private record Held(@Nullable Integer owner, int deliveries, boolean acknowledged) {}
 
     private record State(List<Said> log, List<Run> runs, List<Held> records, Set<Integer> known) {
@@ -78,12 +79,12 @@ class DuplicateRuleWalkTest {
     /** What a reader of the log knows. */
     private record Read(Reading reading, @Nullable RecordPlace named) {}
 
-    /** What is left out of the rule, to see what it is for. */
+    /** A part of the rule that is left out, to show why it is needed. */
     private enum Without {
         NOTHING,
         /** A duplicate is acknowledged at once. */
         WAITING,
-        /** The record that the last {@code started} names is a duplicate like any other. */
+        /** The record that the last {@code started} names is treated like any other duplicate. */
         NAMED
     }
 
@@ -275,7 +276,7 @@ class DuplicateRuleWalkTest {
         boolean own = stamp(record).place().equals(named);
         boolean closed = seen.reading().isClosed();
         if (without == Without.NAMED && own && !closed) {
-            // as if nobody had been named: only the order counts
+            // without the record of the last started: only the order counts
             return stamp(record).isDuplicate(stamps, null, false);
         }
         return stamp(record).isDuplicate(stamps, named, closed);

@@ -14,12 +14,13 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /**
- * Every interleaving of a few runs of one record, with lost locks, crashes and events that reach the log late, read by
- * the project's own {@link Reading}. Property: whenever the record is acknowledged, the log holds a valid outcome.
+ * Walks every interleaving of a few runs of one record, with lost locks, crashes and events that reach the log late.
+ * The project's own {@link Reading} reads the log. Property: when the record is acknowledged, the log holds a valid
+ * outcome.
  *
- * <p>A run's life: take the record (delivery d), if d &gt; 1 look up, started, (the node fails, renew, next attempt)*,
- * outcome, if d &gt; 1 look up again, acknowledge. A sent event is first in flight: it reaches the log at any later moment, in
- * the run's own order, or never if its process died.
+ * <p>A run's life: take the record (delivery d), if d &gt; 1 look up, started, (the node fails, renew, next
+ * attempt)*, outcome, if d &gt; 1 look up again, acknowledge. A sent event is first in flight. It reaches the log at
+ * any later moment, in the run's own order, or never if its process died.
  */
 class ReadingRuleWalkTest {
     private static final int LAST_ATTEMPT = 6;
@@ -75,7 +76,7 @@ class ReadingRuleWalkTest {
         }
     }
 
-    /** How the walk is limited, and which part of rule 5 is left out. */
+    /** The limits of the walk, and the part of rule 5 that is left out. */
     private record Limits(int runs, int failures, boolean looksAgain) {}
 
     @Test
@@ -99,7 +100,7 @@ class ReadingRuleWalkTest {
                 .isNotNull();
     }
 
-    /** @return a state in which the record is acknowledged and no valid outcome is in the log; null: there is none */
+    /** @return a state in which the record is acknowledged without a valid outcome in the log; null if there is none */
     private static @Nullable State walk(Limits limits) {
         State first = new State(List.of(), List.of(), null, 0, false);
         Set<State> seen = new HashSet<>(Set.of(first));

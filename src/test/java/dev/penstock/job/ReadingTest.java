@@ -51,8 +51,9 @@ class ReadingTest {
     }
 
     /**
-     * Random logs of crashing, late, doubled and taken-over runs: at most one outcome is ever valid, what is valid forms
-     * gapless attempts, and a reader that begins anywhere with the state of another goes on as that other.
+     * Random logs of runs that crash, publish late, duplicate events or are taken over. At most one outcome is ever
+     * valid. The valid events form attempts without gaps. A reader that starts anywhere with another reader's state
+     * continues like that reader.
      */
     @Test
     void every_reader_sees_at_most_one_outcome_and_the_same_one() {
@@ -96,7 +97,10 @@ class ReadingTest {
         return new EventMark(kind, attempt, run, seq);
     }
 
-    /** Up to four runs, each begun after a look at some earlier log, each cut anywhere; interleaved keeping each one's order. */
+    /**
+     * Up to four runs. Each begins after some earlier log, and is cut anywhere. The interleaving keeps the order of
+     * each run.
+     */
     private static List<EventMark> randomLog(Random random) {
         List<List<EventMark>> flights = new ArrayList<>();
         int runs = 1 + random.nextInt(4);

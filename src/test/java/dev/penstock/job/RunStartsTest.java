@@ -18,7 +18,7 @@ class RunStartsTest {
             EventMark started = new EventMark(EventMark.Kind.STARTED, run, "run-" + run, 0);
             starts = starts.after(reading, started);
             reading = reading.after(started);
-            // what the ledger keeps in between is all that counts
+            // only what the ledger stores in between counts
             starts = RunStarts.ofText(starts.toText());
         }
 

@@ -14,7 +14,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Event streams of the messages API, as its documentation shows them: nobody has recorded the real one. */
+/**
+ * Tests event streams of the messages API. They come from its documentation, because there is no recording of the
+ * real service.
+ */
 class AnthropicStreamTest {
     private static final String START = """
             event: message_start
@@ -114,7 +117,7 @@ class AnthropicStreamTest {
     }
 
     @Test
-    void thinking_that_nobody_signed_is_reasoning_alone() {
+    void thinking_without_a_signature_is_only_reasoning() {
         String unsigned = THINKING.replaceAll(
                         "(?s)event: content_block_delta\ndata: [^\n]*signature_delta[^\n]*\n\n", "")
                 .replaceAll("(?s)event: content_block_start\ndata: [^\n]*redacted.*", "");
@@ -126,7 +129,7 @@ class AnthropicStreamTest {
     }
 
     @Test
-    void an_error_in_mid_stream_is_told_in_the_servers_words() {
+    void an_error_in_mid_stream_has_the_servers_words() {
         List<TokenEvent> events = parse(START + THINKING + """
                 event: error
                 data: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The contract of every backend, against the scripted server and the recorded bytes of the real ones. */
+/** The contract of every backend, against the scripted server and recorded bytes of the real servers. */
 class BackendContractTest {
     private static FakeUpstream fake;
     private static Vertx vertx;
@@ -29,19 +29,19 @@ class BackendContractTest {
         vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
-    /** All but what Anthropic has not. */
+    /** All cases, except those that Anthropic's API does not have. */
     static Stream<Arguments> all() {
         return cases((backend, wanted) -> backend != Backend.ANTHROPIC || wanted != ContractCase.EMBEDDINGS);
     }
 
-    /** Only what was recorded. */
+    /** Only the recorded cases. */
     static Stream<Arguments> recorded() {
         return cases(RecordedSubject::has);
     }
 
     private static Stream<Arguments> cases(BiPredicate<Backend, ContractCase> which) {
         return Arrays.stream(Backend.values())
-                // nothing is sent to a program: LlamaCliIT
+                // a program gets no requests; LlamaCliIT covers it
                 .filter(backend -> backend != Backend.LLAMA_CLI)
                 .flatMap(backend -> Arrays.stream(ContractCase.values())
                         .filter(wanted -> which.test(backend, wanted))

@@ -25,7 +25,10 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** What a user reads when a server is not running, has not the model or refuses the key; docs/backends.md shows it. */
+/**
+ * Tests the error messages for a server that is not running, lacks the model or refuses the key. docs/backends.md
+ * shows the messages.
+ */
 class BackendErrorsTest {
     private static final String KEY = "sk-not-the-real-one-4711";
     private static FakeUpstream fake;
@@ -75,7 +78,7 @@ class BackendErrorsTest {
                 .contains(listing);
     }
 
-    /** As docs/backends.md shows it, in a block of code. */
+    /** Returns the messages as docs/backends.md shows them, in a block of code. */
     private static String listed(Backend backend, JobFailure away, JobFailure missing) {
         return "    %s\n      not running    %s\n      model missing  %s\n"
                 .formatted(backend.wireName(), away.message(), missing.message())
@@ -216,7 +219,7 @@ class BackendErrorsTest {
         return NodeSettings.Program.of("no-such-llama-cli", models);
     }
 
-    /** There is no server, and no key. */
+    /** A program has no server and no key. */
     private static String ofPrograms() throws Exception {
         Path folder = Files.createTempDirectory("models");
         Path model = Files.createFile(folder.resolve("a.gguf"));
@@ -240,7 +243,7 @@ class BackendErrorsTest {
         }
     }
 
-    /** In the form of those whose dialect is not played by their backend alone. */
+    /** Returns a refusal in the form of a backend that shares its dialect with others. */
     private static Answer refusal(Backend backend, int status, String words) {
         return switch (backend) {
             case VLLM, OLLAMA, AZURE_OPENAI, ANTHROPIC -> Answer.refuse(status, words);

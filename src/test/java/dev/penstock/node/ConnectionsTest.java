@@ -28,7 +28,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Servers that say they keep a connection, and close it: bytes on a socket. */
+/** Tests servers that promise to keep a connection and close it, as bytes on a socket. */
 @Timeout(60)
 class ConnectionsTest {
     private static final Vertx VERTX = Vertx.vertx();
@@ -43,12 +43,12 @@ class ConnectionsTest {
 
     private final AtomicInteger requests = new AtomicInteger();
     private final AtomicInteger closing = new AtomicInteger();
-    private int asked;
+    private int answers;
     private final ServerSocket server = listen();
 
-    /** What becomes of a connection's requests. */
+    /** What a server does with a connection's requests. */
     private interface Manner {
-        /** @return whether it goes on with this connection */
+        /** @return whether it continues with this connection */
         boolean answer(int request, Socket socket) throws IOException;
     }
 
@@ -62,7 +62,7 @@ class ConnectionsTest {
         VERTX.close().toCompletionStage().toCompletableFuture().join();
     }
 
-    /** It reads the second request of each connection, and closes without a byte. */
+    /** The server reads the second request of each connection, and closes without a byte. */
     @Test
     void a_request_whose_kept_connection_is_dead_is_sent_again_on_a_new_one() throws Exception {
         serve((request, socket) -> {
@@ -73,9 +73,9 @@ class ConnectionsTest {
             return true;
         });
         try (NodeClient client = client(Backend.OPENAI_COMPATIBLE)) {
-            // a connection is used again once its answer has ended, which may be after the next request has begun
-            for (asked = 0; requests.get() == asked; asked++) {
-                assertThat(last(client)).as("answer %d", asked).isInstanceOf(TokenEvent.End.class);
+            // a connection is reused after its answer has ended, which may be after the next request has begun
+            for (answers = 0; requests.get() == answers; answers++) {
+                assertThat(last(client)).as("answer %d", answers).isInstanceOf(TokenEvent.End.class);
             }
         }
     }
@@ -111,7 +111,7 @@ class ConnectionsTest {
         assertThat(requests).hasValue(2);
     }
 
-    /** It closes a kept connection once it has the request, and does not listen any more. */
+    /** The server closes a kept connection when it has the request, and stops listening. */
     @Test
     void a_server_that_is_gone_is_unreachable() throws Exception {
         ServerSocket listening = server;
@@ -128,7 +128,7 @@ class ConnectionsTest {
         }
     }
 
-    /** What has begun is not begun again. */
+    /** An answer that has begun is not repeated. */
     @Test
     void an_answer_that_breaks_after_its_beginning_stays_broken() throws Exception {
         serve((request, socket) -> {
@@ -144,7 +144,7 @@ class ConnectionsTest {
         try (NodeClient client = client(Backend.OPENAI_COMPATIBLE)) {
             assertThat(untilBroken(client).code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         }
-        assertThat(requests).as("each was sent once").hasValue(asked);
+        assertThat(requests).as("each was sent once").hasValue(answers);
     }
 
     @Test
@@ -153,9 +153,9 @@ class ConnectionsTest {
             write(socket, "Keep-Alive: timeout=5, max=100\r\nServer: llama.cpp\r\n", STREAM);
             return false;
         });
-        try (NodeClient named = client(Backend.LLAMA_SERVER)) {
+        try (NodeClient llama = client(Backend.LLAMA_SERVER)) {
             for (int i = 0; i < 10; i++) {
-                assertThat(last(named)).isInstanceOf(TokenEvent.End.class);
+                assertThat(last(llama)).isInstanceOf(TokenEvent.End.class);
             }
         }
         assertThat(closing).as("each asks for the end of its connection").hasValue(10);
@@ -206,7 +206,7 @@ class ConnectionsTest {
         }
     }
 
-    /** One request, whole. */
+    /** Reads one whole request. */
     private boolean read(InputStream in) throws IOException {
         StringBuilder head = new StringBuilder();
         while (head.indexOf("\r\n\r\n") < 0) {
@@ -243,10 +243,10 @@ class ConnectionsTest {
                 Duration.ofSeconds(5));
     }
 
-    /** Asks until a kept connection is used again. */
+    /** Sends requests until a kept connection is reused. */
     private JobFailure untilBroken(NodeClient client) throws Exception {
         while (true) {
-            asked++;
+            answers++;
             if (last(client) instanceof TokenEvent.Broken(JobFailure failure)) {
                 return failure;
             }

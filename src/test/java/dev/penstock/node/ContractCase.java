@@ -16,7 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 
-/** What every backend has to do; {@link Subject} brings a server to the point where it can be seen. */
+/** The contract of every backend. {@link Subject} brings a server to the point that a case needs. */
 enum ContractCase {
     PLAIN_ANSWER("\"max_tokens\":60") {
         @Override
@@ -98,7 +98,7 @@ enum ContractCase {
                     + "\"additionalProperties\":false}}}]") {
         @Override
         void check(Stage stage) throws Exception {
-            // what is cut in the midst of a call is no call: llama-server even closes the connection
+            // cutting the answer within a call would break the call: llama-server even closes the connection
             Heard heard = Heard.until(stage, prompt(stage), said -> said.failure() == null && calls(said) > 0);
             heard.assertWhole();
             assertThat(calls(heard)).isPositive();
@@ -111,7 +111,7 @@ enum ContractCase {
             });
         }
 
-        // those that are whole: a model of random weights may not stop calling
+        // only complete calls count: a model of random weights may not stop calling
         private int calls(Heard said) {
             int calls = said.choice().toolCalls().size();
             return "length".equals(said.choice().finishReason()) ? calls - 1 : calls;
@@ -225,7 +225,7 @@ enum ContractCase {
 
     abstract void check(Stage stage) throws Exception;
 
-    /** @return false: it ended before its first word */
+    /** @return false if it ended before its first word */
     private static boolean speaks(TokenStream stream) throws InterruptedException {
         TokenEvent event = Heard.next(stream);
         while (!(event instanceof TokenEvent.Text)) {
@@ -272,7 +272,7 @@ enum ContractCase {
         return new Prompt(Task.EMBEDDINGS, stage.model(), body, Map.of(), Map.of(), 0);
     }
 
-    /** Rounded: a server computes a batch in another order than its inputs alone. */
+    /** Rounds: a server computes a batch in another order than single inputs. */
     private static List<Float> numbers(Heard heard, int index) {
         JsonNode vector = Json.mapper().valueToTree(heard.answer().embeddings().get(index));
         List<Float> numbers = new ArrayList<>();

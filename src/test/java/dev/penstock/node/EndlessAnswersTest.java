@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a model server sends without an end is taken to its limit, and the failure names that and the server. */
+/** An endless answer of a model server is read up to its limit, and the failure names the limit and the server. */
 @Timeout(60)
 class EndlessAnswersTest {
     private static final Vertx VERTX = Vertx.vertx();
@@ -64,7 +64,7 @@ class EndlessAnswersTest {
         assertNamed(failure(Backend.OLLAMA, chat()), "penstock.answers.max-line");
     }
 
-    /** The answer is whole, and the connection is not kept for what else comes. */
+    /** The answer is complete, and further data does not keep the connection open. */
     @ParameterizedTest
     @ValueSource(strings = {DELTA, "x"})
     void what_comes_after_the_end(String again) throws Exception {

@@ -21,7 +21,7 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Nodes whose servers a test plays, without a network. They are probed only when the test says so. */
+/** Nodes whose servers a test plays, without a network. They are probed only on the test's command. */
 public final class FakeNodes extends Nodes {
     private static final Vertx VERTX = Vertx.vertx();
 
@@ -43,7 +43,7 @@ public final class FakeNodes extends Nodes {
     @Override
     void begin(Node node) {}
 
-    /** The scheduler calls it, under its lock, whenever it looks at a node. */
+    /** Sets a callback. The scheduler calls it, under its lock, when it looks up a node. */
     public void onFind(Runnable looked) {
         onFind = looked;
     }
@@ -58,7 +58,7 @@ public final class FakeNodes extends Nodes {
         return Objects.requireNonNull(servers.get(node));
     }
 
-    /** Asks a node's server how it is. */
+    /** Probes a node's server. */
     public void probe(String node) {
         try {
             super.find(node).orElseThrow().probe();
@@ -78,7 +78,7 @@ public final class FakeNodes extends Nodes {
             this.settings = settings;
         }
 
-        /** It is up with these models, and was probed. */
+        /** The server is up with these models, and was probed. */
         public Server up(String... models) {
             state = new Node.ProbeResult.Up(
                     Stream.of(models)
@@ -89,32 +89,32 @@ public final class FakeNodes extends Nodes {
             return this;
         }
 
-        /** It loads its model, and was probed. */
+        /** The server is loading its model, and was probed. */
         public void loading() {
             state = new Node.ProbeResult.Loading("loading");
             FakeNodes.this.probe(settings.name());
         }
 
-        /** It is gone, and was probed. */
+        /** The server is gone, and was probed. */
         public void down() {
             state = Node.ProbeResult.Away.of("gone");
             FakeNodes.this.probe(settings.name());
         }
 
-        /** It is gone, and no probe has found that out yet: calls from now on are refused. */
+        /** The server is gone, and no probe has found that out yet. It refuses calls from now on. */
         public void kill() {
             state = Node.ProbeResult.Away.of("gone");
             onCall = call -> call.fail(JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, "refused the connection"));
             calls.forEach(call -> call.fail(JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection")));
         }
 
-        /** What it does with each request. */
+        /** Sets what the server does with each request. */
         public Server onCall(Consumer<Call> does) {
             onCall = does;
             return this;
         }
 
-        /** All requests that it got. */
+        /** Returns all requests to the server. */
         public List<Call> calls() {
             return calls;
         }
@@ -146,7 +146,7 @@ public final class FakeNodes extends Nodes {
         public void close() {}
     }
 
-    /** One request at a server, and its answer. */
+    /** One request to a server, and its answer. */
     public static final class Call implements TokenStream {
         private final LinkedBlockingQueue<Optional<TokenEvent>> events = new LinkedBlockingQueue<>();
         private final String model;
@@ -156,7 +156,7 @@ public final class FakeNodes extends Nodes {
             this.model = model;
         }
 
-        /** The model that was asked for. */
+        /** Returns the requested model. */
         public String model() {
             return model;
         }
@@ -170,7 +170,7 @@ public final class FakeNodes extends Nodes {
             return this;
         }
 
-        /** The whole answer. */
+        /** Sends a whole answer. */
         public void answer(String text) {
             say(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text));
             say(new TokenEvent.Finish(0, "stop"));

@@ -40,7 +40,7 @@ final class FakeSubject implements Subject {
             case TOOLS -> Answer.raw(Recording.of(tools()).bytes());
             case JSON_SCHEMA -> Answer.of("{\"ok\"", ":true}");
             case REASONING -> Answer.unicode(3).reasoning("Let me", " think");
-            // in pieces that the client cannot help reading one by one
+            // in pieces that are slow enough for the client to read one by one
             case UNICODE -> Answer.unicode(6).everyByteAlone().pauseBetweenPieces(Duration.ofNanos(100_000));
             case ERROR_BEFORE_THE_FIRST_TOKEN -> Answer.refuse(503, "too busy");
             case ERROR_IN_MID_STREAM -> Answer.tokens(9).failAfter(3);

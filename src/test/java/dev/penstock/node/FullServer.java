@@ -10,12 +10,15 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A server that takes no connection any more: those that wait fill its backlog. Stays for as long as the tests run. */
+/**
+ * A server that accepts no further connection: waiting connections fill its backlog. It stays for as long as the
+ * tests run.
+ */
 final class FullServer {
     private static final FullServer ONE = new FullServer();
 
     private final ServerSocket full;
-    /** Held open, so that nobody else is let in. */
+    /** Held open, so that the backlog stays full. */
     private final List<Socket> waiting = new ArrayList<>();
 
     private FullServer() {

@@ -14,17 +14,23 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/** One answer as it came in, to its end. */
+/** One whole answer, as it came in. */
 record Heard(
         Answer answer, List<TokenEvent> events, @Nullable JobFailure failure, List<String> ignored) {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(120);
 
-    /** Asked again, where the stage has tries, when the server is gone before its answer ends, as a job would be. */
+    /**
+     * Repeats the request, within the stage's tries, if the server is gone before its answer ends. A job does the
+     * same.
+     */
     static Heard of(Stage stage, Prompt prompt) throws Exception {
         return showing(stage, prompt, _ -> true);
     }
 
-    /** The same for a whole answer that does not show what is wanted: a model of random weights may end it at once. */
+    /**
+     * Repeats the request also for a whole answer that does not show the wanted behaviour: a model of random weights
+     * may end it at once.
+     */
     static Heard showing(Stage stage, Prompt prompt, Predicate<Heard> wanted) throws Exception {
         return until(
                 stage,
@@ -69,7 +75,7 @@ record Heard(
         }
     }
 
-    /** A model of random weights does what is asked of it only now and then. */
+    /** Repeats the request because a model of random weights shows some behaviour only now and then. */
     static Heard until(Stage stage, Prompt prompt, Predicate<Heard> done) throws Exception {
         Heard heard = once(stage, prompt);
         for (int i = 1; i < stage.tries() && !done.test(heard); i++) {
@@ -106,12 +112,12 @@ record Heard(
         return choice().text().getOrDefault(TokenEvent.Field.CONTENT, "");
     }
 
-    /** What it thought and its text: a model that thinks may have no tokens left for more. */
+    /** Returns the reasoning and the text: a model that reasons may have no tokens left for the text. */
     String words() {
         return choice().text().getOrDefault(TokenEvent.Field.REASONING, "") + text();
     }
 
-    /** The words in the pieces in which they came. */
+    /** Returns the words in the pieces in which they came. */
     List<String> pieces() {
         return events.stream()
                 .filter(TokenEvent.Text.class::isInstance)

@@ -39,7 +39,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Whatever a server sends, its answer ends or fails; no job waits for what a parser made of it. */
+/** Any answer of a server ends or fails. No job waits for ever because of a parser. */
 @Timeout(120)
 class HostileAnswersTest {
     private static final long SOON_NANOS = TimeUnit.SECONDS.toNanos(20);
@@ -89,7 +89,7 @@ class HostileAnswersTest {
         return new Prompt(Task.CHAT, "tiny", Map.of("messages", List.of()), Map.of(), Map.of(), 0);
     }
 
-    /** To its end; the last event is that. */
+    /** Reads to the end and returns the last event. */
     private static TokenEvent last(TokenStream stream) throws InterruptedException {
         while (true) {
             TokenEvent event = stream.next(SOON_NANOS);
@@ -106,7 +106,7 @@ class HostileAnswersTest {
         }
     }
 
-    /** A number that no long holds, in words and in the field of a refusal. */
+    /** A number that exceeds a long, in the text and in the field of a refusal. */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -137,7 +137,7 @@ class HostileAnswersTest {
                 "Fri, 32 Foo 2026 25:61:61 XXX",
                 "''"
             })
-    void whatever_stands_in_retry_after_the_refusal_is_told(String value) throws Exception {
+    void a_refusal_is_reported_with_any_retry_after(String value) throws Exception {
         String body = "{\"error\":{\"message\":\"busy\"}}";
         fake.script(_ -> Answer.raw(
                         "HTTP/1.1 503 Busy\r\nContent-Type: application/json\r\nRetry-After: %s\r\nretry-after-ms: %s\r\nDate: %s\r\nContent-Length: %d\r\n\r\n%s"
@@ -174,7 +174,7 @@ class HostileAnswersTest {
         assertThat(failed).isGreaterThan(10);
     }
 
-    /** In the body most often, now and then in the head; the length of the body is what it was. */
+    /** Changes the body in most cases, and the head in some. The length of the body fits. */
     private static byte[] changed(Recording recording, Random random) {
         if (random.nextInt(10) == 0) {
             return HostileBytes.spliced(recording.bytes(), random);
@@ -188,7 +188,7 @@ class HostileAnswersTest {
         return Buffer.buffer(head).appendBytes(changed).getBytes();
     }
 
-    /** A parser that throws, where it is handed a line, at the end, or in the thread of the run. */
+    /** A parser throws when it gets a line, at the end, or in the thread of the run. */
     @ParameterizedTest
     @EnumSource
     void an_exception_anywhere_in_a_parser_breaks_the_answer_and_names_the_parser(Throwing.Where where)
@@ -280,7 +280,7 @@ class HostileAnswersTest {
         }
     }
 
-    /** What a program of llama.cpp prints beside its answer. */
+    /** Lines that a program of llama.cpp prints beside its answer. */
     @Test
     void figures_that_no_program_prints_count_as_none() {
         List<TokenEvent> events = new ArrayList<>();

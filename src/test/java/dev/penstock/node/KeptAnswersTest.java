@@ -23,7 +23,10 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every answer of a model server that {@code make fuzz} has kept, read by each protocol: it ends, whole or as a failure. */
+/**
+ * Each protocol reads every answer of a model server that {@code make fuzz} has kept. Each answer ends, complete or
+ * as a failure.
+ */
 class KeptAnswersTest {
     private static final Path FOLDER = TestEnvironment.projectDir().resolve("src/test/resources/fuzz/said");
     private static final Prompt PROMPT = Prompt.of(

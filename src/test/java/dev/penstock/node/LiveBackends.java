@@ -17,17 +17,17 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The contract against whatever VLLM_URL, OLLAMA_HOST, OPENAI_BASE_URL and the like point at: a table backend by case.
- * Ends with 1 where a case failed.
+ * Runs the contract against the servers in VLLM_URL, OLLAMA_HOST, OPENAI_BASE_URL and similar variables, and prints a
+ * table of cases by backend. It exits with 1 if a case failed.
  */
 final class LiveBackends {
     private static final Duration CONNECT = Duration.ofSeconds(5);
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    /** Whatever is not there yet is late. */
+    /** So short that any wait times out. */
     private static final Duration AT_ONCE = Duration.ofNanos(1);
 
     private static final int TRIES = 20;
-    /** A longer one is sent to nobody for a test. */
+    /** A test never sends a longer prompt than this. */
     private static final long LONGEST_CONTEXT = 40_000;
 
     private static final Pattern ANSWERED = Pattern.compile("answered (\\d+): (.*)");
@@ -112,12 +112,12 @@ final class LiveBackends {
         }
     }
 
-    /** Nobody's server is broken for a test, and a model that cannot do something is no failure of the backend. */
+    /** A test breaks no server of a user. A model that lacks a feature is no failure of the backend. */
     private static Optional<Stage> stage(NodeClient client, String model, ContractCase wanted) throws Exception {
         Stage stage = Stage.of(client, model);
         return switch (wanted) {
             case ERROR_IN_MID_STREAM, CUT_IN_MID_STREAM, CONNECT_TIMEOUT -> Optional.empty();
-            // no server says its first word so soon
+            // no server sends its first token so soon
             case FIRST_TOKEN_TIMEOUT -> Optional.of(stage.within(AT_ONCE, AT_ONCE));
             case IDLE_TIMEOUT -> {
                 Stage hurried = stage.saying("Tell a very long story about a river")
@@ -140,7 +140,7 @@ final class LiveBackends {
         };
     }
 
-    /** One that answers under any name has a single model, and refuses a prompt that is longer than that can take. */
+    /** A server that answers under any name has a single model, and refuses a prompt that exceeds its context. */
     private static Optional<Stage> refused(NodeClient client, Stage stage) throws Exception {
         ContractCase wanted = ContractCase.ERROR_BEFORE_THE_FIRST_TOKEN;
         Stage unknown = Stage.of(client, "no-such-model-here");
@@ -156,7 +156,10 @@ final class LiveBackends {
                 : Optional.of(stage.saying("river ".repeat(Math.toIntExact(context))));
     }
 
-    /** Whether it pauses between two tokens of its answer: not one that is faster, or begins by thinking. */
+    /**
+     * Returns whether it pauses between two tokens of its answer. A fast server does not, and a model that begins
+     * with reasoning may not.
+     */
     private static boolean pauses(Stage stage, ContractCase wanted) throws Exception {
         Heard heard = Heard.until(stage, wanted.prompt(stage), said -> said.failure() != null);
         JobFailure failure = heard.failure();
@@ -164,7 +167,7 @@ final class LiveBackends {
         return silent ? !heard.pieces().isEmpty() : failure != null;
     }
 
-    /** A refusal counts as that only where the server says that this is what it lacks; else the case fails by it. */
+    /** A refusal counts as a missing feature only if the server reports that. Otherwise the case fails. */
     private static boolean can(Stage stage, Prompt prompt, ContractCase wanted) throws Exception {
         Heard heard;
         try {
@@ -178,7 +181,7 @@ final class LiveBackends {
         return shows(heard, wanted);
     }
 
-    /** A model that has not learned it may answer as if it had not been asked. */
+    /** A model without this skill may ignore the request for it. */
     private static boolean shows(Heard heard, ContractCase wanted) {
         return switch (wanted) {
             case TOOLS ->
@@ -189,13 +192,13 @@ final class LiveBackends {
         };
     }
 
-    /** @param message of a failure, with the server's status and words at its end */
+    /** @param message the message of a failure, with the server's status and text at its end */
     private static boolean lacks(String message, ContractCase wanted) {
         Matcher said = ANSWERED.matcher(message);
         if (!said.find()) {
             return false;
         }
-        // a vLLM whose model makes no embeddings has no such path
+        // a vLLM whose model has no embeddings has no such path
         if (said.group(1).equals("404")) {
             return message.contains("makes no embeddings");
         }

@@ -36,11 +36,13 @@ import org.opentest4j.TestAbortedException;
 
 /** The contract, and more, against the real llama-cli and the other programs of llama.cpp. */
 class LlamaCliIT {
-    /** It takes no tools, was never seen to print an error in the midst of an answer, and nobody connects to it. */
+    /**
+     * The program takes no tools and no connections, and was never seen to print an error in the middle of an answer.
+     */
     private static final Set<ContractCase> IMPOSSIBLE =
             EnumSet.of(ContractCase.TOOLS, ContractCase.ERROR_IN_MID_STREAM, ContractCase.CONNECT_TIMEOUT);
 
-    /** 16 by 16 points. */
+    /** 16 by 16 pixels. */
     private static final byte[] IMAGE = Base64.getDecoder()
             .decode(
                     "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAABlklEQVR4nBXRURVEIQhFUSMYgQhGMAIRiGCEE8EIRiACEYhABCLM"
@@ -73,7 +75,7 @@ class LlamaCliIT {
             case EMBEDDINGS -> stage(LlamaServer.Model.SLOW, "--pooling", "mean");
             case REASONING -> stage(LlamaServer.Model.THINK).trying(20);
             case ERROR_BEFORE_THE_FIRST_TOKEN -> stage(LlamaServer.Model.TINY).saying("the river ".repeat(6000));
-            // llama.cpp 0.7.0 does not wait at its end until all is printed: with a slow one it mostly is
+            // llama.cpp 0.7.0 may end before all output is printed; with a slow model the output is usually complete
             case STREAM, COMPLETION, JSON_SCHEMA ->
                 stage(LlamaServer.Model.SLOW).trying(3);
             case CUT_IN_MID_STREAM ->
@@ -106,7 +108,7 @@ class LlamaCliIT {
                 "❤️ é 😀 \u0000 \u202e"
             })
     void a_prompt_is_nothing_but_text(String prompt) throws Exception {
-        // llama.cpp 0.7.0 now and then loses the end of what it prints
+        // llama.cpp 0.7.0 now and then loses the end of its output
         Stage stage = stage(LlamaServer.Model.SLOW).trying(5);
 
         for (Task task : List.of(Task.CHAT, Task.COMPLETION)) {
@@ -128,7 +130,7 @@ class LlamaCliIT {
         String megabyte = "the river ".repeat(100_000);
 
         for (Task task : List.of(Task.CHAT, Task.COMPLETION)) {
-            // llama-completion 0.7.0 may be gone before it has said what is wrong
+            // llama-completion 0.7.0 may end before it has printed the error
             JobFailure failure = Heard.until(
                             stage,
                             prompt(stage, task, megabyte),
@@ -141,7 +143,7 @@ class LlamaCliIT {
     }
 
     @Test
-    void what_it_is_told_nobody_else_can_read() throws Exception {
+    void only_the_owner_can_read_its_input() throws Exception {
         Stage stage = stage(LlamaServer.Model.SLOW);
         try (TokenStream stream = stage.client().stream(Prompt.of(
                 Task.CHAT,
@@ -200,8 +202,8 @@ class LlamaCliIT {
     }
 
     /**
-     * llama-cli says farewell and ends with status 0, as it does after a whole answer. An interrupt is not sent to
-     * llama-completion 0.7.0: it prints within its signal handler, and now and then waits there for ever.
+     * llama-cli prints its farewell and ends with status 0, as after a complete answer. llama-completion 0.7.0 gets
+     * no interrupt: it prints within its signal handler, and now and then blocks there for ever.
      */
     @ParameterizedTest
     @CsvSource({"TERM, CHAT", "INT, CHAT", "TERM, COMPLETION", "TERM, DESCRIBE"})
@@ -238,7 +240,7 @@ class LlamaCliIT {
     }
 
     @Test
-    void an_image_is_told_of() throws Exception {
+    void an_image_is_described() throws Exception {
         Stage stage = vision(LlamaServer.Model.SLOW).trying(3);
 
         Heard heard = Heard.of(stage, image(stage, IMAGE, Map.of("max_tokens", 5)));
@@ -267,7 +269,7 @@ class LlamaCliIT {
     void an_answer_that_a_stop_string_ends_counts_its_tokens(Task task) throws Exception {
         Stage stage = vision(LlamaServer.Model.SLOW);
         Map<String, Object> body = new HashMap<>(endless(stage, task).asked());
-        // the only thing that it says are full stops and words
+        // the model's output consists only of full stops and words
         body.put("stop", List.of(". . .", "...."));
 
         Heard heard = Heard.of(stage, Prompt.of(task, stage.model(), body, Map.of(), Map.of(), 0));
@@ -333,7 +335,7 @@ class LlamaCliIT {
     }
 
     @Test
-    void a_file_that_is_no_model_is_told_in_its_own_words() throws Exception {
+    void a_file_that_is_no_model_is_reported_in_the_programs_words() throws Exception {
         LlamaServer.Programs had = had(LlamaServer.Model.TINY);
         Path broken = Files.writeString(Files.createTempFile("broken", ".gguf"), "no model");
         try (Upstream programs = programs(had, broken)) {

@@ -79,7 +79,7 @@ class LlamaProgramRequestTest {
     }
 
     @Test
-    void what_has_no_equivalent_is_told() throws Exception {
+    void fields_without_an_equivalent_are_reported() throws Exception {
         ProgramCall call = chat(
                 Map.of("messages", HELLO, "tools", List.of(), "n", 2, "logprobs", true, "ctx_size", 9, "user", "u"));
 
@@ -131,7 +131,7 @@ class LlamaProgramRequestTest {
     }
 
     @Test
-    void a_form_that_names_no_schema_is_told() throws Exception {
+    void a_format_without_a_schema_is_reported() throws Exception {
         ProgramCall call = chat(Map.of(
                 "messages",
                 HELLO,
@@ -144,7 +144,7 @@ class LlamaProgramRequestTest {
     }
 
     @Test
-    void a_grammar_beside_a_schema_is_told() throws Exception {
+    void a_grammar_beside_a_schema_is_reported() throws Exception {
         ProgramCall both = chat(Map.of(
                 "messages", HELLO, "response_format", Map.of("type", "json_object"), "grammar", "root ::= \"a\""));
         ProgramCall alone = chat(Map.of("messages", HELLO, "grammar", "root ::= \"a\""));

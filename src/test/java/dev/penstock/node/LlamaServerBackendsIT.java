@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The contract against a real llama-server: its own backend, and the others whose API it speaks. */
+/** The contract against a real llama-server: its own backend, and the other backends whose API it has. */
 class LlamaServerBackendsIT {
     private static final Vertx VERTX = Vertx.vertx();
     private static RealLlama llama;
@@ -68,7 +68,7 @@ class LlamaServerBackendsIT {
     }
 
     @Test
-    void too_long_a_prompt_is_told_with_both_numbers() throws Exception {
+    void too_long_a_prompt_is_reported_with_both_numbers() throws Exception {
         Stage stage = llama.as(Backend.LLAMA_SERVER)
                 .stage(ContractCase.ERROR_BEFORE_THE_FIRST_TOKEN)
                 .orElseThrow();
@@ -93,7 +93,7 @@ class LlamaServerBackendsIT {
         }
     }
 
-    /** 600 requests at 4 at once: each is one attempt, whatever the server does to its connections. */
+    /** 600 requests, 4 at once: each takes one attempt, whatever the server does to its connections. */
     @Test
     void no_attempt_is_lost_to_a_connection_that_the_server_ends() throws Exception {
         URI url = llama.server(LlamaServer.Model.TINY).url();
@@ -133,7 +133,7 @@ class LlamaServerBackendsIT {
         }
     }
 
-    /** It begins with {@code data: null} then, and counts in each choice's last chunk. */
+    /** It then begins with {@code data: null}, and counts in each choice's last chunk. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             COMPLETION | "prompt":["one","and two"]

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.opentest4j.TestAbortedException;
 
-/** A real llama-server that Penstock starts, keeps and ends. */
+/** A real llama-server that Penstock starts, keeps running and ends. */
 class LlamaServerProcessIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -94,7 +94,7 @@ class LlamaServerProcessIT {
         answer(node).assertWhole();
     }
 
-    /** With one thread for HTTP, none is free for a probe while an answer is on its way. */
+    /** With one thread for HTTP, no thread is free for a probe during an answer. */
     @Test
     void one_that_is_busy_is_left_alone() throws Exception {
         nodes.added(Map.of("own", settings(had.gguf(), "-c", "4096", "--parallel", "1", "--threads-http", "1")));
@@ -113,7 +113,7 @@ class LlamaServerProcessIT {
     }
 
     @Test
-    void a_port_that_is_taken_is_told_and_no_other_server_is_ours() throws Exception {
+    void a_taken_port_is_reported_and_no_other_server_counts_as_started() throws Exception {
         LlamaServerProcess.Port port = LlamaServerProcess.Port.free();
         AtomicInteger asked = new AtomicInteger();
         HttpServer other = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port.number()), 1);
@@ -197,7 +197,7 @@ class LlamaServerProcessIT {
     }
 
     @Test
-    void what_cannot_be_started_is_told_with_the_way_out() throws Exception {
+    void a_failed_start_is_reported_with_the_way_out() throws Exception {
         nodes.added(Map.of("own", settings(Path.of("/nowhere/a.gguf"))));
         Node node = nodes.find("own").orElseThrow();
 

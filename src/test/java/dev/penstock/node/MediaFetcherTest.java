@@ -30,10 +30,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What Penstock fetches for a job, and what it does not. */
+/** Tests what Penstock fetches for a job, and what it refuses. */
 class MediaFetcherTest {
     private static final byte[] IMAGE = {(byte) 0x89, 'P', 'N', 'G', 0, 1, 2};
-    /** Nobody listens there. */
+    /** A port without a listener. */
     private static final int CLOSED = 1;
 
     private static final List<String> SEEN = new CopyOnWriteArrayList<>();
@@ -142,7 +142,7 @@ class MediaFetcherTest {
         }
     }
 
-    /** Another attempt may find the host well; what it says of the image stays so. */
+    /** A failure of the host is temporary. A failure of the image itself is permanent. */
     @ParameterizedTest
     @CsvSource({
         "images.example, /gone-away, NODE_ERROR",
@@ -242,7 +242,7 @@ class MediaFetcherTest {
     }
 
     @Test
-    void a_body_without_addresses_asks_nobody() throws Exception {
+    void a_body_without_addresses_makes_no_request() throws Exception {
         Map<String, Object> body = Map.of("images", List.of("data:image/png;base64,AAAA"), "prompt", "http://x/");
         try (MediaFetcher fetcher = fetcher(PublicAddress::isPublic)) {
             assertThat(inlined(fetcher, body)).isEqualTo(body);
@@ -250,7 +250,7 @@ class MediaFetcherTest {
         assertThat(asked).isEmpty();
     }
 
-    /** The image's server is silent, and patience is long: what ends the fetch is the stop alone. */
+    /** The image's server is silent, and the timeout is long, so only the stop ends the fetch. */
     @ParameterizedTest
     @ValueSource(strings = {"images.example", "slow-name.example"})
     void a_fetch_ends_at_once_when_its_job_is_stopped(String host) throws Exception {
@@ -280,7 +280,7 @@ class MediaFetcherTest {
         }
     }
 
-    /** One image's reservation is all that there is; it counts until the attempt is over. */
+    /** The room holds one image's reservation, which counts until the attempt is over. */
     @Test
     void what_is_fetched_counts_until_the_attempt_ends_and_others_wait_for_it() throws Exception {
         String url = "http://images.example:" + server.actualPort() + "/image";
@@ -300,7 +300,7 @@ class MediaFetcherTest {
         }
     }
 
-    /** @return what it failed with; null: it did not */
+    /** @return the failure; null if there was none */
     private static CompletableFuture<Throwable> inBackground(MediaFetcher fetcher, String url, Until until) {
         CompletableFuture<Throwable> ended = new CompletableFuture<>();
         Thread.ofVirtual().start(() -> {

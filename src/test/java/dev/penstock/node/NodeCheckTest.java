@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** One look at a node's server, in the service's own words. */
+/** Tests one probe of a node's server, with the service's own messages. */
 class NodeCheckTest {
     private FakeUpstream fake;
 
@@ -42,7 +42,7 @@ class NodeCheckTest {
     }
 
     @Test
-    void a_server_of_another_kind_is_told() throws InterruptedException {
+    void a_server_of_another_kind_is_reported() throws InterruptedException {
         fake.flavour(Flavour.LLAMA_SERVER);
 
         assertThat(check("vllm", fake.url()).words())

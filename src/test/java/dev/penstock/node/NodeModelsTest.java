@@ -52,7 +52,7 @@ class NodeModelsTest {
     }
 
     @Test
-    void a_pull_tells_how_far_it_is_and_leaves_the_model_there() throws InterruptedException {
+    void a_pull_reports_its_progress_and_leaves_the_model_there() throws InterruptedException {
         OLLAMA.pulls(_ -> FakeUpstream.pull(4).every(Duration.ofMillis(20)));
 
         List<ModelTransfer.State> states = toEnd(begun(node.models().fetch("llama3.2:3b")));
@@ -78,7 +78,7 @@ class NodeModelsTest {
     }
 
     @Test
-    void a_name_of_hugging_face_is_told_as_ollama_knows_it() throws InterruptedException {
+    void a_name_of_hugging_face_is_sent_as_ollama_lists_it() throws InterruptedException {
         AtomicReference<String> asked = new AtomicReference<>("");
         OLLAMA.pulls(request -> {
             asked.set(request.model());
@@ -172,7 +172,7 @@ class NodeModelsTest {
                         refused -> assertThat(refused.failure().code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND));
     }
 
-    /** It is loaded for somebody else; a router lets it sleep when nobody asks. */
+    /** Another client loads it, and a router unloads it when it is idle. */
     @Timeout(60)
     @ParameterizedTest
     @ValueSource(strings = {"loaded", "sleeping"})
@@ -193,7 +193,7 @@ class NodeModelsTest {
 
     @Timeout(60)
     @Test
-    void a_model_that_somebody_else_unloads_meanwhile_is_not_waited_for() throws Exception {
+    void a_load_ends_when_another_client_unloads_the_model() throws Exception {
         Router scripted = new Router("one", "loading");
         try (FakeUpstream router = FakeUpstream.start().probes(scripted::answer);
                 NodeClient client = client(router)) {
@@ -204,7 +204,7 @@ class NodeModelsTest {
 
     @Timeout(60)
     @Test
-    void a_download_of_a_router_tells_how_far_it_is_and_ends_when_it_is_there() throws Exception {
+    void a_download_of_a_router_reports_its_progress_and_ends_when_the_model_is_there() throws Exception {
         Router scripted = new Router("user/repo:Q4", "downloading");
         List<Double> percents = new ArrayList<>();
         try (FakeUpstream router = FakeUpstream.start().probes(scripted::answer);
@@ -228,7 +228,7 @@ class NodeModelsTest {
         return new NodeClient(NodeSettings.at(Backend.LLAMA_SERVER, URI.create(router.url())), VERTX, PATIENCE);
     }
 
-    /** A llama-server without a model of its own: what it has of one is what the test says. */
+    /** A llama-server without a model of its own. The test sets the state of its models. */
     private static final class Router {
         private static final String EVENT =
                 "data: {\"model\":\"%s\",\"event\":\"progress\",\"data\":{\"progress\":{\"value\":%s}}}\n\n";

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A node's states, and its slots among several replicas. */
+/** Tests a node's states, and the shares of its slots among several replicas. */
 class NodeTest {
     private static final Vertx VERTX = Vertx.vertx();
 
@@ -110,7 +110,7 @@ class NodeTest {
         assertThat(node.health().lastError()).isNull();
     }
 
-    /** kill -STOP: its port takes connections and requests, and nothing ever comes back. */
+    /** kill -STOP: its port accepts connections and requests, and no answer ever comes. */
     @Test
     void a_server_that_stands_still_is_down_though_jobs_keep_coming() throws InterruptedException {
         Duration patience = node.timeouts().firstToken();
@@ -134,7 +134,7 @@ class NodeTest {
         try (LogLines log = LogLines.of(Node.class)) {
             node.probe();
             node.probe();
-            // a job's connection was refused, and then the probes' are
+            // a job's connection was refused, and then the probes' connections are refused too
             fake.stop();
             node.refused(JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, "it refused the connection"));
             node.probe();
@@ -227,7 +227,7 @@ class NodeTest {
     }
 
     @Test
-    void the_slots_that_a_server_tells_are_shared_too() throws InterruptedException {
+    void the_slots_that_a_server_reports_are_shared_too() throws InterruptedException {
         node.share(new Replicas(List.of("a", "b", "c"), "a"));
         node.probe();
 

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The wire protocols against the recorded bytes of the real servers. */
+/** Tests the wire protocols with recorded bytes of the real servers. */
 class ProtocolTest {
     private static final NodeSettings NODE = NodeSettings.at(Backend.VLLM, URI.create("http://gpu:8000"));
     private static final NodeErrors ERRORS = new NodeErrors(NODE, WireProtocol.of(NODE));
@@ -112,7 +112,10 @@ class ProtocolTest {
         assertThat(parse("ollama/native-chat-stream", bytes)).isEqualTo(parse("ollama/native-chat-stream", body));
     }
 
-    /** In the dialect of each, with characters of one to four bytes: one by one, and in two at every place. */
+    /**
+     * Tests each dialect with characters of one to four bytes. The bytes come one by one, and in two pieces that are
+     * cut at every place.
+     */
     @ParameterizedTest
     @EnumSource(value = Backend.class, names = "LLAMA_CLI", mode = EnumSource.Mode.EXCLUDE)
     void a_unicode_answer_may_be_split_anywhere(Backend backend) throws Exception {
@@ -176,7 +179,7 @@ class ProtocolTest {
         assertThat(said).as("end of %s", name).noneMatch(event -> event instanceof TokenEvent.End);
         TokenEvent last = said.isEmpty() ? new TokenEvent.End() : said.getLast();
         boolean told = last instanceof TokenEvent.Broken;
-        // what the server does not tell, the connection's end does
+        // the end of the connection reports what the server does not
         JobFailure.Code seen =
                 last instanceof TokenEvent.Broken(JobFailure failure) ? failure.code() : JobFailure.Code.STREAM_BROKEN;
         assertThat(seen).as("%s (told: %s)", name, told).isEqualTo(code);
@@ -205,7 +208,7 @@ class ProtocolTest {
         "ollama/prompt-too-long-truncate-false, CONTEXT_LENGTH_EXCEEDED",
         "ollama/err-load-failed, NODE_ERROR"
     })
-    void a_refusal_is_told_by_the_contracts_code_with_the_servers_words(String name, JobFailure.Code code) {
+    void a_refusal_has_the_contracts_code_and_the_servers_words(String name, JobFailure.Code code) {
         Recording recording = Recording.of(name);
 
         JobFailure failure = ERRORS.refused(recording.status(), recording.body(), prompt(1));
@@ -216,7 +219,7 @@ class ProtocolTest {
                 .doesNotContain("\n");
     }
 
-    /** As vLLM told it in its earlier versions; 0.32.0 has no such path then. */
+    /** The answer of earlier vLLM versions; 0.32.0 does not have the path in that case. */
     @Test
     void a_model_without_embeddings_is_for_another_node() {
         String body =
@@ -284,7 +287,7 @@ class ProtocolTest {
                 .isPositive();
     }
 
-    /** Of DeepSeek, of vLLM and SGLang, of mistral.rs. */
+    /** The reasons of DeepSeek, of vLLM and SGLang, and of mistral.rs. */
     @ParameterizedTest
     @ValueSource(strings = {"insufficient_system_resource", "abort", "canceled"})
     void a_choice_that_its_server_did_not_finish_is_broken(String reason) {

@@ -53,7 +53,7 @@ class ReadAheadTest {
         assertThat(done).containsExactly("pause", "resume");
     }
 
-    /** Between the loop's look at the size and its pause. */
+    /** The reader empties the queue between the loop's check of the size and its pause. */
     @Test
     void a_reader_that_empties_it_just_before_the_pause_does_not_leave_it_paused() {
         Drained queue = new Drained();

@@ -13,17 +13,17 @@ import java.util.Map;
 import java.util.Optional;
 import org.opentest4j.TestAbortedException;
 
-/** Real llama-servers, one for each model that is needed; they speak OpenAI's API, and Anthropic's too. */
+/** Real llama-servers, one for each model in use. They have OpenAI's API, and Anthropic's too. */
 final class RealLlama implements AutoCloseable {
     private final Vertx vertx = Vertx.vertx();
     private final Map<String, LlamaServer> servers = new HashMap<>();
 
-    /** Its subject for one backend. */
+    /** Returns a subject for one backend. */
     Subject as(Backend backend) {
         return wanted -> stage(backend, wanted);
     }
 
-    /** A client of the server with this model. */
+    /** Returns a client of the server with this model. */
     NodeClient client(Backend backend, LlamaServer.Model model, String... more) throws InterruptedException {
         return client(backend, server(model, more).url());
     }
@@ -55,7 +55,7 @@ final class RealLlama implements AutoCloseable {
             case PLAIN_ANSWER, STREAM, COMPLETION, USAGE, LENGTH, UNICODE ->
                 Optional.of(Stage.of(client(backend, LlamaServer.Model.ENDLESS), LlamaServer.MODEL));
             case STOP -> Optional.of(Stage.of(client(backend, LlamaServer.Model.TINY), LlamaServer.MODEL));
-            // its /v1/messages knows no output_config
+            // its /v1/messages has no output_config
             case JSON_SCHEMA ->
                 anthropic
                         ? Optional.empty()
@@ -78,13 +78,13 @@ final class RealLlama implements AutoCloseable {
             // it was never seen to send an error in mid-stream
             case ERROR_IN_MID_STREAM -> Optional.empty();
             case CUT_IN_MID_STREAM -> {
-                // a tiny one has said everything before it is dead
+                // a tiny model finishes its answer before it is killed
                 LlamaServer own = start(LlamaServer.Model.SLOW);
                 servers.put("cut " + servers.size(), own);
                 yield Optional.of(
                         Stage.of(client(backend, own.url()), LlamaServer.MODEL).onFirstToken(own::kill9));
             }
-            // who does not take a connection speaks nobody's dialect
+            // a server that accepts no connection has no dialect
             case CONNECT_TIMEOUT -> Optional.empty();
             case FIRST_TOKEN_TIMEOUT, IDLE_TIMEOUT -> {
                 LlamaServer server = server(LlamaServer.Model.ENDLESS, "--parallel", "1");
@@ -108,7 +108,7 @@ final class RealLlama implements AutoCloseable {
         };
     }
 
-    /** As its /slots says. */
+    /** Returns the number of busy slots in its /slots. */
     static long busySlots(URI url) {
         JsonNode slots;
         try {

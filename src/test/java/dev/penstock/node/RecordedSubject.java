@@ -11,7 +11,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 
-/** What a real server once sent, byte for byte. */
+/** A recorded answer of a real server, byte for byte. */
 final class RecordedSubject implements Subject {
     private static final Map<ContractCase, String> VLLM = Map.ofEntries(
             Map.entry(ContractCase.PLAIN_ANSWER, "vllm/chat-stream-usage"),
@@ -55,7 +55,7 @@ final class RecordedSubject implements Subject {
             Map.entry(ContractCase.ERROR_IN_MID_STREAM, "ollama/kill-runner-stream"),
             Map.entry(ContractCase.CUT_IN_MID_STREAM, "ollama/server-sigkill-stream"));
 
-    /** Of vLLM and llama-server, which speak it too. */
+    /** The recordings of vLLM and llama-server, which have this API too. */
     private static final Map<ContractCase, String> ANTHROPIC = Map.ofEntries(
             Map.entry(ContractCase.PLAIN_ANSWER, "llama-server/anthropic-messages-stream"),
             Map.entry(ContractCase.STREAM, "vllm/anthropic-messages-stream"),
@@ -87,7 +87,7 @@ final class RecordedSubject implements Subject {
             case LLAMA_SERVER -> LLAMA_SERVER;
             case OLLAMA -> OLLAMA;
             case ANTHROPIC -> ANTHROPIC;
-            // nobody has recorded these
+            // there are no recordings of these
             case OPENAI, AZURE_OPENAI, LM_STUDIO, LLAMA_CLI, OPENAI_COMPATIBLE -> Map.of();
         };
     }

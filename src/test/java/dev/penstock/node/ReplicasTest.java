@@ -9,7 +9,7 @@ import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** What each replica takes of a node. */
+/** Tests each replica's share of a node. */
 class ReplicasTest {
     private static final List<String> NODES = List.of("gpu-a", "gpu-b", "cpu-a", "ollama", "vllm", "n");
 

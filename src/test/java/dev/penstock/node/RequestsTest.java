@@ -26,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** A job in each backend's own words. */
+/** Tests a job's request in each backend's own form. */
 class RequestsTest {
     private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
 
@@ -59,7 +59,7 @@ class RequestsTest {
         assertThat(body.path("stream").asBoolean()).isTrue();
     }
 
-    /** llama.cpp 0.7.0 makes as many dimensions as its model has; vLLM 0.32.0 says nothing of best_of. */
+    /** llama.cpp 0.7.0 always returns as many dimensions as its model has. vLLM 0.32.0 ignores best_of. */
     @Test
     void what_a_server_would_pass_over_is_named() throws WireProtocol.Unsupported {
         WireProtocol.Request embeddings = request(
@@ -97,7 +97,7 @@ class RequestsTest {
         assertThat(request.ignored()).isEmpty();
     }
 
-    /** As llama.cpp has it. */
+    /** The form of llama.cpp. */
     @ParameterizedTest
     @CsvSource({
         "OLLAMA, CHAT, /format",
@@ -168,7 +168,7 @@ class RequestsTest {
                         Set.of(Task.CHAT, Task.COMPLETION, Task.DESCRIBE, Task.TAG)));
     }
 
-    /** By its documentation of 0.3.6 and newer; loaded_context_length came later. */
+    /** According to the documentation of 0.3.6 and newer; loaded_context_length came later. */
     @Test
     void what_lm_studio_says_of_its_models_is_read() {
         JsonNode listed = json("""
@@ -237,7 +237,7 @@ class RequestsTest {
     }
 
     @Test
-    void a_node_can_be_told_nothing() {
+    void a_node_can_remove_a_parameter() {
         assertThat(Prompt.defaults(
                         Map.of("temperature", 0.35, "top_k", 40),
                         Map.of("temperature", NullNode.getInstance(), "top_k", 5)))
@@ -265,7 +265,7 @@ class RequestsTest {
         "LM_STUDIO, /response_format/json_schema/schema/type",
         "LLAMA_SERVER, /response_format/json_schema/schema/type"
     })
-    void tags_are_asked_for_as_structured_output(Backend backend, String place) throws WireProtocol.Unsupported {
+    void tags_are_requested_as_structured_output(Backend backend, String place) throws WireProtocol.Unsupported {
         WireProtocol.Request request = request(backend, Task.TAG, "{\"images\":[\"" + PNG + "\"]}");
 
         assertThat(body(request).at(place).asText()).isEqualTo("object");
@@ -277,7 +277,8 @@ class RequestsTest {
             value = Backend.class,
             names = {"LLAMA_CLI", "OPENAI_COMPATIBLE"},
             mode = EnumSource.Mode.EXCLUDE)
-    void tags_are_asked_for_without_a_schema_where_the_node_says_text(Backend backend) throws WireProtocol.Unsupported {
+    void tags_are_requested_without_a_schema_where_the_node_configures_text(Backend backend)
+            throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol(backend)
                 .request(Prompt.of(
                         Task.TAG,
@@ -309,7 +310,7 @@ class RequestsTest {
     }
 
     @Test
-    void a_server_that_may_know_no_schema_is_asked_for_tags_in_words_alone() throws WireProtocol.Unsupported {
+    void a_server_that_may_know_no_schema_gets_a_request_for_tags_in_words_only() throws WireProtocol.Unsupported {
         JsonNode body = body(
                 request(Backend.OPENAI_COMPATIBLE, Task.TAG, "{\"images\":[\"" + PNG + "\"],\"prompt\":\"Tags?\"}"));
 
@@ -467,7 +468,7 @@ class RequestsTest {
         assertThat(request.ignored()).isEmpty();
     }
 
-    /** A llama-server that speaks Anthropic's API opens what a block names. */
+    /** A llama-server with Anthropic's API opens the address in a block. */
     @Test
     void nothing_but_thoughts_goes_to_anthropic_as_thinking() throws WireProtocol.Unsupported {
         JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
@@ -504,7 +505,7 @@ class RequestsTest {
         assertThat(request.ignored()).containsExactly(ignored == null ? new String[0] : new String[] {ignored});
     }
 
-    /** vLLM 0.32.0 passes over max_completion_tokens there. */
+    /** vLLM 0.32.0 ignores max_completion_tokens there. */
     @ParameterizedTest
     @EnumSource(
             value = Backend.class,
@@ -576,7 +577,7 @@ class RequestsTest {
 
     @ParameterizedTest
     @CsvSource({"OPENAI, 3, 3", "AZURE_OPENAI, 3, 3", "OLLAMA, 3, 3", "OPENAI, 0, 0", "OLLAMA, true, 0"})
-    void the_logprobs_of_a_completion_are_asked_for_as_a_chats(Backend backend, String asked, int top)
+    void the_logprobs_of_a_completion_are_requested_like_a_chats(Backend backend, String asked, int top)
             throws WireProtocol.Unsupported {
         JsonNode body = body(request(backend, Task.COMPLETION, "{\"prompt\":\"a\",\"logprobs\":" + asked + "}"));
 
@@ -614,7 +615,7 @@ class RequestsTest {
     }
 
     @Test
-    void functions_stay_where_nobody_knows_the_server() throws WireProtocol.Unsupported {
+    void functions_stay_for_an_unknown_server() throws WireProtocol.Unsupported {
         WireProtocol.Request request = request(
                 Backend.OPENAI_COMPATIBLE,
                 Task.CHAT,
@@ -625,12 +626,12 @@ class RequestsTest {
         assertThat(body(request).path("tool_choice").asText()).isEqualTo("none");
     }
 
-    /** The audio of a stream is not read. */
+    /** Penstock does not read the audio of a stream. */
     @ParameterizedTest
     @EnumSource(
             value = Backend.class,
             names = {"OPENAI", "AZURE_OPENAI"})
-    void nothing_spoken_is_asked_for(Backend backend) throws WireProtocol.Unsupported {
+    void no_spoken_answer_is_requested(Backend backend) throws WireProtocol.Unsupported {
         WireProtocol.Request request = request(
                 backend,
                 Task.CHAT,

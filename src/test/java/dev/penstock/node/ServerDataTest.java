@@ -23,7 +23,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a server says besides text: it is cleaned, or the attempt fails by name, and no event breaks the schema. */
+/**
+ * Data of a server besides text: Penstock cleans it, or the attempt fails with its name. No event breaks the schema.
+ */
 class ServerDataTest {
     private static final WireSchemas SCHEMAS = new WireSchemas();
 
@@ -120,7 +122,7 @@ class ServerDataTest {
         "1e300",
         "'\"-1\"'"
     })
-    void a_choice_that_nobody_asked_for_fails_the_attempt(String index) {
+    void an_unrequested_choice_fails_the_attempt(String index) {
         List<TokenEvent> events = read(
                 new OpenAiStream(true, 1),
                 "data: {\"choices\":[{\"index\":%s,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"

@@ -24,9 +24,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What one kind of server does in its own way, as bytes through its parser or as a request to it. */
+/** Tests the peculiarities of each kind of server, as bytes through its parser or as a request to it. */
 class ServerWaysTest {
-    /** As llama-server 0.7.0 answers two prompts, without its timings. */
+    /** The answer of llama-server 0.7.0 to two prompts, without its timings. */
     private static final String TWO_PROMPTS = """
             data: null
 
@@ -42,7 +42,7 @@ class ServerWaysTest {
 
             """;
 
-    /** As llama-server 0.7.0 answers a chat with n 2. */
+    /** The answer of llama-server 0.7.0 to a chat with n 2. */
     private static final String TWO_CHOICES = """
             data: {"choices":[{"finish_reason":null,"index":1,"delta":{"role":"assistant","content":"a"}}]}
 
@@ -79,7 +79,7 @@ class ServerWaysTest {
         assertThat(answer(said).usage()).isEqualTo(new Usage(42, 4));
     }
 
-    /** vLLM's continuous_usage_stats: each report is of the whole answer so far. */
+    /** vLLM's continuous_usage_stats: each report covers the whole answer so far. */
     @Test
     void usage_of_the_whole_answer_so_far_is_not_added_up() throws Exception {
         String body = """
@@ -100,7 +100,7 @@ class ServerWaysTest {
 
     @ParameterizedTest
     @CsvSource({"none, /reasoning_effort", "high, /chat_template_kwargs/reasoning_effort"})
-    void no_thinking_at_llama_server_is_asked_for_by_its_own_field(String effort, String place) throws Exception {
+    void llama_server_turns_thinking_off_by_its_own_field(String effort, String place) throws Exception {
         JsonNode body = request(
                 Backend.LLAMA_SERVER,
                 prompt(Task.CHAT, "{\"messages\":[],\"reasoning_effort\":\"%s\"}".formatted(effort)));

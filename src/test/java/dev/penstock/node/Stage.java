@@ -8,13 +8,13 @@ import java.util.function.BooleanSupplier;
 /**
  * A server that is ready to show a case.
  *
- * @param says what it is asked; a word, or more than it can take
- * @param expected the text that it will say; empty: it is not known
- * @param tries how often it may be asked until it does what the case wants: a model of random weights ends its answer by chance, and
- *     a program of llama.cpp may end before all of it is printed
- * @param onFirstToken what happens to it then
- * @param idle whether it works at nothing
- * @param timeouts how long it may say nothing
+ * @param says the prompt: a word, or a text that is longer than the context
+ * @param expected the text of the answer; empty if it is unknown
+ * @param tries the number of requests until it must show the case: a model of random weights ends its answer by
+ *     chance, and a program of llama.cpp may end before all output is printed
+ * @param onFirstToken what happens to the server at its first token
+ * @param idle whether the server has no work
+ * @param timeouts the limits of its silence
  */
 record Stage(
         Upstream client,

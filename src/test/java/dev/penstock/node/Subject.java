@@ -2,8 +2,8 @@ package dev.penstock.node;
 
 import java.util.Optional;
 
-/** A server, or what plays one, that a backend of Penstock talks to. */
+/** A real or a simulated server for a backend of Penstock. */
 interface Subject {
-    /** Empty: it cannot be brought to show this. */
+    /** Returns empty if the subject cannot show this case. */
     Optional<Stage> stage(ContractCase wanted) throws Exception;
 }

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the programs of llama.cpp 0.7.0 print, cut anywhere. */
+/** Tests the output of the programs of llama.cpp 0.7.0, cut anywhere. */
 class TextOutputTest {
     private static final String BANNER = """
 
@@ -117,7 +117,7 @@ class TextOutputTest {
     }
 
     @Test
-    void what_it_counted_is_the_usage_and_tells_whether_it_was_cut() {
+    void its_count_is_the_usage_and_shows_whether_it_was_cut() {
         String[] log = {
             "0.1 I slot print_timing: id  0 | task 0 | prompt eval time =  0.79 ms /    56 tokens (0.01 ms per token)",
             "0.1 I slot print_timing: id  0 | task 0 |        eval time =  2.41 ms /    30 tokens (0.08 ms per token)",
@@ -148,7 +148,7 @@ class TextOutputTest {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 4, 10_000})
-    void images_are_told_of_from_the_first_byte(int size) {
+    void the_answer_about_images_is_read_from_the_first_byte(int size) {
         List<TokenEvent> ended = images("\na river\n\n\n", OptionalLong.empty(), size, 0, RUNS);
         List<TokenEvent> cut = images("\na river\n\n", OptionalLong.of(52), size, 0, RUNS);
         List<TokenEvent> bare = images("a river\n\n\n", OptionalLong.empty(), size, 0, RUNS);
@@ -234,7 +234,7 @@ class TextOutputTest {
         });
     }
 
-    /** A token for each blank, and one. */
+    /** Counts a token for each blank, and one more. */
     private static OptionalLong counted(String text) {
         return OptionalLong.of(text.chars().filter(c -> c == ' ').count() + 1);
     }

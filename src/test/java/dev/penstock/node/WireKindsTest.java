@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a server says is kept, or the attempt fails by name: bytes in, the answer or the failure out. */
+/** The text of a server is kept, or the attempt fails with its name: bytes in, the answer or the failure out. */
 class WireKindsTest {
     private static final String DONE = "data: [DONE]\n\n";
 
@@ -102,7 +102,7 @@ class WireKindsTest {
     }
 
     @Test
-    void the_whole_message_after_its_deltas_is_said_once() {
+    void the_whole_message_after_its_deltas_counts_once() {
         String deltas = event("{'delta':{'content':'Hel'}}") + event("{'delta':{'content':'lo'}}");
         String whole = "{'message':{'role':'assistant','content':'%s'},'finish_reason':'stop'}";
 
@@ -112,7 +112,7 @@ class WireKindsTest {
                 .contains("choices[0].message");
     }
 
-    /** The whole document that a server sends although a stream was asked for; also over several lines. */
+    /** A server sends a whole document in place of a stream, also over several lines. */
     @Test
     void a_plain_document_is_the_answer() {
         String body = quoted(
@@ -163,7 +163,7 @@ class WireKindsTest {
         assertThat(said).contains(new TokenEvent.Finish(0, "tool_calls"));
     }
 
-    /** pieces of the calls | id name arguments of each call; an id of ours is a star. */
+    /** pieces of the calls | id name arguments of each call; a star for an id from Penstock. */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',

@@ -20,7 +20,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** The reader of the live end goes on after what it did not expect. */
+/** The reader of the live end survives unexpected failures. */
 @Timeout(60)
 class LiveRepliesTest {
     private static final String TOPIC = TestSettings.defaults().topics().replies();

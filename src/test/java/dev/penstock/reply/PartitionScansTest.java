@@ -34,7 +34,7 @@ class PartitionScansTest {
         return log;
     }
 
-    /** A look-up that failed at a record was made again, and failed at it again. */
+    /** A failure at a record must not repeat for ever: a new look-up would meet the same record again. */
     @Test
     void a_record_that_a_visitor_cannot_read_is_passed_over() throws Exception {
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();

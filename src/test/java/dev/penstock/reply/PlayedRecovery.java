@@ -13,7 +13,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.record.TimestampType;
 
-/** Reads back what a test's producer wrote to the one partition of a reply topic. */
+/** Reads back the records that a test's producer wrote to the single partition of a reply topic. */
 public final class PlayedRecovery {
     private PlayedRecovery() {}
 

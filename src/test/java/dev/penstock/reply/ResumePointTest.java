@@ -19,7 +19,7 @@ class ResumePointTest {
     }
 
     @Test
-    void what_is_none_of_ours_is_told() {
+    void a_foreign_text_is_refused() {
         for (String text : List.of("", "7", "x.1.r.", "1.1.r", "1.1.r.completed.x", "-1.1.r.")) {
             assertThat(ResumePoint.parse(text)).as(text).isEmpty();
         }

@@ -7,7 +7,7 @@ import dev.penstock.job.JobId;
 public final class TestWatches {
     private TestWatches() {}
 
-    /** One whose scan could not read the partition. */
+    /** Returns a watch whose scan could not read the partition. */
     public static Watch unreadable(JobId id) {
         Watch watch = new Watch(id, 0, ResumePoint.START, _ -> {});
         watch.fail(JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the replies cannot be read"));

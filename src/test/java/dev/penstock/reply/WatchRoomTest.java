@@ -14,7 +14,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.Test;
 
-/** A clock that moves only when it is told to. */
+/** Tests with a clock that only the test moves. */
 class WatchRoomTest {
     private static final int EVENT = 1_000;
 
@@ -31,12 +31,12 @@ class WatchRoomTest {
         for (int i = 0; i < 3; i++) {
             nanos.incrementAndGet();
             shown(deaf);
-            // it had its first event a moment later, and has read nothing either
+            // its first event came a moment later, and it has not read either
             nanos.incrementAndGet();
             shown(slow);
             shown(quick);
             var _ = quick.next(Duration.ZERO);
-            // its event is written
+            // its event is sent
             var _ = quick.next(Duration.ZERO);
         }
 

@@ -25,7 +25,7 @@ class WatchTest {
         Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
         List<ConsumerRecord<byte[], byte[]>> log = log();
 
-        // it is there when the scan comes by, and it comes live too
+        // it comes both in the scan and live
         watch.live(log.get(3));
         log.forEach(watch::older);
         watch.caughtUp(null);
@@ -33,7 +33,7 @@ class WatchTest {
         assertThat(offsets(watch)).containsExactly(10L, 11L, 12L, 13L);
     }
 
-    /** Wherever the live end begins, and however far beyond it the scan of older events reads. */
+    /** The live end may begin anywhere, and the scan of older events may read any distance beyond it. */
     @Test
     void older_and_live_events_join_without_a_gap_and_without_a_repeat() throws InterruptedException {
         for (int seed = 0; seed < 500; seed++) {
@@ -107,7 +107,7 @@ class WatchTest {
         assertThat(slow.next(Duration.ZERO)).isInstanceOf(Watch.Next.TooSlow.class);
     }
 
-    /** A scan serves others too: it never waits for a watcher, and goes on where it was left off. */
+    /** A scan serves several watchers. It never waits for one of them, and continues where it stopped. */
     @Test
     void older_events_come_as_the_watcher_reads() throws InterruptedException {
         List<ConsumerRecord<byte[], byte[]>> log = new ArrayList<>();
@@ -134,7 +134,7 @@ class WatchTest {
         };
         scan[0].run();
 
-        // larger than what may wait, and no reason to hold up what is older
+        // larger than the limit for waiting events, but older events must not wait for it
         watch.live(log.getLast());
 
         assertThat(from[0]).as("nobody has read").isLessThan(5);
@@ -160,7 +160,7 @@ class WatchTest {
     }
 
     @Test
-    void the_refusal_of_the_records_that_a_watcher_was_told_of_ends_the_watch() throws InterruptedException {
+    void the_refusal_of_all_known_records_ends_the_watch() throws InterruptedException {
         Watch watch = new Watch(ID, 0, ResumePoint.START, _ -> {});
         watch.endsWithRefusalOf(Set.of(place(1), place(2)));
         watch.older(refusal(10, 7, "invalid_request"));
@@ -289,7 +289,7 @@ class WatchTest {
                 Optional.empty());
     }
 
-    /** The offsets of what is shown, up to the end. */
+    /** Returns the offsets of the events, up to the end. */
     private static List<Long> offsets(Watch watch) throws InterruptedException {
         List<Long> offsets = new ArrayList<>();
         while (watch.next(Duration.ZERO) instanceof Watch.Next.Event event) {

@@ -100,7 +100,7 @@ class RouterTest {
     }
 
     @Test
-    void a_name_that_nobody_lists_may_be_another_deployment_at_azure() {
+    void a_name_that_no_node_lists_may_be_another_deployment_at_azure() {
         Router.NodeView azure = new Router.NodeView(
                 "azure", Backend.AZURE_OPENAI, "cloud", List.of("chat"), Map.of(), true, "chat", Router.Fetching.NEVER);
         Router profiles = new Router(Map.of("best", Map.of(Backend.AZURE_OPENAI, "gpt-best")), null);
@@ -125,7 +125,7 @@ class RouterTest {
     }
 
     @Test
-    void an_unknown_model_is_told_with_those_there_are() {
+    void an_unknown_model_is_reported_with_the_known_ones() {
         JobFailure failure = nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
@@ -143,7 +143,7 @@ class RouterTest {
     }
 
     @Test
-    void while_a_node_has_not_said_what_it_serves_the_job_waits() {
+    void while_a_nodes_models_are_unknown_the_job_waits() {
         Router.NodeView silent = new Router.NodeView(
                 "new", Backend.VLLM, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
 
@@ -191,7 +191,7 @@ class RouterTest {
     }
 
     @Test
-    void a_model_that_nobody_has_is_fetched_by_a_node_that_does_so() {
+    void a_model_that_no_node_has_is_fetched_by_a_node_that_fetches() {
         Router.NodeView fetches = fetching("cpu-b", null, Map.of(), "tiny:latest");
         Router.NodeView other = fetching("cpu-c", null, Map.of());
 
@@ -219,7 +219,7 @@ class RouterTest {
     }
 
     @Test
-    void what_could_not_be_fetched_is_told_with_the_reason() {
+    void a_failed_fetch_is_reported_with_the_reason() {
         Router.NodeView failed = fetching("cpu-b", null, Map.of("nope:latest", "file does not exist"));
         Router.NodeView next = fetching("cpu-c", null, Map.of());
 
@@ -232,7 +232,7 @@ class RouterTest {
     }
 
     @Test
-    void a_model_that_only_others_have_is_told_with_who_they_are() {
+    void a_model_on_other_nodes_only_is_reported_with_their_names() {
         JobFailure failure =
                 nowhere(router.find("llama-3b", Task.CHAT, new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
 

@@ -131,7 +131,7 @@ class AddedNodeTest {
     }
 
     @Test
-    void nothing_else_is_said_of_a_node_that_would_start_a_process() {
+    void a_node_that_would_start_a_process_has_no_other_mistake() {
         assertThat(mistakes("{\"backend\": \"llama-cli\", \"model-path\": \"/models\", \"arguments\": [\"--x\"]}"))
                 .containsExactlyInAnyOrder(
                         "penstock.nodes.cpu.b.backend: a node that starts a process comes from the configuration only",
@@ -148,7 +148,7 @@ class AddedNodeTest {
         assertThat(key(secrets, "file:" + file)).isEqualTo("sk-file");
     }
 
-    /** One text for all: another would tell what this machine has. */
+    /** One message for all reasons: another message would reveal what exists on this machine. */
     @Test
     void a_reference_that_leads_to_no_key_is_refused_with_the_same_words_whatever_the_reason(@TempDir Path top)
             throws IOException {

@@ -14,7 +14,7 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.junit.jupiter.api.Test;
 
-/** When Kafka counts as away. */
+/** Tests when Kafka counts as away. */
 class BrokerWatchTest {
     private static final Instant START = Instant.parse("2026-05-01T12:00:00Z");
     private static final BrokerWatch.Question SILENCE = () -> {

@@ -8,7 +8,7 @@ import io.smallrye.config.SmallRyeConfigBuilder;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** What decides at start what is reached and what is active, among SmallRye's own interceptors. */
+/** Tests the interceptors that decide at the start which addresses and databases are active, among SmallRye's own. */
 class InterceptorsTest {
     private static final String HOST = "quarkus.http.host";
     private static final String MODE = "penstock.auth.mode";
@@ -71,7 +71,7 @@ class InterceptorsTest {
     }
 
     @Test
-    void without_a_mode_nobody_else_gets_in_whatever_the_host() {
+    void without_a_mode_only_loopback_gets_in_whatever_the_host() {
         assertThat(text(with(Map.of("%prod." + HOST, "0.0.0.0")), HOST)).isEqualTo("127.0.0.1");
     }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What reaches the console, through the formatters that are used. */
+/** Tests the console's lines through the real formatters. */
 class LogLinesTest {
     private static final ExtFormatter PLAIN =
             new PatternFormatter("%d{HH:mm:ss,SSS} %-5p [%c{3.}] (%t) %s tenant=%X{tenant}%e%n");

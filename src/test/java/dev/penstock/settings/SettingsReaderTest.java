@@ -127,7 +127,7 @@ class SettingsReaderTest {
     }
 
     @Test
-    void what_cannot_be_started_is_told_by_its_keys() {
+    void a_program_that_cannot_start_is_reported_by_its_keys() {
         assertThatThrownBy(() -> read(Map.of(
                         "penstock.nodes.a.backend", "llama-cli",
                         "penstock.nodes.a.url", "http://a",
@@ -253,7 +253,7 @@ class SettingsReaderTest {
         "anthropic, http://llama:8081, false",
         "openai, https://not-api.openai.com.example, false"
     })
-    void a_key_is_needed_where_nobody_is_answered_without(String backend, String url, boolean needed) {
+    void a_host_that_requires_a_key_needs_one(String backend, String url, boolean needed) {
         Map<String, String> keys = Map.of("penstock.nodes.a.backend", backend, "penstock.nodes.a.url", url);
         if (needed) {
             assertThatThrownBy(() -> read(keys)).hasMessageContaining("penstock.nodes.a.api-key");
@@ -294,7 +294,7 @@ class SettingsReaderTest {
                 "penstock.nodes.a.url", "http://a",
                 "penstock.nodes.a.extra-body.chat_template_kwargs.enable_thinking", "false",
                 "penstock.nodes.a.extra-body.\"a.b\".\"c.d\"[0].e", "text"));
-        // what YAML makes of a list of texts
+        // the value that YAML makes of a list of texts
         keys.put("penstock.parameters.stop", "END,STOP");
         for (int i = 0; i < 12; i++) {
             keys.put("penstock.parameters.stop[" + i + "]", "END" + i);
@@ -313,7 +313,7 @@ class SettingsReaderTest {
     }
 
     @Test
-    void a_key_that_nobody_reads_is_a_mistake_unless_a_later_version_does() {
+    void a_key_without_effect_is_a_mistake_unless_a_later_version_reads_it() {
         Map<String, String> keys = Map.of(
                 "penstock.nodes.a.backend", "vllm",
                 "penstock.nodes.a.url", "http://a",

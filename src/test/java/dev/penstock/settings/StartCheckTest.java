@@ -156,7 +156,7 @@ class StartCheckTest {
         "PENSTOCK_TOPICS_JOB, PENSTOCK_TOPICS_JOBS",
         "penstock_ledger_kinds, PENSTOCK_LEDGER_KIND"
     })
-    void a_variable_that_means_nothing_is_told_with_the_nearest(String variable, String nearest) {
+    void a_variable_without_effect_is_reported_with_the_nearest(String variable, String nearest) {
         assertThat(new KnownVariables(Map.of(variable, "1"), List.of()).unknown())
                 .singleElement()
                 .asString()
@@ -206,7 +206,7 @@ class StartCheckTest {
     }
 
     @Test
-    void a_variable_of_a_node_that_nothing_configures_is_told() {
+    void a_variable_of_a_node_that_nothing_configures_is_reported() {
         assertThat(new KnownVariables(Map.of("PENSTOCK_NODES_GPU_A_URL", "http://a"), List.of()).unknown())
                 .singleElement()
                 .asString()
@@ -216,7 +216,7 @@ class StartCheckTest {
     }
 
     @Test
-    void a_variable_of_a_later_version_is_told() {
+    void a_variable_of_a_later_version_is_reported() {
         assertThat(new KnownVariables(Map.of("PENSTOCK_ROUTES_0__NAME", "a", "PENSTOCK_PORT", "8080"), List.of())
                         .unknown())
                 .containsExactly(
@@ -225,7 +225,7 @@ class StartCheckTest {
     }
 
     @Test
-    void a_key_that_kafkas_clients_do_not_have_is_told_with_the_nearest() throws IOException {
+    void a_key_that_kafkas_clients_do_not_have_is_reported_with_the_nearest() throws IOException {
         file("""
                 kafka:
                   security.protocl: SSL
@@ -264,7 +264,7 @@ class StartCheckTest {
     }
 
     @Test
-    void a_start_that_a_value_ends_is_told_without_a_stack() {
+    void a_start_that_a_value_ends_is_reported_without_a_stack() {
         Throwable failure = new RuntimeException(
                 "Failed to start quarkus",
                 new IllegalArgumentException("Invalid endpoint, must start with http:// or https://: notaurl"));
@@ -290,7 +290,7 @@ class StartCheckTest {
     }
 
     private List<String> mistakes(Map<String, String> environment) {
-        // ports that a test does not name are any
+        // free ports, unless the test sets them
         Map<String, String> all = new HashMap<>(Map.of("QUARKUS_HTTP_PORT", "0", "QUARKUS_MANAGEMENT_PORT", "0"));
         if (Files.exists(folder.resolve("config/application.yaml"))) {
             try {

@@ -4,21 +4,21 @@ import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import java.util.Map;
 
-/** Settings as the product reads them, without a service around them. */
+/** Settings as the product reads them, without a service. */
 public final class TestSettings {
     private TestSettings() {}
 
-    /** What is in force where nothing is configured. */
+    /** Returns the settings without any configuration. */
     public static Settings defaults() {
         return SettingsReader.read(config(Map.of()), Map.of());
     }
 
-    /** What is in force where the environment says all. */
+    /** Returns the settings that come from environment variables only. */
     public static Settings of(Map<String, String> environment) {
         return SettingsReader.read(config(Map.of()), environment);
     }
 
-    /** What is in force where the file says this. */
+    /** Returns the settings that come from these keys of a file. */
     public static Settings ofFile(Map<String, String> keys) {
         return SettingsReader.read(config(keys), Map.of());
     }
@@ -28,7 +28,7 @@ public final class TestSettings {
                 .withMapping(PenstockConfig.class)
                 .withDefaultValues(keys)
                 .addDiscoveredConverters()
-                // the reader tells it itself, with the way out
+                // the reader reports it itself, with the way out
                 .withValidateUnknown(false)
                 .build();
         return config.getConfigMapping(PenstockConfig.class);

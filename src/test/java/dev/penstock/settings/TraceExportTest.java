@@ -14,7 +14,7 @@ class TraceExportTest {
     private static final String DISABLED = "quarkus.otel.sdk.disabled";
 
     @Test
-    void nothing_is_traced_where_nobody_said_where_to() {
+    void nothing_is_traced_without_an_endpoint() {
         assertThat(with(Map.of(), Map.of()).getValue(DISABLED, Boolean.class)).isTrue();
         assertThat(with(Map.of("OTEL_EXPORTER_OTLP_ENDPOINT", ""), Map.of()).getValue(DISABLED, Boolean.class))
                 .isTrue();
@@ -40,7 +40,7 @@ class TraceExportTest {
     }
 
     @Test
-    void what_is_said_of_the_sdk_itself_counts_before_the_endpoint() {
+    void the_switch_of_the_sdk_counts_before_the_endpoint() {
         assertThat(with(Map.of("OTEL_SDK_DISABLED", "true"), Map.of(ENDPOINT, "http://a:4317"))
                         .getValue(DISABLED, Boolean.class))
                 .isTrue();
@@ -48,7 +48,7 @@ class TraceExportTest {
                 .isFalse();
     }
 
-    /** Quarkus's own defaults lie below everything. */
+    /** Quarkus's own defaults have the lowest precedence. */
     private static SmallRyeConfig with(Map<String, String> environment, Map<String, String> properties) {
         return new SmallRyeConfigBuilder()
                 .withInterceptors(new TraceExport())

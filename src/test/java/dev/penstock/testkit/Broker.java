@@ -60,9 +60,9 @@ public final class Broker implements AutoCloseable {
     }
 
     /**
-     * A broker that clients reach through a {@link KafkaProxy}.
+     * Starts a broker that clients reach through a {@link KafkaProxy}.
      *
-     * @param proxyPort where it says that it is, for those who come in by the listener of {@link #proxiedPort}
+     * @param proxyPort the advertised port for clients of the listener at {@link #proxiedPort}
      */
     public static Broker behindProxy(int proxyPort) {
         int port = freePort();
@@ -82,7 +82,7 @@ public final class Broker implements AutoCloseable {
         return new Broker(broker.folder, broker.port, broker.server, proxied);
     }
 
-    /** @param more broker settings over the kit's own */
+    /** @param more broker settings that override the kit's own */
     public static Broker start(int port, Map<String, String> more) {
         try {
             return start(port, more, Files.createTempDirectory("penstock-broker"));
@@ -91,7 +91,7 @@ public final class Broker implements AutoCloseable {
         }
     }
 
-    /** @param folder of its log; where there is one it goes on with it */
+    /** @param folder the folder of the log; the broker continues an existing log */
     public static Broker start(int port, Map<String, String> more, Path folder) {
         try {
             Map<String, String> settings = new LinkedHashMap<>();
@@ -187,7 +187,7 @@ public final class Broker implements AutoCloseable {
         return port;
     }
 
-    /** Where a {@link KafkaProxy} finds it. */
+    /** Returns the port for a {@link KafkaProxy}. */
     public int proxiedPort() {
         return proxiedPort;
     }
@@ -196,7 +196,7 @@ public final class Broker implements AutoCloseable {
         return Admin.create(Map.of("bootstrap.servers", bootstrap()));
     }
 
-    /** Says something of a group, as whoever runs the broker does with kafka-configs. */
+    /** Sets a group's configuration, like an operator with kafka-configs. */
     public void setGroup(String group, String key, String value) throws InterruptedException {
         try (Admin admin = admin()) {
             var op = new AlterConfigOp(new ConfigEntry(key, value), AlterConfigOp.OpType.SET);
@@ -208,7 +208,7 @@ public final class Broker implements AutoCloseable {
         }
     }
 
-    /** Changes a byte of a topic's log on the disk: the one before the first place where these bytes lie. */
+    /** Changes one byte of a topic's log on the disk: the byte before the first occurrence of these bytes. */
     public void damage(String topic, int partition, byte[] bytes) {
         Path segment = folder.resolve(topic + "-" + partition).resolve("00000000000000000000.log");
         try (FileChannel file = FileChannel.open(segment, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
@@ -241,9 +241,9 @@ public final class Broker implements AutoCloseable {
     }
 
     /**
-     * A port of 127.0.0.1 that nobody listens on now. It is none of those that Linux gives to outgoing connections (from 32768):
-     * one of them might have it before its listener, or while that is restarted. None is given twice: it may not be listened on yet,
-     * here or in another of the test JVMs that run at once.
+     * Returns a port of 127.0.0.1 without a listener. It is not in the range that Linux gives to outgoing connections
+     * (from 32768): such a connection might take the port before the listener, or during a restart of the listener.
+     * Each port is given only once, also over several test JVMs, because its listener may start later.
      */
     public static int freePort() {
         while (true) {
@@ -254,12 +254,15 @@ public final class Broker implements AutoCloseable {
             try (ServerSocket _ = new ServerSocket(port)) {
                 return port;
             } catch (IOException _) {
-                // somebody has it
+                // the port is in use
             }
         }
     }
 
-    /** A broker as a process of its own: prints {@code ready BOOTSTRAP}, ends when its standard input does. */
+    /**
+     * Runs a broker as a process of its own. It prints {@code ready BOOTSTRAP}, and ends when its standard input
+     * ends.
+     */
     public static void main(String... args) throws IOException {
         int port = args.length > 0 ? Integer.parseInt(args[0]) : freePort();
         Path folder = args.length > 1 ? Path.of(args[1]) : Files.createTempDirectory("penstock-broker");

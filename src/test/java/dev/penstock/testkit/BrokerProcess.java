@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 
-/** A {@link Broker} as a process of its own, which can be killed; its log goes with it. */
+/** A {@link Broker} as a process of its own, which can be killed. Its log is deleted with it. */
 public final class BrokerProcess implements AutoCloseable {
     private final ChildProcess process;
     private final String bootstrap;
@@ -24,7 +24,7 @@ public final class BrokerProcess implements AutoCloseable {
     }
 
     public static BrokerProcess start(int port) throws InterruptedException {
-        // killed, it cannot clear up after itself: so its files lie in a folder that goes with the process
+        // a killed process cannot delete its files, so they are in a folder that the kit deletes with the process
         return start(port, newFolder());
     }
 

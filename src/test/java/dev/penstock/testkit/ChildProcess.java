@@ -27,8 +27,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A process that ends with this JVM at the latest. Its output and errors go to a file under {@code target/processes}
- * and can be waited for, line by line.
+ * A process that ends with this JVM at the latest. Its output and errors go to a file under {@code target/processes}.
+ * Tests can wait for lines of it.
  */
 public final class ChildProcess implements AutoCloseable {
     private static final Duration STOPS_WITHIN = Duration.ofSeconds(30);
@@ -57,7 +57,7 @@ public final class ChildProcess implements AutoCloseable {
     /**
      * Starts a program in {@link #workFolder()}.
      *
-     * @param environment set over this process's own; a null value removes a variable
+     * @param environment overrides this process's own; a null value removes a variable
      */
     public static ChildProcess start(String name, List<String> command, Map<String, @Nullable String> environment) {
         try {
@@ -82,7 +82,10 @@ public final class ChildProcess implements AutoCloseable {
         }
     }
 
-    /** Ctrl-C in a terminal then reaches only us, and we stop the children in their order. */
+    /**
+     * Starts a session for the child. Ctrl-C in a terminal then reaches only this process, which stops the children
+     * in order.
+     */
     private static List<String> ownSession(List<String> command) {
         List<String> whole = new ArrayList<>(command);
         if (Files.isExecutable(SETSID)) {
@@ -102,7 +105,7 @@ public final class ChildProcess implements AutoCloseable {
         return start(name, command, Map.of());
     }
 
-    /** Ours, with nothing in it that depends on the folder where we run. */
+    /** Returns this JVM's class path, with absolute paths. */
     private static String classPath() {
         return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator, -1))
                 .filter(entry -> !entry.isEmpty())
@@ -110,22 +113,22 @@ public final class ChildProcess implements AutoCloseable {
                 .collect(Collectors.joining(File.pathSeparator));
     }
 
-    /** Where children run and leave their output: no configuration of the user lies there. */
+    /** Returns the folder where children run and leave their output. It contains no configuration of the user. */
     static Path workFolder() throws IOException {
         return Files.createDirectories(TestEnvironment.buildDir().resolve("processes"));
     }
 
     /**
-     * The first line, from the beginning, that fits.
+     * Waits for the first matching line, from the beginning on.
      *
-     * @throws IllegalStateException with the end of the output, where the process ends or the time passes before it
+     * @throws IllegalStateException with the end of the output, if the process ends or the time passes before it
      */
     public String awaitLine(Predicate<String> fits, Duration patience) throws InterruptedException {
         Optional<String> line = output.await(fits, patience);
         return line.orElseThrow(() -> failure("had not said it after " + patience + ", or at its end"));
     }
 
-    /** What stands behind a word at the beginning of a line, as in {@code ready ADDRESS}. */
+    /** Returns the rest of a line after its first word, as in {@code ready ADDRESS}. */
     public String awaitWord(String word, Duration patience) throws InterruptedException {
         return awaitLine(line -> line.startsWith(word + " "), patience)
                 .substring(word.length() + 1)
@@ -133,9 +136,9 @@ public final class ChildProcess implements AutoCloseable {
     }
 
     /**
-     * Asks an address until it answers 200.
+     * Calls an address until it answers 200.
      *
-     * @throws IllegalStateException with the end of the output, where the process ends or the time passes before it
+     * @throws IllegalStateException with the end of the output, if the process ends or the time passes before it
      */
     public void awaitOk(URI address, Duration patience) throws InterruptedException {
         long until = System.nanoTime() + patience.toNanos();
@@ -160,16 +163,16 @@ public final class ChildProcess implements AutoCloseable {
         throw failure("did not answer at %s within %s: %s".formatted(address, patience, last));
     }
 
-    /** An exception that says what this process was doing. */
+    /** Returns an exception with the state of this process. */
     public IllegalStateException failure(String what) {
         if (!isAlive()) {
-            awaitGone(); // and its last words are here
+            awaitGone(); // its last output is read by then
         }
         return new IllegalStateException("%s (pid %d) %s; all of its output: %s; the end of it:%n%s"
                 .formatted(name, pid(), what, output.file(), output.tail()));
     }
 
-    /** The lines so far. */
+    /** Returns the lines so far. */
     public List<String> output() {
         return output.lines();
     }
@@ -186,7 +189,7 @@ public final class ChildProcess implements AutoCloseable {
         return process.isAlive();
     }
 
-    /** Waits for the end, and for its last words; empty where it does not come in time. */
+    /** Waits for the end of the process and of its output; empty if it does not come in time. */
     public OptionalInt awaitExit(Duration patience) throws InterruptedException {
         if (!process.waitFor(patience.toNanos(), TimeUnit.NANOSECONDS)) {
             return OptionalInt.empty();
@@ -195,19 +198,19 @@ public final class ChildProcess implements AutoCloseable {
         return OptionalInt.of(process.exitValue());
     }
 
-    /** SIGTERM, without waiting; what it says from then on is heard. */
+    /** Sends SIGTERM, without waiting. Its further output is still read. */
     public void terminate() {
-        // a process that is destroyed by itself loses its pipes at once
+        // Process.destroy would close its pipes at once
         process.toHandle().destroy();
     }
 
-    /** kill -9, and waits until the process is gone. */
+    /** Sends kill -9, and waits until the process is gone. */
     public void kill9() {
         process.destroyForcibly();
         awaitGone();
     }
 
-    /** SIGSTOP: it stands still, with everything that it holds, until {@link #thaw}. */
+    /** Sends SIGSTOP. The process stands still with all its resources, until {@link #thaw}. */
     public void freeze() {
         signal("STOP", pid());
     }
@@ -216,7 +219,7 @@ public final class ChildProcess implements AutoCloseable {
         signal("CONT", pid());
     }
 
-    /** Whether all threads of a process are stopped, or it is gone. */
+    /** Returns whether all threads of a process are stopped, or the process is gone. */
     private static boolean isStopped(long pid) {
         Path tasks = Path.of("/proc", Long.toString(pid), "task");
         if (!Files.isDirectory(tasks)) {
@@ -259,17 +262,17 @@ public final class ChildProcess implements AutoCloseable {
         }
     }
 
-    /** Closes its standard input, which ends a process of this kit; then SIGTERM, then kill -9. */
+    /** Closes its standard input, which ends a process of this kit. Then it sends SIGTERM, then kill -9. */
     public void stop() {
         try {
             process.getOutputStream().close();
         } catch (IOException _) {
-            // it has closed it itself
+            // the process has closed it itself
         }
         stopBySignal(Duration.ofSeconds(5));
     }
 
-    /** SIGTERM after a moment, kill -9 where it does not help. */
+    /** Sends SIGTERM after a moment, and kill -9 if the process does not end. */
     private void stopBySignal(Duration first) {
         try {
             if (awaitExit(first).isEmpty()) {
@@ -301,13 +304,13 @@ public final class ChildProcess implements AutoCloseable {
         }
     }
 
-    /** This folder goes with the process, however it ends. */
+    /** Deletes this folder with the process, however it ends. */
     synchronized ChildProcess deletingAfterwards(Path folder) {
         ownFolder = folder;
         return this;
     }
 
-    /** The folder that was to go with the process stays, for whoever asks for it here. */
+    /** Keeps the folder that would be deleted with the process, and returns it. */
     synchronized Path takeFolder() {
         Path folder = ownFolder;
         if (folder == null) {
@@ -317,7 +320,7 @@ public final class ChildProcess implements AutoCloseable {
         return folder;
     }
 
-    /** Once; who comes second waits for it, so that the JVM does not end before it is done. */
+    /** Deletes it once. A second caller waits, so that the JVM does not end before the deletion. */
     private synchronized void deleteOwnFolder() {
         if (ownFolder != null) {
             delete(ownFolder);
@@ -330,17 +333,17 @@ public final class ChildProcess implements AutoCloseable {
             files.sorted(Comparator.reverseOrder())
                     .forEach(file -> file.toFile().delete());
         } catch (IOException | UncheckedIOException _) {
-            // below target: `make clean` takes what is left
+            // below target: `make clean` deletes the rest
         }
     }
 
-    /** Like {@link #stop()}; nothing where it has ended. */
+    /** Like {@link #stop()}; has no effect after the end. */
     @Override
     public void close() {
         stop();
     }
 
-    /** The youngest first: a service goes before its broker. */
+    /** Stops the youngest first: a service goes before its broker. */
     private static void stopAll() {
         Optional<ChildProcess> youngest = Optional.ofNullable(LIVE.poll());
         while (youngest.isPresent()) {

@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
-/** A real Chromium without a window, with a profile of its own for each page. */
+/** A real Chromium without a window, with its own profile for each page. */
 public final class Chromium {
     private static final List<String> NAMES =
             List.of("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome");
@@ -26,7 +26,7 @@ public final class Chromium {
         this.program = program;
     }
 
-    /** The one on the PATH; where there is none the test is left out, or fails where all parts are required. */
+    /** Returns the Chromium on the PATH. Without one the test is skipped, or fails if all parts are required. */
     public static Chromium installed() {
         for (String folder : System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1)) {
             for (String name : NAMES) {
@@ -45,9 +45,9 @@ public final class Chromium {
     }
 
     /**
-     * Opens a page, lets its scripts end, and returns what is shown then, as HTML.
+     * Opens a page, lets its scripts end, and returns the resulting HTML.
      *
-     * @param options further ones of the program
+     * @param options further options of the program
      */
     public String show(URI page, String... options) throws InterruptedException {
         Path profile;
@@ -93,7 +93,7 @@ public final class Chromium {
             files.sorted(Comparator.reverseOrder())
                     .forEach(file -> file.toFile().delete());
         } catch (IOException | UncheckedIOException _) {
-            // the system's folder for temporary files is cleaned by the system
+            // the system cleans its folder for temporary files
         }
     }
 }

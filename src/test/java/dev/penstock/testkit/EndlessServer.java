@@ -13,7 +13,10 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** A model server that never ends what it sends: after the beginning the same piece over and over, until it is hung up on. */
+/**
+ * A model server that never ends its answers. After the beginning it repeats the same piece until the client closes
+ * the connection.
+ */
 public final class EndlessServer implements AutoCloseable {
     private static final int CHUNK = 65_536;
 
@@ -34,7 +37,7 @@ public final class EndlessServer implements AutoCloseable {
         Thread.ofVirtual().start(this::accept);
     }
 
-    /** To every GET a list of models that ends, whatever it says to all others. */
+    /** Answers every GET with a finite list of models, in place of the endless answer. */
     public EndlessServer lists(String model) {
         String list = "{\"object\":\"list\",\"data\":[{\"id\":\"%s\",\"object\":\"model\"}]}".formatted(model);
         listing.set(
@@ -43,7 +46,7 @@ public final class EndlessServer implements AutoCloseable {
         return this;
     }
 
-    /** To every request from now on. */
+    /** Sets the answer to every request from now on. */
     public EndlessServer says(int status, String type, String begin, String again) {
         String head = "HTTP/1.1 %d X\r\nContent-Type: %s\r\nConnection: close\r\n\r\n".formatted(status, type);
         says.set(new Says(head, begin, again.repeat(Math.max(1, CHUNK / again.length()))));
@@ -54,12 +57,12 @@ public final class EndlessServer implements AutoCloseable {
         return URI.create("http://127.0.0.1:" + listening.getLocalPort());
     }
 
-    /** Bytes that were taken of it, to all requests. */
+    /** Returns the bytes that clients have read, over all requests. */
     public long sent() {
         return sent.get();
     }
 
-    /** How many connections the other side has ended. */
+    /** Returns the number of connections that clients have closed. */
     public long hungUp() {
         return hungUp.get();
     }

@@ -19,7 +19,10 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.TopicPartition;
 
-/** An example as a consumer group: its members are processes that print a line of JSON for each outcome that they handle. */
+/**
+ * An example as a consumer group. Its members are processes that print a line of JSON for each outcome that they
+ * handle.
+ */
 public final class ExampleGroup implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
@@ -53,7 +56,7 @@ public final class ExampleGroup implements AutoCloseable {
         }
     }
 
-    /** Waits until the group has so many members, each with partitions. */
+    /** Waits until the group has this number of members, each with partitions. */
     public void awaitMembers(int count) throws InterruptedException {
         await(() -> hasMembers(count), count + " members");
     }
@@ -73,7 +76,7 @@ public final class ExampleGroup implements AutoCloseable {
         await(() -> handled().keySet().containsAll(ids), "to handle " + ids);
     }
 
-    /** Waits until nothing of the topic is left to commit. */
+    /** Waits until every record of the topic is committed. */
     public void awaitCommitted(String topic) throws InterruptedException {
         await(() -> lag(topic) == 0, "to commit the end of " + topic);
     }
@@ -95,7 +98,7 @@ public final class ExampleGroup implements AutoCloseable {
                 .sum();
     }
 
-    /** What was printed for each id, without the log; the same line twice counts once. */
+    /** Returns the printed lines for each id, without log lines. A repeated line counts once. */
     public Map<String, Set<JsonNode>> handled() {
         Map<String, Set<JsonNode>> handled = new HashMap<>();
         members.stream()

@@ -12,7 +12,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 import org.jspecify.annotations.Nullable;
 
-/** Bytes that nobody should send, from a seeded source: documents that are cut, changed or absurd, and records around them. */
+/** Random invalid bytes from a seed: documents that are truncated, changed or absurd, and records with them. */
 public final class HostileBytes {
     private static final List<String> DOCUMENTS = List.of(
             "{\"prompt\":\"a\",\"job\":{\"id\":\"mine\",\"timeout\":\"PT5M\",\"deadline\":\"2026-11-21T10:00:00Z\"},\"max_tokens\":16}",
@@ -102,7 +102,7 @@ public final class HostileBytes {
 
     private HostileBytes() {}
 
-    /** A document, most often one that is none. */
+    /** Returns a document, in most cases an invalid one. */
     public static byte[] document(Random random) {
         byte[] bytes = one(DOCUMENTS, random).getBytes(StandardCharsets.UTF_8);
         switch (random.nextInt(8)) {
@@ -127,7 +127,7 @@ public final class HostileBytes {
         return bytes;
     }
 
-    /** The bytes with an absurd piece in place of some of them, or between two. */
+    /** Returns the bytes with an absurd piece in place of some of them, or between two. */
     public static byte[] spliced(byte[] bytes, Random random) {
         int at = random.nextInt(bytes.length + 1);
         int end = Math.min(bytes.length, at + random.nextInt(4));
@@ -138,7 +138,7 @@ public final class HostileBytes {
         return all;
     }
 
-    /** Records of one partition, one behind the other from the offset 0 on. */
+    /** Returns records of one partition, with consecutive offsets from 0 on. */
     public static List<ConsumerRecord<byte[], byte[]>> records(String topic, int partition, long seed, int count) {
         Random random = new Random(seed);
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
@@ -148,7 +148,7 @@ public final class HostileBytes {
         return records;
     }
 
-    /** Any key or none, any headers, any time. */
+    /** Returns a record with a random key or none, random headers and a random time. */
     public static ConsumerRecord<byte[], byte[]> record(String topic, int partition, long offset, Random random) {
         byte @Nullable [] value = random.nextInt(20) == 0 ? null : document(random);
         byte @Nullable [] key = switch (random.nextInt(3)) {

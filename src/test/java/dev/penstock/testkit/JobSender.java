@@ -13,7 +13,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 
-/** A plain producer of jobs, as a team's own service would have one. */
+/** A plain producer of jobs, like the one in a user's service. */
 public final class JobSender implements AutoCloseable {
     private final String topic;
     private final KafkaProducer<byte[], byte[]> producer;
@@ -31,7 +31,7 @@ public final class JobSender implements AutoCloseable {
         producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    /** The document of a chat job that says one thing to the fake upstream. */
+    /** Returns the document of a chat job with one message for the fake upstream. */
     public static String chat(String id, String prompt) {
         return "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"job\":{\"id\":\"%s\"}}".formatted(prompt, id);
     }

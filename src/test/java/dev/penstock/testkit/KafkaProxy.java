@@ -16,8 +16,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stands between a Kafka client and its broker, request by request: connections can be cut, and the requests of one kind
- * of client held back, as if they were still on their way. Clients are told apart by the client id in each request.
+ * A proxy between a Kafka client and its broker, request by request. It can cut connections, and hold back the
+ * requests of one kind of client as if they were still on their way. It distinguishes clients by the client id in
+ * each request.
  */
 public final class KafkaProxy implements AutoCloseable {
     private static final int MAX_FRAME = 64 * 1024 * 1024;
@@ -37,7 +38,10 @@ public final class KafkaProxy implements AutoCloseable {
         this.brokerPort = brokerPort;
     }
 
-    /** @param port where the broker says that it is; brokerPort: where it really listens */
+    /**
+     * @param port the broker's advertised port
+     * @param brokerPort the port where the broker listens
+     */
     public static KafkaProxy start(int port, int brokerPort) {
         try {
             KafkaProxy proxy =
@@ -53,7 +57,7 @@ public final class KafkaProxy implements AutoCloseable {
         return "127.0.0.1:" + server.getLocalPort();
     }
 
-    /** From now on no request of a client whose id begins so reaches the broker. */
+    /** Stops the requests of clients whose id has this prefix, from now on. */
     public synchronized void freeze(String clientIdPrefix) {
         frozen = clientIdPrefix;
         held = 0;
@@ -77,7 +81,7 @@ public final class KafkaProxy implements AutoCloseable {
         notifyAll();
     }
 
-    /** Closes every connection; what was held back is lost. New ones are let through. */
+    /** Closes every connection and drops the held requests. New connections work. */
     public void cut() {
         for (Socket socket : Set.copyOf(sockets)) {
             close(socket);
@@ -136,7 +140,7 @@ public final class KafkaProxy implements AutoCloseable {
                 out.flush();
             }
         } catch (IOException | InterruptedException _) {
-            // one side has gone; the other follows
+            // one side has closed; the other follows
         } finally {
             sockets.remove(client);
             sockets.remove(broker);
@@ -151,7 +155,7 @@ public final class KafkaProxy implements AutoCloseable {
         }
     }
 
-    /** Every request begins with api key, api version, correlation id and client id. */
+    /** Reads the client id. Every request begins with api key, api version, correlation id and client id. */
     private static String clientId(byte[] frame) {
         ByteBuffer buffer = ByteBuffer.wrap(frame);
         if (buffer.remaining() < 10) {
@@ -166,7 +170,7 @@ public final class KafkaProxy implements AutoCloseable {
                 client) {
             broker.getInputStream().transferTo(client.getOutputStream());
         } catch (IOException _) {
-            // one side has gone; the other follows
+            // one side has closed; the other follows
         }
     }
 
@@ -174,7 +178,7 @@ public final class KafkaProxy implements AutoCloseable {
         try {
             socket.close();
         } catch (IOException _) {
-            // it is gone either way
+            // it is gone in any case
         }
     }
 
@@ -183,7 +187,7 @@ public final class KafkaProxy implements AutoCloseable {
         try {
             server.close();
         } catch (IOException _) {
-            // it is gone either way
+            // it is gone in any case
         }
         cut();
     }

@@ -18,11 +18,11 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A real llama-server with a tiny model of random weights, brought up by the scripts in {@code src/demo}. What they
- * fetch and write stays in {@code .demo}, for the next one.
+ * A real llama-server with a tiny model of random weights. The scripts in {@code src/demo} prepare it. Their
+ * downloads and files stay in {@code .demo}, for the next one.
  */
 public final class LlamaServer implements AutoCloseable {
-    /** The name under which every model is served. */
+    /** The name of every model. */
     public static final String MODEL = "tiny";
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -36,16 +36,16 @@ public final class LlamaServer implements AutoCloseable {
         this.url = url;
     }
 
-    /** What came of a start. */
+    /** The result of a start. */
     public sealed interface Start {
         /** It runs, and has loaded its model. */
         record Started(LlamaServer server) implements Start {}
 
-        /** It cannot be had here. */
+        /** It is not available here. */
         record Unavailable(String why) implements Start {}
     }
 
-    /** What the model is like. */
+    /** The properties of the model. */
     public enum Model {
         TINY(""),
         /** Never ends its answer by itself. */
@@ -66,7 +66,7 @@ public final class LlamaServer implements AutoCloseable {
         }
     }
 
-    /** What a failed step said. */
+    /** The output of a failed step. */
     private static final class CannotBeHad extends Exception {
         private static final long serialVersionUID = 1L;
 
@@ -80,10 +80,10 @@ public final class LlamaServer implements AutoCloseable {
     }
 
     /**
-     * Brings one up on a free port, with 4 slots.
+     * Starts a server on a free port, with 4 slots.
      *
-     * @param more further options, over the kit's own
-     * @throws IllegalStateException where it cannot be had although {@link TestEnvironment#requiresAll()}
+     * @param more further options, which override the kit's own
+     * @throws IllegalStateException if it is not available although {@link TestEnvironment#requiresAll()}
      */
     public static Start start(Model model, String... more) throws InterruptedException {
         try {
@@ -91,7 +91,7 @@ public final class LlamaServer implements AutoCloseable {
             List<String> options =
                     new ArrayList<>(List.of("-m", parts.gguf().toString(), "--metrics", "--slots", "--parallel", "4"));
             options.addAll(List.of(more));
-            // each alias is a further name
+            // each alias is one more name
             if (!options.contains("--alias")) {
                 options.addAll(List.of("--alias", MODEL));
             }
@@ -109,7 +109,7 @@ public final class LlamaServer implements AutoCloseable {
         return new Start.Unavailable(why);
     }
 
-    /** Brings one up as a router that has a tiny model under each of these names, loaded none. */
+    /** Starts a router with a tiny model under each of these names, none of them loaded. */
     public static Start startRouter(Path folder, String... names) throws InterruptedException {
         try {
             Parts parts = parts(Model.TINY);
@@ -124,16 +124,16 @@ public final class LlamaServer implements AutoCloseable {
     }
 
     /**
-     * llama-cli and the rest of them, and a model.
+     * llama-cli and the other programs, and a model.
      *
-     * @param folder where the programs lie
+     * @param folder the folder of the programs
      */
     public record Programs(Path folder, Path gguf) {}
 
     /**
-     * Empty: they cannot be had here.
+     * Returns empty if they are not available here.
      *
-     * @throws IllegalStateException where they cannot be had although {@link TestEnvironment#requiresAll()}
+     * @throws IllegalStateException if they are not available although {@link TestEnvironment#requiresAll()}
      */
     public static Optional<Programs> programs(Model model) throws InterruptedException {
         try {
@@ -158,7 +158,7 @@ public final class LlamaServer implements AutoCloseable {
         }
     }
 
-    /** A projector with which a model takes images; for {@link Model#SLOW} and those of the tiny shape. */
+    /** Returns a projector with which a model takes images; for {@link Model#SLOW} and the models of the tiny shape. */
     public static Path projector(Model model) throws InterruptedException {
         try {
             synchronized (LlamaServer.class) {
@@ -242,7 +242,8 @@ public final class LlamaServer implements AutoCloseable {
         int port = Broker.freePort();
         List<String> command =
                 new ArrayList<>(List.of(program.toString(), "--host", "127.0.0.1", "--port", Integer.toString(port)));
-        // more than one thread spins on shared cores; with few for HTTP /health hangs behind queued requests
+        // more than one thread spins on shared cores; with few threads for HTTP, /health blocks behind queued
+        // requests
         command.addAll(List.of("--no-webui", "-t", "1", "-tb", "1", "-c", "4096", "--threads-http", "64"));
         command.addAll(more);
         ChildProcess process = ChildProcess.start("llama-server", command, Map.of());

@@ -9,14 +9,14 @@ import java.time.Duration;
 import java.util.OptionalDouble;
 import java.util.function.DoublePredicate;
 
-/** The service's own metrics, as Prometheus reads them. */
+/** Reads the service's own metrics, in the form for Prometheus. */
 public final class Metrics {
     private static final HttpClient HTTP =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
     private Metrics() {}
 
-    /** Everything, as text. */
+    /** Returns all metrics as text. */
     public static String text(PenstockProcess penstock) throws InterruptedException {
         try {
             HttpRequest request = HttpRequest.newBuilder(
@@ -28,7 +28,7 @@ public final class Metrics {
         }
     }
 
-    /** @param name with its labels, as it stands at the beginning of the line */
+    /** @param name with its labels, as at the beginning of the line */
     public static OptionalDouble value(PenstockProcess penstock, String name) throws InterruptedException {
         return text(penstock)
                 .lines()
@@ -43,7 +43,7 @@ public final class Metrics {
         var _ = await(penstock, name, "is " + wanted, value -> value == wanted, patience);
     }
 
-    /** @return the first value that fits */
+    /** @return the first matching value */
     public static double await(
             PenstockProcess penstock, String name, String what, DoublePredicate fits, Duration patience)
             throws InterruptedException {

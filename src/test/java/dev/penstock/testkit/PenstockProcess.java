@@ -13,8 +13,8 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The packaged service as a process: the jar that was built, or what the property {@code penstock.executable} or the
- * variable PENSTOCK_EXECUTABLE names, a jar or a native executable.
+ * The packaged service as a process. It is the built jar, or the program in the property {@code penstock.executable}
+ * or the variable PENSTOCK_EXECUTABLE, a jar or a native executable.
  */
 public final class PenstockProcess implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -29,12 +29,15 @@ public final class PenstockProcess implements AutoCloseable {
         this.managementUrl = managementUrl;
     }
 
-    /** On free ports, reachable from this machine, with no nodes and nothing of this process's own configuration. */
+    /**
+     * Configures a service on free ports, reachable from this machine only, with no nodes and without this process's
+     * own configuration.
+     */
     public static Builder with(String bootstrap) {
         return new Builder(bootstrap);
     }
 
-    /** How it is to be started. */
+    /** The configuration of a start. */
     public static final class Builder {
         private final Map<String, @Nullable String> environment = new HashMap<>();
         private final Map<String, String> config = new LinkedHashMap<>();
@@ -63,11 +66,11 @@ public final class PenstockProcess implements AutoCloseable {
                     .resolve("ledgers")
                     .resolve(OF_THIS_JVM)
                     .resolve(bootstrap.replaceAll("[^A-Za-z0-9.]", "-"));
-            // waiting until it is ready asks many times
+            // the wait for readiness makes many calls
             config.put("quarkus.log.category.\"io.smallrye.health\".level", "WARN");
         }
 
-        /** Of its file of output; two replicas are told apart by it. */
+        /** Sets the name of its output file, which distinguishes replicas. */
         public Builder name(String newName) {
             this.name = newName;
             return this;
@@ -78,27 +81,30 @@ public final class PenstockProcess implements AutoCloseable {
             return this;
         }
 
-        /** Any key, of {@code penstock} or of Quarkus. */
+        /** Sets any key of {@code penstock} or of Quarkus. */
         public Builder config(String key, String value) {
             config.put(key, value);
             return this;
         }
 
-        /** A model server. */
+        /** Adds a model server. */
         public Builder node(String node, String backend, URI address, int maxInFlight) {
             return config("penstock.nodes." + node + ".backend", backend)
                     .config("penstock.nodes." + node + ".url", address.toString())
                     .config("penstock.nodes." + node + ".max-in-flight", Integer.toString(maxInFlight));
         }
 
-        /** Any number of replicas may share it; else each has a file of its own, which a process of the same name finds again. */
+        /**
+         * Sets a ledger that any number of replicas may share. Without it, each has its own file, which a later
+         * process of the same name continues.
+         */
         public Builder ledger(Postgres postgres) {
             return config("penstock.ledger.kind", "postgresql")
                     .config("penstock.ledger.url", postgres.url())
                     .config("penstock.ledger.username", postgres.username());
         }
 
-        /** For the JVM and for a native executable alike: -Xmx512m and the like; a later one wins. */
+        /** Adds an option for both the JVM and a native executable: -Xmx512m and similar. A later option wins. */
         public Builder runtimeOption(String option) {
             runtimeOptions.add(option);
             return this;
@@ -115,14 +121,14 @@ public final class PenstockProcess implements AutoCloseable {
             return this;
         }
 
-        /** By bin/penstock, with the options that this gives and none of the kit's own. */
+        /** Starts it with bin/penstock: with the options of that script, and without the kit's options. */
         public Builder itsOwnStart() {
             itsOwnStart = true;
             runtimeOptions.clear();
             return this;
         }
 
-        /** Starts it, without waiting for anything. */
+        /** Starts it, without waiting. */
         public PenstockProcess start() {
             int service = port.orElseGet(Broker::freePort);
             int management = managementPort.orElseGet(Broker::freePort);
@@ -179,26 +185,29 @@ public final class PenstockProcess implements AutoCloseable {
         }
     }
 
-    /** What a process runs where nothing else is said. */
+    /** Returns the default program of a process. */
     public static Path defaultExecutable() {
-        String said = System.getProperty("penstock.executable", "");
-        String program = said.isBlank() ? System.getenv().getOrDefault("PENSTOCK_EXECUTABLE", "") : said;
+        String configured = System.getProperty("penstock.executable", "");
+        String program = configured.isBlank() ? System.getenv().getOrDefault("PENSTOCK_EXECUTABLE", "") : configured;
         return program.isBlank()
                 ? TestEnvironment.buildDir().resolve("quarkus-app").resolve("quarkus-run.jar")
                 : Path.of(program).toAbsolutePath();
     }
 
-    /** A program is a jar, and needs a JVM, or a native executable. */
+    /** Returns whether a program is a jar, which needs a JVM, and not a native executable. */
     public static boolean isJar(Path program) {
         return program.toString().endsWith(".jar");
     }
 
-    /** Until :management/q/health/ready says so. */
+    /** Waits until :management/q/health/ready answers 200. */
     public void awaitReady(Duration patience) throws InterruptedException {
         process.awaitOk(managementUrl.resolve("/q/health/ready"), patience);
     }
 
-    /** Until it can say of any job what became of it: the replicas have shared out what each of them projects. */
+    /**
+     * Waits until it knows the state of every job: the replicas have shared out the partitions that each of them
+     * projects.
+     */
     public void awaitLedger() throws InterruptedException {
         long until = System.nanoTime() + PATIENCE.toNanos();
         Rest.Reply reply = Rest.get(url, "/v1/jobs/nobody-has-this-id");
@@ -210,12 +219,12 @@ public final class PenstockProcess implements AutoCloseable {
         }
     }
 
-    /** Without a slash at its end. */
+    /** Returns the URL without a slash at its end. */
     public URI url() {
         return url;
     }
 
-    /** Without a slash at its end. */
+    /** Returns the URL without a slash at its end. */
     public URI managementUrl() {
         return managementUrl;
     }
@@ -232,12 +241,12 @@ public final class PenstockProcess implements AutoCloseable {
         process.kill9();
     }
 
-    /** SIGTERM, without waiting. */
+    /** Sends SIGTERM, without waiting. */
     public void terminate() {
         process.terminate();
     }
 
-    /** SIGTERM, and waits for the end. */
+    /** Sends SIGTERM, and waits for the end. */
     @Override
     public void close() {
         process.terminate();

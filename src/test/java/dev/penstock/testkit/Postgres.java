@@ -11,7 +11,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** A real PostgreSQL 17 on a free port, with a folder of its own. It can be stopped and started again on the same port. */
+/**
+ * A real PostgreSQL 17 on a free port, with a folder of its own. It can be stopped and started again on the same
+ * port.
+ */
 public final class Postgres implements AutoCloseable {
     public static final String USERNAME = "postgres";
 
@@ -58,7 +61,7 @@ public final class Postgres implements AutoCloseable {
         return server.getPostgresDatabase().getConnection();
     }
 
-    /** Ends the server; what it holds stays. */
+    /** Ends the server; its data stays. */
     public void stop() {
         try {
             server.close();
@@ -67,7 +70,7 @@ public final class Postgres implements AutoCloseable {
         }
     }
 
-    /** SIGKILL for the whole server: connections break, and nothing is cleaned up. */
+    /** Sends SIGKILL to the whole server: connections break, and nothing is cleaned up. */
     public void kill() {
         for (ProcessHandle process : processes()) {
             process.destroyForcibly();
@@ -75,7 +78,7 @@ public final class Postgres implements AutoCloseable {
         processes().forEach(process -> process.onExit().join());
     }
 
-    /** SIGSTOP: connections stay, and nobody answers. */
+    /** Sends SIGSTOP: connections stay open, and nothing answers. */
     public void freeze() {
         signal("STOP");
     }
@@ -88,7 +91,7 @@ public final class Postgres implements AutoCloseable {
         processes().forEach(process -> ChildProcess.signal(name, process.pid()));
     }
 
-    /** The postmaster and those that serve connections. */
+    /** Returns the postmaster and the processes that serve connections. */
     private List<ProcessHandle> processes() {
         try {
             Path file = folder.resolve("data").resolve("postmaster.pid");
@@ -106,7 +109,7 @@ public final class Postgres implements AutoCloseable {
 
     public void restart() {
         try {
-            // one that was killed still holds its folder
+            // a killed server still holds its folder
             server.close();
             server = start();
         } catch (IOException e) {

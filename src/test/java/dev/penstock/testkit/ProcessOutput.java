@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
-/** What a process prints: a thread copies it to a file; anybody may wait for a line of it. */
+/** The output of a process. A thread copies it to a file, and any thread may wait for a line of it. */
 final class ProcessOutput {
     private final Process process;
     private final Path file;
@@ -49,7 +49,10 @@ final class ProcessOutput {
         }
     }
 
-    /** The first line, from the beginning, that fits; empty where the output ends or the time passes before it. */
+    /**
+     * Waits for the first matching line, from the beginning on; empty if the output ends or the time passes before
+     * it.
+     */
     Optional<String> await(Predicate<String> fits, Duration patience) throws InterruptedException {
         long until = System.nanoTime() + patience.toNanos();
         int next = 0;
@@ -69,7 +72,7 @@ final class ProcessOutput {
         }
     }
 
-    /** After the end of the process: waits a moment for its last words. */
+    /** Waits a moment for the last output, after the end of the process. */
     void awaitEnd() throws InterruptedException {
         pump.join(Duration.ofSeconds(2));
     }
@@ -80,7 +83,7 @@ final class ProcessOutput {
         }
     }
 
-    /** The last lines as one text. */
+    /** Returns the last lines as one text. */
     String tail() {
         List<String> all = lines();
         return String.join("\n", all.subList(Math.max(0, all.size() - 25), all.size()));

@@ -9,7 +9,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Records as they lie on a topic. */
+/** Reads the records of a topic. */
 public final class Records {
     private Records() {}
 
@@ -26,7 +26,7 @@ public final class Records {
         }
     }
 
-    /** Everything that a topic holds now. */
+    /** Returns all records of a topic. */
     public static List<ConsumerRecord<byte[], byte[]>> all(String bootstrap, String topic) {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap)) {
             List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()

@@ -22,7 +22,10 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** A plain consumer of a topic of events, from its beginning; keeps everything, by job, and applies the reading rule. */
+/**
+ * A plain consumer of a topic of events, from its beginning. It keeps all events by job, and applies the reading
+ * rule.
+ */
 public final class ReplyLog implements AutoCloseable {
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Thread thread;
@@ -31,7 +34,7 @@ public final class ReplyLog implements AutoCloseable {
     /* Guarded by this. */
     private final Map<String, List<Event>> events = new HashMap<>();
 
-    /** An event as it lies on the topic. */
+    /** An event on the topic. */
     public record Event(String id, EventMark mark, int partition, long offset, long timestamp, String value) {
         public JsonNode json() {
             return Objects.requireNonNull(Json.parseLenient(value));
@@ -85,17 +88,20 @@ public final class ReplyLog implements AutoCloseable {
         notifyAll();
     }
 
-    /** Every job that has an event. */
+    /** Returns every job that has an event. */
     public synchronized List<String> ids() {
         return List.copyOf(events.keySet());
     }
 
-    /** Everything of a job, void or not, in order. */
+    /** Returns all events of a job, void or not, in order. */
     public synchronized List<Event> all(String id) {
         return List.copyOf(events.getOrDefault(id, List.of()));
     }
 
-    /** What counts of a job by the reading rule, in order; earlier attempts' events too, as far as they counted. */
+    /**
+     * Returns the valid events of a job by the reading rule, in order. Events of earlier attempts are included if
+     * they were valid.
+     */
     public List<Event> valid(String id) {
         Reading reading = Reading.START;
         List<Event> valid = new ArrayList<>();
@@ -116,7 +122,7 @@ public final class ReplyLog implements AutoCloseable {
         return reading;
     }
 
-    /** The valid outcome; the job must have ended. */
+    /** Returns the valid outcome; the job must have ended. */
     public Event outcome(String id) {
         return valid(id).stream()
                 .filter(event -> event.mark().kind().isOutcome())
@@ -124,7 +130,7 @@ public final class ReplyLog implements AutoCloseable {
                 .orElseThrow(() -> new AssertionError("no outcome of " + id + " in " + all(id)));
     }
 
-    /** The concatenation of the last attempt's chunks, first choice. */
+    /** Returns the concatenation of the last attempt's chunks, first choice. */
     public String chunkText(String id) {
         int attempt = reading(id).attempt();
         StringBuilder text = new StringBuilder();
@@ -140,7 +146,7 @@ public final class ReplyLog implements AutoCloseable {
         return text.toString();
     }
 
-    /** The whole text of a completed job, first choice. */
+    /** Returns the whole text of a completed job, first choice. */
     public String completedText(String id) {
         JsonNode choice = outcome(id).json().path("choices").path(0);
         return choice.has("text")
@@ -152,7 +158,7 @@ public final class ReplyLog implements AutoCloseable {
         return all(id).stream().filter(event -> event.mark().kind() == kind).count();
     }
 
-    /** How many jobs ended how, of these. */
+    /** Returns the number of these jobs for each outcome. */
     public Map<String, Integer> outcomes(Collection<String> ids) {
         Map<String, Integer> outcomes = new LinkedHashMap<>();
         for (String id : ids) {
@@ -188,7 +194,7 @@ public final class ReplyLog implements AutoCloseable {
         }
     }
 
-    /** Waits until a job has an event that fits. */
+    /** Waits until a job has a matching event. */
     public Event awaitEvent(String id, Predicate<Event> fits, Duration patience) throws InterruptedException {
         await(() -> all(id).stream().anyMatch(fits), patience, () -> "of " + id + " there is " + all(id));
         return all(id).stream().filter(fits).findFirst().orElseThrow();

@@ -32,7 +32,7 @@ public final class Rest {
             return Objects.requireNonNull(Json.parseLenient(body), body);
         }
 
-        /** The error's code. */
+        /** Returns the error's code. */
         public String code() {
             return json().path("error").path("code").asText();
         }
@@ -67,7 +67,7 @@ public final class Rest {
     }
 
     /**
-     * Sends the head of a request as it is written here, on a connection of its own, without a body.
+     * Sends the given head of a request unchanged, on a connection of its own, without a body.
      *
      * @param head its lines
      * @return the whole answer, from its status line on
@@ -94,7 +94,7 @@ public final class Rest {
         }
     }
 
-    /** An event as a stream delivers it; comments and incomplete events are passed over. */
+    /** An event from a stream. Comments and incomplete events are skipped. */
     public record SentEvent(String id, String name, String data) {}
 
     /** An open event stream; closing it leaves. */
@@ -145,12 +145,12 @@ public final class Rest {
             try {
                 answer.body().close();
             } catch (IOException _) {
-                // it is gone either way
+                // it is gone in any case
             }
         }
     }
 
-    /** @param lastEventId null: from the beginning */
+    /** @param lastEventId null for the beginning */
     public static Events events(URI server, String id, @Nullable String lastEventId) throws InterruptedException {
         HttpRequest.Builder request = HttpRequest.newBuilder(server.resolve("/v1/jobs/" + id + "/events"))
                 .header("Accept", "text/event-stream");
@@ -168,7 +168,7 @@ public final class Rest {
                 .POST(HttpRequest.BodyPublishers.ofString(document)));
     }
 
-    /** Posts a document and reads what it is answered with as events. */
+    /** Posts a document and reads the answer as events. */
     public static Events postAndWatch(URI server, String path, String document) throws InterruptedException {
         return open(HttpRequest.newBuilder(server.resolve(path))
                 .header("Content-Type", "application/json")

@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
-/** What a test of the whole takes: a broker, a database, a model server, and the replicas between them. */
+/** The parts for a test of the whole: a broker, a database, a model server, and the replicas between them. */
 public final class Rig implements AutoCloseable {
     private final Broker broker;
     private final Postgres postgres;
@@ -27,7 +27,7 @@ public final class Rig implements AutoCloseable {
         this.fake = fake;
     }
 
-    /** @param name of the database */
+    /** @param name the name of the database */
     public static Rig start(String name) {
         return start(name, Broker.start());
     }
@@ -44,17 +44,17 @@ public final class Rig implements AutoCloseable {
         return postgres;
     }
 
-    /** The node {@code fake} of every replica. */
+    /** Returns the node {@code fake} of every replica. */
     public FakeUpstream fake() {
         return fake;
     }
 
-    /** A replica that shares the ledger, with one node that has as many slots as itself. */
+    /** Returns a replica that shares the ledger, with one node that has as many slots as the replica. */
     public PenstockProcess.Builder replica(String name, int slots) {
         return replicaOf(1, name, slots);
     }
 
-    /** One of so many: what the node takes at once is for all of them. */
+    /** Returns one of several replicas. The node's limit holds for all of them together. */
     public PenstockProcess.Builder replicaOf(int replicas, String name, int slots) {
         return PenstockProcess.with(broker.bootstrap())
                 .name(name)
@@ -70,7 +70,7 @@ public final class Rig implements AutoCloseable {
         return started;
     }
 
-    /** What lies on prompt-replies; that is there once a replica has been. */
+    /** Returns the events on prompt-replies. The topic exists once a replica has run. */
     public synchronized ReplyLog replies() {
         ReplyLog known = replies;
         if (known == null) {
@@ -103,19 +103,19 @@ public final class Rig implements AutoCloseable {
         }
     }
 
-    /** How many of these jobs started more than once. */
+    /** Returns how many of these jobs started more than once. */
     public long startedAgain(Collection<String> ids) {
         return ids.stream()
                 .filter(id -> replies().count(id, EventMark.Kind.STARTED) > 1)
                 .count();
     }
 
-    /** name-0, name-1 and so on. */
+    /** Returns name-0, name-1 and so on. */
     public static List<String> ids(String name, int count) {
         return IntStream.range(0, count).mapToObj(i -> name + "-" + i).toList();
     }
 
-    /** Since a reading of {@link System#nanoTime}. */
+    /** Returns the seconds since a reading of {@link System#nanoTime}. */
     public static double seconds(long start) {
         return (System.nanoTime() - start) / 1e9;
     }

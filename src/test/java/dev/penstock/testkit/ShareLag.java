@@ -6,7 +6,7 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 
-/** The broker's own figure of what a share group has not finished. */
+/** The broker's own figure of the unfinished records of a share group. */
 public final class ShareLag {
     private ShareLag() {}
 
@@ -23,7 +23,7 @@ public final class ShareLag {
         }
     }
 
-    /** Waits until nothing is left. */
+    /** Waits until the lag is zero. */
     public static void awaitNone(Admin admin, String group, Duration patience) throws InterruptedException {
         long until = System.nanoTime() + patience.toNanos();
         long lag = of(admin, group);

@@ -4,45 +4,48 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** Where the tests, the demo and the bench find what was built, and what they may leave out. */
+/** The paths of the build for the tests, the demo and the bench, and the parts that tests may skip. */
 public final class TestEnvironment {
     private TestEnvironment() {}
 
-    /** Maven's {@code target}. */
+    /** Returns Maven's {@code target}. */
     public static Path buildDir() {
         return Path.of(System.getProperty("penstock.build-dir", "target"))
                 .toAbsolutePath()
                 .normalize();
     }
 
-    /** The top of the working copy. */
+    /** Returns the top of the working copy. */
     public static Path projectDir() {
         Path parent = buildDir().getParent();
         return parent == null ? buildDir() : parent;
     }
 
-    /** True where a part that cannot be had is a failure, and not a reason to do without it. */
+    /** Returns true if a missing part is a failure, and false if it is a reason to skip a test. */
     public static boolean requiresAll() {
-        String said = System.getProperty("penstock.test.require-all", "");
-        String value = said.isBlank() || said.startsWith("$")
+        String configured = System.getProperty("penstock.test.require-all", "");
+        String value = configured.isBlank() || configured.startsWith("$")
                 ? System.getenv().getOrDefault("PENSTOCK_TEST_REQUIRE_ALL", "")
-                : said;
+                : configured;
         return !value.isBlank() && !value.equals("0") && !value.equals("false");
     }
 
-    /** What the service's JVM is started with where no speed is measured: most of its time there is its start. */
+    /** Returns the options of the service's JVM where no speed is measured. Most of its time there is its start. */
     static List<String> jvmOptions() {
         String options = System.getProperty("penstock.test.jvm-options", "").strip();
         return options.isEmpty() ? List.of() : List.of(options.split(" +"));
     }
 
-    /** Of each job topic, where nothing hangs on them: each that is there asks the broker twice a second. */
+    /**
+     * Returns the number of consumers per job topic where it does not matter. Each consumer calls the broker twice a
+     * second.
+     */
     static Optional<String> consumers() {
         return Optional.ofNullable(System.getProperty("penstock.test.consumers"))
-                .filter(said -> !said.isBlank());
+                .filter(configured -> !configured.isBlank());
     }
 
-    /** The {@code java} that runs this. */
+    /** Returns the {@code java} that runs this. */
     static String java() {
         return Path.of(System.getProperty("java.home"), "bin", "java").toString();
     }

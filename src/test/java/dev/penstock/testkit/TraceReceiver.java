@@ -27,9 +27,9 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 
-/** An OpenTelemetry collector, as far as an exporter knows: takes what is sent to it over HTTP or gRPC, and keeps the spans. */
+/** An OpenTelemetry collector, from an exporter's view. It accepts spans over HTTP or gRPC, and keeps them. */
 public final class TraceReceiver implements AutoCloseable {
-    /** A flag whether it is compressed, and four bytes of length. */
+    /** A flag for compression, and four bytes of length. */
     private static final int FRAME_HEADER = 5;
 
     private final Vertx vertx;
@@ -39,10 +39,10 @@ public final class TraceReceiver implements AutoCloseable {
     private final List<Span> spans = new ArrayList<>();
 
     /**
-     * A span as it was exported.
+     * An exported span.
      *
      * @param service the resource's service.name
-     * @param parentId empty: it is a root
+     * @param parentId empty for a root
      * @param attributes by name, lists joined by commas
      * @param links the ids of the spans that it links to, as trace-span
      */
@@ -64,7 +64,7 @@ public final class TraceReceiver implements AutoCloseable {
         }
     }
 
-    /** As the port of a collector, each takes one of the two only. */
+    /** Like a collector's port, each receiver accepts only one of the two. */
     private enum Protocol {
         HTTP("/v1/traces", "application/x-protobuf"),
         GRPC("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "application/grpc");
@@ -85,7 +85,7 @@ public final class TraceReceiver implements AutoCloseable {
                 .setInternalBlockingPoolSize(1)
                 .setFileSystemOptions(
                         new FileSystemOptions().setFileCachingEnabled(false).setClassPathResolvingEnabled(false)));
-        // without TLS it speaks HTTP/1.1 and, with a client that begins so, HTTP/2
+        // without TLS it accepts HTTP/1.1, and HTTP/2 from a client that begins with it
         server = vertx.createHttpServer(
                         new HttpServerOptions().setHost("127.0.0.1").setPort(0))
                 .requestHandler(request -> request.bodyHandler(body -> answer(protocol, request, body)))
@@ -95,17 +95,17 @@ public final class TraceReceiver implements AutoCloseable {
                 .join();
     }
 
-    /** One that takes OTLP over HTTP. */
+    /** Starts a receiver for OTLP over HTTP. */
     public static TraceReceiver start() {
         return new TraceReceiver(Protocol.HTTP);
     }
 
-    /** One that takes OTLP over gRPC, without TLS. */
+    /** Starts a receiver for OTLP over gRPC, without TLS. */
     public static TraceReceiver startGrpc() {
         return new TraceReceiver(Protocol.GRPC);
     }
 
-    /** What an exporter is told. */
+    /** Returns the address for an exporter. */
     public String endpoint() {
         return "http://127.0.0.1:" + server.actualPort();
     }
@@ -188,7 +188,7 @@ public final class TraceReceiver implements AutoCloseable {
         };
     }
 
-    /** In the order of their ends. */
+    /** Returns the spans in the order of their ends. */
     public synchronized List<Span> spans() {
         return List.copyOf(spans);
     }
@@ -207,7 +207,7 @@ public final class TraceReceiver implements AutoCloseable {
         return found.get();
     }
 
-    /** A trace as people read it: each span under its parent, with its attributes. */
+    /** Returns a readable trace: each span under its parent, with its attributes. */
     public static String drawn(List<Span> spans) {
         StringBuilder drawing = new StringBuilder();
         List<String> ids = spans.stream().map(Span::spanId).toList();

@@ -8,10 +8,10 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * What a process uses, as Linux says it.
+ * The resources of a process, from Linux.
  *
- * @param threads of the operating system
- * @param residentMegabytes of memory, of 2^20 bytes
+ * @param threads the number of operating system threads
+ * @param residentMegabytes resident memory, in units of 2^20 bytes
  */
 public record Vitals(int threads, int residentMegabytes) {
     public static Vitals of(long pid) {
@@ -36,7 +36,7 @@ public record Vitals(int threads, int residentMegabytes) {
                 .orElse(-1);
     }
 
-    /** Processor time since its start, in milliseconds. */
+    /** Returns the processor time since its start, in milliseconds. */
     public static double cpuMillis(long pid) {
         return ProcessHandle.of(pid)
                 .flatMap(process -> process.info().totalCpuDuration())

@@ -20,14 +20,14 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** What {@code docs/wire} publishes. */
+/** The published documents in {@code docs/wire}. */
 public final class WireSchemas {
     private static final Set<String> METHODS = Set.of("get", "post", "put", "patch", "delete");
     private final Path folder = TestEnvironment.projectDir().resolve("docs").resolve("wire");
     private final JsonSchemaFactory factory = JsonSchemaFactory.getInstance(SpecVersion.VersionFlag.V202012);
     private final Map<String, JsonSchema> schemas = new ConcurrentHashMap<>();
 
-    /** Fails where a document does not fit a schema. */
+    /** Fails if a document does not match a schema. */
     public void check(String schema, String document) {
         JsonSchema loaded = schemas.computeIfAbsent(
                 schema,
@@ -40,7 +40,7 @@ public final class WireSchemas {
         return Objects.requireNonNull(Json.parseLenient(document), document);
     }
 
-    /** The operations on the service's own port, as {@code METHOD path}. */
+    /** Returns the operations on the service's own port, as {@code METHOD path}. */
     public Set<String> publishedOperations() {
         try {
             return operations(new ObjectMapper(new YAMLFactory())
@@ -50,7 +50,7 @@ public final class WireSchemas {
         }
     }
 
-    /** The operations of an OpenAPI document, without the management port's. */
+    /** Returns the operations of an OpenAPI document, without the management port's. */
     public static Set<String> operations(JsonNode openapi) {
         Set<String> operations = new TreeSet<>();
         for (Map.Entry<String, JsonNode> path : openapi.path("paths").properties()) {

@@ -1,4 +1,7 @@
-/** Real parts for the tests: a broker, model servers, the packaged service as a process, a plain reader of the topics. */
+/**
+ * Real parts for the tests: a broker, model servers, the packaged service as a process, and a plain reader of the
+ * topics.
+ */
 @NullMarked
 package dev.penstock.testkit;
 

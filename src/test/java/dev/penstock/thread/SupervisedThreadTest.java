@@ -118,7 +118,7 @@ class SupervisedThreadTest {
                     throw new IllegalStateException() {
                         @Override
                         public String getMessage() {
-                            // whatever recovering from it meets
+                            // any failure that the recovery itself meets
                             throw new AssertionError("of the test");
                         }
                     };

@@ -16,7 +16,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Deltas of any size become chunks that fit into records, and say the same. */
+/** Deltas of any size become chunks that fit into records, with the same content. */
 class ChunkPiecesTest {
     private static final int ROOM = 20_000;
     private static final int COUNT = 50_001;

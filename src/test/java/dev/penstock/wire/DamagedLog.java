@@ -14,7 +14,10 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 
-/** Partitions with batches that cannot be read, as a consumer (4.3.1) shows them: it throws once nothing readable lies before one. */
+/**
+ * Partitions with unreadable batches, from the view of a consumer (4.3.1): it throws once no readable record is left
+ * before a batch.
+ */
 public class DamagedLog extends MockConsumer<byte[], byte[]> {
     private static final int MOST_RECORDS = 10;
 
@@ -26,7 +29,7 @@ public class DamagedLog extends MockConsumer<byte[], byte[]> {
 
     private record Batch(long base, long next) {}
 
-    /** @param saysBase whether the client names the batch's first offset; else only the partition */
+    /** @param saysBase true if the client reports the batch's first offset; false if it reports only the partition */
     public DamagedLog(boolean saysBase) {
         super("earliest");
         this.saysBase = saysBase;
@@ -38,7 +41,7 @@ public class DamagedLog extends MockConsumer<byte[], byte[]> {
         updateEndOffsets(Map.of(partition, records));
     }
 
-    /** @param next the first offset behind the batch */
+    /** @param next the first offset after the batch */
     public void damage(TopicPartition partition, long base, long next) {
         damaged.computeIfAbsent(partition, _ -> new TreeMap<>()).put(base, new Batch(base, next));
     }

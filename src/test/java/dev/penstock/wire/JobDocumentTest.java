@@ -96,7 +96,7 @@ class JobDocumentTest {
     }
 
     @Test
-    void a_refused_record_is_told_to_the_header_id_else_to_that_of_a_well_formed_value() {
+    void a_refusal_has_the_header_id_else_that_of_a_well_formed_value() {
         assertThat(refused("{\"prompt\":1,\"job\":{\"id\":\"mine\"}}", "header")
                         .id()
                         .value())
@@ -163,7 +163,7 @@ class JobDocumentTest {
         assertThat(failure.message()).contains(words).doesNotContain("\n");
     }
 
-    /** It is well-formed: its id can be read, and its field is told. */
+    /** The document is well-formed: its id can be read, and the failure names the field. */
     @ParameterizedTest
     @ValueSource(strings = {"1e99999999999999999999", "1e-2147483648", "1E+2147483647", "-1e10000", "7e-10000"})
     void a_number_that_arithmetic_cannot_take_is_refused_with_its_field(String number) {

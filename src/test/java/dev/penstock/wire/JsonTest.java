@@ -57,7 +57,7 @@ class JsonTest {
         assertThat(lenient.toString()).isEqualTo(document);
     }
 
-    /** What stands in a document, and what is told of it. */
+    /** A document, and the expected message. */
     @ParameterizedTest
     @MethodSource("beyondLimits")
     void a_document_beyond_a_limit_is_refused_naming_the_field(String document, String field, String words) {
@@ -93,7 +93,7 @@ class JsonTest {
                         "it has more than 1,000,000 values and names"));
     }
 
-    /** 8 MB of these became 140 MB. */
+    /** 8 MB of empty arrays use 140 MB of memory. */
     @Test
     void a_document_of_empty_arrays_is_no_document_and_one_of_numbers_is() {
         assertThat(Json.parseLenient("[" + "[],".repeat(2_700_000) + "0]")).isNull();

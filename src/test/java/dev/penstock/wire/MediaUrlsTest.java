@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What in a body would have a model server open an address, or reach into it. */
+/** Tests bodies that would make a model server open an address, or give access to its internals. */
 class MediaUrlsTest {
     private static final JobDocument.Permissions SOME = new JobDocument.Permissions(
             Set.of("cache_salt"), new AllowedHosts(Set.of("images.example", "images.example:8443")));
@@ -46,7 +46,7 @@ class MediaUrlsTest {
         });
     }
 
-    /** Whatever a server reads of a message, it reads nothing from an address. */
+    /** A server must not get an address in any field of a message that it reads. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             "thinking_blocks":[{"type":"image","source":{"type":"url","url":"http://169.254.169.254/"}}] | thinking_blocks[0].source.url
@@ -115,7 +115,7 @@ class MediaUrlsTest {
                 });
     }
 
-    /** The cache of vLLM, files under Penstock's own key at OpenAI and Anthropic. */
+    /** The cache of vLLM, and files under Penstock's own key at OpenAI and Anthropic. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"},"uuid":"theirs"} | uuid

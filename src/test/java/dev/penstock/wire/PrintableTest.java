@@ -30,7 +30,7 @@ class PrintableTest {
 
     @ParameterizedTest
     @CsvSource({
-        // what comes in (with escapes), on a terminal, in a line
+        // the input (with escapes), on a terminal, in a line
         "a\\nb, a\\nb, a\\\\nb",
         "a\\tb, a\\tb, a\\\\tb",
         "a\\r\\nb, a\\nb, a\\\\r\\\\nb",
@@ -51,7 +51,7 @@ class PrintableTest {
         assertThat(Printable.line(text)).isEqualTo(unescaped(inLine));
     }
 
-    /** The readers of the table know no escapes. */
+    /** Resolves escapes, because the reader of the table does not. */
     private static String unescaped(String cell) {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < cell.length(); i++) {

@@ -83,7 +83,7 @@ class RecordGuardTest {
         assertThat(RecordGuard.warnings()).doesNotContainKey("guard-test-ends");
     }
 
-    /** The reader began anew in front of it, for ever. */
+    /** The reader must not start again before the damaged batch for ever. */
     @Test
     void a_batch_that_is_damaged_is_passed_over_and_no_record_around_it_is_lost() {
         for (boolean saysBase : List.of(true, false)) {
@@ -92,7 +92,7 @@ class RecordGuardTest {
             log.partition(PARTITION, 100_000);
             log.damage(PARTITION, 0, 1);
             log.damage(PARTITION, 37, 60_000);
-            // without its first offset a batch cannot be told from the next one
+            // without its first offset a batch cannot be distinguished from the next one
             log.damage(PARTITION, saysBase ? 60_001 : 60_000, 60_010);
             log.damage(PARTITION, 99_990, 100_000);
             SimpleMeterRegistry meters = new SimpleMeterRegistry();

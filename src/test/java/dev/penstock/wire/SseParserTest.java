@@ -65,7 +65,7 @@ class SseParserTest {
         assertThat(events).isEqualTo(EVENTS);
     }
 
-    /** Streams of lines by chance, cut by chance, against the format read line by line. */
+    /** Compares random streams, cut at random, with a reader that follows the format line by line. */
     @Test
     void any_stream_is_read_as_the_format_says() {
         RandomGenerator random = new SplittableRandom(21);
@@ -117,7 +117,7 @@ class SseParserTest {
         List<String> data = new ArrayList<>();
         String name = "";
         String id = "";
-        // what is behind the last line end is no line
+        // text after the last line end is no line
         for (String line : Arrays.copyOf(lines, lines.length - 1)) {
             Matcher field = Pattern.compile("(?s)([^:]*)(?:: ?(.*))?").matcher(line);
             assertThat(field.matches()).isTrue();

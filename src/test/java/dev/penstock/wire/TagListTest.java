@@ -8,7 +8,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What models answer when they are asked for tags. */
+/** Tests the answers of models to a request for tags. */
 class TagListTest {
     private static final List<String> CAT_AND_SOFA = List.of("cat", "red sofa");
 

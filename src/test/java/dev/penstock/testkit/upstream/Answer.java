@@ -8,19 +8,19 @@ import java.util.OptionalInt;
 import java.util.function.LongSupplier;
 
 /**
- * What a {@link FakeUpstream} answers: what it says, at which pace, where it breaks off, and in which pieces its bytes
- * leave. Every method gives a new answer.
+ * An answer of a {@link FakeUpstream}: its text, its pace, where it breaks off, and the pieces in which its bytes
+ * leave. Every method returns a new answer.
  *
- * <p>Tokens are counted with the reasoning tokens, which come first. A server that sends its headers with the first
- * token (llama-server, Ollama) has sent nothing at all when it breaks off before that, and an answer that is not
- * streamed is sent whole at the end or not at all.
+ * <p>The count of tokens includes the reasoning tokens, which come first. A server that sends its headers with the
+ * first token (llama-server, Ollama) has sent nothing if it breaks off before that. An answer that is not streamed
+ * goes out as a whole at the end, or not at all.
  */
 public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, List<String> headers) {
     public Answer {
         headers = List.copyOf(headers);
     }
 
-    /** What is said. */
+    /** The content of an answer. */
     public sealed interface Content {
         record Text(List<String> reasoning, List<String> tokens, String finishReason, OptionalInt promptTokens)
                 implements Content {
@@ -34,26 +34,26 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
             }
         }
 
-        /** The error document of the server that is played. */
+        /** The error document of the simulated server. */
         record Refusal(int status, String message) implements Content {}
 
         /**
-         * A response with a body as it is given.
+         * A response with a given body.
          *
-         * @param contentType empty: JSON, as the server that is played names it
+         * @param contentType empty for the JSON type of the simulated server
          */
         record Document(int status, String contentType, String body) implements Content {}
 
-        /** A whole response as it is given: status line, headers, and a body with its framing. */
+        /** A whole given response: status line, headers, and a body with its framing. */
         record Raw(Buffer bytes) implements Content {}
     }
 
     /**
-     * When it is said.
+     * The times of an answer.
      *
-     * @param firstByteNanos from the request to the headers, where the server sends them before the first token
+     * @param firstByteNanos from the request to the headers, if the server sends them before the first token
      * @param firstTokenNanos from there to the first token
-     * @param betweenNanos from token to token; asked on the event loop
+     * @param betweenNanos from token to token; called on the event loop
      */
     public record Pace(long firstByteNanos, long firstTokenNanos, LongSupplier betweenNanos) {
         static final Pace AT_ONCE = new Pace(0, 0, () -> 0);
@@ -70,15 +70,15 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         RESET,
         /** The response ends cleanly, without finish reason and end mark. */
         NO_END_MARK,
-        /** The server's own error event, and what it sends after that. */
+        /** The server's own error event, and its further data. */
         ERROR
     }
 
     /**
      * Where an answer ends.
      *
-     * @param tokens after how many; {@link #BEFORE_RESPONSE}: without a single byte
-     * @param whenNextIsDue only when the next token would be due; otherwise with the last one
+     * @param tokens the number of tokens before the end; {@link #BEFORE_RESPONSE} for no byte at all
+     * @param whenNextIsDue true to end when the next token is due; false to end with the last token
      */
     public record Ending(How how, int tokens, boolean whenNextIsDue, String message) {
         static final int BEFORE_RESPONSE = -1;
@@ -86,7 +86,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         static final Ending WHOLE = new Ending(How.WHOLE, ALL, false, "");
     }
 
-    /** These tokens at once. */
+    /** Returns an answer with these tokens at once. */
     public static Answer of(String... tokens) {
         return tokens(List.of(tokens));
     }
@@ -95,27 +95,30 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return with(new Content.Text(List.of(), tokens, "stop", OptionalInt.empty()));
     }
 
-    /** So many ASCII words, always the same. */
+    /** Returns an answer with this number of ASCII words, always the same. */
     public static Answer tokens(int count) {
         return tokens(Words.ascii(count));
     }
 
-    /** So many tokens with multi-byte characters, emoji and what JSON must escape; always the same. */
+    /**
+     * Returns an answer with this number of tokens. They have multi-byte characters, emoji and characters that JSON
+     * must escape; always the same.
+     */
     public static Answer unicode(int count) {
         return tokens(Words.unicode(count));
     }
 
-    /** The error document that the server which is asked would send with this status. */
+    /** Returns the error document that the simulated server sends with this status. */
     public static Answer refuse(int status, String message) {
         return with(new Content.Refusal(status, message));
     }
 
-    /** This JSON document with any status. */
+    /** Returns this JSON document with any status. */
     public static Answer document(int status, String json) {
         return with(new Content.Document(status, "", json));
     }
 
-    /** The same with this JSON document in the place of the text. */
+    /** Returns the same answer with this JSON document in place of the text. */
     Answer instead(String json) {
         return content(new Content.Document(200, "", json));
     }
@@ -125,8 +128,8 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
     }
 
     /**
-     * These bytes as they are. Afterwards the connection is closed, if the bytes say so in a header or do not say where
-     * the body ends; {@link #stalling}, {@link #closing} and {@link #resetting} say otherwise.
+     * Returns these bytes unchanged. The connection is closed after them if a header requires it, or if the bytes do
+     * not determine the end of the body. {@link #stalling}, {@link #closing} and {@link #resetting} override that.
      */
     public static Answer raw(byte[] wholeHttpResponse) {
         return with(new Content.Raw(Buffer.buffer(wholeHttpResponse)));
@@ -136,7 +139,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return new Answer(content, Pace.AT_ONCE, Ending.WHOLE, Pieces.WHOLE, List.of());
     }
 
-    /* What. */
+    /* The content. */
 
     public Answer reasoning(String... tokens) {
         return reasoning(List.of(tokens));
@@ -152,20 +155,20 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return content(new Content.Text(text.reasoning(), text.tokens(), reason, text.promptTokens()));
     }
 
-    /** Instead of about one token in four characters. */
+    /** Sets the number. By default it is one token in about four characters. */
     public Answer promptTokens(int count) {
         Content.Text text = text();
         return content(new Content.Text(text.reasoning(), text.tokens(), text.finishReason(), OptionalInt.of(count)));
     }
 
-    /** A further header, unless the answer is raw. */
+    /** Adds a header, unless the answer is raw. */
     public Answer header(String name, String value) {
         List<String> more = new ArrayList<>(headers);
         more.add(name + ": " + value);
         return new Answer(content, pace, ending, pieces, more);
     }
 
-    /* When. */
+    /* The times. */
 
     public Answer firstByteAfter(Duration delay) {
         return pace(new Pace(delay.toNanos(), pace.firstTokenNanos(), pace.betweenNanos()));
@@ -175,7 +178,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return pace(new Pace(pace.firstByteNanos(), delay.toNanos(), pace.betweenNanos()));
     }
 
-    /** A fixed rate: a token that is late does not delay the next. */
+    /** Sets a fixed rate: a late token does not delay the next. */
     public Answer every(Duration delay) {
         long nanos = delay.toNanos();
         return everyNanos(() -> nanos);
@@ -185,9 +188,9 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return pace(new Pace(pace.firstByteNanos(), pace.firstTokenNanos(), nanos));
     }
 
-    /* Where it breaks off. */
+    /* The end. */
 
-    /** No byte, for ever. */
+    /** Sends no byte, for ever. */
     public Answer stallBeforeResponse() {
         return ending(How.STALL, Ending.BEFORE_RESPONSE, false);
     }
@@ -222,7 +225,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return ending(How.RESET, tokens, false);
     }
 
-    /** All tokens, and then a clean end without finish reason, {@code [DONE]} or {@code "done":true}. */
+    /** Sends all tokens, and then ends cleanly without finish reason, {@code [DONE]} or {@code "done":true}. */
     public Answer withoutEndMark() {
         return ending(How.NO_END_MARK, Ending.ALL, false);
     }
@@ -231,7 +234,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return ending(How.NO_END_MARK, tokens, false);
     }
 
-    /** The error event that the server was seen to send when its engine was killed. */
+    /** Sends the error event of a server whose engine was killed. */
     public Answer failAfter(int tokens) {
         return failAfter(tokens, "");
     }
@@ -240,24 +243,24 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return new Answer(content, pace, new Ending(How.ERROR, tokens, false, message), pieces, headers);
     }
 
-    /** All that there is, and then silence. */
+    /** Sends everything, and then is silent. */
     public Answer stalling() {
         return stallAfter(Ending.ALL);
     }
 
-    /** All that there is but the end, and then FIN. */
+    /** Sends everything but the end, and then FIN. */
     public Answer closing() {
         return closeAfter(Ending.ALL);
     }
 
-    /** All that there is but the end, and then RST. */
+    /** Sends everything but the end, and then RST. */
     public Answer resetting() {
         return resetAfter(Ending.ALL);
     }
 
-    /* In which pieces. */
+    /* The pieces. */
 
-    /** Cuts the response, counted from the first byte of the status line, at these places. */
+    /** Cuts the response at these places, counted from the first byte of the status line. */
     public Answer splitAt(int... positions) {
         return new Answer(content, pace, ending, Pieces.at(positions), headers);
     }
@@ -270,12 +273,12 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return new Answer(content, pace, ending, Pieces.of(bytes), headers);
     }
 
-    /** So that the peer sees each piece alone for certain. Without it, it may still read several at once. */
+    /** Makes sure that the peer sees each piece alone. Without it, the peer may read several pieces at once. */
     public Answer pauseBetweenPieces(Duration pause) {
         return new Answer(content, pace, ending, pieces.pausing(pause), headers);
     }
 
-    /** The content, without reasoning. */
+    /** Returns the content, without reasoning. */
     public String joined() {
         return String.join("", text().tokens());
     }

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What an answer can be told to do. */
+/** Tests the options of an answer. */
 class AnswersTest {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final String CHAT = "/v1/chat/completions";
@@ -224,7 +224,7 @@ class AnswersTest {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 8, 17, 40})
-    void bytesLeaveInThePiecesThatWereAskedFor(int position) throws Exception {
+    void bytesLeaveInTheRequestedPieces(int position) throws Exception {
         byte[] response = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd".getBytes(StandardCharsets.US_ASCII);
         FAKE.script(_ -> Answer.raw(response).splitAt(position).pauseBetweenPieces(Duration.ofHours(1)));
         byte[] buffer = new byte[100];

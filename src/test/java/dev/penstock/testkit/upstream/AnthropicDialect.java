@@ -5,11 +5,11 @@ import static dev.penstock.testkit.upstream.Dialect.quoted;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Anthropic's messages API, after its documentation: no recording of the service itself. */
+/** Anthropic's messages API, according to its documentation; there is no recording of the service itself. */
 final class AnthropicDialect implements Dialect {
     private final Said said;
     private final String date;
-    /** Whether the text, and no longer the thinking, is under way. */
+    /** Whether the text is under way, after the reasoning. */
     private boolean block;
 
     AnthropicDialect(Said said, String date) {

@@ -5,7 +5,10 @@ import static dev.penstock.testkit.upstream.Dialect.quoted;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Azure OpenAI, after its documentation: no recording of the service itself. Filter results come before and with the text. */
+/**
+ * Azure OpenAI, according to its documentation; there is no recording of the service itself. Filter results come
+ * before and with the text.
+ */
 final class AzureDialect implements Dialect {
     private static final String SAFE =
             "{\"hate\":{\"filtered\":false,\"severity\":\"safe\"},\"violence\":{\"filtered\":false,\"severity\":\"safe\"}}";

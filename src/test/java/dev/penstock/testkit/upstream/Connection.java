@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** One client connection: a request, its answer, the next request. Belongs to its event loop. */
+/** One client connection: a request, its answer, the next request. Its event loop owns it. */
 final class Connection {
     private static final Pattern GENERATING = Pattern.compile(
             "(?:/v1|/openai/deployments/[^/]+)/(?:chat/completions|completions|embeddings)|/api/(?:chat|generate|embed)|/v1/messages");
@@ -31,7 +31,7 @@ final class Connection {
     private boolean serving;
     private boolean closing;
 
-    /** @param parts is asked anew for each request */
+    /** @param parts read anew for each request */
     Connection(ChannelHandlerContext channel, AtomicReference<Part> parts, Counts counts, DateHeader dates) {
         this.channel = channel;
         this.parts = parts;
@@ -49,7 +49,7 @@ final class Connection {
         return delivery == null;
     }
 
-    /** The client has closed it, or half closed it, or it broke. */
+    /** The client has closed or half closed the connection, or it broke. */
     void closed() {
         closing = true;
         outlet.abandon();
@@ -68,7 +68,7 @@ final class Connection {
         }
     }
 
-    /** Comes back here when an answer has left, from below or later. */
+    /** It is called again after each answer, directly or later. */
     private void serveNext() {
         if (serving) {
             return;
@@ -171,7 +171,7 @@ final class Connection {
                                 : part.listings().missing(request.path())));
     }
 
-    /** What changes Ollama's models. */
+    /** Returns the answer to a command that changes Ollama's models. */
     private Optional<Answer> command(Part part, UpstreamRequest request) {
         String model = request.model();
         Optional<ServedModel> there = part.listings().find(model);

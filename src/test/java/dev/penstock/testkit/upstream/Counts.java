@@ -11,7 +11,10 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
-/** Counts requests. Written by the event loop, read and awaited by test threads; everything is guarded by the lock. */
+/**
+ * Counts requests. The event loop writes the counts, and test threads read and await them. The lock guards
+ * everything.
+ */
 final class Counts {
     private final Clock clock;
     private final ReentrantLock lock = new ReentrantLock();
@@ -36,7 +39,7 @@ final class Counts {
         this.clock = clock;
     }
 
-    /** A request that was counted, and must be told how it ended. */
+    /** A counted request, which must report its end. */
     record Ticket(UpstreamRequest request, long id, int epoch, boolean generating) {}
 
     void connected() {
@@ -73,7 +76,7 @@ final class Counts {
         }
     }
 
-    /** @param soFar of this request */
+    /** @param soFar the tokens of this request so far */
     void sent(Ticket ticket, int more, int soFar) {
         lock.lock();
         try {
@@ -138,7 +141,7 @@ final class Counts {
         }
     }
 
-    /** What is in flight stays so, but counts in nothing else. */
+    /** Resets the counts. Requests in flight stay in flight, and no other count includes them. */
     void reset() {
         lock.lock();
         try {

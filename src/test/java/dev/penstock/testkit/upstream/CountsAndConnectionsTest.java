@@ -10,7 +10,7 @@ import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What the fake has seen: requests, connections, and clients that leave. */
+/** Tests the fake's records: requests, connections, and clients that leave. */
 class CountsAndConnectionsTest {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final String CHAT = "/v1/chat/completions";

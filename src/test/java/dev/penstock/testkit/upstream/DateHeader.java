@@ -6,7 +6,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.Locale;
 
-/** The time, and how headers write it: worked out once a second. Belongs to the event loop. */
+/** The time in the form of headers, computed once a second. The event loop owns it. */
 final class DateHeader {
     private static final DateTimeFormatter FORMAT = DateTimeFormatter.ofPattern(
                     "EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.US)

@@ -12,7 +12,7 @@ import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** One answer on its way out. Belongs to the event loop of its connection. */
+/** Sends one answer. The event loop of its connection owns it. */
 final class Delivery {
     private static final Content.Text NO_TEXT =
             (Content.Text) Answer.tokens(List.of()).content();
@@ -35,7 +35,10 @@ final class Delivery {
     private long nextDue;
     private @Nullable ScheduledFuture<?> timer;
 
-    /** Is told of tokens before they leave, once how it ended, and then, unless it broke off, that all has left. */
+    /**
+     * Gets the tokens before they leave, and then the outcome once. After a complete answer it gets one more call
+     * when all bytes have left.
+     */
     interface Listener {
         void sends(int more, int soFar);
 
@@ -44,7 +47,7 @@ final class Delivery {
         void left(boolean close);
     }
 
-    /** @param last whether the connection is to be closed afterwards */
+    /** @param last whether to close the connection afterwards */
     Delivery(
             Outlet outlet,
             EventLoop loop,
@@ -95,18 +98,18 @@ final class Delivery {
                     streamHead();
                 }
                 nextDue = System.nanoTime() + answer.pace().firstTokenNanos();
-                speak();
+                sendDue();
             }
         }
     }
 
-    /** All tokens that are due leave together, each in its own chunk. */
-    private void speak() {
+    /** Sends all due tokens together, each in its own chunk. */
+    private void sendDue() {
         int limit = Math.min(answer.ending().tokens(), text.size());
         long now = System.nanoTime();
         int before = sent;
         while (sent < limit && nextDue <= now) {
-            say();
+            send();
             nextDue += answer.pace().betweenNanos().getAsLong();
         }
         if (sent > before) {
@@ -116,13 +119,13 @@ final class Delivery {
                 || (text.size() == 0 && answer.ending().how() == How.WHOLE);
         if (sent < limit || (endIsDueLater && nextDue > now)) {
             flush();
-            after(nextDue - now, this::speak);
+            after(nextDue - now, this::sendDue);
         } else {
             breakOff();
         }
     }
 
-    private void say() {
+    private void send() {
         boolean thinking = sent < text.reasoning().size();
         String said = thinking
                 ? text.reasoning().get(sent)

@@ -4,10 +4,10 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request and what became of it.
+ * A request and its outcome.
  *
  * @param endedAt null while it is in flight
- * @param tokensSent how many have been written; where the answer is not streamed, generated
+ * @param tokensSent the number of written tokens; for an answer that is not streamed, of generated tokens
  */
 public record Exchange(
         UpstreamRequest request,

@@ -32,11 +32,11 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model server at wire level that does as its script says. It speaks the OpenAI-compatible API as vLLM or
- * llama-server do, Ollama's own, Anthropic's messages and Azure OpenAI's paths, on one port of 127.0.0.1.
+ * A scripted model server at wire level. On one port of 127.0.0.1 it has the OpenAI-compatible API of vLLM or
+ * llama-server, Ollama's own API, Anthropic's messages and Azure OpenAI's paths.
  *
- * <p>Everything may be called from any thread. Scripts run on the event loop: they must not wait, and must not call
- * {@link #stop}, {@link #restart} or {@link #close}.
+ * <p>All methods are thread-safe. Scripts run on the event loop: they must not wait, and must not call {@link #stop},
+ * {@link #restart} or {@link #close}.
  */
 public final class FakeUpstream implements AutoCloseable {
     private static final Duration REFUSED_WITHIN = Duration.ofSeconds(2);
@@ -51,7 +51,7 @@ public final class FakeUpstream implements AutoCloseable {
             _ -> Optional.empty(),
             _ -> Answer.tokens(PullDialect.lines(4))));
 
-    /* These belong to the event loop. */
+    /* The event loop owns these. */
     private final Set<Connection> connections = new HashSet<>();
     private @Nullable NetServer server;
 
@@ -72,8 +72,8 @@ public final class FakeUpstream implements AutoCloseable {
     }
 
     /**
-     * On a free port; not one of those that the system gives to clients, so that nobody takes it between {@link #stop}
-     * and {@link #restart}.
+     * Starts it on a free port. The port is not in the system's range for clients, so that no client takes it between
+     * {@link #stop} and {@link #restart}.
      */
     public static FakeUpstream start() {
         for (int attempt = 1; ; attempt++) {
@@ -107,8 +107,8 @@ public final class FakeUpstream implements AutoCloseable {
     }
 
     /**
-     * Closes every connection (FIN, without an end to what is in flight) and the port. Connections are refused when it
-     * returns.
+     * Closes every connection (FIN, without an end to answers in flight) and the port. Connections are refused when
+     * it returns.
      */
     public void stop() {
         CompletableFuture<Boolean> stopped = new CompletableFuture<>();
@@ -127,7 +127,7 @@ public final class FakeUpstream implements AutoCloseable {
         }
     }
 
-    /** A selector lets go of a closed port only when it next selects. */
+    /** A selector releases a closed port only at its next select. */
     private void awaitRefused() {
         long deadline = System.nanoTime() + REFUSED_WITHIN.toNanos();
         while (System.nanoTime() < deadline) {
@@ -164,7 +164,7 @@ public final class FakeUpstream implements AutoCloseable {
         started.join();
     }
 
-    /** Closes the connections on which nothing is in flight, as servers do after a few seconds. */
+    /** Closes idle connections, as servers do after a few seconds. */
     public void closeIdleConnections() {
         CompletableFuture<@Nullable Void> closed = new CompletableFuture<>();
         context.runOnContext(_ -> {
@@ -180,15 +180,15 @@ public final class FakeUpstream implements AutoCloseable {
         vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
-    /* What it plays. */
+    /* The behaviour. */
 
-    /** Every request that is to generate something is answered so. Without it, prompts may say what they want. */
+    /** Sets the answer to every generating request. Without a script, prompts may contain instructions. */
     public FakeUpstream script(Function<UpstreamRequest, Answer> script) {
         part.updateAndGet(current -> current.withScript(script));
         return this;
     }
 
-    /** As if every prompt began with these instructions, for example {@code "tokens=10 delay=20"}. */
+    /** Treats every prompt as if it began with these instructions, for example {@code "tokens=10 delay=20"}. */
     public FakeUpstream byPrompt(String defaults) {
         Map<String, String> pairs = new LinkedHashMap<>();
         Arrays.stream(defaults.strip().split("\\s+", -1))
@@ -198,19 +198,19 @@ public final class FakeUpstream implements AutoCloseable {
         return script(new PromptScript(pairs));
     }
 
-    /** Every other request is answered so, where this gives an answer; else as the server would. */
+    /** Sets the answers to all other requests. If it gives none, the simulated server's answer applies. */
     public FakeUpstream probes(Function<UpstreamRequest, Optional<Answer>> probes) {
         part.updateAndGet(current -> current.withProbes(probes));
         return this;
     }
 
-    /** How Ollama answers a pull, a line for each token; a whole answer leaves the model there. */
+    /** Sets how Ollama answers a pull, with a line for each token. After a complete answer the server has the model. */
     public FakeUpstream pulls(Function<UpstreamRequest, Answer> pulls) {
         part.updateAndGet(current -> current.withPulls(pulls));
         return this;
     }
 
-    /** A pull in so many steps; {@link Answer#every} says how long each takes. */
+    /** Returns a pull with this number of steps. {@link Answer#every} sets the time of each. */
     public static Answer pull(int steps) {
         return Answer.tokens(PullDialect.lines(steps));
     }
@@ -227,7 +227,7 @@ public final class FakeUpstream implements AutoCloseable {
         return listings(now -> new Listings(now.flavour(), models, now.slots()));
     }
 
-    /** What llama-server's /props says. */
+    /** Sets the number of slots in llama-server's /props. */
     public FakeUpstream slots(int slots) {
         return listings(now -> new Listings(now.flavour(), now.models(), slots));
     }
@@ -237,29 +237,29 @@ public final class FakeUpstream implements AutoCloseable {
         return this;
     }
 
-    /* What it has seen. */
+    /* The records. */
 
     public Stats stats() {
         return counts.stats();
     }
 
-    /** The generating requests, oldest first; the last 10000 at most. */
+    /** Returns the generating requests, oldest first; the last 10000 at most. */
     public List<Exchange> requests() {
         return counts.exchanges();
     }
 
-    /** How many requests are remembered. */
+    /** Sets how many requests are kept. */
     public FakeUpstream keep(int atMost) {
         counts.keep(atMost);
         return this;
     }
 
-    /** Until so many generating requests have arrived, in all. */
+    /** Waits for a total number of generating requests. */
     public Stats awaitRequests(long atLeast, Duration patience) throws InterruptedException {
         return counts.await(stats -> stats.requests() >= atLeast, atLeast + " requests", patience);
     }
 
-    /** Until exactly so many are in flight. */
+    /** Waits until exactly this number is in flight. */
     public Stats awaitInFlight(int exactly, Duration patience) throws InterruptedException {
         return counts.await(stats -> stats.inFlight() == exactly, exactly + " in flight", patience);
     }
@@ -268,7 +268,7 @@ public final class FakeUpstream implements AutoCloseable {
         return counts.await(condition, "a condition", patience);
     }
 
-    /** Forgets counts and requests. What is in flight stays so. */
+    /** Clears counts and requests. Requests in flight stay. */
     public void reset() {
         counts.reset();
     }
@@ -287,7 +287,7 @@ public final class FakeUpstream implements AutoCloseable {
     }
 
     /**
-     * A process of its own, until its stdin ends: {@code --port N}, {@code --flavour vllm|llama-server},
+     * Runs as a process of its own, until its stdin ends: {@code --port N}, {@code --flavour vllm|llama-server},
      * {@code --models a,b}, {@code --slots N}, and every instruction of a prompt as a default: {@code --tokens 20
      * --delay 5}.
      */

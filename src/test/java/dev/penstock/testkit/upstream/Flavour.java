@@ -1,6 +1,6 @@
 package dev.penstock.testkit.upstream;
 
-/** Which server the OpenAI-compatible paths of a {@link FakeUpstream} sound like. */
+/** The server that the OpenAI-compatible paths of a {@link FakeUpstream} imitate. */
 public enum Flavour {
     /** 0.32.0: headers at once, {@code /version}. */
     VLLM,

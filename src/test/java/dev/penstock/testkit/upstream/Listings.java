@@ -12,9 +12,9 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * What a server says about itself; the shapes are those of the recordings.
+ * A server's answers about itself, in the form of the recordings.
  *
- * @param slots as llama-server's /props tells
+ * @param slots in llama-server's /props
  */
 record Listings(Flavour flavour, List<ServedModel> models, int slots) {
     private static final String JSON = "";
@@ -24,7 +24,7 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
         models = List.copyOf(models);
     }
 
-    /** @param contentType empty: the JSON of the server */
+    /** @param contentType empty for the JSON type of the server */
     record Page(int status, String contentType, String body) {}
 
     Optional<Page> get(String path, Instant now) {
@@ -44,7 +44,7 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
                 });
     }
 
-    /** There is nothing at this path. */
+    /** Returns the answer for an unknown path. */
     Page missing(String path) {
         if (path.startsWith("/api/")) {
             return new Page(404, "text/plain", "404 page not found");
@@ -98,7 +98,7 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
         return "{\"models\":[" + legacy + "],\"object\":\"list\",\"data\":[" + data + "]}";
     }
 
-    /** The start and the end of the recorded document; its middle is long, and says nothing about the server. */
+    /** Returns the start and the end of the recorded document. Its long middle has nothing about the server. */
     private String props() {
         ServedModel model = models.isEmpty() ? ServedModel.of("none") : models.getFirst();
         return "{\"default_generation_settings\":{\"params\":{\"seed\":4294967295,\"max_tokens\":-1,\"stream\":false},"
@@ -135,7 +135,7 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
                 + "\"parameter_size\":\"56K\",\"quantization_level\":\"F16\"";
     }
 
-    /** With this model too, or as it is now. */
+    /** Returns the listings with this model added or replaced. */
     Listings with(ServedModel model) {
         return new Listings(
                 flavour,
@@ -151,7 +151,7 @@ record Listings(Flavour flavour, List<ServedModel> models, int slots) {
                 slots);
     }
 
-    /** As Ollama looks one up: a name without a tag is the latest. */
+    /** Looks up a model like Ollama: a name without a tag is the latest. */
     Optional<ServedModel> find(String name) {
         return models.stream()
                 .filter(model -> model.name().equals(name) || model.name().equals(name + ":latest"))

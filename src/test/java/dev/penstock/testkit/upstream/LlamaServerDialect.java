@@ -127,7 +127,7 @@ final class LlamaServerDialect implements Dialect {
                 + "\"predicted_per_second\":2000.0}";
     }
 
-    /** After its source, no recording: the error ends the stream, without {@code [DONE]}. */
+    /** According to its source, without a recording: the error ends the stream, without {@code [DONE]}. */
     @Override
     public List<String> failure(String message) {
         return List.of(

@@ -12,7 +12,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
-/** Many at once. */
+/** Tests many requests at once. */
 class LoadTest {
     private static final int STREAMS = 600;
 

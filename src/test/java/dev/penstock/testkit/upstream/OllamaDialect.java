@@ -105,7 +105,7 @@ final class OllamaDialect implements Dialect {
         return "an error was encountered while running the model: unexpected EOF";
     }
 
-    /** As Go writes it. */
+    /** Quotes a text as JSON, in the style of Go. */
     private static String quoted(String text) {
         return Dialect.quoted(text)
                 .replace("<", "\\u003c")

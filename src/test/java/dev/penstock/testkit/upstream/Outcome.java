@@ -4,10 +4,10 @@ package dev.penstock.testkit.upstream;
 public enum Outcome {
     /** Not yet. */
     IN_FLIGHT,
-    /** The last byte of the response was written, whatever it said. */
+    /** The last byte of the response was written, whatever its content. */
     FINISHED,
     /** The client closed the connection before the end. */
     CANCELLED,
-    /** The server closed the connection before the end: because the script said so, or because it was stopped. */
+    /** The server closed the connection before the end, because of the script or a stop. */
     DROPPED
 }

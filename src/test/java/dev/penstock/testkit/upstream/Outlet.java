@@ -8,8 +8,8 @@ import java.util.Deque;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Where the bytes of a connection leave, one response after the other, in the pieces that were asked for. Belongs to
- * the event loop of the connection.
+ * Sends the bytes of a connection, one response after the other, in the requested pieces. The event loop of the
+ * connection owns it.
  */
 final class Outlet {
     private final ChannelHandlerContext channel;
@@ -21,7 +21,7 @@ final class Outlet {
         this.channel = channel;
     }
 
-    /** The next response, which is cut anew. */
+    /** Begins the next response, with its own pieces. */
     void begin(Pieces how) {
         pieces = how;
         position = 0;
@@ -32,8 +32,9 @@ final class Outlet {
     }
 
     /**
-     * @param beforeLast runs before the last piece leaves: whoever has read it finds that done
-     * @param afterwards runs when it has left
+     * @param beforeLast runs before the last piece leaves, so that its effect is visible to a client that has read
+     *     the piece
+     * @param afterwards runs when the last piece has left
      */
     void write(byte[] bytes, Runnable beforeLast, Runnable afterwards) {
         if (pieces.whole()) {
@@ -65,25 +66,25 @@ final class Outlet {
         }
     }
 
-    /** What has not left yet is not wanted any more. */
+    /** Discards the bytes that have not left yet. */
     void abandon() {
         waiting.clear();
     }
 
-    /** FIN, after what was written. */
+    /** Sends FIN after the written bytes. */
     void close() {
         waiting.clear();
         var _ = channel.close();
     }
 
-    /** RST. What was written before has left, and a peer that reads in time still gets it. */
+    /** Sends RST. The written bytes have left, and a peer that reads in time still gets them. */
     void reset() {
         waiting.clear();
         channel.channel().config().setOption(ChannelOption.SO_LINGER, 0);
         var _ = channel.channel().close();
     }
 
-    /** One piece in each turn of the event loop. */
+    /** Sends one piece in each turn of the event loop. */
     private void drain() {
         Runnable piece = waiting.peek();
         if (piece == null) {

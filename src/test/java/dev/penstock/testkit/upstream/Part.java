@@ -3,7 +3,7 @@ package dev.penstock.testkit.upstream;
 import java.util.Optional;
 import java.util.function.Function;
 
-/** What the server is to play from now on. */
+/** The server's behaviour from now on. */
 record Part(
         Listings listings,
         Function<UpstreamRequest, Answer> script,

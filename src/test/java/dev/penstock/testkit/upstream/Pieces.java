@@ -5,10 +5,10 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Where the bytes of a response are cut; each piece is flushed alone.
+ * Where a response is cut into pieces. Each piece is flushed alone.
  *
  * @param cuts positions from the first byte on, ascending
- * @param size of each piece after the last cut; 0: no further cuts
+ * @param size the size of each piece after the last cut; 0 for no further cuts
  */
 public record Pieces(List<Integer> cuts, int size, Duration pause) {
     static final Pieces WHOLE = new Pieces(List.of(), 0, Duration.ZERO);
@@ -36,7 +36,7 @@ public record Pieces(List<Integer> cuts, int size, Duration pause) {
         return cuts.isEmpty() && size == 0;
     }
 
-    /** The first cut after this position. */
+    /** Returns the first cut after this position. */
     long after(long position) {
         for (int cut : cuts) {
             if (cut > position) {

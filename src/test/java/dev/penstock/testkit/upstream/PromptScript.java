@@ -9,9 +9,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The script that lets the prompt itself say what to do: {@code Hello [[tokens=10 delay=20 first=50]]}. Times are
- * milliseconds; {@code stall}, {@code close}, {@code reset}, {@code noend} and {@code error} count tokens, and without
- * a number mean all of them. What a prompt leaves open is as the defaults say, else 8 tokens at once.
+ * A script that reads instructions from the prompt itself: {@code Hello [[tokens=10 delay=20 first=50]]}. Times are
+ * milliseconds. {@code stall}, {@code close}, {@code reset}, {@code noend} and {@code error} count tokens; without a
+ * number they mean all tokens. Missing instructions come from the defaults, else the answer has 8 tokens at once.
  */
 final class PromptScript implements Function<UpstreamRequest, Answer> {
     private static final Set<String> KEYS = Set.of(

@@ -3,12 +3,12 @@ package dev.penstock.testkit.upstream;
 import java.util.ArrayList;
 import java.util.List;
 
-/** How Ollama 0.33.0 tells of a pull: a token is a line, and the end is its success. */
+/** The progress messages of a pull in Ollama 0.33.0. A token is a line, and the end is its success. */
 record PullDialect(OllamaDialect ollama) implements Dialect {
     private static final String DIGEST = "sha256:b9bfd93b356f020655ad08998ddfce041596608882bc1090708e729348ba814d";
     private static final long LAYER = 108_553_952;
 
-    /** The lines of a pull of one large layer in so many steps. */
+    /** Returns the lines of a pull of one large layer in this number of steps. */
     static List<String> lines(int steps) {
         List<String> lines = new ArrayList<>();
         lines.add("{\"status\":\"pulling manifest\"}");

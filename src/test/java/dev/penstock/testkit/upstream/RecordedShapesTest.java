@@ -15,7 +15,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Told to say what a real server once said, the fake sends the same bytes, but for ids, times and counts. */
+/**
+ * With a recording's content as its script, the fake sends the same bytes as the real server, except for ids, times
+ * and counts.
+ */
 class RecordedShapesTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final FakeUpstream FAKE = FakeUpstream.start();
@@ -216,7 +219,7 @@ class RecordedShapesTest {
         FAKE.flavour(name.startsWith("llama-server/") ? Flavour.LLAMA_SERVER : Flavour.VLLM);
     }
 
-    /** The tokens of a recording. */
+    /** Returns the tokens of a recording. */
     private static Answer said(Recording recorded) throws JsonProcessingException {
         List<String> tokens = new ArrayList<>();
         List<String> reasoning = new ArrayList<>();
@@ -243,7 +246,7 @@ class RecordedShapesTest {
         return Answer.tokens(tokens).reasoning(reasoning).finishReason(finish.equals("null") ? "stop" : finish);
     }
 
-    /** vLLM also sends empty deltas in the middle, where a character is not whole yet. */
+    /** vLLM also sends empty deltas in the middle, while a character is incomplete. */
     private static void add(List<String> to, JsonNode text, JsonNode around, boolean ends) {
         boolean elsewhere = ends || around.has("role");
         if (text.isTextual() && !(text.asText().isEmpty() && elsewhere)) {

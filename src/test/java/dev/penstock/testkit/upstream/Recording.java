@@ -11,12 +11,12 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * What a real server once sent, byte for byte.
+ * A recorded answer of a real server, byte for byte.
  *
  * @param whole one character for each byte, as {@link #bytes} needs them
  * @param headers by lower-case name
- * @param chunks of the body as they were framed; a body without chunk framing is one
- * @param ended whether the body ends where its framing says
+ * @param chunks the chunks of the body; a body without chunk framing is one chunk
+ * @param ended whether the body ends at the end of its framing
  */
 public record Recording(
         String name, String whole, int status, Map<String, String> headers, List<String> chunks, boolean ended) {
@@ -38,7 +38,7 @@ public record Recording(
         }
     }
 
-    /** Any response, in the same form. */
+    /** Parses any response into the same form. */
     static Recording parse(String name, String whole) {
         int end = whole.indexOf("\r\n\r\n");
         if (end < 0) {
@@ -86,17 +86,17 @@ public record Recording(
         return new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
     }
 
-    /** Status line, headers, chunk framing and all. */
+    /** Returns status line, headers, chunk framing and body. */
     public byte[] bytes() {
         return whole.getBytes(StandardCharsets.ISO_8859_1);
     }
 
-    /** Decoded from its framing. */
+    /** Returns the body without its framing. */
     public String body() {
         return String.join("", chunks);
     }
 
-    /** Status line and headers, without the empty line. */
+    /** Returns status line and headers, without the empty line. */
     public String head() {
         return whole.substring(0, whole.indexOf("\r\n\r\n"));
     }

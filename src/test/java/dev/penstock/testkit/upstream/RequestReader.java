@@ -8,7 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Cuts what a client sends into HTTP/1.1 requests. Not thread-safe: owned by the event loop of the connection. */
+/** Cuts a client's bytes into HTTP/1.1 requests. Not thread-safe: the event loop of the connection owns it. */
 final class RequestReader {
     private static final int MAX_HEAD = 64 * 1024;
 
@@ -17,7 +17,7 @@ final class RequestReader {
     private @Nullable Head head;
     private Buffer body = Buffer.buffer();
 
-    /** The client speaks no HTTP. */
+    /** The client does not use HTTP. */
     static final class Malformed extends Exception {
         Malformed(String message) {
             super(message);
@@ -33,7 +33,7 @@ final class RequestReader {
         unread = unread.length() == 0 ? bytes.copy() : unread.appendBuffer(bytes);
     }
 
-    /** The next request, or null while it is not whole. */
+    /** Returns the next request, or null while it is incomplete. */
     @Nullable
     Request next() throws Malformed {
         Head current = head == null ? readHead() : head;
@@ -47,7 +47,7 @@ final class RequestReader {
         return request;
     }
 
-    /** Whether the client waits for a go-ahead before it sends the body. Says so once. */
+    /** Returns, once, whether the client waits for permission before it sends the body. */
     boolean asksToContinue() {
         Head current = head;
         if (current == null

@@ -3,18 +3,18 @@ package dev.penstock.testkit.upstream;
 import java.time.Instant;
 
 /**
- * The request, and what an answer to it has in common in every dialect.
+ * The request, and the common parts of its answer in every dialect.
  *
  * @param id unique, hexadecimal
  */
 record Said(UpstreamRequest request, Answer.Content.Text text, String model, String id, Instant at) {
 
-    /** About one in four characters, unless the script says how many. */
+    /** Returns one token in about four characters, unless the script sets the number. */
     int promptTokens() {
         return text.promptTokens().orElse(1 + request.prompt().length() / 4);
     }
 
-    /** OpenAI's completions, or Ollama's generate: text in, text out. */
+    /** Returns whether this is OpenAI's completions or Ollama's generate: text in, text out. */
     boolean plainText() {
         String path = request.path();
         return path.equals("/api/generate") || (path.endsWith("/completions") && !path.endsWith("/chat/completions"));

@@ -1,7 +1,7 @@
 package dev.penstock.testkit.upstream;
 
 /**
- * A model as the server lists it.
+ * A model in the server's list.
  *
  * @param loaded whether Ollama's {@code /api/ps} has it too
  */

@@ -6,12 +6,12 @@ import java.util.Map;
 /**
  * A request as it arrived.
  *
- * @param sequence the how-manieth of its kind (generating, or not) since the start or the last reset, from 1
+ * @param sequence its number among its kind (generating or not) since the start or the last reset, from 1
  * @param path without the query
  * @param headers by lower-case name
- * @param body a missing node where there was none
- * @param model empty where the body names none
- * @param stream as the server would read it: left out means yes with Ollama, and no elsewhere
+ * @param body a missing node if there was none
+ * @param model empty if the body names none
+ * @param stream the server's reading: a missing value means yes for Ollama, and no for others
  * @param prompt the text of the last message, or the prompt
  */
 public record UpstreamRequest(
@@ -39,7 +39,7 @@ public record UpstreamRequest(
                 prompt(body));
     }
 
-    /** How many choices the answer has. */
+    /** Returns the number of choices in the answer. */
     int choices() {
         return Math.max(1, body.path("n").asInt(1));
     }

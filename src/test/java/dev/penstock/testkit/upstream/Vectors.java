@@ -9,16 +9,16 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 
-/** Embeddings that tell their inputs apart, in the documents of the servers. */
+/** Embeddings that identify their inputs, in the documents of the servers. */
 public final class Vectors {
     private Vectors() {}
 
-    /** Of one input: its length, its hash, and a fraction. */
+    /** Returns the vector of one input: its length, its hash, and a fraction. */
     public static List<Float> of(String input) {
         return List.of((float) input.length(), (float) (input.hashCode() % 10_000), 0.25f);
     }
 
-    /** The whole answer to a request for embeddings. */
+    /** Returns the whole answer to a request for embeddings. */
     static String document(UpstreamRequest request) {
         JsonNode input = request.body().path("input");
         List<String> inputs = new ArrayList<>();
@@ -34,7 +34,7 @@ public final class Vectors {
         }
         boolean base64 = request.body().path("encoding_format").asText("").equals("base64");
         List<String> data = new ArrayList<>();
-        // the order is the server's own: the index says whose each is
+        // the server decides the order, and the index identifies the input
         for (int i = inputs.size() - 1; i >= 0; i--) {
             data.add("{\"object\":\"embedding\",\"index\":" + i + ",\"embedding\":"
                     + (base64 ? "\"" + base64(inputs.get(i)) + "\"" : numbers(inputs.get(i))) + "}");

@@ -88,7 +88,7 @@ final class VllmDialect implements Dialect {
         return chunks;
     }
 
-    /** When the tokens were used up, the finish reason comes with the last of them, else in a chunk of its own. */
+    /** At the limit of tokens the finish reason comes with the last token, else in a chunk of its own. */
     private boolean endsWithText() {
         return said.text().finishReason().equals("length");
     }

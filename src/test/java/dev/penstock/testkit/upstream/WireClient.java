@@ -9,7 +9,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
-/** One connection that is used by hand: what is sent and read is exactly what is on the wire. */
+/** A connection with raw bytes: a test sends and reads exactly what is on the wire. */
 final class WireClient implements AutoCloseable {
     private static final int PATIENCE_MILLIS = 10_000;
 
@@ -45,7 +45,7 @@ final class WireClient implements AutoCloseable {
         return send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + more + "\r\n");
     }
 
-    /** The next response, as far as its framing says it goes, or until the connection ends. */
+    /** Reads the next response, up to the end of its framing or of the connection. */
     Recording response() throws IOException {
         ByteArrayOutputStream read = new ByteArrayOutputStream();
         while (true) {
@@ -69,7 +69,7 @@ final class WireClient implements AutoCloseable {
                 : Optional.empty();
     }
 
-    /** Everything until the server closes the connection. */
+    /** Reads everything until the server closes the connection. */
     String rest() throws IOException {
         return new String(in.readAllBytes(), StandardCharsets.ISO_8859_1);
     }

@@ -1,4 +1,4 @@
-/** A model server that does as it is told: it speaks the wire formats of vLLM, llama-server and Ollama, and fails on request. */
+/** A scripted model server: it uses the wire formats of vLLM, llama-server and Ollama, and fails on request. */
 @NullMarked
 package dev.penstock.testkit.upstream;
 
