@@ -8,6 +8,7 @@ MVN = JAVA_HOME="$(JDK)" ./mvnw -B -ntp
 JAVA = "$(JDK)/bin/java" -XX:+ExitOnOutOfMemoryError --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
 JAR := target/quarkus-app/quarkus-run.jar
 RUNNER := target/penstock-runner
+comma := ,
 # the demo and the bench are Java in test scope
 CLASSPATH_GOAL := org.apache.maven.plugins:maven-dependency-plugin:3.7.0:build-classpath \
 	-Dmdep.outputFile=target/test-classpath -DincludeScope=test
@@ -30,12 +31,16 @@ build: ## The jar, target/quarkus-app/quarkus-run.jar, and the test classes; not
 # RERUNS=1: a failed test runs once more, and is reported as a flake when it then passes
 RERUN = $(if $(RERUNS),-Dsurefire.rerunFailingTestsCount=$(RERUNS) -Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
-test: ## All tests but those tagged long: unit, real broker, real llama-server, scripted model server
+# the integration tests that run no service, and a few that show the whole on the jar; test-native runs every one
+JAR_TESTS := ApiIT,BackendsIT,ClientIT,CrashIT,LimitsIT,LlamaServerIT,NodesIT,SlotsIT,StartedProgramsIT
+OWN_TESTS := KilledProjectorIT,LlamaCliIT,LlamaServerBackendsIT,LlamaServerProcessIT,ProjectionPropertyIT,QueryPlansIT
+
+test: ## Unit tests, and the most important integration tests on the jar: real broker, real llama-server, scripted model server
 	@mkdir -p target && touch target/building
-	$(MVN) verify $(CLASSPATH_GOAL) $(RERUN)
+	$(MVN) verify $(CLASSPATH_GOAL) -Dit.test='$(JAR_TESTS),$(OWN_TESTS)' $(RERUN)
 	@mv target/building target/built
 
-test-long: build ## All integration tests against the jar, also those tagged long, which take minutes
+test-long: build ## All integration tests, on the jar
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		-DargLine= -Dit.left=none $(RERUN)
 
@@ -67,7 +72,7 @@ native: ## The native executable, target/penstock-runner (GraalVM or Mandrel 25,
 
 # tests that do not run the program are left out; the sizes are smaller
 NATIVE_TESTS := -Dit.forks=3 -Dit.left=none -Dpenstock.executable=$(RUNNER) -DargLine= -Dpenstock.test.jobs=1000 -Dpenstock.test.blocked=500 \
-	-Dpenstock.test.others=64 -Dpenstock.test.queued=8000 -Dit.test='*IT,!KilledProjectorIT,!LlamaServerBackendsIT,!LlamaCliIT,!LlamaServerProcessIT'
+	-Dpenstock.test.others=64 -Dpenstock.test.queued=8000 -Dit.test='*IT,!$(subst $(comma),$(comma)!,$(OWN_TESTS))'
 
 test-native: build native ## The integration tests against the native executable
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
@@ -86,7 +91,8 @@ schemathesis: build ## Schemathesis over every call of the served document; SCHE
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.SchemaCheck $(or $(SCHEMATHESIS),schemathesis) $(ARGS)
 
 test-rows: build ## The ledger's queries with 10 million jobs in a PostgreSQL; ROWS=... for another number
-	$(MVN) surefire:test -Dtest=QueryPlansTest -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine=-Xmx2g
+	$(MVN) failsafe:integration-test@together failsafe:verify@together -Dit.test=QueryPlansIT -Dpenstock.test.rows=$(or $(ROWS),10000000) -DargLine= \
+		-Djunit.jupiter.execution.timeout.testable.method.default=60m
 
 live: build ## The backends' contract against the servers of VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like; backend by case
 	@$(JAVA) -Dpenstock.build-dir=target -Djava.util.logging.manager=org.jboss.logmanager.LogManager -cp "$(TEST_CLASSPATH)" \

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
 import dev.penstock.settings.TestSettings;
-import dev.penstock.testkit.Postgres;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -32,17 +31,10 @@ class ProjectionPropertyTest {
 
     @Test
     void in_sqlite() throws Exception {
-        check(TestLedgers.sqlite(folder.resolve("ledger.db")), 60);
+        check(TestLedgers.sqlite(folder.resolve("ledger.db")), 6);
     }
 
-    @Test
-    void in_postgresql() throws Exception {
-        try (Postgres postgres = Postgres.start("property")) {
-            check(TestLedgers.postgres(postgres), 60);
-        }
-    }
-
-    private static void check(LedgerDatabase database, int rounds) throws Exception {
+    static void check(LedgerDatabase database, int rounds) throws Exception {
         int rows = 0;
         for (int seed = 0; seed < rounds; seed++) {
             Random random = new Random(seed);

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
  * A ledger of a million jobs ({@code -Dpenstock.test.rows}: of more): every query that is asked of it, as it is asked, is
  * explained while it runs. Each has to be served by indexes, and to touch no more rows than three times its limit.
  */
-class QueryPlansTest {
+class QueryPlansIT {
     private static final long ROWS = Long.getLong("penstock.test.rows", 1_000_000);
     private static final long NOW = 1_700_000_000_000L;
     private static final int LIMIT = 20;
@@ -149,7 +149,7 @@ class QueryPlansTest {
     private static List<Plan> explained(Connection connection, Query query) throws SQLException {
         List<Plan> plans = new ArrayList<>();
         Connection spying = (Connection) Proxy.newProxyInstance(
-                QueryPlansTest.class.getClassLoader(), new Class<?>[] {Connection.class}, (_, method, arguments) -> {
+                QueryPlansIT.class.getClassLoader(), new Class<?>[] {Connection.class}, (_, method, arguments) -> {
                     if (method.getName().equals("prepareStatement")) {
                         return spying(connection, (String) arguments[0], plans);
                     }
@@ -163,7 +163,7 @@ class QueryPlansTest {
         PreparedStatement real = connection.prepareStatement(sql);
         PreparedStatement explain = connection.prepareStatement("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql);
         return (PreparedStatement) Proxy.newProxyInstance(
-                QueryPlansTest.class.getClassLoader(),
+                QueryPlansIT.class.getClassLoader(),
                 new Class<?>[] {PreparedStatement.class},
                 (_, method, arguments) -> {
                     if (method.getName().startsWith("set")) {
