@@ -63,8 +63,8 @@ public final class NodeModelsResource {
         List<JobFailure> refusals = new ArrayList<>();
         for (Node node : chosen) {
             switch (node.models().fetch(model)) {
-                case NodeModels.Asked.OnItsWay(ModelTransfer transfer) -> watches.add(transfer.watch());
-                case NodeModels.Asked.Refused(JobFailure failure) -> refusals.add(failure);
+                case NodeModels.Request.OnItsWay(ModelTransfer transfer) -> watches.add(transfer.watch());
+                case NodeModels.Request.Refused(JobFailure failure) -> refusals.add(failure);
             }
         }
         if (watches.isEmpty()) {
@@ -99,7 +99,7 @@ public final class NodeModelsResource {
     }
 
     private interface Command {
-        NodeModels.Told give(NodeModels models, String model) throws InterruptedException;
+        NodeModels.Result give(NodeModels models, String model) throws InterruptedException;
     }
 
     private ObjectNode told(String name, @Nullable String pool, String model, String done, Command command)
@@ -112,11 +112,11 @@ public final class NodeModelsResource {
             ObjectNode answer =
                     Json.mapper().createObjectNode().put("node", node.name()).put("model", model);
             switch (command.give(node.models(), model)) {
-                case NodeModels.Told.Done() -> {
+                case NodeModels.Result.Done() -> {
                     any = true;
                     answer.put("status", done);
                 }
-                case NodeModels.Told.Refused(JobFailure failure) -> {
+                case NodeModels.Result.Refused(JobFailure failure) -> {
                     refusal = helped(node, model, failure);
                     answer.put("status", "failed")
                             .set("error", ErrorDocument.of(refusal).get("error"));

@@ -58,10 +58,10 @@ public record Installation(
     }
 
     /** A configured node. */
-    public record Node(String name, String backend, String address, Look look) {}
+    public record Node(String name, String backend, String address, Lookup look) {}
 
     /** Probes a node's server, within a few seconds. */
-    public interface Look {
+    public interface Lookup {
         Health look() throws InterruptedException;
     }
 

@@ -7,7 +7,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
-import dev.penstock.node.Silence;
+import dev.penstock.node.StallTimeouts;
 import dev.penstock.node.TokenStream;
 import dev.penstock.node.Until;
 import dev.penstock.node.WireProtocol;
@@ -89,7 +89,7 @@ final class Attempt {
                 TokenStream stream = request.stream();
                 var _ = signal.wakeBy(stream::wake)) {
             // the node is not silent while something is fetched for it
-            Silence silence = new Silence(node.settings(), timeouts, job.task(), System.nanoTime());
+            StallTimeouts silence = new StallTimeouts(node.settings(), timeouts, job.task(), System.nanoTime());
             ignoredParameters = stream.ignoredParameters();
             while (true) {
                 long now = System.nanoTime();
@@ -129,7 +129,7 @@ final class Attempt {
         }
     }
 
-    private @Nullable End take(TokenEvent event, Node node, Silence silence) {
+    private @Nullable End take(TokenEvent event, Node node, StallTimeouts silence) {
         switch (event) {
             case TokenEvent.Text _,
                     TokenEvent.ToolCall _,

@@ -22,6 +22,6 @@ public record Deferral(
 
     /** @param runs so many an unexpected exception ended; the fault may pass, so the last try comes later */
     public static Deferral broken(int runs) {
-        return runs < Suspects.POISON - 1 ? QUARANTINED : BROKEN_AGAIN;
+        return runs < Quarantine.POISON - 1 ? QUARANTINED : BROKEN_AGAIN;
     }
 }

@@ -115,7 +115,7 @@ public class Dispatcher {
                 recovery,
                 ledger,
                 commands::isCancelled,
-                new Suspects(meters),
+                new Quarantine(meters),
                 this::hasSmaller,
                 settings,
                 clock,
@@ -171,12 +171,12 @@ public class Dispatcher {
      *
      * @return why the record is refused after all; empty: it is acknowledged, or it comes again
      */
-    public Optional<JobFailure> run(TakenJob taken, Hold hold) throws InterruptedException {
+    public Optional<JobFailure> run(TakenJob taken, Delivery delivery) throws InterruptedException {
         PromptJob job = taken.job();
         InHand own = new InHand(
                 new JobRun(
                         taken,
-                        hold,
+                        delivery,
                         new JobReplies(
                                 topic,
                                 job.id(),
@@ -209,7 +209,7 @@ public class Dispatcher {
         }
         try {
             // it may have been lost before there was a run that could be told
-            return hold.isGone() || (waited && !hold.renew())
+            return delivery.isGone() || (waited && !delivery.renew())
                     ? Optional.empty()
                     : Optional.ofNullable(own.run().run());
         } catch (RuntimeException | StackOverflowError e) {
@@ -218,7 +218,7 @@ public class Dispatcher {
                     "job=%s record=%s an unexpected exception ended the run; after %d such runs the job is poison",
                     job.id(),
                     taken.place(),
-                    Suspects.POISON);
+                    Quarantine.POISON);
             return Optional.ofNullable(own.run().broke());
         } finally {
             byId.computeIfPresent(job.id(), (_, stamps) -> {
@@ -418,7 +418,7 @@ public class Dispatcher {
     }
 
     /** How many jobs run apart from others, since two or more of their runs ended without a word. */
-    public int suspects() {
-        return context.suspects().running();
+    public int quarantine() {
+        return context.quarantine().running();
     }
 }

@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * in the line, attempt, publish one outcome, look again, acknowledge. Owned by its virtual thread; only
  * {@link #stop} may be called from others.
  *
- * <p>The invariant: {@link Hold#acknowledge} is called only when a valid outcome of the job is on the broker.
+ * <p>The invariant: {@link Delivery#acknowledge} is called only when a valid outcome of the job is on the broker.
  */
 final class JobRun {
     private static final Logger LOG = Logger.getLogger(JobRun.class);
@@ -33,7 +33,7 @@ final class JobRun {
 
     private final TakenJob taken;
     private final PromptJob job;
-    private final Hold hold;
+    private final Delivery delivery;
     private final JobReplies replies;
     private final RunContext context;
     private final StopSignal signal = new StopSignal();
@@ -60,16 +60,16 @@ final class JobRun {
         CONCLUDING
     }
 
-    JobRun(TakenJob taken, Hold hold, JobReplies replies, RunContext context) {
+    JobRun(TakenJob taken, Delivery delivery, JobReplies replies, RunContext context) {
         this.taken = taken;
         job = taken.job();
-        this.hold = hold;
+        this.delivery = delivery;
         this.replies = replies;
         this.context = context;
         plan = new RetryPlan(
                 context.settings().retries(),
                 job.maxAttempts(),
-                hold.failures(),
+                delivery.failures(),
                 () -> ThreadLocalRandom.current().nextLong());
     }
 
@@ -105,18 +105,18 @@ final class JobRun {
     /** @return why the record is refused after all: another job has its id; null in any other case */
     @Nullable
     JobFailure run() throws InterruptedException {
-        if (hold.isLastDelivery()) {
-            hold.setAside(Deferral.HANDED_BACK, hold.handedBack(), hold.failures());
+        if (delivery.isLastDelivery()) {
+            delivery.defer(Deferral.HANDED_BACK, delivery.handedBack(), delivery.failures());
             return null;
         }
-        switch (new Earlier(taken, hold, replies, signal, context).advise()) {
-            case Earlier.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
-            case Earlier.Advice.Over() -> hold.acknowledge();
-            case Earlier.Advice.SetAside() -> hold.setAside(Deferral.DUPLICATE, hold.handedBack(), hold.failures());
-            case Earlier.Advice.Refuse(JobFailure failure) -> {
+        switch (new DuplicateCheck(taken, delivery, replies, signal, context).advise()) {
+            case DuplicateCheck.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
+            case DuplicateCheck.Advice.Over() -> delivery.acknowledge();
+            case DuplicateCheck.Advice.Defer() -> delivery.defer(Deferral.DUPLICATE, delivery.handedBack(), delivery.failures());
+            case DuplicateCheck.Advice.Refuse(JobFailure failure) -> {
                 return failure;
             }
-            case Earlier.Advice.Stop() -> handBack();
+            case DuplicateCheck.Advice.Stop() -> handBack();
         }
         return null;
     }
@@ -124,7 +124,7 @@ final class JobRun {
     /** Where the replica ends, another one shall have the job at once. */
     private void handBack() throws InterruptedException {
         if (signal.reason() == StopSignal.Reason.SHUTDOWN) {
-            hold.handBack(firstAttempt > 0 ? lastAttempt : 0);
+            delivery.handBack(firstAttempt > 0 ? lastAttempt : 0);
         }
     }
 
@@ -132,23 +132,23 @@ final class JobRun {
     private void run(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
         firstStarted = known.firstStarted();
         lastAttempt = known.reading().nextRunAttempt() - 1;
-        int brokenRuns = hold.brokenRuns();
-        int silentRuns = known.runs().after(hold.handedBack(), excused) + brokenRuns;
-        if (brokenRuns < Suspects.POISON && context.cancelled().test(job.id())) {
+        int brokenRuns = delivery.brokenRuns();
+        int silentRuns = known.runs().after(delivery.handedBack(), excused) + brokenRuns;
+        if (brokenRuns < Quarantine.POISON && context.cancelled().test(job.id())) {
             perform(recovered);
             return;
-        } else if (silentRuns >= Suspects.POISON) {
+        } else if (silentRuns >= Quarantine.POISON) {
             endPoison(known, silentRuns);
             return;
         }
-        try (Suspects.Pass pass = context.suspects().enter(silentRuns)) {
+        try (Quarantine.Pass pass = context.quarantine().enter(silentRuns)) {
             if (pass == null) {
-                hold.setAside(Deferral.QUARANTINED, hold.handedBack(), hold.failures());
+                delivery.defer(Deferral.QUARANTINED, delivery.handedBack(), delivery.failures());
             } else {
                 if (silentRuns > 1) {
                     LOG.warnf(
                             "job=%s record=%s %d of its runs ended without a word: it runs apart from most others, and after %d it is poison",
-                            job.id(), taken.place(), silentRuns, Suspects.POISON);
+                            job.id(), taken.place(), silentRuns, Quarantine.POISON);
                 }
                 perform(recovered);
             }
@@ -157,7 +157,7 @@ final class JobRun {
 
     private void endPoison(Recovery.Known known, int silentRuns) throws InterruptedException {
         JobFailure failure = poison(silentRuns);
-        if (!hold.deadLetter(failure, lastAttempt)) {
+        if (!delivery.deadLetter(failure, lastAttempt)) {
             return;
         }
         LOG.errorf("job=%s record=%s poison: %s", job.id(), taken.place(), failure.message());
@@ -169,7 +169,7 @@ final class JobRun {
     }
 
     private JobFailure poison(int silentRuns) {
-        int broken = Math.min(silentRuns, hold.brokenRuns());
+        int broken = Math.min(silentRuns, delivery.brokenRuns());
         String how = broken == 0
                 ? "ended together with the process that ran it"
                 : broken == silentRuns
@@ -195,40 +195,40 @@ final class JobRun {
                 || signal.reason() == StopSignal.Reason.LOCK_LOST) {
             return null;
         }
-        int runs = hold.brokenRuns() + 1;
-        if (runs > Suspects.POISON) {
-            return poison(hold.brokenRuns());
+        int runs = delivery.brokenRuns() + 1;
+        if (runs > Quarantine.POISON) {
+            return poison(delivery.brokenRuns());
         }
-        hold.setAsideBroken(Deferral.broken(runs));
+        delivery.deferBroken(Deferral.broken(runs));
         return null;
     }
 
     private void perform(Recovery.@Nullable Known known) throws InterruptedException {
         Outcome worked;
         try (QueueEntry entry = context.scheduler()
-                .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isCopy())) {
+                .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isDeferred())) {
             worked = work(known, entry);
         }
         if (worked != null) {
             conclude(known, worked);
         } else if (obstacle != null) {
-            hold.setAside(obstacle, firstAttempt > 0 ? lastAttempt : hold.handedBack(), plan.counted());
+            delivery.defer(obstacle, firstAttempt > 0 ? lastAttempt : delivery.handedBack(), plan.counted());
         } else {
             handBack();
         }
     }
 
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
-        LastWord lastWord = new LastWord(replies, job.stream(), hold, signal, context.settings());
+        OutcomeWriter lastWord = new OutcomeWriter(replies, job.stream(), delivery, signal, context.settings());
         phase = Phase.CONCLUDING;
         Outcome outcome = lastWord.say(worked);
-        boolean again = outcome != null && (known != null || hold.mayHaveRunAfterAll());
+        boolean again = outcome != null && (known != null || delivery.mayHaveRunAfterAll());
         if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, lastWord))) {
             // another replica finds what is on the broker, and says or acknowledges the rest
             handBack();
             return;
         }
-        hold.acknowledge();
+        delivery.acknowledge();
         context.meters().ended(job, outcome.event(), outcome.node());
         JobTrace.ended(outcome.event());
         log(outcome);
@@ -259,7 +259,7 @@ final class JobRun {
                 if (before.code().remedy() == JobFailure.Remedy.OTHER_NODE && !entry.hasOther(plan.useless())) {
                     return withoutAttempt(new JobEvent.Failed(before, null, job.metadata()), outcomeAttempt);
                 }
-                if (!signal.isGiven() && !hold.renew()) {
+                if (!signal.isGiven() && !delivery.renew()) {
                     return null;
                 }
             }
@@ -275,7 +275,7 @@ final class JobRun {
                     obstacle = new Deferral(
                             Delay.of(
                                             cause,
-                                            hold.setAsideSince(),
+                                            delivery.deferredSince(),
                                             context.clock().instant())
                                     .within(timeLeft()),
                             cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
@@ -465,7 +465,7 @@ final class JobRun {
      * @param first what is known now; null: the run was stopped before the broker answered
      * @return false when the run was stopped before a valid outcome was there
      */
-    private boolean settle(Recovery.@Nullable Known first, Outcome outcome, LastWord lastWord)
+    private boolean settle(Recovery.@Nullable Known first, Outcome outcome, OutcomeWriter lastWord)
             throws InterruptedException {
         Recovery.Known now = first;
         while (now != null && !now.reading().isClosed()) {

@@ -15,7 +15,7 @@ record RunContext(
         Recovery recovery,
         Ledger ledger,
         Predicate<JobId> cancelled,
-        Suspects suspects,
+        Quarantine quarantine,
         Predicate<TakenJob> inHand,
         Settings settings,
         Clock clock,

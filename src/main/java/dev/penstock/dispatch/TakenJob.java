@@ -28,7 +28,7 @@ public record TakenJob(
         return stamp.place();
     }
 
-    boolean isCopy() {
+    boolean isDeferred() {
         return copy != null;
     }
 

@@ -22,9 +22,9 @@ final class WaitLog {
     private final Map<Waiting.Code, Seen> seen = new EnumMap<>(Waiting.Code.class);
 
     /** @param told null: nothing */
-    private record Seen(Instant since, @Nullable Told told) {}
+    private record Seen(Instant since, @Nullable Report told) {}
 
-    private record Told(String message, Instant at) {}
+    private record Report(String message, Instant at) {}
 
     WaitLog(Clock clock, Consumer<String> out) {
         this.clock = clock;
@@ -45,8 +45,8 @@ final class WaitLog {
         }
     }
 
-    private @Nullable Told told(Waiting.Code code, WaitingJobs jobs, Seen before, Instant now) {
-        Told told = before.told();
+    private @Nullable Report told(Waiting.Code code, WaitingJobs jobs, Seen before, Instant now) {
+        Report told = before.told();
         boolean due = told == null
                 ? !before.since().plus(AFTER).isAfter(now)
                 : !told.message().equals(jobs.message())
@@ -55,7 +55,7 @@ final class WaitLog {
             return told;
         }
         out.accept("waiting=%s %s".formatted(code.wireName(), jobs.words()));
-        return new Told(jobs.message(), now);
+        return new Report(jobs.message(), now);
     }
 
     private void gone(Waiting.Code code) {

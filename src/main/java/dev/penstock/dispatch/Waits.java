@@ -3,7 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Waiting;
-import dev.penstock.ledger.Arrivals;
+import dev.penstock.ledger.Submissions;
 import dev.penstock.ledger.JobRow;
 import dev.penstock.ledger.Submission;
 import dev.penstock.node.Node;
@@ -49,7 +49,7 @@ public class Waits {
             return Optional.empty();
         }
         Instant now = clock.instant();
-        Arrivals.Copy copy = row.arrivals()
+        Submissions.Copy copy = row.arrivals()
                 .lastCopy()
                 .filter(last -> last.lastAttempt() >= state.attempts() && last.isDueAfter(now))
                 .orElse(null);
@@ -60,7 +60,7 @@ public class Waits {
         return Optional.of(copy == null ? forNodes : deferred(copy, forNodes));
     }
 
-    private static Waiting deferred(Arrivals.Copy copy, Waiting forNodes) {
+    private static Waiting deferred(Submissions.Copy copy, Waiting forNodes) {
         Instant due = Instant.ofEpochMilli(copy.dueMillis());
         Instant since = Instant.ofEpochMilli(copy.stamp().millis());
         return switch (copy.why()) {

@@ -53,13 +53,13 @@ public final class Intake {
     private final KafkaSettings kafka;
     private final SettingsFeed feed;
     private final Dispatcher dispatcher;
-    private final Held.Writers writers;
+    private final RecordDelivery.Writers writers;
     private final Clock clock;
     private final ReplyTopic replies;
     private final Recovery recovery;
     private final BrokerWatch broker;
     private final QueueWatch watch;
-    private final Hand hand;
+    private final InFlightRecords hand;
     private final LeftValues left;
     private final Traces traces;
     private final Waits waits;
@@ -82,7 +82,7 @@ public final class Intake {
             SettingsFeed feed,
             Dispatcher dispatcher,
             DeadLetters deadLetters,
-            SetAsideJobs setAside,
+            DeferredJobs deferred,
             Clock clock,
             ReplyTopic replies,
             Recovery recovery,
@@ -94,7 +94,7 @@ public final class Intake {
         this.kafka = kafka;
         this.feed = feed;
         this.dispatcher = dispatcher;
-        writers = new Held.Writers(setAside, deadLetters);
+        writers = new RecordDelivery.Writers(deferred, deadLetters);
         this.clock = clock;
         this.replies = replies;
         this.recovery = recovery;
@@ -102,7 +102,7 @@ public final class Intake {
         this.broker = broker;
         this.waits = waits;
         watch = new QueueWatch(kafka, settings, clock, meters, broker, new DispatcherLook(dispatcher));
-        hand = new Hand(settings, watch, meters);
+        hand = new InFlightRecords(settings, watch, meters);
         left = new LeftValues(kafka, settings);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
@@ -163,7 +163,7 @@ public final class Intake {
         if (settings.intake().enabled()) {
             JobRecords records =
                     new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
-            LogIntake.Parts parts = new LogIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
+            GroupIntake.Parts parts = new GroupIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
                     Map<String, TopicSetup.GroupLimits> limits = asking(setup::ensureShareGroups);
@@ -171,7 +171,7 @@ public final class Intake {
                     LeaderEpochs asking = new LeaderEpochs(kafka, partitions(found));
                     asking.start();
                     epochs = asking;
-                    ShareHeld.Origins origins = new ShareHeld.Origins(chosen, asking);
+                    ShareDelivery.Origins origins = new ShareDelivery.Origins(chosen, asking);
                     for (TopicSetup.Found topic : found) {
                         TopicSetup.GroupLimits limit = limits.get(topic.topic().name());
                         int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
@@ -179,9 +179,9 @@ public final class Intake {
                                 topic, settings, kafka, records, dispatcher, writers, deliveries, origins, watch));
                     }
                 }
-                case CLASSIC -> found.forEach(topic -> join(LogIntake.ofJobs(parts, topic.topic())));
+                case CLASSIC -> found.forEach(topic -> join(GroupIntake.ofJobs(parts, topic.topic())));
             }
-            join(LogIntake.ofDeferred(parts));
+            join(GroupIntake.ofDeferred(parts));
         }
         chosen.warnings().forEach(watch::warn);
         watch.start(chosen.mode(), windows, partitions(found));
@@ -229,7 +229,7 @@ public final class Intake {
         }
         standing.put("in_hand", Integer.toString(dispatcher.size()));
         standing.put("parked", Integer.toString(dispatcher.parked()));
-        standing.put("suspects", Integer.toString(dispatcher.suspects()));
+        standing.put("quarantine", Integer.toString(dispatcher.quarantine()));
         watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));

@@ -3,7 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Deferral;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.JobTrace;
-import dev.penstock.dispatch.Suspects;
+import dev.penstock.dispatch.Quarantine;
 import dev.penstock.dispatch.TakenJob;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
@@ -43,7 +43,7 @@ final class JobRecords {
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
     /** A run that breaks ends as poison before, and where that breaks too it is refused. */
-    private static final int MOST_BROKEN = Suspects.POISON + 2;
+    private static final int MOST_BROKEN = Quarantine.POISON + 2;
 
     private static final JobFailure UNHANDLED = JobFailure.of(
             JobFailure.Code.POISON,
@@ -61,7 +61,7 @@ final class JobRecords {
     private final Dispatcher dispatcher;
     private final ReplyTopic replies;
     private final Recovery recovery;
-    private final Hand hand;
+    private final InFlightRecords hand;
     private final LeftValues left;
     private final Tracer tracer;
 
@@ -71,7 +71,7 @@ final class JobRecords {
             Dispatcher dispatcher,
             ReplyTopic replies,
             Recovery recovery,
-            Hand hand,
+            InFlightRecords hand,
             LeftValues left,
             Tracer tracer) {
         this.topicIds = topicIds;
@@ -85,13 +85,13 @@ final class JobRecords {
     }
 
     /** Starts the record's run on a virtual thread of its own. */
-    void start(Held held) {
+    void start(RecordDelivery held) {
         hand.take(held);
         Thread.ofVirtual().name("job-" + held.place()).start(() -> handle(held));
     }
 
-    private void handle(Held held) {
-        try (RoomShares.Room _ = hand.admit(held);
+    private void handle(RecordDelivery held) {
+        try (MemoryBudget.Reservation _ = hand.admit(held);
                 JobTrace trace = trace(held)) {
             if (!load(held)) {
                 return;
@@ -125,7 +125,7 @@ final class JobRecords {
      * Neither a run nor a refusal came about. After so many times there is a dead letter and nothing else; the audit ends the job
      * as lost, where the ledger knows it.
      */
-    private void broke(Held held) {
+    private void broke(RecordDelivery held) {
         if (held.isGone()) {
             return;
         }
@@ -134,7 +134,7 @@ final class JobRecords {
                 held.named(derivedId(held.record()));
             }
             if (held.brokenRuns() < MOST_BROKEN) {
-                held.setAsideBroken(Deferral.broken(held.brokenRuns() + 1));
+                held.deferBroken(Deferral.broken(held.brokenRuns() + 1));
             } else if (held.deadLetter(UNHANDLED, 0)) {
                 held.acknowledge();
             }
@@ -150,7 +150,7 @@ final class JobRecords {
      *
      * @return false: the record was lost meanwhile
      */
-    private boolean load(Held held) throws InterruptedException {
+    private boolean load(RecordDelivery held) throws InterruptedException {
         while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
             try {
                 byte[] value = left.read(held.record());
@@ -167,13 +167,13 @@ final class JobRecords {
             if (!held.renew()) {
                 return false;
             }
-            Thread.sleep(Held.AFTER_FAILURE);
+            Thread.sleep(RecordDelivery.AFTER_FAILURE);
         }
         return true;
     }
 
     /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
-    private JobDocument.Parsed read(Held held) {
+    private JobDocument.Parsed read(RecordDelivery held) {
         AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
         if (!held.isUnread() && GUARD.read(held.record(), () -> parsed.set(parse(held)))) {
             JobDocument.Parsed known = parsed.get();
@@ -187,7 +187,7 @@ final class JobRecords {
                 JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the record cannot be read as a job"));
     }
 
-    private JobTrace trace(Held held) {
+    private JobTrace trace(RecordDelivery held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
         int bytes = Math.max(0, record.serializedValueSize());
@@ -208,7 +208,7 @@ final class JobRecords {
         return hand.hasRoom(topic) && dispatcher.isOpen();
     }
 
-    private TakenJob taken(Held held, PromptJob job, JobTrace trace) {
+    private TakenJob taken(RecordDelivery held, PromptJob job, JobTrace trace) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         return new TakenJob(
                 job,
@@ -224,7 +224,7 @@ final class JobRecords {
         return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
     }
 
-    private JobDocument.Parsed parse(Held held) {
+    private JobDocument.Parsed parse(RecordDelivery held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
         // a replica may have copies of a topic that it does not know itself
@@ -242,7 +242,7 @@ final class JobRecords {
     }
 
     /** A copy may be of a topic that this replica does not have, newer or older than its own configuration: it says what it is. */
-    private Settings.JobTopic topicOf(Held held) {
+    private Settings.JobTopic topicOf(RecordDelivery held) {
         String name = held.record().topic();
         Origin.OfTopic said = held.origin().topic();
         return settings.topic(name)
@@ -253,20 +253,20 @@ final class JobRecords {
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
-    private void refuse(Held held, JobDocument.Parsed.Refused refused, JobTrace trace) throws InterruptedException {
+    private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace) throws InterruptedException {
         held.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());
         AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
         // given back, it would come again at once, and after a few times no more
         while (!isRejected(held, refused, trace, letter) && held.renew()) {
-            Thread.sleep(Held.AFTER_FAILURE);
+            Thread.sleep(RecordDelivery.AFTER_FAILURE);
         }
     }
 
     /** @param letter where its dead letter lies; set here once it is on the broker */
     private boolean isRejected(
-            Held held,
+            RecordDelivery held,
             JobDocument.Parsed.Refused refused,
             JobTrace trace,
             AtomicReference<@Nullable RecordPlace> letter)

@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param copy where the copy lies; null: this is the record itself
  * @param id the job's, as the copy says; null: this is the record itself
  * @param notBefore when the copy is due
- * @param setAside when it was first set aside; null: never
+ * @param deferredAt when it was first set aside; null: never
  * @param topic what the copy says of its topic; null: this is the record itself
  * @param handedBack 0: never
  * @param failures attempts that count against the job's max_attempts
@@ -46,7 +46,7 @@ record Origin(
         @Nullable RecordPlace copy,
         @Nullable JobId id,
         Instant notBefore,
-        @Nullable Instant setAside,
+        @Nullable Instant deferredAt,
         @Nullable OfTopic topic,
         int handedBack,
         int failures,
@@ -191,7 +191,7 @@ record Origin(
                 .add(
                         EventHeaders.NOT_BEFORE,
                         utf8(now.plus(deferral.delay().length()).toEpochMilli()))
-                .add(SET_ASIDE, utf8((setAside == null ? now : setAside).toEpochMilli()));
+                .add(SET_ASIDE, utf8((deferredAt == null ? now : deferredAt).toEpochMilli()));
         from.or(() -> Optional.ofNullable(this.topic))
                 .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
                         .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
@@ -242,13 +242,13 @@ record Origin(
                 record.headers(),
                 record.leaderEpoch(),
                 record.deliveryCount());
-        return new Origin(whole, copy, id, notBefore, setAside, topic, handedBack, failures, brokenRuns, why, routeKey);
+        return new Origin(whole, copy, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
     }
 
     Origin withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this
-                : new Origin(record, copy, id, notBefore, setAside, topic, handedBack, failures, runs, why, routeKey);
+                : new Origin(record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
     /** Where the job came in. */

@@ -45,17 +45,17 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
     private final Supplier<ShareConsumer<byte[], byte[]>> consumers;
-    private final ShareHeld.Origins origins;
+    private final ShareDelivery.Origins origins;
     private final int deliveryLimit;
-    private final Held.Writers writers;
+    private final RecordDelivery.Writers writers;
     private final BooleanSupplier open;
-    private final Consumer<Held> onRecord;
-    private final Consumer<Held> onLost;
+    private final Consumer<RecordDelivery> onRecord;
+    private final Consumer<RecordDelivery> onLost;
     private final Runnable onBusy;
     private final Duration leaveAfter;
-    private final LinkedBlockingQueue<ShareHeld.Wish> wishes = new LinkedBlockingQueue<>();
-    private final Map<RecordPlace, ShareHeld> hand = new LinkedHashMap<>();
-    private final Map<ShareHeld, AcknowledgeType> finished = new LinkedHashMap<>();
+    private final LinkedBlockingQueue<ShareDelivery.LockCommand> wishes = new LinkedBlockingQueue<>();
+    private final Map<RecordPlace, ShareDelivery> hand = new LinkedHashMap<>();
+    private final Map<ShareDelivery, AcknowledgeType> finished = new LinkedHashMap<>();
     private volatile int inHand;
     private volatile boolean stopping;
     private volatile boolean closing;
@@ -77,12 +77,12 @@ final class ShareConsumerLoop implements Runnable {
      */
     ShareConsumerLoop(
             Supplier<ShareConsumer<byte[], byte[]>> consumers,
-            ShareHeld.Origins origins,
+            ShareDelivery.Origins origins,
             int deliveryLimit,
-            Held.Writers writers,
+            RecordDelivery.Writers writers,
             BooleanSupplier open,
-            Consumer<Held> onRecord,
-            Consumer<Held> onLost,
+            Consumer<RecordDelivery> onRecord,
+            Consumer<RecordDelivery> onLost,
             Runnable onBusy,
             Duration leaveAfter) {
         this.consumers = consumers;
@@ -97,7 +97,7 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /** From the thread of a run. */
-    void wish(ShareHeld.Wish wish) {
+    void wish(ShareDelivery.LockCommand wish) {
         wishes.add(wish);
         if (ended) {
             answerStale();
@@ -215,14 +215,14 @@ final class ShareConsumerLoop implements Runnable {
     private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         long now = System.nanoTime();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
-        ShareHeld.@Nullable Wish first =
+        ShareDelivery.@Nullable LockCommand first =
                 wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
-        List<ShareHeld.Wish> all = new ArrayList<>();
+        List<ShareDelivery.LockCommand> all = new ArrayList<>();
         if (first != null) {
             all.add(first);
             all.addAll(drained());
         }
-        List<ShareHeld.Wish.Renew> renewals = note(all);
+        List<ShareDelivery.LockCommand.Renew> renewals = note(all);
         boolean answered = false;
         try {
             if (first == null) {
@@ -238,24 +238,24 @@ final class ShareConsumerLoop implements Runnable {
             answered = true;
         } finally {
             inHand = hand.size();
-            for (ShareHeld.Wish.Renew renewal : renewals) {
+            for (ShareDelivery.LockCommand.Renew renewal : renewals) {
                 renewal.renewed().complete(answered && hand.get(renewal.held().place()) == renewal.held());
             }
         }
     }
 
-    private List<ShareHeld.Wish> drained() {
-        List<ShareHeld.Wish> all = new ArrayList<>();
+    private List<ShareDelivery.LockCommand> drained() {
+        List<ShareDelivery.LockCommand> all = new ArrayList<>();
         wishes.drainTo(all);
         return all;
     }
 
     /** @return the locks that are to be renewed */
-    private List<ShareHeld.Wish.Renew> note(List<ShareHeld.Wish> asked) {
-        List<ShareHeld.Wish.Renew> renewals = new ArrayList<>();
-        for (ShareHeld.Wish wish : asked) {
+    private List<ShareDelivery.LockCommand.Renew> note(List<ShareDelivery.LockCommand> asked) {
+        List<ShareDelivery.LockCommand.Renew> renewals = new ArrayList<>();
+        for (ShareDelivery.LockCommand wish : asked) {
             switch (wish) {
-                case ShareHeld.Wish.Finish(ShareHeld held, AcknowledgeType how) -> {
+                case ShareDelivery.LockCommand.Finish(ShareDelivery held, AcknowledgeType how) -> {
                     if (hand.get(held.place()) == held) {
                         if (finished.isEmpty()) {
                             acknowledgeAtNanos = System.nanoTime() + ACKNOWLEDGE_AFTER_NANOS;
@@ -263,7 +263,7 @@ final class ShareConsumerLoop implements Runnable {
                         finished.put(held, how);
                     }
                 }
-                case ShareHeld.Wish.Renew renewal -> renewals.add(renewal);
+                case ShareDelivery.LockCommand.Renew renewal -> renewals.add(renewal);
             }
         }
         return renewals;
@@ -293,7 +293,7 @@ final class ShareConsumerLoop implements Runnable {
         report(consumer);
         // hands back what was renewed, and fetches nothing; what is missing has lost its lock
         Set<RecordPlace> kept = new HashSet<>();
-        List<ShareHeld> unexpected = new ArrayList<>();
+        List<ShareDelivery> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
             RecordPlace place = Origin.placeOf(record);
             if (hand.containsKey(place)) {
@@ -329,7 +329,7 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    private void accept(ShareHeld held) {
+    private void accept(ShareDelivery held) {
         if (held.deliveries() > 1) {
             LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
         }
@@ -342,13 +342,13 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    private ShareHeld held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
-        return new ShareHeld(record, origins, epochsKnown, deliveryLimit, writers, this);
+    private ShareDelivery held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
+        return new ShareDelivery(record, origins, epochsKnown, deliveryLimit, writers, this);
     }
 
     private void lose(RecordPlace place) {
         LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
-        ShareHeld held = hand.remove(place);
+        ShareDelivery held = hand.remove(place);
         if (held != null) {
             held.leave();
             onLost.accept(held);
@@ -364,16 +364,16 @@ final class ShareConsumerLoop implements Runnable {
 
     /** Nothing is in hand: whatever a run still wishes is about a record that is gone. */
     private void answerStale() {
-        ShareHeld.Wish wish;
+        ShareDelivery.LockCommand wish;
         while ((wish = wishes.poll()) != null) {
-            if (wish instanceof ShareHeld.Wish.Renew renewal) {
+            if (wish instanceof ShareDelivery.LockCommand.Renew renewal) {
                 refuse(renewal);
             }
         }
     }
 
     /** The lock is not ours any more, or soon will not be. */
-    private static void refuse(ShareHeld.Wish.Renew renewal) {
+    private static void refuse(ShareDelivery.LockCommand.Renew renewal) {
         renewal.renewed().complete(false);
     }
 

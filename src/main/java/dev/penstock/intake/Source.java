@@ -1,7 +1,7 @@
 package dev.penstock.intake;
 
 /** Where this replica takes jobs from. */
-sealed interface Source permits TopicIntake, LogIntake {
+sealed interface Source permits TopicIntake, GroupIntake {
     void start();
 
     /** Takes no further records. */

@@ -41,9 +41,9 @@ final class TopicIntake implements Source {
     private final KafkaSettings kafka;
     private final JobRecords records;
     private final Dispatcher dispatcher;
-    private final Held.Writers writers;
+    private final RecordDelivery.Writers writers;
     private final int deliveryLimit;
-    private final ShareHeld.Origins origins;
+    private final ShareDelivery.Origins origins;
     private final QueueWatch watch;
     private final AtomicInteger nextNumber = new AtomicInteger();
     private final List<Member> members = new CopyOnWriteArrayList<>();
@@ -59,9 +59,9 @@ final class TopicIntake implements Source {
             KafkaSettings kafka,
             JobRecords records,
             Dispatcher dispatcher,
-            Held.Writers writers,
+            RecordDelivery.Writers writers,
             int deliveryLimit,
-            ShareHeld.Origins origins,
+            ShareDelivery.Origins origins,
             QueueWatch watch) {
         this.topic = topic;
         this.settings = settings;

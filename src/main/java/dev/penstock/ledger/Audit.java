@@ -123,12 +123,12 @@ final class Audit implements AutoCloseable {
     }
 
     /** What is done with an open job. */
-    interface Look {
+    interface Lookup {
         void at(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable;
     }
 
     /** Page after page: jobs that are set aside stay open, and may be more than one page. */
-    static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Look look)
+    static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Lookup look)
             throws InterruptedException, LedgerDatabase.Unavailable {
         long seen = -1;
         List<JobRow> page;
@@ -150,8 +150,8 @@ final class Audit implements AutoCloseable {
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         RecordPlace named = row.life().named();
         RecordPlace owner = named == null ? record.stamp().place() : named;
-        Arrivals arrivals = row.arrivals();
-        boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Arrivals.MOST;
+        Submissions arrivals = row.arrivals();
+        boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Submissions.MOST;
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && liesBelow(owner, below)
                 && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))

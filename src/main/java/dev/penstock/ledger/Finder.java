@@ -23,10 +23,10 @@ final class Finder implements AutoCloseable {
 
     private final LedgerDatabase database;
     private final ReplyTopic replies;
-    private final LinkedBlockingQueue<Asked> asked = new LinkedBlockingQueue<>();
+    private final LinkedBlockingQueue<Request> asked = new LinkedBlockingQueue<>();
     private final List<Thread> threads = new ArrayList<>();
 
-    private record Asked(JobId id, CompletableFuture<Ledger.Found> found) {}
+    private record Request(JobId id, CompletableFuture<Ledger.Found> found) {}
 
     /** What is there of each job, and where the reply partitions stood just before. */
     private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
@@ -45,7 +45,7 @@ final class Finder implements AutoCloseable {
     /** What the ledger has of a job now. */
     Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
-        Asked mine = new Asked(id, new CompletableFuture<>());
+        Request mine = new Request(id, new CompletableFuture<>());
         asked.add(mine);
         try {
             return mine.found().get(atMost.toMillis(), TimeUnit.MILLISECONDS);
@@ -60,7 +60,7 @@ final class Finder implements AutoCloseable {
     private void serve() {
         try {
             while (true) {
-                List<Asked> batch = new ArrayList<>();
+                List<Request> batch = new ArrayList<>();
                 batch.add(asked.take());
                 asked.drainTo(batch, AT_ONCE - 1);
                 try {
@@ -74,13 +74,13 @@ final class Finder implements AutoCloseable {
         }
     }
 
-    private void answer(List<Asked> batch) throws LedgerDatabase.Unavailable, InterruptedException {
-        List<JobId> ids = batch.stream().map(Asked::id).distinct().toList();
+    private void answer(List<Request> batch) throws LedgerDatabase.Unavailable, InterruptedException {
+        List<JobId> ids = batch.stream().map(Request::id).distinct().toList();
         Read read = database.read(
                 connection -> new Read(Positions.all(connection), Queries.findWithOutcome(connection, ids)));
         Map<JobId, JobRow> rows = new HashMap<>();
         read.rows().forEach(row -> rows.put(row.id(), row));
-        for (Asked each : batch) {
+        for (Request each : batch) {
             TopicPartition partition = new TopicPartition(replies.name(), replies.partitionOf(each.id()));
             each.found()
                     .complete(new Ledger.Found(

@@ -23,9 +23,9 @@ import org.jspecify.annotations.Nullable;
  */
 public record JobRow(
         JobId id,
-        Arrivals arrivals,
+        Submissions arrivals,
         @Nullable Long cancelMillis,
-        Life life,
+        JobTimeline life,
         @Nullable Ending ending,
         boolean forgotten) {
 
@@ -40,7 +40,7 @@ public record JobRow(
             String event, @Nullable String error, @Nullable String usage) {}
 
     static JobRow unknown(JobId id) {
-        return new JobRow(id, Arrivals.NONE, null, Life.NONE, null, false);
+        return new JobRow(id, Submissions.NONE, null, JobTimeline.NONE, null, false);
     }
 
     /** A job that was just accepted, and of which nothing else is known. */
@@ -76,7 +76,7 @@ public record JobRow(
             }
         }
 
-        record Copied(Arrivals.Copy copy) implements Change {
+        record Copied(Submissions.Copy copy) implements Change {
             @Override
             public long millis() {
                 return copy.stamp().millis();
@@ -86,7 +86,7 @@ public record JobRow(
         record Cancel(long millis) implements Change {}
 
         /** @param ending null for a {@code started} */
-        record Happened(Life.Event event, @Nullable Ending ending) implements Change {
+        record Happened(JobTimeline.Event event, @Nullable Ending ending) implements Change {
             @Override
             public long millis() {
                 return event.millis();
@@ -106,14 +106,14 @@ public record JobRow(
                 case Change.Copied _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
             }
         }
-        Arrivals merged = row.arrivals.withRefusals(submitted, refused);
+        Submissions merged = row.arrivals.withRefusals(submitted, refused);
         return new JobRow(id, merged, row.cancelMillis, row.life, row.ending, forgotten);
     }
 
     JobRow after(Change change) {
         return switch (change) {
             case Change.Submitted _, Change.Refused _ -> after(List.of(change));
-            case Change.Copied(Arrivals.Copy copy) ->
+            case Change.Copied(Submissions.Copy copy) ->
                 new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
             case Change.Cancel(long millis) ->
                 new JobRow(
@@ -123,7 +123,7 @@ public record JobRow(
                         life,
                         ending,
                         forgotten);
-            case Change.Happened(Life.Event event, Ending said) ->
+            case Change.Happened(JobTimeline.Event event, Ending said) ->
                 new JobRow(
                         id,
                         arrivals,

@@ -56,7 +56,7 @@ public class Ledger {
     private volatile @Nullable Projector projector;
     private volatile @Nullable BatchWriter writer;
     private volatile @Nullable Housekeeping housekeeping;
-    private volatile @Nullable Attendance attendance;
+    private volatile @Nullable GroupPresence attendance;
     /** Our own name in the group, which stays; empty: none. */
     private volatile String instance = "";
 
@@ -92,7 +92,7 @@ public class Ledger {
     public void start(Map<String, UUID> topicIds, IntakeMode mode)
             throws InterruptedException, LedgerDatabase.Unusable {
         if (database.kind() == Settings.LedgerKind.NONE) {
-            Attendance attending = new Attendance(kafka, settings);
+            GroupPresence attending = new GroupPresence(kafka, settings);
             attending.start();
             attendance = attending;
             return;
@@ -158,7 +158,7 @@ public class Ledger {
         if (projecting != null) {
             projecting.close();
         }
-        Attendance attending = attendance;
+        GroupPresence attending = attendance;
         if (attending != null) {
             attending.close();
         }
@@ -188,7 +188,7 @@ public class Ledger {
     public Members members(Admin admin) throws ExecutionException, InterruptedException {
         List<MemberDescription> members = Membership.all(admin, settings.groups());
         Projector projecting = projector;
-        Attendance attending = attendance;
+        GroupPresence attending = attendance;
         String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";
         // who died under our name has left us its place
         String before = members.stream()

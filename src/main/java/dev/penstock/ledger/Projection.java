@@ -106,13 +106,13 @@ final class Projection {
         // one whose origin cannot be read keeps its job from being told lost all the same
         RecordPlace origin = RecordPlace.ofPath(
                         String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
-                .orElse(Arrivals.UNKNOWN);
+                .orElse(Submissions.UNKNOWN);
         Long handedBack = EventHeaders.number(record.headers(), EventHeaders.HANDED_BACK);
         int lastAttempt = handedBack == null ? 0 : Math.clamp(handedBack, 0, Integer.MAX_VALUE);
         Long due = EventHeaders.number(record.headers(), EventHeaders.NOT_BEFORE);
         Waiting.Code why = Waiting.Code.of(String.valueOf(EventHeaders.text(record.headers(), EventHeaders.WAITS_FOR)))
                 .orElse(Waiting.Code.DEFERRED);
-        Arrivals.Copy copy = new Arrivals.Copy(stamp(record), origin, lastAttempt, due == null ? 0 : due, why);
+        Submissions.Copy copy = new Submissions.Copy(stamp(record), origin, lastAttempt, due == null ? 0 : due, why);
         return JobId.isValid(id)
                 ? Optional.of(new Said(new JobId(id), new JobRow.Change.Copied(copy)))
                 : Optional.empty();
@@ -155,7 +155,7 @@ final class Projection {
         }
         boolean outcome = mark.kind().isOutcome();
         String run = Columns.name(mark.run());
-        Life.Event event = new Life.Event(
+        JobTimeline.Event event = new JobTimeline.Event(
                 new EventMark(mark.kind(), mark.attempt(), run, mark.seq()),
                 offset,
                 millis,
@@ -165,9 +165,9 @@ final class Projection {
         return Optional.of(new JobRow.Change.Happened(event, ending));
     }
 
-    private static Life.Started started(JsonNode job) {
+    private static JobTimeline.Started started(JsonNode job) {
         JsonNode record = job.path("record");
-        return new Life.Started(
+        return new JobTimeline.Started(
                 new RecordPlace(
                         Columns.name(record.path("topic").asText("")),
                         record.path("partition").asInt(),

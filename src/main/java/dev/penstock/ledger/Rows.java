@@ -238,7 +238,7 @@ final class Rows {
     /** @return the index of the next parameter */
     private static int write(PreparedStatement statement, JobRow row) throws SQLException {
         Submission record = row.arrivals().chosen().orElse(null);
-        Life life = row.life();
+        JobTimeline life = row.life();
         RecordPlace place = record == null ? null : record.stamp().place();
         RecordPlace named = life.named();
         int i = 1;
@@ -317,7 +317,7 @@ final class Rows {
         RecordPlace named = namedTopic == null
                 ? null
                 : new RecordPlace(namedTopic, row.getInt("named_partition"), row.getLong("named_offset"));
-        Life life = new Life(
+        JobTimeline life = new JobTimeline(
                 new Reading(row.getInt("attempt"), run, outcome),
                 row.getLong("applied_offset"),
                 Columns.number(row, "first_offset"),
@@ -332,7 +332,7 @@ final class Rows {
                 Columns.number(row, "outcome_offset"));
         return new JobRow(
                 new JobId(row.getString("id")),
-                Arrivals.ofJson(row.getString("arrivals")),
+                Submissions.ofJson(row.getString("arrivals")),
                 Columns.number(row, "cancel_ms"),
                 life,
                 null,

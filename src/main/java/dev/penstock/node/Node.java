@@ -31,7 +31,7 @@ public final class Node {
     private final Later later;
     private final Clock clock;
     private final NodeModels models;
-    private final Pace pace = new Pace();
+    private final NodeThroughput pace = new NodeThroughput();
     /* Guarded by this. */
     private final Throttle throttle = new Throttle();
     private final CountDownLatch probed = new CountDownLatch(1);
@@ -152,7 +152,7 @@ public final class Node {
         return models;
     }
 
-    public Pace pace() {
+    public NodeThroughput pace() {
         return pace;
     }
 

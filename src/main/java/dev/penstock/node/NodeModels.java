@@ -29,13 +29,13 @@ public final class NodeModels {
     private final @Nullable NodeClient client;
     private final Clock clock;
     private final Node.Later later;
-    private final Look look;
+    private final Lookup look;
     private final Runnable changed;
     private final Map<String, ModelTransfer> running = new ConcurrentHashMap<>();
     private final Map<String, Missed> missed = new ConcurrentHashMap<>();
 
     /** Probes the node's models. */
-    interface Look {
+    interface Lookup {
         /** Returns whether the node has this model now. */
         boolean has(String model) throws InterruptedException;
     }
@@ -44,7 +44,7 @@ public final class NodeModels {
     private record Missed(Instant until, Optional<String> words) {}
 
     /** @param changed called when a fetch of a model that jobs wait for becomes possible, or has failed */
-    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Node.Later later, Look look, Runnable changed) {
+    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Node.Later later, Lookup look, Runnable changed) {
         this.settings = settings;
         client = upstream instanceof NodeClient server ? server : null;
         this.clock = clock;
@@ -56,23 +56,23 @@ public final class NodeModels {
     }
 
     /** The result of a command. */
-    public sealed interface Told {
-        record Done() implements Told {}
+    public sealed interface Result {
+        record Done() implements Result {}
 
-        record Refused(JobFailure failure) implements Told {}
+        record Refused(JobFailure failure) implements Result {}
     }
 
     /** The result of a request for a model. */
-    public sealed interface Asked {
-        record OnItsWay(ModelTransfer transfer) implements Asked {}
+    public sealed interface Request {
+        record OnItsWay(ModelTransfer transfer) implements Request {}
 
-        record Refused(JobFailure failure) implements Asked {}
+        record Refused(JobFailure failure) implements Request {}
     }
 
     /** Pulls or loads a model, or joins the transfer that is under way. */
-    public Asked fetch(String model) {
+    public Request fetch(String model) {
         if (commands == null) {
-            return new Asked.Refused(impossible());
+            return new Request.Refused(impossible());
         }
         ModelTransfer fresh = new ModelTransfer(settings.name(), model);
         ModelTransfer transfer = running.computeIfAbsent(commands.canonical(model), _ -> fresh);
@@ -80,7 +80,7 @@ public final class NodeModels {
             ModelCommands known = commands;
             Thread.ofVirtual().name("penstock-fetch-" + settings.name()).start(() -> run(known, fresh));
         }
-        return new Asked.OnItsWay(transfer);
+        return new Request.OnItsWay(transfer);
     }
 
     /** Fetches a model that a job waits for, unless a transfer is under way or has just been tried. */
@@ -105,11 +105,11 @@ public final class NodeModels {
         return commands == null ? model : commands.canonical(model);
     }
 
-    public Told unload(String model) throws InterruptedException {
+    public Result unload(String model) throws InterruptedException {
         return execute("unloaded", model, ModelCommands::unload);
     }
 
-    public Told delete(String model) throws InterruptedException {
+    public Result delete(String model) throws InterruptedException {
         return execute("deleted", model, ModelCommands::delete);
     }
 
@@ -118,17 +118,17 @@ public final class NodeModels {
                 throws ModelCommands.Refused, InterruptedException;
     }
 
-    private Told execute(String done, String model, Command command) throws InterruptedException {
+    private Result execute(String done, String model, Command command) throws InterruptedException {
         if (commands == null) {
-            return new Told.Refused(impossible());
+            return new Result.Refused(impossible());
         }
         try {
             command.give(commands, Objects.requireNonNull(client), model);
             LOG.infof("node=%s model=%s %s", settings.name(), model, done);
             var _ = look.has(model);
-            return new Told.Done();
+            return new Result.Done();
         } catch (ModelCommands.Refused e) {
-            return new Told.Refused(e.failure().atNode(settings.name()));
+            return new Result.Refused(e.failure().atNode(settings.name()));
         }
     }
 

@@ -156,7 +156,7 @@ public final class LiveReplies {
 
     /** Finds out what is known of a job's earlier events. */
     @FunctionalInterface
-    public interface Look<X extends Exception> {
+    public interface Lookup<X extends Exception> {
         Past ask() throws X, InterruptedException;
     }
 
@@ -165,7 +165,7 @@ public final class LiveReplies {
      *
      * @param look runs after the watch is attached to the live end, so that no event is missed
      */
-    public <X extends Exception> Watch watch(JobId id, ResumePoint from, Look<X> look)
+    public <X extends Exception> Watch watch(JobId id, ResumePoint from, Lookup<X> look)
             throws Unavailable, InterruptedException, X {
         Watch watch = attach(id, from);
         boolean known = false;

@@ -50,7 +50,7 @@ class JobRunTest {
         assertThat(run.events().get(1).at("/model").asText()).isEqualTo("llama-2026-01-01");
         assertThat(run.last().at("/model").asText()).isEqualTo("llama-2026-01-01");
         assertThat(run.last().at("/job/model").asText()).isEqualTo("llama-2026-01-01");
-        assertThat(run.hold.acknowledged).isTrue();
+        assertThat(run.delivery.acknowledged).isTrue();
     }
 
     @Test

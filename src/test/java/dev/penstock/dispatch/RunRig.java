@@ -93,7 +93,7 @@ final class RunRig {
                 NO_RECOVERY,
                 NO_LEDGER,
                 _ -> false,
-                new Suspects(meters),
+                new Quarantine(meters),
                 _ -> false,
                 settings,
                 clock,
@@ -169,7 +169,7 @@ final class RunRig {
 
     /** A run on a thread of its own. */
     final class Run {
-        final Kept hold = new Kept();
+        final Kept delivery = new Kept();
         final JobRun run;
         private final JobId id;
         final Thread thread;
@@ -178,7 +178,7 @@ final class RunRig {
             id = taken.job().id();
             run = new JobRun(
                     taken,
-                    hold,
+                    delivery,
                     new JobReplies(
                             new ReplyTopic("prompt-replies", producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024),
                             id,
@@ -243,7 +243,7 @@ final class RunRig {
     }
 
     /** A record that stays this replica's. */
-    static final class Kept implements Hold {
+    static final class Kept implements Delivery {
         volatile boolean acknowledged;
         volatile boolean setAside;
         volatile boolean handedBack;
@@ -280,12 +280,12 @@ final class RunRig {
         }
 
         @Override
-        public void setAsideBroken(Deferral deferral) {
+        public void deferBroken(Deferral deferral) {
             brokenRuns++;
         }
 
         @Override
-        public @Nullable Instant setAsideSince() {
+        public @Nullable Instant deferredSince() {
             return null;
         }
 
@@ -305,7 +305,7 @@ final class RunRig {
         }
 
         @Override
-        public void setAside(Deferral deferral, int handedBack, int failures) {
+        public void defer(Deferral deferral, int handedBack, int failures) {
             setAside = true;
         }
 

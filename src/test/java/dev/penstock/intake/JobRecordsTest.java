@@ -102,7 +102,7 @@ class JobRecordsTest {
     /** A replica's intake by a consumer group. */
     private final class Replica implements AutoCloseable {
         private final PlayedLog log;
-        private final LogConsumerLoop loop;
+        private final GroupConsumerLoop loop;
         private final Thread thread;
 
         Replica(TopicPartition partition) {
@@ -110,7 +110,7 @@ class JobRecordsTest {
             KafkaSettings kafka = new KafkaSettings(Map.of(), settings.maxRecord());
             ReplyTopic replies = new ReplyTopic("prompt-replies", events, settings.maxRecord(), () -> 1 << 30);
             Recovery recovery = PlayedRecovery.of(replies, events);
-            SetAsideJobs setAside = new SetAsideJobs(copies, settings, Clock.systemUTC(), meters);
+            DeferredJobs deferredJobs = new DeferredJobs(copies, settings, Clock.systemUTC(), meters);
             QueueWatch watch = new QueueWatch(
                     kafka,
                     settings,
@@ -124,24 +124,24 @@ class JobRecordsTest {
                     TestDispatchers.of(settings, nodes, replies, recovery, runsClock),
                     replies,
                     recovery,
-                    new Hand(settings, watch, meters),
+                    new InFlightRecords(settings, watch, meters),
                     new LeftValues(() -> leftOn),
                     OpenTelemetry.noop().getTracer("test"));
             boolean deferred = partition.equals(DEFERRED);
             log = new PlayedLog(partition);
-            loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
+            loop = new GroupConsumerLoop(new GroupConsumerLoop.Setup(
                     partition.topic(),
                     () -> log,
-                    record -> deferred ? setAside.read(record) : Optional.of(Origin.itself(record)),
+                    record -> deferred ? deferredJobs.read(record) : Optional.of(Origin.itself(record)),
                     deferred,
                     100,
                     Duration.ofHours(1),
                     () -> true,
-                    LogConsumerLoop.Early.NEVER,
+                    GroupConsumerLoop.Early.NEVER,
                     records::start,
                     _ -> {},
                     _ -> {},
-                    new Held.Writers(setAside, new DeadLetters("prompt-jobs-dlq", letters, meters)),
+                    new RecordDelivery.Writers(deferredJobs, new DeadLetters("prompt-jobs-dlq", letters, meters)),
                     Clock.offset(Clock.systemUTC(), Duration.ofHours(1))));
             thread = Thread.ofPlatform().start(loop);
         }

@@ -44,7 +44,7 @@ class OriginTest {
         assertThat(header(copied.record(), "job-id")).isEqualTo("own");
         assertThat(copied.id()).isEqualTo(JOB);
         assertThat(copied.notBefore()).isEqualTo(NOW.plus(Delay.SHORT.length()));
-        assertThat(copied.setAside()).isEqualTo(NOW);
+        assertThat(copied.deferredAt()).isEqualTo(NOW);
         assertThat(copied.handedBack()).isEqualTo(2);
         assertThat(copied.failures()).isEqualTo(1);
         assertThat(copied.topic()).isEqualTo(TOPIC);

@@ -32,8 +32,8 @@ import org.junit.jupiter.api.Test;
 class ShareConsumerLoopTest {
     private static final Duration SOON = Duration.ofSeconds(20);
 
-    private final BlockingQueue<Held> taken = new LinkedBlockingQueue<>();
-    private final BlockingQueue<Held> lost = new LinkedBlockingQueue<>();
+    private final BlockingQueue<RecordDelivery> taken = new LinkedBlockingQueue<>();
+    private final BlockingQueue<RecordDelivery> lost = new LinkedBlockingQueue<>();
     private volatile boolean broken;
     /** How often a record that comes fails to start. */
     private final AtomicInteger failures = new AtomicInteger();
@@ -76,7 +76,7 @@ class ShareConsumerLoopTest {
                     consumers.incrementAndGet();
                     return made.get();
                 },
-                new ShareHeld.Origins(
+                new ShareDelivery.Origins(
                         new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
                         new LeaderEpochs(kafka, List.of())),
                 10,
@@ -93,8 +93,8 @@ class ShareConsumerLoopTest {
                 Duration.ofDays(1));
     }
 
-    private Held take() throws InterruptedException {
-        Held held = taken.poll(SOON.toSeconds(), TimeUnit.SECONDS);
+    private RecordDelivery take() throws InterruptedException {
+        RecordDelivery held = taken.poll(SOON.toSeconds(), TimeUnit.SECONDS);
         assertThat(held).isNotNull();
         return held;
     }
@@ -103,11 +103,11 @@ class ShareConsumerLoopTest {
     void a_wish_to_renew_that_comes_with_the_end_is_answered() throws Exception {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
-        ShareHeld held = (ShareHeld) take();
+        ShareDelivery held = (ShareDelivery) take();
         // the loop's last round takes it up, or the one after its end
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
         loop.close();
-        loop.wish(new ShareHeld.Wish.Renew(held, renewed));
+        loop.wish(new ShareDelivery.LockCommand.Renew(held, renewed));
 
         assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
         assertThat(thread.join(SOON)).isTrue();
@@ -121,7 +121,7 @@ class ShareConsumerLoopTest {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
 
-        Held held = take();
+        RecordDelivery held = take();
 
         assertThat(held.isUnread()).isTrue();
         assertThat(consumers).hasValue(1);
@@ -193,10 +193,10 @@ class ShareConsumerLoopTest {
                 .daemon()
                 .uncaughtExceptionHandler((_, _) -> {})
                 .start(loop);
-        ShareHeld held = (ShareHeld) take();
+        ShareDelivery held = (ShareDelivery) take();
         broken = true;
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
-        loop.wish(new ShareHeld.Wish.Renew(held, renewed));
+        loop.wish(new ShareDelivery.LockCommand.Renew(held, renewed));
 
         assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
         assertThat(thread.join(SOON)).isTrue();

@@ -55,17 +55,17 @@ class DuplicateRuleWalkTest {
     }
 
     /** @param owner the run that holds it; null for none */
-    private record Held(@Nullable Integer owner, int deliveries, boolean acknowledged) {}
+    private record RecordDelivery(@Nullable Integer owner, int deliveries, boolean acknowledged) {}
 
-    private record State(List<Said> log, List<Run> runs, List<Held> records, Set<Integer> known) {
+    private record State(List<Said> log, List<Run> runs, List<RecordDelivery> records, Set<Integer> known) {
         State with(int i, Run run) {
             List<Run> changed = new ArrayList<>(runs);
             changed.set(i, run);
             return new State(log, List.copyOf(changed), records, known);
         }
 
-        State with(int record, Held held) {
-            List<Held> changed = new ArrayList<>(records);
+        State with(int record, RecordDelivery held) {
+            List<RecordDelivery> changed = new ArrayList<>(records);
             changed.set(record, held);
             return new State(log, runs, List.copyOf(changed), known);
         }
@@ -109,14 +109,14 @@ class DuplicateRuleWalkTest {
     }
 
     private static Walked walk(Without without, int most) {
-        Held untouched = new Held(null, 0, false);
+        RecordDelivery untouched = new RecordDelivery(null, 0, false);
         State first = new State(List.of(), List.of(), List.of(untouched, untouched), Set.of());
         Set<State> seen = new HashSet<>(Set.of(first));
         Deque<State> todo = new ArrayDeque<>(seen);
         int stuck = 0;
         while (!todo.isEmpty() && seen.size() < most) {
             State state = todo.poll();
-            boolean all = state.records().stream().allMatch(Held::acknowledged);
+            boolean all = state.records().stream().allMatch(RecordDelivery::acknowledged);
             boolean landed = state.runs().stream().allMatch(run -> run.flight().isEmpty());
             if (all && landed && !read(state.log()).reading().isClosed()) {
                 return new Walked(seen.size(), stuck, true);
@@ -139,7 +139,7 @@ class DuplicateRuleWalkTest {
     private static List<State> steps(State state, Without without) {
         List<State> next = new ArrayList<>();
         for (int record = 0; record < 2; record++) {
-            Held held = state.records().get(record);
+            RecordDelivery held = state.records().get(record);
             if (!state.known().contains(record)) {
                 Set<Integer> more = new HashSet<>(state.known());
                 more.add(record);
@@ -150,15 +150,15 @@ class DuplicateRuleWalkTest {
                 List<Run> runs = new ArrayList<>(state.runs());
                 runs.add(new Run(Phase.TAKEN, record, held.deliveries() + 1, 0, List.of(), true));
                 next.add(new State(state.log(), List.copyOf(runs), state.records(), state.known())
-                        .with(record, new Held(runs.size() - 1, held.deliveries() + 1, false)));
+                        .with(record, new RecordDelivery(runs.size() - 1, held.deliveries() + 1, false)));
             }
             if (held.owner() != null && again) {
-                next.add(state.with(record, new Held(null, held.deliveries(), false)));
+                next.add(state.with(record, new RecordDelivery(null, held.deliveries(), false)));
             }
         }
         for (int i = 0; i < state.runs().size(); i++) {
             Run run = state.runs().get(i);
-            Held held = state.records().get(run.record());
+            RecordDelivery held = state.records().get(run.record());
             if (!run.flight().isEmpty()) {
                 Run landed = run.flying(
                         List.copyOf(run.flight().subList(1, run.flight().size())));
@@ -178,7 +178,7 @@ class DuplicateRuleWalkTest {
                     State died = state.with(i, dead);
                     next.add(
                             state.owns(i)
-                                    ? died.with(run.record(), new Held(null, held.deliveries(), held.acknowledged()))
+                                    ? died.with(run.record(), new RecordDelivery(null, held.deliveries(), held.acknowledged()))
                                     : died);
                 }
                 act(state, i, without, next);
@@ -251,9 +251,9 @@ class DuplicateRuleWalkTest {
                 }
             }
             case ACK -> {
-                Held held = state.records().get(run.record());
+                RecordDelivery held = state.records().get(run.record());
                 State done = state.with(i, run.to(Phase.DONE));
-                next.add(state.owns(i) ? done.with(run.record(), new Held(null, held.deliveries(), true)) : done);
+                next.add(state.owns(i) ? done.with(run.record(), new RecordDelivery(null, held.deliveries(), true)) : done);
             }
             case DONE -> {}
         }

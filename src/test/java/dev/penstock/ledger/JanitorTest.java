@@ -95,17 +95,17 @@ class JanitorTest {
 
     private static JobRow started(JobRow row, int attempt) {
         return Objects.requireNonNull(row.after(new JobRow.Change.Happened(
-                new Life.Event(
+                new JobTimeline.Event(
                         new EventMark(EventMark.Kind.STARTED, attempt, "r", 0),
                         attempt,
                         attempt * 1_000L,
-                        new Life.Started(RECORD, "gpu-a", "vllm", "tiny")),
+                        new JobTimeline.Started(RECORD, "gpu-a", "vllm", "tiny")),
                 null)));
     }
 
     private static JobRow deferred(JobRow row, int lastAttempt) {
         RecordStamp stamp = new RecordStamp(3_000, new RecordPlace("prompt-jobs-deferred", 1, lastAttempt));
         return row.after(
-                new JobRow.Change.Copied(new Arrivals.Copy(stamp, RECORD, lastAttempt, 8_000, Waiting.Code.NODE_DOWN)));
+                new JobRow.Change.Copied(new Submissions.Copy(stamp, RECORD, lastAttempt, 8_000, Waiting.Code.NODE_DOWN)));
     }
 }

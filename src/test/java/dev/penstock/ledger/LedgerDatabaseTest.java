@@ -171,12 +171,12 @@ class LedgerDatabaseTest {
                 TestLedgers.sqliteUrl(file).replaceFirst("busy_timeout=\\d+", "busy_timeout=0"));
     }
 
-    private interface Asked {
+    private interface Request {
         void now() throws SQLException;
     }
 
     /** Of one connection, which closing does not close. */
-    private LedgerDatabase over(Connection connection, Asked asked) {
+    private LedgerDatabase over(Connection connection, Request asked) {
         ClassLoader loader = LedgerDatabaseTest.class.getClassLoader();
         Object lent = Proxy.newProxyInstance(
                 loader,

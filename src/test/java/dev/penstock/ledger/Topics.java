@@ -53,7 +53,7 @@ final class Topics {
     /** One id on more records and copies than a row keeps, and some of them refused. */
     void crowd(String name) {
         JobId id = new JobId(name);
-        for (int i = 0; i < Arrivals.MOST + 60; i++) {
+        for (int i = 0; i < Submissions.MOST + 60; i++) {
             RecordPlace place = record(id, "hello");
             if (random.nextInt(3) == 0) {
                 refused(id, place);

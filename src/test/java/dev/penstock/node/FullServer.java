@@ -18,7 +18,7 @@ final class FullServer {
     private static final FullServer ONE = new FullServer();
 
     private final ServerSocket full;
-    /** Held open, so that the backlog stays full. */
+    /** RecordDelivery open, so that the backlog stays full. */
     private final List<Socket> waiting = new ArrayList<>();
 
     private FullServer() {

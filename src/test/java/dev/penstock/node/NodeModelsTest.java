@@ -162,13 +162,13 @@ class NodeModelsTest {
         node.probe();
         assertThat(loaded("tiny:latest")).isTrue();
 
-        assertThat(node.models().unload("tiny")).isEqualTo(new NodeModels.Told.Done());
+        assertThat(node.models().unload("tiny")).isEqualTo(new NodeModels.Result.Done());
         assertThat(loaded("tiny:latest")).isFalse();
-        assertThat(node.models().delete("tiny")).isEqualTo(new NodeModels.Told.Done());
+        assertThat(node.models().delete("tiny")).isEqualTo(new NodeModels.Result.Done());
         assertThat(node.health().models()).isEmpty();
         assertThat(node.models().delete("tiny"))
                 .isInstanceOfSatisfying(
-                        NodeModels.Told.Refused.class,
+                        NodeModels.Result.Refused.class,
                         refused -> assertThat(refused.failure().code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND));
     }
 
@@ -291,10 +291,10 @@ class NodeModelsTest {
 
         assertThat(fixed.models().fetch("m"))
                 .isInstanceOfSatisfying(
-                        NodeModels.Asked.Refused.class,
+                        NodeModels.Request.Refused.class,
                         refused -> assertThat(refused.failure().message())
                                 .contains("node 'a'", backend.wireName(), instead));
-        assertThat(fixed.models().unload("m")).isInstanceOf(NodeModels.Told.Refused.class);
+        assertThat(fixed.models().unload("m")).isInstanceOf(NodeModels.Result.Refused.class);
         assertThat(OLLAMA.stats().on("/api/pull")).isZero();
     }
 
@@ -339,9 +339,9 @@ class NodeModelsTest {
                 Node.Later.onTimer());
     }
 
-    private static ModelTransfer.Watch begun(NodeModels.Asked asked) {
-        assertThat(asked).isInstanceOf(NodeModels.Asked.OnItsWay.class);
-        return ((NodeModels.Asked.OnItsWay) asked).transfer().watch();
+    private static ModelTransfer.Watch begun(NodeModels.Request asked) {
+        assertThat(asked).isInstanceOf(NodeModels.Request.OnItsWay.class);
+        return ((NodeModels.Request.OnItsWay) asked).transfer().watch();
     }
 
     private static List<ModelTransfer.State> toEnd(ModelTransfer.Watch watch) throws InterruptedException {

@@ -15,7 +15,7 @@ import java.util.function.LongSupplier;
  * first token (llama-server, Ollama) has sent nothing if it breaks off before that. An answer that is not streamed
  * goes out as a whole at the end, or not at all.
  */
-public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, List<String> headers) {
+public record Answer(Content content, NodeThroughput pace, Ending ending, Pieces pieces, List<String> headers) {
     public Answer {
         headers = List.copyOf(headers);
     }
@@ -55,8 +55,8 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
      * @param firstTokenNanos from there to the first token
      * @param betweenNanos from token to token; called on the event loop
      */
-    public record Pace(long firstByteNanos, long firstTokenNanos, LongSupplier betweenNanos) {
-        static final Pace AT_ONCE = new Pace(0, 0, () -> 0);
+    public record NodeThroughput(long firstByteNanos, long firstTokenNanos, LongSupplier betweenNanos) {
+        static final NodeThroughput AT_ONCE = new NodeThroughput(0, 0, () -> 0);
     }
 
     /** How an answer ends. */
@@ -136,7 +136,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
     }
 
     private static Answer with(Content content) {
-        return new Answer(content, Pace.AT_ONCE, Ending.WHOLE, Pieces.WHOLE, List.of());
+        return new Answer(content, NodeThroughput.AT_ONCE, Ending.WHOLE, Pieces.WHOLE, List.of());
     }
 
     /* The content. */
@@ -171,11 +171,11 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
     /* The times. */
 
     public Answer firstByteAfter(Duration delay) {
-        return pace(new Pace(delay.toNanos(), pace.firstTokenNanos(), pace.betweenNanos()));
+        return pace(new NodeThroughput(delay.toNanos(), pace.firstTokenNanos(), pace.betweenNanos()));
     }
 
     public Answer firstTokenAfter(Duration delay) {
-        return pace(new Pace(pace.firstByteNanos(), delay.toNanos(), pace.betweenNanos()));
+        return pace(new NodeThroughput(pace.firstByteNanos(), delay.toNanos(), pace.betweenNanos()));
     }
 
     /** Sets a fixed rate: a late token does not delay the next. */
@@ -185,7 +185,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
     }
 
     public Answer everyNanos(LongSupplier nanos) {
-        return pace(new Pace(pace.firstByteNanos(), pace.firstTokenNanos(), nanos));
+        return pace(new NodeThroughput(pace.firstByteNanos(), pace.firstTokenNanos(), nanos));
     }
 
     /* The end. */
@@ -294,7 +294,7 @@ public record Answer(Content content, Pace pace, Ending ending, Pieces pieces, L
         return new Answer(other, pace, ending, pieces, headers);
     }
 
-    private Answer pace(Pace other) {
+    private Answer pace(NodeThroughput other) {
         return new Answer(content, other, ending, pieces, headers);
     }
 

@@ -38,14 +38,14 @@ import org.junit.jupiter.api.Timeout;
 
 /** An outcome is on the topic only with everything that comes before it. */
 @Timeout(60)
-class LastWordTest {
+class OutcomeWriterTest {
     private static final int ROOM = 40_000;
     private static final Answer.Head HEAD = new Answer.Head("chatcmpl-1", 1, "m", Task.CHAT);
 
     private final AtomicInteger brokerTakes = new AtomicInteger(ROOM + 100_000);
     private final List<JsonNode> topic = Collections.synchronizedList(new ArrayList<>());
     private final StopSignal signal = new StopSignal();
-    private final FakeHold hold = new FakeHold();
+    private final FakeHold delivery = new FakeHold();
     private final Broker broker = new Broker();
     private final JobReplies replies =
             new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
@@ -75,7 +75,7 @@ class LastWordTest {
         }
     }
 
-    private static final class FakeHold implements Hold {
+    private static final class FakeHold implements Delivery {
         private volatile boolean held = true;
 
         @Override
@@ -109,12 +109,12 @@ class LastWordTest {
         }
 
         @Override
-        public void setAsideBroken(Deferral deferral) {
+        public void deferBroken(Deferral deferral) {
             throw new UnsupportedOperationException();
         }
 
         @Override
-        public @Nullable Instant setAsideSince() {
+        public @Nullable Instant deferredSince() {
             return null;
         }
 
@@ -132,7 +132,7 @@ class LastWordTest {
         public void acknowledge() {}
 
         @Override
-        public void setAside(Deferral deferral, int handedBack, int failures) {}
+        public void defer(Deferral deferral, int handedBack, int failures) {}
 
         @Override
         public void handBack(int lastAttempt) {}
@@ -263,8 +263,8 @@ class LastWordTest {
         assertThat(replies.awaitSent()).isTrue();
     }
 
-    private LastWord word(boolean streams) {
-        return new LastWord(replies, streams, hold, signal, TestSettings.defaults());
+    private OutcomeWriter word(boolean streams) {
+        return new OutcomeWriter(replies, streams, delivery, signal, TestSettings.defaults());
     }
 
     private static JobEvent.Started started() {

@@ -14,17 +14,17 @@ import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-class ArrivalsTest {
+class SubmissionsTest {
     /** A producer that gives all its records one id; each of them but the first has another body, and is refused. */
     @Test
     @Timeout(60)
     void one_id_on_every_record_makes_no_row_without_bounds() {
         List<Submission> records =
-                IntStream.range(0, 50_000).mapToObj(ArrivalsTest::record).toList();
+                IntStream.range(0, 50_000).mapToObj(SubmissionsTest::record).toList();
         List<RecordStamp> refusals =
                 records.stream().skip(1).map(Submission::stamp).toList();
 
-        Arrivals arrivals = Arrivals.NONE;
+        Submissions arrivals = Submissions.NONE;
         for (int from = 0; from < records.size(); from += 500) {
             arrivals = arrivals.with(records.subList(from, from + 500), List.of());
             arrivals = arrivals.with(List.of(), refusals.subList(from, Math.min(refusals.size(), from + 500)));
@@ -32,23 +32,23 @@ class ArrivalsTest {
 
         assertThat(arrivals.chosen()).contains(records.getFirst());
         assertThat(arrivals.standing()).containsExactly(records.getFirst());
-        assertThat(arrivals.records()).hasSize(Arrivals.MOST);
-        assertThat(arrivals.refused()).hasSizeLessThanOrEqualTo(Arrivals.MOST);
+        assertThat(arrivals.records()).hasSize(Submissions.MOST);
+        assertThat(arrivals.refused()).hasSizeLessThanOrEqualTo(Submissions.MOST);
         assertThat(arrivals.leftOut())
                 .as("what the audit needs of the others")
                 .isEqualTo(Map.of(
                         new TopicPartition("prompt-jobs", 0), 24_999L, new TopicPartition("prompt-jobs", 1), 24_999L));
-        assertThat(Arrivals.ofJson(arrivals.toJson())).isEqualTo(arrivals);
+        assertThat(Submissions.ofJson(arrivals.toJson())).isEqualTo(arrivals);
     }
 
     @Test
     void a_refusal_that_comes_before_its_record_strikes_it_out() {
-        List<Submission> records = IntStream.range(0, Arrivals.MOST + 2)
-                .mapToObj(ArrivalsTest::record)
+        List<Submission> records = IntStream.range(0, Submissions.MOST + 2)
+                .mapToObj(SubmissionsTest::record)
                 .toList();
         Submission late = records.getFirst();
 
-        Arrivals arrivals = Arrivals.NONE
+        Submissions arrivals = Submissions.NONE
                 .with(List.of(), List.of(late.stamp()))
                 .with(
                         records.subList(1, records.size()).stream()

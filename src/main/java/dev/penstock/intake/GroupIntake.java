@@ -20,14 +20,14 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
  * Takes jobs by a consumer group: those that were set aside, when they are due; and those of a job topic, where share groups
  * are not to be had.
  */
-final class LogIntake implements Source {
+final class GroupIntake implements Source {
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
     private static final Duration SESSION_TIMEOUT = Duration.ofSeconds(10);
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
     private final Settings settings;
     private final KafkaSettings kafka;
-    private final LogConsumerLoop loop;
+    private final GroupConsumerLoop loop;
     private final SupervisedThread thread;
 
     /** What every one of them needs. */
@@ -37,19 +37,19 @@ final class LogIntake implements Source {
             JobRecords records,
             Dispatcher dispatcher,
             Waits waits,
-            Held.Writers writers,
+            RecordDelivery.Writers writers,
             Clock clock) {}
 
-    private LogIntake(
+    private GroupIntake(
             Parts parts,
             String topic,
             String group,
             Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
             boolean alwaysMayHaveRun,
-            LogConsumerLoop.Early early) {
+            GroupConsumerLoop.Early early) {
         settings = parts.settings();
         kafka = parts.kafka();
-        loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
+        loop = new GroupConsumerLoop(new GroupConsumerLoop.Setup(
                 topic,
                 () -> consumer(group),
                 origins,
@@ -67,30 +67,30 @@ final class LogIntake implements Source {
     }
 
     /** The jobs that were set aside; their order within a partition is that of their time. */
-    static LogIntake ofDeferred(Parts parts) {
+    static GroupIntake ofDeferred(Parts parts) {
         Settings.Topics topics = parts.settings().topics();
-        return new LogIntake(
+        return new GroupIntake(
                 parts,
                 topics.deferred(),
                 parts.settings().deferredGroup(),
-                parts.writers().setAside()::read,
+                parts.writers().deferred()::read,
                 true,
                 new NodesBack(parts.waits()));
     }
 
     /** The jobs of a topic. */
-    static LogIntake ofJobs(Parts parts, Settings.JobTopic topic) {
-        return new LogIntake(
+    static GroupIntake ofJobs(Parts parts, Settings.JobTopic topic) {
+        return new GroupIntake(
                 parts,
                 topic.name(),
                 parts.settings().group(topic),
                 record -> Optional.of(Origin.itself(record)),
                 false,
-                LogConsumerLoop.Early.NEVER);
+                GroupConsumerLoop.Early.NEVER);
     }
 
     /** Jobs that wait for a node that is down come back when one is up. */
-    private record NodesBack(Waits waits) implements LogConsumerLoop.Early {
+    private record NodesBack(Waits waits) implements GroupConsumerLoop.Early {
         @Override
         public boolean isDue(Origin origin) {
             return origin.why() == Waiting.Code.NODE_DOWN

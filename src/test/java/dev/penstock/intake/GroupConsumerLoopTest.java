@@ -27,13 +27,13 @@ import org.junit.jupiter.api.Timeout;
 
 /** The jobs that are deferred, in a partition whose head is not due. */
 @Timeout(60)
-class LogConsumerLoopTest {
+class GroupConsumerLoopTest {
     private static final TopicPartition PARTITION = new TopicPartition("prompt-jobs-deferred", 3);
     private static final Instant START = Instant.parse("2026-11-21T09:00:00Z");
 
     /** Nothing is copied here. */
     @SuppressWarnings("NullAway")
-    private static final Held.Writers NO_WRITERS = new Held.Writers(null, null);
+    private static final RecordDelivery.Writers NO_WRITERS = new RecordDelivery.Writers(null, null);
 
     private final AtomicLong now = new AtomicLong(START.toEpochMilli());
     private final AtomicLong version = new AtomicLong();
@@ -42,9 +42,9 @@ class LogConsumerLoopTest {
 
     private final Set<Long> unreadable = ConcurrentHashMap.newKeySet();
     private final AtomicLong looks = new AtomicLong();
-    private final List<LogHeld> taken = new CopyOnWriteArrayList<>();
+    private final List<GroupDelivery> taken = new CopyOnWriteArrayList<>();
     private final PlayedLog log = new PlayedLog(PARTITION);
-    private final LogConsumerLoop loop = new LogConsumerLoop(new LogConsumerLoop.Setup(
+    private final GroupConsumerLoop loop = new GroupConsumerLoop(new GroupConsumerLoop.Setup(
             PARTITION.topic(),
             () -> log,
             record -> {
@@ -57,7 +57,7 @@ class LogConsumerLoopTest {
             100,
             Duration.ofHours(1),
             () -> true,
-            new LogConsumerLoop.Early() {
+            new GroupConsumerLoop.Early() {
                 @Override
                 public boolean isDue(Origin origin) {
                     looks.incrementAndGet();
@@ -70,7 +70,7 @@ class LogConsumerLoopTest {
                     return version.get();
                 }
             },
-            held -> taken.add((LogHeld) held),
+            held -> taken.add((GroupDelivery) held),
             _ -> {},
             _ -> {},
             NO_WRITERS,
@@ -111,7 +111,7 @@ class LogConsumerLoopTest {
         await(() -> taken.size() == 2);
 
         assertThat(offsets()).containsExactly(1L, 3L);
-        taken.forEach(LogHeld::acknowledge);
+        taken.forEach(GroupDelivery::acknowledge);
         // what comes now is looked at as it comes
         goesOn.add(4L);
         append(Duration.ofMinutes(11));
@@ -121,7 +121,7 @@ class LogConsumerLoopTest {
         now.addAndGet(Duration.ofMinutes(12).toMillis());
         await(() -> taken.size() == 5);
         assertThat(offsets()).as("none twice").containsExactly(1L, 3L, 4L, 0L, 2L);
-        taken.forEach(LogHeld::acknowledge);
+        taken.forEach(GroupDelivery::acknowledge);
         await(() -> log.committedOffset() == 5);
     }
 
@@ -156,12 +156,12 @@ class LogConsumerLoopTest {
 
         // what lies behind a head that is not due is refused at once, too
         assertThat(offsets()).containsExactly(0L, 1L, 3L);
-        assertThat(taken.stream().map(LogHeld::isUnread)).containsExactly(false, true, true);
-        taken.forEach(LogHeld::acknowledge);
+        assertThat(taken.stream().map(GroupDelivery::isUnread)).containsExactly(false, true, true);
+        taken.forEach(GroupDelivery::acknowledge);
         await(() -> log.committedOffset() == 2);
         now.addAndGet(Duration.ofMinutes(12).toMillis());
         await(() -> taken.size() == 5);
-        taken.forEach(LogHeld::acknowledge);
+        taken.forEach(GroupDelivery::acknowledge);
         await(() -> log.committedOffset() == 5);
         assertThat(RecordGuard.warnings().get("intake")).contains("IllegalStateException");
     }

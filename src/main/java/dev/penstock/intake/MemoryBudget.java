@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
  * The memory for records in hand, in bytes, and who has how much of it. A quarter is kept for the topics, in equal parts, so
  * that none waits for another's large records; the rest is for whoever asks, the more urgent topics first. Thread-safe.
  */
-final class RoomShares {
+final class MemoryBudget {
     private static final int KEPT = 4;
 
     private final long own;
@@ -21,7 +21,7 @@ final class RoomShares {
     private final Map<String, Share> byTopic;
 
     /** Memory for one run; closing it gives it back. */
-    interface Room extends AutoCloseable {
+    interface Reservation extends AutoCloseable {
         @Override
         void close();
     }
@@ -44,7 +44,7 @@ final class RoomShares {
     private record Waiter(long bytes, CountDownLatch admitted) {}
 
     /** @param topics the most urgent first */
-    RoomShares(long bytes, List<String> topics) {
+    MemoryBudget(long bytes, List<String> topics) {
         own = bytes / KEPT / topics.size();
         common = bytes - own * topics.size();
         byUrgency = topics.stream().map(Share::new).toList();
@@ -78,7 +78,7 @@ final class RoomShares {
      * Waits until there is room for a record's run, which takes several times its size: consumers that had asked before there
      * was too much in hand may bring more than that. In the order of those who ask for one topic; however large, none waits where nothing else has room.
      */
-    Room admit(String topic, long bytes) throws InterruptedException {
+    Reservation admit(String topic, long bytes) throws InterruptedException {
         Share share = share(topic);
         Waiter waiter = new Waiter(Math.min(bytes, own + common), new CountDownLatch(1));
         synchronized (this) {

@@ -1,7 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Deferral;
-import dev.penstock.dispatch.Hold;
+import dev.penstock.dispatch.Delivery;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
@@ -15,8 +15,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** A record in this replica's hand, whichever consumer took it. Owned by the thread of its run. */
-abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
-    private static final Logger LOG = Logger.getLogger(Held.class);
+abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, GroupDelivery {
+    private static final Logger LOG = Logger.getLogger(RecordDelivery.class);
 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
@@ -30,9 +30,9 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     private volatile boolean unread;
 
     /** Where else a record may go. */
-    record Writers(SetAsideJobs setAside, DeadLetters deadLetters) {}
+    record Writers(DeferredJobs deferred, DeadLetters deadLetters) {}
 
-    Held(Origin origin, Writers writers) {
+    RecordDelivery(Origin origin, Writers writers) {
         this.origin = origin;
         brokenRuns = origin.brokenRuns();
         this.writers = writers;
@@ -100,28 +100,28 @@ abstract sealed class Held implements Hold permits ShareHeld, LogHeld {
     }
 
     @Override
-    public @Nullable Instant setAsideSince() {
-        return origin.setAside();
+    public @Nullable Instant deferredSince() {
+        return origin.deferredAt();
     }
 
     @Override
-    public void setAside(Deferral deferral, int handedBack, int failures) throws InterruptedException {
+    public void defer(Deferral deferral, int handedBack, int failures) throws InterruptedException {
         if (copy(deferral, handedBack, failures)) {
             acknowledge();
         }
     }
 
     @Override
-    public void setAsideBroken(Deferral deferral) throws InterruptedException {
+    public void deferBroken(Deferral deferral) throws InterruptedException {
         brokenRuns++;
-        setAside(deferral, handedBack(), failures());
+        defer(deferral, handedBack(), failures());
     }
 
     final boolean copy(Deferral deferral, int handedBack, int failures) throws InterruptedException {
         JobId job = named();
         while (true) {
             try {
-                writers.setAside()
+                writers.deferred()
                         .write(
                                 origin.withBrokenRuns(brokenRuns),
                                 job,

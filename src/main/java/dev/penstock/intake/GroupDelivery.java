@@ -3,14 +3,14 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Deferral;
 
 /** A record of a partition that a consumer group gave this replica; ours as long as the partition is. */
-final class LogHeld extends Held {
-    private final LogConsumerLoop owner;
+final class GroupDelivery extends RecordDelivery {
+    private final GroupConsumerLoop owner;
     private final boolean mayHaveRun;
     private volatile boolean lost;
     private volatile boolean over;
 
     /** @param mayHaveRun somebody had the partition before, and the record was there */
-    LogHeld(Origin origin, boolean mayHaveRun, Held.Writers writers, LogConsumerLoop owner) {
+    GroupDelivery(Origin origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
         super(origin, writers);
         this.mayHaveRun = mayHaveRun;
         this.owner = owner;

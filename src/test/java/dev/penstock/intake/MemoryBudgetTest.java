@@ -11,11 +11,11 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Of 800 bytes each of two topics has 100 of its own, and 600 are for both. */
-class RoomSharesTest {
+class MemoryBudgetTest {
     private static final String HIGH = "high";
     private static final String LOW = "low";
 
-    private final RoomShares shares = new RoomShares(800, List.of(HIGH, LOW));
+    private final MemoryBudget shares = new MemoryBudget(800, List.of(HIGH, LOW));
     private final BlockingQueue<String> admitted = new LinkedBlockingQueue<>();
 
     @Test
@@ -38,17 +38,17 @@ class RoomSharesTest {
 
     @Test
     void a_record_has_its_topics_own_room_whatever_another_topic_has_and_waits_for() throws InterruptedException {
-        RoomShares.Room _ = shares.admit(LOW, 700);
+        MemoryBudget.Reservation _ = shares.admit(LOW, 700);
         admitLater("low", LOW, 50);
 
-        try (RoomShares.Room _ = shares.admit(HIGH, 100)) {
+        try (MemoryBudget.Reservation _ = shares.admit(HIGH, 100)) {
             assertThat(admitted).isEmpty();
         }
     }
 
     @Test
     void what_comes_free_goes_to_the_more_urgent_topic_and_within_one_to_who_came_first() throws InterruptedException {
-        RoomShares.Room first = shares.admit(LOW, 700);
+        MemoryBudget.Reservation first = shares.admit(LOW, 700);
         admitLater("low 1", LOW, 650);
         admitLater("low 2", LOW, 1);
         admitLater("high", HIGH, 650);
@@ -61,7 +61,7 @@ class RoomSharesTest {
 
     @Test
     void small_records_do_not_overtake_a_large_one_of_a_more_urgent_topic() throws InterruptedException {
-        RoomShares.Room running = shares.admit(LOW, 400);
+        MemoryBudget.Reservation running = shares.admit(LOW, 400);
         admitLater("high", HIGH, 500);
         admitLater("low", LOW, 50);
 
@@ -74,7 +74,7 @@ class RoomSharesTest {
 
     @Test
     void a_record_larger_than_all_of_it_has_what_there_is() throws InterruptedException {
-        try (RoomShares.Room _ = shares.admit(HIGH, 5_000)) {
+        try (MemoryBudget.Reservation _ = shares.admit(HIGH, 5_000)) {
             admitLater("low", LOW, 101);
             assertThat(admitted).isEmpty();
         }
@@ -84,7 +84,7 @@ class RoomSharesTest {
 
     @Test
     void one_that_is_interrupted_leaves_its_place_to_the_next() throws InterruptedException {
-        RoomShares.Room first = shares.admit(LOW, 100);
+        MemoryBudget.Reservation first = shares.admit(LOW, 100);
         Thread large = admitLater("large", LOW, 650);
         admitLater("small", LOW, 600);
 
@@ -109,7 +109,7 @@ class RoomSharesTest {
         Thread thread = Thread.ofPlatform().daemon().start(() -> {
             begun.countDown();
             try {
-                RoomShares.Room _ = shares.admit(topic, bytes);
+                MemoryBudget.Reservation _ = shares.admit(topic, bytes);
                 admitted.add(name);
             } catch (InterruptedException _) {
                 Thread.currentThread().interrupt();

@@ -4,7 +4,7 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** The recent throughput of a node, over its last 128 answers. Thread-safe. */
-public final class Pace {
+public final class NodeThroughput {
     private static final int KEPT = 128;
 
     /* Guarded by this. */
@@ -13,12 +13,12 @@ public final class Pace {
     private long firstTokens;
     private long answers;
 
-    Pace() {
+    NodeThroughput() {
         this(0);
     }
 
     /** @param before the number of earlier answers */
-    Pace(long before) {
+    NodeThroughput(long before) {
         firstTokens = before;
         answers = before;
     }

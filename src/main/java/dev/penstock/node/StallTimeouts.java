@@ -10,7 +10,7 @@ import java.time.Duration;
  * How long a node may be silent: until its first token, and then between tokens. Time is an argument, in nanoseconds
  * of one clock. Not thread-safe: the thread of the run owns it.
  */
-public final class Silence {
+public final class StallTimeouts {
     private final NodeSettings node;
     private final Settings.Timeouts timeouts;
     private final Task task;
@@ -18,7 +18,7 @@ public final class Silence {
     private boolean spoken;
 
     /** @param begunNanos when the attempt began */
-    public Silence(NodeSettings node, Settings.Timeouts timeouts, Task task, long begunNanos) {
+    public StallTimeouts(NodeSettings node, Settings.Timeouts timeouts, Task task, long begunNanos) {
         this.node = node;
         this.timeouts = timeouts;
         this.task = task;

@@ -23,19 +23,19 @@ import org.jspecify.annotations.Nullable;
  * Finds out, before a job is run, what may have happened to it earlier: a run of this record that died, or another record
  * with the same id. Owned by the thread of the run.
  */
-final class Earlier {
-    private static final Logger LOG = Logger.getLogger(Earlier.class);
+final class DuplicateCheck {
+    private static final Logger LOG = Logger.getLogger(DuplicateCheck.class);
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
     private final TakenJob taken;
-    private final Hold hold;
+    private final Delivery delivery;
     private final JobReplies replies;
     private final StopSignal signal;
     private final RunContext context;
 
-    Earlier(TakenJob taken, Hold hold, JobReplies replies, StopSignal signal, RunContext context) {
+    DuplicateCheck(TakenJob taken, Delivery delivery, JobReplies replies, StopSignal signal, RunContext context) {
         this.taken = taken;
-        this.hold = hold;
+        this.delivery = delivery;
         this.replies = replies;
         this.signal = signal;
         this.context = context;
@@ -50,7 +50,7 @@ final class Earlier {
         record Over() implements Advice {}
 
         /** It is a duplicate of an open job: to be looked at again later. */
-        record SetAside() implements Advice {}
+        record Defer() implements Advice {}
 
         /** It is another job under a known id. */
         record Refuse(JobFailure failure) implements Advice {}
@@ -60,17 +60,17 @@ final class Earlier {
     }
 
     /** @param row null: the ledger is away, and only the topic was read */
-    private record Look(Recovery.Known known, @Nullable JobRow row) {}
+    private record Lookup(Recovery.Known known, @Nullable JobRow row) {}
 
     /**
      * A duplicate is not run, and not acknowledged before the job has an outcome: it is set aside, and looked at again as a
      * record that was delivered before is.
      */
     Advice advise() throws InterruptedException {
-        if (!hold.mayHaveRun() && !mayBeAnothers()) {
+        if (!delivery.mayHaveRun() && !mayBeAnothers()) {
             return new Advice.Run(null);
         }
-        Look look = look();
+        Lookup look = look();
         if (look == null) {
             return new Advice.Stop();
         }
@@ -79,10 +79,10 @@ final class Earlier {
         if (row != null && isSuperseded(row)) {
             return new Advice.Over();
         }
-        if (row == null && closed && !hold.mayHaveRun()) {
+        if (row == null && closed && !delivery.mayHaveRun()) {
             // a duplicate that the ledger glanced at and is behind with: it publishes the outcome once more when it has
             // caught up
-            return new Advice.SetAside();
+            return new Advice.Defer();
         }
         boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
         if (!duplicate) {
@@ -100,7 +100,7 @@ final class Earlier {
         } else if (closed) {
             return new Advice.Over();
         }
-        return signal.reason() == StopSignal.Reason.CANCELLED ? new Advice.Run(look.known()) : new Advice.SetAside();
+        return signal.reason() == StopSignal.Reason.CANCELLED ? new Advice.Run(look.known()) : new Advice.Defer();
     }
 
     /** A look that costs nothing; closer together than the ledger's lag two records may both run. */
@@ -184,7 +184,7 @@ final class Earlier {
         int tries = 1;
         while (!replies.replay(event, outcome, reading.attempt(), run)) {
             signal.pause(context.settings().retries().backoff(tries++));
-            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !delivery.renew()) {
                 return false;
             }
         }
@@ -201,7 +201,7 @@ final class Earlier {
                 LOG.debugf("job=%s %s: its outcome is read again", row.id(), e.getMessage());
             }
             signal.pause(LOOK_AGAIN);
-            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !hold.renew()) {
+            if (signal.reason() == StopSignal.Reason.LOCK_LOST || !delivery.renew()) {
                 return Optional.empty();
             }
         }
@@ -210,24 +210,24 @@ final class Earlier {
 
     /** Once for each record: a copy of it was counted before. */
     private void count() {
-        if (!taken.isCopy()) {
+        if (!taken.isDeferred()) {
             context.meters().duplicate();
             LOG.debugf("job=%s record=%s is a duplicate", taken.job().id(), taken.place());
         }
     }
 
     /** @return null when the run was stopped before anybody answered */
-    private @Nullable Look look() throws InterruptedException {
+    private @Nullable Lookup look() throws InterruptedException {
         JobId id = taken.job().id();
         while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {
             try {
                 Ledger.Found found = context.ledger().lookUp(id);
                 JobRow row = found.row().orElse(null);
                 if (row == null) {
-                    return new Look(new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
+                    return new Lookup(new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
                 }
                 Long started = row.life().startedMillis();
-                return new Look(
+                return new Lookup(
                         new Recovery.Known(
                                 row.life().reading(),
                                 started == null ? null : Instant.ofEpochMilli(started),
@@ -238,7 +238,7 @@ final class Earlier {
                 LOG.debugf("job=%s %s: its reply partition is read", id, e.getMessage());
             }
             try {
-                return new Look(context.recovery().lookUp(id, taken.job().acceptedAt()), null);
+                return new Lookup(context.recovery().lookUp(id, taken.job().acceptedAt()), null);
             } catch (Recovery.LookUpFailed e) {
                 LOG.warnf("job=%s %s; trying again", id, e.getMessage());
                 signal.pause(LOOK_AGAIN);

@@ -41,7 +41,7 @@ import org.jspecify.annotations.Nullable;
  * @param leftOut the highest offset, in each partition, of the records that are not kept
  * @param refusal what the last refusal says; null: there was none
  */
-public record Arrivals(
+public record Submissions(
         List<Submission> records,
         SortedSet<RecordStamp> refused,
         SortedSet<Copy> copies,
@@ -50,8 +50,8 @@ public record Arrivals(
     /** Of the records, and of the copies in each partition. Where so many records are struck out, a later one is not shown. */
     static final int MOST = 256;
 
-    static final Arrivals NONE =
-            new Arrivals(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()), null);
+    static final Submissions NONE =
+            new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()), null);
 
     /**
      * A copy of a record on the topic of deferred jobs.
@@ -87,7 +87,7 @@ public record Arrivals(
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
 
-    public Arrivals {
+    public Submissions {
         records = List.copyOf(records);
         refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
         copies = Collections.unmodifiableSortedSet(new TreeSet<>(copies));
@@ -95,7 +95,7 @@ public record Arrivals(
     }
 
     /** Many at once, and in any order. */
-    Arrivals with(Collection<Submission> more, Collection<RecordStamp> struck) {
+    Submissions with(Collection<Submission> more, Collection<RecordStamp> struck) {
         Map<RecordPlace, Submission> all = new HashMap<>();
         records.forEach(record -> all.put(record.stamp().place(), record));
         more.forEach(record -> all.putIfAbsent(record.stamp().place(), record));
@@ -111,17 +111,17 @@ public record Arrivals(
         // behind the highest offset a record may still come, before it there is none that is not kept
         refusals.removeIf(refusal -> !all.containsKey(refusal.place())
                 && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
-        return new Arrivals(kept, refusals, copies, others, refusal);
+        return new Submissions(kept, refusals, copies, others, refusal);
     }
 
     /** The refusals strike out, and the last one is kept as it is told. */
-    Arrivals withRefusals(Collection<Submission> more, Collection<Refusal> told) {
+    Submissions withRefusals(Collection<Submission> more, Collection<Refusal> told) {
         Refusal last = refusal;
         for (Refusal each : told) {
             last = Refusal.later(last, each);
         }
-        Arrivals merged = with(more, told.stream().map(Refusal::record).toList());
-        return new Arrivals(merged.records, merged.refused, merged.copies, merged.leftOut, last);
+        Submissions merged = with(more, told.stream().map(Refusal::record).toList());
+        return new Submissions(merged.records, merged.refused, merged.copies, merged.leftOut, last);
     }
 
     private static TopicPartition partition(RecordStamp stamp) {
@@ -129,7 +129,7 @@ public record Arrivals(
     }
 
     /** Of many in a partition the last ones are kept. */
-    Arrivals withCopy(Copy copy) {
+    Submissions withCopy(Copy copy) {
         if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
             return this;
         }
@@ -142,7 +142,7 @@ public record Arrivals(
                 .sorted(Comparator.comparingLong(other -> other.stamp().place().offset()))
                 .toList();
         ofPartition.subList(0, Math.max(0, ofPartition.size() - MOST)).forEach(last::remove);
-        return new Arrivals(records, refused, last, leftOut, refusal);
+        return new Submissions(records, refused, last, leftOut, refusal);
     }
 
     /** Whether the same record was set aside again, in the same partition, after this copy. */
@@ -182,7 +182,7 @@ public record Arrivals(
     }
 
     /** The same after a topic has got another name. */
-    Arrivals ofTopic(String topic, String name) {
+    Submissions ofTopic(String topic, String name) {
         TreeSet<RecordStamp> struck = new TreeSet<>();
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
         TreeSet<Copy> last = new TreeSet<>();
@@ -195,7 +195,7 @@ public record Arrivals(
         TreeMap<TopicPartition, Long> others = new TreeMap<>(CatchUp.inOrder());
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
-        return new Arrivals(
+        return new Submissions(
                 records.stream().map(record -> record.ofTopic(topic, name)).toList(),
                 struck,
                 last,
@@ -203,8 +203,8 @@ public record Arrivals(
                 refusal == null ? null : refusal.ofTopic(topic, name));
     }
 
-    Arrivals slim() {
-        return new Arrivals(records.stream().map(Submission::slim).toList(), refused, copies, leftOut, null);
+    Submissions slim() {
+        return new Submissions(records.stream().map(Submission::slim).toList(), refused, copies, leftOut, null);
     }
 
     String toJson() {
@@ -259,7 +259,7 @@ public record Arrivals(
         return new String(Json.bytes(root), StandardCharsets.UTF_8);
     }
 
-    static Arrivals ofJson(@Nullable String json) {
+    static Submissions ofJson(@Nullable String json) {
         JsonNode root = json == null ? null : Json.parseLenient(json);
         if (root == null) {
             return NONE;
@@ -301,7 +301,7 @@ public record Arrivals(
             RecordPlace highest = place(node);
             leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
         }
-        return new Arrivals(records, refused, copies, leftOut, Refusal.ofJson(root.get("refusal")));
+        return new Submissions(records, refused, copies, leftOut, Refusal.ofJson(root.get("refusal")));
     }
 
     private static void write(ObjectNode node, RecordStamp stamp) {

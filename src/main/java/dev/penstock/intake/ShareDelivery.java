@@ -10,19 +10,19 @@ import org.jspecify.annotations.Nullable;
 /**
  * A record in one share consumer's hand. Its run's thread says what it wants of it; the consumer's own thread does it.
  */
-final class ShareHeld extends Held {
+final class ShareDelivery extends RecordDelivery {
     private final ShareConsumerLoop owner;
     private final Origins origins;
     private final CompletableFuture<@Nullable Void> epochsKnown;
     private final int deliveryLimit;
     private boolean over;
 
-    ShareHeld(
+    ShareDelivery(
             ConsumerRecord<byte[], byte[]> record,
             Origins origins,
             CompletableFuture<@Nullable Void> epochsKnown,
             int deliveryLimit,
-            Held.Writers writers,
+            RecordDelivery.Writers writers,
             ShareConsumerLoop owner) {
         super(Origin.itself(record), writers);
         this.owner = owner;
@@ -45,14 +45,14 @@ final class ShareHeld extends Held {
     }
 
     /** What the thread of a run asks of the consumer's. */
-    sealed interface Wish {
-        ShareHeld held();
+    sealed interface LockCommand {
+        ShareDelivery held();
 
         /** The run is over. */
-        record Finish(ShareHeld held, AcknowledgeType how) implements Wish {}
+        record Finish(ShareDelivery held, AcknowledgeType how) implements LockCommand {}
 
         /** @param renewed completed with whether the lock is still ours */
-        record Renew(ShareHeld held, CompletableFuture<Boolean> renewed) implements Wish {}
+        record Renew(ShareDelivery held, CompletableFuture<Boolean> renewed) implements LockCommand {}
     }
 
     @Override
@@ -87,7 +87,7 @@ final class ShareHeld extends Held {
     @Override
     public boolean renew() throws InterruptedException {
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
-        owner.wish(new Wish.Renew(this, renewed));
+        owner.wish(new LockCommand.Renew(this, renewed));
         return renewed.join();
     }
 
@@ -102,7 +102,7 @@ final class ShareHeld extends Held {
         if (deliveries() == 1) {
             finish(AcknowledgeType.RELEASE);
         } else {
-            setAside(Deferral.HANDED_BACK, lastAttempt, failures());
+            defer(Deferral.HANDED_BACK, lastAttempt, failures());
         }
     }
 
@@ -116,6 +116,6 @@ final class ShareHeld extends Held {
 
     private void finish(AcknowledgeType how) {
         over = true;
-        owner.wish(new Wish.Finish(this, how));
+        owner.wish(new LockCommand.Finish(this, how));
     }
 }

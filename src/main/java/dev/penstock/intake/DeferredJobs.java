@@ -27,8 +27,8 @@ import org.jboss.logging.Logger;
  * not given back to the broker: that would raise its delivery count, and bring it again at once.
  */
 @Singleton
-public class SetAsideJobs {
-    private static final Logger LOG = Logger.getLogger(SetAsideJobs.class);
+public class DeferredJobs {
+    private static final Logger LOG = Logger.getLogger(DeferredJobs.class);
 
     /** The largest copy has some headers more than its origin. */
     private static final int MORE_HEADERS = 131_072;
@@ -41,7 +41,7 @@ public class SetAsideJobs {
     private final Counter strange;
 
     @Inject
-    public SetAsideJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+    public DeferredJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
         this(
                 kafka.producer(
                         "penstock-deferred",
@@ -55,7 +55,7 @@ public class SetAsideJobs {
                 meters);
     }
 
-    SetAsideJobs(Producer<byte[], byte[]> producer, Settings settings, Clock clock, MeterRegistry meters) {
+    DeferredJobs(Producer<byte[], byte[]> producer, Settings settings, Clock clock, MeterRegistry meters) {
         topic = settings.topics().deferred();
         this.producer = producer;
         this.settings = settings;

@@ -17,8 +17,8 @@ import org.jboss.logging.Logger;
  * Keeps a replica without a ledger in the group of those that have one, since its members share what the nodes take at once.
  * It asks for a topic that no ledger is kept of, and reads nothing, so that it takes no partition from anybody.
  */
-final class Attendance implements AutoCloseable {
-    private static final Logger LOG = Logger.getLogger(Attendance.class);
+final class GroupPresence implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(GroupPresence.class);
     private static final Duration POLL = Duration.ofMillis(250);
     private static final Duration RETRY = Duration.ofSeconds(5);
 
@@ -27,7 +27,7 @@ final class Attendance implements AutoCloseable {
     private final SupervisedThread thread = new SupervisedThread("penstock-member", this::run);
     private volatile String member = "";
 
-    Attendance(KafkaSettings kafka, Settings settings) {
+    GroupPresence(KafkaSettings kafka, Settings settings) {
         this.kafka = kafka;
         this.settings = settings;
     }

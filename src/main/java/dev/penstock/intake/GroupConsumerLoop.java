@@ -42,8 +42,8 @@ import org.jboss.logging.Logger;
  *
  * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
  */
-final class LogConsumerLoop implements Runnable {
-    private static final Logger LOG = Logger.getLogger(LogConsumerLoop.class);
+final class GroupConsumerLoop implements Runnable {
+    private static final Logger LOG = Logger.getLogger(GroupConsumerLoop.class);
     private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(100);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
@@ -67,10 +67,10 @@ final class LogConsumerLoop implements Runnable {
     private volatile boolean stopping;
     private volatile boolean closing;
 
-    private record Finish(LogHeld held, boolean done) {}
+    private record Finish(GroupDelivery held, boolean done) {}
 
     /** A record whose run ended without a word. */
-    private record Again(LogHeld held, Instant at) {}
+    private record Again(GroupDelivery held, Instant at) {}
 
     /**
      * What the loop is for.
@@ -96,10 +96,10 @@ final class LogConsumerLoop implements Runnable {
             Duration sessionTimeout,
             BooleanSupplier open,
             Early early,
-            java.util.function.Consumer<Held> onRecord,
-            java.util.function.Consumer<Held> onLost,
-            java.util.function.Consumer<Held> onLeave,
-            Held.Writers writers,
+            java.util.function.Consumer<RecordDelivery> onRecord,
+            java.util.function.Consumer<RecordDelivery> onLost,
+            java.util.function.Consumer<RecordDelivery> onLeave,
+            RecordDelivery.Writers writers,
             Clock clock) {}
 
     /** Which records need not wait for their time. */
@@ -129,7 +129,7 @@ final class LogConsumerLoop implements Runnable {
         /** Records before it may have been run by whoever had the partition before. */
         private final long endWhenGiven;
 
-        private final TreeMap<Long, LogHeld> open = new TreeMap<>();
+        private final TreeMap<Long, GroupDelivery> open = new TreeMap<>();
         /** The first that has not been handed over. */
         private long next;
 
@@ -161,12 +161,12 @@ final class LogConsumerLoop implements Runnable {
         }
     }
 
-    LogConsumerLoop(Setup setup) {
+    GroupConsumerLoop(Setup setup) {
         this.setup = setup;
     }
 
     /** From the thread of a run. */
-    void finished(LogHeld held, boolean done) {
+    void finished(GroupDelivery held, boolean done) {
         finishes.add(new Finish(held, done));
     }
 
@@ -225,7 +225,7 @@ final class LogConsumerLoop implements Runnable {
     private void settle(Duration wait) throws InterruptedException {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
-            LogHeld held = finish.held();
+            GroupDelivery held = finish.held();
             Partition partition = partitions.get(partitionOf(held));
             if (partition != null && partition.open.get(held.place().offset()) == held) {
                 if (finish.done()) {
@@ -348,7 +348,7 @@ final class LogConsumerLoop implements Runnable {
         } else {
             partition.next = Math.max(partition.next, record.offset() + 1);
         }
-        LogHeld held = new LogHeld(Origin.itself(record), true, setup.writers(), this);
+        GroupDelivery held = new GroupDelivery(Origin.itself(record), true, setup.writers(), this);
         held.unread();
         partition.open.put(record.offset(), held);
         if (!GUARD.read(record, () -> setup.onRecord().accept(held))) {
@@ -357,7 +357,7 @@ final class LogConsumerLoop implements Runnable {
     }
 
     private void handOver(Partition partition, Origin origin, boolean mayHaveRun) {
-        LogHeld held = new LogHeld(origin, mayHaveRun, setup.writers(), this);
+        GroupDelivery held = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
         partition.open.put(held.place().offset(), held);
         setup.onRecord().accept(held);
     }
@@ -421,7 +421,7 @@ final class LogConsumerLoop implements Runnable {
         again.removeIf(waiting -> !partitions.containsKey(partitionOf(waiting.held())));
     }
 
-    private static TopicPartition partitionOf(LogHeld held) {
+    private static TopicPartition partitionOf(GroupDelivery held) {
         RecordPlace place = held.place();
         return new TopicPartition(place.topic(), place.partition());
     }
@@ -450,7 +450,7 @@ final class LogConsumerLoop implements Runnable {
         /** What has started is handed back before somebody else gets the partition. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> places) {
-            Set<LogHeld> leaving = new HashSet<>();
+            Set<GroupDelivery> leaving = new HashSet<>();
             for (TopicPartition place : places) {
                 Partition partition = partitions.get(place);
                 if (partition != null) {
@@ -458,11 +458,11 @@ final class LogConsumerLoop implements Runnable {
                 }
             }
             // one that still waits for room has no run that could be stopped
-            leaving.forEach(LogHeld::leave);
+            leaving.forEach(GroupDelivery::leave);
             leaving.forEach(setup.onLeave());
             try {
                 Instant until = setup.clock().instant().plus(HAND_BACK_WITHIN);
-                while (!leaving.stream().allMatch(LogHeld::isOver)
+                while (!leaving.stream().allMatch(GroupDelivery::isOver)
                         && setup.clock().instant().isBefore(until)) {
                     settle(POLL);
                 }

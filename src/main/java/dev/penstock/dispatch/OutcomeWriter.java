@@ -12,7 +12,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
-final class LastWord {
+final class OutcomeWriter {
     /** JSON writes a control character in six. */
     private static final int MOST_BYTES_A_CHAR = 6;
     /** Of a completed event without its answer: at most 16 pairs of metadata. */
@@ -20,15 +20,15 @@ final class LastWord {
 
     private final JobReplies replies;
     private final boolean streams;
-    private final Hold hold;
+    private final Delivery delivery;
     private final StopSignal signal;
     private final Settings settings;
 
     /** @param streams whether the job wants chunks */
-    LastWord(JobReplies replies, boolean streams, Hold hold, StopSignal signal, Settings settings) {
+    OutcomeWriter(JobReplies replies, boolean streams, Delivery delivery, StopSignal signal, Settings settings) {
         this.replies = replies;
         this.streams = streams;
-        this.hold = hold;
+        this.delivery = delivery;
         this.signal = signal;
         this.settings = settings;
     }
@@ -69,7 +69,7 @@ final class LastWord {
                 said = alone(replies.tooLarge("the broker refused an event of the answer as too large"), said);
             }
             signal.pause(settings.retries().backoff(tries++));
-            if (signal.isOver() || !hold.renew()) {
+            if (signal.isOver() || !delivery.renew()) {
                 return null;
             }
             said = begin(fitting(said), replies.attempt() + 1);

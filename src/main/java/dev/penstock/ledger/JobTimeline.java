@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param attempts the last attempt that started
  * @param outcomeOffset where the outcome lies
  */
-public record Life(
+public record JobTimeline(
         Reading reading,
         long appliedOffset,
         @Nullable Long firstOffset,
@@ -31,8 +31,8 @@ public record Life(
         @Nullable String backend,
         @Nullable String model,
         @Nullable Long outcomeOffset) {
-    static final Life NONE =
-            new Life(Reading.START, -1, null, null, null, null, 0, RunStarts.NONE, null, null, null, null);
+    static final JobTimeline NONE =
+            new JobTimeline(Reading.START, -1, null, null, null, null, 0, RunStarts.NONE, null, null, null, null);
 
     /**
      * A {@code started} or an outcome, with what the ledger keeps of its value.
@@ -51,10 +51,10 @@ public record Life(
             @Nullable String backend,
             @Nullable String model) {}
 
-    Life ofTopic(String topic, String name) {
+    JobTimeline ofTopic(String topic, String name) {
         return named == null || !named.topic().equals(topic)
                 ? this
-                : new Life(
+                : new JobTimeline(
                         reading,
                         appliedOffset,
                         firstOffset,
@@ -74,12 +74,12 @@ public record Life(
         return event.offset() > appliedOffset && reading.judge(event.mark()) != Reading.Verdict.VOID;
     }
 
-    Life after(Event event) {
+    JobTimeline after(Event event) {
         if (event.offset() <= appliedOffset) {
             return this;
         }
         if (!accepts(event)) {
-            return new Life(
+            return new JobTimeline(
                     reading,
                     event.offset(),
                     firstOffset,
@@ -95,7 +95,7 @@ public record Life(
         }
         Started started = event.started();
         boolean over = event.mark().kind().isOutcome();
-        return new Life(
+        return new JobTimeline(
                 reading.after(event.mark()),
                 event.offset(),
                 firstOffset == null ? (Long) event.offset() : firstOffset,

@@ -17,16 +17,16 @@ import java.util.stream.Stream;
  * What this replica has in hand: how much it is, so that no further records are taken while it is more than memory allows, and
  * how often the broker had handed it out before. Thread-safe.
  */
-final class Hand {
+final class InFlightRecords {
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
-    private final RoomShares shares;
+    private final MemoryBudget shares;
     private final QueueWatch watch;
     private final MeterRegistry meters;
     private final int maxRecord;
 
-    Hand(Settings settings, QueueWatch watch, MeterRegistry meters) {
+    InFlightRecords(Settings settings, QueueWatch watch, MeterRegistry meters) {
         List<Settings.JobTopic> topics = settings.intake().topics();
-        shares = new RoomShares(
+        shares = new MemoryBudget(
                 settings.recordBytes(),
                 Stream.concat(
                                 topics.stream()
@@ -38,7 +38,7 @@ final class Hand {
         maxRecord = settings.maxRecord();
         this.watch = watch;
         this.meters = meters;
-        Gauge.builder("penstock.intake.bytes", shares, RoomShares::taken).register(meters);
+        Gauge.builder("penstock.intake.bytes", shares, MemoryBudget::taken).register(meters);
     }
 
     /** Whether there is memory for more records of that topic. */
@@ -51,7 +51,7 @@ final class Hand {
         return shares.isCrowded();
     }
 
-    void take(Held held) {
+    void take(RecordDelivery held) {
         shares.take(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
             watch.taken(held.place(), held.record().timestamp());
@@ -60,7 +60,7 @@ final class Hand {
     }
 
     /** Waits until there is room for the record's run. */
-    RoomShares.Room admit(Held held) throws InterruptedException {
+    MemoryBudget.Reservation admit(RecordDelivery held) throws InterruptedException {
         return shares.admit(held.place().topic(), size(held));
     }
 
@@ -79,14 +79,14 @@ final class Hand {
         return now;
     }
 
-    void release(Held held) {
+    void release(RecordDelivery held) {
         shares.release(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
             watch.released(held.place());
         }
     }
 
-    private long size(Held held) {
+    private long size(RecordDelivery held) {
         return RecordSize.bytes(held.record(), maxRecord);
     }
 }

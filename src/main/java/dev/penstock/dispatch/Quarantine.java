@@ -6,10 +6,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Jobs under suspicion of ending the process that runs them, by how many of their runs ended without a word. The first time
- * may be anybody's; after the second it runs among few suspects, after the third alone among them, so that an innocent one
+ * may be anybody's; after the second it runs among few quarantine, after the third alone among them, so that an innocent one
  * that was only beside the guilty is cleared. Thread-safe.
  */
-public final class Suspects {
+public final class Quarantine {
     /** A job with so many silent runs is poison. */
     public static final int POISON = 4;
 
@@ -21,8 +21,8 @@ public final class Suspects {
     private int running;
     private boolean alone;
 
-    Suspects(MeterRegistry meters) {
-        Gauge.builder("penstock.suspects", this, Suspects::running).register(meters);
+    Quarantine(MeterRegistry meters) {
+        Gauge.builder("penstock.quarantine", this, Quarantine::running).register(meters);
     }
 
     /** The right to run; closing it gives it back. */

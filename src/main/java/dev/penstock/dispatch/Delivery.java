@@ -5,7 +5,7 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /** What the intake holds of a job: its record, this replica's until it is acknowledged, given back or lost. */
-public interface Hold {
+public interface Delivery {
     /** Whether the record may have been run before: by a replica that died, or by this one. */
     boolean mayHaveRun();
 
@@ -29,7 +29,7 @@ public interface Hold {
 
     /** When the job was first set aside; null: never. */
     @Nullable
-    Instant setAsideSince();
+    Instant deferredSince();
 
     /** Whether the record is left to somebody else by now, as far as is known without asking. */
     boolean isGone();
@@ -51,10 +51,10 @@ public interface Hold {
      * @param handedBack the last attempt of the job, where its run here ends alive; else as it was
      * @param failures how many attempts have failed at a node
      */
-    void setAside(Deferral deferral, int handedBack, int failures) throws InterruptedException;
+    void defer(Deferral deferral, int handedBack, int failures) throws InterruptedException;
 
-    /** An unexpected exception ended a run before its {@code started} was sent: like {@link #setAside}, and the copy counts it. */
-    void setAsideBroken(Deferral deferral) throws InterruptedException;
+    /** An unexpected exception ended a run before its {@code started} was sent: like {@link #defer}, and the copy counts it. */
+    void deferBroken(Deferral deferral) throws InterruptedException;
 
     /**
      * This replica ends: another one gets the job at once.

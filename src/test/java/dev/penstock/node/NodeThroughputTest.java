@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-class PaceTest {
+class NodeThroughputTest {
     @Test
     void it_counts_on_past_what_an_int_holds() {
-        Pace pace = new Pace(Integer.MAX_VALUE - 1L);
+        NodeThroughput pace = new NodeThroughput(Integer.MAX_VALUE - 1L);
 
         for (int i = 0; i < 300; i++) {
             pace.firstToken(20);
