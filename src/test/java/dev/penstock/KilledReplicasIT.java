@@ -62,7 +62,8 @@ class KilledReplicasIT {
                     fake.await(stats -> stats.inFlight() >= busy, PATIENCE);
                     int victim = random.nextInt(3);
                     replicas.get(victim).kill9();
-                    atKills += SLOTS;
+                    // those that run, and those before them whose outcomes are on their way to the broker
+                    atKills += 2 * SLOTS;
                     replicas.set(victim, start(broker, postgres, fake, mode, victim));
                 }
                 replies.awaitOutcomes(ids, PATIENCE);
