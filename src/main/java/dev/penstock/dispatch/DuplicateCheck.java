@@ -224,7 +224,8 @@ final class DuplicateCheck {
                 Ledger.Found found = context.ledger().lookUp(id);
                 JobRow row = found.row().orElse(null);
                 if (row == null) {
-                    return new Lookup(new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
+                    return new Lookup(
+                            new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
                 }
                 Long started = row.life().startedMillis();
                 return new Lookup(

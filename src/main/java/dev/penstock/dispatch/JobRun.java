@@ -110,9 +110,11 @@ final class JobRun {
             return null;
         }
         switch (new DuplicateCheck(taken, delivery, replies, signal, context).advise()) {
-            case DuplicateCheck.Advice.Run(Recovery.Known known) -> run(known == null ? Recovery.Known.NOTHING : known, known);
+            case DuplicateCheck.Advice.Run(Recovery.Known known) ->
+                run(known == null ? Recovery.Known.NOTHING : known, known);
             case DuplicateCheck.Advice.Over() -> delivery.acknowledge();
-            case DuplicateCheck.Advice.Defer() -> delivery.defer(Deferral.DUPLICATE, delivery.handedBack(), delivery.failures());
+            case DuplicateCheck.Advice.Defer() ->
+                delivery.defer(Deferral.DUPLICATE, delivery.handedBack(), delivery.failures());
             case DuplicateCheck.Advice.Refuse(JobFailure failure) -> {
                 return failure;
             }

@@ -163,7 +163,8 @@ public final class Intake {
         if (settings.intake().enabled()) {
             JobRecords records =
                     new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
-            GroupIntake.Parts parts = new GroupIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
+            GroupIntake.Parts parts =
+                    new GroupIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
                     Map<String, TopicSetup.GroupLimits> limits = asking(setup::ensureShareGroups);

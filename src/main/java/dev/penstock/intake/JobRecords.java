@@ -253,7 +253,8 @@ final class JobRecords {
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
-    private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace) throws InterruptedException {
+    private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace)
+            throws InterruptedException {
         held.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());

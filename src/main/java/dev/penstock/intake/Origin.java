@@ -242,7 +242,8 @@ record Origin(
                 record.headers(),
                 record.leaderEpoch(),
                 record.deliveryCount());
-        return new Origin(whole, copy, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
+        return new Origin(
+                whole, copy, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
     }
 
     Origin withBrokenRuns(int runs) {

@@ -178,7 +178,9 @@ class DuplicateRuleWalkTest {
                     State died = state.with(i, dead);
                     next.add(
                             state.owns(i)
-                                    ? died.with(run.record(), new RecordDelivery(null, held.deliveries(), held.acknowledged()))
+                                    ? died.with(
+                                            run.record(),
+                                            new RecordDelivery(null, held.deliveries(), held.acknowledged()))
                                     : died);
                 }
                 act(state, i, without, next);
@@ -253,7 +255,10 @@ class DuplicateRuleWalkTest {
             case ACK -> {
                 RecordDelivery held = state.records().get(run.record());
                 State done = state.with(i, run.to(Phase.DONE));
-                next.add(state.owns(i) ? done.with(run.record(), new RecordDelivery(null, held.deliveries(), true)) : done);
+                next.add(
+                        state.owns(i)
+                                ? done.with(run.record(), new RecordDelivery(null, held.deliveries(), true))
+                                : done);
             }
             case DONE -> {}
         }

@@ -147,8 +147,8 @@ class HousekeepingTest {
 
     private void finished(String id, Duration ago) throws LedgerDatabase.Unavailable {
         Instant then = NOW.minus(ago);
-        JobTimeline.Event outcome =
-                new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 1, then.toEpochMilli(), null);
+        JobTimeline.Event outcome = new JobTimeline.Event(
+                new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 1, then.toEpochMilli(), null);
         TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(Projection.BY_VALUE);
         changes.put(
                 new JobId(id),

@@ -66,7 +66,8 @@ class OriginTest {
     }
 
     private static JobRow.Change outcome() {
-        JobTimeline.Event event = new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 40, 9, null);
+        JobTimeline.Event event =
+                new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 40, 9, null);
         return new JobRow.Change.Happened(event, new JobRow.Ending("{}", null, null));
     }
 
@@ -150,7 +151,8 @@ class OriginTest {
         assertThat(ended.life().appliedOffset()).isNegative();
         assertThat(database.write(Positions::gaps)).containsEntry(REPLIES_0, 1_000L);
         // the outcome of the other one lies at a lower offset than anything had before
-        JobTimeline.Event event = new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 0, 9, null);
+        JobTimeline.Event event =
+                new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 0, 9, null);
         apply("waits", new JobRow.Change.Happened(event, new JobRow.Ending("{}", null, null)));
         assertThat(row("waits").orElseThrow().state().orElseThrow().status()).isEqualTo(JobState.Status.CANCELLED);
     }

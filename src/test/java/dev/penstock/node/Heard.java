@@ -45,7 +45,8 @@ record Heard(
         List<TokenEvent> events = new ArrayList<>();
         JobFailure failure = null;
         boolean spoken = false;
-        StallTimeouts silence = new StallTimeouts(stage.client().settings(), stage.timeouts(), prompt.task(), System.nanoTime());
+        StallTimeouts silence =
+                new StallTimeouts(stage.client().settings(), stage.timeouts(), prompt.task(), System.nanoTime());
         try (TokenStream stream = stage.client().stream(prompt)) {
             while (true) {
                 TokenEvent event = stream.next(Math.max(0, silence.leftNanos(System.nanoTime())));
