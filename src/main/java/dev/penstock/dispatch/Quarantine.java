@@ -22,7 +22,7 @@ public final class Quarantine {
     private boolean alone;
 
     Quarantine(MeterRegistry meters) {
-        Gauge.builder("penstock.quarantine", this, Quarantine::running).register(meters);
+        Gauge.builder("penstock.suspects", this, Quarantine::running).register(meters);
     }
 
     /** The right to run; closing it gives it back. */
