@@ -230,7 +230,7 @@ public final class Intake {
         }
         standing.put("in_hand", Integer.toString(dispatcher.size()));
         standing.put("parked", Integer.toString(dispatcher.parked()));
-        standing.put("quarantine", Integer.toString(dispatcher.quarantine()));
+        standing.put("suspects", Integer.toString(dispatcher.quarantine()));
         watch.windowUsed().forEach((topic, used) -> standing.put("window_used." + topic, "%.2f".formatted(used)));
         watch.lag().forEach((topic, left) -> standing.put("lag." + topic, Long.toString(left)));
         SupervisedThread.failing().forEach((thread, words) -> standing.put("warning.thread." + thread, words));
