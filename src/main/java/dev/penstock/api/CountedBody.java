@@ -9,8 +9,8 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A body whose bytes are counted as they come, and that is waited for no longer than a time, all its pauses together. A read that
- * waits when that time is over is interrupted: the server's own deadline of a read closes the connection, and nobody would hear why.
+ * A body whose bytes are counted as they come. All its pauses together have a time limit, and a read that waits at that time is
+ * interrupted. The server's own deadline of a read would close the connection without an answer.
  */
 final class CountedBody extends FilterInputStream {
     private final Duration patience;
@@ -77,7 +77,7 @@ final class CountedBody extends FilterInputStream {
         }
     }
 
-    /** The wait is over; whether the body's time is, too. */
+    /** Ends the wait. Returns whether the body's time is over too. */
     private synchronized boolean isOver() {
         if (waiting != null) {
             waitedNanos += System.nanoTime() - waitsSince;
@@ -106,7 +106,7 @@ final class CountedBody extends FilterInputStream {
         }
     }
 
-    /** Nobody reads it any more. */
+    /** The call has ended, or the body has. */
     synchronized void end() {
         ended = true;
         if (cancel != null) {

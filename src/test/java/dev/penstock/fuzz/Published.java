@@ -17,8 +17,11 @@ import java.util.regex.Pattern;
 /** The calls of the published document, with their allowed answers. */
 record Published(List<Published.Operation> operations) {
     private static final Set<String> METHODS = Set.of("get", "post", "delete", "put", "patch");
-    /** The statuses that HTTP itself allows for any request: it is malformed, has no resource, or is too large. */
-    private static final Set<Integer> OF_HTTP = Set.of(400, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 505);
+    /**
+     * The statuses that any request may have: it is malformed, has no resource or is too large, or its Host or Origin belongs to
+     * another site. The service checks Host and Origin before the path.
+     */
+    private static final Set<Integer> OF_ANY = Set.of(400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 505);
 
     /** @param path with its parameters in braces */
     record Operation(String method, String path, Pattern paths, Set<Integer> statuses) {}
@@ -57,7 +60,7 @@ record Published(List<Published.Operation> operations) {
                 .findFirst()
                 .orElse("");
         String[] words = line.split(" ", -1);
-        if (OF_HTTP.contains(status)) {
+        if (OF_ANY.contains(status)) {
             return (status != 501 && status != 505) || !line.endsWith(" HTTP/1.1") || words.length != 3;
         }
         String path = words.length > 1 ? words[1].replaceFirst("[?#].*", "") : "";

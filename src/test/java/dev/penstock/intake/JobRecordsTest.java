@@ -32,7 +32,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.clients.producer.MockProducer;
@@ -117,7 +116,7 @@ class JobRecordsTest {
                     Clock.systemUTC(),
                     meters,
                     new BrokerWatch(kafka, Clock.systemUTC(), meters),
-                    new NothingElse());
+                    new QueueWatchTest.Nothing());
             JobRecords records = new JobRecords(
                     topicIds,
                     settings,
@@ -162,21 +161,6 @@ class JobRecordsTest {
                 throw new IllegalStateException(e);
             }
         }
-    }
-
-    private record NothingElse() implements QueueWatch.Replica {
-        @Override
-        public Map<String, String> share(Admin admin) {
-            return Map.of();
-        }
-
-        @Override
-        public boolean isOpen() {
-            return true;
-        }
-
-        @Override
-        public void logWaits() {}
     }
 
     @Test

@@ -55,7 +55,8 @@ class QueueWatchTest {
                 .value();
     }
 
-    private record Nothing() implements QueueWatch.Replica {
+    /** Nothing runs, and nothing waits. */
+    record Nothing() implements QueueWatch.Replica {
         @Override
         public Map<String, String> share(Admin admin) {
             return Map.of();
