@@ -62,6 +62,11 @@ public final class BodyBudget {
     }
 
     void admit(RoutingContext call) {
+        if (call.get(SHARE) != null) {
+            // it was sent on to another path
+            call.next();
+            return;
+        }
         Share share = new Share(isLines(call.request()));
         try {
             share.announced(call.request().getHeader("Content-Length"));

@@ -22,6 +22,7 @@ final class Calls {
     private static final long CANCEL = 8;
 
     private static final Duration LINGERS = Duration.ofSeconds(5);
+    private static final String FOLLOWED = Calls.class.getName();
 
     Calls(Settings settings) {
         Settings.Api api = settings.api();
@@ -38,6 +39,12 @@ final class Calls {
 
     /** @param lingers for how long the rest of a body may come when its call is answered */
     static void follow(RoutingContext call, Duration lingers) {
+        if (call.get(FOLLOWED) != null) {
+            // it was sent on to another path, and passes the filters once more
+            call.next();
+            return;
+        }
+        call.put(FOLLOWED, true);
         CallEnd.follow(call);
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
