@@ -1,5 +1,6 @@
 package dev.penstock.fuzz;
 
+import dev.penstock.testkit.TestEnvironment;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,7 +28,14 @@ public final class SchemaCheck {
                     "--checks",
                     "status_code_conformance,content_type_conformance,response_schema_conformance"));
             command.addAll(List.of(args).subList(1, args.length));
-            status = new ProcessBuilder(command).inheritIO().start().waitFor();
+            ProcessBuilder program = new ProcessBuilder(command).inheritIO();
+            program.environment()
+                    .put(
+                            "SCHEMATHESIS_HOOKS",
+                            TestEnvironment.projectDir()
+                                    .resolve("src/audit/schemathesis_lines.py")
+                                    .toString());
+            status = program.start().waitFor();
         }
         System.exit(status);
     }
