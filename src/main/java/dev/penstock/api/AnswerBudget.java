@@ -30,7 +30,7 @@ public final class AnswerBudget {
     /** One row of a list, with all the metadata that a job may have. */
     static final int ROW = 32 << 10;
 
-    private static final int HEAP_SHARE = 8;
+    private static final int HEAP_SHARE = 16;
     private static final int UNIT = 1 << 10;
     /** A call takes about as much by itself. */
     private static final int SMALL = 16 << 10;
