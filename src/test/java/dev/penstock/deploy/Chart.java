@@ -18,6 +18,8 @@ final class Chart {
     static final String NAMESPACE = "llm";
     private static final String KUBERNETES = "1.34.0";
 
+    private static final Path WITHOUT_HOOKS = withoutHooks();
+
     private Chart() {}
 
     /** Returns the values files that come with the chart. */
@@ -44,8 +46,7 @@ final class Chart {
 
     /** Returns the rendered text. */
     static String text(String release, String namespace, Path... values) {
-        Path chart = withoutHooks();
-        TemplateCommand template = new Helm(chart)
+        TemplateCommand template = new Helm(WITHOUT_HOOKS)
                 .template()
                 .withName(release)
                 .withNamespace(namespace)
@@ -70,10 +71,10 @@ final class Chart {
         return new Helm(FOLDER).lint().strict().call();
     }
 
-    /** The library leaves hooks out. So the test pod is rendered from a copy in which it is no hook. */
+    /** The library leaves hooks out. So the test pod is rendered from a copy in which it is no hook; each process has its own. */
     private static Path withoutHooks() {
-        Path copy = TestEnvironment.buildDir().resolve("chart");
         try (Stream<Path> files = Files.walk(FOLDER)) {
+            Path copy = Files.createTempDirectory(Files.createDirectories(TestEnvironment.buildDir()), "chart");
             for (Path file : files.filter(Files::isRegularFile).toList()) {
                 Path target = copy.resolve(FOLDER.relativize(file).toString());
                 Files.createDirectories(target.resolveSibling("."));
@@ -84,9 +85,9 @@ final class Chart {
                                 ? text.replaceAll("(?m)^ +annotations:\n( +helm\\.sh/hook.*\n)+", "")
                                 : text);
             }
+            return copy;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return copy;
     }
 }
