@@ -8,8 +8,8 @@ import dev.penstock.wire.ErrorDocument;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.ext.web.RoutingContext;
+import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.inject.Inject;
-import jakarta.inject.Singleton;
 import jakarta.ws.rs.container.ContainerResponseContext;
 import java.time.Duration;
 import java.util.concurrent.Semaphore;
@@ -21,9 +21,12 @@ import org.jboss.resteasy.reactive.server.ServerResponseFilter;
  * Bounds what the answers of all calls together take of memory until their callers have read them. A call takes its share before
  * what it answers is read from the ledger or from a topic; it gives the share back when the answer is written, or when the
  * connection is closed.
+ *
+ * <p>It has a filter, and a filter is made while the executable is built. So it is no singleton: it measures the heap when its first
+ * call comes.
  */
-@Singleton
-public final class AnswerBudget {
+@ApplicationScoped
+public class AnswerBudget {
     /** An answer is there as it was read, and as it is sent; while it is read, the database's driver has it too. */
     static final int COPIES = 3;
 

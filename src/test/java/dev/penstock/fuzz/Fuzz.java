@@ -191,7 +191,7 @@ public final class Fuzz {
             String status = reply.json().path("status").asText("?");
             String code = reply.json().path("error").path("code").asText("");
             count("answer of " + backend, status + (code.isEmpty() ? "" : " " + code));
-            if (reply.status() != 200 || code.equals("internal")) {
+            if (reply.status() != 200 || !Target.isOver(reply) || code.equals("internal")) {
                 violation(input, number, "a job has no outcome", backend + ": " + reply.status() + " " + reply.body());
             }
         }
