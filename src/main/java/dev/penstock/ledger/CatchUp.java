@@ -6,7 +6,6 @@ import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -229,10 +228,6 @@ public class CatchUp {
             broker = known;
         }
         return known;
-    }
-
-    static Comparator<TopicPartition> inOrder() {
-        return Comparator.comparing(TopicPartition::topic).thenComparingInt(TopicPartition::partition);
     }
 
     @PreDestroy

@@ -263,7 +263,7 @@ final class Projector implements AutoCloseable {
             return;
         }
         long begun = System.nanoTime();
-        Map<TopicPartition, Long> ends = new TreeMap<>(CatchUp.inOrder());
+        Map<TopicPartition, Long> ends = new TreeMap<>(Submissions.inOrder());
         records.nextOffsets().forEach((partition, offset) -> {
             Long from = next.get(partition);
             if (from != null && offset.offset() < from) {

@@ -51,7 +51,7 @@ public record Submissions(
     static final int MOST = 256;
 
     static final Submissions NONE =
-            new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(CatchUp.inOrder()), null);
+            new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(inOrder()), null);
 
     /**
      * A copy of a record on the topic of deferred jobs.
@@ -192,7 +192,7 @@ public record Submissions(
                 copy.lastAttempt(),
                 copy.dueMillis(),
                 copy.why())));
-        TreeMap<TopicPartition, Long> others = new TreeMap<>(CatchUp.inOrder());
+        TreeMap<TopicPartition, Long> others = new TreeMap<>(inOrder());
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
         return new Submissions(
@@ -296,7 +296,7 @@ public record Submissions(
                         node.path("attempt").asInt(),
                         node.path("due").asLong(),
                         Waiting.Code.of(node.path("why").asText()).orElse(Waiting.Code.DEFERRED))));
-        SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(CatchUp.inOrder());
+        SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(inOrder());
         for (JsonNode node : root.path("left_out")) {
             RecordPlace highest = place(node);
             leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
@@ -331,5 +331,10 @@ public record Submissions(
             }
         }
         throw new IllegalStateException("the ledger holds an unknown name: " + wanted);
+    }
+
+    /** Returns the order of partitions: by topic, then by number. */
+    static Comparator<TopicPartition> inOrder() {
+        return Comparator.comparing(TopicPartition::topic).thenComparingInt(TopicPartition::partition);
     }
 }

@@ -14,7 +14,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Parses the events of Anthropic's messages API. An answer is complete after a stop_reason and then message_stop. */
-final class AnthropicStream implements WireProtocol.AnswerParser {
+final class AnthropicStream implements AnswerParser {
     /** The fields of an event that this parser reads, or that hold no text of the answer. */
     private static final Set<String> OF_EVENT =
             Set.of("message", "content_block", "delta", "error", "stop_reason", "content", "container");
@@ -146,7 +146,7 @@ final class AnthropicStream implements WireProtocol.AnswerParser {
     public void failed(String words, Consumer<TokenEvent> events) {
         if (!over) {
             over = true;
-            WireProtocol.AnswerParser.super.failed(words, events);
+            AnswerParser.super.failed(words, events);
         }
     }
 

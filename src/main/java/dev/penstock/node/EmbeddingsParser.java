@@ -18,7 +18,7 @@ import java.util.function.Consumer;
  * Reads the documents that answer one job's batches of inputs, one after the other. It converts numbers and base64 to
  * the requested format. Indexes and usage continue from batch to batch.
  */
-final class EmbeddingsParser implements WireProtocol.AnswerParser {
+final class EmbeddingsParser implements AnswerParser {
     /** The limit for one batch's document, because its text and its vectors are in memory together. */
     private static final int MOST_CHARS = 64 * 1024 * 1024;
 

@@ -93,9 +93,9 @@ final class LlamaPrograms implements Upstream {
     }
 
     @Override
-    public Node.ProbeResult probe() {
+    public ProbeResult probe() {
         if (file(LlamaProgramRequest.CHAT).isEmpty()) {
-            return Node.ProbeResult.Away.of(noProgram(LlamaProgramRequest.CHAT));
+            return ProbeResult.Away.of(noProgram(LlamaProgramRequest.CHAT));
         }
         try {
             Long context =
@@ -105,9 +105,9 @@ final class LlamaPrograms implements Upstream {
                     ModelFiles.of(settings, program).entrySet()) {
                 models.add(new WireProtocol.Model(model.getKey(), false, context));
             }
-            return new Node.ProbeResult.Up(models, 0);
+            return new ProbeResult.Up(models, 0);
         } catch (ModelFiles.Unreadable e) {
-            return Node.ProbeResult.Away.of(title() + ": " + e.reason());
+            return ProbeResult.Away.of(title() + ": " + e.reason());
         }
     }
 

@@ -133,32 +133,32 @@ final class LlamaServerProcess implements Upstream {
     }
 
     @Override
-    public Node.ProbeResult probe() throws InterruptedException {
+    public ProbeResult probe() throws InterruptedException {
         KeptProgram probed;
         synchronized (this) {
             probed = running;
             if (probed == null) {
-                return Node.ProbeResult.Away.of(title() + " " + lastWords);
+                return ProbeResult.Away.of(title() + " " + lastWords);
             }
         }
         return switch (client.probe()) {
-            case Node.ProbeResult.Up up -> {
+            case ProbeResult.Up up -> {
                 answered();
-                yield isOurs(probed) ? up : Node.ProbeResult.Away.of(title() + " " + taken());
+                yield isOurs(probed) ? up : ProbeResult.Away.of(title() + " " + taken());
             }
-            case Node.ProbeResult.Loading loading -> {
+            case ProbeResult.Loading loading -> {
                 answered();
                 yield loading;
             }
-            case Node.ProbeResult.Away away
+            case ProbeResult.Away away
             when away.silent() -> {
                 unanswered(probed);
                 yield away;
             }
             // it listens only after it has read its arguments
-            case Node.ProbeResult.Away away -> {
+            case ProbeResult.Away away -> {
                 answered();
-                yield new Node.ProbeResult.Loading(away.words());
+                yield new ProbeResult.Loading(away.words());
             }
         };
     }

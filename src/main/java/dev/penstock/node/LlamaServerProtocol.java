@@ -3,6 +3,7 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.Task;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The protocol of llama-server (measured: llama.cpp 0.7.0). */
@@ -37,6 +38,9 @@ final class LlamaServerProtocol extends OpenAiProtocol {
 
     private static final List<String> WHERE_ALLOWED =
             List.of("id_slot", "n_cache_reuse", "lora", "chat_template", "add_generation_prompt");
+
+    /** A sleeping model wakes up for its next request. */
+    private static final Set<String> LOADED = Set.of("loaded", "sleeping");
 
     @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
@@ -94,7 +98,12 @@ final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     boolean isLoaded(JsonNode model) {
         JsonNode status = model.path("status");
-        return status.isMissingNode() || RouterModels.isLoaded(status);
+        return status.isMissingNode() || isLoadedStatus(status);
+    }
+
+    /** Returns whether this status in a router's list is the status of a loaded model. */
+    static boolean isLoadedStatus(JsonNode status) {
+        return LOADED.contains(status.path("value").asText());
     }
 
     @Override

@@ -85,16 +85,6 @@ public final class Node {
         }
     }
 
-    /** Runs a task after a delay. */
-    interface Later {
-        void run(Duration delay, Runnable task);
-
-        static Later onTimer() {
-            return (delay, task) -> CompletableFuture.delayedExecutor(delay.toMillis(), TimeUnit.MILLISECONDS)
-                    .execute(task);
-        }
-    }
-
     /**
      * The two listeners are called without any lock of the node.
      *
@@ -472,34 +462,5 @@ public final class Node {
     /** Returns a future that is done when the node's processes have ended, after {@link #close}. */
     CompletableFuture<?> ended() {
         return upstream.ended();
-    }
-
-    /** The result of a probe. */
-    sealed interface ProbeResult {
-        /**
-         * @param totalSlots a llama-server's own number of slots; 0 if the server does not report it
-         * @param mismatch a message if the server is of another kind than the node's backend; null if there is no
-         *     sign of that
-         */
-        record Up(
-                List<WireProtocol.Model> models,
-                int totalSlots,
-                @Nullable String mismatch) implements ProbeResult {
-            Up(List<WireProtocol.Model> models, int totalSlots) {
-                this(models, totalSlots, null);
-            }
-        }
-
-        record Loading(String words) implements ProbeResult {}
-
-        /**
-         * @param silent the answer did not come in time, and the connection was not refused
-         * @param unauthorized the server answers, and requires another key
-         */
-        record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
-            static Away of(String words) {
-                return new Away(words, false, false);
-            }
-        }
     }
 }

@@ -49,9 +49,9 @@ public final class NodeCheck {
                 .connectTimeout(CONNECT_WITHIN)
                 .build()) {
             return switch (Probe.of(new OneServer(node, http))) {
-                case Node.ProbeResult.Up up -> new Found(Node.State.UP, ids(up.models()), up.mismatch());
-                case Node.ProbeResult.Loading(String words) -> new Found(Node.State.LOADING, List.of(), words);
-                case Node.ProbeResult.Away(String words, boolean _, boolean _) -> down(words);
+                case ProbeResult.Up up -> new Found(Node.State.UP, ids(up.models()), up.mismatch());
+                case ProbeResult.Loading(String words) -> new Found(Node.State.LOADING, List.of(), words);
+                case ProbeResult.Away(String words, boolean _, boolean _) -> down(words);
             };
         }
     }

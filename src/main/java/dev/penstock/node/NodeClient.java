@@ -89,7 +89,7 @@ final class NodeClient implements Upstream, Probe.Server {
     }
 
     @Override
-    public Node.ProbeResult probe() throws InterruptedException {
+    public ProbeResult probe() throws InterruptedException {
         return Probe.of(this);
     }
 

@@ -28,7 +28,7 @@ public final class NodeModels {
     private final @Nullable ModelCommands commands;
     private final @Nullable NodeClient client;
     private final Clock clock;
-    private final Node.Later later;
+    private final Later later;
     private final Lookup look;
     private final Runnable changed;
     private final Map<String, ModelTransfer> running = new ConcurrentHashMap<>();
@@ -44,7 +44,7 @@ public final class NodeModels {
     private record Missed(Instant until, Optional<String> words) {}
 
     /** @param changed called when a fetch of a model that jobs wait for becomes possible, or has failed */
-    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Node.Later later, Lookup look, Runnable changed) {
+    NodeModels(NodeSettings settings, Upstream upstream, Clock clock, Later later, Lookup look, Runnable changed) {
         this.settings = settings;
         client = upstream instanceof NodeClient server ? server : null;
         this.clock = clock;

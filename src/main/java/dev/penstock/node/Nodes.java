@@ -159,7 +159,7 @@ public class Nodes {
     }
 
     /** Probes a server that is not a node yet. */
-    Node.ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
+    ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
         try (NodeClient client =
                 new NodeClient(candidate, vertx, settings.timeouts().connect(), settings.answers())) {
             return Probe.of(client);
@@ -239,14 +239,7 @@ public class Nodes {
         Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
         String name = wanted.name();
         Node node = new Node(
-                wanted,
-                settings,
-                upstream,
-                media,
-                clock,
-                () -> slotFreed(name),
-                () -> changed(name),
-                Node.Later.onTimer());
+                wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), Later.onTimer());
         node.share(replicas);
         nodes.put(name, node);
         changed(name);
@@ -266,13 +259,34 @@ public class Nodes {
                                 .tag("node", node.name())
                                 .register(meters)));
         // from then on, an unknown model counts as missing
-        Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
+        Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
 
-    /** Creates the upstream of a node. */
+    /**
+     * Creates the upstream of a node.
+     *
+     * @param afterwards a process starts only after this: the one before it may still hold the memory
+     */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
-        return Upstream.of(wanted, settings, vertx, afterwards);
+        Duration connectTimeout =
+                wanted.requests().timeouts().over(settings.timeouts()).connect();
+        NodeSettings.Program program = wanted.program();
+        if (program == null) {
+            return new NodeClient(wanted, vertx, connectTimeout, settings.answers());
+        }
+        return switch (wanted.backend()) {
+            case LLAMA_CLI -> new LlamaPrograms(wanted, program);
+            default ->
+                new LlamaServerProcess(
+                        wanted,
+                        program,
+                        Prompt.defaults(settings.parameters(), wanted.requests().parameters()),
+                        vertx,
+                        connectTimeout,
+                        afterwards,
+                        LlamaServerProcess.Port.free());
+        };
     }
 
     /** Starts to probe a node. */

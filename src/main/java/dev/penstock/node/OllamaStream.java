@@ -14,7 +14,7 @@ import java.util.function.Consumer;
  * Parses Ollama's stream. Only {@code "done":true} with a done_reason means complete. A stream may end cleanly
  * without it: if the model repeats one token too often, or if the runner fails.
  */
-final class OllamaStream implements WireProtocol.AnswerParser {
+final class OllamaStream implements AnswerParser {
     /** The number of equal pieces that end an answer (0.33.0 ends it after 31 equal tokens). */
     private static final int REPEATS = 30;
 

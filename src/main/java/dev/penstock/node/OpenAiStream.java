@@ -17,7 +17,7 @@ import java.util.function.Consumer;
  * a clean end, without an error event. vLLM sends {@code [DONE]} after an error too, and finish_reason abort when it
  * was killed.
  */
-final class OpenAiStream implements WireProtocol.AnswerParser {
+final class OpenAiStream implements AnswerParser {
     /** The fields of a chunk that this parser reads, or that hold no text of the answer. */
     private static final Set<String> OF_CHUNK = Set.of(
             "choices",
@@ -177,7 +177,7 @@ final class OpenAiStream implements WireProtocol.AnswerParser {
     public void failed(String words, Consumer<TokenEvent> events) {
         if (!over) {
             over = true;
-            WireProtocol.AnswerParser.super.failed(words, events);
+            AnswerParser.super.failed(words, events);
         }
     }
 

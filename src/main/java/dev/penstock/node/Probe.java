@@ -28,20 +28,20 @@ final class Probe {
         NodeClient.Reply get(String path, Duration timeout) throws NodeClient.Unreachable, InterruptedException;
     }
 
-    static Node.ProbeResult of(Server client) throws InterruptedException {
+    static ProbeResult of(Server client) throws InterruptedException {
         WireProtocol protocol = client.protocol();
         try {
             NodeClient.Reply listed = client.get(protocol.modelsPath(), PATIENCE);
             JsonNode models = listed.json();
             if (listed.status() == 503) {
-                return new Node.ProbeResult.Loading(refusal(client, listed).message());
+                return new ProbeResult.Loading(refusal(client, listed).message());
             }
             if (models == null) {
                 JobFailure refusal = refusal(client, listed);
                 String mismatch = listed.status() == 404
                         ? ServerKind.mismatch(client.settings(), ServerKind.ask(client, PATIENCE))
                         : null;
-                return new Node.ProbeResult.Away(
+                return new ProbeResult.Away(
                         mismatch == null ? refusal.message() : mismatch,
                         false,
                         refusal.code() == JobFailure.Code.NODE_UNAUTHORIZED);
@@ -50,12 +50,12 @@ final class Probe {
             for (String path : protocol.furtherPaths()) {
                 further.add(client.get(path, PATIENCE).json());
             }
-            return new Node.ProbeResult.Up(
+            return new ProbeResult.Up(
                     usable(protocol.models(models, further)),
                     protocol.totalSlots(further),
                     ServerKind.mismatch(client.settings(), ServerKind.of(listed)));
         } catch (NodeClient.Unreachable e) {
-            return new Node.ProbeResult.Away(e.reason(), e.timedOut(), false);
+            return new ProbeResult.Away(e.reason(), e.timedOut(), false);
         }
     }
 

@@ -103,8 +103,7 @@ public class Registry {
         if (there != null) {
             return taken(name, " (" + there.settings() + ")");
         }
-        if (!force
-                && nodes.tryOut(node) instanceof Node.ProbeResult.Away(String words, boolean _, boolean unauthorized)) {
+        if (!force && nodes.tryOut(node) instanceof ProbeResult.Away(String words, boolean _, boolean unauthorized)) {
             return refused(
                     unauthorized ? JobFailure.Code.NODE_UNAUTHORIZED : JobFailure.Code.NODE_UNREACHABLE,
                     "node '%s': %s; ?force=true adds it all the same".formatted(name, words));

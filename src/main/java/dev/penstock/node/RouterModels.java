@@ -10,7 +10,6 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -22,9 +21,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class RouterModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
-    /** A sleeping model wakes up for its next request. */
-    private static final Set<String> LOADED = Set.of("loaded", "sleeping");
-
     private static final Duration LISTED_WITHIN = Duration.ofSeconds(3);
     private static final Duration UNTIL_ANSWERED = Duration.ofSeconds(30);
     private static final Duration LOOK = Duration.ofMillis(250);
@@ -57,17 +53,13 @@ final class RouterModels implements ModelCommands {
         }
     }
 
-    static boolean isLoaded(JsonNode status) {
-        return LOADED.contains(status.path("value").asText());
-    }
-
     private static void awaitLoaded(
             NodeClient client, String name, LineFeed events, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException {
         long until = System.nanoTime() + UNTIL_LISTED.toNanos();
         while (true) {
             JsonNode status = listed(client, name);
-            if (status != null && isLoaded(status)) {
+            if (status != null && LlamaServerProtocol.isLoadedStatus(status)) {
                 return;
             }
             if (status == null || !status.path("value").asText().equals("unloaded")) {

@@ -5,11 +5,11 @@ import dev.penstock.job.Usage;
 import java.util.function.Consumer;
 
 /** Adds up the usage of the choices, for a server that reports the usage of each choice separately. */
-final class SummedUsage implements WireProtocol.AnswerParser {
-    private final WireProtocol.AnswerParser parser;
+final class SummedUsage implements AnswerParser {
+    private final AnswerParser parser;
     private Usage sum = Usage.NONE;
 
-    SummedUsage(WireProtocol.AnswerParser parser) {
+    SummedUsage(AnswerParser parser) {
         this.parser = parser;
     }
 

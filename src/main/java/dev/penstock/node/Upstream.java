@@ -1,9 +1,6 @@
 package dev.penstock.node;
 
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.Settings;
-import io.vertx.core.Vertx;
-import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -11,32 +8,6 @@ import java.util.concurrent.CompletableFuture;
  * each request. Thread-safe.
  */
 interface Upstream extends AutoCloseable {
-
-    /**
-     * @param service the settings of all nodes
-     * @param afterwards a process starts only after this: the one before it may still hold the memory
-     */
-    static Upstream of(NodeSettings settings, Settings service, Vertx vertx, CompletableFuture<?> afterwards) {
-        Duration connectTimeout =
-                settings.requests().timeouts().over(service.timeouts()).connect();
-        NodeSettings.Program program = settings.program();
-        if (program == null) {
-            return new NodeClient(settings, vertx, connectTimeout, service.answers());
-        }
-        return switch (settings.backend()) {
-            case LLAMA_CLI -> new LlamaPrograms(settings, program);
-            default ->
-                new LlamaServerProcess(
-                        settings,
-                        program,
-                        Prompt.defaults(
-                                service.parameters(), settings.requests().parameters()),
-                        vertx,
-                        connectTimeout,
-                        afterwards,
-                        LlamaServerProcess.Port.free());
-        };
-    }
 
     NodeSettings settings();
 
@@ -52,7 +23,7 @@ interface Upstream extends AutoCloseable {
     TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported;
 
     /** Probes it: whether it answers, its models, and the number of requests that it takes at once. */
-    Node.ProbeResult probe() throws InterruptedException;
+    ProbeResult probe() throws InterruptedException;
 
     /** A token came from it, so it is alive. */
     default void heard() {}

@@ -32,7 +32,7 @@ public final class UpstreamStream implements TokenStream {
     private final NodeErrors errors;
     private final Vertx vertx;
     private final Prompt prompt;
-    private final WireProtocol.AnswerParser parser;
+    private final AnswerParser parser;
     private final List<String> ignored;
     private final Settings.Answers limits;
     private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
@@ -64,7 +64,7 @@ public final class UpstreamStream implements TokenStream {
             NodeErrors errors,
             Vertx vertx,
             Prompt prompt,
-            WireProtocol.AnswerParser parser,
+            AnswerParser parser,
             List<String> ignored,
             Settings.Answers limits) {
         this.limits = limits;

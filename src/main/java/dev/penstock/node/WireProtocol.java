@@ -3,14 +3,12 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
-import dev.penstock.job.TokenEvent;
 import dev.penstock.settings.NodeSettings;
 import io.vertx.core.buffer.Buffer;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** The protocol of one kind of model server. It has no state and does no I/O. */
@@ -111,40 +109,6 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     /** Returns what an operator can do about a missing model. */
     default String getModel(String model) {
         return "GET /v1/models says what there is";
-    }
-
-    /** Parses one answer. Not thread-safe. */
-    interface AnswerParser {
-        /** Turns a line into events. After {@link TokenEvent.End} or {@link TokenEvent.Broken} it ignores all lines. */
-        void line(String line, Consumer<TokenEvent> events);
-
-        /**
-         * Returns a cutter that cuts a body's bytes into the lines for {@link #line}.
-         *
-         * @param longest the longest line, in bytes
-         */
-        Cutter cutter(int longest, Consumer<TokenEvent> events);
-
-        /** Returns the parser's name in errors. */
-        default String name() {
-            return getClass().getSimpleName();
-        }
-
-        /** The server reports a failure as text. */
-        default void failed(String words, Consumer<TokenEvent> events) {
-            events.accept(new TokenEvent.Broken(ServerErrors.failure(words)));
-        }
-
-        /** A response has ended; called once for each request. */
-        default void end(Consumer<TokenEvent> events) {}
-
-        /**
-         * Returns whether {@link #end} parses a whole document. That is work for the thread of the run, not for an
-         * event loop.
-         */
-        default boolean readsAtEnd() {
-            return false;
-        }
     }
 
     /**

@@ -105,11 +105,11 @@ class EndlessAnswersTest {
         server.says(200, "application/json", "{\"data\":[{\"id\":\"a\"}", ",{\"id\":\"a\"}");
 
         try (NodeClient client = client(Backend.OPENAI_COMPATIBLE)) {
-            Node.ProbeResult result = Probe.of(client);
+            ProbeResult result = Probe.of(client);
 
             assertThat(result)
                     .isInstanceOfSatisfying(
-                            Node.ProbeResult.Away.class,
+                            ProbeResult.Away.class,
                             away -> assertThat(away.toString())
                                     .contains(
                                             "penstock.answers.max-listing",

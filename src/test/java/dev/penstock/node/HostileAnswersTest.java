@@ -22,18 +22,15 @@ import io.vertx.core.http.RequestOptions;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -246,7 +243,7 @@ class HostileAnswersTest {
     }
 
     /** Fails at one place. */
-    record Throwing(Where where) implements WireProtocol.AnswerParser {
+    record Throwing(Where where) implements AnswerParser {
         enum Where {
             CUTTER,
             LINE,
@@ -278,21 +275,5 @@ class HostileAnswersTest {
         public void end(Consumer<TokenEvent> events) {
             throw new NumberFormatException("of the test");
         }
-    }
-
-    /** Lines that a program of llama.cpp prints beside its answer. */
-    @Test
-    void figures_that_no_program_prints_count_as_none() {
-        List<TokenEvent> events = new ArrayList<>();
-        LastLines said = new LastLines();
-        said.add("prompt eval time = 1 ms / " + DIGITS + " tokens");
-        said.add("       eval time = 1 ms / " + DIGITS + " tokens");
-        TextOutput output =
-                TextOutput.ofChat("p", StopStrings.of(null), OptionalLong.empty(), _ -> OptionalLong.empty());
-        output.piece("\n> p\nHello\n\n\nExiting...\n".getBytes(StandardCharsets.UTF_8), events::add);
-
-        output.end(0, said, events::add);
-
-        assertThat(events).last().isInstanceOf(TokenEvent.End.class);
     }
 }

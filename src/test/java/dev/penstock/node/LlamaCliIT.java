@@ -325,7 +325,7 @@ class LlamaCliIT {
         try (Upstream programs = programs(had, Objects.requireNonNull(had.gguf().getParent()))) {
             assertThat(programs.probe())
                     .isInstanceOfSatisfying(
-                            Node.ProbeResult.Up.class,
+                            ProbeResult.Up.class,
                             up -> assertThat(up.models())
                                     .extracting(WireProtocol.Model::id)
                                     .contains("tiny"));

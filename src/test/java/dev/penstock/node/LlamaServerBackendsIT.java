@@ -170,7 +170,7 @@ class LlamaServerBackendsIT {
     void a_probe_says_its_models_and_slots() throws Exception {
         NodeClient client = llama.client(Backend.LLAMA_SERVER, LlamaServer.Model.TINY);
 
-        assertThat(Probe.of(client)).isInstanceOfSatisfying(Node.ProbeResult.Up.class, up -> {
+        assertThat(Probe.of(client)).isInstanceOfSatisfying(ProbeResult.Up.class, up -> {
             assertThat(up.totalSlots()).isEqualTo(4);
             assertThat(up.models()).extracting(WireProtocol.Model::id).containsExactly(LlamaServer.MODEL);
         });

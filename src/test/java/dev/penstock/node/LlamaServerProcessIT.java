@@ -143,14 +143,13 @@ class LlamaServerProcessIT {
 
             other.stop(0);
 
-            Heard.await(
-                    () -> probe(own) instanceof Node.ProbeResult.Up, PATIENCE, "it takes the port when that is free");
+            Heard.await(() -> probe(own) instanceof ProbeResult.Up, PATIENCE, "it takes the port when that is free");
         } finally {
             other.stop(0);
         }
     }
 
-    private static Node.ProbeResult probe(Upstream upstream) {
+    private static ProbeResult probe(Upstream upstream) {
         try {
             return upstream.probe();
         } catch (InterruptedException e) {

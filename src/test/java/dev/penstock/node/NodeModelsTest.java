@@ -336,7 +336,7 @@ class NodeModelsTest {
                 clock,
                 () -> {},
                 () -> {},
-                Node.Later.onTimer());
+                Later.onTimer());
     }
 
     private static ModelTransfer.Watch begun(NodeModels.Request asked) {

@@ -349,7 +349,7 @@ class ProtocolTest {
     }
 
     private static List<TokenEvent> parse(WireProtocol protocol, int choices, byte[]... pieces) {
-        WireProtocol.AnswerParser parser = protocol.parser(prompt(choices));
+        AnswerParser parser = protocol.parser(prompt(choices));
         List<TokenEvent> events = new ArrayList<>();
         WholeCharacters whole = new WholeCharacters(events::add);
         Cutter lines = parser.cutter(1 << 20, whole);

@@ -204,7 +204,7 @@ class ServerDataTest {
         return builder.build(head());
     }
 
-    private static List<TokenEvent> read(WireProtocol.AnswerParser parser, String body) {
+    private static List<TokenEvent> read(AnswerParser parser, String body) {
         List<TokenEvent> events = new ArrayList<>();
         Cutter cutter = parser.cutter(1 << 20, events::add);
         assertThat(cutter.feed(body.getBytes(StandardCharsets.UTF_8))).isTrue();

@@ -316,7 +316,7 @@ class ServerWaysTest {
     }
 
     private static List<TokenEvent> said(Backend backend, Prompt prompt, String body) {
-        WireProtocol.AnswerParser parser = WireProtocol.of(node(backend)).parser(prompt);
+        AnswerParser parser = WireProtocol.of(node(backend)).parser(prompt);
         List<TokenEvent> events = new ArrayList<>();
         Cutter cutter = parser.cutter(1 << 20, events::add);
         cutter.feed(body.getBytes(StandardCharsets.UTF_8));

@@ -272,6 +272,22 @@ class TextOutputTest {
                 RUNS);
     }
 
+    /** Lines that a program of llama.cpp prints beside its answer. */
+    @Test
+    void figures_that_no_program_prints_count_as_none() {
+        List<TokenEvent> events = new ArrayList<>();
+        LastLines said = new LastLines();
+        said.add("prompt eval time = 1 ms / " + "99999999999999999999999" + " tokens");
+        said.add("       eval time = 1 ms / " + "99999999999999999999999" + " tokens");
+        TextOutput output =
+                TextOutput.ofChat("p", StopStrings.of(null), OptionalLong.empty(), _ -> OptionalLong.empty());
+        output.piece("\n> p\nHello\n\n\nExiting...\n".getBytes(StandardCharsets.UTF_8), events::add);
+
+        output.end(0, said, events::add);
+
+        assertThat(events).last().isInstanceOf(TokenEvent.End.class);
+    }
+
     private static List<TokenEvent> of(TextOutput output, String printed, int size, int status, String... said) {
         List<TokenEvent> events = new ArrayList<>();
         byte[] bytes = printed.getBytes(StandardCharsets.UTF_8);

@@ -503,7 +503,7 @@ class WireKindsTest {
         return read(new AnthropicStream(), body);
     }
 
-    private static List<TokenEvent> read(WireProtocol.AnswerParser parser, String body) {
+    private static List<TokenEvent> read(AnswerParser parser, String body) {
         List<TokenEvent> events = new ArrayList<>();
         WholeCharacters whole = new WholeCharacters(events::add);
         Cutter cutter = parser.cutter(1 << 20, whole);
