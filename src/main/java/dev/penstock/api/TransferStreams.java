@@ -2,7 +2,7 @@ package dev.penstock.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.node.ModelTransfer;
+import dev.penstock.node.models.ModelTransfer;
 import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.Json;
 import io.smallrye.mutiny.Multi;

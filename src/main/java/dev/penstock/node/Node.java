@@ -2,6 +2,15 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.node.media.MediaFetcher;
+import dev.penstock.node.media.Until;
+import dev.penstock.node.models.Later;
+import dev.penstock.node.models.NodeModels;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.ModelName;

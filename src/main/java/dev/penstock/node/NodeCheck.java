@@ -1,5 +1,14 @@
 package dev.penstock.node;
 
+import dev.penstock.node.http.BaseAddress;
+import dev.penstock.node.http.ContentDecoder;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.NodeErrors;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.program.Executables;
+import dev.penstock.node.program.ModelFiles;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import java.io.IOException;

@@ -1,6 +1,16 @@
 package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.Discovery;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.media.MediaFetcher;
+import dev.penstock.node.models.Later;
+import dev.penstock.node.program.LlamaPrograms;
+import dev.penstock.node.program.LlamaServerProcess;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;

@@ -3,6 +3,7 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.AddedNode;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.NodeSettings;

@@ -2,6 +2,11 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;

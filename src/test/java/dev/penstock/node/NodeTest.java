@@ -3,6 +3,8 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
