@@ -1,6 +1,6 @@
 package dev.penstock;
 
-import dev.penstock.cli.Installation;
+import dev.penstock.cli.doctor.Installation;
 import dev.penstock.intake.TopicShape;
 import dev.penstock.node.NodeCheck;
 import dev.penstock.settings.NodeSettings;
