@@ -14,7 +14,7 @@ import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.reply.ChunkBatch;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.TagList;
+import dev.penstock.wire.document.TagList;
 import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

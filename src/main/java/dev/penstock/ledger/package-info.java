@@ -1,4 +1,4 @@
-/** What became of each job: a projection of the topics in a database, its queries, and who ends jobs that no worker gets to. */
+/** What became of each job, for those who ask. */
 @NullMarked
 package dev.penstock.ledger;
 

@@ -10,7 +10,7 @@ import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.protocol.answer.ServerErrors;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.ArrayList;

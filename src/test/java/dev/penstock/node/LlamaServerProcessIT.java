@@ -14,7 +14,7 @@ import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;

@@ -12,7 +12,7 @@ import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import io.vertx.core.Vertx;

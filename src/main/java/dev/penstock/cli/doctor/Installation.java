@@ -1,8 +1,8 @@
 package dev.penstock.cli.doctor;
 
 import dev.penstock.cli.rest.RestOptions;
-import dev.penstock.wire.GroupNames;
-import dev.penstock.wire.IntakeMode;
+import dev.penstock.wire.record.GroupNames;
+import dev.penstock.wire.record.IntakeMode;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;

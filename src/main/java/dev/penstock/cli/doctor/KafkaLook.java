@@ -2,11 +2,11 @@ package dev.penstock.cli.doctor;
 
 import dev.penstock.cli.job.Problem;
 import dev.penstock.cli.kafka.KafkaAccess;
-import dev.penstock.wire.IntakeMode;
-import dev.penstock.wire.MigrateLine;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.SettingsVersion;
-import dev.penstock.wire.ShareSupport;
+import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.wire.record.MigrateLine;
+import dev.penstock.wire.record.SettingsVersion;
+import dev.penstock.wire.record.ShareSupport;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;

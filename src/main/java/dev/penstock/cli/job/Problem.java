@@ -2,7 +2,7 @@ package dev.penstock.cli.job;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.wire.ErrorDocument;
+import dev.penstock.wire.document.ErrorDocument;
 import org.jspecify.annotations.Nullable;
 
 /** The reason why a command cannot finish: one line with the way out, and the exit code. */

@@ -3,8 +3,8 @@ package dev.penstock.cli.job;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.wire.EventDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.document.EventDocument;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 

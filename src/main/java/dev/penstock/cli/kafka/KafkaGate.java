@@ -10,7 +10,7 @@ import dev.penstock.cli.job.ValidEvents;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;

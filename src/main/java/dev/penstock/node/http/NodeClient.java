@@ -9,7 +9,7 @@ import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
-import dev.penstock.wire.TraceHeader;
+import dev.penstock.wire.record.TraceHeader;
 import io.opentelemetry.context.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
