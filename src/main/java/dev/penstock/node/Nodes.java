@@ -6,16 +6,12 @@ import dev.penstock.node.http.NodeClient;
 import dev.penstock.node.http.Probe;
 import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.node.models.Later;
-import dev.penstock.node.program.LlamaPrograms;
-import dev.penstock.node.program.LlamaServerProcess;
-import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
@@ -59,7 +55,6 @@ public class Nodes {
     private final Settings settings;
     private final Vertx vertx;
     private final Clock clock;
-    private final MeterRegistry meters;
     private final int ownPort;
     private final MediaFetcher media;
     private final Map<String, Node> nodes = new ConcurrentSkipListMap<>();
@@ -72,7 +67,7 @@ public class Nodes {
 
     /* Guarded by this. */
     private final Map<String, NodeSettings> found = new TreeMap<>();
-    private final Map<String, List<Meter>> gauges = new TreeMap<>();
+    private final NodeGauges gauges;
     /**
      * The ends of removed nodes that are processes of Penstock, by name. Each is done when the last process has
      * ended.
@@ -91,7 +86,7 @@ public class Nodes {
         this.settings = settings;
         this.vertx = vertx;
         this.clock = clock;
-        this.meters = meters;
+        gauges = new NodeGauges(meters);
         this.ownPort = ownPort;
         media = new MediaFetcher(vertx, settings.permissions().hosts(), settings.mediaBytes());
         Gauge.builder("penstock.media.bytes", media, MediaFetcher::bytes).register(meters);
@@ -253,21 +248,7 @@ public class Nodes {
         node.share(replicas);
         nodes.put(name, node);
         changed(name);
-        gauges.put(
-                node.name(),
-                List.of(
-                        Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
-                                .tag("node", node.name())
-                                .register(meters),
-                        Gauge.builder("penstock.node.slots", node, Node::limit)
-                                .tag("node", node.name())
-                                .register(meters),
-                        Gauge.builder(
-                                        "penstock.node.up",
-                                        node,
-                                        up -> up.health().state() == Node.State.UP ? 1 : 0)
-                                .tag("node", node.name())
-                                .register(meters)));
+        gauges.add(node);
         // from then on, an unknown model counts as missing
         Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
@@ -279,24 +260,7 @@ public class Nodes {
      * @param afterwards a process starts only after this: the one before it may still hold the memory
      */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
-        Duration connectTimeout =
-                wanted.requests().timeouts().over(settings.timeouts()).connect();
-        NodeSettings.Program program = wanted.program();
-        if (program == null) {
-            return new NodeClient(wanted, vertx, connectTimeout, settings.answers());
-        }
-        return switch (wanted.backend()) {
-            case LLAMA_CLI -> new LlamaPrograms(wanted, program);
-            default ->
-                new LlamaServerProcess(
-                        wanted,
-                        program,
-                        Prompt.defaults(settings.parameters(), wanted.requests().parameters()),
-                        vertx,
-                        connectTimeout,
-                        afterwards,
-                        LlamaServerProcess.Port.free());
-        };
+        return new Upstreams(settings, vertx).of(wanted, afterwards);
     }
 
     /** Starts to probe a node. */
@@ -306,7 +270,7 @@ public class Nodes {
 
     private void remove(Node node) {
         LOG.infof("node=%s is removed; %d requests are still running there", node.settings(), node.inFlight());
-        gauges.getOrDefault(node.name(), List.of()).forEach(meters::remove);
+        gauges.remove(node.name());
         draining.add(node);
         nodes.remove(node.name(), node);
         node.drain();

@@ -53,8 +53,8 @@ public final class AddedNodeReader {
     }
 
     AddedNode read(JsonNode document) {
-        if (!name.matches(SettingsReader.NODE_NAME)) {
-            return new AddedNode.Unfit(List.of("name: " + SettingsReader.NODE_NAME_RULE));
+        if (!name.matches(NodesReader.NODE_NAME)) {
+            return new AddedNode.Unfit(List.of("name: " + NodesReader.NODE_NAME_RULE));
         }
         document.properties().forEach(field -> take(field.getKey(), field.getValue()));
         if (startsProcess) {

@@ -2,7 +2,7 @@ package dev.penstock.settings.read;
 
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.source.PenstockConfig;
+import dev.penstock.settings.source.NodeConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,14 +14,14 @@ final class ProgramReader {
     private static final String GPU_LAYERS = "\\d{1,4}|auto|all";
 
     private final String key;
-    private final PenstockConfig.NodeConfig node;
+    private final NodeConfig node;
     private final List<String> mistakes;
 
     /**
      * @param key the key of the node
      * @param mistakes gets every mistake
      */
-    ProgramReader(String key, PenstockConfig.NodeConfig node, List<String> mistakes) {
+    ProgramReader(String key, NodeConfig node, List<String> mistakes) {
         this.key = key;
         this.node = node;
         this.mistakes = mistakes;

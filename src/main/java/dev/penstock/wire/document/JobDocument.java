@@ -9,7 +9,6 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.wire.AllowedHosts;
-import dev.penstock.wire.Durations;
 import dev.penstock.wire.Fields;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
@@ -19,7 +18,6 @@ import java.math.BigInteger;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.OffsetDateTime;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -57,9 +55,6 @@ public final class JobDocument {
             "n_probs",
             "repeat_last_n",
             "thinking_budget_tokens");
-
-    /** RFC 3339 has years of four digits only. */
-    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     /** The longest name of a model, pool or node. Names appear in messages, database rows and their indexes. */
     private static final int LONGEST_NAME = ModelName.LONGEST;
@@ -240,8 +235,8 @@ public final class JobDocument {
                 job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
                 tenant,
                 arrival.acceptedAt(),
-                timeout(job, defaults),
-                deadline(job, arrival.acceptedAt()),
+                JobTimes.timeout(job, defaults),
+                JobTimes.deadline(job, arrival.acceptedAt()),
                 new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
                 job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
                 body);
@@ -388,46 +383,5 @@ public final class JobDocument {
             pairs.put(pair.getKey(), pair.getValue().textValue());
         }
         return pairs;
-    }
-
-    private static Duration timeout(Fields job, Defaults defaults) throws InvalidField {
-        Optional<String> given = job.text("timeout");
-        if (given.isEmpty()) {
-            return defaults.timeout();
-        }
-        Duration timeout = duration("job.timeout", given.get());
-        if (timeout.compareTo(defaults.maxTimeout()) > 0) {
-            throw new InvalidField(
-                    "job.timeout", "%s is above the limit, %s".formatted(timeout, defaults.maxTimeout()));
-        }
-        return timeout;
-    }
-
-    private static @Nullable Instant deadline(Fields job, Instant acceptedAt) throws InvalidField {
-        Optional<String> given = job.text("deadline");
-        if (given.isEmpty()) {
-            return null;
-        }
-        try {
-            Instant deadline = Durations.parse(given.get()).isPresent()
-                    ? acceptedAt.plus(duration("job.deadline", given.get()))
-                    : OffsetDateTime.parse(given.get()).toInstant();
-            if (deadline.isBefore(Instant.EPOCH) || deadline.isAfter(LATEST)) {
-                throw new InvalidField("job.deadline", "expected a time between 1970 and the year 9999");
-            }
-            return deadline;
-        } catch (DateTimeException | ArithmeticException e) {
-            throw new InvalidField(
-                    "job.deadline", "expected RFC 3339 such as 2026-11-21T10:00:00Z, or " + Durations.EXAMPLE, e);
-        }
-    }
-
-    private static Duration duration(String path, String given) throws InvalidField {
-        Duration duration =
-                Durations.parse(given).orElseThrow(() -> new InvalidField(path, "expected " + Durations.EXAMPLE));
-        if (duration.isPositive()) {
-            return duration;
-        }
-        throw new InvalidField(path, "must be positive");
     }
 }

@@ -200,7 +200,7 @@ class SettingsReaderTest {
         "[::], http://[::1]:11434"
     })
     void ollamas_own_forms_of_its_address(String given, String address) {
-        assertThat(SettingsReader.ollamaAddress(given)).isEqualTo(address);
+        assertThat(NodesReader.ollamaAddress(given)).isEqualTo(address);
     }
 
     @Test
