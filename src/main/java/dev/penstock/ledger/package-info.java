@@ -1,4 +1,4 @@
-/** What became of each job, for those who ask. */
+/** The ledger: what became of each job. */
 @NullMarked
 package dev.penstock.ledger;
 

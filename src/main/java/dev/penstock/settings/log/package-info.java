@@ -1,4 +1,4 @@
-/** The log lines that Penstock rewrites or drops. */
+/** Filters log lines: repeated ones go, and text from outside starts no new line. */
 @NullMarked
 package dev.penstock.settings.log;
 
