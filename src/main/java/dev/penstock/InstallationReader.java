@@ -1,11 +1,11 @@
 package dev.penstock;
 
-import dev.penstock.cli.Installation;
+import dev.penstock.cli.doctor.Installation;
 import dev.penstock.intake.TopicShape;
 import dev.penstock.node.NodeCheck;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.StartCheck;
+import dev.penstock.settings.start.StartCheck;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

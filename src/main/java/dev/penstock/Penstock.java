@@ -2,9 +2,9 @@ package dev.penstock;
 
 import dev.penstock.api.ConnectionDeadlines;
 import dev.penstock.cli.Client;
-import dev.penstock.settings.SettingsReader;
-import dev.penstock.settings.StartCheck;
-import dev.penstock.settings.StartFailure;
+import dev.penstock.settings.read.SettingsReader;
+import dev.penstock.settings.start.StartCheck;
+import dev.penstock.settings.start.StartFailure;
 import dev.penstock.wire.Printable;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;

@@ -2,8 +2,8 @@ package dev.penstock.api;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.ErrorDocument;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.document.ErrorDocument;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.buffer.Buffer;

@@ -2,7 +2,7 @@ package dev.penstock.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.wire.ErrorDocument;
+import dev.penstock.wire.document.ErrorDocument;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;

@@ -4,7 +4,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.reply.LiveReplies;
 import dev.penstock.reply.Watch;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.ErrorDocument;
+import dev.penstock.wire.document.ErrorDocument;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.Uni;
 import io.smallrye.mutiny.unchecked.Unchecked;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.intake.Submissions;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.ledger.JobRow;
+import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
 import dev.penstock.wire.Json;

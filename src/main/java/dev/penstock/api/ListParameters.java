@@ -2,7 +2,7 @@ package dev.penstock.api;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobState;
-import dev.penstock.ledger.Queries;
+import dev.penstock.ledger.database.Queries;
 import dev.penstock.wire.Durations;
 import jakarta.ws.rs.core.MultivaluedMap;
 import java.time.DateTimeException;

@@ -6,7 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.Registry;
-import dev.penstock.node.WireProtocol;
+import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.wire.Json;
 import io.smallrye.common.annotation.RunOnVirtualThread;

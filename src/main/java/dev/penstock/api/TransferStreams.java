@@ -2,9 +2,9 @@ package dev.penstock.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.node.ModelTransfer;
-import dev.penstock.wire.ErrorDocument;
+import dev.penstock.node.models.ModelTransfer;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.document.ErrorDocument;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.Uni;
 import io.smallrye.mutiny.unchecked.Unchecked;

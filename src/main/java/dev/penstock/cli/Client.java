@@ -1,5 +1,23 @@
 package dev.penstock.cli;
 
+import dev.penstock.cli.command.CancelCommand;
+import dev.penstock.cli.command.CompletionCommand;
+import dev.penstock.cli.command.DlqCommand;
+import dev.penstock.cli.command.GetCommand;
+import dev.penstock.cli.command.HelpCommand;
+import dev.penstock.cli.command.IntakeCommand;
+import dev.penstock.cli.command.ListCommand;
+import dev.penstock.cli.command.ModelsCommand;
+import dev.penstock.cli.command.NodesCommand;
+import dev.penstock.cli.command.PenstockCommand;
+import dev.penstock.cli.command.PullCommand;
+import dev.penstock.cli.command.SubmitCommand;
+import dev.penstock.cli.command.WatchCommand;
+import dev.penstock.cli.doctor.DoctorCommand;
+import dev.penstock.cli.doctor.Installation;
+import dev.penstock.cli.job.Ending;
+import dev.penstock.cli.job.Problem;
+import dev.penstock.cli.view.Terminal;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 
@@ -21,7 +39,7 @@ public final class Client {
         return run(terminal, Installation::unknown, args);
     }
 
-    static int run(Terminal terminal, Supplier<Installation> configured, String... args) {
+    public static int run(Terminal terminal, Supplier<Installation> configured, String... args) {
         QuietLogging.on(terminal);
         CommandLine line = new CommandLine(new PenstockCommand())
                 .addSubcommand(new SubmitCommand(terminal))

@@ -1,5 +1,6 @@
 package dev.penstock.cli;
 
+import dev.penstock.cli.view.Terminal;
 import java.util.List;
 import java.util.logging.Handler;
 import java.util.logging.Level;

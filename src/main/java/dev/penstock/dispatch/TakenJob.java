@@ -3,7 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
-import dev.penstock.wire.BodyHash;
+import dev.penstock.wire.document.BodyHash;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 

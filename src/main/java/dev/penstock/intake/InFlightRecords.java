@@ -1,7 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.RecordSize;
+import dev.penstock.wire.record.RecordSize;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;

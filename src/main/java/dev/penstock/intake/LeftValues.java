@@ -2,7 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.RecordGuard;
+import dev.penstock.wire.record.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

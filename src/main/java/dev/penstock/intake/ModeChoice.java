@@ -2,11 +2,11 @@ package dev.penstock.intake;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.SettingsLog;
-import dev.penstock.wire.IntakeMode;
-import dev.penstock.wire.MigrateLine;
-import dev.penstock.wire.SettingsVersion;
-import dev.penstock.wire.ShareSupport;
+import dev.penstock.settings.topic.SettingsLog;
+import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.wire.record.MigrateLine;
+import dev.penstock.wire.record.SettingsVersion;
+import dev.penstock.wire.record.ShareSupport;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;

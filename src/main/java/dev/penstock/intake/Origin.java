@@ -7,7 +7,7 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;

@@ -1,11 +1,11 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.BrokerWatch;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.IntakeMode;
+import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;

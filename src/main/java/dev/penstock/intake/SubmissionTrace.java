@@ -1,7 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.PromptJob;
-import dev.penstock.wire.TraceHeader;
+import dev.penstock.wire.record.TraceHeader;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.SpanKind;
 import io.opentelemetry.api.trace.StatusCode;

@@ -5,7 +5,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.BoundedValues;
-import dev.penstock.wire.RecordSize;
+import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

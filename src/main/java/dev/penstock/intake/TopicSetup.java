@@ -3,7 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.ShareSupport;
+import dev.penstock.wire.record.ShareSupport;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;

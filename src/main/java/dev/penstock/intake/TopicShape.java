@@ -2,7 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.schedule.Delay;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.RecordSize;
+import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;

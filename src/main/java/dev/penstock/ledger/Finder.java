@@ -1,6 +1,10 @@
 package dev.penstock.ledger;
 
 import dev.penstock.job.JobId;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.database.Positions;
+import dev.penstock.ledger.database.Queries;
+import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ReplyTopic;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -1,4 +1,4 @@
-/** What became of each job: a projection of the topics in a database, its queries, and who ends jobs that no worker gets to. */
+/** The ledger: what became of each job. */
 @NullMarked
 package dev.penstock.ledger;
 

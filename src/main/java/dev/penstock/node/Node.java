@@ -2,6 +2,15 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.node.media.MediaFetcher;
+import dev.penstock.node.media.Until;
+import dev.penstock.node.models.Later;
+import dev.penstock.node.models.NodeModels;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.ModelName;
@@ -82,16 +91,6 @@ public final class Node {
             Instant since) {
         public Health {
             models = List.copyOf(models);
-        }
-    }
-
-    /** Runs a task after a delay. */
-    interface Later {
-        void run(Duration delay, Runnable task);
-
-        static Later onTimer() {
-            return (delay, task) -> CompletableFuture.delayedExecutor(delay.toMillis(), TimeUnit.MILLISECONDS)
-                    .execute(task);
         }
     }
 
@@ -472,34 +471,5 @@ public final class Node {
     /** Returns a future that is done when the node's processes have ended, after {@link #close}. */
     CompletableFuture<?> ended() {
         return upstream.ended();
-    }
-
-    /** The result of a probe. */
-    sealed interface ProbeResult {
-        /**
-         * @param totalSlots a llama-server's own number of slots; 0 if the server does not report it
-         * @param mismatch a message if the server is of another kind than the node's backend; null if there is no
-         *     sign of that
-         */
-        record Up(
-                List<WireProtocol.Model> models,
-                int totalSlots,
-                @Nullable String mismatch) implements ProbeResult {
-            Up(List<WireProtocol.Model> models, int totalSlots) {
-                this(models, totalSlots, null);
-            }
-        }
-
-        record Loading(String words) implements ProbeResult {}
-
-        /**
-         * @param silent the answer did not come in time, and the connection was not refused
-         * @param unauthorized the server answers, and requires another key
-         */
-        record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
-            static Away of(String words) {
-                return new Away(words, false, false);
-            }
-        }
     }
 }

@@ -1,5 +1,14 @@
 package dev.penstock.node;
 
+import dev.penstock.node.http.BaseAddress;
+import dev.penstock.node.http.ContentDecoder;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.NodeErrors;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.program.Executables;
+import dev.penstock.node.program.ModelFiles;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import java.io.IOException;
@@ -49,9 +58,9 @@ public final class NodeCheck {
                 .connectTimeout(CONNECT_WITHIN)
                 .build()) {
             return switch (Probe.of(new OneServer(node, http))) {
-                case Node.ProbeResult.Up up -> new Found(Node.State.UP, ids(up.models()), up.mismatch());
-                case Node.ProbeResult.Loading(String words) -> new Found(Node.State.LOADING, List.of(), words);
-                case Node.ProbeResult.Away(String words, boolean _, boolean _) -> down(words);
+                case ProbeResult.Up up -> new Found(Node.State.UP, ids(up.models()), up.mismatch());
+                case ProbeResult.Loading(String words) -> new Found(Node.State.LOADING, List.of(), words);
+                case ProbeResult.Away(String words, boolean _, boolean _) -> down(words);
             };
         }
     }

@@ -1,11 +1,17 @@
 package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.Discovery;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.media.MediaFetcher;
+import dev.penstock.node.models.Later;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
@@ -49,7 +55,6 @@ public class Nodes {
     private final Settings settings;
     private final Vertx vertx;
     private final Clock clock;
-    private final MeterRegistry meters;
     private final int ownPort;
     private final MediaFetcher media;
     private final Map<String, Node> nodes = new ConcurrentSkipListMap<>();
@@ -62,7 +67,7 @@ public class Nodes {
 
     /* Guarded by this. */
     private final Map<String, NodeSettings> found = new TreeMap<>();
-    private final Map<String, List<Meter>> gauges = new TreeMap<>();
+    private final NodeGauges gauges;
     /**
      * The ends of removed nodes that are processes of Penstock, by name. Each is done when the last process has
      * ended.
@@ -81,7 +86,7 @@ public class Nodes {
         this.settings = settings;
         this.vertx = vertx;
         this.clock = clock;
-        this.meters = meters;
+        gauges = new NodeGauges(meters);
         this.ownPort = ownPort;
         media = new MediaFetcher(vertx, settings.permissions().hosts(), settings.mediaBytes());
         Gauge.builder("penstock.media.bytes", media, MediaFetcher::bytes).register(meters);
@@ -159,7 +164,7 @@ public class Nodes {
     }
 
     /** Probes a server that is not a node yet. */
-    Node.ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
+    ProbeResult tryOut(NodeSettings candidate) throws InterruptedException {
         try (NodeClient client =
                 new NodeClient(candidate, vertx, settings.timeouts().connect(), settings.answers())) {
             return Probe.of(client);
@@ -239,40 +244,23 @@ public class Nodes {
         Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
         String name = wanted.name();
         Node node = new Node(
-                wanted,
-                settings,
-                upstream,
-                media,
-                clock,
-                () -> slotFreed(name),
-                () -> changed(name),
-                Node.Later.onTimer());
+                wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), Later.onTimer());
         node.share(replicas);
         nodes.put(name, node);
         changed(name);
-        gauges.put(
-                node.name(),
-                List.of(
-                        Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
-                                .tag("node", node.name())
-                                .register(meters),
-                        Gauge.builder("penstock.node.slots", node, Node::limit)
-                                .tag("node", node.name())
-                                .register(meters),
-                        Gauge.builder(
-                                        "penstock.node.up",
-                                        node,
-                                        up -> up.health().state() == Node.State.UP ? 1 : 0)
-                                .tag("node", node.name())
-                                .register(meters)));
+        gauges.add(node);
         // from then on, an unknown model counts as missing
-        Node.Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
+        Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
 
-    /** Creates the upstream of a node. */
+    /**
+     * Creates the upstream of a node.
+     *
+     * @param afterwards a process starts only after this: the one before it may still hold the memory
+     */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
-        return Upstream.of(wanted, settings, vertx, afterwards);
+        return new Upstreams(settings, vertx).of(wanted, afterwards);
     }
 
     /** Starts to probe a node. */
@@ -282,7 +270,7 @@ public class Nodes {
 
     private void remove(Node node) {
         LOG.infof("node=%s is removed; %d requests are still running there", node.settings(), node.inFlight());
-        gauges.getOrDefault(node.name(), List.of()).forEach(meters::remove);
+        gauges.remove(node.name());
         draining.add(node);
         nodes.remove(node.name(), node);
         node.drain();

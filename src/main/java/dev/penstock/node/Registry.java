@@ -3,15 +3,16 @@ package dev.penstock.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.settings.AddedNode;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Secrets;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.SettingsFeed;
-import dev.penstock.settings.SettingsLog;
+import dev.penstock.settings.read.AddedNode;
+import dev.penstock.settings.topic.SettingsFeed;
+import dev.penstock.settings.topic.SettingsLog;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.SettingsVersion;
+import dev.penstock.wire.record.SettingsVersion;
 import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
@@ -103,8 +104,7 @@ public class Registry {
         if (there != null) {
             return taken(name, " (" + there.settings() + ")");
         }
-        if (!force
-                && nodes.tryOut(node) instanceof Node.ProbeResult.Away(String words, boolean _, boolean unauthorized)) {
+        if (!force && nodes.tryOut(node) instanceof ProbeResult.Away(String words, boolean _, boolean unauthorized)) {
             return refused(
                     unauthorized ? JobFailure.Code.NODE_UNAUTHORIZED : JobFailure.Code.NODE_UNREACHABLE,
                     "node '%s': %s; ?force=true adds it all the same".formatted(name, words));

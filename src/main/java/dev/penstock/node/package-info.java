@@ -1,4 +1,4 @@
-/** The model servers: one class per wire protocol, slots, health, discovery. */
+/** The model servers as the others use them: nodes with slots, health and throughput. */
 @NullMarked
 package dev.penstock.node;
 

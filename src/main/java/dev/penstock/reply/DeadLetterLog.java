@@ -2,7 +2,7 @@ package dev.penstock.reply;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.LogRange;
+import dev.penstock.wire.record.LogRange;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -2,7 +2,7 @@ package dev.penstock.reply;
 
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.RecordGuard;
+import dev.penstock.wire.record.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;

@@ -52,7 +52,7 @@ public enum Backend {
                 .findFirst();
     }
 
-    static String all() {
+    public static String all() {
         return Arrays.stream(values()).map(Backend::wireName).collect(Collectors.joining(", "));
     }
 }

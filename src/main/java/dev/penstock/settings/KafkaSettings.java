@@ -1,7 +1,7 @@
 package dev.penstock.settings;
 
 import dev.penstock.wire.BoundedValues;
-import dev.penstock.wire.RecordSize;
+import dev.penstock.wire.record.RecordSize;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -43,7 +43,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final int CONFIG_MILLIS = 2_000;
 
     /** The default address of Kafka. */
-    static final String DEFAULT_SERVERS = "localhost:9092";
+    public static final String DEFAULT_SERVERS = "localhost:9092";
 
     public KafkaSettings {
         Map<String, Object> all = new HashMap<>(common);

@@ -162,7 +162,7 @@ public record NodeSettings(
     }
 
     /** Returns a server from the environment, with its other values. */
-    static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
+    public static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
         return new NodeSettings(
                 backend.wireName(),
                 backend,
@@ -177,12 +177,12 @@ public record NodeSettings(
     }
 
     /** Returns the same node with this key; null for no key. */
-    NodeSettings with(@Nullable String key) {
+    public NodeSettings with(@Nullable String key) {
         return new NodeSettings(
                 name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
     }
 
-    NodeSettings with(Requests other) {
+    public NodeSettings with(Requests other) {
         return new NodeSettings(
                 name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program);
     }

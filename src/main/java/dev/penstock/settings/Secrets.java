@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  *     may receive it
  */
 public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<String>> hosts) {
-    static final String DEFAULT_PREFIX = "PENSTOCK_SECRET_";
+    public static final String DEFAULT_PREFIX = "PENSTOCK_SECRET_";
 
     /** The defaults without a configuration. Any reference fails, because no variable has this prefix. */
     public static final Secrets DEFAULTS = new Secrets(DEFAULT_PREFIX, Optional.empty(), Map.of());
@@ -38,7 +38,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     }
 
     /** Returns whether a text has the form of a reference. */
-    static boolean isReference(String text) {
+    public static boolean isReference(String text) {
         return REFERENCE.matcher(text).matches();
     }
 
@@ -54,7 +54,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
      *
      * @param boundTo the place of the first node that used it; null if no node did
      */
-    Optional<String> find(String reference, URI url, @Nullable String boundTo, Map<String, String> environment) {
+    public Optional<String> find(String reference, URI url, @Nullable String boundTo, Map<String, String> environment) {
         if (!isReference(reference) || !mayGo(reference, url, boundTo)) {
             return Optional.empty();
         }
@@ -130,7 +130,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
      * Returns the message for a missing key. It is the same for every reason, because the reason would reveal what
      * exists.
      */
-    String missing() {
+    public String missing() {
         return "no key for this node is found by the reference. It is env:NAME, and NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir; what it names has one line, and is not bound to another address (penstock.auth.secret-hosts)"
                 .formatted(prefix);
     }

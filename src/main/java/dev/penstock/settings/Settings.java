@@ -1,9 +1,9 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
-import dev.penstock.wire.GroupNames;
-import dev.penstock.wire.IntakeMode;
-import dev.penstock.wire.JobDocument;
+import dev.penstock.wire.document.JobDocument;
+import dev.penstock.wire.record.GroupNames;
+import dev.penstock.wire.record.IntakeMode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;

@@ -1,4 +1,4 @@
-/** The settings in force: the configuration as documented keys, checked and turned into domain values. */
+/** The settings in force, as domain values. */
 @NullMarked
 package dev.penstock.settings;
 

@@ -38,7 +38,7 @@ public final class BoundedValues implements Deserializer<byte[]> {
     }
 
     /** Ends a poll; the consumer (4.3.1) tries the record again at the next poll. */
-    static final class NextPoll extends SerializationException {
+    public static final class NextPoll extends SerializationException {
         NextPoll() {
             super("the poll has enough");
         }

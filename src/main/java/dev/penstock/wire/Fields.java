@@ -13,19 +13,19 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Typed access to the members of one JSON object. Every mistake has the member's path. */
-final class Fields {
+public final class Fields {
     private static final int MOST_DIGITS = 40;
 
     private final String prefix;
     private final @Nullable JsonNode object;
 
     /** @param object null if the whole object is absent */
-    Fields(String prefix, @Nullable JsonNode object) {
+    public Fields(String prefix, @Nullable JsonNode object) {
         this.prefix = prefix;
         this.object = object;
     }
 
-    static String kind(JsonNode node) {
+    public static String kind(JsonNode node) {
         return switch (node.getNodeType()) {
             case MISSING -> "nothing";
             case NULL -> "null";
@@ -38,7 +38,7 @@ final class Fields {
         };
     }
 
-    static void checkOptional(JsonNode root, String name, Predicate<JsonNode> fits, String expected)
+    public static void checkOptional(JsonNode root, String name, Predicate<JsonNode> fits, String expected)
             throws InvalidField {
         JsonNode value = root.get(name);
         if (value != null && !value.isNull() && !fits.test(value)) {
@@ -46,11 +46,11 @@ final class Fields {
         }
     }
 
-    boolean has(String name) {
+    public boolean has(String name) {
         return object != null && object.hasNonNull(name);
     }
 
-    void onlyKnown(Collection<String> known) throws InvalidField {
+    public void onlyKnown(Collection<String> known) throws InvalidField {
         Iterator<String> names = object == null ? Arrays.<String>asList().iterator() : object.fieldNames();
         while (names.hasNext()) {
             String name = names.next();
@@ -63,15 +63,15 @@ final class Fields {
         }
     }
 
-    Optional<String> text(String name) throws InvalidField {
+    public Optional<String> text(String name) throws InvalidField {
         return value(name, JsonNode::isTextual, "a string").map(JsonNode::textValue);
     }
 
-    Optional<Boolean> flag(String name) throws InvalidField {
+    public Optional<Boolean> flag(String name) throws InvalidField {
         return value(name, JsonNode::isBoolean, "a boolean").map(JsonNode::booleanValue);
     }
 
-    Optional<Integer> positiveInteger(String name) throws InvalidField {
+    public Optional<Integer> positiveInteger(String name) throws InvalidField {
         Optional<JsonNode> value =
                 value(name, node -> isInteger(node) && integer(node).bitLength() < Integer.SIZE, "a positive integer");
         Optional<Integer> number = value.map(node -> integer(node).intValueExact());
@@ -82,7 +82,7 @@ final class Fields {
     }
 
     /** Returns whether a number is an integer, in any notation: 100, 100.0 or 1e2. */
-    static boolean isInteger(JsonNode node) {
+    public static boolean isInteger(JsonNode node) {
         if (node.isIntegralNumber() || !node.isNumber()) {
             return node.isIntegralNumber();
         }
@@ -92,13 +92,13 @@ final class Fields {
     }
 
     /** @param node an integer */
-    static BigInteger integer(JsonNode node) {
+    public static BigInteger integer(JsonNode node) {
         return node.isIntegralNumber()
                 ? node.bigIntegerValue()
                 : node.decimalValue().toBigIntegerExact();
     }
 
-    <E extends Enum<E>> Optional<E> oneOf(String name, E[] values) throws InvalidField {
+    public <E extends Enum<E>> Optional<E> oneOf(String name, E[] values) throws InvalidField {
         Optional<String> given = text(name);
         if (given.isEmpty()) {
             return Optional.empty();

@@ -121,12 +121,12 @@ public final class Json {
     }
 
     /** Reads a document of Penstock token by token, within the limits of {@link #parseVectors}. */
-    static JsonParser parser(String text) throws IOException {
+    public static JsonParser parser(String text) throws IOException {
         return VECTORS.createParser(text);
     }
 
     /** Returns a text of an object within an object, if the whole document is well-formed. It does not build the document. */
-    static Optional<String> textAt(byte[] document, String object, String field) {
+    public static Optional<String> textAt(byte[] document, String object, String field) {
         String found = null;
         try (JsonParser parser = LENIENT.createParser(document)) {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
@@ -202,7 +202,7 @@ public final class Json {
          */
         private final @Nullable String beyondLimit;
 
-        MalformedJson(String message, @Nullable String beyondLimit) {
+        public MalformedJson(String message, @Nullable String beyondLimit) {
             super(message);
             this.beyondLimit = beyondLimit;
         }
@@ -221,7 +221,7 @@ public final class Json {
         }
 
         /** Returns whether the syntax is correct up to the point where the parser stopped. */
-        boolean isBeyondLimit() {
+        public boolean isBeyondLimit() {
             return beyondLimit != null;
         }
     }

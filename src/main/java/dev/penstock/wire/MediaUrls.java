@@ -55,7 +55,7 @@ public final class MediaUrls {
     }
 
     /** Returns the failure for the first address that is not allowed. */
-    static Optional<JobFailure> refused(Map<String, Object> body, AllowedHosts hosts) {
+    public static Optional<JobFailure> refused(Map<String, Object> body, AllowedHosts hosts) {
         try {
             replace(body, (path, url) -> check(path, url, hosts));
             return Optional.empty();

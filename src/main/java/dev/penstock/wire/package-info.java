@@ -1,4 +1,4 @@
-/** The documents of the outside: jobs, events and errors as JSON, parsed strictly with field paths. */
+/** JSON, names and texts of the outside, parsed strictly with field paths. */
 @NullMarked
 package dev.penstock.wire;
 

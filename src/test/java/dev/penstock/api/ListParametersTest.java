@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobState;
-import dev.penstock.ledger.Queries;
+import dev.penstock.ledger.database.Queries;
 import jakarta.ws.rs.core.MultivaluedHashMap;
 import jakarta.ws.rs.core.MultivaluedMap;
 import java.time.Instant;

@@ -11,7 +11,7 @@ import dev.penstock.schedule.QueueEntry;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;

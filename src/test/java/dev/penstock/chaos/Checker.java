@@ -5,7 +5,7 @@ import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.PenstockConfig;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.SettingsReader;
+import dev.penstock.settings.read.SettingsReader;
+import dev.penstock.settings.source.PenstockConfig;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;

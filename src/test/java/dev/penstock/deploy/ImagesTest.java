@@ -3,8 +3,8 @@ package dev.penstock.deploy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.settings.PenstockConfig;
-import dev.penstock.settings.SettingsReader;
+import dev.penstock.settings.read.SettingsReader;
+import dev.penstock.settings.source.PenstockConfig;
 import dev.penstock.testkit.TestEnvironment;
 import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;

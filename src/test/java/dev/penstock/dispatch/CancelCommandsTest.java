@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.CommandDocument;
+import dev.penstock.wire.document.CommandDocument;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;

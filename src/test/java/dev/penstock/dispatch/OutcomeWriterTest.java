@@ -13,7 +13,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;

@@ -2,10 +2,10 @@ package dev.penstock.intake;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.settings.BrokerWatch;
 import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.settings.start.BrokerWatch;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.util.Map;

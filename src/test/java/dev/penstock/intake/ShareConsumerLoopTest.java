@@ -3,9 +3,9 @@ package dev.penstock.intake;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.settings.KafkaSettings;
-import dev.penstock.settings.TestSettings;
-import dev.penstock.wire.IntakeMode;
-import dev.penstock.wire.RecordGuard;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.wire.record.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

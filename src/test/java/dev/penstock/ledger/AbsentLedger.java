@@ -1,6 +1,8 @@
 package dev.penstock.ledger;
 
 import dev.penstock.job.JobId;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;

@@ -4,6 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.NodeErrors;
+import dev.penstock.node.program.LlamaPrograms;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.TestEnvironment;

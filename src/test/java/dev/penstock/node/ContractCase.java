@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.testkit.upstream.Vectors;
 import dev.penstock.wire.Json;
 import java.time.Duration;

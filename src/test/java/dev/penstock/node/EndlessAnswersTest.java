@@ -1,10 +1,13 @@
 package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
@@ -105,11 +108,11 @@ class EndlessAnswersTest {
         server.says(200, "application/json", "{\"data\":[{\"id\":\"a\"}", ",{\"id\":\"a\"}");
 
         try (NodeClient client = client(Backend.OPENAI_COMPATIBLE)) {
-            Node.ProbeResult result = Probe.of(client);
+            ProbeResult result = Probe.of(client);
 
             assertThat(result)
                     .isInstanceOfSatisfying(
-                            Node.ProbeResult.Away.class,
+                            ProbeResult.Away.class,
                             away -> assertThat(away.toString())
                                     .contains(
                                             "penstock.answers.max-listing",
@@ -117,36 +120,6 @@ class EndlessAnswersTest {
                                             server.url().toString()));
         }
         assertHungUp();
-    }
-
-    @Test
-    void a_pull() throws Exception {
-        server.says(200, "application/x-ndjson", "", "{\"status\":\"pulling\"}\n");
-
-        assertNamed(pulled(), "penstock.answers.max-pull");
-    }
-
-    @Test
-    void a_status_line_of_a_pull() throws Exception {
-        server.says(200, "application/x-ndjson", "{\"status\":\"", "x");
-
-        assertNamed(pulled(), "a status line of more than");
-    }
-
-    @Test
-    void the_error_of_a_pull() throws Exception {
-        server.says(500, "application/json", "{\"error\":\"", "x");
-
-        assertThat(pulled().message()).contains("500").hasSizeLessThan(2_100);
-        assertHungUp();
-    }
-
-    private JobFailure pulled() throws Exception {
-        try (NodeClient client = client(Backend.OLLAMA)) {
-            return catchThrowableOfType(
-                            ModelCommands.Refused.class, () -> new OllamaModels().fetch(client, "m", _ -> {}))
-                    .failure();
-        }
     }
 
     private void assertNamed(JobFailure failure, String limit) throws InterruptedException {

@@ -2,6 +2,11 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -71,7 +76,7 @@ public final class FakeNodes extends Nodes {
     public final class Server implements Upstream {
         private final NodeSettings settings;
         private final List<Call> calls = new CopyOnWriteArrayList<>();
-        private volatile Node.ProbeResult state = Node.ProbeResult.Away.of("not started");
+        private volatile ProbeResult state = ProbeResult.Away.of("not started");
         private volatile Consumer<Call> onCall = _ -> {};
 
         private Server(NodeSettings settings) {
@@ -80,7 +85,7 @@ public final class FakeNodes extends Nodes {
 
         /** The server is up with these models, and was probed. */
         public Server up(String... models) {
-            state = new Node.ProbeResult.Up(
+            state = new ProbeResult.Up(
                     Stream.of(models)
                             .map(model -> new WireProtocol.Model(model, true, null))
                             .toList(),
@@ -91,19 +96,19 @@ public final class FakeNodes extends Nodes {
 
         /** The server is loading its model, and was probed. */
         public void loading() {
-            state = new Node.ProbeResult.Loading("loading");
+            state = new ProbeResult.Loading("loading");
             FakeNodes.this.probe(settings.name());
         }
 
         /** The server is gone, and was probed. */
         public void down() {
-            state = Node.ProbeResult.Away.of("gone");
+            state = ProbeResult.Away.of("gone");
             FakeNodes.this.probe(settings.name());
         }
 
         /** The server is gone, and no probe has found that out yet. It refuses calls from now on. */
         public void kill() {
-            state = Node.ProbeResult.Away.of("gone");
+            state = ProbeResult.Away.of("gone");
             onCall = call -> call.fail(JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, "refused the connection"));
             calls.forEach(call -> call.fail(JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection")));
         }
@@ -138,7 +143,7 @@ public final class FakeNodes extends Nodes {
         }
 
         @Override
-        public Node.ProbeResult probe() {
+        public ProbeResult probe() {
             return state;
         }
 

@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import dev.penstock.node.http.NodeClient;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.upstream.Answer;

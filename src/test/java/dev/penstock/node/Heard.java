@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.upstream.TokenStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

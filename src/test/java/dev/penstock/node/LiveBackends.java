@@ -3,8 +3,14 @@ package dev.penstock.node;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.protocol.answer.ServerErrors;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -76,17 +82,17 @@ final class LiveBackends {
             return node.model();
         }
         return switch (Probe.of(client)) {
-            case Node.ProbeResult.Up up
+            case ProbeResult.Up up
             when !up.models().isEmpty() -> chosen(up.models()).id();
-            case Node.ProbeResult.Up _ -> {
+            case ProbeResult.Up _ -> {
                 failures.add(node.name() + ": lists no model");
                 yield null;
             }
-            case Node.ProbeResult.Loading(String words) -> {
+            case ProbeResult.Loading(String words) -> {
                 failures.add(node.name() + ": " + words);
                 yield null;
             }
-            case Node.ProbeResult.Away(String words, boolean _, boolean _) -> {
+            case ProbeResult.Away(String words, boolean _, boolean _) -> {
                 failures.add(node.name() + ": " + words);
                 yield null;
             }
@@ -147,10 +153,10 @@ final class LiveBackends {
         if (Heard.of(unknown, wanted.prompt(unknown)).failure() != null) {
             return Optional.of(unknown);
         }
-        Long context = Probe.of(client) instanceof Node.ProbeResult.Up up
-                        && !up.models().isEmpty()
-                ? chosen(up.models()).context()
-                : null;
+        Long context =
+                Probe.of(client) instanceof ProbeResult.Up up && !up.models().isEmpty()
+                        ? chosen(up.models()).context()
+                        : null;
         return context == null || context > LONGEST_CONTEXT
                 ? Optional.empty()
                 : Optional.of(stage.saying("river ".repeat(Math.toIntExact(context))));

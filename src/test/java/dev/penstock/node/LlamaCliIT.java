@@ -5,6 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.program.LlamaPrograms;
+import dev.penstock.node.program.ModelFiles;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.ChildProcess;
@@ -325,7 +332,7 @@ class LlamaCliIT {
         try (Upstream programs = programs(had, Objects.requireNonNull(had.gguf().getParent()))) {
             assertThat(programs.probe())
                     .isInstanceOfSatisfying(
-                            Node.ProbeResult.Up.class,
+                            ProbeResult.Up.class,
                             up -> assertThat(up.models())
                                     .extracting(WireProtocol.Model::id)
                                     .contains("tiny"));

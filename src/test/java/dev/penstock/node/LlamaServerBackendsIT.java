@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.Probe;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.LlamaServer;
@@ -170,7 +175,7 @@ class LlamaServerBackendsIT {
     void a_probe_says_its_models_and_slots() throws Exception {
         NodeClient client = llama.client(Backend.LLAMA_SERVER, LlamaServer.Model.TINY);
 
-        assertThat(Probe.of(client)).isInstanceOfSatisfying(Node.ProbeResult.Up.class, up -> {
+        assertThat(Probe.of(client)).isInstanceOfSatisfying(ProbeResult.Up.class, up -> {
             assertThat(up.totalSlots()).isEqualTo(4);
             assertThat(up.models()).extracting(WireProtocol.Model::id).containsExactly(LlamaServer.MODEL);
         });

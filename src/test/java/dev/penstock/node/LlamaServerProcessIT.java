@@ -5,9 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.net.httpserver.HttpServer;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.program.LlamaServerProcess;
+import dev.penstock.node.program.ModelFiles;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -143,14 +150,13 @@ class LlamaServerProcessIT {
 
             other.stop(0);
 
-            Heard.await(
-                    () -> probe(own) instanceof Node.ProbeResult.Up, PATIENCE, "it takes the port when that is free");
+            Heard.await(() -> probe(own) instanceof ProbeResult.Up, PATIENCE, "it takes the port when that is free");
         } finally {
             other.stop(0);
         }
     }
 
-    private static Node.ProbeResult probe(Upstream upstream) {
+    private static ProbeResult probe(Upstream upstream) {
         try {
             return upstream.probe();
         } catch (InterruptedException e) {

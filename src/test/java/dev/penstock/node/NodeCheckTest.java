@@ -3,7 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.settings.NodeSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;

@@ -3,10 +3,12 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.LogLines;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;

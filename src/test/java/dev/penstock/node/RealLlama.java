@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.node.http.NodeClient;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.LlamaServer;

@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.util.Optional;

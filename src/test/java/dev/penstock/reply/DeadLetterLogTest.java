@@ -2,7 +2,7 @@ package dev.penstock.reply;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
 import dev.penstock.settings.KafkaSettings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;

@@ -3,9 +3,9 @@ package dev.penstock.reply;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

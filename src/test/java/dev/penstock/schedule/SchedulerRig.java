@@ -8,7 +8,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.settings.Settings;
-import dev.penstock.settings.TestSettings;
+import dev.penstock.settings.read.TestSettings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;

@@ -1,6 +1,6 @@
 package dev.penstock.testkit;
 
-import dev.penstock.wire.EventHeaders;
+import dev.penstock.wire.record.EventHeaders;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;

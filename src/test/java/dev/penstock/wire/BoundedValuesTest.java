@@ -3,6 +3,7 @@ package dev.penstock.wire;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.penstock.wire.record.RecordSize;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.stream.Stream;

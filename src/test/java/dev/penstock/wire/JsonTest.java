@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.testkit.HostileBytes;
+import dev.penstock.wire.document.BodyHash;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;

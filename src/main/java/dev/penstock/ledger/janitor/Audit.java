@@ -1,0 +1,271 @@
+package dev.penstock.ledger.janitor;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.database.Positions;
+import dev.penstock.ledger.database.Queries;
+import dev.penstock.ledger.projector.CatchUp;
+import dev.penstock.ledger.projector.Origin;
+import dev.penstock.ledger.projector.TopicPlaces;
+import dev.penstock.ledger.row.JobRow;
+import dev.penstock.ledger.row.Submission;
+import dev.penstock.ledger.row.Submissions;
+import dev.penstock.reply.DeadLetters;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.wire.record.TraceHeader;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeoutException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds records that the broker dropped: by retention, at the delivery limit, or because somebody acknowledged them.
+ *
+ * <p>The order is what makes it never wrong: first where the groups and the logs stand, then the ends of the replies and the
+ * set-aside jobs, then it waits until the projection has passed those. A record below the first that was finished had its
+ * outcome, its refusal or its copy on the broker before, and so in the ledger now. Unless the replies have forgotten it
+ * before the ledger saw it: of jobs from before such a gap nothing is told.
+ */
+public final class Audit implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(Audit.class);
+    private static final Duration OLD = Duration.ofMinutes(1);
+    private static final Duration ASK_WITHIN = Duration.ofSeconds(10);
+    private static final Duration PROJECT_WITHIN = Duration.ofSeconds(30);
+    private static final int AT_ONCE = 500;
+
+    private final LedgerDatabase database;
+    private final CatchUp catchUp;
+    private final OutcomePublisher outcomes;
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final IntakeMode mode;
+    private final DeadLetters deadLetters;
+    private final Clock clock;
+    private final Counter lost;
+    private final Counter rounds;
+    private @Nullable Admin admin;
+
+    Audit(
+            LedgerDatabase database,
+            CatchUp catchUp,
+            OutcomePublisher outcomes,
+            KafkaSettings kafka,
+            Settings settings,
+            IntakeMode mode,
+            DeadLetters deadLetters,
+            Clock clock,
+            MeterRegistry meters) {
+        this.database = database;
+        this.catchUp = catchUp;
+        this.outcomes = outcomes;
+        this.kafka = kafka;
+        this.settings = settings;
+        this.mode = mode;
+        this.deadLetters = deadLetters;
+        this.clock = clock;
+        lost = meters.counter("penstock.lost");
+        rounds = meters.counter("penstock.audit.rounds");
+    }
+
+    void round() throws InterruptedException, LedgerDatabase.Unavailable {
+        TopicPlaces places = TopicPlaces.of(admin(), settings);
+        List<TopicPartition> deferred = places.deferred(settings);
+        Map<TopicPartition, Long> below =
+                new HashMap<>(TopicPlaces.offsets(admin(), places.jobs(), OffsetSpec.earliest()));
+        TopicPlaces.groupStarts(admin(), settings, mode, places.jobs())
+                .forEach((partition, start) -> below.merge(partition, start, Math::max));
+        below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
+        TopicPlaces.committed(admin(), settings.deferredGroup())
+                .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
+
+        List<String> told =
+                List.of(settings.topics().replies(), settings.topics().deferred());
+        try {
+            if (!catchUp.await(catchUp.ends(told, ASK_WITHIN), PROJECT_WITHIN)) {
+                return;
+            }
+        } catch (TimeoutException e) {
+            LOG.debugf("no audit now: %s", e.getMessage());
+            return;
+        }
+        LOG.debugf("the groups and the logs stand at %s", below);
+        Map<TopicPartition, Long> gaps = database.read(Positions::gaps);
+        List<TopicPartition> partitions = new ArrayList<>(places.jobs());
+        partitions.addAll(database.read(Origin::gonePartitions));
+        for (TopicPartition partition : partitions) {
+            // of a topic that was made again no record comes any more; one that has started has a worker, or is overdue
+            boolean gone = Origin.isGone(partition.topic());
+            long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
+            eachOpen(database, partition, end, (row, record) -> {
+                if (isDropped(row, record, below)
+                        && (!gone || row.life().named() == null)
+                        && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
+                        && outcomes.isOurs(row)) {
+                    tell(row, record);
+                }
+            });
+        }
+        rounds.increment();
+    }
+
+    /** What is done with an open job. */
+    public interface Lookup {
+        void at(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable;
+    }
+
+    /** Page after page: jobs that are set aside stay open, and may be more than one page. */
+    public static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Lookup look)
+            throws InterruptedException, LedgerDatabase.Unavailable {
+        long seen = -1;
+        List<JobRow> page;
+        do {
+            long after = seen;
+            page = database.read(connection -> Queries.openBetween(connection, partition, after, end, AT_ONCE));
+            for (JobRow row : page) {
+                Submission record = row.arrivals().chosen().orElseThrow();
+                seen = record.stamp().place().offset();
+                look.at(row, record);
+            }
+        } while (page.size() == AT_ONCE);
+    }
+
+    /**
+     * Whether the record that the job hangs on comes no more: the one that started last, else the smallest. Others of its id are
+     * duplicates, and would wait for it for ever. Where there are so many that not all are kept, every one has to be gone.
+     */
+    private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
+        RecordPlace named = row.life().named();
+        RecordPlace owner = named == null ? record.stamp().place() : named;
+        Submissions arrivals = row.arrivals();
+        boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Submissions.MOST;
+        return record.stamp().millis() < clock.millis() - OLD.toMillis()
+                && liesBelow(owner, below)
+                && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
+                && arrivals.leftOut().entrySet().stream()
+                        .allMatch(highest -> liesBelow(
+                                new RecordPlace(
+                                        highest.getKey().topic(),
+                                        highest.getKey().partition(),
+                                        highest.getValue()),
+                                below))
+                && arrivals.copies().stream()
+                        .filter(copy -> all || copy.origin().equals(owner))
+                        .allMatch(copy -> liesBelow(copy.stamp().place(), below));
+    }
+
+    private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
+        return Origin.isGone(place.topic())
+                || place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
+    }
+
+    private void tell(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {
+        RecordPlace place = record.stamp().place();
+        String topic = Origin.nameOf(place.topic());
+        Optional<ConsumerRecord<byte[], byte[]>> dropped =
+                topic.equals(place.topic()) ? reread(place) : Optional.empty();
+        if (dropped.isEmpty()) {
+            dropped = database.read(connection -> Queries.request(connection, row.id(), record.bodyHash()))
+                    .map(document -> new ConsumerRecord<>(
+                            topic,
+                            place.partition(),
+                            place.offset(),
+                            row.id().value().getBytes(StandardCharsets.UTF_8),
+                            document.getBytes(StandardCharsets.UTF_8)));
+        }
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.LOST,
+                "the broker dropped record %s before the job had an outcome: %s. %s"
+                        .formatted(
+                                place,
+                                topic.equals(place.topic())
+                                        ? "by retention, at the delivery limit of group %s, or because something else acknowledged it"
+                                                .formatted(settings.groups().of(topic))
+                                        : "its topic was deleted and made again",
+                                dropped.isPresent()
+                                        ? "The record is in "
+                                                + settings.topics().deadLetters() + ": send it again"
+                                        : "The record is gone: send the job again"));
+        try {
+            if (dropped.isPresent()) {
+                deadLetters
+                        .write(dropped.get(), row.id(), failure, row.life().attempts())
+                        .get();
+            }
+        } catch (ExecutionException e) {
+            LOG.warnf("job=%s its lost record could not be dead-lettered, trying again: %s", row.id(), Reason.of(e));
+            return;
+        }
+        lost.increment();
+        LOG.errorf("job=%s record=%s lost: %s", row.id(), place, failure.message());
+        Header trace = dropped.map(ConsumerRecord::headers)
+                .map(headers -> headers.lastHeader(TraceHeader.NAME))
+                .orElse(null);
+        outcomes.tell(
+                row,
+                record,
+                new JobEvent.Failed(failure, null, record.metadata()),
+                trace == null ? null : trace.value());
+    }
+
+    /** Empty where the log does not have it any more. */
+    private Optional<ConsumerRecord<byte[], byte[]>> reread(RecordPlace place) {
+        TopicPartition partition = new TopicPartition(place.topic(), place.partition());
+        Map<String, Object> properties = Map.of(
+                ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+                1,
+                ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
+                10_000,
+                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+                settings.maxRecord() + 65_536);
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-audit", properties)) {
+            reader.assign(List.of(partition));
+            reader.seek(partition, place.offset());
+            for (ConsumerRecord<byte[], byte[]> record : RecordGuard.of("audit").poll(reader, Duration.ofSeconds(5))) {
+                if (record.offset() == place.offset()) {
+                    return Optional.of(record);
+                }
+            }
+            return Optional.empty();
+        }
+    }
+
+    private Admin admin() {
+        Admin known = admin;
+        if (known == null) {
+            known = kafka.admin("penstock-audit");
+            admin = known;
+        }
+        return known;
+    }
+
+    @Override
+    public void close() {
+        Admin known = admin;
+        if (known != null) {
+            known.close(Duration.ofSeconds(2));
+        }
+    }
+}

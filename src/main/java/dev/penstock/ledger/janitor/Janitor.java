@@ -1,0 +1,89 @@
+package dev.penstock.ledger.janitor;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.database.Queries;
+import dev.penstock.ledger.row.JobRow;
+import dev.penstock.ledger.row.Submission;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Ends jobs that no worker ends: jobs that are queued or deferred at once, when they are cancelled or past their time, and
+ * running ones whose worker has not done so itself for a while.
+ */
+final class Janitor {
+    /** The time that a worker has to end its job itself. */
+    private static final Duration GRACE = Duration.ofSeconds(30);
+
+    private static final int AT_ONCE = 1_000;
+
+    private final LedgerDatabase database;
+    private final OutcomePublisher outcomes;
+    private final Clock clock;
+
+    Janitor(LedgerDatabase database, OutcomePublisher outcomes, Clock clock) {
+        this.database = database;
+        this.outcomes = outcomes;
+        this.clock = clock;
+    }
+
+    void round() throws InterruptedException, LedgerDatabase.Unavailable {
+        long now = clock.millis();
+        Map<JobId, JobRow> rows = new LinkedHashMap<>();
+        for (LedgerDatabase.Work<List<JobRow>> query : List.<LedgerDatabase.Work<List<JobRow>>>of(
+                connection -> Queries.cancelled(connection, AT_ONCE),
+                connection -> Queries.expired(connection, now, AT_ONCE),
+                connection -> Queries.overdue(connection, now, AT_ONCE))) {
+            for (JobRow row : ours(query)) {
+                rows.putIfAbsent(row.id(), row);
+            }
+        }
+        for (JobRow row : rows.values()) {
+            Submission record = row.arrivals().chosen().orElse(null);
+            JobEvent outcome = record == null ? null : outcome(row, record, now);
+            if (record != null && outcome != null) {
+                outcomes.tell(row, record, outcome, null);
+            }
+        }
+    }
+
+    /** How a job ends now that no worker has ended; null: it does not end yet. */
+    static @Nullable JobEvent outcome(JobRow row, Submission record, long now) {
+        boolean started = row.life().reading().attempt() >= 0;
+        boolean deferred = started && row.arrivals().isDeferredAfter(row.life().attempts());
+        long grace = started && !deferred ? GRACE.toMillis() : 0;
+        Long cancelled = row.cancelMillis();
+        Long deadline = record.deadlineMillis();
+        Long overdue = row.overdueMillis();
+        if (cancelled != null && now - cancelled >= grace) {
+            return new JobEvent.Cancelled(null, record.metadata());
+        }
+        boolean runningTimeEndsFirst = overdue != null && (deadline == null || overdue < deadline);
+        if (deadline != null && now - deadline >= grace && !runningTimeEndsFirst) {
+            return new JobEvent.Expired(null, record.metadata());
+        }
+        if (overdue == null || now - overdue < grace) {
+            return null;
+        }
+        String why = deferred
+                ? "it waits for a node after attempt %d".formatted(row.life().attempts())
+                : "no worker ended it within %d s".formatted(GRACE.toSeconds());
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TIMEOUT,
+                "the job ran longer than its timeout, %s: %s"
+                        .formatted(Duration.ofMillis(record.timeoutMillis()), why));
+        return new JobEvent.Failed(failure, null, record.metadata());
+    }
+
+    private List<JobRow> ours(LedgerDatabase.Work<List<JobRow>> query)
+            throws LedgerDatabase.Unavailable, InterruptedException {
+        return database.read(query).stream().filter(outcomes::isOurs).toList();
+    }
+}

@@ -1,0 +1,104 @@
+package dev.penstock.ledger.janitor;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.ExpiringSet;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobId;
+import dev.penstock.ledger.projector.Projector;
+import dev.penstock.ledger.row.JobRow;
+import dev.penstock.ledger.row.Submission;
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.wire.Reason;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jboss.logging.MDC;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Ends a job that nobody runs. It is one more outcome on the reply topic, which the reading rule judges like any other: a
+ * worker that was there first, or comes back with a later attempt, makes it void.
+ */
+final class OutcomePublisher {
+    private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
+    /** Until the ledger has seen what was told. */
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+    private final ReplyTopic replies;
+    private final Projector projector;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private final ExpiringSet<JobId> told = new ExpiringSet<>();
+
+    OutcomePublisher(ReplyTopic replies, Projector projector, Clock clock, MeterRegistry meters) {
+        this.replies = replies;
+        this.projector = projector;
+        this.clock = clock;
+        this.meters = meters;
+    }
+
+    /** Whether the job's events lie in a partition that this replica looks after, and nothing was told just now. */
+    boolean isOurs(JobRow row) {
+        told.forget(clock.instant());
+        return !told.contains(row.id()) && projector.owned().contains(partitionOf(row));
+    }
+
+    /** Where the job's events lie. */
+    TopicPartition partitionOf(JobRow row) {
+        return new TopicPartition(replies.name(), replies.partitionOf(row.id()));
+    }
+
+    /**
+     * Says an outcome that no attempt led to; returns when it is on the broker.
+     *
+     * @param traceparent of the job's record, where that is at hand
+     */
+    void tell(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+            throws InterruptedException {
+        MDC.put("job", row.id().value());
+        MDC.put("tenant", record.tenant());
+        try {
+            say(row, record, outcome, traceparent);
+        } finally {
+            MDC.remove("job");
+            MDC.remove("tenant");
+        }
+    }
+
+    private void say(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+            throws InterruptedException {
+        EventMark mark =
+                new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
+        try {
+            replies.send(row.id(), mark, outcome, traceparent).get();
+        } catch (ExecutionException e) {
+            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), Reason.of(e));
+            return;
+        }
+        told.add(row.id(), clock.instant().plus(PATIENCE));
+        LOG.infof(
+                "job=%s record=%s outcome=%s: no worker ended it",
+                row.id(), record.stamp().place(), outcome.kind().wireName());
+        meters.counter(
+                        "penstock.jobs",
+                        "outcome",
+                        outcome.kind().wireName(),
+                        "task",
+                        record.task().wireName(),
+                        "backend",
+                        "none",
+                        "pool",
+                        "none")
+                .increment();
+        meters.counter(
+                        "penstock.tenant.jobs",
+                        "tenant",
+                        record.tenant(),
+                        "outcome",
+                        outcome.kind().wireName())
+                .increment();
+    }
+}

@@ -1,0 +1,188 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.job.JobId;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.database.Positions;
+import dev.penstock.ledger.database.Rows;
+import dev.penstock.ledger.database.SqlFailure;
+import dev.penstock.ledger.row.Projection;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Savepoint;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.ToIntFunction;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes a batch of records into the ledger, in one transaction with the positions. A record that the database does not take
+ * is set apart: logged, counted, shown in health and passed over, so that it holds up no other. For one thread, except
+ * {@link #warning()}.
+ */
+public final class BatchWriter {
+    private static final Logger LOG = Logger.getLogger(BatchWriter.class);
+    /** After so long the last one that was set apart is not warned of any more. */
+    private static final Duration WARNED_FOR = Duration.ofHours(1);
+    /** Of many that are set apart at once, so many are logged one by one. */
+    private static final int MOST_LINES = 5;
+
+    private final LedgerDatabase database;
+    private final Projection projection;
+    private final ToIntFunction<JobId> replyPartition;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private volatile @Nullable Last last;
+
+    /** The last record that was set apart, and how many there were in all. */
+    private record Last(SetApart record, long count, Instant at) {}
+
+    /** @param why holds nothing of the record */
+    private record SetApart(RecordPlace place, String why) {}
+
+    public BatchWriter(
+            LedgerDatabase database,
+            Projection projection,
+            ToIntFunction<JobId> replyPartition,
+            Clock clock,
+            MeterRegistry meters) {
+        this.database = database;
+        this.projection = projection;
+        this.replyPartition = replyPartition;
+        this.clock = clock;
+        this.meters = meters;
+    }
+
+    /**
+     * @param from where each partition stands
+     * @param ends where each partition stands afterwards
+     * @return false where a partition has been moved by another projector; nothing is written then
+     */
+    boolean write(
+            List<ConsumerRecord<byte[], byte[]>> records,
+            Map<TopicPartition, Long> from,
+            Map<TopicPartition, Long> ends)
+            throws LedgerDatabase.Unavailable {
+        try {
+            return database.write(connection -> {
+                if (!advance(connection, from, ends)) {
+                    return false;
+                }
+                apply(connection, records);
+                return true;
+            });
+        } catch (LedgerDatabase.Unwritable | RuntimeException e) {
+            LOG.debugf("a batch of %d records is written piece by piece: %s", records.size(), SqlFailure.words(e));
+        }
+        List<SetApart> apart = new ArrayList<>();
+        boolean written = database.write(connection -> {
+            // the transaction may be done again
+            apart.clear();
+            if (!advance(connection, from, ends)) {
+                return false;
+            }
+            applyPieces(connection, records, apart);
+            return true;
+        });
+        if (written) {
+            tell(apart);
+        }
+        return written;
+    }
+
+    private static boolean advance(
+            Connection connection, Map<TopicPartition, Long> from, Map<TopicPartition, Long> ends) throws SQLException {
+        for (Map.Entry<TopicPartition, Long> end : ends.entrySet()) {
+            if (!Positions.advance(connection, end.getKey(), from.getOrDefault(end.getKey(), 0L), end.getValue())) {
+                connection.rollback();
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void apply(Connection connection, List<ConsumerRecord<byte[], byte[]>> records) throws SQLException {
+        Rows.apply(connection, database.kind(), projection.changes(records), replyPartition);
+    }
+
+    /** Halves what is refused until one record is left. Any split of a batch gives the same rows. */
+    private void applyPieces(Connection connection, List<ConsumerRecord<byte[], byte[]>> records, List<SetApart> apart)
+            throws SQLException {
+        if (records.isEmpty()) {
+            return;
+        }
+        Savepoint before = connection.setSavepoint();
+        try {
+            apply(connection, records);
+            connection.releaseSavepoint(before);
+            return;
+        } catch (SQLException e) {
+            if (SqlFailure.of(e).kind() != SqlFailure.Kind.DATA) {
+                throw e;
+            }
+            setApart(records, e, apart);
+        } catch (RuntimeException e) {
+            setApart(records, e, apart);
+        }
+        connection.rollback(before);
+        if (records.size() > 1) {
+            int half = records.size() / 2;
+            applyPieces(connection, records.subList(0, half), apart);
+            applyPieces(connection, records.subList(half, records.size()), apart);
+        }
+    }
+
+    private static void setApart(List<ConsumerRecord<byte[], byte[]>> records, Exception why, List<SetApart> apart) {
+        if (records.size() == 1) {
+            ConsumerRecord<byte[], byte[]> record = records.getFirst();
+            RecordPlace place = new RecordPlace(record.topic(), record.partition(), record.offset());
+            // an unexpected exception may quote the record as well
+            String words = why instanceof SQLException refused
+                    ? SqlFailure.of(refused).words()
+                    : why.getClass().getSimpleName();
+            apart.add(new SetApart(place, words));
+        }
+    }
+
+    private void tell(List<SetApart> apart) {
+        for (SetApart record : apart) {
+            meters.counter("penstock.ledger.set.apart", "topic", record.place().topic())
+                    .increment();
+        }
+        apart.stream()
+                .limit(MOST_LINES)
+                .forEach(record -> LOG.warnf(
+                        "record=%s the ledger cannot hold it and goes on without it: %s. Its job runs; polling and lists do not show what it says",
+                        record.place(), record.why()));
+        if (apart.size() > MOST_LINES) {
+            LOG.warnf("the ledger cannot hold %d more records of the same batch", apart.size() - MOST_LINES);
+        }
+        if (!apart.isEmpty()) {
+            Last before = last;
+            long count = apart.size() + (before == null ? 0 : before.count());
+            last = new Last(apart.getLast(), count, clock.instant());
+        }
+    }
+
+    /** That records were set apart, for an hour after the last one. */
+    public Optional<String> warning() {
+        Last known = last;
+        return known == null || known.at().plus(WARNED_FOR).isBefore(clock.instant())
+                ? Optional.empty()
+                : Optional.of("%d records could not be written since the start, the last one, %s, at %s: %s"
+                        .formatted(
+                                known.count(),
+                                known.record().place(),
+                                known.at(),
+                                known.record().why()));
+    }
+}

@@ -1,0 +1,85 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.Reason;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+
+/**
+ * Keeps a replica without a ledger in the group of those that have one, since its members share what the nodes take at once.
+ * It asks for a topic that no ledger is kept of, and reads nothing, so that it takes no partition from anybody.
+ */
+public final class GroupPresence implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(GroupPresence.class);
+    private static final Duration POLL = Duration.ofMillis(250);
+    private static final Duration RETRY = Duration.ofSeconds(5);
+
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final SupervisedThread thread = new SupervisedThread("penstock-member", this::run);
+    private volatile String member = "";
+
+    public GroupPresence(KafkaSettings kafka, Settings settings) {
+        this.kafka = kafka;
+        this.settings = settings;
+    }
+
+    public void start() {
+        thread.start();
+    }
+
+    /** What the group calls this replica; empty: it has not joined. */
+    public String member() {
+        return member;
+    }
+
+    private void run() throws InterruptedException {
+        do {
+            try (KafkaConsumer<byte[], byte[]> consumer =
+                    kafka.reader(Membership.WITHOUT_LEDGER, Membership.joining(settings.groups()))) {
+                consumer.subscribe(List.of(settings.topics().settings()), new Pausing(consumer));
+                while (!thread.isStopping()) {
+                    consumer.poll(POLL);
+                    member = consumer.groupMetadata().memberId();
+                }
+            } catch (KafkaException e) {
+                LOG.warnf(
+                        "this replica cannot be in the group %s, trying again: %s",
+                        settings.groups().ledger(), Reason.of(e));
+            } finally {
+                member = "";
+            }
+        } while (thread.pause(RETRY));
+    }
+
+    /** Called by the group, in this thread. */
+    private record Pausing(KafkaConsumer<byte[], byte[]> consumer) implements ConsumerRebalanceListener {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            consumer.pause(partitions);
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            // it read nothing
+        }
+    }
+
+    @Override
+    public void close() {
+        thread.stop();
+        try {
+            thread.join(Duration.ofSeconds(5));
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

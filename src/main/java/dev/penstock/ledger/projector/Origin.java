@@ -1,0 +1,169 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.ledger.database.Positions;
+import dev.penstock.ledger.database.Rows;
+import dev.penstock.ledger.row.JobRow;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The cluster and the topics that a ledger is of. An offset means something in one topic of one cluster alone.
+ *
+ * <p>A ledger serves one cluster. A topic that was deleted and made again is read from its beginning. What the rows say of the
+ * topic before it stays true, under a name that no topic has: a job that ended has its answer and keeps its id for as long as
+ * its events are there too; a record that was not run is lost.
+ */
+public record Origin(String clusterId, Map<String, UUID> topicIds) {
+    /** No topic has it in its name. */
+    private static final String GONE = "@";
+
+    private static final int PAGE = 500;
+
+    public Origin {
+        topicIds = Map.copyOf(topicIds);
+    }
+
+    /**
+     * What was found in the ledger.
+     *
+     * @param otherCluster the cluster that the ledger is of, where that is another one; nothing was changed then
+     * @param madeAgain the topics that had another id
+     */
+    record Found(@Nullable String otherCluster, Set<String> madeAgain) {}
+
+    /** Whether a place in the ledger is one of a topic that is not there any more. */
+    public static boolean isGone(String topic) {
+        return topic.contains(GONE);
+    }
+
+    /** The name that a topic had. */
+    public static String nameOf(String topic) {
+        int end = topic.indexOf(GONE);
+        return end < 0 ? topic : topic.substring(0, end);
+    }
+
+    /**
+     * Brings the ledger over to the topics as they are now.
+     *
+     * @param starts where the topics begin
+     * @param replies the reply topic
+     */
+    Found reconcile(Connection connection, Map<TopicPartition, Long> starts, String replies, long nowMillis)
+            throws SQLException {
+        String known = cluster(connection);
+        if (known == null) {
+            try (PreparedStatement insert =
+                    connection.prepareStatement("INSERT INTO origin (cluster_id) VALUES (?) ON CONFLICT DO NOTHING")) {
+                insert.setString(1, clusterId);
+                insert.executeUpdate();
+            }
+        } else if (!known.equals(clusterId)) {
+            return new Found(known, Set.of());
+        }
+        Map<String, String> before = Positions.topicIds(connection);
+        Set<String> madeAgain = new HashSet<>();
+        for (Map.Entry<String, UUID> topic : topicIds.entrySet()) {
+            String id = before.get(topic.getKey());
+            if (id != null && !id.equals(topic.getValue().toString())) {
+                madeAgain.add(topic.getKey());
+                if (!topic.getKey().equals(replies)) {
+                    rename(connection, topic.getKey(), topic.getKey() + GONE + id);
+                }
+                Positions.restart(
+                        connection,
+                        topic.getKey(),
+                        starts,
+                        topicIds,
+                        topic.getKey().equals(replies) ? nowMillis : 0);
+            }
+        }
+        if (madeAgain.contains(replies)) {
+            forgetEvents(connection);
+        }
+        if (!madeAgain.isEmpty()) {
+            forgetWithoutTopics(connection);
+        }
+        Positions.adopt(connection, topicIds);
+        return new Found(null, madeAgain);
+    }
+
+    private static @Nullable String cluster(Connection connection) throws SQLException {
+        try (PreparedStatement select = connection.prepareStatement("SELECT cluster_id FROM origin");
+                ResultSet row = select.executeQuery()) {
+            return row.next() ? row.getString(1) : null;
+        }
+    }
+
+    private static void rename(Connection connection, String topic, String gone) throws SQLException {
+        String last = "";
+        while (true) {
+            List<JobRow> page = new ArrayList<>();
+            String end = last;
+            try (PreparedStatement select = connection.prepareStatement(
+                    "SELECT " + Rows.WITHOUT_OUTCOME + " FROM jobs WHERE id > ? ORDER BY id LIMIT " + PAGE)) {
+                select.setString(1, last);
+                try (ResultSet rows = select.executeQuery()) {
+                    while (rows.next()) {
+                        JobRow row = Rows.read(rows);
+                        page.add(row);
+                        end = row.id().value();
+                    }
+                }
+            }
+            if (page.isEmpty()) {
+                return;
+            }
+            List<JobRow> changed = new ArrayList<>();
+            for (JobRow row : page) {
+                JobRow renamed = row.ofTopic(topic, gone);
+                if (!renamed.equals(row)) {
+                    changed.add(renamed);
+                }
+            }
+            Rows.update(connection, changed);
+            last = end;
+        }
+    }
+
+    /** The offsets of events mean nothing any more; what they said stays. */
+    private static void forgetEvents(Connection connection) throws SQLException {
+        try (Statement update = connection.createStatement()) {
+            update.executeUpdate(
+                    "UPDATE jobs SET applied_offset = -1, first_offset = NULL, outcome_offset = CASE WHEN outcome_offset IS NULL THEN NULL ELSE -1 END");
+        }
+    }
+
+    /** Jobs that have ended, and of which neither the record nor an event is there any more: their ids are free. */
+    private static void forgetWithoutTopics(Connection connection) throws SQLException {
+        String gone = "finished_ms IS NOT NULL AND applied_offset < 0 AND record_topic LIKE '%" + GONE + "%'";
+        try (Statement delete = connection.createStatement()) {
+            delete.executeUpdate("DELETE FROM requests WHERE id IN (SELECT id FROM jobs WHERE " + gone + ")");
+            delete.executeUpdate("DELETE FROM jobs WHERE " + gone);
+        }
+    }
+
+    /** The partitions that open jobs were in, of topics that are not there any more. */
+    public static List<TopicPartition> gonePartitions(Connection connection) throws SQLException {
+        List<TopicPartition> partitions = new ArrayList<>();
+        try (PreparedStatement select = connection.prepareStatement(
+                        "SELECT DISTINCT record_topic, record_partition FROM jobs WHERE finished_ms IS NULL AND created_ms IS NOT NULL AND record_topic LIKE '%"
+                                + GONE + "%'");
+                ResultSet rows = select.executeQuery()) {
+            while (rows.next()) {
+                partitions.add(new TopicPartition(rows.getString(1), rows.getInt(2)));
+            }
+        }
+        return partitions;
+    }
+}

@@ -1,0 +1,129 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Looks whether the topics are still those that the ledger is of. Not thread-safe. */
+public final class TopicWatch implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(TopicWatch.class);
+    private static final int ANSWER_WITHIN_MILLIS = 5_000;
+
+    private final LedgerDatabase database;
+    private final KafkaSettings kafka;
+    private final Settings settings;
+    private final Map<String, UUID> jobTopicIds;
+    private final Clock clock;
+    private @Nullable Admin admin;
+    /** The ledger is of these. */
+    private @Nullable Origin known;
+
+    /** @param jobTopicIds changed here when a job topic is made again */
+    public TopicWatch(
+            LedgerDatabase database,
+            KafkaSettings kafka,
+            Settings settings,
+            Map<String, UUID> jobTopicIds,
+            Clock clock) {
+        this.database = database;
+        this.kafka = kafka;
+        this.settings = settings;
+        this.jobTopicIds = jobTopicIds;
+        this.clock = clock;
+    }
+
+    /**
+     * Brings the ledger over to the topics as they are now.
+     *
+     * @return the topics that were made again since the last look
+     * @throws KafkaException the broker does not say
+     * @throws LedgerDatabase.Unusable the ledger is of another cluster
+     */
+    public Set<String> look() throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
+        Admin asked = admin();
+        TopicPlaces places = TopicPlaces.of(asked, settings);
+        Origin origin = places.origin();
+        if (origin.equals(known)) {
+            return Set.of();
+        }
+        Map<TopicPartition, Long> starts = places.logStarts(asked);
+        Origin.Found found = database.write(connection ->
+                origin.reconcile(connection, starts, settings.topics().replies(), clock.millis()));
+        if (found.otherCluster() != null) {
+            throw new LedgerDatabase.Unusable(refusal(origin.clusterId(), found.otherCluster()));
+        }
+        Set<String> changed = found.madeAgain();
+        changed.forEach(topic -> LOG.warnf(
+                "topic=%s it was deleted and made again: the ledger reads it from its beginning. Jobs of the old one that had not started are told lost",
+                topic));
+        Origin before = known;
+        if (before != null) {
+            // another replica may have been first
+            Map<String, UUID> others = new HashMap<>(origin.topicIds());
+            others.entrySet().removeAll(before.topicIds().entrySet());
+            changed = others.keySet();
+        }
+        jobTopicIds.replaceAll((topic, id) -> origin.topicIds().getOrDefault(topic, id));
+        known = origin;
+        return Set.copyOf(changed);
+    }
+
+    /** Whether the ledger is known to be of this cluster. */
+    boolean isKnown() {
+        return known != null;
+    }
+
+    /** The database was away, and may be another one now. */
+    void forget() {
+        known = null;
+    }
+
+    private String refusal(String cluster, String ledgersCluster) {
+        return switch (settings.ledger().kind()) {
+            case SQLITE ->
+                "the ledger %s is of Kafka cluster %s, and the brokers at %s are cluster %s: its answers are not those of this cluster. Set penstock.ledger.path to another file, or delete that one (rm %s*) where the other cluster is gone; or set kafka.bootstrap.servers to the brokers of the ledger's cluster"
+                        .formatted(
+                                settings.ledger().sqliteFile(),
+                                ledgersCluster,
+                                kafka.bootstrapServers(),
+                                cluster,
+                                settings.ledger().sqliteFile());
+            case POSTGRESQL, NONE ->
+                "the ledger's database is of Kafka cluster %s, and the brokers at %s are cluster %s: its answers are not those of this cluster. Set penstock.ledger.url to another database (CREATE DATABASE), or empty that one where the other cluster is gone (DROP SCHEMA public CASCADE; CREATE SCHEMA public); or set kafka.bootstrap.servers to the brokers of the ledger's cluster"
+                        .formatted(ledgersCluster, kafka.bootstrapServers(), cluster);
+        };
+    }
+
+    private Admin admin() {
+        Admin made = admin;
+        if (made == null) {
+            made = kafka.admin(
+                    "penstock-ledger-topics",
+                    Map.of(
+                            AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS,
+                            AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS));
+            admin = made;
+        }
+        return made;
+    }
+
+    @Override
+    public void close() {
+        Admin made = admin;
+        if (made != null) {
+            made.close(Duration.ofSeconds(2));
+        }
+    }
+}

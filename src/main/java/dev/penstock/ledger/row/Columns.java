@@ -1,0 +1,78 @@
+package dev.penstock.ledger.row;
+
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import org.jspecify.annotations.Nullable;
+
+/** Values in and out of columns that may be empty. */
+public final class Columns {
+    /** No job has a longer name, and no node lists one. */
+    public static final int LONGEST_NAME = 256;
+
+    private static final int REPLACEMENT = 0xFFFD;
+
+    private Columns() {}
+
+    public static void set(PreparedStatement statement, int index, @Nullable Long value) throws SQLException {
+        if (value == null) {
+            statement.setNull(index, Types.BIGINT);
+        } else {
+            statement.setLong(index, value);
+        }
+    }
+
+    public static void set(PreparedStatement statement, int index, @Nullable Integer value) throws SQLException {
+        if (value == null) {
+            statement.setNull(index, Types.INTEGER);
+        } else {
+            statement.setInt(index, value);
+        }
+    }
+
+    /**
+     * Text that every database takes: PostgreSQL has no character 0, and half of a surrogate pair is no character in UTF-8.
+     * U+FFFD stands for them.
+     */
+    static String text(String value) {
+        for (int i = 0; i < value.length(); ) {
+            int character = value.codePointAt(i);
+            if (character == 0 || isSurrogate(character)) {
+                return value.codePoints()
+                        .map(each -> each == 0 || isSurrogate(each) ? REPLACEMENT : each)
+                        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                        .toString();
+            }
+            i += Character.charCount(character);
+        }
+        return value;
+    }
+
+    private static boolean isSurrogate(int character) {
+        return character >= Character.MIN_SURROGATE && character <= Character.MAX_SURROGATE;
+    }
+
+    /** A name from outside, as an index takes it: PostgreSQL's entries end at 2,704 bytes, three for a character at most. */
+    static String name(String value) {
+        String text = text(value);
+        if (text.length() <= LONGEST_NAME) {
+            return text;
+        }
+        int end = Character.isHighSurrogate(text.charAt(LONGEST_NAME - 1)) ? LONGEST_NAME - 1 : LONGEST_NAME;
+        return text.substring(0, end);
+    }
+
+    public static void set(PreparedStatement statement, int index, @Nullable String value) throws SQLException {
+        if (value == null) {
+            statement.setNull(index, Types.VARCHAR);
+        } else {
+            statement.setString(index, text(value));
+        }
+    }
+
+    public static @Nullable Long number(ResultSet row, String column) throws SQLException {
+        long value = row.getLong(column);
+        return row.wasNull() ? null : (Long) value;
+    }
+}

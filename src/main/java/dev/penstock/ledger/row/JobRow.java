@@ -1,0 +1,213 @@
+package dev.penstock.ledger.row;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobId;
+import dev.penstock.job.JobState;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the ledger knows of one job. Events are merged in the order of their partition; everything else by union or minimum.
+ * So any interleaving of the partitions, and any repeat, gives the same row.
+ *
+ * @param cancelMillis when it was first asked to be cancelled
+ * @param ending what its outcome said; null while it is open, and where it was not loaded
+ * @param forgotten its retention is over: only what tells a late duplicate is left
+ */
+public record JobRow(
+        JobId id,
+        Submissions arrivals,
+        @Nullable Long cancelMillis,
+        JobTimeline life,
+        @Nullable Ending ending,
+        boolean forgotten) {
+
+    /**
+     * An outcome's value, and out of it what lists show.
+     *
+     * @param event the whole event as JSON; empty: it is large, or not kept any more
+     * @param error JSON; null where there is none
+     * @param usage JSON; null where there is none
+     */
+    public record Ending(
+            String event, @Nullable String error, @Nullable String usage) {}
+
+    public static JobRow unknown(JobId id) {
+        return new JobRow(id, Submissions.NONE, null, JobTimeline.NONE, null, false);
+    }
+
+    /** A job that was just accepted, and of which nothing else is known. */
+    public static JobRow accepted(PromptJob job, Instant at) {
+        RecordStamp nowhere = new RecordStamp(at.toEpochMilli(), new RecordPlace("", 0, 0));
+        return unknown(job.id()).after(new Change.Submitted(Submission.of(job, nowhere, ""), ""));
+    }
+
+    /** What is known after one more event of its reply partition. */
+    public JobRow after(EventMark mark, long offset, long millis, Bytes value) {
+        return Projection.happened(mark, offset, millis, value.get())
+                .map(this::after)
+                .orElse(this);
+    }
+
+    /** One thing that the topics say of a job. */
+    public sealed interface Change {
+        /** Where it happens to a job that nothing else is known of, that row is kept from this time on. */
+        long millis();
+
+        /** @param document the request; kept beside the row */
+        record Submitted(Submission submission, String document) implements Change {
+            @Override
+            public long millis() {
+                return submission.stamp().millis();
+            }
+        }
+
+        record Refused(Refusal refusal) implements Change {
+            @Override
+            public long millis() {
+                return refusal.record().millis();
+            }
+        }
+
+        record Copied(Submissions.Copy copy) implements Change {
+            @Override
+            public long millis() {
+                return copy.stamp().millis();
+            }
+        }
+
+        record Cancel(long millis) implements Change {}
+
+        /** @param ending null for a {@code started} */
+        record Happened(JobTimeline.Event event, @Nullable Ending ending) implements Change {
+            @Override
+            public long millis() {
+                return event.millis();
+            }
+        }
+    }
+
+    /** Records and refusals are merged all at once: in any order they give the same. */
+    public JobRow after(List<Change> changes) {
+        List<Submission> submitted = new ArrayList<>();
+        List<Refusal> refused = new ArrayList<>();
+        JobRow row = this;
+        for (Change change : changes) {
+            switch (change) {
+                case Change.Submitted(Submission submission, String _) -> submitted.add(submission);
+                case Change.Refused(Refusal refusal) -> refused.add(refusal);
+                case Change.Copied _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
+            }
+        }
+        Submissions merged = row.arrivals.withRefusals(submitted, refused);
+        return new JobRow(id, merged, row.cancelMillis, row.life, row.ending, forgotten);
+    }
+
+    public JobRow after(Change change) {
+        return switch (change) {
+            case Change.Submitted _, Change.Refused _ -> after(List.of(change));
+            case Change.Copied(Submissions.Copy copy) ->
+                new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
+            case Change.Cancel(long millis) ->
+                new JobRow(
+                        id,
+                        arrivals,
+                        cancelMillis == null ? (Long) millis : (Long) Math.min(cancelMillis, millis),
+                        life,
+                        ending,
+                        forgotten);
+            case Change.Happened(JobTimeline.Event event, Ending said) ->
+                new JobRow(
+                        id,
+                        arrivals,
+                        cancelMillis,
+                        life.after(event),
+                        said != null && life.accepts(event) ? said : ending,
+                        forgotten);
+        };
+    }
+
+    /** The same row after a topic has got another name. */
+    public JobRow ofTopic(String topic, String name) {
+        return new JobRow(
+                id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);
+    }
+
+    /** The job, once a record of it was seen; a row without one is not there yet. */
+    public Optional<JobState> state() {
+        return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
+    }
+
+    /** What was refused, where nothing else is known of this id: no record stands, and no event. */
+    public Optional<Refusal> rejected() {
+        return forgotten || life.reading().attempt() >= 0 || arrivals.chosen().isPresent()
+                ? Optional.empty()
+                : Optional.ofNullable(arrivals.refusal());
+    }
+
+    /** Whether there is nothing to wait for: the job has an outcome, or there is none. */
+    public boolean isOver() {
+        return life.reading().isClosed() || rejected().isPresent();
+    }
+
+    /** What is known of an id when the record that a reader was waiting for is refused. */
+    public JobRow rejectedBy(long offset, long millis, Bytes value) {
+        return Refusal.of(offset, millis, value.get())
+                .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
+                .orElse(this);
+    }
+
+    /** Whether its outcome, where it is kept, is still to be read. */
+    public boolean lacksOutcome() {
+        return ending != null && ending.event().isEmpty() && !forgotten;
+    }
+
+    /** The same with its outcome. */
+    public JobRow withOutcome(String event) {
+        Ending known = ending;
+        return known == null
+                ? this
+                : new JobRow(
+                        id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
+    }
+
+    /** As lists filter by it. */
+    public JobState.Status status() {
+        return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
+    }
+
+    private JobState state(Submission record) {
+        return new JobState(
+                id,
+                JobState.Status.of(life.reading()),
+                record.task(),
+                life.model() == null ? record.model() : life.model(),
+                record.priority(),
+                record.tenant(),
+                Instant.ofEpochMilli(record.stamp().millis()),
+                life.startedMillis() == null ? null : Instant.ofEpochMilli(life.startedMillis()),
+                life.finishedMillis() == null ? null : Instant.ofEpochMilli(life.finishedMillis()),
+                life.attempts(),
+                life.node(),
+                life.backend(),
+                record.metadata());
+    }
+
+    /** When a running job's time is over; null: it does not run, or no record of it was seen. */
+    public @Nullable Long overdueMillis() {
+        Long started = life.startedMillis();
+        if (started == null || life.finishedMillis() != null || forgotten) {
+            return null;
+        }
+        return arrivals.chosen()
+                .map(record -> started + Math.min(record.timeoutMillis(), Long.MAX_VALUE - Math.max(started, 0L)))
+                .orElse(null);
+    }
+}

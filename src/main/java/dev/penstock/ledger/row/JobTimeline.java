@@ -1,0 +1,112 @@
+package dev.penstock.ledger.row;
+
+import dev.penstock.job.EventMark;
+import dev.penstock.job.Reading;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RunStarts;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a job's events say of it, read in the order of their partition by the reading rule. A repeat changes nothing: the
+ * offset of the last event that was applied is kept.
+ *
+ * @param appliedOffset −1: no event yet
+ * @param firstOffset of the first valid event
+ * @param named the record that the last valid {@code started} names
+ * @param startedMillis of the first valid {@code started}
+ * @param finishedMillis of the outcome
+ * @param attempts the last attempt that started
+ * @param outcomeOffset where the outcome lies
+ */
+public record JobTimeline(
+        Reading reading,
+        long appliedOffset,
+        @Nullable Long firstOffset,
+        @Nullable RecordPlace named,
+        @Nullable Long startedMillis,
+        @Nullable Long finishedMillis,
+        int attempts,
+        RunStarts runs,
+        @Nullable String node,
+        @Nullable String backend,
+        @Nullable String model,
+        @Nullable Long outcomeOffset) {
+    static final JobTimeline NONE =
+            new JobTimeline(Reading.START, -1, null, null, null, null, 0, RunStarts.NONE, null, null, null, null);
+
+    /**
+     * A {@code started} or an outcome, with what the ledger keeps of its value.
+     *
+     * @param started null for an outcome
+     */
+    public record Event(
+            EventMark mark,
+            long offset,
+            long millis,
+            @Nullable Started started) {}
+
+    public record Started(
+            RecordPlace record,
+            @Nullable String node,
+            @Nullable String backend,
+            @Nullable String model) {}
+
+    JobTimeline ofTopic(String topic, String name) {
+        return named == null || !named.topic().equals(topic)
+                ? this
+                : new JobTimeline(
+                        reading,
+                        appliedOffset,
+                        firstOffset,
+                        named.ofTopic(topic, name),
+                        startedMillis,
+                        finishedMillis,
+                        attempts,
+                        runs,
+                        node,
+                        backend,
+                        model,
+                        outcomeOffset);
+    }
+
+    /** Whether this event counts. */
+    boolean accepts(Event event) {
+        return event.offset() > appliedOffset && reading.judge(event.mark()) != Reading.Verdict.VOID;
+    }
+
+    JobTimeline after(Event event) {
+        if (event.offset() <= appliedOffset) {
+            return this;
+        }
+        if (!accepts(event)) {
+            return new JobTimeline(
+                    reading,
+                    event.offset(),
+                    firstOffset,
+                    named,
+                    startedMillis,
+                    finishedMillis,
+                    attempts,
+                    runs,
+                    node,
+                    backend,
+                    model,
+                    outcomeOffset);
+        }
+        Started started = event.started();
+        boolean over = event.mark().kind().isOutcome();
+        return new JobTimeline(
+                reading.after(event.mark()),
+                event.offset(),
+                firstOffset == null ? (Long) event.offset() : firstOffset,
+                started == null ? named : started.record(),
+                startedMillis == null && started != null ? (Long) event.millis() : startedMillis,
+                over ? (Long) event.millis() : null,
+                started == null ? attempts : event.mark().attempt(),
+                runs.after(reading, event.mark()),
+                started == null ? node : started.node(),
+                started == null ? backend : started.backend(),
+                started == null ? model : started.model(),
+                over ? (Long) event.offset() : null);
+    }
+}

@@ -1,0 +1,75 @@
+package dev.penstock.ledger.row;
+
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Task;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One record of a job as the ledger remembers it; a pure function of the record.
+ *
+ * @param bodyHash tells another body under the same id
+ * @param pins where it may run, by its own wish
+ * @param timeoutMillis the running time, from the first {@code started}
+ * @param deadlineMillis since 1970; null: none
+ */
+public record Submission(
+        RecordStamp stamp,
+        String bodyHash,
+        Task task,
+        Priority priority,
+        String tenant,
+        @Nullable String model,
+        long timeoutMillis,
+        @Nullable Long deadlineMillis,
+        PromptJob.Pins pins,
+        Map<String, String> metadata) {
+    public Submission {
+        metadata = Map.copyOf(metadata);
+    }
+
+    static Submission of(PromptJob job, RecordStamp stamp, String bodyHash) {
+        return new Submission(
+                stamp,
+                bodyHash,
+                job.task(),
+                job.priority(),
+                job.tenant(),
+                job.model(),
+                job.timeout().toMillis(),
+                job.deadline() == null ? null : job.deadline().toEpochMilli(),
+                job.pins(),
+                job.metadata());
+    }
+
+    Submission ofTopic(String topic, String name) {
+        return new Submission(
+                stamp.ofTopic(topic, name),
+                bodyHash,
+                task,
+                priority,
+                tenant,
+                model,
+                timeoutMillis,
+                deadlineMillis,
+                pins,
+                metadata);
+    }
+
+    /** What is left of it when the retention is over. */
+    Submission slim() {
+        return new Submission(
+                stamp,
+                bodyHash,
+                task,
+                priority,
+                tenant,
+                null,
+                timeoutMillis,
+                deadlineMillis,
+                PromptJob.Pins.NONE,
+                Map.of());
+    }
+}

@@ -1,0 +1,340 @@
+package dev.penstock.ledger.row;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Task;
+import dev.penstock.job.Waiting;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * By which records a job came in, merged by union, so that the order in which partitions are seen makes no difference. A
+ * producer may give all its records one id: of many only the smallest are kept, struck out or not. What is kept depends on
+ * all records alone, since a smaller one is never left out for a larger one, and within a partition none comes late.
+ *
+ * @param records each once, in the duplicate rule's order
+ * @param refused records that were told to be no jobs; they strike out
+ * @param copies that were set aside: of each record, in each partition of their topic, the last
+ * @param leftOut the highest offset, in each partition, of the records that are not kept
+ * @param refusal what the last refusal says; null: there was none
+ */
+public record Submissions(
+        List<Submission> records,
+        SortedSet<RecordStamp> refused,
+        SortedSet<Copy> copies,
+        SortedMap<TopicPartition, Long> leftOut,
+        @Nullable Refusal refusal) {
+    /** Of the records, and of the copies in each partition. Where so many records are struck out, a later one is not shown. */
+    public static final int MOST = 256;
+
+    static final Submissions NONE =
+            new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(inOrder()), null);
+
+    /**
+     * A copy of a record on the topic of deferred jobs.
+     *
+     * @param origin the record that it is a copy of
+     * @param lastAttempt the last attempt that had started when it was written; 0: none had
+     * @param dueMillis when it is taken, if not before
+     * @param why what the job waits for
+     */
+    public record Copy(RecordStamp stamp, RecordPlace origin, int lastAttempt, long dueMillis, Waiting.Code why)
+            implements Comparable<Copy> {
+        private static final Comparator<Copy> ORDER = Comparator.comparing(Copy::stamp)
+                .thenComparing((Copy copy) -> copy.origin().path())
+                .thenComparingInt(Copy::lastAttempt);
+
+        public boolean isDueAfter(Instant now) {
+            return dueMillis > now.toEpochMilli();
+        }
+
+        /** A later one of the same record means that this one was done with. */
+        private boolean isOfOneLine(Copy other) {
+            return partition(stamp).equals(partition(other.stamp)) && origin.equals(other.origin);
+        }
+
+        @Override
+        public int compareTo(Copy other) {
+            return ORDER.compare(this, other);
+        }
+    }
+
+    /** The origin of a copy that does not say it. */
+    static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
+
+    private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
+
+    public Submissions {
+        records = List.copyOf(records);
+        refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
+        copies = Collections.unmodifiableSortedSet(new TreeSet<>(copies));
+        leftOut = Collections.unmodifiableSortedMap(new TreeMap<>(leftOut));
+    }
+
+    /** Many at once, and in any order. */
+    Submissions with(Collection<Submission> more, Collection<RecordStamp> struck) {
+        Map<RecordPlace, Submission> all = new HashMap<>();
+        records.forEach(record -> all.put(record.stamp().place(), record));
+        more.forEach(record -> all.putIfAbsent(record.stamp().place(), record));
+        List<Submission> ordered = all.values().stream().sorted(ORDER).toList();
+        List<Submission> kept = ordered.subList(0, Math.min(MOST, ordered.size()));
+        TreeMap<TopicPartition, Long> others = new TreeMap<>(leftOut);
+        for (Submission record : ordered.subList(kept.size(), ordered.size())) {
+            others.merge(partition(record.stamp()), record.stamp().place().offset(), Math::max);
+            all.remove(record.stamp().place());
+        }
+        TreeSet<RecordStamp> refusals = new TreeSet<>(refused);
+        refusals.addAll(struck);
+        // behind the highest offset a record may still come, before it there is none that is not kept
+        refusals.removeIf(refusal -> !all.containsKey(refusal.place())
+                && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
+        return new Submissions(kept, refusals, copies, others, refusal);
+    }
+
+    /** The refusals strike out, and the last one is kept as it is told. */
+    Submissions withRefusals(Collection<Submission> more, Collection<Refusal> told) {
+        Refusal last = refusal;
+        for (Refusal each : told) {
+            last = Refusal.later(last, each);
+        }
+        Submissions merged = with(more, told.stream().map(Refusal::record).toList());
+        return new Submissions(merged.records, merged.refused, merged.copies, merged.leftOut, last);
+    }
+
+    private static TopicPartition partition(RecordStamp stamp) {
+        return new TopicPartition(stamp.place().topic(), stamp.place().partition());
+    }
+
+    /** Of many in a partition the last ones are kept. */
+    Submissions withCopy(Copy copy) {
+        if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
+            return this;
+        }
+        TreeSet<Copy> last = new TreeSet<>(copies);
+        last.removeIf(copy::isOfOneLine);
+        last.add(copy);
+        TopicPartition partition = partition(copy.stamp());
+        List<Copy> ofPartition = last.stream()
+                .filter(other -> partition(other.stamp()).equals(partition))
+                .sorted(Comparator.comparingLong(other -> other.stamp().place().offset()))
+                .toList();
+        ofPartition.subList(0, Math.max(0, ofPartition.size() - MOST)).forEach(last::remove);
+        return new Submissions(records, refused, last, leftOut, refusal);
+    }
+
+    /** Whether the same record was set aside again, in the same partition, after this copy. */
+    public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
+        Copy asked = new Copy(new RecordStamp(0, copy), origin, 0, 0, Waiting.Code.DEFERRED);
+        return copies.stream()
+                .anyMatch(
+                        last -> last.isOfOneLine(asked) && last.stamp().place().offset() > copy.offset());
+    }
+
+    /** The last one that was written. */
+    public Optional<Copy> lastCopy() {
+        return copies.stream().max(Comparator.comparing(Copy::stamp));
+    }
+
+    /** Whether the job was deferred after its attempt of that number, so that no worker runs it. */
+    public boolean isDeferredAfter(int attempt) {
+        return copies.stream().anyMatch(copy -> copy.lastAttempt() >= attempt && copy.lastAttempt() > 0);
+    }
+
+    /** The records that count, the smallest first. */
+    public List<Submission> standing() {
+        Set<RecordPlace> struck = refused.stream().map(RecordStamp::place).collect(Collectors.toSet());
+        return records.stream()
+                .filter(record -> !struck.contains(record.stamp().place()))
+                .toList();
+    }
+
+    /** The record whose job it is; empty: none has been seen yet. */
+    public Optional<Submission> chosen() {
+        return standing().stream().findFirst();
+    }
+
+    /** As the duplicate rule asks for them. */
+    public Collection<RecordStamp> stamps() {
+        return standing().stream().map(Submission::stamp).toList();
+    }
+
+    /** The same after a topic has got another name. */
+    Submissions ofTopic(String topic, String name) {
+        TreeSet<RecordStamp> struck = new TreeSet<>();
+        refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
+        TreeSet<Copy> last = new TreeSet<>();
+        copies.forEach(copy -> last.add(new Copy(
+                copy.stamp().ofTopic(topic, name),
+                copy.origin().ofTopic(topic, name),
+                copy.lastAttempt(),
+                copy.dueMillis(),
+                copy.why())));
+        TreeMap<TopicPartition, Long> others = new TreeMap<>(inOrder());
+        leftOut.forEach((partition, offset) -> others.put(
+                partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
+        return new Submissions(
+                records.stream().map(record -> record.ofTopic(topic, name)).toList(),
+                struck,
+                last,
+                others,
+                refusal == null ? null : refusal.ofTopic(topic, name));
+    }
+
+    public Submissions slim() {
+        return new Submissions(records.stream().map(Submission::slim).toList(), refused, copies, leftOut, null);
+    }
+
+    public String toJson() {
+        ObjectNode root = Json.mapper().createObjectNode();
+        ArrayNode list = root.putArray("records");
+        for (Submission record : records) {
+            ObjectNode node = list.addObject();
+            write(node, record.stamp());
+            node.put("hash", record.bodyHash())
+                    .put("task", record.task().wireName())
+                    .put("priority", record.priority().wireName())
+                    .put("tenant", record.tenant())
+                    .put("timeout", record.timeoutMillis());
+            if (record.model() != null) {
+                node.put("model", record.model());
+            }
+            if (record.deadlineMillis() != null) {
+                node.put("deadline", record.deadlineMillis());
+            }
+            if (record.pins().pool() != null) {
+                node.put("pool", record.pins().pool());
+            }
+            if (record.pins().node() != null) {
+                node.put("node", record.pins().node());
+            }
+            if (!record.metadata().isEmpty()) {
+                node.set("metadata", Json.mapper().valueToTree(new TreeMap<>(record.metadata())));
+            }
+        }
+        if (!refused.isEmpty()) {
+            ArrayNode struck = root.putArray("refused");
+            refused.forEach(stamp -> write(struck.addObject(), stamp));
+        }
+        if (!copies.isEmpty()) {
+            ArrayNode last = root.putArray("copies");
+            copies.forEach(copy -> write(
+                    last.addObject()
+                            .put("of", copy.origin().path())
+                            .put("attempt", copy.lastAttempt())
+                            .put("due", copy.dueMillis())
+                            .put("why", copy.why().wireName()),
+                    copy.stamp()));
+        }
+        if (!leftOut.isEmpty()) {
+            ArrayNode others = root.putArray("left_out");
+            leftOut.forEach((partition, offset) ->
+                    write(others.addObject(), new RecordPlace(partition.topic(), partition.partition(), offset)));
+        }
+        if (refusal != null) {
+            root.set("refusal", refusal.toJson());
+        }
+        return new String(Json.bytes(root), StandardCharsets.UTF_8);
+    }
+
+    public static Submissions ofJson(@Nullable String json) {
+        JsonNode root = json == null ? null : Json.parseLenient(json);
+        if (root == null) {
+            return NONE;
+        }
+        List<Submission> records = new ArrayList<>();
+        for (JsonNode node : root.path("records")) {
+            Map<String, String> metadata = new HashMap<>();
+            node.path("metadata")
+                    .properties()
+                    .forEach(pair -> metadata.put(pair.getKey(), pair.getValue().asText()));
+            records.add(new Submission(
+                    stamp(node),
+                    node.path("hash").asText(),
+                    named(Task.values(), Task::wireName, node.path("task").asText()),
+                    named(
+                            Priority.values(),
+                            Priority::wireName,
+                            node.path("priority").asText()),
+                    node.path("tenant").asText(),
+                    node.hasNonNull("model") ? node.path("model").asText() : null,
+                    node.path("timeout").asLong(),
+                    node.hasNonNull("deadline") ? (Long) node.path("deadline").asLong() : null,
+                    new PromptJob.Pins(
+                            node.path("pool").asText(null), node.path("node").asText(null)),
+                    metadata));
+        }
+        TreeSet<RecordStamp> refused = new TreeSet<>();
+        root.path("refused").forEach(node -> refused.add(stamp(node)));
+        TreeSet<Copy> copies = new TreeSet<>();
+        root.path("copies")
+                .forEach(node -> copies.add(new Copy(
+                        stamp(node),
+                        RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN),
+                        node.path("attempt").asInt(),
+                        node.path("due").asLong(),
+                        Waiting.Code.of(node.path("why").asText()).orElse(Waiting.Code.DEFERRED))));
+        SortedMap<TopicPartition, Long> leftOut = new TreeMap<>(inOrder());
+        for (JsonNode node : root.path("left_out")) {
+            RecordPlace highest = place(node);
+            leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
+        }
+        return new Submissions(records, refused, copies, leftOut, Refusal.ofJson(root.get("refusal")));
+    }
+
+    private static void write(ObjectNode node, RecordStamp stamp) {
+        write(node, stamp.place());
+        node.put("ms", stamp.millis());
+    }
+
+    private static void write(ObjectNode node, RecordPlace place) {
+        node.put("topic", place.topic()).put("partition", place.partition()).put("offset", place.offset());
+    }
+
+    private static RecordStamp stamp(JsonNode node) {
+        return new RecordStamp(node.path("ms").asLong(), place(node));
+    }
+
+    private static RecordPlace place(JsonNode node) {
+        return new RecordPlace(
+                node.path("topic").asText(),
+                node.path("partition").asInt(),
+                node.path("offset").asLong());
+    }
+
+    private static <T> T named(T[] values, Function<T, String> name, String wanted) {
+        for (T value : values) {
+            if (name.apply(value).equals(wanted)) {
+                return value;
+            }
+        }
+        throw new IllegalStateException("the ledger holds an unknown name: " + wanted);
+    }
+
+    /** Returns the order of partitions: by topic, then by number. */
+    public static Comparator<TopicPartition> inOrder() {
+        return Comparator.comparing(TopicPartition::topic).thenComparingInt(TopicPartition::partition);
+    }
+}

@@ -1,0 +1,40 @@
+package dev.penstock.node;
+
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The gauges of each node. Not thread-safe. */
+final class NodeGauges {
+    private final MeterRegistry meters;
+    private final Map<String, List<Meter>> gauges = new TreeMap<>();
+
+    NodeGauges(MeterRegistry meters) {
+        this.meters = meters;
+    }
+
+    void add(Node node) {
+        gauges.put(
+                node.name(),
+                List.of(
+                        Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder("penstock.node.slots", node, Node::limit)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder(
+                                        "penstock.node.up",
+                                        node,
+                                        up -> up.health().state() == Node.State.UP ? 1 : 0)
+                                .tag("node", node.name())
+                                .register(meters)));
+    }
+
+    void remove(String name) {
+        gauges.getOrDefault(name, List.of()).forEach(meters::remove);
+    }
+}

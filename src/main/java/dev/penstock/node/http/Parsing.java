@@ -1,0 +1,42 @@
+package dev.penstock.node.http;
+
+import dev.penstock.job.JobFailure;
+import java.util.function.Consumer;
+import org.jboss.logging.Logger;
+
+/**
+ * Runs the parsers of all that servers and programs send. An exception breaks the answer at once: otherwise no thread
+ * would notice it, and the job would wait. Out of memory is different: it is no fault of the answer, and the process
+ * ends.
+ */
+public final class Parsing {
+    private static final Logger LOG = Logger.getLogger(Parsing.class);
+
+    private Parsing() {}
+
+    /** A step of a parser. */
+    public interface Step {
+        void run() throws ContentDecoder.Undecodable;
+    }
+
+    /**
+     * @param parser the parser's name
+     * @param broken takes the failure if the step fails
+     */
+    public static void guarded(String parser, Step step, Consumer<JobFailure> broken) {
+        try {
+            step.run();
+        } catch (ContentDecoder.Undecodable e) {
+            broken.accept(JobFailure.of(JobFailure.Code.NODE_ERROR, e.what()));
+        } catch (RuntimeException | StackOverflowError e) {
+            // not its message: it may quote the answer
+            LOG.warnf("parser=%s failed: %s at %s", parser, e.getClass().getSimpleName(), place(e));
+            broken.accept(JobFailure.of(
+                    JobFailure.Code.STREAM_BROKEN, "sent what cannot be read: its parser %s failed".formatted(parser)));
+        }
+    }
+
+    private static String place(Throwable e) {
+        return e.getStackTrace().length == 0 ? "an unknown place" : e.getStackTrace()[0].toString();
+    }
+}

@@ -1,0 +1,346 @@
+package dev.penstock.node.http;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.protocol.answer.Cutter;
+import dev.penstock.node.protocol.answer.WholeCharacters;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.Settings;
+import io.vertx.core.Context;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One answer as it is generated. The event loop of its connection fills it. The thread of its run reads it, and also
+ * parses an answer that is one document. It always ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}.
+ * Closing it before that closes the connection, and that stops the generation on every server.
+ */
+public final class UpstreamStream implements TokenStream {
+    private static final int PAUSE_ABOVE = 1024;
+    private static final int RESUME_BELOW = 128;
+    private static final int PAUSE_ABOVE_BYTES = 1024 * 1024;
+    /** The most bytes that a server may send after the end of its answer. */
+    private static final int MOST_AFTER_END = 64 * 1024;
+
+    private static final int MAX_ERROR_BODY = 64 * 1024;
+    private static final long LEAVE_AFTER_END_MILLIS = 1000;
+
+    private final NodeErrors errors;
+    private final Vertx vertx;
+    private final Prompt prompt;
+    private final AnswerParser parser;
+    private final List<String> ignored;
+    private final Settings.Answers limits;
+    private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
+    private final AtomicBoolean closed = new AtomicBoolean();
+    private final WholeCharacters characters = new WholeCharacters(this::offer);
+
+    private volatile @Nullable Context loop;
+
+    /* The event loop of the connection owns these. */
+    private @Nullable HttpClientRequest request;
+    private @Nullable HttpClientResponse response;
+    private @Nullable Runnable next;
+    private boolean partIsWhole;
+    private boolean over;
+    private boolean responseEnded;
+    private long taken;
+    private long afterEnd;
+
+    private sealed interface Signal {
+        record Event(TokenEvent event) implements Signal {}
+
+        record Wake() implements Signal {}
+
+        /** A whole document waits for the reader. */
+        record Document() implements Signal {}
+    }
+
+    UpstreamStream(
+            NodeErrors errors,
+            Vertx vertx,
+            Prompt prompt,
+            AnswerParser parser,
+            List<String> ignored,
+            Settings.Answers limits) {
+        this.limits = limits;
+        this.errors = errors;
+        this.vertx = vertx;
+        this.prompt = prompt;
+        this.parser = parser;
+        this.ignored = List.copyOf(ignored);
+    }
+
+    @Override
+    public List<String> ignoredParameters() {
+        return ignored;
+    }
+
+    @Override
+    public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+        long start = System.nanoTime();
+        while (true) {
+            Signal signal = ahead.take(nanos - (System.nanoTime() - start));
+            if (ahead.isToResume()) {
+                resume();
+            }
+            if (signal instanceof Signal.Document) {
+                read();
+                continue;
+            }
+            return signal instanceof Signal.Event(TokenEvent event) ? event : null;
+        }
+    }
+
+    @Override
+    public void wake() {
+        ahead.add(new Signal.Wake());
+    }
+
+    /** Ends the stream. If the answer is not complete, this closes the connection, and the server stops generating. */
+    @Override
+    public void close() {
+        if (closed.compareAndSet(false, true)) {
+            Context context = loop;
+            if (context != null) {
+                context.runOnContext(_ -> leave());
+            }
+        }
+    }
+
+    /**
+     * Called on the event loop: the connection is ready.
+     *
+     * @param further sends the next part of the request after this one is answered; null if there is none
+     */
+    void connected(HttpClientRequest connected, @Nullable Runnable further) {
+        request = connected;
+        response = null;
+        responseEnded = false;
+        next = further;
+        taken = 0;
+        loop = vertx.getOrCreateContext();
+        if (closed.get()) {
+            leave();
+        }
+    }
+
+    boolean isClosed() {
+        return closed.get();
+    }
+
+    /** Called on the event loop: the connection failed. */
+    void connectFailed(Throwable cause) {
+        guarded("NodeErrors", () -> finish(new TokenEvent.Broken(errors.unreachable(cause))));
+    }
+
+    /** Called on the event loop: breaks the answer if the step fails. */
+    private void guarded(String reader, Parsing.Step step) {
+        Parsing.guarded(reader, step, failure -> {
+            finish(new TokenEvent.Broken(errors.failed(failure)));
+            leave();
+        });
+    }
+
+    /** Called on the event loop: the status and the headers have arrived. */
+    void answered(HttpClientResponse answer) {
+        response = answer;
+        answer.exceptionHandler(this::connectionFailed);
+        guarded(parser.name(), () -> {
+            if (answer.statusCode() == 200) {
+                readAnswer(answer);
+            } else {
+                readRefusal(answer);
+            }
+        });
+    }
+
+    private void readAnswer(HttpClientResponse answer) throws ContentDecoder.Undecodable {
+        boolean isDocument = parser.readsAtEnd();
+        int longest = isDocument ? limits.embeddings() : limits.line();
+        Cutter lines = parser.cutter(longest, characters);
+        ContentDecoder decoder = ContentDecoder.of(answer.getHeader("Content-Encoding"));
+        answer.handler(buffer -> guarded(parser.name(), () -> {
+            if (over) {
+                passOver(buffer);
+            } else if (!decoder.feed(buffer.getBytes(), piece -> isTaken(piece, isDocument) && lines.feed(piece))) {
+                finish(broken(tooMuch(isDocument)));
+                cutOff();
+            } else {
+                ahead.filled(buffer.length(), answer::pause, answer::resume);
+            }
+        }));
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            guarded(parser.name(), () -> {
+                decoder.end();
+                lines.end();
+                if (parser.readsAtEnd() && !over) {
+                    ahead.add(new Signal.Document());
+                    return;
+                }
+                parser.end(characters);
+                partEnded();
+            });
+        });
+    }
+
+    private void readRefusal(HttpClientResponse answer) {
+        Buffer body = Buffer.buffer();
+        Runnable refused = () -> guarded(
+                "ServerErrors",
+                () -> finish(new TokenEvent.Broken(errors.refused(
+                        answer.statusCode(),
+                        ContentDecoder.text(answer.getHeader("Content-Encoding"), body.getBytes()),
+                        prompt,
+                        RetryAfter.of(answer::getHeader, Instant.now())))));
+        answer.handler(buffer -> {
+            if (body.length() < MAX_ERROR_BODY) {
+                body.appendBuffer(buffer);
+            } else {
+                refused.run();
+                cutOff();
+            }
+        });
+        answer.endHandler(_ -> {
+            responseEnded = true;
+            refused.run();
+        });
+    }
+
+    /** Called on the event loop. Returns whether an answer of this size is allowed so far. */
+    private boolean isTaken(byte[] piece, boolean isDocument) {
+        taken += piece.length;
+        return taken <= (isDocument ? limits.embeddings() : limits.bytes());
+    }
+
+    private String tooMuch(boolean isDocument) {
+        if (isDocument) {
+            return "sent a document of more than %d bytes (penstock.answers.max-embeddings)"
+                    .formatted(limits.embeddings());
+        }
+        return taken > limits.bytes()
+                ? "sent more than %d bytes in one answer (penstock.answers.max-bytes)".formatted(limits.bytes())
+                : "sent a line of more than %d bytes (penstock.answers.max-line)".formatted(limits.line());
+    }
+
+    /**
+     * Called on the event loop. The answer has ended, but its response has not. A little more may come, and is
+     * discarded.
+     */
+    private void passOver(Buffer buffer) {
+        afterEnd += buffer.length();
+        if (afterEnd > MOST_AFTER_END) {
+            cutOff();
+        }
+    }
+
+    /** Called on the event loop. */
+    private void cutOff() {
+        HttpClientRequest sent = request;
+        over = true;
+        if (sent != null && !responseEnded) {
+            responseEnded = true;
+            sent.reset();
+        }
+    }
+
+    /** Called on the event loop: one response is read. */
+    private void partEnded() {
+        Runnable further = next;
+        if (partIsWhole && further != null && !closed.get()) {
+            partIsWhole = false;
+            further.run();
+            return;
+        }
+        finish(broken("ended its stream before the answer was whole"));
+    }
+
+    /**
+     * Called on the thread of the run. Parses the document that has arrived, and passes its events to the event loop.
+     */
+    private void read() {
+        List<TokenEvent> parsed = new ArrayList<>();
+        List<JobFailure> broken = new ArrayList<>();
+        Parsing.guarded(parser.name(), () -> parser.end(parsed::add), broken::add);
+        Context context = loop;
+        if (context != null) {
+            context.runOnContext(_ -> guarded(parser.name(), () -> {
+                parsed.forEach(this::offer);
+                broken.forEach(failure -> finish(new TokenEvent.Broken(errors.failed(failure))));
+                partEnded();
+            }));
+        }
+    }
+
+    /** Called on the event loop: the connection was lost. */
+    void connectionFailed(Throwable cause) {
+        responseEnded = true;
+        finish(broken("closed the connection before the answer was whole"));
+    }
+
+    private TokenEvent broken(String what) {
+        return new TokenEvent.Broken(errors.broken(what));
+    }
+
+    private void offer(TokenEvent event) {
+        if (event instanceof TokenEvent.End && next != null) {
+            partIsWhole = true;
+        } else if (event instanceof TokenEvent.End) {
+            finish(event);
+        } else if (event instanceof TokenEvent.Broken(JobFailure failure)) {
+            finish(new TokenEvent.Broken(errors.failed(failure)));
+        } else if (!over) {
+            ahead.add(new Signal.Event(event));
+        }
+    }
+
+    private void finish(TokenEvent last) {
+        if (!over) {
+            over = true;
+            ahead.add(new Signal.Event(last));
+        }
+    }
+
+    /**
+     * Called on the event loop. After the end mark the server gets a moment to end its response, so that the
+     * connection can be kept.
+     */
+    private void leave() {
+        HttpClientRequest sent = request;
+        if (sent == null || responseEnded) {
+            return;
+        }
+        if (over && response != null && response.statusCode() == 200) {
+            response.resume();
+            vertx.setTimer(LEAVE_AFTER_END_MILLIS, _ -> {
+                if (!responseEnded) {
+                    sent.reset();
+                }
+            });
+        } else {
+            over = true;
+            sent.reset();
+        }
+    }
+
+    private void resume() {
+        Context context = loop;
+        if (context != null) {
+            context.runOnContext(_ -> {
+                if (response != null) {
+                    ahead.resumed(response::resume);
+                }
+            });
+        }
+    }
+}

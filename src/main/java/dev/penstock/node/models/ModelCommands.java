@@ -1,0 +1,79 @@
+package dev.penstock.node.models;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.node.http.NodeClient;
+import dev.penstock.settings.Backend;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpMethod;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/** The commands that make one kind of server fetch, load, unload and delete models. It has no state. */
+sealed interface ModelCommands permits OllamaModels, RouterModels {
+
+    /** Returns empty if Penstock cannot change the models of such a server. */
+    static Optional<ModelCommands> of(Backend backend) {
+        return switch (backend) {
+            case OLLAMA -> Optional.of(new OllamaModels());
+            case LLAMA_SERVER -> Optional.of(new RouterModels());
+            default -> Optional.empty();
+        };
+    }
+
+    /** Returns the failure that names the way to do it at such a server. */
+    static JobFailure impossible(Backend backend) {
+        String instead = switch (backend.wireName()) {
+            case "vllm" ->
+                "it serves what it was started with: start another (vllm serve MODEL) and add it (penstock nodes add)";
+            case "lm-studio" -> "its own program does (lms get MODEL, lms load MODEL, lms unload MODEL)";
+            case "llama-cli" -> "it runs the files that the configuration names";
+            case "llama-server" -> "Penstock starts it with the file that the configuration names (its model-path)";
+            case "openai", "azure-openai", "anthropic" -> "its models are the provider's";
+            default -> "use the server's own commands";
+        };
+        return JobFailure.of(
+                JobFailure.Code.INVALID_REQUEST,
+                "%s neither pulls, loads, unloads nor deletes models on command: %s"
+                        .formatted(backend.wireName(), instead));
+    }
+
+    /** Sends a document to the server and returns its answer. */
+    static NodeClient.Reply ask(NodeClient client, HttpMethod method, String path, Buffer json, Duration patience)
+            throws Refused, InterruptedException {
+        try {
+            return client.call(method, path, json, patience);
+        } catch (NodeClient.Unreachable e) {
+            throw new Refused(JobFailure.Code.NODE_UNREACHABLE, e.reason());
+        }
+    }
+
+    /** Returns one name for all names of the same model. */
+    String canonical(String model);
+
+    /** Returns when the model is there. On a server that loads on command, the model is loaded by then. */
+    void fetch(NodeClient client, String model, Consumer<ModelTransfer.State.Running> progress)
+            throws Refused, InterruptedException;
+
+    void unload(NodeClient client, String model) throws Refused, InterruptedException;
+
+    void delete(NodeClient client, String model) throws Refused, InterruptedException;
+
+    /** The server did not do it. */
+    final class Refused extends Exception {
+        private final transient JobFailure failure;
+
+        Refused(JobFailure failure) {
+            super(failure.message());
+            this.failure = failure;
+        }
+
+        Refused(JobFailure.Code code, String message) {
+            this(JobFailure.of(code, message));
+        }
+
+        JobFailure failure() {
+            return failure;
+        }
+    }
+}

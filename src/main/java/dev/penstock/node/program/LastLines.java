@@ -1,0 +1,84 @@
+package dev.penstock.node.program;
+
+import dev.penstock.node.protocol.answer.ServerErrors;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The last lines that a program of llama.cpp printed beside its answer. Thread-safe. */
+final class LastLines {
+    private static final int KEPT = 40;
+    private static final int LONGEST = 2000;
+    private static final int SHOWN = 3;
+
+    /** Time and level, as its log has them: {@code 0.00.066.771 E}. */
+    private static final Pattern PREFIX = Pattern.compile("^[\\d.]+ ([A-Z]) +");
+
+    /** A progress line. It comes every 3 s, and would displace the earlier lines. */
+    private static final Pattern PROGRESS = Pattern.compile(" n_gen = ");
+
+    private final Deque<String> lines = new ArrayDeque<>();
+    private final Deque<String> errors = new ArrayDeque<>();
+
+    synchronized void add(String line) {
+        String kept = line.length() > LONGEST ? line.substring(0, LONGEST) : line;
+        if (PREFIX.matcher(kept).replaceFirst("").isBlank()) {
+            return;
+        }
+        if (PROGRESS.matcher(kept).find()
+                && !lines.isEmpty()
+                && PROGRESS.matcher(lines.getLast()).find()) {
+            lines.removeLast();
+        }
+        push(lines, kept);
+        var prefix = PREFIX.matcher(kept);
+        if ((prefix.find() && prefix.group(1).equals("E")) || kept.regionMatches(true, 0, "error", 0, 5)) {
+            push(errors, kept);
+        }
+    }
+
+    /** Returns whether one of the last lines has this form. */
+    synchronized boolean has(Pattern form) {
+        return lines.stream().anyMatch(line -> form.matcher(line).find());
+    }
+
+    private static void push(Deque<String> onto, String line) {
+        onto.addLast(line);
+        if (onto.size() > KEPT) {
+            onto.removeFirst();
+        }
+    }
+
+    /** Returns the number in the last line of this form: the first group of the pattern. */
+    synchronized OptionalLong number(Pattern form) {
+        return lines.reversed().stream()
+                .map(form::matcher)
+                .filter(Matcher::find)
+                .mapToLong(found -> ServerErrors.number(found.group(1)))
+                .findFirst();
+    }
+
+    /** Returns the first group of the last error of this form. */
+    synchronized Optional<String> error(Pattern form) {
+        return errors.reversed().stream()
+                .map(form::matcher)
+                .filter(Matcher::find)
+                .map(found -> found.group(1))
+                .findFirst();
+    }
+
+    /** Returns the last errors, or the last lines if there are no errors, on one line and shortened. */
+    synchronized String inShort() {
+        List<String> reported = List.copyOf(errors.isEmpty() ? lines : errors);
+        String last = String.join(
+                "; ",
+                reported.subList(Math.max(0, reported.size() - SHOWN), reported.size()).stream()
+                        .map(line -> PREFIX.matcher(line).replaceFirst(""))
+                        .toList());
+        return last.isBlank() ? "it said nothing" : ServerErrors.shorten(last);
+    }
+}

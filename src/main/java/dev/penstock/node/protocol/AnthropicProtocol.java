@@ -1,0 +1,55 @@
+package dev.penstock.node.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.protocol.answer.AnthropicStream;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** The protocol of Anthropic's messages API. */
+final class AnthropicProtocol implements WireProtocol {
+
+    @Override
+    public Request request(Prompt prompt) throws Unsupported {
+        if (prompt.task() == Task.EMBEDDINGS) {
+            throw new Unsupported(
+                    JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, "anthropic has no embeddings: name another node"));
+        }
+        return AnthropicRequest.of(prompt).to("/v1/messages");
+    }
+
+    @Override
+    public AnswerParser parser(Prompt prompt) {
+        return new AnthropicStream();
+    }
+
+    @Override
+    public String modelsPath() {
+        return "/v1/models?limit=1000";
+    }
+
+    @Override
+    public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
+        List<Model> models = new ArrayList<>();
+        for (JsonNode model : listed.path("data")) {
+            JsonNode context = model.path("max_input_tokens");
+            models.add(new Model(model.path("id").asText(), true, context.isNumber() ? context.longValue() : null));
+        }
+        return models;
+    }
+
+    @Override
+    public Map<String, String> headers(@Nullable String key) {
+        Map<String, String> headers = new LinkedHashMap<>();
+        headers.put("anthropic-version", "2023-06-01");
+        if (key != null) {
+            headers.put("x-api-key", key);
+        }
+        return headers;
+    }
+}

@@ -1,0 +1,130 @@
+package dev.penstock.node.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** The protocol of llama-server (measured: llama.cpp 0.7.0). */
+public final class LlamaServerProtocol extends OpenAiProtocol {
+    private static final List<String> OWN = List.of(
+            "top_k",
+            "min_p",
+            "typical_p",
+            "top_n_sigma",
+            "repeat_last_n",
+            "mirostat",
+            "mirostat_tau",
+            "mirostat_eta",
+            "dynatemp_range",
+            "dynatemp_exponent",
+            "xtc_probability",
+            "xtc_threshold",
+            "dry_multiplier",
+            "dry_base",
+            "dry_allowed_length",
+            "dry_penalty_last_n",
+            "dry_sequence_breakers",
+            "samplers",
+            "min_keep",
+            "ignore_eos",
+            "n_keep",
+            "n_probs",
+            "grammar",
+            "json_schema",
+            "reasoning_format",
+            "thinking_budget_tokens");
+
+    private static final List<String> WHERE_ALLOWED =
+            List.of("id_slot", "n_cache_reuse", "lora", "chat_template", "add_generation_prompt");
+
+    /** A sleeping model wakes up for its next request. */
+    private static final Set<String> LOADED = Set.of("loaded", "sleeping");
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        translation
+                .passLimit(chat)
+                .passAll(OWN)
+                .passAll(WHERE_ALLOWED)
+                .pass("repeat_penalty", "repetition_penalty", "repeat_penalty")
+                .pass("cache_prompt", "cache_prompt")
+                .pass("chat_template_kwargs", "chat_template_kwargs");
+        Object effort = chat ? translation.take("reasoning_effort") : null;
+        if ("none".equals(effort)) {
+            // the server turns thinking off by its own field; a template knows only degrees
+            translation.put("reasoning_effort", effort);
+        } else if (effort != null) {
+            translation.put(
+                    "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
+        }
+        if (prompt.hasMedia()) {
+            // a slot's cache compares images by their place, not by their content
+            translation.put("cache_prompt", false);
+        }
+        Object schema = chat ? null : translation.answerSchema();
+        if (schema != null) {
+            translation.put("json_schema", schema);
+        }
+    }
+
+    /** The server reports the usage of each choice as the choice ends. */
+    @Override
+    public AnswerParser parser(Prompt prompt) {
+        AnswerParser parser = super.parser(prompt);
+        return prompt.task() == Task.EMBEDDINGS ? parser : new SummedUsage(parser);
+    }
+
+    /** The server ignores a tool_choice that is an object. */
+    @Override
+    void tools(Translation translation) throws Unsupported {
+        Tools.of(translation).inWordsInto(translation);
+    }
+
+    /** The server refuses suffix, echo and best_of. */
+    @Override
+    List<String> ofCompletions() {
+        return List.of();
+    }
+
+    /** The server always returns as many dimensions as its model has. */
+    @Override
+    void embeddings(Translation translation) {
+        translation.pass("encoding_format", "encoding_format");
+    }
+
+    /** A router lists the models that it may load, with their status. */
+    @Override
+    boolean isLoaded(JsonNode model) {
+        JsonNode status = model.path("status");
+        return status.isMissingNode() || isLoadedStatus(status);
+    }
+
+    /** Returns whether this status in a router's list is the status of a loaded model. */
+    public static boolean isLoadedStatus(JsonNode status) {
+        return LOADED.contains(status.path("value").asText());
+    }
+
+    @Override
+    public List<String> furtherPaths() {
+        return List.of("/props");
+    }
+
+    @Override
+    public int totalSlots(List<@Nullable JsonNode> further) {
+        JsonNode props = further.getFirst();
+        return props == null ? 0 : props.path("total_slots").asInt(0);
+    }
+
+    @Override
+    public String startCommand() {
+        return "llama-server -m MODEL.gguf";
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "llama-server -m " + model + ".gguf";
+    }
+}

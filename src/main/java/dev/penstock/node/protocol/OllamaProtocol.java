@@ -1,0 +1,78 @@
+package dev.penstock.node.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.protocol.answer.OllamaStream;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Ollama's own API (measured: 0.33.0): /api/chat, /api/generate and /api/embed. */
+final class OllamaProtocol implements WireProtocol {
+    private static final int MOST_INPUTS = 128;
+
+    @Override
+    public Request request(Prompt prompt) throws Unsupported {
+        return switch (prompt.task()) {
+            case CHAT, DESCRIBE, TAG -> OllamaRequest.chat(prompt).to("/api/chat");
+            case COMPLETION -> OllamaRequest.generate(prompt).to("/api/generate");
+            case EMBEDDINGS ->
+                OllamaRequest.embed(prompt).to("/api/embed", "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
+        };
+    }
+
+    @Override
+    public AnswerParser parser(Prompt prompt) {
+        return prompt.task() == Task.EMBEDDINGS
+                ? new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OLLAMA, MOST_INPUTS)
+                : new OllamaStream(prompt.task().answersInChat());
+    }
+
+    @Override
+    public String modelsPath() {
+        return "/api/tags";
+    }
+
+    @Override
+    public List<String> furtherPaths() {
+        return List.of("/api/ps");
+    }
+
+    @Override
+    public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
+        Set<String> loaded = new HashSet<>();
+        JsonNode running = further.getFirst();
+        if (running != null) {
+            running.path("models")
+                    .forEach(model -> loaded.add(model.path("name").asText()));
+        }
+        List<Model> models = new ArrayList<>();
+        for (JsonNode model : listed.path("models")) {
+            String name = model.path("name").asText();
+            JsonNode context = model.path("details").path("context_length");
+            models.add(new Model(
+                    name, loaded.contains(name), context.isNumber() ? context.longValue() : null, tasks(model)));
+        }
+        return models;
+    }
+
+    /** Reads Ollama's capabilities (0.33.0-rc2): completion, vision and embedding. Others are ignored. */
+    private static Set<Task> tasks(JsonNode model) {
+        Set<String> can = new HashSet<>();
+        model.path("capabilities").forEach(capability -> can.add(capability.asText()));
+        return Model.tasks(can.contains("completion"), can.contains("vision"), can.contains("embedding"));
+    }
+
+    @Override
+    public String startCommand() {
+        return "ollama serve";
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "ollama pull " + model;
+    }
+}

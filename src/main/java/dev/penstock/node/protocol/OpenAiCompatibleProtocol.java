@@ -1,0 +1,24 @@
+package dev.penstock.node.protocol;
+
+import java.util.List;
+
+/**
+ * The protocol of other servers with OpenAI's API: llama-cpp-python, mistral.rs, transformers serve, TGI, SGLang.
+ * Penstock cannot find out which fields such a server knows. So the job's fields pass unchanged, and only the
+ * defaults that all of them take.
+ */
+final class OpenAiCompatibleProtocol extends OpenAiProtocol {
+
+    @Override
+    void tools(Translation translation) {
+        translation.passAll(List.of("tools", "tool_choice"));
+    }
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        if (prompt.asked().get("response_format") == null) {
+            translation.drop("response_format");
+        }
+        translation.passLimit(chat).passRest();
+    }
+}

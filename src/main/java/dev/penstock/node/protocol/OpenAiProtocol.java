@@ -1,0 +1,187 @@
+package dev.penstock.node.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.Task;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.protocol.answer.OpenAiStream;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * OpenAI's chat completions, completions and embeddings, streamed as server-sent events. A subclass adds the
+ * differences of its server.
+ */
+public abstract sealed class OpenAiProtocol implements WireProtocol
+        permits VllmProtocol,
+                OpenAiCloudProtocol,
+                AzureOpenAiProtocol,
+                LmStudioProtocol,
+                LlamaServerProtocol,
+                OpenAiCompatibleProtocol {
+
+    /** The fields that every such server takes. */
+    static final List<String> COMMON = List.of(
+            "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs");
+
+    private static final List<String> CHAT =
+            List.of("messages", "parallel_tool_calls", "response_format", "top_logprobs");
+
+    /** The most inputs in one embeddings request. The answer is one document, and is in memory as a whole. */
+    private static final int MOST_INPUTS = 128;
+
+    @Override
+    public Request request(Prompt prompt) throws Unsupported {
+        Translation translation = new Translation(prompt);
+        if (prompt.task() == Task.EMBEDDINGS) {
+            translation.take("input");
+            embeddings(translation);
+            return translation.to(
+                    path("embeddings", prompt.model()), "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
+        }
+        boolean chat = inChat(prompt);
+        translation.put("stream", true).put("stream_options", Map.of("include_usage", true));
+        Object n = translation.take("n");
+        if (takesN() || !(n instanceof Number number && number.intValue() > 1)) {
+            translation.put("n", takesN() ? n : null);
+        } else {
+            translation.leave("n");
+        }
+        if (prompt.task() == Task.COMPLETION) {
+            prompts(translation, chat);
+        }
+        translation.passAll(COMMON);
+        if (chat) {
+            tools(translation.passAll(CHAT));
+        }
+        if (chat && prompt.task() == Task.COMPLETION) {
+            translation.passLogprobsInChat();
+        }
+        own(translation, prompt, chat);
+        return translation.to(path(chat ? "chat/completions" : "completions", prompt.model()));
+    }
+
+    private void prompts(Translation translation, boolean chat) throws Unsupported {
+        Object system = translation.take("system");
+        Object given = translation.take("prompt");
+        if (!chat) {
+            String before = system == null ? "" : system + "\n\n";
+            translation
+                    .put(
+                            "prompt",
+                            given instanceof List<?> many
+                                    ? many.stream().map(one -> before + one).toList()
+                                    : before + given)
+                    .passAll(ofCompletions());
+            return;
+        }
+        List<Object> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(Map.of("role", "system", "content", system));
+        }
+        messages.add(Map.of("role", "user", "content", single(given)));
+        translation.put("messages", messages);
+    }
+
+    /** Returns the one prompt of a completion that becomes a chat. */
+    public static String single(@Nullable Object prompt) throws Unsupported {
+        if (prompt instanceof List<?> many && many.size() > 1) {
+            throw Unsupported.here("prompt", "this backend takes one prompt at a time, not " + many.size());
+        }
+        return prompt instanceof List<?> many ? String.valueOf(many.getFirst()) : String.valueOf(prompt);
+    }
+
+    /** Takes the tools and the tool choice. */
+    void tools(Translation translation) throws Unsupported {
+        Tools.of(translation).into(translation);
+    }
+
+    /** Takes the fields that only this server has, and the length of the answer. */
+    abstract void own(Translation translation, Prompt prompt, boolean chat);
+
+    /** Takes the fields of this server's embeddings beside the input. */
+    void embeddings(Translation translation) {
+        translation.passAll(List.of("encoding_format", "dimensions", "user"));
+    }
+
+    /** Returns the fields that completions have and chats do not. */
+    List<String> ofCompletions() {
+        return List.of("suffix", "echo", "best_of");
+    }
+
+    /** Returns whether a completion goes out as a chat, for models that only have chats. */
+    boolean completesInChat(String model) {
+        return false;
+    }
+
+    /** Returns whether the server can return several choices. */
+    boolean takesN() {
+        return true;
+    }
+
+    String path(String what, String model) {
+        return "/v1/" + what;
+    }
+
+    private boolean inChat(Prompt prompt) {
+        return prompt.task() != Task.COMPLETION || completesInChat(prompt.model());
+    }
+
+    @Override
+    public AnswerParser parser(Prompt prompt) {
+        if (prompt.task() == Task.EMBEDDINGS) {
+            return new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, MOST_INPUTS);
+        }
+        int each = takesN() && prompt.asked().get("n") instanceof Number n ? Math.max(1, n.intValue()) : 1;
+        int prompts = prompt.asked().get("prompt") instanceof List<?> many ? many.size() : 1;
+        return new OpenAiStream(inChat(prompt), each * prompts);
+    }
+
+    @Override
+    public String modelsPath() {
+        return "/v1/models";
+    }
+
+    @Override
+    public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
+        List<Model> models = new ArrayList<>();
+        for (JsonNode model : listed.path("data")) {
+            // vLLM has max_model_len, llama-server has meta.n_ctx
+            JsonNode context = model.has("max_model_len")
+                    ? model.get("max_model_len")
+                    : model.path("meta").path("n_ctx");
+            Long longest = context.isNumber() ? context.longValue() : null;
+            for (String name : names(model)) {
+                models.add(new Model(name, isLoaded(model), longest));
+            }
+        }
+        return models;
+    }
+
+    /** vLLM lists each name of a model. llama-server lists one name, with the others beside it. */
+    private static Set<String> names(JsonNode model) {
+        Set<String> names = new LinkedHashSet<>(List.of(model.path("id").asText()));
+        model.path("aliases").forEach(alias -> names.add(alias.asText()));
+        names.removeIf(String::isEmpty);
+        return names;
+    }
+
+    /** Returns whether a listed model answers without a load. */
+    boolean isLoaded(JsonNode model) {
+        return true;
+    }
+
+    /** Returns an object with one more field. */
+    static Map<String, Object> with(@Nullable Object object, String name, Object value) {
+        Map<String, Object> copy = new LinkedHashMap<>();
+        if (object instanceof Map<?, ?> fields) {
+            fields.forEach((key, held) -> copy.put(String.valueOf(key), held));
+        }
+        copy.put(name, value);
+        return copy;
+    }
+}

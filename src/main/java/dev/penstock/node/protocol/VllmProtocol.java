@@ -1,0 +1,75 @@
+package dev.penstock.node.protocol;
+
+import java.util.List;
+
+/** The protocol of vLLM (measured: 0.32.0). */
+final class VllmProtocol extends OpenAiProtocol {
+    private static final List<String> OWN = List.of(
+            "user",
+            "top_k",
+            "min_p",
+            "min_tokens",
+            "ignore_eos",
+            "stop_token_ids",
+            "include_stop_str_in_output",
+            "bad_words",
+            "allowed_token_ids",
+            "length_penalty",
+            "skip_special_tokens",
+            "spaces_between_special_tokens",
+            "structured_outputs",
+            "reasoning_effort",
+            "include_reasoning",
+            "return_token_ids",
+            "prompt_logprobs",
+            "truncate_prompt_tokens",
+            "documents");
+
+    private static final List<String> WHERE_ALLOWED = List.of(
+            "cache_salt",
+            "priority",
+            "request_id",
+            "kv_transfer_params",
+            "ec_transfer_params",
+            "chat_template",
+            "chat_template_kwargs",
+            "add_generation_prompt",
+            "continue_final_message",
+            "mm_processor_kwargs",
+            "media_io_kwargs",
+            "vllm_xargs");
+
+    @Override
+    void own(Translation translation, Prompt prompt, boolean chat) {
+        translation
+                .passLimit(chat)
+                .passAll(OWN)
+                .passAll(WHERE_ALLOWED)
+                .pass("repetition_penalty", "repetition_penalty", "repeat_penalty");
+        if (!chat) {
+            translation.pass("response_format", "response_format");
+        }
+    }
+
+    /** The server ignores best_of. */
+    @Override
+    List<String> ofCompletions() {
+        return List.of("suffix", "echo");
+    }
+
+    @Override
+    void embeddings(Translation translation) {
+        super.embeddings(translation);
+        translation.passAll(List.of("truncate_prompt_tokens", "priority", "request_id", "cache_salt"));
+    }
+
+    @Override
+    public String startCommand() {
+        return "vllm serve MODEL";
+    }
+
+    @Override
+    public String getModel(String model) {
+        return "vllm serve " + model;
+    }
+}

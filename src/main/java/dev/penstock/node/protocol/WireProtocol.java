@@ -1,0 +1,146 @@
+package dev.penstock.node.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
+import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.settings.NodeSettings;
+import io.vertx.core.buffer.Buffer;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** The protocol of one kind of model server. It has no state and does no I/O. */
+public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, AnthropicProtocol {
+
+    static WireProtocol of(NodeSettings node) {
+        return switch (node.backend()) {
+            case VLLM -> new VllmProtocol();
+            case OLLAMA -> new OllamaProtocol();
+            case OPENAI -> new OpenAiCloudProtocol();
+            case AZURE_OPENAI -> new AzureOpenAiProtocol(node.requests().apiVersion());
+            case ANTHROPIC -> new AnthropicProtocol();
+            case LM_STUDIO -> new LmStudioProtocol();
+            case LLAMA_SERVER -> new LlamaServerProtocol();
+            case LLAMA_CLI -> throw new IllegalArgumentException("nothing is sent to llama-cli: it is started");
+            case OPENAI_COMPATIBLE -> new OpenAiCompatibleProtocol();
+        };
+    }
+
+    /**
+     * A request to a server. It is streamed wherever possible, because a server may continue with other requests
+     * after its client left.
+     *
+     * @param bodies sent one after the other
+     * @param ignored fields of the job that are not in them
+     */
+    record Request(String path, List<Buffer> bodies, List<String> ignored) {
+        public Request {
+            bodies = List.copyOf(bodies);
+            ignored = List.copyOf(ignored);
+        }
+    }
+
+    /** This protocol cannot carry the job. */
+    final class Unsupported extends Exception {
+        private final transient JobFailure failure;
+
+        public Unsupported(String param, String message) {
+            super(message);
+            failure = JobFailure.invalid(param, message);
+        }
+
+        public Unsupported(JobFailure failure) {
+            super(failure.message());
+            this.failure = failure;
+        }
+
+        /** Returns a failure of this kind of server only; another kind may succeed. */
+        public static Unsupported here(String param, String message) {
+            return new Unsupported(new JobFailure(
+                    JobFailure.Code.MODEL_NOT_FOUND,
+                    "%s: %s: name another node or model".formatted(param, message),
+                    param,
+                    null));
+        }
+
+        public JobFailure failure() {
+            return failure;
+        }
+    }
+
+    Request request(Prompt prompt) throws Unsupported;
+
+    /** Returns a parser for one job's answer. */
+    AnswerParser parser(Prompt prompt);
+
+    /** Returns the path that lists the models. A request to it is also the probe. */
+    String modelsPath();
+
+    /** Returns the paths of further information, in the order of {@link #models}'s further arguments. */
+    default List<String> furtherPaths() {
+        return List.of();
+    }
+
+    /**
+     * Returns the models of a server.
+     *
+     * @param listed the answer of {@link #modelsPath}
+     * @param further the answers of {@link #furtherPaths}; null for a missing answer
+     */
+    List<Model> models(JsonNode listed, List<@Nullable JsonNode> further);
+
+    /** Returns the number of requests that the server takes at once; 0 if it does not report it. */
+    default int totalSlots(List<@Nullable JsonNode> further) {
+        return 0;
+    }
+
+    /** Returns the headers of each request, with the key if there is one. */
+    default Map<String, String> headers(@Nullable String key) {
+        return key == null ? Map.of() : Map.of("Authorization", "Bearer " + key);
+    }
+
+    /** Returns the command that starts such a server; empty if there is none. */
+    default String startCommand() {
+        return "";
+    }
+
+    /** Returns what an operator can do about a missing model. */
+    default String getModel(String model) {
+        return "GET /v1/models says what there is";
+    }
+
+    /**
+     * A model at a node.
+     *
+     * @param context its longest prompt and answer, in tokens; null if the server does not report it
+     * @param tasks the tasks of the model; all if the server does not report them
+     */
+    record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
+        public Model {
+            context = context == null || context < 1 ? null : context;
+            tasks = Set.copyOf(tasks);
+        }
+
+        public Model(String id, boolean loaded, @Nullable Long context) {
+            this(id, loaded, context, EnumSet.allOf(Task.class));
+        }
+
+        /** Returns the tasks of a model with these capabilities. */
+        static Set<Task> tasks(boolean text, boolean images, boolean vectors) {
+            Set<Task> tasks = EnumSet.noneOf(Task.class);
+            if (text) {
+                tasks.addAll(List.of(Task.CHAT, Task.COMPLETION));
+            }
+            if (images) {
+                tasks.addAll(List.of(Task.DESCRIBE, Task.TAG));
+            }
+            if (vectors) {
+                tasks.add(Task.EMBEDDINGS);
+            }
+            return tasks.isEmpty() ? EnumSet.allOf(Task.class) : tasks;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+package dev.penstock.node.protocol.answer;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Translates the reason why a choice is complete into OpenAI's terms. Any other reason means that the choice is not
+ * complete: abort of vLLM and SGLang, canceled of mistral.rs, insufficient_system_resource of DeepSeek, pause_turn of
+ * Anthropic.
+ */
+final class FinishReasons {
+    private static final Map<String, String> WHOLE = whole();
+
+    private FinishReasons() {}
+
+    /**
+     * By the server's reason, in any case; eos_token of TGI, model_length of Mistral's API, MAX_TOKENS of Google and
+     * Cohere.
+     */
+    private static Map<String, String> whole() {
+        Map<String, List<String>> reasons = Map.of(
+                "stop",
+                List.of(
+                        "stop",
+                        "stopped",
+                        "stop_sequence",
+                        "stop_token",
+                        "stop_str",
+                        "end_turn",
+                        "end_of_turn",
+                        "end",
+                        "eos",
+                        "eos_token",
+                        "eos_found",
+                        "endoftext",
+                        "complete",
+                        "completed",
+                        "finish",
+                        "finished"),
+                "length",
+                List.of(
+                        "length",
+                        "max_tokens",
+                        "max_new_tokens",
+                        "max_output_tokens",
+                        "max_completion_tokens",
+                        "max_length",
+                        "model_length",
+                        "context_length",
+                        "token_limit",
+                        "model_context_window_exceeded"),
+                "tool_calls",
+                List.of("tool_calls", "tool_call", "tool_use", "function_call", "function_calls"),
+                "content_filter",
+                List.of(
+                        "content_filter",
+                        "content_filtered",
+                        "safety",
+                        "recitation",
+                        "blocklist",
+                        "prohibited_content",
+                        "spii",
+                        "sensitive",
+                        "refusal",
+                        "guardrail_intervened",
+                        "error_toxic"));
+        Map<String, String> whole = new HashMap<>();
+        reasons.forEach((reason, words) -> words.forEach(word -> whole.put(word, reason)));
+        return Map.copyOf(whole);
+    }
+
+    /** @return null if the choice is not complete */
+    static @Nullable String openAi(String reason) {
+        return WHOLE.get(reason.strip().toLowerCase(Locale.ROOT));
+    }
+}

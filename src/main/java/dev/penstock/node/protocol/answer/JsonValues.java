@@ -1,0 +1,62 @@
+package dev.penstock.node.protocol.answer;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Assembles JSON values from lines: one value over several lines, or several on one line. Any text outside of objects
+ * and arrays is a value up to the end of its line. Not thread-safe.
+ */
+final class JsonValues {
+    private final int longest;
+    private final StringBuilder held = new StringBuilder();
+    private JsonEnd end = new JsonEnd();
+
+    /** @param longest the longest value, in characters; a longer one is cut */
+    JsonValues(int longest) {
+        this.longest = longest;
+    }
+
+    /** @return the values that this line completes */
+    List<String> add(String line) {
+        List<String> values = new ArrayList<>(1);
+        int start = 0;
+        for (int i = 0; i < line.length(); i++) {
+            char next = line.charAt(i);
+            if (held.isEmpty() && start == i && next != '{' && next != '[') {
+                int lineEnd = line.indexOf('\n', i);
+                int to = lineEnd < 0 ? line.length() : lineEnd;
+                if (!Character.isWhitespace(next)) {
+                    values.add(line.substring(i, to).strip());
+                    i = to;
+                }
+                start = i + 1;
+                continue;
+            }
+            end.take(next);
+            // a string does not continue over lines, so this one is truncated
+            if (end.isComplete() || (next == '\n' && end.isInString())) {
+                held.append(line, start, i + 1);
+                values.add(rest());
+                start = i + 1;
+            }
+        }
+        if (start < line.length()) {
+            held.append(line, start, line.length()).append('\n');
+        } else if (!held.isEmpty()) {
+            held.append('\n');
+        }
+        if (!held.isEmpty() && (end.isInString() || held.length() > longest)) {
+            values.add(rest());
+        }
+        return values;
+    }
+
+    /** Returns the value that has begun and not ended; empty if there is none. */
+    String rest() {
+        String rest = held.toString().strip();
+        held.setLength(0);
+        end = new JsonEnd();
+        return rest;
+    }
+}

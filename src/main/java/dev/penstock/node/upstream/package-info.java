@@ -1,0 +1,5 @@
+/** What answers at a node, and the stream of its answer. */
+@NullMarked
+package dev.penstock.node.upstream;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,106 @@
+package dev.penstock.settings.source;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object
+ * comes in one of two forms: as one key for each of its values, as YAML gives it, or as JSON in one string.
+ */
+public final class FreeForm {
+    private static final Pattern KEY = Pattern.compile(
+            "penstock\\.(?<place>(?:nodes\\.(?:\"[^\"]+\"|[^.\"]+)\\.)?(?:extra-body|parameters))\\.(?<path>.+)");
+    private static final Pattern SEGMENT = Pattern.compile("(?:^|\\.)(?:\"([^\"]+)\"|([^.\\[\"]+))|\\[(\\d{1,4})\\]");
+
+    /** By place, such as {@code nodes.gpu.extra-body}. The keys are in order, so that lists keep their order. */
+    private final Map<String, Map<String, Object>> nested = new HashMap<>();
+    /** By place, the keys of those values in the mapping, where they appear as names with dots. */
+    private final Map<String, Set<String>> paths = new HashMap<>();
+
+    /** @param keys all configured keys with their values; all others are ignored */
+    public FreeForm(Map<String, String> keys) {
+        new TreeMap<>(keys).forEach((key, text) -> {
+            Matcher free = KEY.matcher(key);
+            if (free.matches()) {
+                List<Object> path = path(free.group("path"));
+                if (path.size() > 1) {
+                    String place = plain(free.group("place"));
+                    put(nested.computeIfAbsent(place, _ -> new LinkedHashMap<>()), path, ConfigValue.of(text));
+                    paths.computeIfAbsent(place, _ -> new HashSet<>()).add(free.group("path"));
+                }
+            }
+        });
+    }
+
+    static boolean isNested(String key) {
+        Matcher free = KEY.matcher(key);
+        return free.matches() && path(free.group("path")).size() > 1;
+    }
+
+    /**
+     * Returns all values of one place.
+     *
+     * @param flat the values with a single key
+     */
+    public Map<String, Object> at(String place, Map<String, String> flat) {
+        Map<String, Object> all = ConfigValue.all(flat);
+        all.keySet().removeAll(paths.getOrDefault(place, Set.of()));
+        nested.getOrDefault(place, Map.of()).forEach((name, value) -> all.put(name, lists(value)));
+        return all;
+    }
+
+    private static String plain(String place) {
+        return place.replace("\"", "");
+    }
+
+    /** Returns the segments of a path: names, and numbers for the indexes of lists. */
+    private static List<Object> path(String text) {
+        List<Object> path = new ArrayList<>();
+        Matcher segment = SEGMENT.matcher(text);
+        while (segment.find()) {
+            String index = segment.group(3);
+            String name = segment.group(1) == null ? segment.group(2) : segment.group(1);
+            path.add(index == null ? String.valueOf(name) : (Object) Integer.valueOf(index));
+        }
+        return path;
+    }
+
+    @SuppressWarnings("unchecked") // each value below a map's key here is such a map or a plain value
+    private static void put(Map<?, Object> into, List<Object> path, Object value) {
+        Map<Object, Object> map = (Map<Object, Object>) into;
+        for (Object name : path.subList(0, path.size() - 1)) {
+            if (!(map.get(name) instanceof TreeMap)) {
+                map.put(name, new TreeMap<>(FreeForm::compare));
+            }
+            map = (Map<Object, Object>) map.get(name);
+        }
+        map.put(path.getLast(), value);
+    }
+
+    private static int compare(Object a, Object b) {
+        return a instanceof Integer one && b instanceof Integer other
+                ? Integer.compare(one, other)
+                : String.valueOf(a).compareTo(String.valueOf(b));
+    }
+
+    /** Turns a map into a list if all its keys are indexes. */
+    private static Object lists(Object value) {
+        if (!(value instanceof TreeMap<?, ?> map)) {
+            return value;
+        }
+        if (map.keySet().stream().allMatch(Integer.class::isInstance)) {
+            return map.values().stream().map(FreeForm::lists).toList();
+        }
+        Map<String, Object> object = new LinkedHashMap<>();
+        map.forEach((name, held) -> object.put(String.valueOf(name), lists(held)));
+        return object;
+    }
+}

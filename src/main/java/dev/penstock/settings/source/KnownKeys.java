@@ -1,0 +1,51 @@
+package dev.penstock.settings.source;
+
+import dev.penstock.wire.Nearest;
+import io.smallrye.config.ConfigMappings;
+import io.smallrye.config.PropertyNamesMatcher;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/** Detects keys without effect, such as misspelt keys. */
+public final class KnownKeys {
+    private static final ConfigMappings.ConfigClass MAPPED =
+            ConfigMappings.ConfigClass.configClass(PenstockConfig.class);
+    private static final PropertyNamesMatcher MATCHER = ConfigMappings.propertyNamesMatcher(List.of(MAPPED));
+
+    /** Keys that are documented for a later version. A file may have them already. */
+    private static final Pattern LATER = Pattern.compile(
+            "penstock\\.(?:(?:routes|admission|tenants|auth|cloud-fallback)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
+
+    /** The same keys as environment variables. */
+    private static final Pattern LATER_VARIABLES = Pattern.compile(
+            "PENSTOCK_(?:(?:ROUTES|ADMISSION|TENANTS|CLOUD_FALLBACK)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+
+    private KnownKeys() {}
+
+    /** Returns the keys that Penstock reads; {@code *} stands for any name, {@code [*]} for an index. */
+    static Collection<String> names() {
+        return MAPPED.getProperties().keySet();
+    }
+
+    /** Returns whether a variable belongs to a key of a later version. */
+    static boolean isLaterVariable(String variable) {
+        return LATER_VARIABLES.matcher(variable).matches();
+    }
+
+    /** Returns whether a key belongs to a later version. It has no effect in this version. */
+    public static boolean isLater(String key) {
+        return LATER.matcher(key).matches() && !MATCHER.matches(key);
+    }
+
+    /** Returns what is wrong with a key; empty if Penstock reads it. */
+    public static Optional<String> mistake(String key) {
+        if (MATCHER.matches(key) || FreeForm.isNested(key) || LATER.matcher(key).matches()) {
+            return Optional.empty();
+        }
+        Collection<String> names = names();
+        String wanted = Nearest.of(key, names).orElse("").replace("*", "…");
+        return Optional.of("%s: there is no such key. Did you mean %s?".formatted(key, wanted));
+    }
+}

@@ -1,0 +1,65 @@
+package dev.penstock.settings.source;
+
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.config.MeterFilter;
+import java.util.Map;
+
+/** The HELP text of each metric, in one place, because several places register the same counter. */
+public final class MetricHelp implements MeterFilter {
+    static final Map<String, String> TEXTS = Map.ofEntries(
+            Map.entry("penstock.jobs", "Jobs that ended, by outcome, task, backend and pool"),
+            Map.entry("penstock.jobs.in.flight", "Requests that run at a node now"),
+            Map.entry("penstock.jobs.waiting", "Jobs in this replica that wait for a node"),
+            Map.entry(
+                    "penstock.jobs.parked",
+                    "Jobs in this replica that only wait: for their turn, a node or what happened earlier"),
+            Map.entry("penstock.job.queue.seconds", "From a job's acceptance to the start of its first attempt"),
+            Map.entry("penstock.node.slots", "Requests that a node takes at once from this replica"),
+            Map.entry("penstock.node.up", "1 while a node is up, else 0"),
+            Map.entry("penstock.queue.lag", "Records of a topic that are not finished"),
+            Map.entry("penstock.queue.in.hand", "Records of a topic that this replica holds"),
+            Map.entry(
+                    "penstock.queue.taken.timestamp.seconds",
+                    "The timestamp of the newest record that this replica took from a topic"),
+            Map.entry(
+                    "penstock.intake.window.used", "The used part of a partition's window of record locks; 1 is full"),
+            Map.entry("penstock.intake.bytes", "Bytes of the records that this replica holds"),
+            Map.entry("penstock.media.bytes", "Bytes of images fetched for jobs that this replica holds"),
+            Map.entry("penstock.thread.failures", "Unexpected exceptions that background threads outlived, by thread"),
+            Map.entry(
+                    "penstock.records.unreadable",
+                    "Records whose reading failed unexpectedly and that were passed over"),
+            Map.entry(
+                    "penstock.topic.unbounded",
+                    "1 where a topic's size limit bounds compressed records only, so that a small one may grow, else 0"),
+            Map.entry("penstock.deliveries", "Records that were taken, by their delivery count"),
+            Map.entry("penstock.deferred.strange", "Records of the deferred topic that Penstock did not write"),
+            Map.entry("penstock.deferred", "Jobs that were set aside for later, by delay"),
+            Map.entry("penstock.ledger.lag.seconds", "How far the ledger is behind the topics"),
+            Map.entry("penstock.ledger.set.apart", "Records that the ledger cannot hold and passed over, by topic"),
+            Map.entry("penstock.attempts", "Attempts of jobs that ended, by node and outcome"),
+            Map.entry("penstock.failovers", "Jobs that went on at another node, by kind"),
+            Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),
+            Map.entry("penstock.duplicates", "Records that repeated a known job and were not run"),
+            Map.entry("penstock.dlq", "Records that went to the dead-letter topic, by reason"),
+            Map.entry("penstock.lost", "Jobs whose record the broker dropped before they ended"),
+            Map.entry("penstock.audit.rounds", "Rounds of the search for lost jobs"),
+            Map.entry(
+                    "penstock.suspects",
+                    "Jobs that run apart from others because two or more of their runs ended without an outcome"),
+            Map.entry("penstock.settings.version", "The version of the run-time settings in force"),
+            Map.entry("penstock.tenant.jobs", "Jobs of a tenant that ended, by outcome"),
+            Map.entry("penstock.tenant.tokens", "Tokens of a tenant, input and output"),
+            Map.entry("gen_ai.server.time_to_first_token", "From the request to the first token"),
+            Map.entry("gen_ai.server.time_per_output_token", "Time per token after the first"),
+            Map.entry("gen_ai.client.token.usage", "Tokens of an answer, input and output"));
+
+    @Override
+    public Meter.Id map(Meter.Id id) {
+        String help = id.getDescription() == null ? TEXTS.get(id.getName()) : null;
+        return help == null
+                ? id
+                : new Meter.Id(id.getName(), Tags.of(id.getTags()), id.getBaseUnit(), help, id.getType());
+    }
+}

@@ -1,0 +1,144 @@
+package dev.penstock.settings.start;
+
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.wire.Reason;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.runtime.StartupEvent;
+import jakarta.annotation.PreDestroy;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Watches whether Kafka answers. It asks the brokers for their list once a second, from the start on. After five
+ * seconds without an answer Kafka counts as away. The first answer ends that. Each change is one log line.
+ */
+@Singleton
+public final class BrokerWatch {
+    private static final Logger LOG = Logger.getLogger(BrokerWatch.class);
+    private static final Duration PERIOD = Duration.ofSeconds(1);
+    private static final int PATIENCE_MILLIS = 2_000;
+    private static final Duration SILENCE = Duration.ofSeconds(5);
+
+    private final KafkaSettings kafka;
+    private final Clock clock;
+    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().daemon().name("penstock-broker-watch").factory());
+    private volatile @Nullable Away away;
+    /** The start of the first request that has no answer yet. The timer's thread writes it. */
+    private @Nullable Instant silentSince;
+
+    private @Nullable Admin admin;
+
+    /**
+     * The state in which Kafka does not answer.
+     *
+     * @param since the time of its last answer, or of the start
+     * @param message what is wrong and what it means
+     */
+    public record Away(Instant since, String message) {}
+
+    /** A request that only the brokers can answer. */
+    interface Question {
+        void ask() throws ExecutionException, InterruptedException;
+    }
+
+    public BrokerWatch(KafkaSettings kafka, Clock clock, MeterRegistry meters) {
+        this.kafka = kafka;
+        this.clock = clock;
+        Gauge.builder("penstock.broker.up", this, watch -> watch.away == null ? 1 : 0)
+                .description("1 while Kafka answers, 0 after five seconds without an answer")
+                .register(meters);
+    }
+
+    void start(@Observes StartupEvent event) {
+        var _ = timer.scheduleWithFixedDelay(this::look, 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /** Returns null while Kafka answers, or until it has been silent for five seconds. */
+    public @Nullable Away away() {
+        return away;
+    }
+
+    private void look() {
+        try {
+            look(() -> admin().describeCluster().nodes().get());
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Called on the timer's thread. */
+    void look(Question question) throws InterruptedException {
+        Instant began = clock.instant();
+        try {
+            question.ask();
+            answered();
+        } catch (ExecutionException | RuntimeException | Error e) {
+            // an exception out of a timer's task would end the task
+            silent(began, e);
+        }
+    }
+
+    private void answered() {
+        silentSince = null;
+        if (away != null) {
+            away = null;
+            LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
+        }
+    }
+
+    private void silent(Instant began, Throwable why) {
+        Instant since = silentSince == null ? began : silentSince;
+        silentSince = since;
+        if (away == null && !clock.instant().isBefore(since.plus(SILENCE))) {
+            String message =
+                    "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s). The address is kafka.bootstrap.servers, KAFKA_BOOTSTRAP_SERVERS in the environment"
+                            .formatted(kafka.bootstrapServers(), Reason.of(why));
+            away = new Away(since, message);
+            LOG.warn(message);
+        }
+    }
+
+    private Admin admin() {
+        Admin known = admin;
+        if (known == null) {
+            known = kafka.admin(
+                    "penstock-broker-watch",
+                    Map.of(
+                            AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
+                            PATIENCE_MILLIS,
+                            AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG,
+                            PATIENCE_MILLIS,
+                            CommonClientConfigs.RECONNECT_BACKOFF_MAX_MS_CONFIG,
+                            500L,
+                            CommonClientConfigs.SOCKET_CONNECTION_SETUP_TIMEOUT_MS_CONFIG,
+                            1_000L));
+            admin = known;
+        }
+        return known;
+    }
+
+    @PreDestroy
+    void close() {
+        var _ = timer.submit(() -> {
+            if (admin != null) {
+                admin.close(Duration.ZERO);
+            }
+        });
+        timer.shutdown();
+    }
+}

@@ -1,0 +1,387 @@
+package dev.penstock.wire.document;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.wire.AllowedHosts;
+import dev.penstock.wire.Fields;
+import dev.penstock.wire.InvalidField;
+import dev.penstock.wire.Json;
+import dev.penstock.wire.MediaUrls;
+import dev.penstock.wire.ModelName;
+import java.math.BigInteger;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A job's document, the same in a Kafka record and in {@code POST /v1/jobs}. It is parsed strictly into a valid job.
+ */
+public final class JobDocument {
+    private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
+    private static final List<String> NUMBERS = List.of(
+            "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
+    private static final List<String> INTEGERS =
+            List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
+    /** Fields that go out as integers, whatever their notation. */
+    private static final Set<String> INTEGRAL = Set.of(
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "seed",
+            "top_k",
+            "top_logprobs",
+            "logprobs",
+            "prompt_logprobs",
+            "best_of",
+            "dimensions",
+            "min_tokens",
+            "truncate_prompt_tokens",
+            "mirostat",
+            "num_ctx",
+            "num_predict",
+            "n_predict",
+            "n_probs",
+            "repeat_last_n",
+            "thinking_budget_tokens");
+
+    /** The longest name of a model, pool or node. Names appear in messages, database rows and their indexes. */
+    private static final int LONGEST_NAME = ModelName.LONGEST;
+
+    private static final List<String> JOB_FIELDS = List.of(
+            "id",
+            "task",
+            "priority",
+            "timeout",
+            "deadline",
+            "reply_topic",
+            "session",
+            "pool",
+            "node",
+            "tenant",
+            "max_attempts",
+            "retry_of",
+            "ensemble",
+            "cache",
+            "webhook",
+            "result");
+
+    /**
+     * The documented fields without effect in this version. {@code job.cache: off} is allowed, because it is the
+     * behaviour of this version.
+     */
+    private static final List<String> UNAVAILABLE =
+            List.of("reply_topic", "session", "ensemble", "cache", "webhook", "result");
+
+    /** The tenant of a topic whose records have their own tenant. */
+    public static final String TENANT_FROM_RECORD = "from-record";
+
+    /** The tenant of a job that has none. */
+    public static final String DEFAULT_TENANT = "default";
+
+    private JobDocument() {}
+
+    /**
+     * The defaults of the topic or the API through which a document arrives.
+     *
+     * @param tenant the tenant of all its jobs, or {@link #TENANT_FROM_RECORD}
+     */
+    public record Defaults(
+            Priority priority,
+            String tenant,
+            Duration timeout,
+            Duration maxTimeout,
+            int maxAttempts,
+            Permissions permissions) {
+        public Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout, int maxAttempts) {
+            this(priority, tenant, timeout, maxTimeout, maxAttempts, Permissions.NONE);
+        }
+    }
+
+    /**
+     * The optional fields that a body may have.
+     *
+     * @param fields allowed fields with access to a server's internals
+     * @param hosts the hosts of media that a job may name by URL
+     */
+    public record Permissions(Set<String> fields, AllowedHosts hosts) {
+        public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
+
+        public Permissions {
+            fields = Set.copyOf(fields);
+        }
+    }
+
+    /**
+     * The origin of a document.
+     *
+     * @param headerId the header job-id; null if there is none
+     * @param derivedId the id of a job without an id
+     * @param acceptedAt the record's timestamp
+     */
+    public record Arrival(@Nullable String headerId, JobId derivedId, Instant acceptedAt) {}
+
+    /** The result of parsing a document. */
+    public sealed interface Parsed {
+        record Valid(PromptJob job) implements Parsed {}
+
+        /**
+         * @param id the id for the refusal: the header job-id, else {@code job.id} of a well-formed value, else the
+         *     derived one
+         */
+        record Refused(JobId id, JobFailure failure) implements Parsed {}
+    }
+
+    public static Parsed parse(byte @Nullable [] value, Arrival arrival, Defaults defaults) {
+        JsonNode root;
+        try {
+            if (value == null) {
+                throw new Json.MalformedJson("the record has no value: expected a JSON object", null);
+            }
+            root = Json.parseStrict(value);
+        } catch (Json.MalformedJson e) {
+            return new Parsed.Refused(
+                    e.isBeyondLimit() ? idOfTooLarge(value, arrival) : refusedId(null, arrival), e.failure());
+        }
+        try {
+            return new Parsed.Valid(read(root, arrival, defaults));
+        } catch (InvalidField e) {
+            return new Parsed.Refused(refusedId(root, arrival), e.failure());
+        } catch (ArithmeticException | DateTimeException _) {
+            // all readers of the record agree, so it is refused once
+            return new Parsed.Refused(
+                    refusedId(root, arrival),
+                    JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a number or a time is out of range"));
+        } catch (RuntimeException | StackOverflowError _) {
+            return new Parsed.Refused(
+                    refusedId(root, arrival),
+                    JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the document cannot be read as a job"));
+        }
+    }
+
+    /** Returns the id for the refusal of a record that is too large to be parsed as a job. */
+    public static JobId idOfTooLarge(byte @Nullable [] value, Arrival arrival) {
+        if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
+            return new JobId(arrival.headerId());
+        }
+        String inBody = value == null ? "" : Json.textAt(value, "job", "id").orElse("");
+        return JobId.isValid(inBody) ? new JobId(inBody) : arrival.derivedId();
+    }
+
+    private static JobId refusedId(@Nullable JsonNode root, Arrival arrival) {
+        if (arrival.headerId() != null && JobId.isValid(arrival.headerId())) {
+            return new JobId(arrival.headerId());
+        }
+        String inBody = root == null ? "" : root.path("job").path("id").asText("");
+        return JobId.isValid(inBody) ? new JobId(inBody) : arrival.derivedId();
+    }
+
+    private static PromptJob read(JsonNode document, Arrival arrival, Defaults defaults) throws InvalidField {
+        if (!(document instanceof ObjectNode whole)) {
+            throw new InvalidField("$", "expected a JSON object, got " + Fields.kind(document));
+        }
+        ObjectNode root = withoutNulls(whole);
+        JsonNode given = root.get("job");
+        if (given != null && !given.isObject()) {
+            throw new InvalidField("job", "expected an object, got " + Fields.kind(given));
+        }
+        Fields job = new Fields("job.", given);
+        Fields top = new Fields("", root);
+        job.onlyKnown(JOB_FIELDS);
+
+        Task task = task(root, top, job);
+        checkParameters(root);
+        ReachingFields.refuse(root, defaults.permissions().fields());
+        Optional<JobId> ownId =
+                job.text("id").isPresent() ? Optional.of(id("job.id", job.text("id"))) : Optional.empty();
+        JobId id = ownId.isPresent()
+                ? ownId.get()
+                : arrival.headerId() != null
+                        ? id("header job-id", Optional.of(arrival.headerId()))
+                        : arrival.derivedId();
+        refuseUnavailable(job);
+        job.text("retry_of");
+        String tenant = tenant(job, defaults.tenant());
+        Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
+        for (String name : INTEGRAL) {
+            if (root.has(name) && Fields.isInteger(root.get(name))) {
+                body.put(name, integer(root.get(name)));
+            }
+        }
+        body.remove("job");
+        body.remove("metadata");
+        Optional<JobFailure> address =
+                MediaUrls.refused(body, defaults.permissions().hosts());
+        if (address.isPresent()) {
+            throw new InvalidField(address.get());
+        }
+        return new PromptJob(
+                id,
+                task,
+                name("model", top.text("model")),
+                top.flag("stream").orElse(true) && task != Task.EMBEDDINGS,
+                metadata(root.get("metadata")),
+                job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
+                tenant,
+                arrival.acceptedAt(),
+                JobTimes.timeout(job, defaults),
+                JobTimes.deadline(job, arrival.acceptedAt()),
+                new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
+                job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
+                body);
+    }
+
+    private static String tenant(Fields job, String ofTopic) throws InvalidField {
+        String ownTenant = name("job.tenant", job.text("tenant"));
+        if (ofTopic.equals(TENANT_FROM_RECORD)) {
+            return ownTenant == null ? DEFAULT_TENANT : ownTenant;
+        }
+        if (ownTenant != null && !ownTenant.equals(ofTopic)) {
+            throw new InvalidField("job.tenant", "records of this topic belong to tenant '" + ofTopic + "'");
+        }
+        return ofTopic;
+    }
+
+    private static @Nullable String name(String path, Optional<String> given) throws InvalidField {
+        if (given.isPresent()
+                && (given.get().length() > LONGEST_NAME || given.get().chars().anyMatch(Character::isISOControl))) {
+            throw new InvalidField(path, "expected up to %d characters on one line".formatted(LONGEST_NAME));
+        }
+        return given.orElse(null);
+    }
+
+    private static JobId id(String path, Optional<String> given) throws InvalidField {
+        String value = given.orElse("");
+        if (!JobId.isValid(value)) {
+            throw new InvalidField(path, JobId.RULE);
+        }
+        return new JobId(value);
+    }
+
+    private static Task task(ObjectNode root, Fields top, Fields job) throws InvalidField {
+        List<String> held = CONTENT.stream().filter(root::has).toList();
+        boolean vision = held.contains("images");
+        List<String> deciding =
+                vision ? held.stream().filter(name -> !name.equals("prompt")).toList() : held;
+        if (deciding.isEmpty()) {
+            throw new InvalidField("$", "one of messages, prompt, input or images is needed");
+        }
+        if (deciding.size() > 1) {
+            throw new InvalidField(
+                    deciding.getFirst(), "cannot stand beside " + deciding.get(1) + ": one job asks for one thing");
+        }
+        Task task = switch (deciding.getFirst()) {
+            case "messages" -> Task.CHAT;
+            case "prompt" -> Task.COMPLETION;
+            case "input" -> Task.EMBEDDINGS;
+            default -> Task.DESCRIBE;
+        };
+        Contents.check(deciding.getFirst(), root);
+        if (vision && root.has("prompt")) {
+            top.text("prompt");
+        }
+        if (root.has("system") && task != Task.COMPLETION) {
+            throw new InvalidField("system", "goes with prompt only");
+        }
+        top.text("system");
+        Optional<Task> requested = job.oneOf("task", Task.values());
+        if (requested.isEmpty() || requested.get() == task) {
+            return task;
+        }
+        if (task == Task.DESCRIBE && requested.get() == Task.TAG) {
+            return Task.TAG;
+        }
+        throw new InvalidField(
+                "job.task",
+                "'%s' does not fit a body that holds %s"
+                        .formatted(requested.get().wireName(), deciding.getFirst()));
+    }
+
+    private static void checkParameters(ObjectNode root) throws InvalidField {
+        for (String name : NUMBERS) {
+            Fields.checkOptional(root, name, JsonNode::isNumber, "a number");
+        }
+        for (String name : INTEGERS) {
+            Fields.checkOptional(root, name, Fields::isInteger, "an integer");
+        }
+        Fields.checkOptional(
+                root,
+                "encoding_format",
+                node -> node.asText().equals("float") || node.asText().equals("base64"),
+                "float or base64");
+        Fields.checkOptional(root, "tools", JsonNode::isArray, "an array");
+        Fields.checkOptional(root, "response_format", JsonNode::isObject, "an object");
+        Fields.checkOptional(
+                root,
+                "stop",
+                node -> node.isTextual() || Contents.isTextArray(node),
+                "a string or an array of strings");
+    }
+
+    /** Refuses a field without effect in this version, so that no caller relies on it. */
+    private static void refuseUnavailable(Fields job) throws InvalidField {
+        for (String name : UNAVAILABLE) {
+            if (job.has(name) && !(name.equals("cache") && job.text(name).equals(Optional.of("off")))) {
+                throw new InvalidField("job." + name, "is not available in this version: leave it out");
+            }
+        }
+    }
+
+    /** Removes members that are null: OpenAI's clients send null for absent members. */
+    private static ObjectNode withoutNulls(ObjectNode whole) {
+        ObjectNode root = whole.objectNode();
+        whole.properties().forEach(field -> {
+            if (!field.getValue().isNull()) {
+                root.set(field.getKey(), field.getValue());
+            }
+        });
+        return root;
+    }
+
+    /** Returns the number in the smallest type that holds it, like a parser of plain digits. */
+    private static Number integer(JsonNode node) {
+        BigInteger number = Fields.integer(node);
+        int bits = number.bitLength();
+        return bits < Integer.SIZE
+                ? (Number) number.intValueExact()
+                : bits < Long.SIZE ? (Number) number.longValueExact() : number;
+    }
+
+    private static Map<String, String> metadata(@Nullable JsonNode given) throws InvalidField {
+        if (given == null || given.isNull()) {
+            return Map.of();
+        }
+        if (!given.isObject()) {
+            throw new InvalidField("metadata", "expected an object, got " + Fields.kind(given));
+        }
+        if (given.size() > 16) {
+            throw new InvalidField("metadata", "16 pairs at most, got " + given.size());
+        }
+        Map<String, String> pairs = new LinkedHashMap<>();
+        for (Map.Entry<String, JsonNode> pair : given.properties()) {
+            String path = "metadata." + pair.getKey();
+            if (pair.getKey().length() > 64) {
+                throw new InvalidField("metadata", "a key has 64 characters at most");
+            }
+            if (!pair.getValue().isTextual()) {
+                throw new InvalidField(path, "expected a string, got " + Fields.kind(pair.getValue()));
+            }
+            if (pair.getValue().textValue().length() > 512) {
+                throw new InvalidField(path, "512 characters at most");
+            }
+            pairs.put(pair.getKey(), pair.getValue().textValue());
+        }
+        return pairs;
+    }
+}

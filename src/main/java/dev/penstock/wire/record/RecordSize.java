@@ -1,0 +1,62 @@
+package dev.penstock.wire.record;
+
+import dev.penstock.wire.BoundedValues;
+import java.util.Optional;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.header.Header;
+
+/** The largest size of a job's record. A broker measures compressed bytes, so a larger record may arrive. */
+public final class RecordSize {
+    /** Bytes of key, headers and batch beside a value. */
+    public static final int OVERHEAD = 65_536;
+
+    /** Values up to this size are kept even if they are no jobs: for their dead letters, and for their ids. */
+    private static final int LEAST_KEPT = 32 << 20;
+
+    private RecordSize() {}
+
+    /** Returns the number of bytes of a value that a reader of jobs keeps. */
+    public static int kept(int maxRecord) {
+        return Math.max(LEAST_KEPT, maxRecord);
+    }
+
+    /**
+     * @return a description of what is too large; empty if the size is right for a job. Replicas and the ledger use
+     *     the same rule
+     */
+    public static Optional<String> tooLarge(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        // a value that is far too large was not kept
+        int value = record.value() == null ? Math.max(0, record.serializedValueSize()) : record.value().length;
+        if (value > maxRecord) {
+            return Optional.of(
+                    "the job has %d bytes, the limit is %d (penstock.kafka.max-record)".formatted(value, maxRecord));
+        }
+        long others = beside(record);
+        return others > OVERHEAD
+                ? Optional.of("the record's key and headers have %d bytes, the limit is %d".formatted(others, OVERHEAD))
+                : Optional.empty();
+    }
+
+    /** Returns whether a poll had no room for the value ({@link BoundedValues}). Then the record must be read again. */
+    public static boolean isLeft(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        return record.value() == null
+                && record.serializedValueSize() > 0
+                && record.serializedValueSize() <= kept(maxRecord);
+    }
+
+    /** Returns the bytes of the record in memory after its value is read. */
+    public static long bytes(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
+        byte[] value = record.value();
+        long ofValue = value != null ? value.length : isLeft(record, maxRecord) ? record.serializedValueSize() : 0;
+        return beside(record) + ofValue;
+    }
+
+    /** Returns the bytes of key and headers. */
+    public static long beside(ConsumerRecord<byte[], byte[]> record) {
+        long bytes = record.key() == null ? 0 : record.key().length;
+        for (Header header : record.headers()) {
+            bytes += header.key().length() + (header.value() == null ? 0 : header.value().length);
+        }
+        return bytes;
+    }
+}

@@ -1,0 +1,163 @@
+package dev.penstock.wire.record;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.wire.Json;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.common.TopicPartition;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The settings that change at run time, from their log. Each record is the whole document, and has the number of the
+ * version that it changes. It counts only if that is the current version. So if two replicas write at once, one of
+ * them has to write again.
+ *
+ * @param number the offset of its record; −1 before the first record
+ */
+public record SettingsVersion(long number, ObjectNode settings) {
+    private static final String BASED_ON = "based_on";
+    private static final String SETTINGS = "settings";
+    private static final String INTAKE = "intake";
+    private static final String MODE = "mode";
+    private static final String RECOVER_BELOW = "recover_below";
+    private static final String MOVING = "moving";
+    private static final String TO = "to";
+    private static final String STARTS = "starts";
+    private static final String NODES = "nodes";
+    private static final String SECRETS = "secrets";
+
+    /** Returns the version before the first record. */
+    public static SettingsVersion start() {
+        return new SettingsVersion(-1, Json.mapper().createObjectNode());
+    }
+
+    /** Returns the version after one more record of the log. */
+    public SettingsVersion after(long offset, byte @Nullable [] value) {
+        JsonNode record = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
+        return record != null
+                        && record.path(SETTINGS) instanceof ObjectNode changed
+                        && record.path(BASED_ON).isIntegralNumber()
+                        && record.path(BASED_ON).asLong() == number
+                ? new SettingsVersion(offset, changed)
+                : this;
+    }
+
+    /** Returns the version in force now. */
+    public static SettingsVersion read(Consumer<byte[], byte[]> reader, String topic) {
+        SettingsVersion[] version = {start()};
+        LogRange.read("settings", reader, new TopicPartition(topic, 0), record -> {
+            version[0] = version[0].after(record.offset(), record.value());
+        });
+        return version[0];
+    }
+
+    /** Returns a record that makes these settings the next version. */
+    public byte[] next(ObjectNode changed) {
+        ObjectNode record = Json.mapper().createObjectNode().put(BASED_ON, number);
+        record.set(SETTINGS, changed);
+        return Json.bytes(record);
+    }
+
+    /** Returns how jobs are received; empty if no replica has received any yet. */
+    public Optional<IntakeMode> intakeMode() {
+        return IntakeMode.of(settings.path(INTAKE).path(MODE).asText());
+    }
+
+    /**
+     * Returns, by topic and partition, as topic/partition, the offset below which records may have run in the other
+     * mode.
+     */
+    public Map<String, Long> recoverBelow() {
+        return offsets(settings.path(INTAKE).path(RECOVER_BELOW));
+    }
+
+    /**
+     * A change of the mode that is under way, or was interrupted.
+     *
+     * @param starts by topic and partition, as topic/partition, the offset where the new groups begin
+     */
+    public record Moving(IntakeMode to, Map<String, Long> starts) {}
+
+    public Optional<Moving> moving() {
+        JsonNode moving = settings.path(INTAKE).path(MOVING);
+        return IntakeMode.of(moving.path(TO).asText()).map(to -> new Moving(to, offsets(moving.path(STARTS))));
+    }
+
+    private static Map<String, Long> offsets(JsonNode byPlace) {
+        Map<String, Long> offsets = new HashMap<>();
+        byPlace.properties()
+                .forEach(
+                        offset -> offsets.put(offset.getKey(), offset.getValue().asLong()));
+        return offsets;
+    }
+
+    /** Returns these settings during a change of the mode. They keep the positions of the old groups. */
+    public ObjectNode withMoving(Moving moving) {
+        ObjectNode changed = settings.deepCopy();
+        ObjectNode intake = changed.withObjectProperty(INTAKE)
+                .putObject(MOVING)
+                .put(TO, moving.to().wireName());
+        put(intake.putObject(STARTS), moving.starts());
+        return changed;
+    }
+
+    private static void put(ObjectNode byPlace, Map<String, Long> offsets) {
+        offsets.forEach(byPlace::put);
+    }
+
+    /** Returns these settings with another intake mode. */
+    public ObjectNode withIntake(IntakeMode mode, Map<String, Long> recoverBelow) {
+        ObjectNode changed = settings.deepCopy();
+        ObjectNode intake = changed.putObject(INTAKE).put(MODE, mode.wireName());
+        if (!recoverBelow.isEmpty()) {
+            put(intake.putObject(RECOVER_BELOW), recoverBelow);
+        }
+        return changed;
+    }
+
+    /** Returns the nodes that were added at run time, by name. Their keys are the same as in the configuration. */
+    public Map<String, JsonNode> nodes() {
+        Map<String, JsonNode> nodes = new TreeMap<>();
+        settings.path(NODES).properties().forEach(node -> nodes.put(node.getKey(), node.getValue()));
+        return nodes;
+    }
+
+    /** Returns these settings with one more node, or with a replacement for the node of that name. */
+    public ObjectNode withNode(String name, JsonNode node) {
+        ObjectNode changed = settings.deepCopy();
+        changed.withObjectProperty(NODES).set(name, node);
+        return changed;
+    }
+
+    /** Returns these settings without that node. */
+    public ObjectNode withoutNode(String name) {
+        ObjectNode changed = settings.deepCopy();
+        if (changed.get(NODES) instanceof ObjectNode nodes) {
+            nodes.remove(name);
+        }
+        return changed;
+    }
+
+    /** Returns, by the reference to an API key, the place that it belongs to. Removing a node does not change that. */
+    public Map<String, String> secrets() {
+        Map<String, String> places = new TreeMap<>();
+        settings.path(SECRETS)
+                .properties()
+                .forEach(secret -> places.put(secret.getKey(), secret.getValue().asText()));
+        return places;
+    }
+
+    /**
+     * Returns these settings with one more node. From now on, the reference to the node's key belongs to that place.
+     */
+    public ObjectNode withNode(String name, JsonNode node, String reference, String place) {
+        ObjectNode changed = withNode(name, node);
+        changed.withObjectProperty(SECRETS).put(reference, place);
+        return changed;
+    }
+}

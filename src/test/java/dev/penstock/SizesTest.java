@@ -1,0 +1,69 @@
+package dev.penstock;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** Packages and files of main stay small. The known exceptions may only shrink. */
+class SizesTest {
+    private static final Path MAIN = Path.of("src/main/java/dev/penstock");
+    private static final int MOST_FILES = 20;
+    private static final int MOST_LINES = 400;
+
+    /** Files per package. */
+    private static final Map<String, Integer> LARGE_PACKAGES =
+            Map.ofEntries(Map.entry("api", 35), Map.entry("dispatch", 24), Map.entry("intake", 26));
+
+    /** Lines per file. */
+    private static final Map<String, Integer> LONG_FILES = Map.ofEntries(
+            Map.entry("dispatch/Dispatcher.java", 424),
+            Map.entry("dispatch/JobRun.java", 506),
+            Map.entry("intake/GroupConsumerLoop.java", 491),
+            Map.entry("intake/QueueWatch.java", 454),
+            Map.entry("node/Node.java", 475),
+            Map.entry("reply/LiveReplies.java", 409),
+            Map.entry("reply/Watch.java", 477),
+            Map.entry("settings/read/SettingsReader.java", 414));
+
+    @Test
+    void no_package_has_over_20_files() throws IOException {
+        Map<String, Integer> files = new TreeMap<>();
+        for (Path file : files()) {
+            files.merge(name(Objects.requireNonNull(file.getParent())), 1, Integer::sum);
+        }
+
+        files.forEach((name, number) -> assertThat(number)
+                .as("files of the package " + name)
+                .isLessThanOrEqualTo(LARGE_PACKAGES.getOrDefault(name, MOST_FILES)));
+    }
+
+    @Test
+    void no_file_has_over_400_lines() throws IOException {
+        for (Path file : files()) {
+            assertThat(Files.readAllLines(file).size())
+                    .as("lines of " + name(file))
+                    .isLessThanOrEqualTo(LONG_FILES.getOrDefault(name(file), MOST_LINES));
+        }
+    }
+
+    private static List<Path> files() throws IOException {
+        try (Stream<Path> all = Files.walk(MAIN)) {
+            List<Path> files =
+                    all.filter(file -> file.toString().endsWith(".java")).toList();
+            assertThat(files).hasSizeGreaterThan(100);
+            return files;
+        }
+    }
+
+    private static String name(Path path) {
+        return MAIN.relativize(path).toString();
+    }
+}

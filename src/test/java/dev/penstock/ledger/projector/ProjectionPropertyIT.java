@@ -1,0 +1,27 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.ledger.database.TestLedgers;
+import dev.penstock.testkit.Postgres;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Runs many rounds of the property of {@link ProjectionPropertyTest}, against both databases. */
+class ProjectionPropertyIT {
+    private static final int ROUNDS = 60;
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void in_sqlite() throws Exception {
+        ProjectionPropertyTest.check(TestLedgers.sqlite(folder.resolve("ledger.db")), ROUNDS);
+    }
+
+    @Test
+    void in_postgresql() throws Exception {
+        try (Postgres postgres = Postgres.start("property")) {
+            ProjectionPropertyTest.check(TestLedgers.postgres(postgres), ROUNDS);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+package dev.penstock.ledger.row;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Task;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.apache.kafka.common.TopicPartition;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+class SubmissionsTest {
+    /** A producer that gives all its records one id; each of them but the first has another body, and is refused. */
+    @Test
+    @Timeout(60)
+    void one_id_on_every_record_makes_no_row_without_bounds() {
+        List<Submission> records =
+                IntStream.range(0, 50_000).mapToObj(SubmissionsTest::record).toList();
+        List<RecordStamp> refusals =
+                records.stream().skip(1).map(Submission::stamp).toList();
+
+        Submissions arrivals = Submissions.NONE;
+        for (int from = 0; from < records.size(); from += 500) {
+            arrivals = arrivals.with(records.subList(from, from + 500), List.of());
+            arrivals = arrivals.with(List.of(), refusals.subList(from, Math.min(refusals.size(), from + 500)));
+        }
+
+        assertThat(arrivals.chosen()).contains(records.getFirst());
+        assertThat(arrivals.standing()).containsExactly(records.getFirst());
+        assertThat(arrivals.records()).hasSize(Submissions.MOST);
+        assertThat(arrivals.refused()).hasSizeLessThanOrEqualTo(Submissions.MOST);
+        assertThat(arrivals.leftOut())
+                .as("what the audit needs of the others")
+                .isEqualTo(Map.of(
+                        new TopicPartition("prompt-jobs", 0), 24_999L, new TopicPartition("prompt-jobs", 1), 24_999L));
+        assertThat(Submissions.ofJson(arrivals.toJson())).isEqualTo(arrivals);
+    }
+
+    @Test
+    void a_refusal_that_comes_before_its_record_strikes_it_out() {
+        List<Submission> records = IntStream.range(0, Submissions.MOST + 2)
+                .mapToObj(SubmissionsTest::record)
+                .toList();
+        Submission late = records.getFirst();
+
+        Submissions arrivals = Submissions.NONE
+                .with(List.of(), List.of(late.stamp()))
+                .with(
+                        records.subList(1, records.size()).stream()
+                                .filter(record -> record.stamp().place().partition() == 1)
+                                .toList(),
+                        List.of())
+                .with(records, List.of());
+
+        assertThat(arrivals.records()).contains(late);
+        assertThat(arrivals.chosen()).contains(records.get(1));
+    }
+
+    /** Partitions take turns. */
+    private static Submission record(int i) {
+        RecordStamp stamp = new RecordStamp(1_000L + i, new RecordPlace("prompt-jobs", i % 2, i / 2));
+        return new Submission(
+                stamp,
+                "hash-" + i,
+                Task.CHAT,
+                Priority.NORMAL,
+                "default",
+                "tiny",
+                1_000,
+                null,
+                PromptJob.Pins.NONE,
+                Map.of());
+    }
+}

@@ -1,0 +1,242 @@
+package dev.penstock.wire.document;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class JobDocumentTest {
+    private static final Instant NOW = Instant.parse("2026-11-21T10:00:00Z");
+    private static final JobId DERIVED = new JobId("derived");
+    private static final JobDocument.Defaults DEFAULTS =
+            new JobDocument.Defaults(Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), 3);
+
+    @Test
+    void a_whole_job() {
+        PromptJob job = valid("""
+                {"model":"fast","messages":[{"role":"user","content":"Hi"}],"temperature":0.2,"max_tokens":256,
+                 "metadata":{"order":"42"},"stream":false,
+                 "job":{"id":"a1","priority":"high","timeout":"PT5M","deadline":"PT1M","pool":"gpu","max_attempts":2}}""");
+
+        assertThat(job.id()).isEqualTo(new JobId("a1"));
+        assertThat(job.task()).isEqualTo(Task.CHAT);
+        assertThat(job.model()).isEqualTo("fast");
+        assertThat(job.stream()).isFalse();
+        assertThat(job.metadata()).isEqualTo(Map.of("order", "42"));
+        assertThat(job.priority()).isEqualTo(Priority.HIGH);
+        assertThat(job.timeout()).isEqualTo(Duration.ofMinutes(5));
+        assertThat(job.deadline()).isEqualTo(NOW.plusSeconds(60));
+        assertThat(job.pins()).isEqualTo(new PromptJob.Pins("gpu", null));
+        assertThat(job.maxAttempts()).isEqualTo(2);
+        assertThat(job.body())
+                .doesNotContainKeys("job", "metadata")
+                .containsEntry("temperature", new BigDecimal("0.2"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"100", "100.0", "1e2", "1.0E+2"})
+    void an_integer_is_sent_on_as_one_however_it_is_written(String written) {
+        PromptJob job = valid("{\"prompt\":\"a\",\"max_tokens\":%s,\"job\":{\"max_attempts\":2.0}}".formatted(written));
+
+        assertThat(job.body()).containsEntry("max_tokens", 100);
+        assertThat(job.maxAttempts()).isEqualTo(2);
+    }
+
+    @Test
+    void null_is_absent() {
+        PromptJob job = valid("""
+                {"prompt":"a","messages":null,"model":null,"system":null,"stream":null,"metadata":null,"temperature":null,
+                 "job":{"id":null,"priority":null,"timeout":null,"session":null,"cache":null,"max_attempts":null}}""");
+
+        assertThat(job).isEqualTo(valid("{\"prompt\":\"a\"}"));
+        assertThat(valid("{\"prompt\":\"a\",\"job\":null}")).isEqualTo(job);
+        assertThat(valid("{\"prompt\":\"a\",\"job\":{\"cache\":\"off\"}}")).isEqualTo(job);
+        assertThat(BodyHash.of("{\"prompt\":\"a\",\"job\":null}".getBytes(StandardCharsets.UTF_8)))
+                .isEqualTo(BodyHash.of("{\"prompt\":\"a\",\"job\":{\"id\":null}}".getBytes(StandardCharsets.UTF_8)))
+                .isEqualTo(BodyHash.of("{\"prompt\":\"a\"}".getBytes(StandardCharsets.UTF_8)));
+    }
+
+    @Test
+    void the_id_is_the_bodys_else_the_headers_else_the_derived_one() {
+        assertThat(id("{\"prompt\":\"x\",\"job\":{\"id\":\"mine\"}}", "header")).isEqualTo("mine");
+        assertThat(id("{\"prompt\":\"x\"}", "header")).isEqualTo("header");
+        assertThat(id("{\"prompt\":\"x\"}", null)).isEqualTo("derived");
+    }
+
+    @Test
+    void a_topic_may_leave_it_to_its_records_whose_they_are() {
+        JobDocument.Defaults theirs = new JobDocument.Defaults(
+                Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1), 3);
+        JobDocument.Arrival arrival = new JobDocument.Arrival(null, DERIVED, NOW);
+
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"x\",\"job\":{\"tenant\":\"acme\"}}".getBytes(StandardCharsets.UTF_8),
+                        arrival,
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().tenant()).isEqualTo("acme"));
+        assertThat(JobDocument.parse("{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_8), arrival, theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().tenant()).isEqualTo("default"));
+    }
+
+    @Test
+    void a_refusal_has_the_header_id_else_that_of_a_well_formed_value() {
+        assertThat(refused("{\"prompt\":1,\"job\":{\"id\":\"mine\"}}", "header")
+                        .id()
+                        .value())
+                .isEqualTo("header");
+        assertThat(refused("{\"prompt\":1,\"job\":{\"id\":\"mine\"}}", null)
+                        .id()
+                        .value())
+                .isEqualTo("mine");
+        assertThat(refused("{\"job\":{\"id\":\"mine\"", null).id()).isEqualTo(DERIVED);
+        assertThat(refused("{}", "not valid").id()).isEqualTo(DERIVED);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            ``                                              | empty
+            {"messages":[{"role":"user","content":"Hi"      | not valid JSON
+            []                                              | $: expected a JSON object, got an array
+            null                                            | $: expected a JSON object, got null
+            {}                                              | one of messages, prompt, input or images is needed
+            {"prompt":"a","prompt":"b"}                     | not valid JSON: the field 'prompt' is there twice
+            {"prompt":"a"} x                                | not valid JSON
+            {"prompt":"a","messages":[]}                    | messages: cannot stand beside prompt
+            {"messages":"Hi"}                               | messages: expected an array, got a string
+            {"messages":[]}                                 | messages: at least one message is needed
+            {"messages":[null]}                             | messages[0]: expected an object, got null
+            {"messages":[{"content":"Hi"}]}                 | messages[0].role: expected a string, got nothing
+            {"messages":[{"role":"user"}]}                  | messages[0].content: is needed
+            {"messages":[{"role":"user","content":7}]}      | messages[0].content: expected a string or an array of parts
+            {"prompt":null}                                 | one of messages, prompt, input or images is needed
+            {"prompt":"a","job":[]}                         | job: expected an object, got an array
+            {"prompt":"a","job":{"session":"s"}}            | job.session: is not available in this version
+            {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
+            {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
+            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version
+            {"prompt":"a","job":{"result":{}}}              | job.result: is not available in this version
+            {"prompt":"a","job":{"reply_topic":"r"}}        | job.reply_topic: is not available in this version
+            {"prompt":"a","max_tokens":100.5}               | max_tokens: expected an integer, got a number
+            {"prompt":"a","max_tokens":1e999999999}         | max_tokens: a number has an exponent beyond 9999
+            {"prompt":"a","max_tokens":1e9999}              | max_tokens: expected an integer, got a number
+            {"prompt":"a","job":{"id":"a b"}}               | job.id: 1 to 128 characters
+            {"prompt":"a","job":{"priorty":"high"}}         | did you mean job.priority?
+            {"prompt":"a","job":{"priority":"urgent"}}      | job.priority: 'urgent' is none of high, normal, low
+            {"prompt":"a","job":{"timeout":"soon"}}         | job.timeout: expected a duration such as 5m, 1h30m or PT5M
+            {"prompt":"a","job":{"timeout":"PT2H"}}         | job.timeout: PT2H is above the limit, PT1H
+            {"prompt":"a","job":{"deadline":"tomorrow"}}    | job.deadline: expected RFC 3339
+            {"prompt":"a","job":{"deadline":"P1000000000000D"}} | job.deadline: expected RFC 3339
+            {"prompt":"a","job":{"deadline":"+999999999-01-01T00:00:00Z"}} | job.deadline: expected a time between
+            {"prompt":"a","job":{"node":"a\\u0000b"}}      | job.node: expected up to 256 characters on one line
+            {"prompt":"a","job":{"max_attempts":0}}         | job.max_attempts: must be at least 1
+            {"prompt":"a","job":{"task":"tag"}}             | job.task: 'tag' does not fit a body that holds prompt
+            {"prompt":"a","job":{"tenant":"acme"}}          | job.tenant: records of this topic belong to tenant 'default'
+            {"prompt":"a","stream":"yes"}                   | stream: expected a boolean, got a string
+            {"prompt":"a","temperature":"hot"}              | temperature: expected a number, got a string
+            {"prompt":"a","max_tokens":1.5}                 | max_tokens: expected an integer, got a number
+            {"prompt":"a","metadata":{"a":1}}               | metadata.a: expected a string, got a number
+            {"prompt":"a","model":7}                        | model: expected a string, got a number
+            {"input":7}                                     | input: expected a string or an array, got a number
+            {"images":[7]}                                  | images: expected an array of base64 strings
+            """)
+    void what_is_no_job_is_refused_naming_the_field(String document, String words) {
+        JobFailure failure = refused(document, null).failure();
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
+        assertThat(failure.message()).contains(words).doesNotContain("\n");
+    }
+
+    /** The document is well-formed: its id can be read, and the failure names the field. */
+    @ParameterizedTest
+    @ValueSource(strings = {"1e99999999999999999999", "1e-2147483648", "1E+2147483647", "-1e10000", "7e-10000"})
+    void a_number_that_arithmetic_cannot_take_is_refused_with_its_field(String number) {
+        JobDocument.Parsed.Refused refused =
+                refused("{\"prompt\":\"x\",\"z\":{\"y\":[1," + number + "]},\"job\":{\"id\":\"mine\"}}", null);
+
+        assertThat(refused.id().value()).isEqualTo("mine");
+        assertThat(refused.failure().param()).isEqualTo("z.y[1]");
+        assertThat(refused.failure().message())
+                .startsWith("z.y[1]: a number has an exponent beyond 9999 (line 1, column ");
+    }
+
+    @Test
+    void a_name_has_its_limit() {
+        assertThat(refused("{\"prompt\":\"a\",\"model\":\"" + "m".repeat(257) + "\"}", null)
+                        .failure()
+                        .message())
+                .contains("model: expected up to 256 characters");
+    }
+
+    @Test
+    void of_a_record_that_is_too_large_the_id_is_found_without_reading_it_as_a_job() {
+        assertThat(idOfTooLarge("{\"x\":{\"id\":1},\"job\":{\"a\":[{}],\"id\":\"mine\"},\"y\":[1]}", null))
+                .isEqualTo("mine");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}}", "header")).isEqualTo("header");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("{\"job\":{\"id\":\"mine\"}} x", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("{\"job\":7}", null)).isEqualTo("derived");
+        assertThat(idOfTooLarge("[]", null)).isEqualTo("derived");
+    }
+
+    private static String idOfTooLarge(String document, @Nullable String header) {
+        return JobDocument.idOfTooLarge(
+                        document.getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(header, DERIVED, Instant.EPOCH))
+                .value();
+    }
+
+    @Test
+    void invalid_utf_8_deep_nesting_and_no_value_at_all_are_refused() {
+        byte[] broken = "{\"prompt\":\"ab\"}".getBytes(StandardCharsets.UTF_8);
+        broken[11] = (byte) 0xC3;
+        assertThat(refused(broken).failure().message()).contains("not valid UTF-8");
+        String deep = "{\"prompt\":\"a\",\"x\":" + "[".repeat(5000) + "]".repeat(5000) + "}";
+        assertThat(refused(deep.getBytes(StandardCharsets.UTF_8)).failure().message())
+                .contains("it is nested deeper than 200 levels");
+        assertThat(refused((byte[]) null).failure().message()).contains("no value");
+    }
+
+    private static String id(String document, @Nullable String header) {
+        return ((JobDocument.Parsed.Valid) parse(document.getBytes(StandardCharsets.UTF_8), header))
+                .job()
+                .id()
+                .value();
+    }
+
+    private static PromptJob valid(String document) {
+        JobDocument.Parsed parsed = parse(document.getBytes(StandardCharsets.UTF_8), null);
+        assertThat(parsed).isInstanceOf(JobDocument.Parsed.Valid.class);
+        return ((JobDocument.Parsed.Valid) parsed).job();
+    }
+
+    private static JobDocument.Parsed.Refused refused(String document, @Nullable String header) {
+        JobDocument.Parsed parsed = parse(document.getBytes(StandardCharsets.UTF_8), header);
+        assertThat(parsed).isInstanceOf(JobDocument.Parsed.Refused.class);
+        return (JobDocument.Parsed.Refused) parsed;
+    }
+
+    private static JobDocument.Parsed.Refused refused(byte @Nullable [] document) {
+        return (JobDocument.Parsed.Refused) parse(document, null);
+    }
+
+    private static JobDocument.Parsed parse(byte @Nullable [] document, @Nullable String header) {
+        return JobDocument.parse(document, new JobDocument.Arrival(header, DERIVED, NOW), DEFAULTS);
+    }
+}

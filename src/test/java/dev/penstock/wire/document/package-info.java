@@ -1,0 +1,5 @@
+/** Tests of {@code dev.penstock.wire.document}. */
+@NullMarked
+package dev.penstock.wire.document;
+
+import org.jspecify.annotations.NullMarked;
