@@ -3,6 +3,8 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.execution.ExecutionContext;
+import dev.penstock.execution.RunMeters;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -95,10 +97,14 @@ final class RunRig {
                 _ -> false,
                 new Quarantine(meters),
                 _ -> false,
-                settings,
-                clock,
-                new RunMeters(meters),
-                OpenTelemetry.noop().getTracer("test"));
+                meters.counter("penstock.duplicates"),
+                new ExecutionContext(
+                        settings,
+                        clock,
+                        System::nanoTime,
+                        () -> 0,
+                        new RunMeters(meters),
+                        OpenTelemetry.noop().getTracer("test")));
     }
 
     static Map<String, String> node(String name, String backend, int slots) {
