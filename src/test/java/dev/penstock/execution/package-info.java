@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.execution;
+
+import org.jspecify.annotations.NullMarked;
