@@ -7,57 +7,22 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.testkit.RecordedSpans;
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.StatusCode;
-import io.opentelemetry.sdk.common.CompletableResultCode;
-import io.opentelemetry.sdk.trace.SdkTracerProvider;
 import io.opentelemetry.sdk.trace.data.SpanData;
-import io.opentelemetry.sdk.trace.export.SimpleSpanProcessor;
-import io.opentelemetry.sdk.trace.export.SpanExporter;
 import java.time.Duration;
-import java.util.Collection;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CopyOnWriteArrayList;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** The span of each attempt. */
 @Timeout(60)
 class AttemptTraceTest {
-    private final List<SpanData> spans = new CopyOnWriteArrayList<>();
-
-    private final SdkTracerProvider tracers = SdkTracerProvider.builder()
-            .addSpanProcessor(SimpleSpanProcessor.create(new SpanExporter() {
-                @Override
-                public CompletableResultCode export(Collection<SpanData> ended) {
-                    spans.addAll(ended);
-                    return CompletableResultCode.ofSuccess();
-                }
-
-                @Override
-                public CompletableResultCode flush() {
-                    return CompletableResultCode.ofSuccess();
-                }
-
-                @Override
-                public CompletableResultCode shutdown() {
-                    return CompletableResultCode.ofSuccess();
-                }
-            }))
-            .build();
+    private final RecordedSpans spans = new RecordedSpans();
 
     private ExecutionRig rig(Map<String, String> node) {
-        return new ExecutionRig(tracers.get("test"), node);
-    }
-
-    private @Nullable Object attribute(String name) {
-        return spans.getLast().getAttributes().asMap().entrySet().stream()
-                .filter(each -> each.getKey().getKey().equals(name))
-                .map(Map.Entry::getValue)
-                .findFirst()
-                .orElse(null);
+        return new ExecutionRig(spans.tracer(), node);
     }
 
     @Test
@@ -71,22 +36,22 @@ class AttemptTraceTest {
         rig.start(rig.job().with("max_tokens", 5).with("temperature", 0.5).model("llama"))
                 .result();
 
-        SpanData span = spans.getLast();
-        assertThat(spans).hasSize(1);
+        SpanData span = spans.last();
+        assertThat(spans.all()).hasSize(1);
         assertThat(span.getName()).isEqualTo("chat llama");
         assertThat(span.getAttributes().get(AttributeKey.stringArrayKey("gen_ai.response.finish_reasons")))
                 .containsExactly("stop");
-        assertThat(attribute("gen_ai.request.max_tokens")).isEqualTo(5L);
-        assertThat(attribute("gen_ai.request.temperature")).isEqualTo(0.5);
-        assertThat(attribute("gen_ai.response.model")).isEqualTo("llama");
-        assertThat(attribute("gen_ai.usage.input_tokens")).isEqualTo(3L);
-        assertThat(attribute("gen_ai.usage.output_tokens")).isEqualTo(2L);
-        assertThat(attribute("gen_ai.response.time_to_first_chunk")).isEqualTo(0.0);
-        assertThat(attribute("gen_ai.provider.name")).isEqualTo("vllm");
-        assertThat(attribute("penstock.node")).isEqualTo("gpu-a");
-        assertThat(attribute("penstock.attempt")).isEqualTo(1L);
-        assertThat(attribute("server.address")).isEqualTo("127.0.0.1");
-        assertThat(attribute("server.port")).isEqualTo(1L);
+        assertThat(spans.attribute("gen_ai.request.max_tokens")).isEqualTo(5L);
+        assertThat(spans.attribute("gen_ai.request.temperature")).isEqualTo(0.5);
+        assertThat(spans.attribute("gen_ai.response.model")).isEqualTo("llama");
+        assertThat(spans.attribute("gen_ai.usage.input_tokens")).isEqualTo(3L);
+        assertThat(spans.attribute("gen_ai.usage.output_tokens")).isEqualTo(2L);
+        assertThat(spans.attribute("gen_ai.response.time_to_first_chunk")).isEqualTo(0.0);
+        assertThat(spans.attribute("gen_ai.provider.name")).isEqualTo("vllm");
+        assertThat(spans.attribute("penstock.node")).isEqualTo("gpu-a");
+        assertThat(spans.attribute("penstock.attempt")).isEqualTo(1L);
+        assertThat(spans.attribute("server.address")).isEqualTo("127.0.0.1");
+        assertThat(spans.attribute("server.port")).isEqualTo(1L);
     }
 
     @Test
@@ -101,11 +66,11 @@ class AttemptTraceTest {
         rig.passUntil(run::isOver, () -> "it goes on");
 
         assertThat(server.calls()).hasSize(3);
-        assertThat(spans).hasSize(3).allSatisfy(span -> {
+        assertThat(spans.all()).hasSize(3).allSatisfy(span -> {
             assertThat(span.getStatus().getStatusCode()).isEqualTo(StatusCode.ERROR);
             assertThat(span.toString()).doesNotContain("the prompt was");
         });
-        assertThat(attribute("error.type")).isEqualTo("node_error");
+        assertThat(spans.attribute("error.type")).isEqualTo("node_error");
     }
 
     @Test
@@ -116,9 +81,9 @@ class AttemptTraceTest {
         ExecutionRig.awaitCalls(server, 1);
         stopped.signal.stop(StopSignal.Reason.CANCELLED);
         stopped.result();
-        assertThat(attribute("penstock.stopped")).isEqualTo(true);
-        assertThat(spans.getLast().getName()).isEqualTo("text_completion llama");
-        assertThat(spans.getLast().getStatus().getStatusCode()).isEqualTo(StatusCode.UNSET);
+        assertThat(spans.attribute("penstock.stopped")).isEqualTo(true);
+        assertThat(spans.last().getName()).isEqualTo("text_completion llama");
+        assertThat(spans.last().getStatus().getStatusCode()).isEqualTo(StatusCode.UNSET);
 
         ExecutionRig.Run late = rig.start(rig.job().task(Task.EMBEDDINGS)
                 .timeout(Duration.ofSeconds(1))
@@ -126,7 +91,7 @@ class AttemptTraceTest {
         ExecutionRig.awaitCalls(server, 2);
         rig.pass(Duration.ofSeconds(1));
         late.result();
-        assertThat(attribute("error.type")).isEqualTo("timeout");
-        assertThat(spans.getLast().getName()).isEqualTo("embeddings llama");
+        assertThat(spans.attribute("error.type")).isEqualTo("timeout");
+        assertThat(spans.last().getName()).isEqualTo("embeddings llama");
     }
 }

@@ -1,3 +1,4 @@
+/** Tests of {@code dev.penstock.execution}. */
 @NullMarked
 package dev.penstock.execution;
 
