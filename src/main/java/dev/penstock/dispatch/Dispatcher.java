@@ -86,9 +86,9 @@ public class Dispatcher {
     /**
      * Begins to follow the commands and to keep the ledger. Returns when all commands that exist now are known.
      *
-     * @param topicIds of each job topic
+     * @param topicIds the id of each job topic
      * @param mode how jobs are taken
-     * @throws Unusable the message says what to do
+     * @throws Unusable the message has the way out
      */
     public void start(Map<String, UUID> topicIds, IntakeMode mode) throws InterruptedException, Unusable {
         commands.follow(runs::cancel);

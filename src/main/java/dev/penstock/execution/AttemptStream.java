@@ -77,7 +77,7 @@ final class AttemptStream implements AutoCloseable {
     /**
      * Begins an attempt; the first {@link #next} sends the request.
      *
-     * @param head of the answer, with the requested model
+     * @param head the head of the answer, with the requested model
      * @param atMost the time left for the job
      */
     AttemptStream(

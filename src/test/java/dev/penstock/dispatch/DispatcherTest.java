@@ -246,6 +246,23 @@ class DispatcherTest {
     }
 
     @Test
+    void runs_are_known_by_their_records_and_cancelled_by_the_id_of_their_job() {
+        RunsInFlight runs = new RunsInFlight();
+        RunRig.Run run = rig.run(rig.named("llama", 100), delivery);
+        try (RunsInFlight.Entry _ = runs.enter(run.run)) {
+            assertThat(runs.hasSmaller(rig.named("llama", 101))).isTrue();
+            assertThat(runs.hasSmaller(rig.named("llama", 99))).isFalse();
+            runs.cancel(rig.job("llama").job().id());
+            runs.cancel(rig.named("llama", 101).job().id());
+        }
+        assertThat(runs.size()).isZero();
+        assertThat(runs.hasSmaller(rig.named("llama", 101))).isFalse();
+
+        run.begin().join();
+        assertThat(run.names()).as("it was cancelled").containsExactly("cancelled 0");
+    }
+
+    @Test
     void the_intake_may_report_that_memory_is_short() throws ExecutionException, InterruptedException {
         dispatcher.crowdedWhile(() -> true);
         server.up("llama").onCall(call -> call.answer("Hi"));

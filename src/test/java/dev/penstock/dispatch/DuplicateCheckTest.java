@@ -6,7 +6,9 @@ import dev.penstock.execution.StopSignal;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.job.Waiting;
 import dev.penstock.ledger.PlayedLedger;
+import dev.penstock.ledger.Submissions;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import java.util.Map;
@@ -204,8 +206,9 @@ class DuplicateCheckTest {
     void a_deferred_record_that_a_later_one_replaced_is_over() throws Exception {
         ledger.answersAfter(0);
         submitted(first);
+        RecordStamp later = new RecordStamp(9, new RecordPlace(DEFERRED.topic(), 1, 6));
         ledger.deferred(
-                first.job().id(), new RecordStamp(9, new RecordPlace(DEFERRED.topic(), 1, 6)), first.place());
+                first.job().id(), new Submissions.Copy(later, first.place(), 0, 0, Waiting.Code.SLOT));
         delivery.redelivered = true;
 
         assertThat(advise(RunRig.deferred(first, DEFERRED))).isEqualTo(new DuplicateCheck.Advice.Over());

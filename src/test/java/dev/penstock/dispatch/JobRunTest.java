@@ -386,6 +386,21 @@ class JobRunTest {
     }
 
     @Test
+    void another_body_under_a_known_id_is_refused() {
+        TakenJob first = rig.named("llama", 100);
+        TakenJob second = rig.named("llama", 101);
+        rig.ledger.answersAfter(0);
+        rig.ledger.submitted(first.job(), first.stamp(), "another hash");
+        rig.ledger.submitted(second.job(), second.stamp(), second.bodyHash());
+
+        RunRig.Run run = rig.start(second, delivery).join();
+
+        assertThat(Objects.requireNonNull(run.refused()).code()).isEqualTo(JobFailure.Code.ID_CONFLICT);
+        assertThat(delivery.ends).isEmpty();
+        assertThat(run.names()).isEmpty();
+    }
+
+    @Test
     void a_run_that_breaks_before_its_started_is_counted_by_a_deferred_record() throws InterruptedException {
         RunRig.Run run = rig.run(job, delivery);
         for (int runs = 1; runs <= 4; runs++) {

@@ -83,7 +83,7 @@ final class RunRig {
     }
 
     /**
-     * @param keys of the configuration, without {@code penstock.}
+     * @param keys keys of the configuration, without {@code penstock.}
      * @param brokerAnswers whether each event is on the broker at once; otherwise when the test says so
      */
     RunRig(Map<String, String> keys, boolean brokerAnswers) {

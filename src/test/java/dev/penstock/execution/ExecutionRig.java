@@ -52,7 +52,7 @@ final class ExecutionRig {
         this(OpenTelemetry.noop().getTracer("test"), keys);
     }
 
-    /** @param keys of the configuration, without {@code penstock.} */
+    /** @param keys keys of the configuration, without {@code penstock.} */
     @SafeVarargs
     ExecutionRig(Tracer tracer, Map<String, String>... keys) {
         Map<String, String> file = new HashMap<>(Map.of("penstock.retries.backoff", "100ms"));

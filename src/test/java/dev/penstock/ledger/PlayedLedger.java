@@ -3,9 +3,7 @@ package dev.penstock.ledger;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
-import dev.penstock.job.Waiting;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.EventHeaders;
@@ -60,11 +58,8 @@ public final class PlayedLedger extends Ledger {
     }
 
     /** A job was deferred. */
-    public void deferred(JobId id, RecordStamp deferred, RecordPlace origin) {
-        change(
-                id,
-                row -> row.after(new JobRow.Change.Copied(
-                        new Submissions.Copy(deferred, origin, 0, 0, Waiting.Code.SLOT))));
+    public void deferred(JobId id, Submissions.Copy deferred) {
+        change(id, row -> row.after(new JobRow.Change.Copied(deferred)));
     }
 
     private void change(JobId id, UnaryOperator<JobRow> change) {
