@@ -224,8 +224,7 @@ final class JobRun {
                 delivery.failures());
         try (QueueEntry entry = context.scheduler()
                 .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isDeferred())) {
-            Execution running =
-                    new Execution(work, entry, publishing, signal, delivery::renew, context.execution());
+            Execution running = new Execution(work, entry, publishing, signal, delivery::renew, context.execution());
             execution = running;
             return running.run();
         }

@@ -174,7 +174,10 @@ final class RunsInFlight {
 
     /** Returns the runs that only wait: for their turn, for their node, or for what happened earlier. */
     List<JobRun> waiting() {
-        return runs.values().stream().map(Running::run).filter(JobRun::isWaiting).toList();
+        return runs.values().stream()
+                .map(Running::run)
+                .filter(JobRun::isWaiting)
+                .toList();
     }
 
     int size() {

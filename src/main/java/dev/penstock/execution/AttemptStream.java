@@ -142,8 +142,7 @@ final class AttemptStream implements AutoCloseable {
             request = sent;
             TokenStream stream = sent.stream();
             // the node is not silent while its media are fetched
-            StallTimeouts silence =
-                    new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
+            StallTimeouts silence = new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
             opened = new Open(stream, signal.wakeBy(stream::wake), silence);
             open = opened;
             ignoredParameters = stream.ignoredParameters();

@@ -165,8 +165,7 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt =
-                    new AttemptStream(node, job, head, transcript, signal, left(), context);
+            AttemptStream attempt = new AttemptStream(node, job, head, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);

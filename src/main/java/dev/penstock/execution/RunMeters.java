@@ -50,7 +50,8 @@ public final class RunMeters {
      * @param firstTokenMillis null: no token came
      * @param streamMillis from the first token to the last
      */
-    void attempted(PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+    void attempted(
+            PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
         meters.counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
                 .increment();
         if (firstTokenMillis != null) {

@@ -47,11 +47,7 @@ final class Transcript {
                     TokenEvent.Logprobs _,
                     TokenEvent.Embedding _,
                     TokenEvent.Finish _ -> plain = false;
-            case TokenEvent.Role _,
-                    TokenEvent.Model _,
-                    TokenEvent.Spent _,
-                    TokenEvent.End _,
-                    TokenEvent.Broken _ -> {}
+            case TokenEvent.Role _, TokenEvent.Model _, TokenEvent.Spent _, TokenEvent.End _, TokenEvent.Broken _ -> {}
         }
     }
 

@@ -20,16 +20,10 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class DispatcherTest {
     private final RunRig rig = new RunRig(RunRig.keys(
-            RunRig.node("gpu-a", "vllm", 64),
-            RunRig.node("gpu-b", "vllm", 1),
-            Map.of("intake.park", "50ms")));
+            RunRig.node("gpu-a", "vllm", 64), RunRig.node("gpu-b", "vllm", 1), Map.of("intake.park", "50ms")));
     private final FakeNodes.Server server = rig.nodes.server("gpu-a");
     private final Dispatcher dispatcher = TestDispatchers.of(
-            rig.settings,
-            rig.nodes,
-            rig.replies,
-            PlayedRecovery.of(rig.replies, rig.producer),
-            Clock.systemUTC());
+            rig.settings, rig.nodes, rig.replies, PlayedRecovery.of(rig.replies, rig.producer), Clock.systemUTC());
     private final FakeDelivery delivery = new FakeDelivery();
     private final TakenJob job = rig.job("llama");
 

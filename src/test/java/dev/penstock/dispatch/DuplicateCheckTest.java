@@ -148,7 +148,8 @@ class DuplicateCheckTest {
         JobFailure failure = ((DuplicateCheck.Advice.Refuse) advise(second)).failure();
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.ID_CONFLICT);
-        assertThat(failure.message()).contains("job 'named' is there already", first.place().toString());
+        assertThat(failure.message())
+                .contains("job 'named' is there already", first.place().toString());
     }
 
     @Test
@@ -207,8 +208,7 @@ class DuplicateCheckTest {
         ledger.answersAfter(0);
         submitted(first);
         RecordStamp later = new RecordStamp(9, new RecordPlace(DEFERRED.topic(), 1, 6));
-        ledger.deferred(
-                first.job().id(), new Submissions.Copy(later, first.place(), 0, 0, Waiting.Code.SLOT));
+        ledger.deferred(first.job().id(), new Submissions.Copy(later, first.place(), 0, 0, Waiting.Code.SLOT));
         delivery.redelivered = true;
 
         assertThat(advise(RunRig.deferred(first, DEFERRED))).isEqualTo(new DuplicateCheck.Advice.Over());

@@ -15,7 +15,7 @@ final class FakeDelivery implements Delivery {
     volatile boolean takesDeadLetters = true;
     volatile int handedBack;
     volatile int failures;
-    volatile int brokenRuns;
+    int brokenRuns;
     volatile @Nullable Instant deferredSince;
 
     /** What became of the record, in order. */

@@ -222,8 +222,7 @@ class JobRunTest {
     void a_run_that_recovered_waits_until_its_started_is_on_the_broker() {
         RunRig slow = new RunRig(VLLM, false);
         TakenJob taken = slow.job("llama");
-        FakeNodes.Server server =
-                slow.nodes.server("gpu-a").up("llama").onCall(call -> call.answer("Hi"));
+        FakeNodes.Server server = slow.nodes.server("gpu-a").up("llama").onCall(call -> call.answer("Hi"));
         delivery.redelivered = true;
 
         RunRig.Run run = slow.start(taken, delivery);

@@ -21,8 +21,7 @@ import org.junit.jupiter.api.Test;
 class JobTraceTest {
     private static final RecordPlace PLACE = new RecordPlace("prompt-jobs", 2, 7);
     private static final String TRACE = "0af7651916cd43dd8448eb211c80319c";
-    private static final byte[] PRODUCER =
-            ("00-" + TRACE + "-b7ad6b7169203331-01").getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] PRODUCER = ("00-" + TRACE + "-b7ad6b7169203331-01").getBytes(StandardCharsets.US_ASCII);
     private static final JobFailure FAILURE = JobFailure.of(JobFailure.Code.NODE_ERROR, "the prompt was: Hi");
 
     private final RecordedSpans spans = new RecordedSpans();

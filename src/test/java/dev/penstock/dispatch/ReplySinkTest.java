@@ -23,8 +23,8 @@ import org.junit.jupiter.api.Test;
 class ReplySinkTest {
     private static final int MOST = 16 * 1024;
 
-    private final MockProducer<byte[], byte[]> producer = new MockProducer<>(
-            true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
+    private final MockProducer<byte[], byte[]> producer =
+            new MockProducer<>(true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
     private final ReplySink sink = new ReplySink(
             new JobReplies(new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null), true);
 
@@ -56,23 +56,20 @@ class ReplySinkTest {
         Answer.Head head = new Answer.Head("chatcmpl-1", 1, "llama", Task.CHAT);
         sink.begin(1);
 
-        assertThat(sink.chunk(
-                        head, List.of(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, "x".repeat(3 * MOST)))))
+        assertThat(sink.chunk(head, List.of(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, "x".repeat(3 * MOST)))))
                 .isTrue();
         int pieces = producer.history().size();
         assertThat(pieces).isGreaterThan(2);
-        assertThat(sink.chunk(
-                        head, List.of(new TokenEvent.Thinking(0, Map.of("thinking", "x".repeat(2 * MOST))))))
+        assertThat(sink.chunk(head, List.of(new TokenEvent.Thinking(0, Map.of("thinking", "x".repeat(2 * MOST))))))
                 .isFalse();
         assertThat(producer.history()).hasSize(pieces);
     }
 
     @Test
     void the_failure_names_the_limit() {
-        assertThat(sink.tooLarge("a part of the answer cannot be cut"))
-                .satisfies(failure -> {
-                    assertThat(failure.code()).isEqualTo(JobFailure.Code.TOO_LARGE);
-                    assertThat(failure.message()).contains("a part of the answer cannot be cut", "penstock.kafka.max-record");
-                });
+        assertThat(sink.tooLarge("a part of the answer cannot be cut")).satisfies(failure -> {
+            assertThat(failure.code()).isEqualTo(JobFailure.Code.TOO_LARGE);
+            assertThat(failure.message()).contains("a part of the answer cannot be cut", "penstock.kafka.max-record");
+        });
     }
 }

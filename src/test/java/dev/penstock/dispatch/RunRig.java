@@ -121,8 +121,7 @@ final class RunRig {
         Node[] all = {broker};
         Cluster cluster = new Cluster(
                 "test", List.of(broker), List.of(new PartitionInfo(REPLIES, 0, broker, all, all)), Set.of(), Set.of());
-        return new MockProducer<>(
-                cluster, brokerAnswers, null, new ByteArraySerializer(), new ByteArraySerializer());
+        return new MockProducer<>(cluster, brokerAnswers, null, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     static Map<String, String> node(String name, String backend, int slots) {

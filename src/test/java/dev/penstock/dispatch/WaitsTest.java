@@ -160,17 +160,14 @@ class WaitsTest {
         rig.nodes.server("gpu-a").up("llama").down();
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
-        rig.ledger.deferred(
-                taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, why));
+        rig.ledger.deferred(taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, why));
 
         Waiting waiting = ofJob(rig, taken).orElseThrow();
 
         assertThat(waiting.code()).isEqualTo(why == Waiting.Code.SLOT ? Waiting.Code.DEFERRED : why);
         assertThat(waiting.message()).contains("1970-01-01T00:00:05Z");
         rig.pass(Duration.ofSeconds(5));
-        assertThat(ofJob(rig, taken).orElseThrow().code())
-                .as("it is due")
-                .isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(ofJob(rig, taken).orElseThrow().code()).as("it is due").isEqualTo(Waiting.Code.NODE_DOWN);
     }
 
     @Test
@@ -180,8 +177,7 @@ class WaitsTest {
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
         rig.ledger.deferred(
-                taken.job().id(),
-                new Submissions.Copy(deferred, taken.place(), 0, 5_000, Waiting.Code.NODE_DOWN));
+                taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, Waiting.Code.NODE_DOWN));
 
         Waiting waiting = ofJob(rig, taken).orElseThrow();
 

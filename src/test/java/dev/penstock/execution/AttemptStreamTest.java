@@ -257,8 +257,7 @@ class AttemptStreamTest {
 
         List<Seen> seen = all(attempt(job()));
 
-        assertThat(seen.stream().map(Seen::toString))
-                .containsExactly("100 chunk a", "9050 chunk b", "19000 Failed");
+        assertThat(seen.stream().map(Seen::toString)).containsExactly("100 chunk a", "9050 chunk b", "19000 Failed");
         assertThat(((End.Failed) end(seen)).failure().code()).isEqualTo(JobFailure.Code.IDLE_TIMEOUT);
     }
 

@@ -85,9 +85,8 @@ class AttemptTraceTest {
         assertThat(spans.last().getName()).isEqualTo("text_completion llama");
         assertThat(spans.last().getStatus().getStatusCode()).isEqualTo(StatusCode.UNSET);
 
-        ExecutionRig.Run late = rig.start(rig.job().task(Task.EMBEDDINGS)
-                .timeout(Duration.ofSeconds(1))
-                .model("llama"));
+        ExecutionRig.Run late = rig.start(
+                rig.job().task(Task.EMBEDDINGS).timeout(Duration.ofSeconds(1)).model("llama"));
         ExecutionRig.awaitCalls(server, 2);
         rig.pass(Duration.ofSeconds(1));
         late.result();

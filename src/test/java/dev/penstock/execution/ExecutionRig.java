@@ -258,9 +258,8 @@ final class ExecutionRig {
     }
 
     void assertNothingHeld() {
-        assertThat(nodes.all()).allSatisfy(node -> assertThat(node.inFlight())
-                .as(node.name())
-                .isZero());
+        assertThat(nodes.all())
+                .allSatisfy(node -> assertThat(node.inFlight()).as(node.name()).isZero());
     }
 
     double count(String meter, String... tags) {

@@ -78,8 +78,7 @@ class ExecutionTest {
         assertThat(completed.execution())
                 .isEqualTo(new JobEvent.Execution("gpu-a", "vllm", "llama", 40, 30L, 90, 1, List.of()));
         assertThat(completed.metadata()).isEqualTo(Map.of("team", "a"));
-        assertThat(outcome)
-                .isEqualTo(new Outcome(completed, started, completed.answer(), rig.node("gpu-a")));
+        assertThat(outcome).isEqualTo(new Outcome(completed, started, completed.answer(), rig.node("gpu-a")));
         assertThat(run.execution.firstAttempt()).isEqualTo(1);
         assertThat(run.execution.lastAttempt()).isEqualTo(1);
         assertThat(run.execution.isWaiting()).isTrue();
@@ -226,8 +225,7 @@ class ExecutionTest {
         }
 
         assertThat(run.failure())
-                .isEqualTo(
-                        JobFailure.of(JobFailure.Code.NODE_ERROR, "broken").atNode("gpu-a"));
+                .isEqualTo(JobFailure.of(JobFailure.Code.NODE_ERROR, "broken").atNode("gpu-a"));
         assertThat(run.sink.names()).containsExactly("started 1", "started 2", "started 3", "failed 3");
         assertThat(vllm.calls()).hasSize(3).noneMatch(FakeNodes.Call::isOpen);
         assertThat(run.ownerAsked).hasValue(2);
@@ -238,7 +236,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(BROKEN));
 
-        ExecutionRig.Run run = rig.start(new Work(rig.job().model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
+        ExecutionRig.Run run =
+                rig.start(new Work(rig.job().model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(run.sink.names()).containsExactly("started 6", "failed 6");
@@ -333,7 +332,8 @@ class ExecutionTest {
         for (int tries = 1; tries <= 5; tries++) {
             int so = tries;
             rig.passUntil(
-                    () -> server.calls().size() >= so && rig.node("cpu-a").health().state() == Node.State.LOADING,
+                    () -> server.calls().size() >= so
+                            && rig.node("cpu-a").health().state() == Node.State.LOADING,
                     () -> "try " + so);
             rig.nodes.probe("cpu-a");
         }
@@ -393,8 +393,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama");
 
-        ExecutionRig.Run run = rig.start(new Work(
-                rig.job().node("gpu-z").model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0));
+        ExecutionRig.Run run = rig.start(
+                new Work(rig.job().node("gpu-z").model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.NO_NODE);
         assertThat(run.sink.names()).containsExactly("failed 5");
@@ -406,7 +406,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(busy(null)));
 
-        ExecutionRig.Run run = rig.start(rig.job().timeout(Duration.ofMillis(300)).model("llama"));
+        ExecutionRig.Run run =
+                rig.start(rig.job().timeout(Duration.ofMillis(300)).model("llama"));
         rig.passUntil(run::isOver, () -> "it goes on");
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.TIMEOUT);
@@ -417,7 +418,8 @@ class ExecutionTest {
     void a_stream_that_outlasts_the_timeout_ends_with_the_figures_of_its_attempt() {
         ExecutionRig rig = new ExecutionRig(VLLM);
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
-        ExecutionRig.Run run = rig.start(rig.job().timeout(Duration.ofSeconds(20)).model("llama"));
+        ExecutionRig.Run run =
+                rig.start(rig.job().timeout(Duration.ofSeconds(20)).model("llama"));
         FakeNodes.Call call = ExecutionRig.awaitCalls(server, 1).getFirst();
 
         rig.pass(Duration.ofSeconds(20));
@@ -449,14 +451,16 @@ class ExecutionTest {
     @Test
     void a_job_past_its_deadline_expires_waiting_and_running() {
         ExecutionRig rig = new ExecutionRig(VLLM);
-        ExecutionRig.Run waits = rig.start(rig.job().deadlineIn(Duration.ofSeconds(3)).model("llama"));
+        ExecutionRig.Run waits =
+                rig.start(rig.job().deadlineIn(Duration.ofSeconds(3)).model("llama"));
         rig.awaitWaiting(1);
         rig.pass(Duration.ofSeconds(3));
         assertThat(waits.outcome().event()).isEqualTo(new JobEvent.Expired(null, Map.of("team", "a")));
         assertThat(waits.sink.names()).containsExactly("expired 0");
 
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
-        ExecutionRig.Run runs = rig.start(rig.job().deadlineIn(Duration.ofSeconds(3)).model("llama"));
+        ExecutionRig.Run runs =
+                rig.start(rig.job().deadlineIn(Duration.ofSeconds(3)).model("llama"));
         ExecutionRig.awaitCalls(server, 1);
         rig.pass(Duration.ofSeconds(3));
         assertThat(runs.outcome().event()).isInstanceOf(JobEvent.Expired.class);
@@ -471,8 +475,7 @@ class ExecutionTest {
 
         run.signal.stop(StopSignal.Reason.CANCELLED);
 
-        assertThat(run.outcome())
-                .isEqualTo(Outcome.withoutAttempt(new JobEvent.Cancelled(null, Map.of("team", "a"))));
+        assertThat(run.outcome()).isEqualTo(Outcome.withoutAttempt(new JobEvent.Cancelled(null, Map.of("team", "a"))));
         assertThat(run.sink.names()).containsExactly("cancelled 0");
         rig.awaitWaiting(0);
     }
@@ -583,7 +586,9 @@ class ExecutionTest {
 
         assertThat(answer.choices().getFirst().text()).containsValue("Hello");
         assertThat(run.sink.names().getLast()).isEqualTo("completed 2");
-        assertThat(rig.count("penstock.failovers", "kind", "restart")).as("the same node").isZero();
+        assertThat(rig.count("penstock.failovers", "kind", "restart"))
+                .as("the same node")
+                .isZero();
         assertThat(rig.count("penstock.streams.interrupted", "backend", "vllm")).isEqualTo(1);
     }
 
@@ -592,7 +597,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM, VLLM_B);
         rig.nodes.server("gpu-a").up("llama").down();
         rig.nodes.server("gpu-b").up("other");
-        ExecutionRig.Run run = rig.start(rig.job().deadlineIn(Duration.ofMinutes(1)).model("llama"));
+        ExecutionRig.Run run =
+                rig.start(rig.job().deadlineIn(Duration.ofMinutes(1)).model("llama"));
         rig.awaitWaiting(1);
 
         rig.pass(Duration.ofSeconds(5));

@@ -115,8 +115,8 @@ class RetryPlanTest {
         assertThat(after(busy(Duration.ofHours(2)), "a", false, asked::add)).isEqualTo(new RetryPlan.Next.Anywhere());
         assertThat(asked).containsExactly(Set.of("a", "b"));
         assertThat(after(busy(Duration.ofHours(2)), "a", false, NO_OTHER))
-                .isEqualTo(new RetryPlan.Next.GiveUp(busy(Duration.ofHours(2))
-                        .saying(". It asks to wait PT2H, and the job has PT1M left")));
+                .isEqualTo(new RetryPlan.Next.GiveUp(
+                        busy(Duration.ofHours(2)).saying(". It asks to wait PT2H, and the job has PT1M left")));
     }
 
     @Test

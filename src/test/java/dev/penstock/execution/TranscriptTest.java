@@ -120,8 +120,7 @@ class TranscriptTest {
 
     @Test
     void one_choice_that_is_asked_for_by_number_can_be_continued() {
-        Transcript transcript =
-                of(RIG.job().with("n", 1).task(Task.DESCRIBE).model("llama"), text("Hello"));
+        Transcript transcript = of(RIG.job().with("n", 1).task(Task.DESCRIBE).model("llama"), text("Hello"));
         transcript.published();
 
         assertThat(transcript.continuable()).contains("Hello");

@@ -29,8 +29,7 @@ public final class PlayedLedger extends Ledger {
 
     /** Creates a ledger that is away. */
     @SuppressWarnings("NullAway") // it has no database
-    public PlayedLedger(
-            Settings settings, ReplyTopic replies, Supplier<List<ProducerRecord<byte[], byte[]>>> events) {
+    public PlayedLedger(Settings settings, ReplyTopic replies, Supplier<List<ProducerRecord<byte[], byte[]>>> events) {
         super(null, null, null, settings, replies, null, Clock.systemUTC(), new SimpleMeterRegistry());
         this.events = events;
     }
@@ -52,9 +51,7 @@ public final class PlayedLedger extends Ledger {
 
     /** A job has a record. */
     public void submitted(PromptJob job, RecordStamp stamp, String bodyHash) {
-        change(
-                job.id(),
-                row -> row.after(new JobRow.Change.Submitted(Submission.of(job, stamp, bodyHash), "")));
+        change(job.id(), row -> row.after(new JobRow.Change.Submitted(Submission.of(job, stamp, bodyHash), "")));
     }
 
     /** A job was deferred. */
@@ -87,7 +84,8 @@ public final class PlayedLedger extends Ledger {
     @Override
     public String outcome(JobId id) throws LedgerDatabase.Unavailable {
         mustBeThere();
-        JobRow.Ending ending = row(id).flatMap(row -> Optional.ofNullable(row.ending())).orElseThrow();
+        JobRow.Ending ending =
+                row(id).flatMap(row -> Optional.ofNullable(row.ending())).orElseThrow();
         return ending.event();
     }
 
