@@ -104,6 +104,15 @@ public final class Execution {
 
     /** Executes the job. */
     public Result run() throws InterruptedException {
+        try {
+            return execute();
+        } finally {
+            // the outcome has its own copy of the text
+            transcript.startOver();
+        }
+    }
+
+    private Result execute() throws InterruptedException {
         while (true) {
             switch (await()) {
                 case Admission.Unservable(JobFailure failure) -> {

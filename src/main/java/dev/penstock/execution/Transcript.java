@@ -27,7 +27,7 @@ final class Transcript {
         this.job = job;
     }
 
-    /** The next attempt begins with an empty answer. */
+    /** Drops the answer: the next attempt begins with an empty one. */
     void startOver() {
         answer = new Answer.Builder();
         plain = true;

@@ -20,7 +20,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 class RetryPlanTest {
     private static final Instant NOW = Instant.EPOCH;
     private static final Duration LEFT = Duration.ofMinutes(1);
-    private static final Predicate<Set<String>> NO_OTHER = _ -> false;
     private static final Settings.Retries RETRIES =
             new Settings.Retries(3, Duration.ofMillis(200), Duration.ofSeconds(10));
 
@@ -40,7 +39,7 @@ class RetryPlanTest {
         RetryPlan later = new RetryPlan(RETRIES, 3, 2, () -> 0);
         JobFailure failure = JobFailure.of(JobFailure.Code.NODE_ERROR, "x");
 
-        assertThat(later.after(new RetryPlan.Failed(failure, "a", false), NOW, LEFT, NO_OTHER))
+        assertThat(later.after(new RetryPlan.Failed(failure, "a", false), NOW, LEFT, RetryPlanTest::noOther))
                 .isEqualTo(new RetryPlan.Next.GiveUp(failure));
     }
 
@@ -53,7 +52,7 @@ class RetryPlanTest {
         }
         assertThat(plan.counted()).isZero();
 
-        assertThat(after(JobFailure.of(code, "x"), "a", true, NO_OTHER)).isEqualTo(new RetryPlan.Next.Anywhere());
+        assertThat(after(JobFailure.of(code, "x"), "a", true, RetryPlanTest::noOther)).isEqualTo(new RetryPlan.Next.Anywhere());
         assertThat(plan.counted()).as("an answer had begun").isEqualTo(1);
     }
 
@@ -91,7 +90,7 @@ class RetryPlanTest {
                 new RetryPlan.Failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "x"), "a", false),
                 NOW,
                 LEFT,
-                NO_OTHER);
+                RetryPlanTest::noOther);
         fails(JobFailure.Code.NODE_OVERLOADED, "a");
 
         assertThat(early.avoid().notBefore()).containsEntry("a", NOW.plusMillis(100));
@@ -100,7 +99,7 @@ class RetryPlanTest {
 
     @Test
     void a_server_that_asks_for_time_gets_it() {
-        RetryPlan.Next next = after(busy(Duration.ofSeconds(20)), "a", false, NO_OTHER);
+        RetryPlan.Next next = after(busy(Duration.ofSeconds(20)), "a", false, RetryPlanTest::noOther);
 
         assertThat(next).isEqualTo(new RetryPlan.Next.Anywhere());
         assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of(), Map.of("a", NOW.plusSeconds(20))));
@@ -114,7 +113,7 @@ class RetryPlanTest {
 
         assertThat(after(busy(Duration.ofHours(2)), "a", false, asked::add)).isEqualTo(new RetryPlan.Next.Anywhere());
         assertThat(asked).containsExactly(Set.of("a", "b"));
-        assertThat(after(busy(Duration.ofHours(2)), "a", false, NO_OTHER))
+        assertThat(after(busy(Duration.ofHours(2)), "a", false, RetryPlanTest::noOther))
                 .isEqualTo(new RetryPlan.Next.GiveUp(
                         busy(Duration.ofHours(2)).saying(". It asks to wait PT2H, and the job has PT1M left")));
     }
@@ -134,12 +133,16 @@ class RetryPlanTest {
                 .isEqualTo(new RetryPlan.Next.GiveUp(JobFailure.of(JobFailure.Code.INVALID_REQUEST, "x")));
     }
 
+    private static boolean noOther(Set<String> closed) {
+        return false;
+    }
+
     private static JobFailure busy(@Nullable Duration after) {
         return JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "busy").with(new JobFailure.Again(after, false));
     }
 
     private RetryPlan.Next fails(JobFailure.Code code, String node) {
-        return after(JobFailure.of(code, "x"), node, false, NO_OTHER);
+        return after(JobFailure.of(code, "x"), node, false, RetryPlanTest::noOther);
     }
 
     private RetryPlan.Next after(JobFailure failure, String node, boolean spoke, Predicate<Set<String>> others) {
