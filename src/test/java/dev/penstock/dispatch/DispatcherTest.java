@@ -18,7 +18,8 @@ import org.junit.jupiter.api.Timeout;
 /** The runs of a replica beside each other: records that come twice, lost records, the drain, why jobs wait. */
 @Timeout(60)
 class DispatcherTest {
-    private final RunRig rig = new RunRig(RunRig.keys(RunRig.node("gpu-a", "vllm", 64), RunRig.node("gpu-b", "vllm", 1)));
+    private final RunRig rig =
+            new RunRig(RunRig.keys(RunRig.node("gpu-a", "vllm", 64), RunRig.node("gpu-b", "vllm", 1)));
     private final FakeNodes.Server server = rig.nodes.server("gpu-a");
     private final Dispatcher dispatcher = TestDispatchers.of(
             rig.settings, rig.nodes, rig.replies, PlayedRecovery.of(rig.replies, rig.producer), Clock.systemUTC());

@@ -52,7 +52,8 @@ class RetryPlanTest {
         }
         assertThat(plan.counted()).isZero();
 
-        assertThat(after(JobFailure.of(code, "x"), "a", true, RetryPlanTest::noOther)).isEqualTo(new RetryPlan.Next.Anywhere());
+        assertThat(after(JobFailure.of(code, "x"), "a", true, RetryPlanTest::noOther))
+                .isEqualTo(new RetryPlan.Next.Anywhere());
         assertThat(plan.counted()).as("an answer had begun").isEqualTo(1);
     }
 
