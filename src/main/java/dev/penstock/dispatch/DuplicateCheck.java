@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.StopSignal;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -84,7 +85,7 @@ final class DuplicateCheck {
             // caught up
             return new Advice.Defer();
         }
-        boolean duplicate = row == null ? context.smallerInHand(taken) && !closed : isDuplicate(row);
+        boolean duplicate = row == null ? context.smallerInFlight().test(taken) && !closed : isDuplicate(row);
         if (!duplicate) {
             return closed ? new Advice.Over() : new Advice.Run(look.known());
         }
@@ -108,7 +109,7 @@ final class DuplicateCheck {
         if (!taken.namesItself()) {
             return false;
         }
-        return context.smallerInHand(taken)
+        return context.smallerInFlight().test(taken)
                 || context.ledger()
                         .glance(taken.job().id())
                         .filter(row -> row.life().reading().attempt() >= 0
@@ -211,7 +212,7 @@ final class DuplicateCheck {
     /** Once for each record: a copy of it was counted before. */
     private void count() {
         if (!taken.isDeferred()) {
-            context.meters().duplicate();
+            context.duplicates().increment();
             LOG.debugf("job=%s record=%s is a duplicate", taken.job().id(), taken.place());
         }
     }

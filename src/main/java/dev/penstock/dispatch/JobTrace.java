@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.Spans;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -9,7 +10,6 @@ import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.SpanBuilder;
 import io.opentelemetry.api.trace.SpanContext;
 import io.opentelemetry.api.trace.SpanKind;
-import io.opentelemetry.api.trace.StatusCode;
 import io.opentelemetry.api.trace.Tracer;
 import io.opentelemetry.context.Context;
 import io.opentelemetry.context.Scope;
@@ -64,13 +64,7 @@ public final class JobTrace implements AutoCloseable {
         Context own = producer.with(span);
         String header = span.getSpanContext().equals(sent) ? null : TraceHeader.of(own);
         return new JobTrace(
-                span, current(own), header == null ? traceparent : header.getBytes(StandardCharsets.US_ASCII));
-    }
-
-    /** Where there is no trace nothing is current: a line of the log shall not have an id that is none. */
-    @SuppressWarnings("MustBeClosedChecker") // by whoever gets it
-    static Scope current(Context context) {
-        return Span.fromContext(context).getSpanContext().isValid() ? context.makeCurrent() : Scope.noop();
+                span, Spans.current(own), header == null ? traceparent : header.getBytes(StandardCharsets.US_ASCII));
     }
 
     /** From here on its job is known. */
@@ -91,7 +85,7 @@ public final class JobTrace implements AutoCloseable {
 
     public void refused(JobFailure failure) {
         span.setAttribute("penstock.outcome", "rejected");
-        failed(span, failure);
+        Spans.failed(span, failure);
     }
 
     /** Of the job in this thread's hand: it ended so. */
@@ -99,13 +93,8 @@ public final class JobTrace implements AutoCloseable {
         Span span = Span.current();
         span.setAttribute("penstock.outcome", outcome.kind().wireName());
         if (outcome instanceof JobEvent.Failed failed) {
-            failed(span, failed.failure());
+            Spans.failed(span, failed.failure());
         }
-    }
-
-    /** Never the words: a server's may quote the prompt. */
-    static void failed(Span span, JobFailure failure) {
-        span.setAttribute("error.type", failure.code().wireName()).setStatus(StatusCode.ERROR);
     }
 
     @Override

@@ -1,5 +1,7 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.Outcome;
+import dev.penstock.execution.StopSignal;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;

@@ -1,29 +1,42 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.ExecutionContext;
+import dev.penstock.execution.RunMeters;
 import dev.penstock.job.JobId;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.reply.Recovery;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
-import io.opentelemetry.api.trace.Tracer;
+import io.micrometer.core.instrument.Counter;
 import java.time.Clock;
 import java.util.function.Predicate;
 
-/** What every run needs. */
+/**
+ * What every run needs.
+ *
+ * @param cancelled whether a client has cancelled a job
+ * @param smallerInFlight whether this replica itself has an earlier record of the same job
+ * @param duplicates counts records that are duplicates
+ */
 record RunContext(
         Scheduler scheduler,
         Recovery recovery,
         Ledger ledger,
         Predicate<JobId> cancelled,
         Quarantine quarantine,
-        Predicate<TakenJob> inHand,
-        Settings settings,
-        Clock clock,
-        RunMeters meters,
-        Tracer tracer) {
+        Predicate<TakenJob> smallerInFlight,
+        Counter duplicates,
+        ExecutionContext execution) {
 
-    /** Whether this replica itself has an earlier record of the same job. */
-    boolean smallerInHand(TakenJob taken) {
-        return inHand.test(taken);
+    Settings settings() {
+        return execution.settings();
+    }
+
+    Clock clock() {
+        return execution.clock();
+    }
+
+    RunMeters meters() {
+        return execution.meters();
     }
 }

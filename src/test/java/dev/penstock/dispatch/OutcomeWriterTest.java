@@ -3,6 +3,8 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.execution.Outcome;
+import dev.penstock.execution.StopSignal;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
@@ -45,7 +47,7 @@ class OutcomeWriterTest {
     private final AtomicInteger brokerTakes = new AtomicInteger(ROOM + 100_000);
     private final List<JsonNode> topic = Collections.synchronizedList(new ArrayList<>());
     private final StopSignal signal = new StopSignal();
-    private final FakeHold delivery = new FakeHold();
+    private final FakeDelivery delivery = new FakeDelivery();
     private final Broker broker = new Broker();
     private final JobReplies replies =
             new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
@@ -72,74 +74,6 @@ class OutcomeWriterTest {
             }
             topic.add(Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8)));
             return super.send(record, callback);
-        }
-    }
-
-    private static final class FakeHold implements Delivery {
-        private volatile boolean held = true;
-
-        @Override
-        public boolean mayHaveRun() {
-            return false;
-        }
-
-        @Override
-        public boolean mayHaveRunAfterAll() {
-            return false;
-        }
-
-        @Override
-        public boolean isLastDelivery() {
-            return false;
-        }
-
-        @Override
-        public int handedBack() {
-            return 0;
-        }
-
-        @Override
-        public int failures() {
-            return 0;
-        }
-
-        @Override
-        public int brokenRuns() {
-            return 0;
-        }
-
-        @Override
-        public void deferBroken(Deferral deferral) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public @Nullable Instant deferredSince() {
-            return null;
-        }
-
-        @Override
-        public boolean isGone() {
-            return !held;
-        }
-
-        @Override
-        public boolean renew() {
-            return held;
-        }
-
-        @Override
-        public void acknowledge() {}
-
-        @Override
-        public void defer(Deferral deferral, int handedBack, int failures) {}
-
-        @Override
-        public void handBack(int lastAttempt) {}
-
-        @Override
-        public boolean deadLetter(JobFailure failure, int attempts) {
-            return true;
         }
     }
 

@@ -3,6 +3,10 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.execution.ExecutionContext;
+import dev.penstock.execution.RunMeters;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -10,27 +14,30 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
-import dev.penstock.ledger.Ledger;
+import dev.penstock.ledger.PlayedLedger;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.JobReplies;
+import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.wire.Json;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.opentelemetry.api.OpenTelemetry;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -38,67 +45,83 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.Cluster;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** A replica's scheduler and runs over servers that a test plays: no broker, no ledger, no network. */
+/**
+ * Runs of a replica over servers that a test plays, in time that passes only when the test says so. The reply topic is in
+ * memory. The ledger is away, until the test lets it answer.
+ */
 final class RunRig {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final String REPLIES = "prompt-replies";
 
-    /** What is added to the real time. */
-    private final AtomicLong aheadMillis = new AtomicLong();
-
-    final Clock clock = new Clock() {
-        @Override
-        public Instant instant() {
-            return Instant.now().plusMillis(aheadMillis.get());
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
-
+    private final PausedTime time = new PausedTime();
+    final Clock clock = time.clock();
+    final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     final Settings settings;
     final FakeNodes nodes;
     final Scheduler scheduler;
-    private final MockProducer<byte[], byte[]> producer =
-            new MockProducer<>(true, null, new ByteArraySerializer(), new ByteArraySerializer());
-    private final RunContext context;
+    final Quarantine quarantine = new Quarantine(meters);
+    final MockProducer<byte[], byte[]> producer;
+    final ReplyTopic replies;
+    final PlayedLedger ledger;
+    final Set<JobId> cancelled = ConcurrentHashMap.newKeySet();
+    final Counter duplicates = meters.counter("penstock.duplicates");
+    /** Whether another record of the same job, with a smaller stamp, is in flight. */
+    volatile boolean smallerInFlight;
+
+    final RunContext context;
     private final AtomicLong offsets = new AtomicLong();
 
-    /** A first run asks neither the ledger nor the reply topic. */
-    private static final @Nullable Recovery NO_RECOVERY = null;
-
-    private static final @Nullable Ledger NO_LEDGER = null;
-
-    /** @param keys of the configuration, without {@code penstock.} */
-    @SuppressWarnings("NullAway")
     RunRig(Map<String, String> keys) {
+        this(keys, true);
+    }
+
+    /**
+     * @param keys keys of the configuration, without {@code penstock.}
+     * @param brokerAnswers whether each event is on the broker at once; otherwise when the test says so
+     */
+    RunRig(Map<String, String> keys, boolean brokerAnswers) {
         Map<String, String> file = new HashMap<>(Map.of("penstock.retries.backoff", "5ms"));
         keys.forEach((key, value) -> file.put("penstock." + key, value));
         settings = TestSettings.ofFile(file);
         nodes = new FakeNodes(settings, clock);
-        SimpleMeterRegistry meters = new SimpleMeterRegistry();
-        scheduler = new Scheduler(settings, nodes, clock, meters);
-        context = new RunContext(
+        scheduler = time.scheduler(settings, nodes, meters);
+        producer = producer(brokerAnswers);
+        replies = new ReplyTopic(REPLIES, producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024);
+        ledger = new PlayedLedger(settings, replies, this::written);
+        context = context(PlayedRecovery.of(replies, producer));
+    }
+
+    RunContext context(Recovery recovery) {
+        return new RunContext(
                 scheduler,
-                NO_RECOVERY,
-                NO_LEDGER,
-                _ -> false,
-                new Quarantine(meters),
-                _ -> false,
-                settings,
-                clock,
-                new RunMeters(meters),
-                OpenTelemetry.noop().getTracer("test"));
+                recovery,
+                ledger,
+                cancelled::contains,
+                quarantine,
+                _ -> smallerInFlight,
+                duplicates,
+                new ExecutionContext(
+                        settings,
+                        clock,
+                        time::nanos,
+                        () -> 0,
+                        new RunMeters(meters),
+                        OpenTelemetry.noop().getTracer("test")));
+    }
+
+    private static MockProducer<byte[], byte[]> producer(boolean brokerAnswers) {
+        Node broker = new Node(1, "127.0.0.1", 1);
+        Node[] all = {broker};
+        Cluster cluster = new Cluster(
+                "test", List.of(broker), List.of(new PartitionInfo(REPLIES, 0, broker, all, all)), Set.of(), Set.of());
+        return new MockProducer<>(cluster, brokerAnswers, null, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     static Map<String, String> node(String name, String backend, int slots) {
@@ -121,116 +144,160 @@ final class RunRig {
         return all;
     }
 
-    void pass(Duration time) {
-        aheadMillis.addAndGet(time.toMillis());
+    void pass(Duration length) {
+        time.pass(length);
+        nodes.all().forEach(node -> nodes.server(node.name()).calls().forEach(FakeNodes.Call::wake));
     }
 
-    TakenJob job(@Nullable String model) {
-        return job(model, Duration.ofMinutes(10), 3);
+    /** Returns a job whose record has an id of its own. */
+    TakenJob job(String model) {
+        return job(model, offsets.getAndIncrement(), false, null);
     }
 
-    TakenJob job(@Nullable String model, Duration timeout, int maxAttempts) {
-        return job(model, timeout, maxAttempts, Priority.NORMAL);
+    /** Returns a job whose producer chose its id. */
+    TakenJob named(String model, long offset) {
+        return job(model, offset, true, null);
     }
 
-    TakenJob job(@Nullable String model, Priority priority) {
-        return job(model, Duration.ofMinutes(10), 3, priority);
+    /** Returns the same job on a deferred record. */
+    static TakenJob deferred(TakenJob taken, RecordPlace deferred) {
+        return new TakenJob(
+                taken.job(), taken.stamp(), taken.document(), taken.namesItself(), deferred, taken.traceparent());
     }
 
-    private TakenJob job(@Nullable String model, Duration timeout, int maxAttempts, Priority priority) {
-        long offset = offsets.getAndIncrement();
+    private TakenJob job(String model, long offset, boolean namesItself, @Nullable RecordPlace deferred) {
         Instant now = clock.instant();
         PromptJob job = new PromptJob(
-                new JobId("job-" + offset),
+                new JobId(namesItself ? "named" : "job-" + offset),
                 Task.CHAT,
                 model,
                 true,
                 Map.of(),
-                priority,
+                Priority.NORMAL,
                 "default",
                 now,
-                timeout,
+                Duration.ofMinutes(10),
                 null,
                 PromptJob.Pins.NONE,
-                maxAttempts,
+                3,
                 Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         return new TakenJob(
                 job,
-                new RecordStamp(now.toEpochMilli(), new RecordPlace("prompt-jobs", 0, offset)),
-                Bytes.wrap(new byte[0]),
-                false,
-                null,
+                new RecordStamp(now.toEpochMilli() + offset, new RecordPlace("prompt-jobs", 0, offset)),
+                Bytes.wrap("{\"model\":\"llama\"}".getBytes(StandardCharsets.UTF_8)),
+                namesItself,
+                deferred,
                 null);
     }
 
     Run start(TakenJob taken) {
-        return new Run(taken);
+        return start(taken, new FakeDelivery());
+    }
+
+    Run start(TakenJob taken, FakeDelivery delivery) {
+        return run(taken, delivery).begin();
+    }
+
+    /** Returns a run that has not begun. */
+    Run run(TakenJob taken, FakeDelivery delivery) {
+        return new Run(taken, delivery);
+    }
+
+    JobReplies replies(TakenJob taken) {
+        return new JobReplies(replies, taken.job().id(), "r", null);
     }
 
     /** A run on a thread of its own. */
     final class Run {
-        final Kept delivery = new Kept();
+        final FakeDelivery delivery;
         final JobRun run;
         private final JobId id;
-        final Thread thread;
+        private final Thread thread;
+        private volatile @Nullable JobFailure refused;
 
-        private Run(TakenJob taken) {
+        private Run(TakenJob taken, FakeDelivery delivery) {
+            this.delivery = delivery;
             id = taken.job().id();
-            run = new JobRun(
-                    taken,
-                    delivery,
-                    new JobReplies(
-                            new ReplyTopic("prompt-replies", producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024),
-                            id,
-                            "r",
-                            null),
-                    context);
-            thread = Thread.ofVirtual().start(() -> {
+            run = new JobRun(taken, delivery, replies(taken), context);
+            thread = Thread.ofVirtual().unstarted(() -> {
                 try {
-                    run.run();
+                    refused = run.run();
                 } catch (InterruptedException _) {
                     Thread.currentThread().interrupt();
                 }
             });
         }
 
-        void join() {
-            await(() -> !thread.isAlive(), () -> id + " has not ended: " + names() + " " + last());
+        Run begin() {
+            thread.start();
+            return this;
         }
 
-        List<JsonNode> events() {
-            List<JsonNode> said = new ArrayList<>();
-            for (ProducerRecord<byte[], byte[]> record : List.copyOf(producer.history())) {
-                if (new String(record.key(), StandardCharsets.UTF_8).equals(id.value())) {
-                    said.add(Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8)));
-                }
-            }
-            return said;
+        boolean isOver() {
+            return !thread.isAlive();
         }
 
-        /** The events' names with their attempts, such as started 1. */
+        /** Waits for the end of the run. */
+        Run join() {
+            await(() -> !thread.isAlive(), () -> id + " has not ended: " + names());
+            return this;
+        }
+
+        /** Returns why the record is refused; null if it is not. */
+        @Nullable
+        JobFailure refused() {
+            return refused;
+        }
+
         List<String> names() {
-            return events().stream()
-                    .map(event -> event.at("/job/event").asText() + " "
-                            + event.at("/job/attempt").asInt())
-                    .toList();
-        }
-
-        /** The nodes of its attempts, in their order. */
-        List<String> attempts() {
-            return events().stream()
-                    .filter(event -> event.at("/job/event").asText().equals("started"))
-                    .map(event -> event.at("/job/node").asText())
-                    .toList();
+            return RunRig.this.names(id);
         }
 
         JsonNode last() {
-            return events().getLast();
+            return events(id).getLast();
         }
+    }
 
-        String outcome() {
-            return last().at("/job/event").asText();
+    private List<ProducerRecord<byte[], byte[]>> written() {
+        return List.copyOf(producer.history());
+    }
+
+    List<JsonNode> events(JobId id) {
+        List<JsonNode> events = new ArrayList<>();
+        for (ProducerRecord<byte[], byte[]> record : written()) {
+            if (new String(record.key(), StandardCharsets.UTF_8).equals(id.value())) {
+                events.add(Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8)));
+            }
         }
+        return events;
+    }
+
+    /** Returns the names of a job's events with their attempts, such as started 1. */
+    List<String> names(JobId id) {
+        return events(id).stream()
+                .map(event -> event.at("/job/event").asText() + " "
+                        + event.at("/job/attempt").asInt())
+                .toList();
+    }
+
+    /** Another run of the job publishes {@code started}. */
+    void otherStarts(TakenJob taken, int attempt, String run) {
+        publish(
+                taken,
+                new EventMark(EventMark.Kind.STARTED, attempt, run, 0),
+                new JobEvent.Started("gpu-z", "vllm", "llama", clock.instant(), taken.place(), Map.of()));
+    }
+
+    /** Another run of the job publishes an outcome. */
+    void otherEnds(TakenJob taken, int attempt, String run) {
+        publish(
+                taken,
+                new EventMark(EventMark.Kind.CANCELLED, attempt, run, 1),
+                new JobEvent.Cancelled(null, Map.of()));
+    }
+
+    private void publish(TakenJob taken, EventMark mark, JobEvent event) {
+        var _ = replies.send(taken.job().id(), mark, event, null);
     }
 
     /** Waits for a condition. */
@@ -239,84 +306,6 @@ final class RunRig {
         while (!condition.getAsBoolean()) {
             assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
             LockSupport.parkNanos(1_000_000);
-        }
-    }
-
-    /** A record that stays this replica's. */
-    static final class Kept implements Delivery {
-        volatile boolean acknowledged;
-        volatile boolean setAside;
-        volatile boolean handedBack;
-        private int brokenRuns;
-
-        @Override
-        public boolean mayHaveRun() {
-            return false;
-        }
-
-        @Override
-        public boolean mayHaveRunAfterAll() {
-            return false;
-        }
-
-        @Override
-        public boolean isLastDelivery() {
-            return false;
-        }
-
-        @Override
-        public int handedBack() {
-            return 0;
-        }
-
-        @Override
-        public int failures() {
-            return 0;
-        }
-
-        @Override
-        public int brokenRuns() {
-            return brokenRuns;
-        }
-
-        @Override
-        public void deferBroken(Deferral deferral) {
-            brokenRuns++;
-        }
-
-        @Override
-        public @Nullable Instant deferredSince() {
-            return null;
-        }
-
-        @Override
-        public boolean isGone() {
-            return false;
-        }
-
-        @Override
-        public boolean renew() {
-            return true;
-        }
-
-        @Override
-        public void acknowledge() {
-            acknowledged = true;
-        }
-
-        @Override
-        public void defer(Deferral deferral, int handedBack, int failures) {
-            setAside = true;
-        }
-
-        @Override
-        public void handBack(int lastAttempt) {
-            handedBack = true;
-        }
-
-        @Override
-        public boolean deadLetter(JobFailure failure, int attempts) {
-            return true;
         }
     }
 }

@@ -3,8 +3,11 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
 import dev.penstock.job.Waiting;
+import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Routes;
@@ -12,11 +15,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Why a job waits, by what is known of the nodes. */
 class WaitsTest {
-    private static final Instant CAME = Instant.parse("2026-11-21T09:00:00Z");
+    private static final Instant CAME = Instant.EPOCH;
     private static final RouteKey LLAMA = key("llama");
 
     @Test
@@ -60,6 +66,7 @@ class WaitsTest {
                     .isEqualTo(new Waiting(Waiting.Code.SLOT, "all slots are taken: gpu-a has 1 of 1 in use", CAME));
         }
 
+        rig.pass(Duration.ofSeconds(1));
         rig.nodes.server("gpu-a").down();
         Waiting down = waits.of(LLAMA, CAME);
         assertThat(down.code()).isEqualTo(Waiting.Code.NODE_DOWN);
@@ -106,6 +113,76 @@ class WaitsTest {
         assertThat(rig.settings.nodes()).extracting(node -> node.name()).containsExactly("gpu-a");
         assertThat(rig.settings.unknownFor()).isEqualTo(Duration.ofSeconds(90));
         assertThat(new RunRig(Map.of()).settings.unknownFor()).isEqualTo(Duration.ofMinutes(5));
+    }
+
+    @Test
+    void a_job_that_no_node_can_serve_fails_when_a_replica_takes_it() {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        rig.nodes.server("gpu-a").up("llama");
+        Waits waits = waits(rig);
+        RouteKey pinned = new RouteKey("llama", Task.CHAT, new PromptJob.Pins(null, "gpu-z"));
+
+        assertThat(waits.of(pinned, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(pinned, CAME).message()).contains("gpu-z", "The job fails when a replica takes it");
+        assertThat(waits.mayGoOn(pinned)).isTrue();
+    }
+
+    /** The one job of a rig, as the ledger has it. */
+    private static Optional<Waiting> ofJob(RunRig rig, TakenJob taken) throws Exception {
+        return waits(rig).of(rig.ledger.lookUp(taken.job().id()).row().orElseThrow());
+    }
+
+    private static TakenJob submitted(RunRig rig) {
+        TakenJob taken = rig.job("llama");
+        rig.ledger.answersAfter(0);
+        rig.ledger.submitted(taken.job(), taken.stamp(), taken.bodyHash());
+        return taken;
+    }
+
+    @Test
+    void a_queued_job_waits_and_one_that_runs_or_is_over_does_not() throws Exception {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        rig.nodes.server("gpu-a").up("llama");
+        TakenJob taken = submitted(rig);
+        assertThat(ofJob(rig, taken))
+                .contains(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
+
+        rig.otherStarts(taken, 1, "a");
+        assertThat(ofJob(rig, taken)).isEmpty();
+        rig.otherEnds(taken, 1, "a");
+        assertThat(ofJob(rig, taken)).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"QUARANTINED", "DUPLICATE", "NODE_DOWN", "SLOT", "DEFERRED"})
+    void a_deferred_job_reports_why_and_until_when(Waiting.Code why) throws Exception {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        rig.nodes.server("gpu-a").up("llama").down();
+        TakenJob taken = submitted(rig);
+        RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
+        rig.ledger.deferred(taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, why));
+
+        Waiting waiting = ofJob(rig, taken).orElseThrow();
+
+        assertThat(waiting.code()).isEqualTo(why == Waiting.Code.SLOT ? Waiting.Code.DEFERRED : why);
+        assertThat(waiting.message()).contains("1970-01-01T00:00:05Z");
+        rig.pass(Duration.ofSeconds(5));
+        assertThat(ofJob(rig, taken).orElseThrow().code()).as("it is due").isEqualTo(Waiting.Code.NODE_DOWN);
+    }
+
+    @Test
+    void a_job_that_was_deferred_for_its_node_comes_back_when_the_node_is_up() throws Exception {
+        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        rig.nodes.server("gpu-a").up("llama");
+        TakenJob taken = submitted(rig);
+        RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
+        rig.ledger.deferred(
+                taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, Waiting.Code.NODE_DOWN));
+
+        Waiting waiting = ofJob(rig, taken).orElseThrow();
+
+        assertThat(waiting.code()).isEqualTo(Waiting.Code.DEFERRED);
+        assertThat(waiting.message()).contains("a node is up again");
     }
 
     private static RouteKey key(String model) {

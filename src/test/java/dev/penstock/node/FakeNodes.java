@@ -78,6 +78,7 @@ public final class FakeNodes extends Nodes {
         private final List<Call> calls = new CopyOnWriteArrayList<>();
         private volatile ProbeResult state = ProbeResult.Away.of("not started");
         private volatile Consumer<Call> onCall = _ -> {};
+        private volatile @Nullable TokenStream scripted;
 
         private Server(NodeSettings settings) {
             this.settings = settings;
@@ -119,6 +120,12 @@ public final class FakeNodes extends Nodes {
             return this;
         }
 
+        /** Sets the stream that answers each request from now on, in place of a call. */
+        public Server answers(TokenStream stream) {
+            scripted = stream;
+            return this;
+        }
+
         /** Returns all requests to the server. */
         public List<Call> calls() {
             return calls;
@@ -136,6 +143,10 @@ public final class FakeNodes extends Nodes {
 
         @Override
         public TokenStream stream(Prompt prompt) {
+            TokenStream stream = scripted;
+            if (stream != null) {
+                return stream;
+            }
             Call call = new Call(prompt.model());
             calls.add(call);
             onCall.accept(call);

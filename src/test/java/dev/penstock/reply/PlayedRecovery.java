@@ -10,6 +10,7 @@ import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.record.TimestampType;
 
@@ -21,6 +22,18 @@ public final class PlayedRecovery {
         TopicPartition partition = new TopicPartition(topic.name(), 0);
         return new Recovery(
                 new PartitionScans(_ -> consumer(partition, List.copyOf(written.history())), 1 << 20, topic.name()),
+                topic);
+    }
+
+    /** Returns a recovery whose broker answers nothing. */
+    public static Recovery failing(ReplyTopic topic) {
+        return new Recovery(
+                new PartitionScans(
+                        _ -> {
+                            throw new KafkaException("of the test");
+                        },
+                        1 << 20,
+                        topic.name()),
                 topic);
     }
 

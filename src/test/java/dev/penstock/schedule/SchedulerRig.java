@@ -12,50 +12,25 @@ import dev.penstock.settings.read.TestSettings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /** A scheduler with servers that a test plays, and with time that passes only when the test says so. */
 final class SchedulerRig {
     static final Duration LONG = Duration.ofHours(1);
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
-    private final AtomicLong nanos = new AtomicLong();
-    private final TreeMap<Long, List<Runnable>> timers = new TreeMap<>();
+    private final PausedTime time = new PausedTime();
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
-
-    final Clock clock = new Clock() {
-        @Override
-        public Instant instant() {
-            return Instant.EPOCH.plusNanos(nanos.get());
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
-
+    final Clock clock = time.clock();
     final Settings settings;
     final FakeNodes nodes;
     final Scheduler scheduler;
@@ -69,7 +44,7 @@ final class SchedulerRig {
         }
         settings = TestSettings.ofFile(file);
         nodes = new FakeNodes(settings, clock);
-        scheduler = new Scheduler(settings, nodes, clock, meters, nanos::get, this::later);
+        scheduler = time.scheduler(settings, nodes, meters);
     }
 
     static Map<String, String> node(String name, int slots) {
@@ -82,38 +57,14 @@ final class SchedulerRig {
                 Integer.toString(slots));
     }
 
-    private void later(Duration delay, Runnable task) {
-        synchronized (timers) {
-            timers.merge(nanos.get() + delay.toNanos(), List.of(task), (some, more) -> {
-                List<Runnable> all = new ArrayList<>(some);
-                all.addAll(more);
-                return all;
-            });
-        }
-    }
-
     /** The timers of that time run one after the other. */
-    void pass(Duration time) {
-        long end = nanos.get() + time.toNanos();
-        Map.@Nullable Entry<Long, List<Runnable>> next;
-        while ((next = next(end)) != null) {
-            nanos.set(Math.max(nanos.get(), next.getKey()));
-            next.getValue().forEach(Runnable::run);
-        }
-        nanos.set(end);
+    void pass(Duration length) {
+        time.pass(length);
     }
 
-    private Map.@Nullable Entry<Long, List<Runnable>> next(long end) {
-        synchronized (timers) {
-            return timers.isEmpty() || timers.firstKey() > end ? null : timers.pollFirstEntry();
-        }
-    }
-
-    /** How many timers are set. */
+    /** Returns the number of timers that are set. */
     int timers() {
-        synchronized (timers) {
-            return timers.values().stream().mapToInt(List::size).sum();
-        }
+        return time.timers();
     }
 
     QueueEntry enter(String model) {

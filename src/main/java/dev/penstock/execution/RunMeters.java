@@ -1,4 +1,4 @@
-package dev.penstock.dispatch;
+package dev.penstock.execution;
 
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
@@ -12,10 +12,9 @@ import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** What every run counts. */
-final class RunMeters {
+/** What every execution counts. */
+public final class RunMeters {
     private final MeterRegistry meters;
-    private final Counter duplicates;
     private final Counter restarts;
     private final Timer queued;
     private final Timer firstToken;
@@ -24,9 +23,8 @@ final class RunMeters {
     private final DistributionSummary completionTokens;
 
     /** All that need no label of a run are there from the start, at zero: an increase of nothing is no alert. */
-    RunMeters(MeterRegistry meters) {
+    public RunMeters(MeterRegistry meters) {
         this.meters = meters;
-        duplicates = meters.counter("penstock.duplicates");
         restarts = meters.counter("penstock.failovers", "kind", "restart");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
@@ -37,10 +35,6 @@ final class RunMeters {
 
     private Timer histogram(String name) {
         return Timer.builder(name).publishPercentileHistogram().register(meters);
-    }
-
-    void duplicate() {
-        duplicates.increment();
     }
 
     void queued(long millis) {
@@ -56,14 +50,15 @@ final class RunMeters {
      * @param firstTokenMillis null: no token came
      * @param streamMillis from the first token to the last
      */
-    void attempted(PromptJob job, Node node, Attempt.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+    void attempted(
+            PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
         meters.counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
                 .increment();
         if (firstTokenMillis != null) {
             node.firstToken(firstTokenMillis);
             firstToken.record(Duration.ofMillis(firstTokenMillis));
         }
-        if (end instanceof Attempt.End.Whole(Answer answer)) {
+        if (end instanceof AttemptStream.End.Whole(Answer answer)) {
             node.answered(answer.usage().completionTokens(), streamMillis / 1000.0);
             tokens(job, answer, streamMillis);
         }
@@ -88,21 +83,22 @@ final class RunMeters {
         }
     }
 
-    private static String outcome(Attempt.End end) {
+    private static String outcome(AttemptStream.End end) {
         return switch (end) {
-            case Attempt.End.Whole _ -> "completed";
-            case Attempt.End.Failed(var failure) -> failure.code().wireName();
-            case Attempt.End.Stopped _ -> "stopped";
-            case Attempt.End.TooLate _ -> "timeout";
+            case AttemptStream.End.Whole _ -> "completed";
+            case AttemptStream.End.Failed(var failure) -> failure.code().wireName();
+            case AttemptStream.End.Stopped _ -> "stopped";
+            case AttemptStream.End.TooLate _ -> "timeout";
         };
     }
 
-    private static boolean isInterrupted(Attempt.End end) {
-        return end instanceof Attempt.End.Failed(JobFailure failure)
+    private static boolean isInterrupted(AttemptStream.End end) {
+        return end instanceof AttemptStream.End.Failed(JobFailure failure)
                 && (failure.code() == JobFailure.Code.STREAM_BROKEN || failure.code() == JobFailure.Code.IDLE_TIMEOUT);
     }
 
-    void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
+    /** @param node where the last attempt ran; null if there was none */
+    public void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
         String kind = outcome.kind().wireName();
         meters.counter(
                         "penstock.jobs",

@@ -1,4 +1,4 @@
-package dev.penstock.dispatch;
+package dev.penstock.execution;
 
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
@@ -37,7 +37,7 @@ final class AttemptTrace implements AutoCloseable {
 
     private AttemptTrace(Span span) {
         this.span = span;
-        scope = JobTrace.current(Context.current().with(span));
+        scope = Spans.current(Context.current().with(span));
     }
 
     /** A child of the job's span. */
@@ -70,12 +70,12 @@ final class AttemptTrace implements AutoCloseable {
     }
 
     /** @param firstTokenMillis null: no token came */
-    void ended(Attempt.End end, @Nullable Long firstTokenMillis) {
+    void ended(AttemptStream.End end, @Nullable Long firstTokenMillis) {
         if (firstTokenMillis != null) {
             span.setAttribute("gen_ai.response.time_to_first_chunk", firstTokenMillis / 1000.0);
         }
         switch (end) {
-            case Attempt.End.Whole(Answer answer) -> {
+            case AttemptStream.End.Whole(Answer answer) -> {
                 span.setAttribute("gen_ai.response.model", answer.head().model())
                         .setAttribute(
                                 "gen_ai.usage.input_tokens", answer.usage().promptTokens())
@@ -88,9 +88,9 @@ final class AttemptTrace implements AutoCloseable {
                                         .filter(Objects::nonNull)
                                         .toList());
             }
-            case Attempt.End.Failed(JobFailure failure) -> JobTrace.failed(span, failure);
-            case Attempt.End.Stopped() -> span.setAttribute("penstock.stopped", true);
-            case Attempt.End.TooLate() ->
+            case AttemptStream.End.Failed(JobFailure failure) -> Spans.failed(span, failure);
+            case AttemptStream.End.Stopped() -> span.setAttribute("penstock.stopped", true);
+            case AttemptStream.End.TooLate() ->
                 span.setAttribute("error.type", "timeout").setStatus(StatusCode.ERROR);
         }
     }

@@ -9,18 +9,18 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-class DrainLogTest {
+class DrainTest {
     private static final Instant NOON = Instant.parse("2026-11-21T12:00:00Z");
 
     private final List<String> lines = new ArrayList<>();
-    private final DrainLog log = new DrainLog(lines::add);
+    private final Drain drain = new Drain(new RunsInFlight(), lines::add);
 
     @Test
     void a_drain_says_what_it_waits_for_and_only_what_changes() {
-        log.look(List.of(left("b", 2), left("a", 1)), 60);
-        log.look(List.of(left("a", 1), left("b", 2)), 55);
-        log.look(List.of(left("b", 2)), 50);
-        log.look(List.of(), 0);
+        drain.look(List.of(left("b", 2), left("a", 1)), 60);
+        drain.look(List.of(left("a", 1), left("b", 2)), 55);
+        drain.look(List.of(left("b", 2)), 50);
+        drain.look(List.of(), 0);
 
         assertThat(lines)
                 .containsExactly(
@@ -31,7 +31,7 @@ class DrainLogTest {
 
     @Test
     void of_many_the_oldest_are_named() {
-        log.look(IntStream.range(0, 12).mapToObj(i -> left("job-" + i, i)).toList(), 60);
+        drain.look(IntStream.range(0, 12).mapToObj(i -> left("job-" + i, i)).toList(), 60);
 
         assertThat(lines)
                 .singleElement()
@@ -40,13 +40,13 @@ class DrainLogTest {
     }
 
     @Test
-    void where_nothing_runs_nothing_is_said() {
-        log.look(List.of(), 60);
+    void a_drain_of_nothing_logs_nothing() {
+        drain.look(List.of(), 60);
 
         assertThat(lines).isEmpty();
     }
 
-    private static DrainLog.Left left(String id, int second) {
-        return new DrainLog.Left(new JobId(id), NOON.plusSeconds(second));
+    private static Drain.Left left(String id, int second) {
+        return new Drain.Left(new JobId(id), NOON.plusSeconds(second));
     }
 }

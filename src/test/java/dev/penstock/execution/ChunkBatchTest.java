@@ -1,4 +1,4 @@
-package dev.penstock.reply;
+package dev.penstock.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package dev.penstock.dispatch;
+package dev.penstock.execution;
 
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -7,27 +7,28 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tells a run to stop, wherever it waits. The first reason counts, but for a cancellation: what it still has to say is said only
- * while the record is this replica's. Thread-safe.
+ * Stops a run, wherever it waits. The first reason counts, except that each other reason replaces a cancellation: the
+ * run publishes {@code cancelled} only while the job belongs to it. Thread-safe.
  */
-final class StopSignal {
+public final class StopSignal {
     private final CountDownLatch given = new CountDownLatch(1);
     private final CompletableFuture<@Nullable Void> whenGiven = new CompletableFuture<>();
     private final CountDownLatch over = new CountDownLatch(1);
     private volatile @Nullable Reason reason;
     private volatile @Nullable Runnable waker;
 
-    enum Reason {
-        /** Somebody cancelled the job. */
+    /** Why a run stops. */
+    public enum Reason {
+        /** A client cancelled the job. */
         CANCELLED,
-        /** Somebody else may run the job now. */
+        /** Another replica may run the job now. */
         LOCK_LOST,
         /** This replica ends. */
         SHUTDOWN
     }
 
-    /** How an interruptible wait is woken, while the returned handle is open. */
-    Waking wakeBy(Runnable newWaker) {
+    /** Sets how the signal wakes an interruptible wait, while the returned handle is open. */
+    public Waking wakeBy(Runnable newWaker) {
         waker = newWaker;
         if (reason != null) {
             newWaker.run();
@@ -36,12 +37,13 @@ final class StopSignal {
     }
 
     /** Closing it ends the waking. */
-    interface Waking extends AutoCloseable {
+    public interface Waking extends AutoCloseable {
         @Override
         void close();
     }
 
-    void stop(Reason why) {
+    /** Gives the signal. */
+    public void stop(Reason why) {
         synchronized (this) {
             if (reason != null && (reason != Reason.CANCELLED || why == Reason.CANCELLED)) {
                 return;
@@ -59,28 +61,28 @@ final class StopSignal {
         }
     }
 
-    /** Done once it is given. */
+    /** Returns a future that is done when the signal is given. */
     CompletableFuture<@Nullable Void> whenGiven() {
         return whenGiven;
     }
 
-    /** null: go on. */
-    @Nullable
-    Reason reason() {
+    /** Returns the reason; null if the run continues. */
+    public @Nullable Reason reason() {
         return reason;
     }
 
-    boolean isGiven() {
+    /** Returns whether the run stops. */
+    public boolean isGiven() {
         return reason != null;
     }
 
-    /** Whether nothing more is to be said: the record is lost, or this replica ends. */
-    boolean isOver() {
+    /** Returns whether the run publishes nothing more: the record is lost, or this replica ends. */
+    public boolean isOver() {
         return reason != null && reason != Reason.CANCELLED;
     }
 
-    /** Waits, and less long where the signal is given meanwhile; what is cancelled already still waits before it tries again. */
-    void pause(Duration wait) throws InterruptedException {
+    /** Waits, and less long if the signal is given meanwhile. A cancelled run waits until the run is over. */
+    public void pause(Duration wait) throws InterruptedException {
         var _ = (reason == Reason.CANCELLED ? over : given).await(wait.toNanos(), TimeUnit.NANOSECONDS);
     }
 }

@@ -1,4 +1,4 @@
-package dev.penstock.reply;
+package dev.penstock.execution;
 
 import dev.penstock.job.TokenEvent;
 import java.time.Duration;
@@ -10,7 +10,7 @@ import java.util.List;
  * there is enough text. Time is an argument, in nanoseconds of one clock. Not thread-safe: the thread of the run owns
  * it.
  */
-public final class ChunkBatch {
+final class ChunkBatch {
     private final long lingerNanos;
     private final int maxChars;
     private final boolean wanted;
@@ -19,7 +19,7 @@ public final class ChunkBatch {
     private boolean hasSent;
     private long oldestNanos;
 
-    public ChunkBatch(Duration linger, int maxChars) {
+    ChunkBatch(Duration linger, int maxChars) {
         this(linger, maxChars, true);
     }
 
@@ -30,11 +30,11 @@ public final class ChunkBatch {
     }
 
     /** Returns a batch for a job that wants no chunks. It keeps nothing, and no chunk is ever due. */
-    public static ChunkBatch unwanted() {
+    static ChunkBatch unwanted() {
         return new ChunkBatch(Duration.ZERO, Integer.MAX_VALUE, false);
     }
 
-    public void add(TokenEvent delta, long nowNanos) {
+    void add(TokenEvent delta, long nowNanos) {
         if (!wanted || isInNoChunk(delta)) {
             return;
         }
@@ -71,7 +71,7 @@ public final class ChunkBatch {
      * Returns the time until this batch must go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text
      * yet.
      */
-    public long dueInNanos(long nowNanos) {
+    long dueInNanos(long nowNanos) {
         if (chars == 0) {
             return Long.MAX_VALUE;
         }
@@ -79,17 +79,17 @@ public final class ChunkBatch {
     }
 
     /** Returns whether there is enough text for a chunk. */
-    public boolean isFull() {
+    boolean isFull() {
         return chars >= maxChars;
     }
 
     /** Returns whether there is text that no chunk has carried yet. */
-    public boolean hasText() {
+    boolean hasText() {
         return chars > 0;
     }
 
     /** Returns the gathered deltas and empties the batch. */
-    public List<TokenEvent> take() {
+    List<TokenEvent> take() {
         List<TokenEvent> taken = deltas;
         deltas = new ArrayList<>();
         chars = 0;

@@ -1,0 +1,56 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.execution.AnswerSink;
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.reply.JobReplies;
+import java.util.List;
+
+/** Publishes the events of an execution on the reply topic. Not thread-safe: the thread of the run owns it. */
+final class ReplySink implements AnswerSink {
+    private final JobReplies replies;
+    private final boolean recovered;
+    private boolean started;
+
+    /** @param recovered whether an earlier run of the job may have crashed */
+    ReplySink(JobReplies replies, boolean recovered) {
+        this.replies = replies;
+        this.recovered = recovered;
+    }
+
+    /** Returns whether a {@code started} is sent: from then on the events count this run. */
+    boolean hasStarted() {
+        return started;
+    }
+
+    @Override
+    public void begin(int attempt) {
+        replies.begin(attempt);
+    }
+
+    @Override
+    public boolean started(JobEvent.Started event) throws InterruptedException {
+        if (!replies.send(event)) {
+            return false;
+        }
+        started = true;
+        if (recovered) {
+            // a job that crashes its process at once would leave no trace, and the jobs beside it would be quarantined
+            // in its place
+            var _ = replies.awaitSent();
+        }
+        return true;
+    }
+
+    @Override
+    public boolean chunk(Answer.Head head, List<TokenEvent> deltas) {
+        return replies.send(new JobEvent.Chunk(head, deltas));
+    }
+
+    @Override
+    public JobFailure tooLarge(String what) {
+        return replies.tooLarge(what);
+    }
+}

@@ -1,0 +1,85 @@
+package dev.penstock.dispatch;
+
+import dev.penstock.job.JobId;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.Waiting;
+import dev.penstock.schedule.RouteKey;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Why jobs wait: those in flight that do not run, and those that this replica deferred since their nodes are down. Thread-safe. */
+final class WaitReport {
+    private static final int REMEMBERED = 10_000;
+
+    private final Waits waits;
+    private final RunsInFlight runs;
+    private final Clock clock;
+
+    /** By the record that the job came in; the latest of many. */
+    private final Map<RecordPlace, Deferred> deferredHere = Collections.synchronizedMap(new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<RecordPlace, Deferred> eldest) {
+            return size() > REMEMBERED;
+        }
+    });
+
+    private record Deferred(JobId id, RouteKey routeKey, Instant due) {}
+
+    WaitReport(Waits waits, RunsInFlight runs, Clock clock) {
+        this.waits = waits;
+        this.runs = runs;
+        this.clock = clock;
+    }
+
+    /** The job is back here. */
+    void taken(TakenJob job) {
+        deferredHere.remove(job.place());
+    }
+
+    /** A run of the job has ended. */
+    void ended(JobRun run) {
+        Deferral deferral = run.deferral();
+        if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.routeKey() != null) {
+            deferredHere.put(
+                    run.taken().place(),
+                    new Deferred(
+                            run.taken().job().id(),
+                            deferral.routeKey(),
+                            clock.instant().plus(deferral.delay().length())));
+        }
+    }
+
+    /** Returns the jobs that wait, by what they wait for. */
+    Map<Waiting.Code, WaitingJobs> now() {
+        Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
+        Map<RouteKey, Waiting> reasons = new HashMap<>();
+        for (JobRun each : runs.waiting()) {
+            PromptJob job = each.taken().job();
+            count(groups, job.id(), reason(reasons, RouteKey.of(job)));
+        }
+        Instant now = clock.instant();
+        synchronized (deferredHere) {
+            deferredHere
+                    .values()
+                    .removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.routeKey()));
+            deferredHere
+                    .values()
+                    .forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.routeKey())));
+        }
+        return groups;
+    }
+
+    private Waiting reason(Map<RouteKey, Waiting> known, RouteKey routeKey) {
+        return known.computeIfAbsent(routeKey, asked -> waits.of(asked, clock.instant()));
+    }
+
+    private static void count(Map<Waiting.Code, WaitingJobs> groups, JobId id, Waiting waiting) {
+        groups.merge(waiting.code(), new WaitingJobs(1, id, waiting.message()), WaitingJobs::and);
+    }
+}

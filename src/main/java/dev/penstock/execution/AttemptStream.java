@@ -1,0 +1,249 @@
+package dev.penstock.execution;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.node.Node;
+import dev.penstock.node.StallTimeouts;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.media.Until;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.document.TagList;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One attempt at one node, as a stream of its progress: the chunks of the answer, then its end. It publishes nothing.
+ * Not thread-safe: the thread of the run owns it. Closing it ends the request.
+ */
+final class AttemptStream implements AutoCloseable {
+    private static final int MOST_OF_AN_ANSWER_IN_A_FAILURE = 100;
+
+    private final Node node;
+    private final PromptJob job;
+    private final Transcript transcript;
+    private final StopSignal signal;
+    private final LongSupplier nanos;
+    private final ChunkBatch batch;
+    private final Until until;
+    private final long begunNanos;
+    private final long deadlineNanos;
+    private Answer.Head head;
+    private long lastTokenNanos;
+    private @Nullable Long firstTokenMillis;
+    private List<String> ignoredParameters = List.of();
+    private Node.@Nullable Request request;
+    private @Nullable Open open;
+    private @Nullable End end;
+
+    /** The request is sent. */
+    private record Open(TokenStream stream, StopSignal.Waking waking, StallTimeouts silence) implements AutoCloseable {
+        @Override
+        public void close() {
+            try (stream;
+                    waking) {
+                // closing is all
+            }
+        }
+    }
+
+    /** What comes out of an attempt. */
+    sealed interface Progress {
+        /** A piece of the answer; never empty. */
+        record Chunk(Answer.Head head, List<TokenEvent> deltas) implements Progress {}
+
+        /** Nothing follows. */
+        record Ended(End end) implements Progress {}
+    }
+
+    /** How an attempt ended. */
+    sealed interface End {
+        record Whole(Answer answer) implements End {}
+
+        record Failed(JobFailure failure) implements End {}
+
+        /** The signal was given. */
+        record Stopped() implements End {}
+
+        /** The job's own time is over. */
+        record TooLate() implements End {}
+    }
+
+    /**
+     * Begins an attempt; the first {@link #next} sends the request.
+     *
+     * @param head the head of the answer, with the requested model
+     * @param atMost the time left for the job
+     */
+    AttemptStream(
+            Node node,
+            PromptJob job,
+            Answer.Head head,
+            Transcript transcript,
+            StopSignal signal,
+            Duration atMost,
+            ExecutionContext context) {
+        this.node = node;
+        this.job = job;
+        this.head = head;
+        this.transcript = transcript;
+        this.signal = signal;
+        nanos = context.nanos();
+        Settings.Replies batching = context.settings().replies();
+        batch = job.stream() ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars()) : ChunkBatch.unwanted();
+        begunNanos = nanos.getAsLong();
+        lastTokenNanos = begunNanos;
+        deadlineNanos = begunNanos + atMost.toNanos();
+        // the wait for media has the system's own clock
+        until = new Until(signal.whenGiven(), System.nanoTime() + atMost.toNanos());
+    }
+
+    /** Returns the model that runs: the one that the server reports, otherwise the requested one. */
+    String model() {
+        return head.model();
+    }
+
+    /** Returns the time from the attempt's start to its first token; null if no token came. */
+    @Nullable
+    Long firstTokenMillis() {
+        return firstTokenMillis;
+    }
+
+    /** Returns the fields of the job that the node's backend has no equivalent for. */
+    List<String> ignoredParameters() {
+        return ignoredParameters;
+    }
+
+    /** Returns the time from the first token to the last. */
+    long streamMillis() {
+        return firstTokenMillis == null ? 0 : (lastTokenNanos - begunNanos) / 1_000_000 - firstTokenMillis;
+    }
+
+    /** Waits for the next piece of the answer, or for the end. */
+    Progress next() throws InterruptedException {
+        try {
+            return end == null ? read(open()) : new Progress.Ended(end);
+        } catch (Until.Over _) {
+            return ended(signal.isGiven() ? new End.Stopped() : new End.TooLate());
+        } catch (WireProtocol.Unsupported e) {
+            return ended(new End.Failed(e.failure().atNode(node.name())));
+        }
+    }
+
+    private Open open() throws InterruptedException, Until.Over, WireProtocol.Unsupported {
+        Open opened = open;
+        if (opened == null) {
+            Node.Request sent = node.request(job, head.model(), until);
+            request = sent;
+            TokenStream stream = sent.stream();
+            // the node is not silent while its media are fetched
+            StallTimeouts silence = new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
+            opened = new Open(stream, signal.wakeBy(stream::wake), silence);
+            open = opened;
+            ignoredParameters = stream.ignoredParameters();
+        }
+        return opened;
+    }
+
+    private Progress read(Open opened) throws InterruptedException {
+        while (true) {
+            if (batch.isFull()) {
+                return chunk();
+            }
+            long now = nanos.getAsLong();
+            long untilChunk = batch.dueInNanos(now);
+            long untilSilent = opened.silence().leftNanos(now);
+            long untilDeadline = deadlineNanos - now;
+            if (signal.isGiven()) {
+                return ended(new End.Stopped());
+            }
+            if (untilDeadline <= 0) {
+                return ended(new End.TooLate());
+            }
+            if (untilSilent <= 0) {
+                return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
+            }
+            // a chunk that is due takes along what has arrived, and waits for nothing
+            long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
+            TokenEvent event = opened.stream().next(Math.max(0, wait));
+            if (event != null) {
+                take(event, opened.silence());
+                if (end != null) {
+                    return end instanceof End.Whole && batch.hasText() ? chunk() : new Progress.Ended(end);
+                }
+            } else if (untilChunk <= 0) {
+                return chunk();
+            }
+        }
+    }
+
+    private Progress chunk() {
+        return new Progress.Chunk(head, batch.take());
+    }
+
+    private Progress ended(End how) {
+        end = how;
+        return new Progress.Ended(how);
+    }
+
+    private void take(TokenEvent event, StallTimeouts silence) {
+        switch (event) {
+            case TokenEvent.Text _,
+                    TokenEvent.ToolCall _,
+                    TokenEvent.Thinking _,
+                    TokenEvent.Logprobs _,
+                    TokenEvent.Embedding _ -> {
+                long now = nanos.getAsLong();
+                lastTokenNanos = now;
+                silence.endsAt(now);
+                node.heard();
+                if (firstTokenMillis == null) {
+                    firstTokenMillis = (now - begunNanos) / 1_000_000;
+                }
+                keep(event, now);
+            }
+            case TokenEvent.Model(String name) -> head = head.by(name);
+            case TokenEvent.Role _, TokenEvent.Finish _, TokenEvent.Spent _ -> keep(event, nanos.getAsLong());
+            case TokenEvent.End _ -> end = whole(transcript.answer(head));
+            case TokenEvent.Broken(JobFailure failure) -> end = new End.Failed(failure.atNode(node.name()));
+        }
+    }
+
+    private void keep(TokenEvent event, long now) {
+        transcript.add(event);
+        batch.add(event, now);
+    }
+
+    /** A job that asks for tags gets a list of tags, or a failure. */
+    private End whole(Answer answer) {
+        if (job.task() != Task.TAG) {
+            return new End.Whole(answer);
+        }
+        String text = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
+        if (TagList.of(text).isPresent()) {
+            return new End.Whole(answer);
+        }
+        String line = text.strip().replaceAll("\\s+", " ");
+        return new End.Failed(JobFailure.of(
+                        JobFailure.Code.NODE_ERROR,
+                        "the model's answer is no list of tags: '%s'"
+                                .formatted(
+                                        line.length() > MOST_OF_AN_ANSWER_IN_A_FAILURE
+                                                ? line.substring(0, MOST_OF_AN_ANSWER_IN_A_FAILURE) + "…"
+                                                : line))
+                .atNode(node.name()));
+    }
+
+    @Override
+    public void close() {
+        try (var _ = request;
+                var _ = open) {
+            // closing is all
+        }
+    }
+}

@@ -1,0 +1,288 @@
+package dev.penstock.execution;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import dev.penstock.node.Node;
+import dev.penstock.schedule.Admission;
+import dev.penstock.schedule.QueueEntry;
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One execution of a job: waits for a node, attempts, tries again, until there is an outcome or a reason to leave the
+ * job. Its thread owns it; other threads may call {@link #isWaiting}.
+ */
+public final class Execution {
+    private final Work work;
+    private final PromptJob job;
+    private final QueueEntry entry;
+    private final AnswerSink sink;
+    private final StopSignal signal;
+    private final Owner owner;
+    private final ExecutionContext context;
+    private final RetryPlan plan;
+    private final Transcript transcript;
+    private TimeLimits limits;
+    private int firstAttempt;
+    private int lastAttempt;
+    private int outcomeAttempt;
+    private @Nullable Long queuedMillis;
+    /** The failure of the last attempt; null if there is none. */
+    private @Nullable JobFailure last;
+
+    private volatile boolean waiting = true;
+
+    /** Whom the job belongs to. */
+    @FunctionalInterface
+    public interface Owner {
+        /** Asks, before a further attempt, whether the job still belongs to this run. */
+        boolean stillOwns() throws InterruptedException;
+    }
+
+    /** How an execution ended. */
+    public sealed interface Result {
+        /** The job has an outcome. It belongs to the attempt that the sink began last. */
+        record Concluded(Outcome outcome) implements Result {}
+
+        /**
+         * The job makes room for others, and continues later.
+         *
+         * @param left the time left for the job
+         */
+        record Deferred(Admission.Cause cause, Duration left) implements Result {}
+
+        /** The run has stopped, or does not own the job any more. It has no outcome. */
+        record Released() implements Result {}
+    }
+
+    /** How an attempt ended for the job. */
+    private sealed interface Step {
+        record Done(Result result) implements Step {}
+
+        record Again(JobFailure failure, boolean elsewhere) implements Step {}
+    }
+
+    /** @param entry the place of the job in the queue; the caller closes it */
+    public Execution(
+            Work work, QueueEntry entry, AnswerSink sink, StopSignal signal, Owner owner, ExecutionContext context) {
+        this.work = work;
+        job = work.job();
+        this.entry = entry;
+        this.sink = sink;
+        this.signal = signal;
+        this.owner = owner;
+        this.context = context;
+        plan = new RetryPlan(context.settings().retries(), job.maxAttempts(), work.failures(), context.chance());
+        transcript = new Transcript(job);
+        limits = new TimeLimits(job, work.firstStarted());
+        lastAttempt = work.lastAttempt();
+        outcomeAttempt = work.outcomeAttempt();
+    }
+
+    /** Returns whether no attempt runs. */
+    public boolean isWaiting() {
+        return waiting;
+    }
+
+    /** Returns the first attempt of this execution; 0 if there is none. */
+    public int firstAttempt() {
+        return firstAttempt;
+    }
+
+    /** Returns the last attempt of the job; 0 if there is none. */
+    public int lastAttempt() {
+        return lastAttempt;
+    }
+
+    /** Returns how many attempts of the job failed and count, also in earlier runs. */
+    public int failures() {
+        return plan.counted();
+    }
+
+    /** Executes the job. */
+    public Result run() throws InterruptedException {
+        try {
+            return execute();
+        } finally {
+            // the outcome has its own copy of the text
+            transcript.startOver();
+        }
+    }
+
+    private Result execute() throws InterruptedException {
+        while (true) {
+            switch (await()) {
+                case Admission.Unservable(JobFailure failure) -> {
+                    return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()));
+                }
+                case Admission.Stopped() -> {
+                    return stopped();
+                }
+                case Admission.Deferred(Admission.Cause cause) -> {
+                    return new Result.Deferred(cause, left());
+                }
+                case Admission.TimedOut() -> {
+                    return withoutAttempt(limits.over(null, last));
+                }
+                case Admission.Granted(Node.Slot slot, String model) -> {
+                    switch (attempt(slot, model)) {
+                        case Step.Done(Result result) -> {
+                            return result;
+                        }
+                        case Step.Again(JobFailure failure, boolean elsewhere) -> {
+                            last = failure;
+                            outcomeAttempt = lastAttempt + 1;
+                            if (elsewhere && !entry.hasOther(plan.useless())) {
+                                return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()));
+                            }
+                            if (!signal.isGiven() && !owner.stillOwns()) {
+                                return new Result.Released();
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private Admission await() throws InterruptedException {
+        try (var _ = signal.wakeBy(entry::stop)) {
+            return entry.await(plan.avoid(), left());
+        }
+    }
+
+    private Step attempt(Node.Slot held, String model) throws InterruptedException {
+        waiting = false;
+        try (Node.Slot slot = held) {
+            Node node = slot.node();
+            if (last != null && !node.name().equals(last.node())) {
+                context.meters().failedOver();
+            }
+            Instant now = now();
+            begin(now);
+            JobEvent.Started started = new JobEvent.Started(
+                    node.name(), node.settings().backend().wireName(), model, now, work.record(), job.metadata());
+            if (!sink.started(started)) {
+                JobFailure failure = sink.tooLarge("the event 'started' is too large");
+                return done(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())));
+            }
+            Answer.Head head = new Answer.Head(
+                    (job.task().answersInChat() ? "chatcmpl-" : "cmpl-") + job.id(),
+                    now.getEpochSecond(),
+                    model,
+                    job.task());
+            AttemptStream attempt = new AttemptStream(node, job, head, transcript, signal, left(), context);
+            AttemptStream.End end;
+            try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
+                end = read(attempt, node);
+                trace.ended(end, attempt.firstTokenMillis());
+            }
+            context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            return step(end, started, attempt, node);
+        } finally {
+            waiting = true;
+        }
+    }
+
+    private void begin(Instant now) {
+        sink.begin(++lastAttempt);
+        firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
+        if (queuedMillis == null) {
+            queuedMillis = millisUntil(now);
+            context.meters().queued(queuedMillis);
+        }
+        limits = limits.startedAt(now);
+        transcript.startOver();
+    }
+
+    /** Publishes the chunks of an attempt. */
+    private AttemptStream.End read(AttemptStream attempt, Node node) throws InterruptedException {
+        try (attempt) {
+            while (true) {
+                switch (attempt.next()) {
+                    case AttemptStream.Progress.Chunk(Answer.Head head, var deltas) -> {
+                        if (!sink.chunk(head, deltas)) {
+                            return new AttemptStream.End.Failed(sink.tooLarge("a part of the answer cannot be cut")
+                                    .atNode(node.name()));
+                        }
+                        transcript.published();
+                    }
+                    case AttemptStream.Progress.Ended(AttemptStream.End end) -> {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    private Step step(AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node) {
+        JobEvent.Execution execution = execution(started, attempt);
+        return switch (end) {
+            case AttemptStream.End.Whole(Answer answer) ->
+                done(Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), started, node));
+            case AttemptStream.End.Stopped() ->
+                signal.reason() == StopSignal.Reason.CANCELLED
+                        ? done(Outcome.of(new JobEvent.Cancelled(execution, job.metadata()), started, node))
+                        : new Step.Done(new Result.Released());
+            case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
+            case AttemptStream.End.Failed(JobFailure failure) -> {
+                node.failed(failure);
+                Instant now = now();
+                RetryPlan.Next next = plan.after(
+                        new RetryPlan.Failed(failure, node.name(), attempt.firstTokenMillis() != null),
+                        now,
+                        limits.left(now),
+                        entry::mayHaveOther);
+                yield switch (next) {
+                    case RetryPlan.Next.Anywhere() -> new Step.Again(failure, false);
+                    case RetryPlan.Next.Elsewhere() -> new Step.Again(failure, true);
+                    case RetryPlan.Next.GiveUp(JobFailure why) ->
+                        done(Outcome.of(new JobEvent.Failed(why, execution, job.metadata()), started, node));
+                };
+            }
+        };
+    }
+
+    private JobEvent.Execution execution(JobEvent.Started started, AttemptStream attempt) {
+        return new JobEvent.Execution(
+                started.node(),
+                started.backend(),
+                attempt.model(),
+                queuedMillis == null ? 0 : queuedMillis,
+                attempt.firstTokenMillis(),
+                millisUntil(now()),
+                lastAttempt,
+                attempt.ignoredParameters());
+    }
+
+    private static Step done(Outcome outcome) {
+        return new Step.Done(new Result.Concluded(outcome));
+    }
+
+    /** An outcome without an attempt has an attempt number of its own. */
+    private Result withoutAttempt(JobEvent event) {
+        sink.begin(outcomeAttempt);
+        return new Result.Concluded(Outcome.withoutAttempt(event));
+    }
+
+    private Result stopped() {
+        return signal.reason() == StopSignal.Reason.CANCELLED
+                ? withoutAttempt(new JobEvent.Cancelled(null, job.metadata()))
+                : new Result.Released();
+    }
+
+    private Duration left() {
+        return limits.left(now());
+    }
+
+    private long millisUntil(Instant now) {
+        return Math.max(0, Duration.between(job.acceptedAt(), now).toMillis());
+    }
+
+    private Instant now() {
+        return context.clock().instant();
+    }
+}

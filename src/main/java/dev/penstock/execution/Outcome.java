@@ -1,0 +1,41 @@
+package dev.penstock.execution;
+
+import dev.penstock.job.Answer;
+import dev.penstock.job.JobEvent;
+import dev.penstock.node.Node;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What ends a job.
+ *
+ * @param event one of the outcomes
+ * @param started the {@code started} of the attempt that led to it; null if no attempt did
+ * @param answer the whole answer; null if there is none
+ * @param node where the attempt ran; null if no attempt led to it
+ */
+public record Outcome(
+        JobEvent event,
+        JobEvent.@Nullable Started started,
+        @Nullable Answer answer,
+        @Nullable Node node) {
+    /** Returns an outcome that no attempt led to. */
+    public static Outcome withoutAttempt(JobEvent event) {
+        return new Outcome(event, null, null, null);
+    }
+
+    /** Returns the outcome that an attempt led to. */
+    public static Outcome of(JobEvent event, JobEvent.Started started, Node node) {
+        Answer answer = event instanceof JobEvent.Completed completed ? completed.answer() : null;
+        return new Outcome(event, started, answer, node);
+    }
+
+    /** Returns the same outcome with an event that a record can hold. Only the chunks have the text. */
+    public Outcome truncated(JobEvent.Completed completed) {
+        return new Outcome(completed.withoutText(), started, answer, node);
+    }
+
+    /** Returns whether only the chunks have the text. */
+    public boolean isTruncated() {
+        return event instanceof JobEvent.Completed completed && completed.truncated();
+    }
+}

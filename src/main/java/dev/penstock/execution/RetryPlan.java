@@ -1,0 +1,135 @@
+package dev.penstock.execution;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.schedule.Avoid;
+import dev.penstock.settings.Settings;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+
+/**
+ * What the failed attempts of a job mean for its next one: which nodes it leaves out, which it asks again and when, and
+ * how many attempts count. A node that refuses for load, still loads its model, or cannot be reached, has not tried:
+ * such an attempt does not count. Time, chance and the states of the nodes are arguments. Not thread-safe: the thread of
+ * the run owns it.
+ */
+final class RetryPlan {
+    private final Settings.Retries retries;
+    private final int maxAttempts;
+    private final RandomGenerator chance;
+    private final Set<String> useless = new HashSet<>();
+    private final Map<String, Instant> notBefore = new HashMap<>();
+    private final Map<String, Integer> failuresAt = new HashMap<>();
+    private int counted;
+
+    /** What follows a failed attempt. */
+    sealed interface Next {
+        /** Another attempt, at any node that {@link #avoid} allows. */
+        record Anywhere() implements Next {}
+
+        /** Another attempt, if another node is up: this one cannot serve the job. */
+        record Elsewhere() implements Next {}
+
+        /** No attempt; the failure is the job's outcome. */
+        record GiveUp(JobFailure failure) implements Next {}
+    }
+
+    /**
+     * A failed attempt.
+     *
+     * @param spoke whether the answer had begun
+     */
+    record Failed(JobFailure failure, String node, boolean spoke) {}
+
+    /** @param counted attempts that failed before, in an earlier run */
+    RetryPlan(Settings.Retries retries, int maxAttempts, int counted, RandomGenerator chance) {
+        this.retries = retries;
+        this.maxAttempts = maxAttempts;
+        this.counted = counted;
+        this.chance = chance;
+    }
+
+    /**
+     * Takes note of a failed attempt, and decides what follows.
+     *
+     * @param left the time left for the job
+     * @param mayHaveOther whether a node other than these may serve the job, now or later
+     */
+    Next after(Failed failed, Instant now, Duration left, Predicate<Set<String>> mayHaveOther) {
+        JobFailure failure = failed.failure();
+        return switch (failure.code().remedy()) {
+            case NONE -> new Next.GiveUp(failure);
+            case OTHER_NODE -> {
+                useless.add(failed.node());
+                yield new Next.Elsewhere();
+            }
+            case RETRY -> {
+                int inARow = failuresAt.merge(failed.node(), 1, Integer::sum);
+                notBefore.put(failed.node(), now.plus(pause(failure, inARow)));
+                counted += counts(failure, failed.spoke()) ? 1 : 0;
+                yield counted < maxAttempts ? retry(failure, now, left, mayHaveOther) : new Next.GiveUp(failure);
+            }
+        };
+    }
+
+    /** A server may ask for more time than the job has. */
+    private Next retry(JobFailure failure, Instant now, Duration left, Predicate<Set<String>> mayHaveOther) {
+        Duration asked = failure.again().after();
+        if (asked == null || asked.compareTo(left) < 0 || mayHaveOther.test(closedUntil(now.plus(left)))) {
+            return new Next.Anywhere();
+        }
+        return new Next.GiveUp(failure.saying(". It asks to wait %s, and the job has %s left"
+                .formatted(asked, Duration.ofMillis(Math.max(0, left.toMillis())))));
+    }
+
+    private static boolean counts(JobFailure failure, boolean spoke) {
+        return switch (failure.code()) {
+            case NODE_UNREACHABLE, NODE_OVERLOADED -> spoke;
+            default -> true;
+        };
+    }
+
+    /** An unreachable node is down until a probe succeeds. That is pause enough, unless it fails again at once. */
+    private Duration pause(JobFailure failure, int inARow) {
+        boolean unreachable = failure.code() == JobFailure.Code.NODE_UNREACHABLE;
+        Duration backoff =
+                unreachable && inARow == 1 ? Duration.ZERO : retries.backoff(unreachable ? inARow - 1 : inARow);
+        if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
+            // the jobs of one burst come back at different times
+            backoff = Duration.ofNanos((long) (backoff.toNanos() * (0.5 + chance.nextDouble() / 2)));
+        }
+        Duration asked = failure.again().after();
+        return asked != null && asked.compareTo(backoff) > 0 ? asked : backoff;
+    }
+
+    /** Returns where the next attempt may not go yet, or not at all. */
+    Avoid avoid() {
+        return new Avoid(useless, notBefore);
+    }
+
+    /** Returns the nodes that the job cannot go to until then. */
+    private Set<String> closedUntil(Instant end) {
+        Set<String> closed = notBefore.entrySet().stream()
+                .filter(node -> !node.getValue().isBefore(end))
+                .map(Map.Entry::getKey)
+                .collect(Collectors.toCollection(HashSet::new));
+        closed.addAll(useless);
+        return closed;
+    }
+
+    /** Returns the nodes that cannot serve the job. */
+    Set<String> useless() {
+        return Set.copyOf(useless);
+    }
+
+    /** Returns how many attempts count against the job's max_attempts. */
+    int counted() {
+        return counted;
+    }
+}

@@ -1,0 +1,50 @@
+package dev.penstock.execution;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How long a job may take: until its deadline, and from its first start until its timeout.
+ *
+ * @param firstStarted null if it never ran
+ */
+record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
+    private static final Duration LONGEST_WAIT = Duration.ofDays(365);
+
+    /** Returns the limits after an attempt starts. Only the first start counts. */
+    TimeLimits startedAt(Instant now) {
+        return firstStarted == null ? new TimeLimits(job, now) : this;
+    }
+
+    /** Returns the time left; 0 or less if it is over. */
+    Duration left(Instant now) {
+        Instant end = job.deadline() == null ? Instant.MAX : job.deadline();
+        if (firstStarted != null && firstStarted.plus(job.timeout()).isBefore(end)) {
+            end = firstStarted.plus(job.timeout());
+        }
+        return end.isAfter(now.plus(LONGEST_WAIT)) ? LONGEST_WAIT : Duration.between(now, end);
+    }
+
+    /**
+     * Returns the outcome of a job whose time is over.
+     *
+     * @param execution null if no attempt runs
+     * @param last the failure of the last attempt; null if none failed
+     */
+    JobEvent over(JobEvent.@Nullable Execution execution, @Nullable JobFailure last) {
+        // the clock does not decide here: it may be slightly behind the wait that has just ended
+        Instant deadline = job.deadline();
+        if (deadline != null && (firstStarted == null || !deadline.isAfter(firstStarted.plus(job.timeout())))) {
+            return new JobEvent.Expired(execution, job.metadata());
+        }
+        JobFailure failure = JobFailure.of(
+                JobFailure.Code.TIMEOUT,
+                "the job ran longer than its timeout, %s%s"
+                        .formatted(job.timeout(), last == null ? "" : ". Its last attempt failed: " + last.message()));
+        return new JobEvent.Failed(failure, execution, job.metadata());
+    }
+}

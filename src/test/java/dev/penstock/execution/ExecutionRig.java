@@ -1,0 +1,277 @@
+package dev.penstock.execution;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.Task;
+import dev.penstock.node.FakeNodes;
+import dev.penstock.node.Node;
+import dev.penstock.schedule.PausedTime;
+import dev.penstock.schedule.QueueEntry;
+import dev.penstock.schedule.RouteKey;
+import dev.penstock.schedule.Scheduler;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.read.TestSettings;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.trace.Tracer;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** Executions over servers that a test plays, in time that passes only when the test says so. */
+final class ExecutionRig {
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final Duration STEP = Duration.ofMillis(10);
+    static final RecordPlace RECORD = new RecordPlace("prompt-jobs", 2, 7);
+
+    final PausedTime time = new PausedTime();
+    final SimpleMeterRegistry meters = new SimpleMeterRegistry();
+    final Settings settings;
+    final FakeNodes nodes;
+    final Scheduler scheduler;
+    final ExecutionContext context;
+    private final AtomicInteger jobs = new AtomicInteger();
+
+    @SafeVarargs
+    ExecutionRig(Map<String, String>... keys) {
+        this(OpenTelemetry.noop().getTracer("test"), keys);
+    }
+
+    /** @param keys keys of the configuration, without {@code penstock.} */
+    @SafeVarargs
+    ExecutionRig(Tracer tracer, Map<String, String>... keys) {
+        Map<String, String> file = new HashMap<>(Map.of("penstock.retries.backoff", "100ms"));
+        for (Map<String, String> some : keys) {
+            some.forEach((key, value) -> file.put("penstock." + key, value));
+        }
+        settings = TestSettings.ofFile(file);
+        nodes = new FakeNodes(settings, time.clock());
+        scheduler = time.scheduler(settings, nodes, meters);
+        context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
+    }
+
+    static Map<String, String> node(String name, String backend, int slots) {
+        String key = "nodes." + name + ".";
+        return Map.of(
+                key + "backend",
+                backend,
+                key + "url",
+                "http://127.0.0.1:1",
+                key + "max-in-flight",
+                Integer.toString(slots));
+    }
+
+    /** A job as a test wants it. */
+    final class JobForm {
+        private Task task = Task.CHAT;
+        private boolean stream = true;
+        private Duration timeout = Duration.ofMinutes(10);
+        private @Nullable Instant deadline;
+        private PromptJob.Pins pins = PromptJob.Pins.NONE;
+        private final Map<String, Object> body =
+                new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
+
+        JobForm task(Task wanted) {
+            task = wanted;
+            if (wanted == Task.EMBEDDINGS) {
+                body.clear();
+                body.put("input", List.of("Hi"));
+            }
+            return this;
+        }
+
+        JobForm withoutChunks() {
+            stream = false;
+            return this;
+        }
+
+        JobForm timeout(Duration wanted) {
+            timeout = wanted;
+            return this;
+        }
+
+        JobForm deadlineIn(Duration wanted) {
+            deadline = time.clock().instant().plus(wanted);
+            return this;
+        }
+
+        JobForm node(String wanted) {
+            pins = new PromptJob.Pins(null, wanted);
+            return this;
+        }
+
+        JobForm with(String field, Object value) {
+            body.put(field, value);
+            return this;
+        }
+
+        PromptJob model(@Nullable String model) {
+            return new PromptJob(
+                    new JobId("job-" + jobs.incrementAndGet()),
+                    task,
+                    model,
+                    stream,
+                    Map.of("team", "a"),
+                    Priority.NORMAL,
+                    "default",
+                    time.clock().instant(),
+                    timeout,
+                    deadline,
+                    pins,
+                    3,
+                    body);
+        }
+    }
+
+    JobForm job() {
+        return new JobForm();
+    }
+
+    Run start(String model) {
+        return start(job().model(model));
+    }
+
+    Run start(PromptJob job) {
+        return start(new Work(job, RECORD, null, 0, 0, 0));
+    }
+
+    Run start(Work work) {
+        return new Run(work, new RecordingSink()).begin();
+    }
+
+    Run start(PromptJob job, RecordingSink sink) {
+        return new Run(new Work(job, RECORD, null, 0, 0, 0), sink).begin();
+    }
+
+    /** An execution on a thread of its own. */
+    final class Run {
+        final RecordingSink sink;
+        final StopSignal signal = new StopSignal();
+        final Execution execution;
+        final AtomicInteger ownerAsked = new AtomicInteger();
+        volatile boolean owned = true;
+        private final QueueEntry entry;
+        private final CompletableFuture<Execution.Result> result = new CompletableFuture<>();
+
+        private Run(Work work, RecordingSink sink) {
+            this.sink = sink;
+            entry = scheduler.enter(RouteKey.of(work.job()), work.job().priority(), "prompt-jobs", false);
+            execution = new Execution(
+                    work,
+                    entry,
+                    sink,
+                    signal,
+                    () -> {
+                        ownerAsked.incrementAndGet();
+                        return owned;
+                    },
+                    context);
+        }
+
+        private Run begin() {
+            Thread.ofVirtual().start(() -> {
+                try (entry) {
+                    Execution.Result ended = execution.run();
+                    if (ended instanceof Execution.Result.Concluded(Outcome outcome)) {
+                        sink.add(outcome.event());
+                    }
+                    result.complete(ended);
+                } catch (InterruptedException | RuntimeException | Error e) {
+                    result.completeExceptionally(e);
+                }
+            });
+            return this;
+        }
+
+        boolean isOver() {
+            return result.isDone();
+        }
+
+        Execution.Result result() {
+            await(result::isDone, () -> "it has not ended: " + sink.names());
+            return result.join();
+        }
+
+        Outcome outcome() {
+            return ((Execution.Result.Concluded) result()).outcome();
+        }
+
+        /** Returns the failure that the job ended with. */
+        JobFailure failure() {
+            return ((JobEvent.Failed) outcome().event()).failure();
+        }
+    }
+
+    /** Lets time pass, and every stream sees it. */
+    void pass(Duration length) {
+        time.pass(length);
+        nodes.all().forEach(node -> nodes.server(node.name()).calls().forEach(FakeNodes.Call::wake));
+    }
+
+    /** Lets time pass in small steps, until a condition holds. */
+    void passUntil(BooleanSupplier condition, Supplier<String> otherwise) {
+        await(
+                () -> {
+                    if (!condition.getAsBoolean()) {
+                        pass(STEP);
+                    }
+                    return condition.getAsBoolean();
+                },
+                otherwise);
+    }
+
+    /** Returns when so many jobs wait. */
+    void awaitWaiting(int count) {
+        await(() -> waiting() == count, () -> waiting() + " jobs wait");
+    }
+
+    private int waiting() {
+        return (int) meters.get("penstock.jobs.waiting")
+                .tag("priority", "normal")
+                .gauge()
+                .value();
+    }
+
+    /** Returns when a server has had so many requests. */
+    static List<FakeNodes.Call> awaitCalls(FakeNodes.Server server, int count) {
+        await(() -> server.calls().size() == count, () -> server.calls().size() + " requests");
+        return server.calls();
+    }
+
+    Node node(String name) {
+        return nodes.find(name).orElseThrow();
+    }
+
+    void assertNothingHeld() {
+        assertThat(nodes.all())
+                .allSatisfy(node -> assertThat(node.inFlight()).as(node.name()).isZero());
+    }
+
+    double count(String meter, String... tags) {
+        return meters.get(meter).tags(tags).counter().count();
+    }
+
+    /** Waits for a condition. */
+    static void await(BooleanSupplier condition, Supplier<String> otherwise) {
+        long until = System.nanoTime() + PATIENCE_NANOS;
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
+            LockSupport.parkNanos(1_000_000);
+        }
+    }
+}
