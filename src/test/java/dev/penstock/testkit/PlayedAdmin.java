@@ -25,6 +25,7 @@ import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.internals.KafkaFutureImpl;
 import org.jspecify.annotations.Nullable;
 
@@ -115,6 +116,12 @@ public final class PlayedAdmin implements InvocationHandler {
         return future;
     }
 
+    private static KafkaFuture<TopicDescription> unknown() {
+        KafkaFutureImpl<TopicDescription> future = new KafkaFutureImpl<>();
+        future.completeExceptionally(new UnknownTopicOrPartitionException());
+        return future;
+    }
+
     private DescribeClusterResult cluster() throws ReflectiveOperationException {
         Constructor<?> made = DescribeClusterResult.class.getDeclaredConstructors()[0];
         made.setAccessible(true);
@@ -129,7 +136,8 @@ public final class PlayedAdmin implements InvocationHandler {
     private DescribeTopicsResult describe(Object asked) {
         Map<String, KafkaFuture<TopicDescription>> described = new HashMap<>();
         for (Object name : (Collection<?>) asked) {
-            described.put(name.toString(), answer(topics.get(name.toString())));
+            TopicDescription topic = topics.get(name.toString());
+            described.put(name.toString(), topic == null ? unknown() : answer(topic));
         }
         return new DescribeTopicsResult(null, described) {};
     }
