@@ -98,7 +98,9 @@ record KafkaAccess(String brokers, Map<String, Object> more) {
     /** The user may set a shorter time limit. */
     private static int shorter(@Nullable Object own, int millis) {
         try {
-            return own == null ? millis : Math.clamp(Long.parseLong(own.toString().strip()), 1, millis);
+            return own == null
+                    ? millis
+                    : Math.clamp(Long.parseLong(own.toString().strip()), 1, millis);
         } catch (NumberFormatException _) {
             return millis;
         }

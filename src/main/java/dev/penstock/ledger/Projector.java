@@ -283,8 +283,7 @@ final class Projector implements AutoCloseable {
         }
     }
 
-    private void project(Consumer<byte[], byte[]> consumer)
-            throws LedgerDatabase.Unavailable, InterruptedException {
+    private void project(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
         ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;

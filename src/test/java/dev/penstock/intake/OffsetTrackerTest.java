@@ -170,7 +170,7 @@ class OffsetTrackerTest {
 
         Played(long seed) {
             random = new Random(seed);
-            end = 1 + random.nextInt(40);
+            end = 1L + random.nextInt(40);
             for (long offset = 0; offset < end; offset++) {
                 // compaction and aborted transactions
                 if (random.nextInt(4) > 0) {

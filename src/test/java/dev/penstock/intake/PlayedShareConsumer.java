@@ -101,7 +101,7 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
     }
 
     @Override
-    public ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
+    public synchronized ConsumerRecords<byte[], byte[]> poll(Duration timeout) {
         if (timeout.isZero()) {
             return takeRenewed();
         }

@@ -210,7 +210,7 @@ class ShareConsumerLockTest {
     void a_renewal_that_fails_stops_every_run() throws Exception {
         PlayedShareConsumer broken = new PlayedShareConsumer() {
             @Override
-            public Map<TopicIdPartition, Optional<KafkaException>> commitSync(Duration timeout) {
+            public synchronized Map<TopicIdPartition, Optional<KafkaException>> commitSync(Duration timeout) {
                 throw new KafkaException("of the test");
             }
         };

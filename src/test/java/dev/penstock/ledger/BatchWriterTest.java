@@ -42,6 +42,7 @@ class BatchWriterTest {
     private Path folder;
 
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
+
     @Test
     void in_sqlite() throws Exception {
         check(TestLedgers.sqlite(folder.resolve("ledger.db")));

@@ -119,8 +119,7 @@ class FinderTest {
                 }))
                 .isInstanceOf(LedgerDatabase.Unavailable.class);
 
-        assertThatThrownBy(() -> finder.find(new JobId("job-1"), LONG))
-                .isInstanceOf(LedgerDatabase.Unavailable.class);
+        assertThatThrownBy(() -> finder.find(new JobId("job-1"), LONG)).isInstanceOf(LedgerDatabase.Unavailable.class);
     }
 
     @Test

@@ -172,8 +172,9 @@ class ProjectorTest {
         // the group learns where it stands, although nothing comes
         await(() -> next.told.equals(ends()));
 
-        assertThat(next.read.get()).as("at most one poll before it was placed").isLessThanOrEqualTo(
-                Log.AT_ONCE * topics.logs().size());
+        assertThat(next.read.get())
+                .as("at most one poll before it was placed")
+                .isLessThanOrEqualTo(Log.AT_ONCE * topics.logs().size());
         assertThat(TestLedgers.dump(database)).isEqualTo(rows);
     }
 
@@ -267,8 +268,8 @@ class ProjectorTest {
         Projection projection = new Projection(settings, TOPIC_IDS);
         for (TopicPartition partition : topics.logs().keySet()) {
             List<ConsumerRecord<byte[], byte[]>> records = topics.log(partition);
-            SortedMap<JobId, List<JobRow.Change>> changes = projection.changes(
-                    partition.equals(JOBS) ? records.subList(first, records.size()) : records);
+            SortedMap<JobId, List<JobRow.Change>> changes =
+                    projection.changes(partition.equals(JOBS) ? records.subList(first, records.size()) : records);
             other.write(connection -> {
                 Rows.apply(connection, other.kind(), changes, Topics::replyPartition);
                 return null;

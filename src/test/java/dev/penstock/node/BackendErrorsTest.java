@@ -107,8 +107,8 @@ class BackendErrorsTest {
     @Timeout(20)
     void many_refusals_cost_little() {
         NodeErrors errors = new NodeErrors(
-                NodeSettings.at(Backend.VLLM, URI.create("http://gpu")), WireProtocol.of(NodeSettings.at(
-                        Backend.VLLM, URI.create("http://gpu"))));
+                NodeSettings.at(Backend.VLLM, URI.create("http://gpu")),
+                WireProtocol.of(NodeSettings.at(Backend.VLLM, URI.create("http://gpu"))));
         for (int i = 0; i < 2_000; i++) {
             assertThat(errors.refused(503, "{\"code\":%d,\"error\":{\"type\":\"x\"}}".formatted(i), null)
                             .message())

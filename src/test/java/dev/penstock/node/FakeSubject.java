@@ -16,6 +16,7 @@ final class FakeSubject implements Subject {
     private static final Duration SHORT = Duration.ofMillis(500);
     /** The server says nothing, so no machine is too busy for it. */
     private static final Duration SILENT = Duration.ofMillis(150);
+
     private static final Duration PATIENT = Duration.ofMinutes(2);
 
     private final FakeUpstream fake;

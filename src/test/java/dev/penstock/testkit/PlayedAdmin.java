@@ -133,6 +133,7 @@ public final class PlayedAdmin implements InvocationHandler {
         }
     }
 
+    @SuppressWarnings("NullAway") // either map may be null
     private DescribeTopicsResult describe(Object asked) {
         Map<String, KafkaFuture<TopicDescription>> described = new HashMap<>();
         for (Object name : (Collection<?>) asked) {
@@ -161,7 +162,7 @@ public final class PlayedAdmin implements InvocationHandler {
         Map<TopicPartition, KafkaFutureImpl<ListOffsetsResult.ListOffsetsResultInfo>> waiting = new HashMap<>();
         now.keySet().forEach(place -> waiting.put(place, new KafkaFutureImpl<>()));
         answers.putAll(waiting);
-        held = () -> now.forEach((place, info) -> waiting.get(place).complete(info));
+        held = () -> waiting.forEach((place, future) -> future.complete(now.get(place)));
         return new ListOffsetsResult(answers);
     }
 }

@@ -22,7 +22,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 class JsonTest {
     private static final int DOCUMENTS = Integer.getInteger("penstock.test.documents", 8_000);
 
-
     @ParameterizedTest
     @ValueSource(
             strings = {
