@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
@@ -127,7 +128,7 @@ public final class PlayedAdmin implements InvocationHandler {
         made.setAccessible(true);
         try {
             return (DescribeClusterResult)
-                    made.newInstance(answer(List.of(BROKER)), answer(BROKER), answer("a-cluster"), answer(null));
+                    made.newInstance(answer(List.of(BROKER)), answer(BROKER), answer("a-cluster"), answer(Set.of()));
         } catch (InvocationTargetException e) {
             throw new IllegalStateException(e);
         }
