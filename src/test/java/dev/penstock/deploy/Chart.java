@@ -72,7 +72,9 @@ final class Chart {
 
     /** The library leaves hooks out. So the test pod is rendered from a copy in which it is no hook. */
     private static Path withoutHooks() {
-        Path copy = TestEnvironment.buildDir().resolve("chart");
+        // of this process: another fork may render its own meanwhile
+        Path copy = TestEnvironment.buildDir()
+                .resolve("chart-" + ProcessHandle.current().pid());
         try (Stream<Path> files = Files.walk(FOLDER)) {
             for (Path file : files.filter(Files::isRegularFile).toList()) {
                 Path target = copy.resolve(FOLDER.relativize(file).toString());
