@@ -6,16 +6,13 @@ import dev.penstock.wire.record.RecordGuard;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -34,11 +31,7 @@ import org.jboss.logging.Logger;
 /**
  * One member of a classic consumer group and its thread. It hands records over as they come, whatever became of those before
  * them, and commits of each partition how far everything is done. It polls all the time, so that no job is too long for the
- * group: partitions pause while enough is in hand.
- *
- * <p>While the record at the head of a partition is not due, the loop reads on, and hands over those records that need not wait
- * for their time any more. From the head on it goes on when that is due, and passes over what was handed over. When there is
- * more that need not wait it looks again at all from the head on.
+ * group: partitions pause while enough is in hand. {@link GroupPartition} decides which record it takes when.
  *
  * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
  */
@@ -47,19 +40,12 @@ final class GroupConsumerLoop implements Runnable {
     private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(100);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
-    private static final long UNKNOWN = -1;
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(3);
     private static final Duration COMMIT_WITHIN = Duration.ofSeconds(5);
-    /** Of each partition: so many may be handed over before their time, while the one at the head waits. */
-    private static final int MOST_EARLY = 1_000;
-
-    /** All that is not due is looked at again at most so often. */
-    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
     private final Setup setup;
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
-    private final Map<TopicPartition, Partition> partitions = new HashMap<>();
-    private final List<Again> again = new ArrayList<>();
+    private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
     private int inHand;
     /** While it waits for the group or the broker its heartbeats go on. */
     private long movedAt;
@@ -68,9 +54,6 @@ final class GroupConsumerLoop implements Runnable {
     private volatile boolean closing;
 
     private record Finish(GroupDelivery held, boolean done) {}
-
-    /** A record whose run ended without a word. */
-    private record Again(GroupDelivery held, Instant at) {}
 
     /**
      * What the loop is for.
@@ -86,6 +69,7 @@ final class GroupConsumerLoop implements Runnable {
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
      * @param onLeave the run of that record has to stop and to hand it back
+     * @param clock of the records' times
      */
     record Setup(
             String topic,
@@ -95,71 +79,13 @@ final class GroupConsumerLoop implements Runnable {
             int capacity,
             Duration sessionTimeout,
             BooleanSupplier open,
-            Early early,
+            GroupPartition.Early early,
             java.util.function.Consumer<RecordDelivery> onRecord,
             java.util.function.Consumer<RecordDelivery> onLost,
             java.util.function.Consumer<RecordDelivery> onLeave,
             RecordDelivery.Writers writers,
-            Clock clock) {}
-
-    /** Which records need not wait for their time. */
-    interface Early {
-        /** None. */
-        Early NEVER = new Early() {
-            @Override
-            public boolean isDue(Origin origin) {
-                return false;
-            }
-
-            @Override
-            public long version() {
-                return 0;
-            }
-        };
-
-        /** Whether it may be taken now, though its time is not there. */
-        boolean isDue(Origin origin);
-
-        /** Another one where that may have changed. */
-        long version();
-    }
-
-    /** A partition that is ours. */
-    private static final class Partition {
-        /** Records before it may have been run by whoever had the partition before. */
-        private final long endWhenGiven;
-
-        private final TreeMap<Long, GroupDelivery> open = new TreeMap<>();
-        /** The first that has not been handed over. */
-        private long next;
-
-        private long committed = UNKNOWN;
-        private Instant pausedUntil = Instant.MIN;
-        /** Whether the consumer reads on behind the head, which is not due. */
-        private boolean ahead;
-
-        /** Those behind {@link #next} that were handed over. */
-        private final TreeSet<Long> early = new TreeSet<>();
-
-        private long earlyVersion = UNKNOWN;
-        private Instant lookedAt = Instant.MIN;
-
-        Partition(long endWhenGiven, long next) {
-            this.endWhenGiven = endWhenGiven;
-            this.next = next;
-        }
-
-        long done() {
-            return open.isEmpty() ? next : Math.min(next, open.firstKey());
-        }
-
-        /** The next one that was not handed over. */
-        private void passEarly() {
-            while (early.remove(next)) {
-                next++;
-            }
-        }
-    }
+            Clock clock,
+            LoopTime time) {}
 
     GroupConsumerLoop(Setup setup) {
         this.setup = setup;
@@ -191,22 +117,22 @@ final class GroupConsumerLoop implements Runnable {
             } catch (RuntimeException e) {
                 LOG.errorf(e, "topic=%s a consumer failed; it starts anew", setup.topic());
                 loseAll(Set.copyOf(partitions.keySet()));
-                pause();
+                setup.time().pause(AFTER_FAILURE);
             }
         }
     }
 
     private void serve(Consumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
-        movedAt = System.nanoTime();
+        movedAt = setup.time().now();
         while (!closing) {
             try {
-                long stoodStill = System.nanoTime() - movedAt;
+                long stoodStill = setup.time().now() - movedAt;
                 if (stoodStill > setup.sessionTimeout().toNanos()) {
                     throw new IllegalStateException("it stood still for %d ms: the partitions may be somebody else's"
                             .formatted(stoodStill / 1_000_000));
                 }
-                movedAt = System.nanoTime();
+                movedAt = setup.time().now();
                 settle(Duration.ZERO);
                 commit(consumer);
                 regulate(consumer);
@@ -226,67 +152,46 @@ final class GroupConsumerLoop implements Runnable {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
             GroupDelivery held = finish.held();
-            Partition partition = partitions.get(partitionOf(held));
-            if (partition != null && partition.open.get(held.place().offset()) == held) {
+            GroupPartition partition = partitions.get(partitionOf(held));
+            if (partition != null
+                    && partition.offsets().isUnfinished(held.place().offset(), held)) {
                 if (finish.done()) {
-                    partition.open.remove(held.place().offset());
+                    partition.offsets().finish(held.place().offset(), held);
                 } else {
                     held.lose();
-                    again.add(new Again(held, setup.clock().instant().plus(AFTER_FAILURE)));
+                    partition.retry(held, setup.clock().instant().plus(AFTER_FAILURE));
                 }
             }
             finish = finishes.poll();
         }
         inHand = partitions.values().stream()
-                .mapToInt(partition -> partition.open.size())
+                .mapToInt(partition -> partition.offsets().size())
                 .sum();
     }
 
     private void handOverAgain() {
+        if (stopping) {
+            return;
+        }
         Instant now = setup.clock().instant();
-        for (Again due : List.copyOf(again)) {
-            if (!due.at().isAfter(now)) {
-                again.remove(due);
-                Partition partition = partitions.get(partitionOf(due.held()));
-                if (partition != null && !stopping) {
-                    // where no copy could count it, this replica does
-                    handOver(
-                            partition,
-                            due.held().origin().withBrokenRuns(due.held().brokenRuns()),
-                            true);
-                }
+        for (GroupPartition partition : partitions.values()) {
+            for (GroupDelivery due : partition.retriesDue(now)) {
+                // where no copy could count it, this replica does
+                handOver(partition, due.origin().withBrokenRuns(due.brokenRuns()), true);
             }
         }
     }
 
     private void regulate(Consumer<byte[], byte[]> consumer) {
         boolean full = stopping || inHand >= setup.capacity() || !setup.open().getAsBoolean();
-        Instant now = setup.clock().instant();
-        Set<TopicPartition> paused = new HashSet<>();
-        partitions.forEach((place, partition) -> {
-            if (full) {
-                paused.add(place);
-            } else if (partition.ahead) {
-                lookAhead(consumer, place, partition, now);
-            }
-        });
-        Set<TopicPartition> others = new HashSet<>(partitions.keySet());
-        others.removeAll(paused);
-        consumer.pause(paused);
-        consumer.resume(others);
-    }
-
-    /** Back to the head when that is due, or when more may be taken before its time. */
-    private void lookAhead(Consumer<byte[], byte[]> consumer, TopicPartition place, Partition partition, Instant now) {
-        boolean isDue = !partition.pausedUntil.isAfter(now);
-        boolean again = partition.earlyVersion != setup.early().version()
-                && !partition.lookedAt.plus(LOOK_AGAIN).isAfter(now);
-        if (isDue || again) {
-            partition.ahead = !isDue;
-            partition.earlyVersion = setup.early().version();
-            partition.lookedAt = now;
-            consumer.seek(place, partition.next);
+        if (full) {
+            consumer.pause(partitions.keySet());
+            return;
         }
+        Instant now = setup.clock().instant();
+        partitions.forEach(
+                (place, partition) -> partition.readAgain(now).ifPresent(offset -> consumer.seek(place, offset)));
+        consumer.resume(partitions.keySet());
     }
 
     private void accept(ConsumerRecords<byte[], byte[]> records) {
@@ -294,7 +199,7 @@ final class GroupConsumerLoop implements Runnable {
         for (Map.Entry<TopicPartition, OffsetAndMetadata> after :
                 records.nextOffsets().entrySet()) {
             TopicPartition place = after.getKey();
-            Partition partition = partitions.get(place);
+            GroupPartition partition = partitions.get(place);
             if (partition == null) {
                 continue;
             }
@@ -303,73 +208,53 @@ final class GroupConsumerLoop implements Runnable {
                     passOver(partition, record);
                 }
             }
-            if (!partition.ahead) {
-                // the marks of transactions and what was aborted are offsets without a record
-                partition.next = Math.max(partition.next, after.getValue().offset());
-            }
+            partition.readTo(after.getValue().offset());
         }
     }
 
-    private void accept(Partition partition, ConsumerRecord<byte[], byte[]> record, Instant now) {
-        if (record.offset() < partition.next || partition.early.contains(record.offset())) {
-            partition.next = partition.ahead ? partition.next : Math.max(partition.next, record.offset());
-            partition.passEarly();
+    private void accept(GroupPartition partition, ConsumerRecord<byte[], byte[]> record, Instant now) {
+        if (partition.passes(record.offset())) {
             return;
         }
         Origin origin = setup.origins().apply(record).orElse(null);
-        if (!partition.ahead && origin != null && origin.notBefore().isAfter(now)) {
-            partition.next = record.offset();
-            partition.pausedUntil = origin.notBefore();
-            partition.ahead = true;
-            partition.earlyVersion = setup.early().version();
-            partition.lookedAt = now;
+        if (!partition.takes(record.offset(), origin, now)) {
+            return;
         }
-        boolean mayHaveRun = setup.alwaysMayHaveRun() || record.offset() < partition.endWhenGiven;
-        if (!partition.ahead) {
-            partition.next = record.offset() + 1;
-            if (origin != null) {
-                handOver(partition, origin, mayHaveRun);
-            }
-        } else if (origin == null
-                || (partition.early.size() < MOST_EARLY && setup.early().isDue(origin))) {
-            partition.early.add(record.offset());
-            partition.passEarly();
-            if (origin != null) {
-                handOver(partition, origin, mayHaveRun);
-            }
+        if (origin == null) {
+            partition.offsets().skip(record.offset());
+        } else {
+            handOver(partition, origin, setup.alwaysMayHaveRun() || partition.mayHaveRun(record.offset()));
         }
     }
 
     /** What the loop could not read is refused by its run, like any other record that is no job. */
-    private void passOver(Partition partition, ConsumerRecord<byte[], byte[]> record) {
-        if (partition.ahead) {
-            partition.early.add(record.offset());
-            partition.passEarly();
-        } else {
-            partition.next = Math.max(partition.next, record.offset() + 1);
-        }
+    private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
         GroupDelivery held = new GroupDelivery(Origin.itself(record), true, setup.writers(), this);
         held.unread();
-        partition.open.put(record.offset(), held);
+        partition.readTo(record.offset());
+        partition.offsets().take(record.offset(), held);
         if (!GUARD.read(record, () -> setup.onRecord().accept(held))) {
-            partition.open.remove(record.offset());
+            partition.offsets().finish(record.offset(), held);
         }
     }
 
-    private void handOver(Partition partition, Origin origin, boolean mayHaveRun) {
+    private void handOver(GroupPartition partition, Origin origin, boolean mayHaveRun) {
         GroupDelivery held = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
-        partition.open.put(held.place().offset(), held);
+        partition.offsets().take(held.place().offset(), held);
         setup.onRecord().accept(held);
     }
 
     private void commit(Consumer<byte[], byte[]> consumer) {
-        Map<TopicPartition, OffsetAndMetadata> offsets = due(partitions.keySet());
-        if (!offsets.isEmpty()) {
-            offsets.forEach((place, offset) -> committed(place, offset.offset()));
-            consumer.commitAsync(offsets, (_, failure) -> {
+        Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
+        partitions.forEach((place, partition) -> partition.offsets().due().ifPresent(offset -> {
+            due.put(place, new OffsetAndMetadata(offset));
+            partition.offsets().committed(offset);
+        }));
+        if (!due.isEmpty()) {
+            consumer.commitAsync(due, (_, failure) -> {
                 if (failure != null) {
                     LOG.debugf("topic=%s a commit failed, trying again: %s", setup.topic(), failure);
-                    offsets.keySet().forEach(place -> committed(place, UNKNOWN));
+                    ours(due.keySet()).forEach(partition -> partition.offsets().commitFailed());
                 }
             });
         }
@@ -378,9 +263,9 @@ final class GroupConsumerLoop implements Runnable {
     private void commitNow(Consumer<byte[], byte[]> consumer, Collection<TopicPartition> places) {
         Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
         for (TopicPartition place : places) {
-            Partition partition = partitions.get(place);
+            GroupPartition partition = partitions.get(place);
             if (partition != null) {
-                offsets.put(place, new OffsetAndMetadata(partition.done()));
+                offsets.put(place, new OffsetAndMetadata(partition.offsets().committable()));
             }
         }
         try {
@@ -390,35 +275,21 @@ final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    private Map<TopicPartition, OffsetAndMetadata> due(Collection<TopicPartition> places) {
-        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-        for (TopicPartition place : places) {
-            Partition partition = partitions.get(place);
-            if (partition != null && partition.done() != partition.committed) {
-                offsets.put(place, new OffsetAndMetadata(partition.done()));
-            }
-        }
-        return offsets;
-    }
-
-    private void committed(TopicPartition place, long offset) {
-        Partition partition = partitions.get(place);
-        if (partition != null) {
-            partition.committed = offset;
-        }
+    /** Those of these partitions that this replica still has. */
+    private List<GroupPartition> ours(Collection<TopicPartition> places) {
+        return places.stream().map(partitions::get).filter(Objects::nonNull).toList();
     }
 
     private void loseAll(Collection<TopicPartition> places) {
         for (TopicPartition place : places) {
-            Partition partition = partitions.remove(place);
+            GroupPartition partition = partitions.remove(place);
             if (partition != null) {
-                partition.open.values().forEach(held -> {
+                partition.offsets().unfinished().forEach(held -> {
                     held.lose();
                     setup.onLost().accept(held);
                 });
             }
         }
-        again.removeIf(waiting -> !partitions.containsKey(partitionOf(waiting.held())));
     }
 
     private static TopicPartition partitionOf(GroupDelivery held) {
@@ -441,22 +312,18 @@ final class GroupConsumerLoop implements Runnable {
             }
             Map<TopicPartition, Long> ends = consumer.endOffsets(places);
             for (TopicPartition place : places) {
-                partitions.put(
-                        place, new Partition(ends.getOrDefault(place, Long.MAX_VALUE), consumer.position(place)));
+                long end = ends.getOrDefault(place, Long.MAX_VALUE);
+                partitions.put(place, new GroupPartition(consumer.position(place), end, setup.early()));
             }
-            movedAt = System.nanoTime();
+            movedAt = setup.time().now();
         }
 
         /** What has started is handed back before somebody else gets the partition. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> places) {
-            Set<GroupDelivery> leaving = new HashSet<>();
-            for (TopicPartition place : places) {
-                Partition partition = partitions.get(place);
-                if (partition != null) {
-                    leaving.addAll(partition.open.values());
-                }
-            }
+            List<GroupDelivery> leaving = ours(places).stream()
+                    .flatMap(partition -> partition.offsets().unfinished().stream())
+                    .toList();
             // one that still waits for room has no run that could be stopped
             leaving.forEach(GroupDelivery::leave);
             leaving.forEach(setup.onLeave());
@@ -472,20 +339,12 @@ final class GroupConsumerLoop implements Runnable {
             }
             commitNow(consumer, places);
             loseAll(places);
-            movedAt = System.nanoTime();
+            movedAt = setup.time().now();
         }
 
         @Override
         public void onPartitionsLost(Collection<TopicPartition> places) {
             loseAll(places);
-        }
-    }
-
-    private static void pause() {
-        try {
-            Thread.sleep(AFTER_FAILURE);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
         }
     }
 }

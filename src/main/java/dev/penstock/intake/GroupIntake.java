@@ -46,7 +46,7 @@ final class GroupIntake implements Source {
             String group,
             Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
             boolean alwaysMayHaveRun,
-            GroupConsumerLoop.Early early) {
+            GroupPartition.Early early) {
         settings = parts.settings();
         kafka = parts.kafka();
         loop = new GroupConsumerLoop(new GroupConsumerLoop.Setup(
@@ -62,7 +62,8 @@ final class GroupIntake implements Source {
                 held -> parts.dispatcher().lost(held.origin().place(), held.place()),
                 held -> parts.dispatcher().leave(held.origin().place(), held.place()),
                 parts.writers(),
-                parts.clock()));
+                parts.clock(),
+                LoopTime.SYSTEM));
         thread = new SupervisedThread("penstock-" + topic, loop::run);
     }
 
@@ -86,11 +87,11 @@ final class GroupIntake implements Source {
                 parts.settings().group(topic),
                 record -> Optional.of(Origin.itself(record)),
                 false,
-                GroupConsumerLoop.Early.NEVER);
+                GroupPartition.Early.NEVER);
     }
 
     /** Jobs that wait for a node that is down come back when one is up. */
-    private record NodesBack(Waits waits) implements GroupConsumerLoop.Early {
+    private record NodesBack(Waits waits) implements GroupPartition.Early {
         @Override
         public boolean isDue(Origin origin) {
             return origin.why() == Waiting.Code.NODE_DOWN

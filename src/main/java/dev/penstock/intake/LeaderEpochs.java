@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -31,7 +32,7 @@ final class LeaderEpochs implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(LeaderEpochs.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
 
-    private final KafkaSettings kafka;
+    private final Supplier<Admin> admins;
     private final Set<TopicPartition> asked = ConcurrentHashMap.newKeySet();
     private final Map<TopicPartition, Integer> known = new ConcurrentHashMap<>();
     private final SupervisedThread thread = new SupervisedThread("penstock-epochs", this::run);
@@ -39,7 +40,12 @@ final class LeaderEpochs implements AutoCloseable {
     private @Nullable CompletableFuture<@Nullable Void> next;
 
     LeaderEpochs(KafkaSettings kafka, List<TopicPartition> partitions) {
-        this.kafka = kafka;
+        this(() -> kafka.admin("penstock-epochs"), partitions);
+    }
+
+    /** @param admins makes a client; its thread closes it */
+    LeaderEpochs(Supplier<Admin> admins, List<TopicPartition> partitions) {
+        this.admins = admins;
         asked.addAll(partitions);
     }
 
@@ -74,7 +80,7 @@ final class LeaderEpochs implements AutoCloseable {
 
     private void run() throws InterruptedException {
         do {
-            try (Admin admin = kafka.admin("penstock-epochs")) {
+            try (Admin admin = admins.get()) {
                 answer(admin);
             } catch (KafkaException e) {
                 // no client could be made: the jobs that wait are looked up

@@ -44,15 +44,7 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
-    private final Supplier<ShareConsumer<byte[], byte[]>> consumers;
-    private final ShareDelivery.Origins origins;
-    private final int deliveryLimit;
-    private final RecordDelivery.Writers writers;
-    private final BooleanSupplier open;
-    private final Consumer<RecordDelivery> onRecord;
-    private final Consumer<RecordDelivery> onLost;
-    private final Runnable onBusy;
-    private final Duration leaveAfter;
+    private final Setup setup;
     private final LinkedBlockingQueue<ShareDelivery.LockCommand> wishes = new LinkedBlockingQueue<>();
     private final Map<RecordPlace, ShareDelivery> hand = new LinkedHashMap<>();
     private final Map<ShareDelivery, AcknowledgeType> finished = new LinkedHashMap<>();
@@ -67,6 +59,8 @@ final class ShareConsumerLoop implements Runnable {
     private long acknowledgeAtNanos;
 
     /**
+     * What the loop is for.
+     *
      * @param origins which records may have been run before their first delivery
      * @param deliveryLimit at which the broker hands a record out no more
      * @param open whether there is any node for a job now
@@ -75,7 +69,7 @@ final class ShareConsumerLoop implements Runnable {
      * @param onBusy called when records were taken, and now and then while they are in hand
      * @param leaveAfter the loop ends when it has had nothing for so long
      */
-    ShareConsumerLoop(
+    record Setup(
             Supplier<ShareConsumer<byte[], byte[]>> consumers,
             ShareDelivery.Origins origins,
             int deliveryLimit,
@@ -84,16 +78,11 @@ final class ShareConsumerLoop implements Runnable {
             Consumer<RecordDelivery> onRecord,
             Consumer<RecordDelivery> onLost,
             Runnable onBusy,
-            Duration leaveAfter) {
-        this.consumers = consumers;
-        this.origins = origins;
-        this.deliveryLimit = deliveryLimit;
-        this.writers = writers;
-        this.open = open;
-        this.onRecord = onRecord;
-        this.onLost = onLost;
-        this.onBusy = onBusy;
-        this.leaveAfter = leaveAfter;
+            Duration leaveAfter,
+            LoopTime time) {}
+
+    ShareConsumerLoop(Setup setup) {
+        this.setup = setup;
     }
 
     /** From the thread of a run. */
@@ -107,6 +96,11 @@ final class ShareConsumerLoop implements Runnable {
     /** How many records it has in hand; while it has any it gets no others. From any thread. */
     int inHand() {
         return inHand;
+    }
+
+    /** Whether the loop has taken up every command; for tests. */
+    boolean hasNoCommands() {
+        return wishes.isEmpty();
     }
 
     /** Takes no further records. */
@@ -134,7 +128,7 @@ final class ShareConsumerLoop implements Runnable {
 
     private void consume() {
         while (!closing) {
-            try (ShareConsumer<byte[], byte[]> consumer = consumers.get()) {
+            try (ShareConsumer<byte[], byte[]> consumer = setup.consumers().get()) {
                 serve(consumer);
                 return;
             } catch (InterruptedException _) {
@@ -144,15 +138,15 @@ final class ShareConsumerLoop implements Runnable {
                         "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
                         Reason.of(e));
                 loseAll();
-                if (leaveAfter.toDays() < 1) {
+                if (setup.leaveAfter().toDays() < 1) {
                     return;
                 }
-                pause();
+                setup.time().pause(AFTER_FAILURE);
             } catch (RuntimeException e) {
                 // the session is gone, and the broker hands out again what was in it
                 LOG.errorf(e, "a share consumer failed; it starts anew");
                 loseAll();
-                pause();
+                setup.time().pause(AFTER_FAILURE);
             }
         }
     }
@@ -167,18 +161,20 @@ final class ShareConsumerLoop implements Runnable {
                 LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, Reason.of(failure));
             }
         });
-        long idleSince = System.nanoTime();
+        long idleSince = setup.time().now();
         boolean armed = false;
         while (!closing) {
             if (!hand.isEmpty()) {
                 work(consumer);
-                idleSince = System.nanoTime();
+                idleSince = setup.time().now();
                 armed = false;
-            } else if (!stopping && !armed && !open.getAsBoolean()) {
+            } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
                 // what a poll has asked for cannot be taken back, so one that has asked goes on
                 answerStale();
-                Thread.sleep(WHILE_CLOSED);
-            } else if (stopping || (System.nanoTime() - idleSince) / 1_000_000 > leaveAfter.toMillis()) {
+                setup.time().sleep(WHILE_CLOSED);
+            } else if (stopping
+                    || (setup.time().now() - idleSince) / 1_000_000
+                            > setup.leaveAfter().toMillis()) {
                 break;
             } else {
                 answerStale();
@@ -213,7 +209,7 @@ final class ShareConsumerLoop implements Runnable {
 
     /** One round while records are in hand. */
     private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
-        long now = System.nanoTime();
+        long now = setup.time().now();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
         ShareDelivery.@Nullable LockCommand first =
                 wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
@@ -226,9 +222,9 @@ final class ShareConsumerLoop implements Runnable {
         boolean answered = false;
         try {
             if (first == null) {
-                onBusy.run();
+                setup.onBusy().run();
             }
-            now = System.nanoTime();
+            now = setup.time().now();
             boolean allDone = finished.size() == hand.size();
             if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
                 renew(consumer);
@@ -258,7 +254,7 @@ final class ShareConsumerLoop implements Runnable {
                 case ShareDelivery.LockCommand.Finish(ShareDelivery held, AcknowledgeType how) -> {
                     if (hand.get(held.place()) == held) {
                         if (finished.isEmpty()) {
-                            acknowledgeAtNanos = System.nanoTime() + ACKNOWLEDGE_AFTER_NANOS;
+                            acknowledgeAtNanos = setup.time().now() + ACKNOWLEDGE_AFTER_NANOS;
                         }
                         finished.put(held, how);
                     }
@@ -299,14 +295,14 @@ final class ShareConsumerLoop implements Runnable {
             if (hand.containsKey(place)) {
                 kept.add(place);
             } else {
-                unexpected.add(held(record, origins.epochs().ask()));
+                unexpected.add(held(record, setup.origins().epochs().ask()));
             }
         }
         List<RecordPlace> lost =
                 hand.keySet().stream().filter(place -> !kept.contains(place)).toList();
         lost.forEach(this::lose);
         unexpected.forEach(this::accept);
-        renewAtNanos = System.nanoTime() + lockMillis(consumer) * 1_000_000L / 3;
+        renewAtNanos = setup.time().now() + lockMillis(consumer) * 1_000_000L / 3;
     }
 
     private static void report(ShareConsumer<byte[], byte[]> consumer) {
@@ -319,13 +315,13 @@ final class ShareConsumerLoop implements Runnable {
         CompletableFuture<@Nullable Void> epochsKnown = null;
         for (ConsumerRecord<byte[], byte[]> record : records) {
             // the leader is asked for after the records have come from it
-            epochsKnown = epochsKnown == null ? origins.epochs().ask() : epochsKnown;
+            epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
             accept(held(record, epochsKnown));
         }
-        renewAtNanos = System.nanoTime() + lockMillis * 1_000_000L / 3;
+        renewAtNanos = setup.time().now() + lockMillis * 1_000_000L / 3;
         inHand = hand.size();
         if (inHand > 0) {
-            onBusy.run();
+            setup.onBusy().run();
         }
     }
 
@@ -334,16 +330,16 @@ final class ShareConsumerLoop implements Runnable {
             LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
         }
         hand.put(held.place(), held);
-        if (!GUARD.read(held.record(), () -> onRecord.accept(held))) {
+        if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
             held.unread();
-            if (!GUARD.read(held.record(), () -> onRecord.accept(held))) {
+            if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
                 held.end();
             }
         }
     }
 
     private ShareDelivery held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
-        return new ShareDelivery(record, origins, epochsKnown, deliveryLimit, writers, this);
+        return new ShareDelivery(record, setup.origins(), epochsKnown, setup.deliveryLimit(), setup.writers(), this);
     }
 
     private void lose(RecordPlace place) {
@@ -351,7 +347,7 @@ final class ShareConsumerLoop implements Runnable {
         ShareDelivery held = hand.remove(place);
         if (held != null) {
             held.leave();
-            onLost.accept(held);
+            setup.onLost().accept(held);
         }
     }
 
@@ -379,13 +375,5 @@ final class ShareConsumerLoop implements Runnable {
 
     private static long lockMillis(ShareConsumer<byte[], byte[]> consumer) {
         return consumer.acquisitionLockTimeoutMs().orElse(DEFAULT_LOCK_MILLIS);
-    }
-
-    private static void pause() {
-        try {
-            Thread.sleep(AFTER_FAILURE);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
     }
 }

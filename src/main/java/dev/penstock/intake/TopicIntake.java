@@ -118,7 +118,7 @@ final class TopicIntake implements Source {
         for (int i = 0; i < count; i++) {
             String clientId = topic.topic().name() + "-" + nextNumber.getAndIncrement();
             Duration wait = BETWEEN_JOINS.multipliedBy(i);
-            ShareConsumerLoop loop = new ShareConsumerLoop(
+            ShareConsumerLoop loop = new ShareConsumerLoop(new ShareConsumerLoop.Setup(
                     () -> consumer(clientId, batch),
                     origins,
                     deliveryLimit,
@@ -127,7 +127,8 @@ final class TopicIntake implements Source {
                     records::start,
                     held -> dispatcher.lost(held.origin().place(), held.place()),
                     this::grow,
-                    leaveAfter);
+                    leaveAfter,
+                    LoopTime.SYSTEM));
             SupervisedThread thread = new SupervisedThread(
                     "penstock-intake-" + clientId,
                     () -> {

@@ -38,6 +38,7 @@ import org.junit.jupiter.api.Test;
 /** A server that answers nothing by itself, with room for one body of 800 bytes. */
 class BodyBudgetTest {
     private static final int SIZE = 800;
+    private static final int CALLS = Integer.getInteger("penstock.test.calls", 1_000);
     private static final CountedBody.Timer NO_TIMER = (_, _) -> () -> {};
 
     private final Vertx vertx = Vertx.vertx();
@@ -49,10 +50,15 @@ class BodyBudgetTest {
 
     @BeforeEach
     void listen() {
+        listen(Duration.ofSeconds(5));
+    }
+
+    /** @param patience with a call that is over and does not end its body */
+    private void listen(Duration patience) {
         budget = new BodyBudget(10 * SIZE, SIZE, SIZE, Duration.ofSeconds(30));
         Router router = Router.router(vertx);
         router.route()
-                .handler(call -> Calls.follow(call, Duration.ofSeconds(5)))
+                .handler(call -> Calls.follow(call, patience))
                 .handler(budget::admit)
                 .handler(admitted::add);
         server = vertx.createHttpServer()
@@ -108,7 +114,7 @@ class BodyBudgetTest {
                 .join();
         URI address = URI.create("http://127.0.0.1:" + other.actualPort());
 
-        for (int i = 0; i < 3_000; i++) {
+        for (int i = 0; i < CALLS; i++) {
             HttpRequest.Builder request = HttpRequest.newBuilder(i % 3 == 0 ? address.resolve("/folder/") : address);
             HttpRequest get = i % 2 == 0
                     ? request.GET().build()
@@ -273,6 +279,7 @@ class BodyBudgetTest {
 
     @Test
     void one_that_is_refused_and_does_not_end_its_body_loses_its_connection() throws Exception {
+        listen(Duration.ofMillis(300));
         CompletableFuture<Integer> first = post(SIZE);
         RoutingContext running = admitted();
 

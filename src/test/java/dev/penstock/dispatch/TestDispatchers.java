@@ -35,7 +35,12 @@ public final class TestDispatchers {
                 settings,
                 clock,
                 meters,
-                new Traces(OpenTelemetry.noop(), true),
+                traces(),
                 new Waits(settings, nodes, Clock.systemUTC()));
+    }
+
+    /** Traces that nothing receives. */
+    public static Traces traces() {
+        return new Traces(OpenTelemetry.noop(), true);
     }
 }

@@ -5,11 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.testkit.HostileBytes;
 import dev.penstock.wire.record.RecordGuard;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -29,13 +26,12 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class GroupConsumerLoopTest {
     private static final TopicPartition PARTITION = new TopicPartition("prompt-jobs-deferred", 3);
-    private static final Instant START = Instant.parse("2026-11-21T09:00:00Z");
 
     /** Nothing is copied here. */
     @SuppressWarnings("NullAway")
     private static final RecordDelivery.Writers NO_WRITERS = new RecordDelivery.Writers(null, null);
 
-    private final AtomicLong now = new AtomicLong(START.toEpochMilli());
+    private final PausedTime time = new PausedTime();
     private final AtomicLong version = new AtomicLong();
     /** The offsets of what need not wait. */
     private final Set<Long> goesOn = ConcurrentHashMap.newKeySet();
@@ -55,9 +51,9 @@ class GroupConsumerLoopTest {
             },
             true,
             100,
-            Duration.ofHours(1),
+            Duration.ofDays(1),
             () -> true,
-            new GroupConsumerLoop.Early() {
+            new GroupPartition.Early() {
                 @Override
                 public boolean isDue(Origin origin) {
                     looks.incrementAndGet();
@@ -74,22 +70,8 @@ class GroupConsumerLoopTest {
             _ -> {},
             _ -> {},
             NO_WRITERS,
-            new Clock() {
-                @Override
-                public Instant instant() {
-                    return Instant.ofEpochMilli(now.get());
-                }
-
-                @Override
-                public ZoneId getZone() {
-                    return ZoneOffset.UTC;
-                }
-
-                @Override
-                public Clock withZone(ZoneId zone) {
-                    return this;
-                }
-            }));
+            time,
+            time.loop()));
     private final Thread thread = Thread.ofPlatform().start(loop);
 
     @AfterEach
@@ -118,7 +100,7 @@ class GroupConsumerLoopTest {
         await(() -> taken.size() == 3);
         assertThat(log.committedOffset()).as("the head is still to come").isLessThanOrEqualTo(0);
 
-        now.addAndGet(Duration.ofMinutes(12).toMillis());
+        time.advance(Duration.ofMinutes(12));
         await(() -> taken.size() == 5);
         assertThat(offsets()).as("none twice").containsExactly(1L, 3L, 4L, 0L, 2L);
         taken.forEach(GroupDelivery::acknowledge);
@@ -159,7 +141,7 @@ class GroupConsumerLoopTest {
         assertThat(taken.stream().map(GroupDelivery::isUnread)).containsExactly(false, true, true);
         taken.forEach(GroupDelivery::acknowledge);
         await(() -> log.committedOffset() == 2);
-        now.addAndGet(Duration.ofMinutes(12).toMillis());
+        time.advance(Duration.ofMinutes(12));
         await(() -> taken.size() == 5);
         taken.forEach(GroupDelivery::acknowledge);
         await(() -> log.committedOffset() == 5);
@@ -180,7 +162,7 @@ class GroupConsumerLoopTest {
                 PARTITION.topic(),
                 PARTITION.partition(),
                 offset,
-                START.plus(delay).toEpochMilli(),
+                PausedTime.START.plus(delay).toEpochMilli(),
                 TimestampType.CREATE_TIME,
                 0,
                 0,
@@ -192,7 +174,7 @@ class GroupConsumerLoopTest {
 
     /** A node has come up. */
     private void node() {
-        now.addAndGet(2_000);
+        time.advance(Duration.ofSeconds(2));
         version.incrementAndGet();
     }
 

@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -92,6 +93,26 @@ class JobRecordsTest {
         }
     };
 
+    /** How far the loop's clock is ahead: a retry comes without a wait. */
+    private final AtomicLong aheadMillis = new AtomicLong(Duration.ofHours(1).toMillis());
+
+    private final Clock loopClock = new Clock() {
+        @Override
+        public Instant instant() {
+            return Instant.now().plusMillis(aheadMillis.addAndGet(20));
+        }
+
+        @Override
+        public ZoneId getZone() {
+            return ZoneOffset.UTC;
+        }
+
+        @Override
+        public Clock withZone(ZoneId zone) {
+            return this;
+        }
+    };
+
     /** The ids of the topics; a test may let them throw. */
     private Map<String, UUID> topicIds = new HashMap<>(Map.of("prompt-jobs", new UUID(1, 2)));
 
@@ -136,12 +157,13 @@ class JobRecordsTest {
                     100,
                     Duration.ofHours(1),
                     () -> true,
-                    GroupConsumerLoop.Early.NEVER,
+                    GroupPartition.Early.NEVER,
                     records::start,
                     _ -> {},
                     _ -> {},
                     new RecordDelivery.Writers(deferredJobs, new DeadLetters("prompt-jobs-dlq", letters, meters)),
-                    Clock.offset(Clock.systemUTC(), Duration.ofHours(1))));
+                    loopClock,
+                    LoopTime.SYSTEM));
             thread = Thread.ofPlatform().start(loop);
         }
 

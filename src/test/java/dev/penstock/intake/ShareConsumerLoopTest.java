@@ -71,7 +71,7 @@ class ShareConsumerLoopTest {
     private ShareConsumerLoop loop(Supplier<MockShareConsumer<byte[], byte[]>> made) {
         KafkaSettings kafka =
                 new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
-        return new ShareConsumerLoop(
+        return new ShareConsumerLoop(new ShareConsumerLoop.Setup(
                 () -> {
                     consumers.incrementAndGet();
                     return made.get();
@@ -90,7 +90,8 @@ class ShareConsumerLoopTest {
                 },
                 lost::add,
                 () -> {},
-                Duration.ofDays(1));
+                Duration.ofDays(1),
+                LoopTime.SYSTEM));
     }
 
     private RecordDelivery take() throws InterruptedException {

@@ -29,6 +29,7 @@ import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /**
  * Tests the error messages for a server that is not running, lacks the model or refuses the key. docs/backends.md
@@ -104,6 +105,20 @@ class BackendErrorsTest {
         assertThat(failure(Backend.LLAMA_SERVER, Answer.refuse(503, "Loading model"))
                         .again())
                 .isEqualTo(new JobFailure.Again(null, true));
+    }
+
+    /** A refusal is read once, however few of the known fields it has. */
+    @Test
+    @Timeout(20)
+    void many_refusals_cost_little() {
+        NodeErrors errors = new NodeErrors(
+                NodeSettings.at(Backend.VLLM, URI.create("http://gpu")),
+                WireProtocol.of(NodeSettings.at(Backend.VLLM, URI.create("http://gpu"))));
+        for (int i = 0; i < 2_000; i++) {
+            assertThat(errors.refused(503, "{\"code\":%d,\"error\":{\"type\":\"x\"}}".formatted(i), null)
+                            .message())
+                    .contains("\"code\":" + i);
+        }
     }
 
     @Test

@@ -15,6 +15,9 @@ import java.util.Optional;
 /** The scripted server, in the dialect of any backend. */
 final class FakeSubject implements Subject {
     private static final Duration SHORT = Duration.ofMillis(500);
+    /** The server says nothing, so no machine is too busy for it. */
+    private static final Duration SILENT = Duration.ofMillis(150);
+
     private static final Duration PATIENT = Duration.ofMinutes(2);
 
     private final FakeUpstream fake;
@@ -41,8 +44,8 @@ final class FakeSubject implements Subject {
             case TOOLS -> Answer.raw(Recording.of(tools()).bytes());
             case JSON_SCHEMA -> Answer.of("{\"ok\"", ":true}");
             case REASONING -> Answer.unicode(3).reasoning("Let me", " think");
-            // in pieces that are slow enough for the client to read one by one
-            case UNICODE -> Answer.unicode(6).everyByteAlone().pauseBetweenPieces(Duration.ofNanos(100_000));
+            // characters of two, three and four bytes, in pieces that are slow enough for the client to read one by one
+            case UNICODE -> Answer.unicode(3).everyByteAlone().pauseBetweenPieces(Duration.ofNanos(100_000));
             case ERROR_BEFORE_THE_FIRST_TOKEN -> Answer.refuse(503, "too busy");
             case ERROR_IN_MID_STREAM -> Answer.tokens(9).failAfter(3);
             case CUT_IN_MID_STREAM -> Answer.tokens(9).closeAfter(3);
@@ -63,7 +66,7 @@ final class FakeSubject implements Subject {
                     case PLAIN_ANSWER, COMPLETION, UNICODE, EMBEDDINGS -> stage.expecting(answer.joined());
                     // a busy machine may be as late with its first token
                     case IDLE_TIMEOUT -> stage.within(PATIENT, SHORT);
-                    case FIRST_TOKEN_TIMEOUT -> stage.within(SHORT, PATIENT);
+                    case FIRST_TOKEN_TIMEOUT -> stage.within(SILENT, PATIENT);
                     default -> stage;
                 });
     }

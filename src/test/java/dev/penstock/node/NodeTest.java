@@ -26,8 +26,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -39,6 +41,7 @@ class NodeTest {
 
     private FakeUpstream fake;
     private Node node;
+    private final AtomicBoolean silent = new AtomicBoolean();
     private final AtomicInteger changes = new AtomicInteger();
     private final AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
     private final Clock clock = new Clock() {
@@ -58,6 +61,56 @@ class NodeTest {
         }
     };
 
+    /** Waits a moment for the answer of a probe that does not come. */
+    private record Impatient(NodeClient client, BooleanSupplier silent) implements Upstream, Probe.Server {
+        private static final Duration PATIENCE = Duration.ofMillis(500);
+
+        @Override
+        public NodeSettings settings() {
+            return client.settings();
+        }
+
+        @Override
+        public WireProtocol protocol() {
+            return client.protocol();
+        }
+
+        @Override
+        public NodeErrors errors() {
+            return client.errors();
+        }
+
+        @Override
+        public String title() {
+            return client.title();
+        }
+
+        @Override
+        public String address() {
+            return client.address();
+        }
+
+        @Override
+        public TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported {
+            return client.stream(prompt);
+        }
+
+        @Override
+        public Node.ProbeResult probe() throws InterruptedException {
+            return Probe.of(this);
+        }
+
+        @Override
+        public NodeClient.Reply get(String path, Duration timeout) throws NodeClient.Unreachable, InterruptedException {
+            return client.get(path, silent.getAsBoolean() ? PATIENCE : timeout);
+        }
+
+        @Override
+        public void close() {
+            client.close();
+        }
+    }
+
     @BeforeEach
     void start() {
         fake = FakeUpstream.start().flavour(Flavour.LLAMA_SERVER).slots(7);
@@ -66,7 +119,7 @@ class NodeTest {
         node = new Node(
                 settings,
                 service,
-                new NodeClient(settings, VERTX, Duration.ofSeconds(2)),
+                new Impatient(new NodeClient(settings, VERTX, Duration.ofSeconds(2)), silent::get),
                 new MediaFetcher(VERTX, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
@@ -119,6 +172,7 @@ class NodeTest {
         node.probe();
         assertThat(node.tryAcquire()).isNotNull();
         fake.probes(_ -> Optional.of(Answer.of("late").stallBeforeResponse()));
+        silent.set(true);
 
         now.updateAndGet(time -> time.plus(patience.minusSeconds(1)));
         node.heard();

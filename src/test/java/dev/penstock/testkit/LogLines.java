@@ -6,20 +6,24 @@ import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /** Captures the log of a class while this is open: the level and the text of each line. */
 public final class LogLines extends Handler implements AutoCloseable {
     private final Logger logger;
+    private final @Nullable Level before;
     private final List<String> lines = new CopyOnWriteArrayList<>();
 
     private LogLines(Logger logger) {
         this.logger = logger;
+        before = logger.getLevel();
+        // another test may have made the root logger quiet
+        logger.setLevel(Level.ALL);
     }
 
     public static LogLines of(Class<?> type) {
         Logger logger = Logger.getLogger(type.getName());
         LogLines lines = new LogLines(logger);
-        logger.setLevel(Level.ALL);
         logger.addHandler(lines);
         return lines;
     }
@@ -44,5 +48,6 @@ public final class LogLines extends Handler implements AutoCloseable {
     @Override
     public void close() {
         logger.removeHandler(this);
+        logger.setLevel(before);
     }
 }

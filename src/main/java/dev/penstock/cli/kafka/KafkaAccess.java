@@ -30,6 +30,7 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Creates Kafka clients, and translates their failures for the user.
@@ -85,12 +86,24 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
     /** @param within the time limit of each request */
     public Admin admin(Duration within) throws Problem {
         Map<String, Object> properties = common();
-        properties.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) within.toMillis());
-        properties.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) within.toMillis());
+        int millis = shorter(properties.get(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG), (int) within.toMillis());
+        properties.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, millis);
+        properties.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, millis);
         try {
             return Admin.create(properties);
         } catch (KafkaException e) {
             throw problem(e);
+        }
+    }
+
+    /** The user may set a shorter time limit. */
+    private static int shorter(@Nullable Object own, int millis) {
+        try {
+            return own == null
+                    ? millis
+                    : Math.clamp(Long.parseLong(own.toString().strip()), 1, millis);
+        } catch (NumberFormatException _) {
+            return millis;
         }
     }
 

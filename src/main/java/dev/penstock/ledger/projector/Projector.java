@@ -21,7 +21,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -62,13 +64,12 @@ public final class Projector implements AutoCloseable {
     private static final Duration TOPICS = Duration.ofSeconds(1);
 
     private final LedgerDatabase database;
-    private final KafkaSettings kafka;
+    private final Supplier<Consumer<byte[], byte[]>> consumers;
+    private final Beginning beginning;
     private final Settings settings;
     private final BatchWriter writer;
     private final TopicWatch topics;
     private final Clock clock;
-    private final IntakeMode mode;
-    private final String instance;
     private final SupervisedThread thread;
     /** Where each partition that is ours stands; the database says the same, or somebody else has it. */
     private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
@@ -89,14 +90,35 @@ public final class Projector implements AutoCloseable {
             Clock clock,
             IntakeMode mode,
             String instance) {
+        this(
+                database,
+                () -> consumer(kafka, settings, instance),
+                () -> beginnings(kafka, settings, mode, clock),
+                settings,
+                writer,
+                topics,
+                clock);
+    }
+
+    /**
+     * @param consumers makes a member of the group of the ledgers; the projector's thread closes it
+     * @param beginning asked when a partition has no position yet
+     */
+    Projector(
+            LedgerDatabase database,
+            Supplier<Consumer<byte[], byte[]>> consumers,
+            Beginning beginning,
+            Settings settings,
+            BatchWriter writer,
+            TopicWatch topics,
+            Clock clock) {
         this.database = database;
-        this.kafka = kafka;
+        this.consumers = consumers;
+        this.beginning = beginning;
         this.settings = settings;
         this.writer = writer;
         this.topics = topics;
         this.clock = clock;
-        this.mode = mode;
-        this.instance = instance;
         thread = new SupervisedThread("penstock-ledger", this::run);
     }
 
@@ -121,7 +143,7 @@ public final class Projector implements AutoCloseable {
     }
 
     private void run() throws InterruptedException {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+        try (Consumer<byte[], byte[]> consumer = consumers.get()) {
             follow(consumer);
         } catch (LedgerDatabase.Unusable e) {
             LOG.errorf("Penstock cannot go on: %s", e.getMessage());
@@ -133,7 +155,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer() {
+    private static Consumer<byte[], byte[]> consumer(KafkaSettings kafka, Settings settings, String instance) {
         Map<String, Object> properties = Membership.joining(settings.groups());
         properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
         properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, FETCH_BYTES);
@@ -144,7 +166,7 @@ public final class Projector implements AutoCloseable {
         return kafka.reader("penstock-ledger", properties);
     }
 
-    private void follow(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException, LedgerDatabase.Unusable {
+    private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException, LedgerDatabase.Unusable {
         List<String> names = new ArrayList<>(
                 settings.intake().topics().stream().map(Settings.JobTopic::name).toList());
         names.add(settings.topics().replies());
@@ -171,7 +193,7 @@ public final class Projector implements AutoCloseable {
     }
 
     /** Stays in the group, reads nothing, and begins again where the database says. */
-    private void waitForDatabase(KafkaConsumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
+    private void waitForDatabase(Consumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
             throws InterruptedException {
         LOG.debugf("%s: %s", why.getMessage(), why.why());
         if (behindSince == 0) {
@@ -187,7 +209,7 @@ public final class Projector implements AutoCloseable {
     }
 
     /** What is read while a topic is being made again may be of the new one: it is looked at again from its beginning. */
-    private void lookAtTopics(KafkaConsumer<byte[], byte[]> consumer)
+    private void lookAtTopics(Consumer<byte[], byte[]> consumer)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         long now = System.nanoTime();
         if (unplaced.isEmpty() && now - topicsLookedNanos < TOPICS.toNanos()) {
@@ -208,13 +230,13 @@ public final class Projector implements AutoCloseable {
     }
 
     /** Goes to where the database says that a partition stands. */
-    private void place(KafkaConsumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
+    private void place(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
         if (unplaced.isEmpty()) {
             return;
         }
         Map<TopicPartition, Long> positions = database.write(Positions::all);
         if (!positions.keySet().containsAll(unplaced)) {
-            Beginnings beginnings = beginnings();
+            Beginnings beginnings = beginning.find();
             positions = database.write(connection -> {
                 Positions.begin(connection, beginnings.offsets(), beginnings.topicIds());
                 return Positions.all(connection);
@@ -245,9 +267,16 @@ public final class Projector implements AutoCloseable {
         unplaced.clear();
     }
 
-    private record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {}
+    /** Where a new ledger begins, and of which topics that is. */
+    record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {}
 
-    private Beginnings beginnings() throws InterruptedException {
+    @FunctionalInterface
+    interface Beginning {
+        Beginnings find() throws InterruptedException;
+    }
+
+    private static Beginnings beginnings(KafkaSettings kafka, Settings settings, IntakeMode mode, Clock clock)
+            throws InterruptedException {
         try (Admin admin = kafka.admin("penstock-ledger-start");
                 KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
             TopicPlaces places = TopicPlaces.of(admin, settings);
@@ -257,8 +286,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    private void project(KafkaConsumer<byte[], byte[]> consumer)
-            throws LedgerDatabase.Unavailable, InterruptedException {
+    private void project(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
         ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
@@ -292,7 +320,7 @@ public final class Projector implements AutoCloseable {
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
     }
 
-    private static void commit(KafkaConsumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
+    private static void commit(Consumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
         consumer.commitAsync(told, (_, failure) -> {
             if (failure != null) {
                 LOG.debugf("the group was not told: %s", failure.getMessage());
@@ -324,7 +352,7 @@ public final class Projector implements AutoCloseable {
         return writer.write(mine, next, ends);
     }
 
-    private void measure(KafkaConsumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
+    private void measure(Consumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
         long oldest = 0;
         for (TopicPartition partition : records.partitions()) {
             if (consumer.currentLag(partition).orElse(0) > 0) {

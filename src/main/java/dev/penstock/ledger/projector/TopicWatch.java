@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.common.KafkaException;
@@ -26,6 +27,7 @@ public final class TopicWatch implements AutoCloseable {
     private final Settings settings;
     private final Map<String, UUID> jobTopicIds;
     private final Clock clock;
+    private final Supplier<Admin> admins;
     private @Nullable Admin admin;
     /** The ledger is of these. */
     private @Nullable Origin known;
@@ -37,8 +39,30 @@ public final class TopicWatch implements AutoCloseable {
             Settings settings,
             Map<String, UUID> jobTopicIds,
             Clock clock) {
+        this(
+                database,
+                kafka,
+                settings,
+                jobTopicIds,
+                clock,
+                () -> kafka.admin(
+                        "penstock-ledger-topics",
+                        Map.of(
+                                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS,
+                                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS)));
+    }
+
+    /** @param admins makes its client */
+    TopicWatch(
+            LedgerDatabase database,
+            KafkaSettings kafka,
+            Settings settings,
+            Map<String, UUID> jobTopicIds,
+            Clock clock,
+            Supplier<Admin> admins) {
         this.database = database;
         this.kafka = kafka;
+        this.admins = admins;
         this.settings = settings;
         this.jobTopicIds = jobTopicIds;
         this.clock = clock;
@@ -109,11 +133,7 @@ public final class TopicWatch implements AutoCloseable {
     private Admin admin() {
         Admin made = admin;
         if (made == null) {
-            made = kafka.admin(
-                    "penstock-ledger-topics",
-                    Map.of(
-                            AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS,
-                            AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS));
+            made = admins.get();
             admin = made;
         }
         return made;

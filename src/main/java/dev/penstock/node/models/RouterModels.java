@@ -30,6 +30,17 @@ final class RouterModels implements ModelCommands {
     /** A download is listed only once its server process runs. */
     private static final Duration UNTIL_LISTED = Duration.ofSeconds(5);
 
+    private final Duration untilListed;
+
+    RouterModels() {
+        this(UNTIL_LISTED);
+    }
+
+    /** @param untilListed how long a model may be missing from the list before it counts as gone */
+    RouterModels(Duration untilListed) {
+        this.untilListed = untilListed;
+    }
+
     @Override
     public String canonical(String model) {
         return ModelName.onHub(model).orElse(model);
@@ -56,17 +67,17 @@ final class RouterModels implements ModelCommands {
         }
     }
 
-    private static void awaitLoaded(
+    private void awaitLoaded(
             NodeClient client, String name, LineFeed events, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException {
-        long until = System.nanoTime() + UNTIL_LISTED.toNanos();
+        long until = System.nanoTime() + untilListed.toNanos();
         while (true) {
             JsonNode status = listed(client, name);
             if (status != null && LlamaServerProtocol.isLoadedStatus(status)) {
                 return;
             }
             if (status == null || !status.path("value").asText().equals("unloaded")) {
-                until = System.nanoTime() + UNTIL_LISTED.toNanos();
+                until = System.nanoTime() + untilListed.toNanos();
             } else if (System.nanoTime() - until > 0) {
                 throw new Refused(
                         JobFailure.Code.NODE_ERROR,
@@ -90,10 +101,10 @@ final class RouterModels implements ModelCommands {
         }
     }
 
-    private static void awaitDownload(
+    private void awaitDownload(
             NodeClient client, String name, LineFeed events, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException {
-        long until = System.nanoTime() + UNTIL_LISTED.toNanos();
+        long until = System.nanoTime() + untilListed.toNanos();
         while (true) {
             JsonNode status = listed(client, name);
             if (status != null && !status.path("value").asText().equals("downloading")) {
@@ -105,7 +116,7 @@ final class RouterModels implements ModelCommands {
                         "%s could not download %s; the server's log says why".formatted(client.title(), name));
             }
             if (status != null) {
-                until = System.nanoTime() + UNTIL_LISTED.toNanos();
+                until = System.nanoTime() + untilListed.toNanos();
             }
             progress.accept(next(events, name, "downloading"));
         }

@@ -245,7 +245,7 @@ class DoctorTest {
                 List.of("the variable PENSTOCK_X has no effect"),
                 "http://localhost:8080",
                 9000,
-                Map.of("bootstrap.servers", NO_BROKER),
+                Map.of("bootstrap.servers", NO_BROKER, "default.api.timeout.ms", "200"),
                 new GroupNames("acme."),
                 Optional.empty(),
                 new Installation.Topics(

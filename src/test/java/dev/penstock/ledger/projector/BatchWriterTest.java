@@ -14,7 +14,7 @@ import dev.penstock.ledger.row.Columns;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.settings.read.TestSettings;
-import dev.penstock.testkit.Postgres;
+import dev.penstock.testkit.LogLines;
 import dev.penstock.wire.record.EventHeaders;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.charset.StandardCharsets;
@@ -31,18 +31,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.UUID;
-import java.util.logging.Handler;
-import java.util.logging.Level;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
-import org.jboss.logmanager.formatters.PatternFormatter;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -56,45 +49,17 @@ class BatchWriterTest {
     private Path folder;
 
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
-    private final List<String> lines = new ArrayList<>();
-    private final Handler listener = new Handler() {
-        @Override
-        public void publish(LogRecord record) {
-            if (record.getLevel().intValue() >= Level.WARNING.intValue()) {
-                lines.add(new PatternFormatter("%s").formatMessage(record));
-            }
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public void close() {}
-    };
-
-    @BeforeEach
-    void listen() {
-        Logger.getLogger("dev.penstock.ledger").addHandler(listener);
-    }
-
-    @AfterEach
-    void stopListening() {
-        Logger.getLogger("dev.penstock.ledger").removeHandler(listener);
-    }
 
     @Test
     void in_sqlite() throws Exception {
         check(TestLedgers.sqlite(folder.resolve("ledger.db")));
     }
 
-    @Test
-    void in_postgresql() throws Exception {
-        try (Postgres postgres = Postgres.start("hostile")) {
-            LedgerDatabase database = TestLedgers.postgres(postgres);
-            an_index_entry_that_is_too_long_is_no_outage(database);
-            TestLedgers.empty(database);
-            check(database);
-        }
+    /** {@link ProjectionPropertyIT} has a server for it. */
+    void inPostgresql(LedgerDatabase database) throws Exception {
+        an_index_entry_that_is_too_long_is_no_outage(database);
+        TestLedgers.empty(database);
+        check(database);
     }
 
     private void check(LedgerDatabase database) throws Exception {
@@ -155,11 +120,17 @@ class BatchWriterTest {
             records.add(started(i, "job-" + i, "tiny", "run", i == 7 || i == 12 ? "bad" : "good"));
         }
         BatchWriter writer = writer(database);
-        lines.clear();
 
-        boolean written = writer.write(records, begin(database), Map.of(JOBS, 20L, REPLIES, 20L));
+        try (LogLines log = LogLines.of(BatchWriter.class)) {
+            assertThat(writer.write(records, begin(database), Map.of(JOBS, 20L, REPLIES, 20L)))
+                    .isTrue();
 
-        assertThat(written).isTrue();
+            assertThat(log.lines().stream().filter(line -> line.startsWith("WARN")))
+                    .hasSize(2)
+                    .allSatisfy(line -> assertThat(line)
+                            .contains("prompt-replies-0@", "onstraint")
+                            .doesNotContain("'bad'", "tiny"));
+        }
         assertThat(database.isThere()).isTrue();
         for (int i = 0; i < 20; i++) {
             assertThat(row(database, "job-" + i).status())
@@ -167,11 +138,6 @@ class BatchWriterTest {
                     .isEqualTo(i == 7 || i == 12 ? JobState.Status.QUEUED : JobState.Status.RUNNING);
         }
         assertThat(database.write(Positions::all)).containsEntry(JOBS, 20L).containsEntry(REPLIES, 20L);
-        assertThat(lines)
-                .hasSize(2)
-                .allSatisfy(line -> assertThat(line)
-                        .contains("prompt-replies-0@", "onstraint")
-                        .doesNotContain("'bad'", "tiny"));
         assertThat(writer.warning().orElseThrow()).contains("2 records", "prompt-replies-0@12");
         assertThat(meters.counter("penstock.ledger.set.apart", "topic", "prompt-replies")
                         .count())

@@ -1,12 +1,13 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.TestLedgers;
 import dev.penstock.testkit.Postgres;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Runs many rounds of the property of {@link ProjectionPropertyTest}, against both databases. */
+/** Runs many rounds of the property of {@link ProjectionPropertyTest}, against both databases; and what a database refuses, on the same server. */
 class ProjectionPropertyIT {
     private static final int ROUNDS = 60;
 
@@ -21,7 +22,11 @@ class ProjectionPropertyIT {
     @Test
     void in_postgresql() throws Exception {
         try (Postgres postgres = Postgres.start("property")) {
-            ProjectionPropertyTest.check(TestLedgers.postgres(postgres), ROUNDS);
+            LedgerDatabase database = TestLedgers.postgres(postgres);
+            ProjectionPropertyTest.check(database, ROUNDS);
+            TestLedgers.empty(database);
+            // last, since it adds a rule to a table
+            new BatchWriterTest().inPostgresql(database);
         }
     }
 }

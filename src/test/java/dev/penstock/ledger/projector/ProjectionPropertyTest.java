@@ -37,7 +37,7 @@ class ProjectionPropertyTest {
 
     @Test
     void in_sqlite() throws Exception {
-        check(TestLedgers.sqlite(folder.resolve("ledger.db")), 6);
+        check(TestLedgers.sqlite(folder.resolve("ledger.db")), 2);
     }
 
     static void check(LedgerDatabase database, int rounds) throws Exception {

@@ -58,7 +58,8 @@ class RouterModelsTest {
         Router scripted = new Router("one", "loading");
         try (FakeUpstream router = FakeUpstream.start().probes(scripted::answer);
                 NodeClient client = client(router)) {
-            assertThatThrownBy(() -> new RouterModels().fetch(client, "one", _ -> scripted.status.set("unloaded")))
+            assertThatThrownBy(() -> new RouterModels(Duration.ofMillis(300))
+                            .fetch(client, "one", _ -> scripted.status.set("unloaded")))
                     .hasMessageContaining("somebody else has unloaded it");
         }
     }

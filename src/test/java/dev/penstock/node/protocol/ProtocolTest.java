@@ -27,6 +27,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,6 +39,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Tests the wire protocols with recorded bytes of the real servers. */
 class ProtocolTest {
     private static final NodeSettings NODE = NodeSettings.at(Backend.VLLM, URI.create("http://gpu:8000"));
+    private static final int WHOLE = Integer.getInteger("penstock.test.cut", 500);
     private static final NodeErrors ERRORS = new NodeErrors(NODE, WireProtocol.of(NODE));
 
     @ParameterizedTest
@@ -57,12 +60,27 @@ class ProtocolTest {
         List<TokenEvent> whole = parse(name, body);
         assertThat(whole.getLast()).as("the end of %s", name).isInstanceOf(TokenEvent.End.class);
 
-        for (int cut = 0; cut <= body.length; cut++) {
+        for (int cut : places(body)) {
             List<TokenEvent> parts =
                     parse(name, Arrays.copyOfRange(body, 0, cut), Arrays.copyOfRange(body, cut, body.length));
 
             assertThat(parts).as("%s cut at %d", name, cut).isEqualTo(whole);
         }
+    }
+
+    /**
+     * The places of a long body where a cut may matter: every place of its beginning and its end, and beside each line
+     * end and each byte that is not ASCII. Between them its lines repeat.
+     */
+    private static Set<Integer> places(byte[] body) {
+        Set<Integer> places = new TreeSet<>(List.of(body.length));
+        for (int i = 0; i < body.length; i++) {
+            boolean whole = i < WHOLE || i >= body.length - WHOLE;
+            if (whole || body[i] < 0 || body[i] == '\n') {
+                places.addAll(List.of(Math.max(0, i - 1), i, i + 1));
+            }
+        }
+        return places;
     }
 
     @Test

@@ -279,6 +279,9 @@ public final class ServerErrors {
                     .filter(words -> !words.isEmpty())
                     .collect(Collectors.joining("; "));
         }
+        if (!value.isObject()) {
+            return "";
+        }
         for (String name : List.of("error", "detail", "errors", "message", "msg", "description", "error_message")) {
             String words = message(value.path(name), depth + 1);
             if (!words.isEmpty()) {
