@@ -9,9 +9,9 @@ import java.time.Instant;
 import java.util.List;
 
 /**
- * What is forgotten, and when; in small steps, so that nothing waits for it. It counts from the outcome: what has not ended
- * is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a late duplicate is
- * known.
+ * Deletes what is old enough, in small steps, so that nothing waits for it. It counts from the outcome: a job that has
+ * not ended is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a
+ * late duplicate is recognised.
  */
 final class Retention {
     private static final Duration KNOWN_FOR = Duration.ofDays(8);
@@ -19,7 +19,7 @@ final class Retention {
 
     private Retention() {}
 
-    /** @return whether there may be more to forget */
+    /** @return whether there may be more to delete */
     static boolean step(LedgerDatabase database, Instant now, Duration retention) throws LedgerDatabase.Unavailable {
         long shownUntil = now.minus(retention).toEpochMilli();
         Duration known = retention.compareTo(KNOWN_FOR) > 0 ? retention : KNOWN_FOR;

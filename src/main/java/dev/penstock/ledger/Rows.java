@@ -22,7 +22,7 @@ import java.util.TreeMap;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
-/** Rows of {@code jobs}, as they are read and as they are changed. */
+/** Reads and changes rows of {@code jobs}. */
 final class Rows {
     static final String WITHOUT_OUTCOME = """
             id, arrivals, cancel_ms, status, attempt, run, applied_offset, first_offset, named_topic, named_partition, \
@@ -72,10 +72,10 @@ final class Rows {
     private Rows() {}
 
     /**
-     * Merges what the topics say into the rows, in one transaction. Rows are locked in the order of their ids.
+     * Merges changes from the topics into the rows, in one transaction. Rows are locked in the order of their ids.
      *
-     * @param changes of each job, in the order in which its partitions have them
-     * @param replyPartition of a job
+     * @param changes the changes of each job, in the order in which its partitions have them
+     * @param replyPartition the reply partition of a job
      */
     static void apply(
             Connection connection,
@@ -118,7 +118,7 @@ final class Rows {
         return find(connection, WITHOUT_OUTCOME, ids, "", Rows::read);
     }
 
-    /** What is made of a row. */
+    /** Converts a row of the result. */
     interface Reader {
         JobRow read(ResultSet row) throws SQLException;
     }
@@ -151,7 +151,7 @@ final class Rows {
         return rows;
     }
 
-    /** Of a row that has no ending with it the ending stays as it is. */
+    /** The ending of a row stays as it is where the new row was loaded without one. */
     static void update(Connection connection, List<JobRow> rows) throws SQLException {
         try (PreparedStatement open = connection.prepareStatement(UPDATE_OPEN);
                 PreparedStatement ended = connection.prepareStatement(UPDATE)) {
@@ -180,7 +180,7 @@ final class Rows {
         }
     }
 
-    /** @return the changes of rows that another may have inserted in the meantime */
+    /** @return the changes of rows that another projector may have inserted in the meantime */
     private static SortedMap<JobId, List<JobRow.Change>> insert(
             Connection connection,
             List<JobRow> rows,
@@ -201,9 +201,8 @@ final class Rows {
             }
             int[] inserted = insert.executeBatch();
             for (int i = 0; i < inserted.length; i++) {
-                // a driver that rewrites a batch (reWriteBatchedInserts) does not say of which rows it was; to merge
-                // the
-                // same again into our own row changes nothing
+                // a driver that rewrites a batch (reWriteBatchedInserts) does not report which rows it inserted; a
+                // second merge of the same changes into a row changes nothing
                 if (inserted[i] != 1) {
                     JobId id = rows.get(i).id();
                     again.put(id, changes.getOrDefault(id, List.of()));
@@ -281,7 +280,7 @@ final class Rows {
         return i;
     }
 
-    /** A row that waits for its record and has no outcome is kept for as long as the last of what it holds. */
+    /** A row that waits for its record and has no outcome is kept for as long as the last of its contents. */
     private static @Nullable Long stubMillis(JobRow row) {
         if (row.arrivals().chosen().isPresent() || row.life().finishedMillis() != null) {
             return null;

@@ -1,4 +1,7 @@
-/** What became of each job: a projection of the topics in a database, its queries, and who ends jobs that no worker gets to. */
+/**
+ * The state and the outcome of each job: a projection of the topics in a database, its queries, and the end of jobs
+ * that no worker ends.
+ */
 @NullMarked
 package dev.penstock.ledger;
 
