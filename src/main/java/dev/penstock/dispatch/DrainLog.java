@@ -7,14 +7,14 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
-/** Tells what a drain waits for, and again whenever that has changed. */
+/** Logs what a drain waits for, and again whenever that has changed. */
 final class DrainLog {
     private static final int NAMED = 5;
 
     private final Consumer<String> lines;
     private List<JobId> said = List.of();
 
-    /** @param lines get each line */
+    /** @param lines gets each line */
     DrainLog(Consumer<String> lines) {
         this.lines = lines;
     }
@@ -22,7 +22,7 @@ final class DrainLog {
     /** A job that still runs. */
     record Left(JobId id, Instant acceptedAt) {}
 
-    /** @param seconds that it waits at most from now on */
+    /** @param seconds the longest time that it waits from now on */
     void look(List<Left> left, long seconds) {
         List<Left> oldestFirst = left.stream()
                 .sorted(Comparator.comparing(Left::acceptedAt)

@@ -12,7 +12,7 @@ import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** What every run counts. */
+/** The counters of all runs. */
 final class RunMeters {
     private final MeterRegistry meters;
     private final Counter duplicates;
@@ -23,7 +23,10 @@ final class RunMeters {
     private final DistributionSummary promptTokens;
     private final DistributionSummary completionTokens;
 
-    /** All that need no label of a run are there from the start, at zero: an increase of nothing is no alert. */
+    /**
+     * Counters without a label of a run exist from the start, at zero: otherwise an alert on an increase misses the
+     * first one.
+     */
     RunMeters(MeterRegistry meters) {
         this.meters = meters;
         duplicates = meters.counter("penstock.duplicates");

@@ -4,7 +4,7 @@ import io.micrometer.core.instrument.config.MeterFilter;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 
-/** Records may name their tenants themselves: beyond so many, further ones are measured in no series of their own. */
+/** Records may set their tenants themselves. Beyond so many tenants, further ones share one series. */
 @Singleton
 final class TenantMeters {
     static final int MOST = 200;
