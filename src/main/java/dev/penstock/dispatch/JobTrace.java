@@ -84,7 +84,7 @@ public final class JobTrace implements AutoCloseable {
         span.setAttribute("penstock.tenant", tenant).setAttribute("penstock.task", task);
     }
 
-    /** The context for each event: of this span, or the producer's own where there is no span. */
+    /** The context for each event: this span's context, or the producer's own where there is no span. */
     public byte @Nullable [] traceparent() {
         return traceparent;
     }
