@@ -65,7 +65,7 @@ class ApiIT {
     @BeforeAll
     static void start() throws InterruptedException {
         broker = Broker.start();
-        // somebody else has made it, for small jobs
+        // an operator has made it, for small jobs
         try (Admin admin = broker.admin()) {
             admin.createTopics(List.of(new NewTopic("prompt-jobs-low", 4, (short) 1)
                             .configs(Map.of("max.message.bytes", "1048576"))))

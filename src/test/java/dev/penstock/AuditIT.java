@@ -40,7 +40,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Records that the broker dropped are told {@code lost}; and nothing else is. */
+/** Records that the broker dropped end as {@code lost}, and no others do. */
 @Tag("long")
 final class AuditIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -111,7 +111,7 @@ final class AuditIT {
         }
     }
 
-    /** A record that is dropped now and told later: whatever was to be told wrongly before it has been. */
+    /** A record that is dropped now and reported later: any wrong report comes before that one. */
     private static void awaitAnotherAudit(JobSender jobs, ReplyLog replies, Broker broker) throws Exception {
         send(jobs, 0, "marker");
         jobs.flush();
@@ -205,7 +205,7 @@ final class AuditIT {
                 penstock, rounds, "is %d more".formatted(count), now -> now >= from + count, PATIENCE.multipliedBy(2));
     }
 
-    /** Jobs that ended on their days; of the replies the broker has kept the last day's. */
+    /** Jobs that ended on their days; the broker has kept the replies of the last day. */
     private static int sixDaysOfJobs(Broker broker, Instant now) throws Exception {
         int jobsADay = 200;
         try (Admin admin = broker.admin();

@@ -76,7 +76,7 @@ class BoundsIT {
 
         rig.replies().awaitOutcomes(others, PATIENCE);
         String gauge = "penstock_intake_window_used{partition=\"0\",topic=\"prompt-jobs\"}";
-        // of the other partition the broker may tell what is one write old
+        // the broker's figure for the other partition may be one write old
         String warning = replica.process()
                 .awaitLine(line -> line.contains("partition prompt-jobs-0 hands out nothing more"), PATIENCE);
         JsonNode ready = Rest.get(replica.managementUrl(), "/q/health/ready").json();
@@ -291,7 +291,7 @@ class BoundsIT {
     void a_long_queue_takes_no_more_memory_than_a_short_one() throws InterruptedException, IOException {
         PenstockProcess replica =
                 rig.start(rig.replica("replica", 64).runtimeOption("-Xmx%dm".formatted(HEAP_MEGABYTES)));
-        // of the same size: each consumer keeps the last that it fetched
+        // all have the same size: each consumer keeps the last that it fetched
         String filling = "x".repeat(10_000);
         double memoryBefore = 0;
         // an executable takes what it may have bit by bit
@@ -355,7 +355,10 @@ class BoundsIT {
         return PenstockProcess.isJar(PenstockProcess.defaultExecutable());
     }
 
-    /** Bytes: what is live in a JVM's heap; what is resident of a native executable, which nobody can ask to collect. */
+    /**
+     * Bytes: the live part of a JVM's heap; the resident memory of a native executable, whose collection no test can
+     * request.
+     */
     private static double memory(PenstockProcess replica) throws InterruptedException, IOException {
         if (!isJar()) {
             return (double) Vitals.of(replica.pid()).residentMegabytes() * MEGABYTE;

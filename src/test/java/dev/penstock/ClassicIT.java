@@ -276,7 +276,7 @@ class ClassicIT {
         assertThat(process.process().awaitExit(PATIENCE)).hasValue(143);
     }
 
-    /** The group has told that everything is done. */
+    /** The group has committed that everything is finished. */
     private void awaitCommitted() throws InterruptedException, ExecutionException {
         try (Admin admin = rig.broker().admin()) {
             long until = System.nanoTime() + PATIENCE.toNanos();

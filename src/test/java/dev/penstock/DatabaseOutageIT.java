@@ -172,7 +172,7 @@ final class DatabaseOutageIT {
     void a_replica_dies_while_the_database_is_away_and_its_jobs_are_recovered_by_a_scan() throws InterruptedException {
         fake.script(_ -> Answer.tokens(80).every(Duration.ofMillis(100)));
         List<String> ids = new ArrayList<>();
-        // which replica takes a job nobody says
+        // the test does not decide which replica takes a job
         while (Metrics.value(first, "penstock_jobs_in_flight{node=\"fake\"}").orElse(0) == 0) {
             assertThat(ids).as("jobs of which the first replica took none").hasSizeLessThan(200);
             List<String> more = Rig.ids("scan-" + ids.size(), 20);

@@ -51,7 +51,7 @@ class ExamplesIT {
 
     private static Broker broker;
     private static ReplyLog replies;
-    /** Of jobs that go on with the text of an earlier attempt. */
+    /** The events of jobs that continue the text of an earlier attempt. */
     private static final Map<String, String> RESUMED_TEXTS = new HashMap<>();
 
     @BeforeAll
@@ -104,7 +104,7 @@ class ExamplesIT {
         check(python("consumer.py").orElseGet(() -> without("Python with confluent-kafka")));
     }
 
-    /** Of an id that has only a refused record nothing else comes: who waits for it is told. */
+    /** An id that has only a refused record gets no further event: a client that waits for it sees the refusal. */
     private static void check(List<String> program) throws InterruptedException {
         assertThat(run(program, "--until-idle", "5")).isEqualTo(expected());
         assertThat(run(program, "--id", "refused"))

@@ -27,7 +27,7 @@ class HealthIT {
     @Test
     void alive_from_the_start_and_started_and_ready_when_the_broker_was_reached_for_good() throws InterruptedException {
         int port = Broker.freePort();
-        // a node that nobody runs: health is not about nodes
+        // a node without a server: health does not depend on nodes
         try (PenstockProcess penstock = PenstockProcess.with("127.0.0.1:" + port)
                 .node("nobody", "vllm", URI.create("http://127.0.0.1:" + Broker.freePort()), 8)
                 .start()) {

@@ -133,7 +133,7 @@ class LlamaServerIT {
                 JOBS, JOBS, asItIs, closing);
     }
 
-    /** Of 600 jobs, each of which is one attempt there; the node stays up. */
+    /** The outcomes of 600 jobs, each of which is one attempt there; the node stays up. */
     private static double secondsAt(String node) throws InterruptedException {
         Metrics.await(penstock, "penstock_node_slots{node=\"%s\"}".formatted(node), 4, PATIENCE);
         String upSince = node(node).path("since").asText();

@@ -40,7 +40,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Nothing that a producer writes can stop the intake, or end somebody's job. */
+/** Nothing that a producer writes can stop the intake, or end another job. */
 class MalformedIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int MALFORMED = 10_000;
@@ -356,7 +356,7 @@ class MalformedIT {
         }
     }
 
-    /** As a broker makes it that nobody asked for more: its limit is that of compressed records. */
+    /** A topic with a broker's defaults: its limit is that of compressed records. */
     private static Broker withJobTopicOfOthers() throws InterruptedException {
         Broker broker = Broker.start();
         try (Admin admin = broker.admin()) {

@@ -245,7 +245,7 @@ class NodesIT {
         gpu.await(stats -> stats.inFlight() == 0, PATIENCE);
     }
 
-    /** While it waits for its node in the line, and while it is set aside since another node is up. */
+    /** While it waits for its node, and while it is deferred because another node is up. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void a_job_whose_node_died_under_it_ends_in_its_time(boolean anotherIsUp) throws InterruptedException {

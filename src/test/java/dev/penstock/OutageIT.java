@@ -67,7 +67,7 @@ class OutageIT {
 
             long severedAt = System.nanoTime();
             proxy.sever();
-            // what it has by now it may run: nobody can tell it that another replica has it too
+            // it may run the jobs in flight by now: no request can tell it that another replica has them too
             double inHand = Metrics.value(cut, "penstock_queue_in_hand{topic=\"prompt-jobs\"}")
                     .orElseThrow();
             Metrics.await(cut, "penstock_broker_up", 0, PATIENCE);

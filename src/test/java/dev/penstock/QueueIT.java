@@ -110,7 +110,7 @@ class QueueIT {
         assertRanOnce(blocked);
     }
 
-    /** A few of them fill what a replica may have in hand, long before they are too many to wait. */
+    /** A few of them fill the memory for records in flight, long before they are too many to wait. */
     @Test
     void large_jobs_that_wait_for_a_full_pool_leave_room_for_another() throws InterruptedException {
         PenstockProcess replica = rig.start(twoPools()
@@ -136,7 +136,7 @@ class QueueIT {
         assertThat(rig.replies().outcomes(large)).isEqualTo(Map.of("completed", large.size()));
     }
 
-    /** They stay in hand all the while: only what is kept for the other topic can let its jobs through. */
+    /** They stay in flight all the while: only the reservation of the other topic lets its jobs through. */
     @Test
     void large_low_jobs_that_wait_leave_room_for_the_high_ones() throws InterruptedException {
         PenstockProcess replica = rig.start(twoPools()

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** A replica is replaced by a new one while 500 jobs stream: nobody who reads the answers has to notice. */
+/** A replica is replaced by a new one while 500 jobs stream; the readers of the answers do not notice. */
 @Tag("alone")
 @Tag("long")
 class RollingIT {
@@ -26,7 +26,7 @@ class RollingIT {
     private static final Duration DRAIN = Duration.ofSeconds(40);
     private static final Duration CHUNK_EVERY = Duration.ofMillis(100);
     private static final int JOBS = 500;
-    /** Of each replica: those that are handed back find room, and whoever takes a job runs it. */
+    /** For each replica: jobs that are handed back find memory, and the replica that takes a job runs it. */
     private static final int SLOTS = JOBS;
 
     private static final String SHORT = "short";

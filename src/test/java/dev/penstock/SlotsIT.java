@@ -80,7 +80,7 @@ class SlotsIT {
         try (Admin admin = broker.admin()) {
             ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
         } catch (AssertionError e) {
-            // whether somebody has them still, or the broker's figure is behind
+            // whether a consumer still has them, or the broker's figure is behind
             throw new AssertionError(
                     Metrics.text(penstock)
                             .lines()

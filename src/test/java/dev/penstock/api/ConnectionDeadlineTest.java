@@ -28,7 +28,7 @@ import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** The time of an embedded channel moves only when it is told to. */
+/** The time of an embedded channel moves only by calls of the test. */
 class ConnectionDeadlineTest {
     private final EmbeddedChannel channel = new EmbeddedChannel();
 

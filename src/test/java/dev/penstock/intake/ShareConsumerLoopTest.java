@@ -67,7 +67,7 @@ class ShareConsumerLoopTest {
         return loop(OneRecord::new);
     }
 
-    @SuppressWarnings("NullAway") // nothing is set aside or dead-lettered here
+    @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
     private ShareConsumerLoop loop(Supplier<MockShareConsumer<byte[], byte[]>> made) {
         KafkaSettings kafka =
                 new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());

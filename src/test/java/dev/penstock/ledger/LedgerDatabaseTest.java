@@ -175,7 +175,7 @@ class LedgerDatabaseTest {
         void now() throws SQLException;
     }
 
-    /** Of one connection, which closing does not close. */
+    /** A source of one connection, which closing does not close. */
     private LedgerDatabase over(Connection connection, Request asked) {
         ClassLoader loader = LedgerDatabaseTest.class.getClassLoader();
         Object lent = Proxy.newProxyInstance(

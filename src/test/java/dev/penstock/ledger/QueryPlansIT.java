@@ -24,8 +24,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.Test;
 
 /**
- * A ledger of a million jobs ({@code -Dpenstock.test.rows}: of more): every query that is asked of it, as it is asked, is
- * explained while it runs. Each has to be served by indexes, and to touch no more rows than three times its limit.
+ * A ledger of a million jobs ({@code -Dpenstock.test.rows}: another number): every query of the ledger is explained
+ * while it runs. Indexes have to serve each query, and it has to touch no more rows than three times its limit.
  */
 class QueryPlansIT {
     private static final long ROWS = Long.getLong("penstock.test.rows", 1_000_000);

@@ -59,7 +59,7 @@ final class Topics {
                 refused(id, place);
             }
             if (random.nextInt(20) == 0) {
-                // of a record that the projector does not take for a job
+                // from a record that the projector does not take for a job
                 refused(id, new RecordPlace(place.topic(), place.partition(), place.offset() + 1_000));
             }
             int copies = random.nextInt(5);
@@ -100,7 +100,7 @@ final class Topics {
         return logs.getOrDefault(partition, List.of());
     }
 
-    /** Of all partitions, one after the other. */
+    /** The records of all partitions, one after the other. */
     List<ConsumerRecord<byte[], byte[]>> all() {
         return logs.values().stream().flatMap(List::stream).toList();
     }

@@ -50,7 +50,7 @@ final class NaiveSchedule {
         }
     }
 
-    /** @param crowded not empty: what is in hand leaves no memory for further jobs */
+    /** @param crowded not empty: the jobs in flight leave no memory for further ones */
     NaiveSchedule(int slots, double lowShare, Set<String> crowded) {
         free = slots;
         kept = Math.max(1, slots / 8);

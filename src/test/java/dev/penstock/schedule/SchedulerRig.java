@@ -60,7 +60,7 @@ final class SchedulerRig {
     final FakeNodes nodes;
     final Scheduler scheduler;
 
-    /** @param keys of the configuration, without {@code penstock.} */
+    /** @param keys keys of the configuration, without {@code penstock.} */
     @SafeVarargs
     SchedulerRig(Map<String, String>... keys) {
         Map<String, String> file = new HashMap<>();
