@@ -78,7 +78,7 @@ class BoundsIT {
         String gauge = "penstock_intake_window_used{partition=\"0\",topic=\"prompt-jobs\"}";
         // the broker's figure for the other partition may be one write old
         String warning = replica.process()
-                .awaitLine(line -> line.contains("partition prompt-jobs-0 hands out nothing more"), PATIENCE);
+                .awaitLine(line -> line.contains("partition prompt-jobs-0 delivers nothing more"), PATIENCE);
         JsonNode ready = Rest.get(replica.managementUrl(), "/q/health/ready").json();
 
         double used = Metrics.await(replica, gauge, "is nearly full", value -> value > NEARLY_FULL, PATIENCE);

@@ -109,7 +109,7 @@ class OutageIT {
         try (Rig rig = Rig.start("unassigned", broker)) {
             PenstockProcess penstock = rig.start(rig.replica("replica", 4).config("penstock.intake.mode", "share"));
 
-            String line = penstock.process().awaitLine(said -> said.contains("has given no partition"), PATIENCE);
+            String line = penstock.process().awaitLine(said -> said.contains("has assigned no partition"), PATIENCE);
 
             assertThat(line).contains("share.coordinator.state.topic.replication.factor=1");
             assertThat(ready(penstock).toString()).contains("share.coordinator.state.topic.replication.factor=1");

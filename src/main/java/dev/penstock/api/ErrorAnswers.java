@@ -52,7 +52,7 @@ final class ErrorAnswers {
     @ServerExceptionMapper
     Response of(RuntimeException e) {
         LOG.error("a call failed", e);
-        return answer(JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log says why"))
+        return answer(JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log has the reason"))
                 .build();
     }
 

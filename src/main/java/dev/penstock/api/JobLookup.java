@@ -180,7 +180,7 @@ public final class JobLookup {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.ID_CONFLICT,
-                    "job '%s' has ended, and its answer is no longer kept: another job needs another id"
+                    "job '%s' has ended, and its answer has expired: another job needs another id"
                             .formatted(there.id())));
         }
         String hash = BodyHash.of(fit.document().get());
@@ -190,7 +190,7 @@ public final class JobLookup {
                 .filter(known -> !known.equals(hash))
                 .map(_ -> JobFailure.of(
                         JobFailure.Code.ID_CONFLICT,
-                        "job '%s' is there already with another body: another job needs another id"
+                        "job '%s' exists already with another body: another job needs another id"
                                 .formatted(there.id())));
     }
 

@@ -85,7 +85,7 @@ final class KafkaLook {
         } catch (Problem e) {
             found.add(Finding.warn(what, e.line(), ""));
         } catch (ExecutionException | KafkaException e) {
-            found.add(Finding.warn(what, "the broker does not say: " + Reason.of(e), ""));
+            found.add(Finding.warn(what, "the broker does not report it: " + Reason.of(e), ""));
         }
     }
 
@@ -99,7 +99,7 @@ final class KafkaLook {
                 texts.add(feature + " " + level.maxVersionLevel());
             }
         }
-        found.add(Finding.ok("Kafka's features", texts.isEmpty() ? "it names none" : String.join(", ", texts)));
+        found.add(Finding.ok("Kafka's features", texts.isEmpty() ? "it lists none" : String.join(", ", texts)));
     }
 
     private void topics(Admin admin, int brokers, Map<String, TopicDescription> there)
@@ -198,7 +198,7 @@ final class KafkaLook {
                     "run it again: " + migrate(moving.to())));
         } else if (inForce.isEmpty()) {
             IntakeMode first = here.mode().orElse(share ? IntakeMode.SHARE : IntakeMode.CLASSIC);
-            String why = here.mode().isPresent() ? "penstock.intake.mode says so" : "that is what the broker can do";
+            String why = here.mode().isPresent() ? "penstock.intake.mode sets it" : "the broker supports it";
             String detail = "not decided yet; the first start takes %s: %s".formatted(first.wireName(), why);
             found.add(
                     first == IntakeMode.SHARE && !share

@@ -106,7 +106,7 @@ final class Rest implements AutoCloseable {
         return switch (e) {
             case ConnectException _ ->
                 base
-                        + " cannot be reached: is Penstock running there? (start it with: penstock; or name another --url)";
+                        + " cannot be reached: is Penstock running there? (start it with: penstock; or set another --url)";
             case HttpTimeoutException _ -> base + " does not answer: is it Penstock, and is its broker up?";
             default -> {
                 String why = e.getMessage();

@@ -163,7 +163,7 @@ final class DuplicateCheck {
     private static JobFailure conflict(JobId id, RecordPlace owner) {
         return JobFailure.of(
                 JobFailure.Code.ID_CONFLICT,
-                "job '%s' is there already with another body (record %s): another job needs another id"
+                "job '%s' exists already with another body (record %s): another job needs another id"
                         .formatted(id, owner));
     }
 

@@ -149,7 +149,7 @@ final class JobRun {
             } else {
                 if (silentRuns > 1) {
                     LOG.warnf(
-                            "job=%s record=%s %d of its runs ended without a word: it runs apart from most others, and after %d it is poison",
+                            "job=%s record=%s %d runs crashed without an outcome; quarantined (poison at %d)",
                             job.id(), taken.place(), silentRuns, Quarantine.POISON);
                 }
                 perform(recovered);

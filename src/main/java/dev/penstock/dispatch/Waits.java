@@ -67,13 +67,13 @@ public class Waits {
             case QUARANTINED ->
                 new Waiting(
                         Waiting.Code.QUARANTINED,
-                        "runs of it ended together with the process that ran them: it runs apart from others, and is looked at again at "
+                        "earlier runs crashed with their process: the job is quarantined, and is checked again at "
                                 + due,
                         since);
             case DUPLICATE ->
                 new Waiting(
                         Waiting.Code.DUPLICATE,
-                        "another record has the same id: it is looked at again at " + due,
+                        "another record has the same id: this one is checked again at " + due,
                         since);
             case NODE_DOWN, MODEL_UNKNOWN, NODE_LOADING ->
                 forNodes.code() == Waiting.Code.SLOT
@@ -83,7 +83,7 @@ public class Waits {
                                 since)
                         : new Waiting(
                                 forNodes.code(),
-                                forNodes.message() + "; deferred until then, and looked at again at " + due,
+                                forNodes.message() + "; deferred until then, and checked again at " + due,
                                 forNodes.since());
             case SLOT, DEFERRED, NO_NODE ->
                 new Waiting(

@@ -77,7 +77,7 @@ public class DeferredJobs {
         if (origin.isEmpty()) {
             strange.increment();
             LOG.warnf(
-                    "record=%s is no copy of a job that was set aside: it is passed over. Only Penstock may have WRITE on %s",
+                    "record=%s was not written by Penstock: it is skipped. Only Penstock may have WRITE on %s",
                     Origin.placeOf(record), topic);
         }
         return origin;

@@ -203,7 +203,7 @@ final class GroupConsumerLoop implements Runnable {
             try {
                 long stoodStill = System.nanoTime() - movedAt;
                 if (stoodStill > setup.sessionTimeout().toNanos()) {
-                    throw new IllegalStateException("it stood still for %d ms: the partitions may be somebody else's"
+                    throw new IllegalStateException("it stood still for %d ms: another consumer may have the partitions"
                             .formatted(stoodStill / 1_000_000));
                 }
                 movedAt = System.nanoTime();

@@ -206,7 +206,7 @@ public final class Intake {
         try (Admin admin = kafka.admin("penstock-replicas")) {
             dispatcher.shareNodes(admin);
         } catch (ExecutionException | KafkaException e) {
-            LOG.warnf("which replicas there are is not known yet: %s", Reason.of(e));
+            LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
         }
     }
 

@@ -141,7 +141,7 @@ final class JobRecords {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
-            LOG.warnf("record=%s could not be set aside, it comes again: %s", held.place(), Reason.of(e));
+            LOG.warnf("record=%s could not be deferred, it comes again: %s", held.place(), Reason.of(e));
         }
     }
 

@@ -100,7 +100,7 @@ final class ModeChoice {
         for (GroupListing group : groups) {
             if (modeOf(group).filter(other -> other != mode).isPresent()) {
                 throw new TopicSetup.Unusable(
-                        "group %s is a %s group, but jobs are taken in %s mode. Stop whoever uses it, then: %s"
+                        "group %s is a %s group, but jobs are taken in %s mode. Stop its members, then: %s"
                                 .formatted(
                                         group.groupId(),
                                         group.type().map(GroupType::toString).orElse("?"),

@@ -248,7 +248,7 @@ final class QueueWatch implements AutoCloseable {
         } catch (RuntimeException | Error e) {
             // such as a host name that is not resolved for a moment; an exception from a timer's task would end the
             // timer
-            LOG.warnf("the queue could not be looked at, trying again: %s", Reason.of(e));
+            LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
         }
     }
 
@@ -295,7 +295,7 @@ final class QueueWatch implements AutoCloseable {
             if (e.getCause() instanceof AuthorizationException && !warnings.containsKey("replicas")) {
                 warn(
                         "replicas",
-                        "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group %s"
+                        "the broker does not list the live replicas, so each takes all of max-in-flight: %s. Grant DESCRIBE on the group %s"
                                 .formatted(Reason.of(e), settings.groups().ledger()));
             }
             throw e;
@@ -354,7 +354,7 @@ final class QueueWatch implements AutoCloseable {
             question.ask();
         } catch (ExecutionException | RuntimeException e) {
             // a group that does not exist yet, a coordinator that is being elected, a partition without a leader
-            LOG.debugf("the queue could not be looked at: %s", Reason.of(e));
+            LOG.debugf("the queue could not be checked: %s", Reason.of(e));
         }
     }
 
@@ -386,7 +386,7 @@ final class QueueWatch implements AutoCloseable {
         } else if (!warnings.containsKey(about)) {
             warn(
                     about,
-                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.partition.max.record.locks=%d"
+                    "partition %s delivers nothing more when %d records lie between its newest record in flight and its oldest unfinished one, at offset %d; now there are %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.partition.max.record.locks=%d"
                             .formatted(
                                     partition,
                                     window.limit(),
@@ -422,7 +422,7 @@ final class QueueWatch implements AutoCloseable {
                 && startedAt.plus(ASSIGNED_WITHIN).isBefore(clock.instant())) {
             warn(
                     "assignment",
-                    "the broker has given no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
+                    "the broker has assigned no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
                             .formatted(groups, ASSIGNED_WITHIN.toSeconds()));
         }
     }

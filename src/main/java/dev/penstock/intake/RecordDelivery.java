@@ -129,10 +129,10 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
                                 Math.max(handedBack, origin.handedBack()),
                                 failures)
                         .get();
-                LOG.debugf("job=%s record=%s set aside: %s", job, place(), deferral.delay());
+                LOG.debugf("job=%s record=%s deferred: %s", job, place(), deferral.delay());
                 return true;
             } catch (ExecutionException e) {
-                LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), Reason.of(e));
+                LOG.warnf("job=%s record=%s could not be deferred: %s", job, place(), Reason.of(e));
             }
             // at its last delivery it would not come again
             if (!isLastDelivery() || !renew()) {

@@ -331,7 +331,7 @@ final class ShareConsumerLoop implements Runnable {
 
     private void accept(ShareDelivery held) {
         if (held.deliveries() > 1) {
-            LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
+            LOG.debugf("record=%s was delivered %d times", held.place(), held.deliveries());
         }
         hand.put(held.place(), held);
         if (!GUARD.read(held.record(), () -> onRecord.accept(held))) {
@@ -347,7 +347,7 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     private void lose(RecordPlace place) {
-        LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
+        LOG.warnf("record=%s its lock is lost; the replica that takes it next recovers the job", place);
         ShareDelivery held = hand.remove(place);
         if (held != null) {
             held.leave();

@@ -29,7 +29,7 @@ final class SnappyBlocks {
         try (SnappyCompressorInputStream in = open(block, offset, length)) {
             int size = in.getSize();
             if (size > to.length - toOffset || in.readNBytes(to, toOffset, size) < size) {
-                throw new IOException("the snappy block does not give the " + size + " bytes it says");
+                throw new IOException("the snappy block does not give the " + size + " bytes of its header");
             }
             return size;
         } catch (IllegalArgumentException | IllegalStateException | IndexOutOfBoundsException e) {

@@ -197,7 +197,7 @@ final class TopicSetup {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
                 "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says";
+                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression is";
             default ->
                 "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };
@@ -282,7 +282,7 @@ final class TopicSetup {
                 throw asKafka(e);
             }
             throw new Unusable(
-                    "share group %s cannot be told to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
+                    "share group %s cannot be set to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
                             .formatted(
                                     group,
                                     Reason.of(e),

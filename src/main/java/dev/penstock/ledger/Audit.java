@@ -196,7 +196,7 @@ final class Audit implements AutoCloseable {
                         .formatted(
                                 place,
                                 topic.equals(place.topic())
-                                        ? "by retention, at the delivery limit of group %s, or because something else acknowledged it"
+                                        ? "by retention, at the delivery limit of group %s, or because another client acknowledged it"
                                                 .formatted(settings.groups().of(topic))
                                         : "its topic was deleted and made again",
                                 dropped.isPresent()

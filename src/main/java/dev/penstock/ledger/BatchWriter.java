@@ -156,7 +156,7 @@ final class BatchWriter {
         apart.stream()
                 .limit(MOST_LINES)
                 .forEach(record -> LOG.warnf(
-                        "record=%s the ledger cannot hold it and goes on without it: %s. Its job runs; polling and lists do not show what it says",
+                        "record=%s the ledger cannot hold it and goes on without it: %s. Its job runs; polling and lists do not show its content",
                         record.place(), record.why()));
         if (apart.size() > MOST_LINES) {
             LOG.warnf("the ledger cannot hold %d more records of the same batch", apart.size() - MOST_LINES);

@@ -124,7 +124,7 @@ public class CatchUp {
             ends.keySet().removeIf(partition -> !topics.contains(partition.topic()));
             return ends;
         } catch (ExecutionException e) {
-            TimeoutException timeout = new TimeoutException("the broker did not say where its topics end");
+            TimeoutException timeout = new TimeoutException("the broker did not report where its topics end");
             timeout.initCause(e);
             throw timeout;
         }

@@ -122,7 +122,7 @@ public class LedgerDatabase {
             fileLock = null;
         } catch (IOException e) {
             throw new Unusable(
-                    "the ledger's file %s cannot be made: %s. penstock.ledger.path names another place, and penstock.ledger.kind=none does without"
+                    "the ledger's file %s cannot be made: %s. Set penstock.ledger.path to another place, or penstock.ledger.kind to none"
                             .formatted(file, e));
         }
         throw new Unusable(
@@ -227,9 +227,9 @@ public class LedgerDatabase {
                     case AWAY -> throw gone(e);
                     case CONFLICT -> {
                         if (System.nanoTime() - until >= 0) {
-                            throw new Unavailable("the ledger is busy: others write to it all the time", e);
+                            throw new Unavailable("the ledger is busy: other processes write to it all the time", e);
                         }
-                        LOG.debugf("another wrote at the same moment: %s", failure.words());
+                        LOG.debugf("another transaction wrote at the same moment: %s", failure.words());
                     }
                 }
             }

@@ -72,7 +72,7 @@ final class OutcomePublisher {
         try {
             replies.send(row.id(), mark, outcome, traceparent).get();
         } catch (ExecutionException e) {
-            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), Reason.of(e));
+            LOG.warnf("job=%s its outcome could not be published, trying again: %s", row.id(), Reason.of(e));
             return;
         }
         told.add(row.id(), clock.instant().plus(PATIENCE));

@@ -210,7 +210,7 @@ final class Projector implements AutoCloseable {
                 }
             }
         } catch (KafkaException e) {
-            LOG.debugf("the topics could not be looked at: %s", e.getMessage());
+            LOG.debugf("the topics could not be checked: %s", e.getMessage());
         }
     }
 
@@ -302,7 +302,7 @@ final class Projector implements AutoCloseable {
     private static void commit(KafkaConsumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
         consumer.commitAsync(told, (_, failure) -> {
             if (failure != null) {
-                LOG.debugf("the group was not told: %s", failure.getMessage());
+                LOG.debugf("the offsets could not be committed: %s", failure.getMessage());
             }
         });
     }

@@ -65,7 +65,7 @@ final class TopicWatch implements AutoCloseable {
         }
         Set<String> changed = found.madeAgain();
         changed.forEach(topic -> LOG.warnf(
-                "topic=%s it was deleted and made again: the ledger reads it from its beginning. Jobs of the old one that had not started are told lost",
+                "topic=%s it was deleted and made again: the ledger reads it from its beginning. Jobs of the old topic that had not started end as lost",
                 topic));
         Origin before = known;
         if (before != null) {

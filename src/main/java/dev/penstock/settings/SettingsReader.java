@@ -367,7 +367,7 @@ public final class SettingsReader {
         } else if (pull.equals("missing") && backend.isPresent() && !FETCHING.contains(backend.get())) {
             mistake(
                     key,
-                    "%s fetches no models on command, and a job would wait for ever: leave it out, or say never"
+                    "%s fetches no models on command, and a job would wait for ever: leave it out, or set never"
                             .formatted(backend.get().wireName()));
         }
         return pull.equals("missing");
@@ -460,7 +460,7 @@ public final class SettingsReader {
             if (others.contains(topic.name())) {
                 mistake(
                         "intake.topics",
-                        "'%s' is one of penstock.topics, which are for other things than jobs".formatted(topic.name()));
+                        "'%s' is the name of an internal topic (penstock.topics)".formatted(topic.name()));
             }
             if (!topic.name().matches("[a-zA-Z0-9._-]{1,249}")) {
                 mistake("intake.topics", "'%s' is no name of a Kafka topic".formatted(topic.name()));
@@ -509,7 +509,7 @@ public final class SettingsReader {
         positive("ledger.retention", config.ledger().retention());
         if (kind.equals(Optional.of(Settings.LedgerKind.POSTGRESQL))
                 && !config.ledger().url().orElse("").startsWith("jdbc:postgresql:")) {
-            mistake("ledger.url", "must be said for postgresql, as jdbc:postgresql://host:5432/database");
+            mistake("ledger.url", "must be set for postgresql, as jdbc:postgresql://host:5432/database");
         }
         return new Settings.Ledger(
                 kind.orElse(Settings.LedgerKind.NONE),
