@@ -26,7 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** The ledger's database goes away, and comes back; no job waits for it. */
+/** The ledger's database goes away and comes back; no job waits for it. */
 @Tag("long")
 final class DatabaseOutageIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
@@ -133,7 +133,7 @@ final class DatabaseOutageIT {
         }
     }
 
-    /** As soon as it can be read at all, a row is right. */
+    /** As soon as the database can be read at all, a row is right. */
     private void assertEveryRowIsRight(List<String> ids) throws InterruptedException {
         for (String id : ids) {
             JsonNode job = awaitReadable(id);

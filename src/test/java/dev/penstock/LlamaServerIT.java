@@ -122,7 +122,7 @@ class LlamaServerIT {
         assertThat(replies.outcome("after").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
     }
 
-    /** It ends its connection right after each streamed answer, and announces that it keeps it. */
+    /** The server announces that it keeps the connection, and ends it right after each streamed answer. */
     @Test
     void each_of_600_jobs_at_4_at_once_is_one_attempt() throws InterruptedException, IOException {
         double asItIs = secondsAt("another");
@@ -160,7 +160,7 @@ class LlamaServerIT {
                 - begun / 1e3;
     }
 
-    /** The same calls straight to the server, 4 at once, each on a connection of its own. */
+    /** The same calls straight to the server, 4 at once, each on its own connection. */
     private static double secondsOfCallsThatClose() throws InterruptedException, IOException {
         URL chat = another.url().resolve("/v1/chat/completions").toURL();
         int whole = 0;

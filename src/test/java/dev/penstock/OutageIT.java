@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** A broker that is away, at the start or under load: the service stays up, says so, and goes on by itself. */
+/** A broker that is away, at the start or under load: the service stays up, reports it, and goes on by itself. */
 @Tag("long")
 class OutageIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -98,7 +98,10 @@ class OutageIT {
         }
     }
 
-    /** A cluster of one whose share coordinator wants three replicas delivers nothing; only its own log says why. */
+    /**
+     * A cluster of one broker whose share coordinator wants three replicas delivers nothing; only the broker's own log
+     * has the reason.
+     */
     @Test
     void a_broker_that_gives_out_no_partitions_is_named_with_the_way_out() throws InterruptedException {
         Broker broker = Broker.start(

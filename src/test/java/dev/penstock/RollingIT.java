@@ -64,7 +64,7 @@ class RollingIT {
         var _ = rig.send(mixed);
         // on a slow machine the first may end before the last begins
         rig.fake().await(stats -> stats.inFlight() >= JOBS * 9 / 10, PATIENCE);
-        // a share group does not deal them out evenly
+        // a share group does not distribute them evenly
         PenstockProcess leaving = inFlight(first) < inFlight(second) ? second : first;
         leaving.terminate();
         rig.start(replica("arriving"));
@@ -106,7 +106,7 @@ class RollingIT {
         return rig.replies().count(id, EventMark.Kind.STARTED);
     }
 
-    /** How long nothing came, in milliseconds, over all jobs. */
+    /** The longest time without an event, in milliseconds, over all jobs. */
     private record Gaps(long median, long p99, long p999, long longest) {
         @Override
         public String toString() {

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** 64 slots, used fully whatever partition the jobs lie on, and never more. */
+/** 64 slots are used fully, whatever partitions the jobs lie on, and never more. */
 @Tag("alone")
 class SlotsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);

@@ -213,7 +213,7 @@ class TracesIT {
                             "\"node\":\"fake\"",
                             "\"traceId\":\"" + ended.traceId());
 
-            // nothing but what a job did: no span of a probe, of a poll or of health
+            // only the spans of a job: none of a probe, of a poll or of health
             assertThat(receiver.spans())
                     .extracting(span -> span.kind() + " " + span.name())
                     .containsOnly(
@@ -271,7 +271,7 @@ class TracesIT {
         }
     }
 
-    /** As the chart and the operations page have it: an endpoint and nothing else. */
+    /** As in the chart and on the operations page: only an endpoint is set. */
     @Test
     void where_only_an_endpoint_is_said_spans_go_there_over_grpc() throws InterruptedException {
         try (TraceReceiver receiver = TraceReceiver.startGrpc();
@@ -288,7 +288,7 @@ class TracesIT {
             assertThat(attempt.parentId()).isEqualTo(intake.spanId());
             assertThat(stage.atTheNode()).isEqualTo("00-" + TRACE + "-" + attempt.spanId() + "-01");
 
-            // at its end it sends what it has not sent yet
+            // at its end the service sends the spans that it has not sent yet
             stage.send("last", "hi", PRODUCERS);
             stage.penstock().close();
             assertThat(receiver.spans())

@@ -105,8 +105,7 @@ final class Rest implements AutoCloseable {
     String unreachable(IOException e) {
         return switch (e) {
             case ConnectException _ ->
-                base
-                        + " cannot be reached: is Penstock running there? (start it with: penstock; or set another --url)";
+                base + " cannot be reached: is Penstock running there? (start it with: penstock; or set another --url)";
             case HttpTimeoutException _ -> base + " does not answer: is it Penstock, and is its broker up?";
             default -> {
                 String why = e.getMessage();

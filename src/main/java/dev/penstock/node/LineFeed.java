@@ -161,7 +161,8 @@ final class LineFeed implements Connections.Exchange, AutoCloseable {
     private void tooMuch() {
         finish(new Next.Broken(errors.broken(
                 taken > limits.pull()
-                        ? "reported more than %d bytes about one pull (penstock.answers.max-pull)".formatted(limits.pull())
+                        ? "reported more than %d bytes about one pull (penstock.answers.max-pull)"
+                                .formatted(limits.pull())
                         : "sent a status line of more than %d bytes".formatted(MAX_LINE))));
         leave();
     }

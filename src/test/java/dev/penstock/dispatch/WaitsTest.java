@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
-/** Why a job waits, by what is known of the nodes. */
+/** Why a job waits, by the known state of the nodes. */
 class WaitsTest {
     private static final Instant CAME = Instant.parse("2026-11-21T09:00:00Z");
     private static final RouteKey LLAMA = key("llama");
@@ -90,7 +90,7 @@ class WaitsTest {
         assertThat(waits.mayGoOn(key("mistral"))).isFalse();
 
         rig.pass(Duration.ofMinutes(5));
-        // a version of its own, as the nodes' timer has it
+        // a version of its own, like that of the nodes' timer
         rig.nodes.server("gpu-a").down();
         Routes routes = new Routes(rig.settings, rig.nodes);
         assertThat(routes.of(key("mistral")).toString())

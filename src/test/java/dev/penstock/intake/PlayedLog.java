@@ -13,7 +13,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.common.TopicPartition;
 
-/** A partition that can be read again, as the member of a group that has it. */
+/** A partition that can be read again, from the view of its owner in a group. */
 final class PlayedLog extends MockConsumer<byte[], byte[]> {
     final AtomicLong polls = new AtomicLong();
     private final TopicPartition partition;

@@ -32,7 +32,7 @@ class QueryPlansIT {
     private static final long NOW = 1_700_000_000_000L;
     private static final int LIMIT = 20;
 
-    /** @param touched rows that any node of the plan read, those it threw away among them */
+    /** @param touched the rows that any node of the plan read, also those that it dropped */
     private record Plan(String sql, List<String> nodes, double touched, double millis) {}
 
     @FunctionalInterface
@@ -110,7 +110,9 @@ class QueryPlansIT {
         return queries;
     }
 
-    /** 90 % completed, 2 % each of the others; ten tenants and models; every hundredth open job is to be cancelled. */
+    /**
+     * 90 % completed, 2 % each of the others; ten tenants and models; every hundredth open job has a cancel command.
+     */
     private static void fill(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             statement.execute("""
@@ -145,7 +147,7 @@ class QueryPlansIT {
         }
     }
 
-    /** Runs a query; each statement that it makes is explained first, with the same parameters. */
+    /** Runs a query; each of its statements is explained first, with the same parameters. */
     private static List<Plan> explained(Connection connection, Query query) throws SQLException {
         List<Plan> plans = new ArrayList<>();
         Connection spying = (Connection) Proxy.newProxyInstance(

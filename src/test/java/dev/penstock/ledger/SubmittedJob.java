@@ -7,7 +7,7 @@ import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
 import java.util.Map;
 
-/** What the record of some job changes in the ledger. */
+/** The change that the record of some job makes in the ledger. */
 final class SubmittedJob {
     private SubmittedJob() {}
 

@@ -23,8 +23,8 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 
 /**
- * What the topics may hold of some jobs: records, duplicates with the same and with another body, copies, commands, refusals,
- * attempts that go on and zombies that do not, outcomes once and more often.
+ * What the topics may contain about some jobs: records, duplicates with the same and with another body, deferred
+ * records, commands, refusals, attempts that continue, late events of dead runs, and repeated outcomes.
  */
 final class Topics {
     private static final int REPLY_PARTITIONS = 3;
@@ -50,7 +50,7 @@ final class Topics {
         return topics;
     }
 
-    /** One id on more records and copies than a row keeps, and some of them refused. */
+    /** One id on more records and deferred records than a row keeps, and some of them refused. */
     void crowd(String name) {
         JobId id = new JobId(name);
         for (int i = 0; i < Submissions.MOST + 60; i++) {

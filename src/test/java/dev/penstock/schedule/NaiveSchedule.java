@@ -16,8 +16,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The same rules as {@link Schedule} in the simplest form: it keeps one list, and looks at all of it for each decision. It grants
- * each decision itself.
+ * The same rules as {@link Schedule} in the simplest form: it keeps one list, and reads all of it for each decision. It
+ * grants each decision itself.
  */
 final class NaiveSchedule {
     static final long PARK = Duration.ofSeconds(1).toNanos();
@@ -78,7 +78,7 @@ final class NaiveSchedule {
         return decisions;
     }
 
-    /** What time alone ends: the waits that are over, then those whose nodes are down. */
+    /** The waits that end by time alone: those that are over, then those whose nodes are down. */
     List<String> ends(long now) {
         List<String> ended = waits.stream()
                 .filter(wait -> wait.end() <= now)

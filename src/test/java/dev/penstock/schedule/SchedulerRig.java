@@ -30,7 +30,7 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** A scheduler with servers that a test plays, and with time that passes only when the test says so. */
+/** A scheduler with servers that a test plays, and with time that moves only by calls of the test. */
 final class SchedulerRig {
     static final Duration LONG = Duration.ofHours(1);
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
