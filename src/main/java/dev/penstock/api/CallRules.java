@@ -81,7 +81,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                 ? Optional.empty()
                 : refused(
                         JobFailure.Code.FORBIDDEN,
-                        "the Host of this call, '%s', is not one that this service is reached by: use localhost, or list it in %s"
+                        "the Host of this call, '%s', is no name of this service: use localhost, or list it in %s"
                                 .formatted(host.host(), ALLOWED_HOSTS));
     }
 

@@ -81,7 +81,7 @@ public final class JobLookup {
     private static ApiException unavailable(LedgerDatabase.Unavailable e) {
         return new ApiException(JobFailure.of(
                 JobFailure.Code.LEDGER_UNAVAILABLE,
-                "%s: what became of a job cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
+                "%s: the state of jobs cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
     }
 
     /** False: the configuration has no ledger, and nothing can be looked up. */
@@ -169,7 +169,7 @@ public final class JobLookup {
             try {
                 ledger.findAll(given).forEach(row -> there.put(row.id(), row));
             } catch (LedgerDatabase.Unavailable e) {
-                LOG.debugf("submitted unseen: %s", e.getMessage());
+                LOG.debugf("submitted without a look-up: %s", e.getMessage());
             }
         }
         return there;

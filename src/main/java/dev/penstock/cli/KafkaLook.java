@@ -257,7 +257,7 @@ final class KafkaLook {
             found.add(Finding.warn(
                     "groups",
                     "no replica is in %s".formatted(ledger),
-                    "is the service of these topics, this Kafka and penstock.groups-prefix another?"));
+                    "does the service use other topics, another Kafka or another penstock.groups-prefix?"));
         } else {
             found.add(Finding.ok("groups", "%d replica%s in %s".formatted(replicas, replicas == 1 ? "" : "s", ledger)));
         }

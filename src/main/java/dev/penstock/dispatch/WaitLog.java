@@ -61,7 +61,7 @@ final class WaitLog {
     private void gone(Waiting.Code code) {
         Seen before = seen.remove(code);
         if (before != null && before.told() != null) {
-            out.accept("waiting=%s no job any more".formatted(code.wireName()));
+            out.accept("waiting=%s no job waits any more".formatted(code.wireName()));
         }
     }
 }

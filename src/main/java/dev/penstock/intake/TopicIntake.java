@@ -85,8 +85,8 @@ final class TopicIntake implements Source {
     /**
      * The consumers' threads call this now and then. More consumers are needed when there are too few jobs in flight to
      * keep the slots busy until a new consumer has its first record, and one of two things holds: most consumers are
-     * busy (jobs are long and come one by one), or the broker has more of a partition than is in flight (those that have it wait
-     * for the last of their batches, while the others have nothing to do).
+     * busy (jobs are long and come one by one), or the broker has more of a partition than is in flight (the consumers
+     * that have it wait for the last of their batches, while the others have nothing to do).
      */
     private synchronized void grow() {
         int size = members.size();

@@ -197,7 +197,7 @@ final class TopicSetup {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
                 "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression is";
+                "the broker compresses each event again, whatever penstock.replies.compression is, and readers need that codec";
             default ->
                 "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };
