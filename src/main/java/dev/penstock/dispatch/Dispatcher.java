@@ -46,7 +46,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** The jobs in flight in this replica. Each runs on the virtual thread that calls {@link #run}. */
+/** The jobs in this replica's hand. Each runs on the virtual thread that calls {@link #run}. */
 @Singleton
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
@@ -65,7 +65,7 @@ public class Dispatcher {
     /** By the record that the job came in; a copy counts as its origin. */
     private final Map<RecordPlace, InHand> inHand = new ConcurrentHashMap<>();
 
-    /** The jobs whose id their producer chose. */
+    /** Of jobs whose id is their producer's choice. */
     private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
 
     /** First attempts of runs that ended here because their records were lost; the latest of many. */
@@ -126,9 +126,9 @@ public class Dispatcher {
     /**
      * Begins to follow the commands and to keep the ledger; returns when all commands that are there now are known.
      *
-     * @param topicIds the id of each job topic
+     * @param topicIds of each job topic
      * @param mode how jobs are taken
-     * @throws Unusable the message has the way out
+     * @throws Unusable the message says what to do
      */
     public void start(Map<String, UUID> topicIds, IntakeMode mode) throws InterruptedException, Unusable {
         commands.follow(this::cancel);
@@ -146,14 +146,14 @@ public class Dispatcher {
      */
     public Map<String, String> shareNodes(Admin admin) throws ExecutionException, InterruptedException {
         Ledger.Members live = ledger.members(admin);
-        // an empty group does not exist yet, or its broker has forgotten it: the last known replicas stay
+        // a group that has nobody is not there yet, or its broker has forgotten it: what is known stays
         if (!live.all().isEmpty()) {
             nodes.share(new Replicas(live.all(), live.own()));
         }
         return nodes.exceeded();
     }
 
-    /** The operator of Penstock has to act. */
+    /** Something has to be done by whoever runs Penstock. */
     public static final class Unusable extends Exception {
         Unusable(String message, Throwable cause) {
             super(message, cause);
@@ -166,9 +166,8 @@ public class Dispatcher {
     }
 
     /**
-     * Runs a job to its end, or until it is stopped or deferred. This replica may still have a run of the same record,
-     * after it lost the lock: that run is ended first. A run of its deferred record, or of its origin, may end by
-     * itself.
+     * Runs a job to its end, or until it is stopped or set aside. A run of the same record that this replica still has, after
+     * it lost its lock, is ended first; one of a copy of it, or of what it is a copy of, may end by itself.
      *
      * @return why the record is refused after all; empty: it is acknowledged, or it comes again
      */
@@ -209,7 +208,7 @@ public class Dispatcher {
             });
         }
         try {
-            // the lock may have been lost before there was a run to stop
+            // it may have been lost before there was a run that could be told
             return delivery.isGone() || (waited && !delivery.renew())
                     ? Optional.empty()
                     : Optional.ofNullable(own.run().run());
@@ -255,16 +254,16 @@ public class Dispatcher {
     }
 
     /**
-     * The record is lost to this replica: a run of it here stops.
+     * The record is lost to this replica: whoever runs it here stops.
      *
      * @param origin the record that the job came in
-     * @param record itself, or its deferred record
+     * @param record itself, or a copy of it
      */
     public void lost(RecordPlace origin, RecordPlace record) {
         stop(origin, record, StopSignal.Reason.LOCK_LOST);
     }
 
-    /** The record goes to another replica: a run of it here stops, and hands it back. */
+    /** The record goes to another replica: whoever runs it here stops, and hands it back. */
     public void leave(RecordPlace origin, RecordPlace record) {
         stop(origin, record, StopSignal.Reason.SHUTDOWN);
     }
@@ -283,8 +282,8 @@ public class Dispatcher {
     }
 
     /**
-     * Hands back the jobs that only wait, and waits for the others to end. Those that have not ended by then are
-     * stopped without an outcome, and handed back too.
+     * Hands back the jobs that only wait, and waits for the others to end; those that have not by then are stopped without a
+     * word, and handed back too.
      */
     public void drain(Duration atMost) throws InterruptedException {
         draining = true;
@@ -301,7 +300,7 @@ public class Dispatcher {
         }
     }
 
-    /** Logs what the drain waits for: at once, and when that changes, every five seconds at most. */
+    /** Says what it waits for: at once, and when that changes, every five seconds at most. */
     private boolean awaitEndsAloud(Duration atMost) throws InterruptedException {
         long until = System.nanoTime() + atMost.toNanos();
         DrainLog log = new DrainLog(LOG::info);
@@ -364,7 +363,7 @@ public class Dispatcher {
         return nodes.down();
     }
 
-    /** Why jobs in flight here wait, and those that this replica deferred because their nodes are down. */
+    /** Why jobs wait that are in hand here and do not run, and those that this replica deferred since their nodes are down. */
     public Map<Waiting.Code, WaitingJobs> waits() {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
         Map<RouteKey, Waiting> reasons = new HashMap<>();
@@ -394,17 +393,17 @@ public class Dispatcher {
         groups.merge(waiting.code(), new WaitingJobs(1, id, waiting.message()), WaitingJobs::and);
     }
 
-    /** Logs why jobs wait, where they do so for long. */
+    /** Tells why jobs wait, where that is for long. */
     public void logWaits() {
         waitLog.look(waits());
     }
 
-    /** The kind of the ledger, and its state. */
+    /** Of which kind the ledger is, and how it is. */
     public String ledger() {
         return ledger.standing();
     }
 
-    /** How many jobs are in flight in this replica, waiting or running. */
+    /** How many jobs are in this replica's hand, waiting or running. */
     public int size() {
         return inHand.size();
     }
@@ -418,7 +417,7 @@ public class Dispatcher {
         return (int) jobs.values().stream().filter(job -> job.run().isWaiting()).count();
     }
 
-    /** How many quarantined jobs run: two or more of their runs ended without an outcome. */
+    /** How many jobs run apart from others, since two or more of their runs ended without a word. */
     public int quarantine() {
         return context.quarantine().running();
     }

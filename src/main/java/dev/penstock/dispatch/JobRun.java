@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One execution of one job by this replica, from taking it to acknowledging its record: recover what may have run, wait
- * for a slot, attempt, publish one outcome, check again, acknowledge. Owned by its virtual thread; only {@link #stop}
- * may be called from others.
+ * in the line, attempt, publish one outcome, look again, acknowledge. Owned by its virtual thread; only
+ * {@link #stop} may be called from others.
  *
  * <p>The invariant: {@link Delivery#acknowledge} is called only when a valid outcome of the job is on the broker.
  */
@@ -46,7 +46,7 @@ final class JobRun {
     private @Nullable Long queuedMillis;
     private @Nullable Deferral obstacle;
     private List<Integer> excused = List.of();
-    /** The first attempt of this run; 0: it has not started. */
+    /** Of this run; 0: it has not started. */
     private int firstAttempt;
     /** From then on the events count this run. */
     private boolean startedSent;
@@ -249,7 +249,7 @@ final class JobRun {
         }
     }
 
-    /** @return null when the run was stopped, or has to be deferred: it publishes nothing more */
+    /** @return null when the run was stopped, or has to be set aside: it says nothing more */
     private @Nullable Outcome work(Recovery.@Nullable Known known, QueueEntry entry) throws InterruptedException {
         int outcomeAttempt = known == null ? 0 : known.reading().nextOutcomeAttempt();
         while (true) {

@@ -67,8 +67,8 @@ public final class JobTrace implements AutoCloseable {
                 span, current(own), header == null ? traceparent : header.getBytes(StandardCharsets.US_ASCII));
     }
 
-    /** Without a trace no span is current: a line of the log must not have an invalid id. */
-    @SuppressWarnings("MustBeClosedChecker") // the caller closes it
+    /** Where there is no trace nothing is current: a line of the log shall not have an id that is none. */
+    @SuppressWarnings("MustBeClosedChecker") // by whoever gets it
     static Scope current(Context context) {
         return Span.fromContext(context).getSpanContext().isValid() ? context.makeCurrent() : Scope.noop();
     }
@@ -103,7 +103,7 @@ public final class JobTrace implements AutoCloseable {
         }
     }
 
-    /** Without the message: a server's may quote the prompt. */
+    /** Never the words: a server's may quote the prompt. */
     static void failed(Span span, JobFailure failure) {
         span.setAttribute("error.type", failure.code().wireName()).setStatus(StatusCode.ERROR);
     }

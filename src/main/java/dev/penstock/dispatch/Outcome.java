@@ -6,7 +6,7 @@ import dev.penstock.node.Node;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The end of a run.
+ * What a run has to say in the end.
  *
  * @param event one of the outcomes
  * @param started the {@code started} of the attempt that led to it; null: none did
@@ -27,7 +27,7 @@ record Outcome(
         return new Outcome(event, started, answer, node);
     }
 
-    /** The same with an event that a record can hold: the text is in the chunks alone. */
+    /** The same with an event that a record can hold: the text stands in the chunks alone. */
     Outcome truncated(JobEvent.Completed completed) {
         return new Outcome(completed.withoutText(), started, answer, node);
     }

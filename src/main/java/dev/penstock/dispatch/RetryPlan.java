@@ -13,9 +13,9 @@ import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 
 /**
- * What the failed attempts of a job mean for its next one: which nodes it leaves out, which it asks again and when, and
- * how many attempts count. A node that refuses for load, still loads its model, or cannot be reached has not tried;
- * that attempt does not count. Time and chance are arguments. Not thread-safe: owned by the thread of the run.
+ * What the failed attempts of a job mean for its next one: which nodes it leaves out, which it asks again and when, and how
+ * many attempts count. A node that refuses for load, still loads its model, or cannot be reached, has not tried: that does
+ * not count. Time and chance are arguments. Not thread-safe: owned by the thread of the run.
  */
 final class RetryPlan {
     private final Settings.Retries retries;
@@ -63,16 +63,13 @@ final class RetryPlan {
         };
     }
 
-    /**
-     * A node that cannot be reached is down until a probe succeeds. That pause is long enough, except for a node that
-     * fails so again and again.
-     */
+    /** A node that cannot be reached is down until a probe succeeds: that is pause enough, but for one that goes on like that. */
     private Duration pause(JobFailure failure, int inARow) {
         boolean unreachable = failure.code() == JobFailure.Code.NODE_UNREACHABLE;
         Duration backoff =
                 unreachable && inARow == 1 ? Duration.ZERO : retries.backoff(unreachable ? inARow - 1 : inARow);
         if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
-            // the jobs of one burst must not come again together
+            // the jobs of one burst do not come again as one
             backoff = Duration.ofNanos((long) (backoff.toNanos() * (0.5 + chance.nextDouble() / 2)));
         }
         Duration asked = failure.again().after();

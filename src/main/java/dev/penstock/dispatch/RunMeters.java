@@ -12,7 +12,7 @@ import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** The counters of all runs. */
+/** What every run counts. */
 final class RunMeters {
     private final MeterRegistry meters;
     private final Counter duplicates;
@@ -23,10 +23,7 @@ final class RunMeters {
     private final DistributionSummary promptTokens;
     private final DistributionSummary completionTokens;
 
-    /**
-     * Counters without a label of a run exist from the start, at zero: otherwise an alert on an increase misses the
-     * first one.
-     */
+    /** All that need no label of a run are there from the start, at zero: an increase of nothing is no alert. */
     RunMeters(MeterRegistry meters) {
         this.meters = meters;
         duplicates = meters.counter("penstock.duplicates");

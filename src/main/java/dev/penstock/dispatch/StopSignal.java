@@ -7,8 +7,8 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stops a run, wherever it waits. The first reason counts, but a later one replaces a cancellation: the outcome
- * {@code cancelled} is published only while the record is this replica's. Thread-safe.
+ * Tells a run to stop, wherever it waits. The first reason counts, but for a cancellation: what it still has to say is said only
+ * while the record is this replica's. Thread-safe.
  */
 final class StopSignal {
     private final CountDownLatch given = new CountDownLatch(1);
@@ -18,9 +18,9 @@ final class StopSignal {
     private volatile @Nullable Runnable waker;
 
     enum Reason {
-        /** A client cancelled the job. */
+        /** Somebody cancelled the job. */
         CANCELLED,
-        /** Another replica may run the job now. */
+        /** Somebody else may run the job now. */
         LOCK_LOST,
         /** This replica ends. */
         SHUTDOWN
@@ -59,12 +59,12 @@ final class StopSignal {
         }
     }
 
-    /** Completes once it is given. */
+    /** Done once it is given. */
     CompletableFuture<@Nullable Void> whenGiven() {
         return whenGiven;
     }
 
-    /** Null: go on. */
+    /** null: go on. */
     @Nullable
     Reason reason() {
         return reason;
@@ -74,15 +74,12 @@ final class StopSignal {
         return reason != null;
     }
 
-    /** Whether the run must publish nothing more: the record is lost, or this replica ends. */
+    /** Whether nothing more is to be said: the record is lost, or this replica ends. */
     boolean isOver() {
         return reason != null && reason != Reason.CANCELLED;
     }
 
-    /**
-     * Waits until the time is over or the signal is given. A run that was cancelled earlier waits the whole time before
-     * it tries again.
-     */
+    /** Waits, and less long where the signal is given meanwhile; what is cancelled already still waits before it tries again. */
     void pause(Duration wait) throws InterruptedException {
         var _ = (reason == Reason.CANCELLED ? over : given).await(wait.toNanos(), TimeUnit.NANOSECONDS);
     }

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** One job's attempts: their nodes, which of them count, and the job's events. */
+/** One job's attempts: where they go, what they count, what its events say. */
 @Timeout(60)
 class JobRunTest {
     private static final Map<String, String> VLLM = RunRig.node("gpu-a", "vllm", 64);
@@ -138,7 +138,7 @@ class JobRunTest {
         assertThat(vllm.calls()).hasSize(3);
     }
 
-    /** vLLM --max-num-queued-reqs 3: it refuses further requests. */
+    /** vLLM --max-num-queued-reqs 3: whatever is more than that is refused. */
     @Test
     void a_burst_at_a_busy_server_is_waited_out() {
         RunRig rig = new RunRig(VLLM);

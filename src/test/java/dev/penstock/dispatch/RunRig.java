@@ -79,7 +79,7 @@ final class RunRig {
 
     private static final @Nullable Ledger NO_LEDGER = null;
 
-    /** @param keys keys of the configuration, without {@code penstock.} */
+    /** @param keys of the configuration, without {@code penstock.} */
     @SuppressWarnings("NullAway")
     RunRig(Map<String, String> keys) {
         Map<String, String> file = new HashMap<>(Map.of("penstock.retries.backoff", "5ms"));
