@@ -122,7 +122,7 @@ run: build ## The service alone; KAFKA_BOOTSTRAP_SERVERS and config/application.
 format: ## Formats the Java code
 	$(MVN) -q spotless:apply
 
-words: ## Checks the words of docs and comments, and the docs' links; ARGS="docs README.md" for some files and folders
+words: ## Checks the words of docs, comments and messages, and the docs' links; ARGS="docs README.md" for some files and folders
 	@python3 src/words/words.py $(ARGS)
 
 clean: ## Removes target; .demo, with the downloaded model server, stays

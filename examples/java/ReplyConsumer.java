@@ -182,7 +182,7 @@ public final class ReplyConsumer {
             }
         }
 
-        /** Takes in a record; one that is no event is passed over. */
+        /** Takes in a record; one that is no event is skipped. */
         void read(Headers headers, byte[] value) {
             Job.Event.of(headers)
                     .filter(event -> !closed.contains(event.id()))

@@ -192,7 +192,7 @@ class Replies:
         return self._only in self._closed
 
     def read(self, headers, value):
-        """Takes in a record; one that is no event is passed over."""
+        """Takes in a record; one that is no event is skipped."""
         job_id, event, run = (headers.get(name) for name in ("job-id", "event", "run"))
         attempt, seq = (number(headers.get(name)) for name in ("attempt", "seq"))
         if None in (job_id, event, run, attempt, seq) or job_id in self._closed or self._only not in (None, job_id):

@@ -11,7 +11,7 @@ import kafkajs, { type KafkaMessage } from "kafkajs";
 import lz4 from "lz4js";
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
-// KafkaJS reads gzip by itself. Penstock writes lz4, unless penstock.replies.compression says gzip or none.
+// KafkaJS reads gzip by itself. Penstock writes lz4, unless penstock.replies.compression is gzip or none.
 CompressionCodecs[CompressionTypes.LZ4] = () => ({ decompress: async (bytes: Buffer) => Buffer.from(lz4.decompress(bytes)) });
 
 const MAX_OPEN = 10_000; // open jobs of one partition

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints what docs/contributing.md ("Words") rules out in docs and comments, and links that lead nowhere, as file:line: what.
+"""Prints what docs/contributing.md ("Words") rules out in docs, comments and the texts of the service, and links that lead nowhere.
+Each line is file:line: what.
 
 Usage, from the top of the project: words.py [PATH…]; without a path it reads the whole project. It exits with 1 where it
 printed anything.
@@ -24,6 +25,7 @@ WORDS = {
     r"suspects?|runs? apart": "quarantined",
     r"in ([a-z']+ )?hand": "in flight",
     r"without a word": "without an outcome",
+    r"pass(es|ed|ing)? over": "skipped",
     r"(places?|waits?) in (the|its) line|waiting line": "queue entry",
 }
 HISTORY_MAY = ("CHANGELOG.md", "docs/decisions/")
@@ -39,6 +41,7 @@ TERMS = ("scheduler", "queue entry", "delivery", "lock", "lease", "reservation",
          "consumer", "client", "operator", "in flight", "backlog", "outcome", "attempt", "failover", "drain", "circuit breaker")
 
 COMMENT = re.compile(r'"""(?s:.*?)"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|(//[^\n]*|/\*(?s:.*?)\*/)')
+LITERALS = re.compile(r'//[^\n]*|/\*(?s:.*?)\*/|\'(?:\\.|[^\'\\\n])+\'|("""(?s:.*?)"""|"(?:\\.|[^"\\\n])*"(?:\s*\+\s*"(?:\\.|[^"\\\n])*")*)')
 CODE = re.compile(r"`[^`]*`|\{@\w+ [^}]*\}|<https?:[^>]*>|\]\([^)]*\)")
 found = set()
 
@@ -86,6 +89,17 @@ def comments(path, text):
                 blocks.append([])
             blocks[-1].append((number, re.sub(r"^(@param \S+|@return|<\w+>)\s*", "", plain)))
     return [block for block in blocks if block]
+
+
+def literals(text):
+    """The texts of a Java program, as blocks; parts that are joined by + are one text. A literal of one word is a name."""
+    blocks = []
+    for match in LITERALS.finditer(text):
+        if match[1] and re.search(r"\w\s+\S|\S\s+\w", match[1]):
+            start = text.count("\n", 0, match.start()) + 1
+            lines = enumerate(match[1].replace('"""', "").splitlines(), start)
+            blocks.append([(number, re.sub(r'^\s*(\+\s*)?"|"$', "", line)) for number, line in lines])
+    return blocks
 
 
 def words(path, blocks):
@@ -136,6 +150,7 @@ def main(paths):
         if path.endswith((".md", ".java", ".ts") + HASH):
             text = open(path, encoding="utf-8").read()
             words(path, markdown(path, text) if path.endswith(".md") else comments(path, text))
+            words(path, literals(text) if path.startswith("src/main/") and path.endswith(".java") else [])
             if path.endswith(".md"):
                 references(path, text, classes)
     for path, line, what in sorted(found):

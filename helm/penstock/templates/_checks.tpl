@@ -5,13 +5,13 @@
 {{- $sqlite := eq (include "penstock.ledgerKind" .) "sqlite" -}}
 {{- $scaled := include "penstock.scaled" . -}}
 {{- if not ($p.auth).mode -}}
-{{- fail "penstock.auth.mode must be said. This version has none only: everybody whom the NetworkPolicy lets in (networkPolicy.clients) may run jobs" -}}
+{{- fail "penstock.auth.mode must be set. This version has none only: every client that the NetworkPolicy lets in (networkPolicy.clients) may run jobs" -}}
 {{- end -}}
 {{- if not $v.networkPolicy.enabled -}}
-{{- fail "networkPolicy.enabled: with penstock.auth.mode none the NetworkPolicy is all that stands between anybody and the API" -}}
+{{- fail "networkPolicy.enabled: with penstock.auth.mode none the NetworkPolicy is the only protection of the API" -}}
 {{- end -}}
 {{- if not $v.kafka.bootstrapServers -}}
-{{- fail "kafka.bootstrapServers must be said, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
+{{- fail "kafka.bootstrapServers must be set, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
 {{- end -}}
 {{- /* which variables make a node, and of what name: one that penstock.nodes has is not made */ -}}
 {{- $making := dict "VLLM_URL" "vllm" "OLLAMA_HOST" "ollama" "LMSTUDIO_URL" "lm-studio" "LLAMA_SERVER_URL" "llama-server" -}}
@@ -28,7 +28,7 @@
 {{- end -}}
 {{- range $name, $node := $p.nodes -}}
 {{- if and (eq (default "never" $node.pull) "missing") (not (has $node.backend (list "ollama" "llama-server"))) -}}
-{{- fail (printf "penstock.nodes.%s.pull: %s fetches no models on command: leave it out, or say never" $name $node.backend) -}}
+{{- fail (printf "penstock.nodes.%s.pull: %s fetches no models on command: leave it out, or set never" $name $node.backend) -}}
 {{- end -}}
 {{- end -}}
 {{- with (get $p "default-profile") -}}
@@ -58,7 +58,7 @@
 {{- end -}}
 {{- if eq (include "penstock.ledgerKind" .) "postgresql" -}}
 {{- if not ($p.ledger).url -}}
-{{- fail "penstock.ledger.url must be said for postgresql, as jdbc:postgresql://host:5432/database" -}}
+{{- fail "penstock.ledger.url must be set for postgresql, as jdbc:postgresql://host:5432/database" -}}
 {{- end -}}
 {{- if not $v.database.existingSecret -}}
 {{- fail "database.existingSecret must name the Secret with the database's user and password" -}}
@@ -111,7 +111,7 @@
 {{- end -}}
 {{- else -}}
 {{- if not $v.autoscaling.keda.prometheusAddress -}}
-{{- fail "autoscaling.keda.prometheusAddress must be said: the backlog and the jobs in flight are read from there" -}}
+{{- fail "autoscaling.keda.prometheusAddress must be set: the backlog and the jobs in flight are read from there" -}}
 {{- end -}}
 {{- if and $fromZero (include "penstock.usesSasl" .) (not $v.autoscaling.keda.kafkaSecret) (not (and $v.kafka.sasl.usernameKey $v.kafka.sasl.passwordKey)) -}}
 {{- fail "autoscaling.keda.kafkaSecret must name a Secret with username and password: KEDA looks at Kafka itself to scale from zero, and kafka.sasl has no usernameKey and passwordKey" -}}
@@ -138,7 +138,7 @@
 {{- range $v.networkPolicy.clients }}{{ if or .ipBlock .namespaceSelector }}{{ $others = true }}{{ end }}{{ end -}}
 {{- $open := ternary "ingress" (ternary "httpRoute" (ternary (printf "service.type %s" $v.service.type) "" (ne $v.service.type "ClusterIP")) $v.httpRoute.enabled) $v.ingress.enabled -}}
 {{- if and $open (not $others) -}}
-{{- fail (printf "networkPolicy.clients lets in pods of this namespace only, so that nobody gets in by %s: add who calls from there, e.g. {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}} or an ipBlock" $open) -}}
+{{- fail (printf "networkPolicy.clients lets in pods of this namespace only, so that no client gets in by %s: add who calls from there, e.g. {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}} or an ipBlock" $open) -}}
 {{- end -}}
 {{- if and $v.strimzi.enabled (not $v.strimzi.cluster) -}}
 {{- fail "strimzi.cluster must name the Kafka resource" -}}
@@ -151,7 +151,7 @@
 {{- fail (printf "strimzi.authentication is tls, and kafka.tls.clientSecret does not name the Secret of the user %s" $v.strimzi.user) -}}
 {{- end -}}
 {{- if and (eq $v.strimzi.authentication "scram-sha-512") (not (include "penstock.usesSasl" .)) -}}
-{{- fail (printf "strimzi.user: with kafka.securityProtocol %s nobody would use the user %s; say SASL_SSL, or strimzi.user: \"\" for none" $v.kafka.securityProtocol $v.strimzi.user) -}}
+{{- fail (printf "strimzi.user: with kafka.securityProtocol %s no client would use the user %s; set SASL_SSL, or strimzi.user: \"\" for none" $v.kafka.securityProtocol $v.strimzi.user) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -49,7 +49,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The REST API from outside, and everything that comes out of the service against the published schemas. */
+/** The REST API from outside. All output of the service is checked against the published schemas. */
 class ApiIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final String JSON = "application/json";
@@ -65,7 +65,7 @@ class ApiIT {
     @BeforeAll
     static void start() throws InterruptedException {
         broker = Broker.start();
-        // somebody else has made it, for small jobs
+        // an operator has made it, for small jobs
         try (Admin admin = broker.admin()) {
             admin.createTopics(List.of(new NewTopic("prompt-jobs-low", 4, (short) 1)
                             .configs(Map.of("max.message.bytes", "1048576"))))
@@ -268,7 +268,7 @@ class ApiIT {
                 .contains(" 200 ");
     }
 
-    /** What the page waits for reaches its own server by another name, too: so it was sent. */
+    /** The page's own server, by another name, gets what the page waits for: so it was sent. */
     @Test
     void a_web_page_changes_nothing_and_swagger_ui_works() throws InterruptedException, IOException {
         Chromium chromium = Chromium.installed();
@@ -336,7 +336,10 @@ class ApiIT {
         }
     }
 
-    /** Due in 292 million years, it would hold up all behind it; created then, its job has no deadline that can be computed. */
+    /**
+     * A record that is due in 292 million years would block all records behind it. A job that was created then has no
+     * deadline that can be computed.
+     */
     @Test
     void a_strange_record_among_the_deferred_jobs_is_counted_once_and_passed_over() throws InterruptedException {
         String topic = "prompt-jobs-deferred";
@@ -370,7 +373,7 @@ class ApiIT {
 
     @Test
     void a_job_larger_than_its_topic_takes_is_refused_with_the_topics_own_limit() throws InterruptedException {
-        // nothing that a producer could make smaller
+        // random bytes: compression makes them no smaller
         byte[] random = new byte[2_200_000];
         new Random(1).nextBytes(random);
         String large = "{\"prompt\":\"%s\",\"job\":{\"priority\":\"low\"}}"
@@ -498,7 +501,7 @@ class ApiIT {
                 .isEqualTo(400);
     }
 
-    /** A replica of another test may have its share of them for a moment longer. */
+    /** A replica of another test may have its share of the jobs for a moment longer. */
     private static void awaitAllSlots() throws InterruptedException {
         Metrics.await(penstock, "penstock_node_slots{node=\"fake\"}", 8, PATIENCE);
     }

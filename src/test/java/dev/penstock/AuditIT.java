@@ -40,7 +40,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Records that the broker dropped are told {@code lost}; and nothing else is. */
+/** Records that the broker dropped end as {@code lost}, and no others do. */
 @Tag("long")
 final class AuditIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -65,7 +65,7 @@ final class AuditIT {
             configure(admin, "share.delivery.count.limit", "2");
             List<String> lost = List.of("acknowledged", "archived", "aged-out", "sent-twice");
             List<String> fine = List.of("refused", "set-aside", "waiting");
-            // each has a partition of its own, where it matters
+            // each has a partition of its own, where that matters
             send(jobs, 0, "acknowledged");
             send(jobs, 1, "archived");
             send(jobs, 2, "aged-out");
@@ -82,7 +82,7 @@ final class AuditIT {
                     .all()
                     .get();
             send(jobs, 3, "waiting");
-            // a duplicate would wait for the first one for ever
+            // a duplicate would wait for the first record for ever
             send(jobs, 3, "sent-twice");
             jobs.flush();
 
@@ -103,7 +103,7 @@ final class AuditIT {
                         .isEqualTo("failed");
             }
             Metrics.await(penstock, "penstock_lost_total", lost.size(), PATIENCE);
-            // one more round, which has every reason that it will ever have
+            // one more round; a wrong report would come in it at the latest
             awaitAnotherAudit(jobs, replies, broker);
             for (String id : fine) {
                 assertThat(replies.reading(id).isClosed()).as(id).isFalse();
@@ -111,7 +111,7 @@ final class AuditIT {
         }
     }
 
-    /** A record that is dropped now and told later: whatever was to be told wrongly before it has been. */
+    /** A record that is dropped now and reported later: any wrong report comes before that one. */
     private static void awaitAnotherAudit(JobSender jobs, ReplyLog replies, Broker broker) throws Exception {
         send(jobs, 0, "marker");
         jobs.flush();
@@ -181,7 +181,7 @@ final class AuditIT {
                 jobs.flush();
                 replies.awaitOutcomes(List.of("marker"), PATIENCE);
                 assertThat(fake.stats().requests()).isEqualTo(before + 1);
-                // three audits: each is a look at the group, of which the broker's log of requests would tell
+                // three audits: each reads the group's state, which the broker's log of requests would show
                 assertThat(Metrics.value(penstock, "penstock_lost_total").orElse(0))
                         .isZero();
                 awaitAudits(penstock, 3);
@@ -205,7 +205,7 @@ final class AuditIT {
                 penstock, rounds, "is %d more".formatted(count), now -> now >= from + count, PATIENCE.multipliedBy(2));
     }
 
-    /** Jobs that ended on their days; of the replies the broker has kept the last day's. */
+    /** Jobs that ended on their days; the broker has kept the replies of the last day. */
     private static int sixDaysOfJobs(Broker broker, Instant now) throws Exception {
         int jobsADay = 200;
         try (Admin admin = broker.admin();
@@ -217,7 +217,7 @@ final class AuditIT {
                             new NewTopic("prompt-replies", 12, (short) 1).configs(ownTime)))
                     .all()
                     .get();
-            // each partition's leader is there; else the first records of a producer may be refused for ever
+            // each partition's leader is there; otherwise the first records of a producer may be refused for ever
             Map<TopicPartition, OffsetSpec> everywhere = new HashMap<>();
             for (int partition = 0; partition < 12; partition++) {
                 everywhere.put(new TopicPartition("prompt-replies", partition), OffsetSpec.latest());
@@ -255,7 +255,7 @@ final class AuditIT {
             lastDay.forEach((partition, offset) -> forgotten.put(partition, RecordsToDelete.beforeOffset(offset)));
             admin.deleteRecords(forgotten).all().get();
             configure(admin, "share.auto.offset.reset", "earliest");
-            // the group has finished them all: as if it had run them
+            // the group has finished them all, as if it had run them
             Map<TopicPartition, Long> starts = new HashMap<>();
             done.forEach((partition, offset) -> starts.put(partition, offset.offset()));
             admin.alterShareGroupOffsets(GROUP, starts).all().get();
@@ -291,7 +291,7 @@ final class AuditIT {
                 JobSender.chat(id, "hi").getBytes(StandardCharsets.UTF_8)));
     }
 
-    /** As the intake does it before it acknowledges. */
+    /** The intake does the same before it acknowledges. */
     private static void tellRefused(Broker broker, String id, int partition, long offset) throws InterruptedException {
         byte[] key = id.getBytes(StandardCharsets.UTF_8);
         ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
@@ -325,7 +325,10 @@ final class AuditIT {
         jobs.flush();
     }
 
-    /** Takes records of the workers' group; those that are not acknowledged are given back until the broker drops them. */
+    /**
+     * Takes records of the workers' group. Records without an acknowledgement are given back until the broker drops
+     * them.
+     */
     private static void consume(Broker broker, Set<String> acknowledged, Set<String> givenBack) {
         Map<String, Object> properties = Map.of(
                 "bootstrap.servers", broker.bootstrap(), "group.id", GROUP, "share.acknowledgement.mode", "explicit");

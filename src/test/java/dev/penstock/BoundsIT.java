@@ -37,7 +37,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a replica takes of memory, of connections and of a partition's window is bounded, whatever comes. */
+/**
+ * The memory, the connections and the part of a partition's window that a replica takes are bounded, whatever comes.
+ */
 @Tag("long")
 class BoundsIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
@@ -45,7 +47,7 @@ class BoundsIT {
     private static final int HEAP_MEGABYTES = 256;
     private static final double NEARLY_FULL = 0.8;
     private static final String LEDGER_LAG = "penstock_ledger_lag_seconds";
-    /** -Dpenstock.test.queued=100000 for as many; they take some minutes. */
+    /** -Dpenstock.test.queued=100000 for more; they take some minutes. */
     private static final int QUEUED = Integer.getInteger("penstock.test.queued", 15_000);
 
     private Rig rig;
@@ -76,9 +78,9 @@ class BoundsIT {
 
         rig.replies().awaitOutcomes(others, PATIENCE);
         String gauge = "penstock_intake_window_used{partition=\"0\",topic=\"prompt-jobs\"}";
-        // of the other partition the broker may tell what is one write old
+        // the broker's figure for the other partition may be one write old
         String warning = replica.process()
-                .awaitLine(line -> line.contains("partition prompt-jobs-0 hands out nothing more"), PATIENCE);
+                .awaitLine(line -> line.contains("partition prompt-jobs-0 delivers nothing more"), PATIENCE);
         JsonNode ready = Rest.get(replica.managementUrl(), "/q/health/ready").json();
 
         double used = Metrics.await(replica, gauge, "is nearly full", value -> value > NEARLY_FULL, PATIENCE);
@@ -89,7 +91,7 @@ class BoundsIT {
         rig.replies().awaitOutcomes(List.of("head"), PATIENCE);
         rig.replies().awaitOutcomes(behind, PATIENCE);
         assertThat(rig.replies().outcomes(behind)).isEqualTo(Map.of("completed", 400));
-        // what the broker tells of a group may be one write old (4.3.1), so that it need not come down to 0
+        // the broker's figures for a group may be one write old (4.3.1), so the value need not return to 0
         var _ = Metrics.await(replica, gauge, "is no longer nearly full", value -> value < NEARLY_FULL, PATIENCE);
     }
 
@@ -122,7 +124,9 @@ class BoundsIT {
         assertThat(rig.startedAgain(ids)).isZero();
     }
 
-    /** In the chunks it is whole, also for a job that wants none, and polling tells that it is not. */
+    /**
+     * The chunks have the whole answer, also for a job that wants none, and polling shows that the outcome does not.
+     */
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void an_answer_larger_than_a_record_is_whole_in_the_chunks(boolean stream) throws InterruptedException {
@@ -157,7 +161,7 @@ class BoundsIT {
     @Test
     void the_bodies_of_all_calls_together_are_bounded() throws InterruptedException, IOException {
         PenstockProcess replica = rig.start(rig.replica("replica", 4).runtimeOption("-Xmx256m"));
-        // an eighth of the heap is for bodies: the fifth of 8 MiB each, announced and never sent, is one too many
+        // an eighth of the heap is for bodies: the fifth of 8 MiB each, announced and never sent, is too much
         List<Socket> announced = new ArrayList<>();
         try (ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor()) {
             for (int i = 0; i < 5; i++) {
@@ -291,13 +295,13 @@ class BoundsIT {
     void a_long_queue_takes_no_more_memory_than_a_short_one() throws InterruptedException, IOException {
         PenstockProcess replica =
                 rig.start(rig.replica("replica", 64).runtimeOption("-Xmx%dm".formatted(HEAP_MEGABYTES)));
-        // of the same size: each consumer keeps the last that it fetched
+        // all have the same size: each consumer keeps the last that it fetched
         String filling = "x".repeat(10_000);
         double memoryBefore = 0;
-        // an executable takes what it may have bit by bit
+        // an executable takes its permitted memory little by little
         for (int round = 0; round < (isJar() ? 1 : 3); round++) {
             List<String> warm = Rig.ids("warm-" + round, 8_000);
-            // a queue as well, so that as many consumers have come as come for a long one
+            // a queue as well, so that as many consumers join as with a long queue
             replica.process().freeze();
             rig.send(warm, "[[tokens=2]] " + filling);
             replica.process().thaw();
@@ -355,7 +359,10 @@ class BoundsIT {
         return PenstockProcess.isJar(PenstockProcess.defaultExecutable());
     }
 
-    /** Bytes: what is live in a JVM's heap; what is resident of a native executable, which nobody can ask to collect. */
+    /**
+     * Bytes: the live part of a JVM's heap; the resident memory of a native executable, whose collection no test can
+     * request.
+     */
     private static double memory(PenstockProcess replica) throws InterruptedException, IOException {
         if (!isJar()) {
             return (double) Vitals.of(replica.pid()).residentMegabytes() * MEGABYTE;

@@ -34,7 +34,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Jobs by classic consumer groups, for brokers without share groups, and the way from one mode to the other. */
+/** Jobs by classic consumer groups, for brokers without share groups; and the migration from one mode to the other. */
 @Tag("long")
 class ClassicIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -214,7 +214,7 @@ class ClassicIT {
         }
     }
 
-    /** As in a cluster that came from an older version. */
+    /** As in a cluster that was upgraded from an older version. */
     @Test
     void a_broker_with_share_groups_off_gets_classic_ones_and_no_migration_to_the_others()
             throws InterruptedException, ExecutionException {
@@ -276,7 +276,7 @@ class ClassicIT {
         assertThat(process.process().awaitExit(PATIENCE)).hasValue(143);
     }
 
-    /** The group has told that everything is done. */
+    /** The group has committed that everything is finished. */
     private void awaitCommitted() throws InterruptedException, ExecutionException {
         try (Admin admin = rig.broker().admin()) {
             long until = System.nanoTime() + PATIENCE.toNanos();

@@ -23,7 +23,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** One job, and a blow in each window of its life: the process is killed, or its connections to the broker are cut. */
+/**
+ * One job, and a failure in each window of its life: the process is killed, or its connections to the broker are cut.
+ */
 class CrashIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
@@ -33,7 +35,7 @@ class CrashIT {
     private static ReplyLog replies;
     private PenstockProcess penstock;
 
-    /** Where in a job's life the blow falls, and how often the job may have run in the end, at most. */
+    /** The point of a job's life where it fails, and how often the job may run at most. */
     enum Window {
         BEFORE_STARTED(1),
         IN_MID_CHUNK(2),
@@ -107,7 +109,7 @@ class CrashIT {
         assertEndsOnce(id, window);
     }
 
-    /** Brings a job to the point where the blow falls. */
+    /** Brings a job to the point of the failure. */
     private void reach(Window window, String id) throws InterruptedException {
         fake.script(request -> Answer.unicode(12).every(Duration.ofMillis(60)));
         switch (window) {
@@ -146,7 +148,7 @@ class CrashIT {
     private void assertEndsOnce(String id, Window window) throws InterruptedException {
         replies.awaitOutcomes(List.of(id), PATIENCE);
         awaitNoLag();
-        // what comes after a later job's outcome on every partition would have come before it
+        // any further event would precede the outcome of a later job on its partition
         String later = id + "-later";
         send(later);
         replies.awaitOutcomes(List.of(later), PATIENCE);

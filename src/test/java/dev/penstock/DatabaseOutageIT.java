@@ -26,7 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** The ledger's database goes away, and comes back; no job waits for it. */
+/** The ledger's database goes away and comes back; no job waits for it. */
 @Tag("long")
 final class DatabaseOutageIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
@@ -133,7 +133,7 @@ final class DatabaseOutageIT {
         }
     }
 
-    /** As soon as it can be read at all, a row is right. */
+    /** As soon as the database can be read at all, a row is right. */
     private void assertEveryRowIsRight(List<String> ids) throws InterruptedException {
         for (String id : ids) {
             JsonNode job = awaitReadable(id);
@@ -172,7 +172,7 @@ final class DatabaseOutageIT {
     void a_replica_dies_while_the_database_is_away_and_its_jobs_are_recovered_by_a_scan() throws InterruptedException {
         fake.script(_ -> Answer.tokens(80).every(Duration.ofMillis(100)));
         List<String> ids = new ArrayList<>();
-        // which replica takes a job nobody says
+        // the test does not decide which replica takes a job
         while (Metrics.value(first, "penstock_jobs_in_flight{node=\"fake\"}").orElse(0) == 0) {
             assertThat(ids).as("jobs of which the first replica took none").hasSizeLessThan(200);
             List<String> more = Rig.ids("scan-" + ids.size(), 20);

@@ -26,7 +26,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.Test;
 
-/** What cannot run is looked at, sent again, or dropped. */
+/** Records that cannot run are shown, sent again, or dropped. */
 class DeadLettersIT {
     private static final Duration PATIENCE = Duration.ofMinutes(1);
 
@@ -106,7 +106,10 @@ class DeadLettersIT {
         }
     }
 
-    /** Given back each time, the broker would hand it out ten times within a moment, and then archive it. */
+    /**
+     * If the record were given back each time, the broker would deliver it ten times within a moment, and then archive
+     * it.
+     */
     @Test
     void a_refused_record_waits_until_its_dead_letter_can_be_written() throws InterruptedException, ExecutionException {
         try (Broker broker = Broker.start();

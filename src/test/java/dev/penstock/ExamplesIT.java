@@ -43,7 +43,7 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** The example consumers, run as their README says, read what the service wrote: the same texts and outcomes. */
+/** The example consumers, run as in their README, read the same texts and outcomes that the service wrote. */
 class ExamplesIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final Path EXAMPLES = TestEnvironment.projectDir().resolve("examples");
@@ -51,7 +51,7 @@ class ExamplesIT {
 
     private static Broker broker;
     private static ReplyLog replies;
-    /** Of jobs that go on with the text of an earlier attempt. */
+    /** The events of jobs that continue the text of an earlier attempt. */
     private static final Map<String, String> RESUMED_TEXTS = new HashMap<>();
 
     @BeforeAll
@@ -68,7 +68,7 @@ class ExamplesIT {
                     .as("what KafkaJS has no codec for by itself")
                     .hasValue("lz4");
             replies = ReplyLog.follow(broker.bootstrap());
-            // the first attempt breaks off: its chunks are void in the end
+            // the first attempt breaks off: its chunks become void
             fake.script(request -> request.sequence() % 3 == 0
                     ? Answer.unicode(12).every(Duration.ofMillis(10)).resetAfter(6)
                     : Answer.unicode(12).every(Duration.ofMillis(10)));
@@ -104,7 +104,7 @@ class ExamplesIT {
         check(python("consumer.py").orElseGet(() -> without("Python with confluent-kafka")));
     }
 
-    /** Of an id that has only a refused record nothing else comes: who waits for it is told. */
+    /** An id that has only a refused record gets no further event: a client that waits for it sees the refusal. */
     private static void check(List<String> program) throws InterruptedException {
         assertThat(run(program, "--until-idle", "5")).isEqualTo(expected());
         assertThat(run(program, "--id", "refused"))
@@ -145,8 +145,8 @@ class ExamplesIT {
     }
 
     /**
-     * Two members of a group: the second one joins in the middle, and the first one is killed then. Jobs are open over both
-     * rebalances, and some end as failed: the next owner has their text only where it reads all of their chunks.
+     * Two members of a group: the second one joins in the middle, and then the first one is killed. Jobs are open over
+     * both rebalances, and some end as failed: the next owner has their text only if it reads all of their chunks.
      */
     @Test
     void long_lived_consumers_share_the_jobs_and_take_over_those_of_a_killed_member() throws InterruptedException {
@@ -209,7 +209,7 @@ class ExamplesIT {
         return handled;
     }
 
-    /** Events as a service under trouble writes them. */
+    /** Events of a service with failures. */
     private static final class MadeEvents implements AutoCloseable {
         private static final String ERROR = "},\"error\":{\"code\":\"node_error\",\"message\":\"made\"}";
 
@@ -276,7 +276,7 @@ class ExamplesIT {
                     .formatted(text);
         }
 
-        /** @param more in the object {@code job}, and its end, and beside it */
+        /** @param more further fields of the object {@code job}, its end, and fields beside it */
         private void send(String id, EventMark.Kind kind, int attempt, long seq, String more) {
             EventMark mark = new EventMark(kind, attempt, "run" + attempt, seq);
             byte[] key = EventHeaders.utf8(id);
@@ -304,7 +304,10 @@ class ExamplesIT {
                 EXAMPLES.resolve("java").resolve(program).toString());
     }
 
-    /** In a virtual environment with what it needs, kept in {@code .demo} for the next time; empty where none can be had. */
+    /**
+     * A virtual environment with the packages of the example, kept in {@code .demo} for the next time; empty where none
+     * is available.
+     */
     private static Optional<List<String>> python(String program) throws InterruptedException {
         Path home = DEMO.resolve("python");
         Path python = home.resolve("bin").resolve("python");
@@ -320,7 +323,7 @@ class ExamplesIT {
                 : Optional.empty();
     }
 
-    /** A copy beside its packages, kept in {@code .demo} for the next time; empty where they cannot be had. */
+    /** A copy with its packages, kept in {@code .demo} for the next time; empty where they are not available. */
     private static Optional<List<String>> typescript(String program) throws InterruptedException {
         Path home = DEMO.resolve("typescript");
         try {

@@ -20,14 +20,14 @@ import java.util.OptionalInt;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
-/** What the three probes say over a service's life, from outside. */
+/** The three probes over a service's life, from outside. */
 class HealthIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
     @Test
     void alive_from_the_start_and_started_and_ready_when_the_broker_was_reached_for_good() throws InterruptedException {
         int port = Broker.freePort();
-        // a node that nobody runs: health is not about nodes
+        // a node without a server: health does not depend on nodes
         try (PenstockProcess penstock = PenstockProcess.with("127.0.0.1:" + port)
                 .node("nobody", "vllm", URI.create("http://127.0.0.1:" + Broker.freePort()), 8)
                 .start()) {
@@ -78,7 +78,7 @@ class HealthIT {
         }
     }
 
-    /** A list of models without an end, a limit that is no limit, and a small heap. */
+    /** A list of models without an end, a limit that is too high, and a small heap. */
     @Test
     void where_memory_runs_out_the_process_ends_by_itself() throws InterruptedException {
         try (EndlessServer server = new EndlessServer()
@@ -97,7 +97,7 @@ class HealthIT {
         }
     }
 
-    /** What Kubernetes sets for each Service of the namespace where links are not switched off. */
+    /** The variables that Kubernetes sets for each Service of the namespace where links are not switched off. */
     @Test
     void the_links_of_services_named_penstock_and_kafka_are_no_configuration() throws InterruptedException {
         try (Broker broker = Broker.start();

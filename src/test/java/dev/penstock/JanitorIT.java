@@ -18,7 +18,9 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Jobs that no worker gets to: all workers are busy for half a minute, and hold no record but the one that they run. */
+/**
+ * Jobs that no worker reaches: all workers are busy for half a minute, and hold no record but the one that they run.
+ */
 final class JanitorIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final Duration SOON = Duration.ofSeconds(5);

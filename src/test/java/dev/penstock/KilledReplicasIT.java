@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Under load, replicas are killed one after the other, or the broker is: nothing is lost, and each job has one outcome. */
+/** Under load, replicas are killed one after the other, or the broker is: no job is lost, and each has one outcome. */
 @Tag("long")
 class KilledReplicasIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
@@ -62,7 +62,7 @@ class KilledReplicasIT {
                     fake.await(stats -> stats.inFlight() >= busy, PATIENCE);
                     int victim = random.nextInt(3);
                     replicas.get(victim).kill9();
-                    // those that run, and those before them whose outcomes are on their way to the broker
+                    // those that run, and those before them whose outcomes are in flight to the broker
                     atKills += 2 * SLOTS;
                     replicas.set(victim, start(broker, postgres, fake, mode, victim));
                 }

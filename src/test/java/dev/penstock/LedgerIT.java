@@ -32,7 +32,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What became of jobs, asked of two replicas with one PostgreSQL. */
+/** The state of jobs, from two replicas with one PostgreSQL. */
 final class LedgerIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -229,7 +229,7 @@ final class LedgerIT {
                         assertThat(accepted.status()).isEqualTo(202);
                         String path = "/v1/jobs/" + accepted.json().path("id").asText();
                         Rest.Reply found = Rest.get(reads.url(), path);
-                        // on a busy machine the ledger may be more than two seconds behind, and says so
+                        // on a busy machine the ledger may be more than two seconds behind, and reports that
                         while (found.status() == 503) {
                             found = Rest.get(reads.url(), path);
                         }
@@ -341,7 +341,7 @@ final class LedgerIT {
             jobs.send("running", "hi");
             jobs.flush();
             fake.awaitRequests(1, PATIENCE);
-            // closer together than the ledger's lag both may run
+            // two records that are closer together than the ledger's lag may both run
             awaitStatus("running", "running");
             jobs.send("running", "hi");
             jobs.flush();

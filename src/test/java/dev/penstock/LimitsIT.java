@@ -48,7 +48,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The rows of docs/limits.md against one replica with a heap of 256 MiB: each is tried, and the replica goes on. */
+/** The rows of docs/limits.md against one replica with a heap of 256 MiB: each is tried, and the replica stays up. */
 class LimitsIT {
     private static final Duration PATIENCE = Duration.ofMinutes(1);
     private static final int MEGABYTE = 1 << 20;
@@ -79,7 +79,7 @@ class LimitsIT {
         rig.close();
     }
 
-    /** Whatever was tried: nothing ran out of memory, and the next call is answered. */
+    /** After each try: no memory ran out, and the next call is answered. */
     @AfterEach
     void goes_on() throws InterruptedException {
         threads.close();
@@ -227,7 +227,7 @@ class LimitsIT {
         }
     }
 
-    /** An answer each of some MB would not fit into the heap together. */
+    /** Answers of some MB each, which would not fit into the heap together. */
     @Test
     void streams_that_read_nothing_lose_their_places() throws Exception {
         talk();
@@ -235,7 +235,7 @@ class LimitsIT {
         try {
             listen(160, deaf);
 
-            // one that reads is served, as soon as one that does not has made room
+            // a caller that reads is served as soon as one that does not read has made room
             StringBuilder text = new StringBuilder();
             String last = null;
             boolean over = false;
@@ -259,7 +259,7 @@ class LimitsIT {
         }
     }
 
-    /** Fewer than there may be, and each holds less than it may: together it is too much. */
+    /** Fewer than the limit, and each smaller than its limit: together it is too much. */
     @Test
     void streams_that_read_nothing_hold_no_more_together_than_all_may() throws Exception {
         talk();
@@ -274,7 +274,7 @@ class LimitsIT {
                 listen(1, deaf);
                 byte[] head = deaf.getLast().getInputStream().readNBytes(12);
                 if (!new String(head, StandardCharsets.US_ASCII).equals("HTTP/1.1 200")) {
-                    // those of another test are not all gone yet
+                    // the streams of another test may not be gone yet
                     deaf.removeLast().close();
                 }
             }
@@ -316,7 +316,9 @@ class LimitsIT {
         }
     }
 
-    /** One job with a large answer, and a list of jobs with all the metadata that they may have; by callers whose windows stay shut. */
+    /**
+     * One job with a large answer, and a list of jobs with the largest metadata; by callers whose windows stay shut.
+     */
     @ParameterizedTest
     @ValueSource(strings = {"/v1/jobs/talker", "/v1/jobs?limit=100"})
     void large_answers_that_are_not_read_take_no_more_than_their_share(String path) throws Exception {
@@ -376,7 +378,7 @@ class LimitsIT {
         rig.replies().awaitOutcomes(Rig.ids("many", 100), PATIENCE);
     }
 
-    /** The tokens of one would be 140 MB, if they were read. */
+    /** The tokens of one document would be 140 MB, if they were read. */
     @Test
     void documents_of_many_tokens_are_refused() throws Exception {
         String body = "{\"prompt\":\"x\",\"stop\":[" + "[],".repeat(2_700_000) + "[]]}";
@@ -517,7 +519,7 @@ class LimitsIT {
         return failed(server, name, "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":false");
     }
 
-    /** What becomes of a job at a node that is this server. */
+    /** The result of a job at a node that is this server. */
     private static String failed(EndlessServer server, String name, String asked) throws InterruptedException {
         String node = "{\"name\":\"%s\",\"backend\":\"openai-compatible\",\"model\":\"m\",\"url\":\"%s\"}"
                 .formatted(name, server.url());
@@ -538,7 +540,7 @@ class LimitsIT {
         return all;
     }
 
-    /** Sends all of a body, whatever is answered meanwhile. */
+    /** Sends all of a body, whatever answer comes meanwhile. */
     private String chunked(String type, int pieces, IntFunction<byte[]> piece) throws IOException {
         try (Socket socket = connect()) {
             CompletableFuture<String> answer = CompletableFuture.supplyAsync(() -> everything(socket), threads);

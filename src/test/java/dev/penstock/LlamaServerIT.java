@@ -122,7 +122,7 @@ class LlamaServerIT {
         assertThat(replies.outcome("after").mark().kind()).isEqualTo(EventMark.Kind.COMPLETED);
     }
 
-    /** It ends its connection right after each streamed answer, and announces that it keeps it. */
+    /** The server announces that it keeps the connection, and ends it right after each streamed answer. */
     @Test
     void each_of_600_jobs_at_4_at_once_is_one_attempt() throws InterruptedException, IOException {
         double asItIs = secondsAt("another");
@@ -133,7 +133,7 @@ class LlamaServerIT {
                 JOBS, JOBS, asItIs, closing);
     }
 
-    /** Of 600 jobs, each of which is one attempt there; the node stays up. */
+    /** The outcomes of 600 jobs, each of which is one attempt there; the node stays up. */
     private static double secondsAt(String node) throws InterruptedException {
         Metrics.await(penstock, "penstock_node_slots{node=\"%s\"}".formatted(node), 4, PATIENCE);
         String upSince = node(node).path("since").asText();
@@ -160,7 +160,7 @@ class LlamaServerIT {
                 - begun / 1e3;
     }
 
-    /** The same calls straight to the server, 4 at once, each on a connection of its own. */
+    /** The same calls straight to the server, 4 at once, each on its own connection. */
     private static double secondsOfCallsThatClose() throws InterruptedException, IOException {
         URL chat = another.url().resolve("/v1/chat/completions").toURL();
         int whole = 0;

@@ -40,7 +40,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Nothing that a producer writes can stop the intake, or end somebody's job. */
+/** Nothing that a producer writes can stop the intake, or end another job. */
 class MalformedIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int MALFORMED = 10_000;
@@ -168,7 +168,7 @@ class MalformedIT {
                         "prompt-jobs",
                         Map.of("compression.type", "zstd", "max.request.size", 50_000_000))) {
             byte[] even = utf8(JobSender.chat("even", "x".repeat(5_000_000)));
-            // a window of 64 kB, as the dead-letter topic's compression has it, does not see that it repeats itself
+            // a window of 64 kB, as the dead-letter topic's compression has it, does not find the repetition
             String block = HexFormat.of().formatHex(bytes(60_000));
             byte[] uneven = utf8(JobSender.chat("uneven", block.repeat(40)));
             jobs.sendRaw(0, even);
@@ -206,7 +206,10 @@ class MalformedIT {
         }
     }
 
-    /** 100 MB of blanks in some kB of zstd: each reader unpacks them, and none keeps them. Three may unpack at once. */
+    /**
+     * 100 MB of blanks in some kB of zstd: each reader unpacks them, and none keeps them. At most three readers unpack
+     * at once.
+     */
     @Test
     void a_record_that_grows_is_refused_by_the_broker_or_dead_lettered_by_its_place() throws Exception {
         try (Broker broker = withJobTopicOfOthers();
@@ -283,7 +286,7 @@ class MalformedIT {
         }
     }
 
-    /** As the ledger has it: it is asked again while it is behind. */
+    /** The job object of the ledger; the call is repeated while the ledger is behind. */
     private static void awaitCompleted(PenstockProcess penstock, String id) throws InterruptedException {
         long until = System.nanoTime() + PATIENCE.toNanos();
         Rest.Reply last;
@@ -303,7 +306,7 @@ class MalformedIT {
         return value;
     }
 
-    /** Each reader that met it began anew in front of it, for ever. */
+    /** A reader that stops at the record must not begin in front of it again, for ever. */
     @ParameterizedTest
     @ValueSource(strings = {"share", "classic"})
     void a_batch_that_the_brokers_disk_damaged_is_passed_over(String mode) throws Exception {
@@ -332,12 +335,12 @@ class MalformedIT {
                 replies.awaitOutcomes(List.of("before", "after"), PATIENCE);
 
                 assertThat(replies.outcomes(List.of("before", "after"))).isEqualTo(Map.of("completed", 2));
-                // the ledger is behind it too: else it would not know whether there is such a job
+                // the ledger is behind it too: otherwise it would not know whether there is such a job
                 assertThat(Rest.get(penstock.url(), "/v1/jobs/after", "Prefer", "wait=30")
                                 .status())
                         .isEqualTo(200);
                 assertThat(Rest.get(penstock.url(), "/v1/jobs/none").status()).isEqualTo(404);
-                // each share consumer rejects what it has acquired of it, the first 32 records or later ones
+                // each share consumer rejects what it has acquired of the batch, the first 32 records or later ones
                 Map<String, String> places = Map.of(
                         "ledger",
                         "records=prompt-jobs-0@1 to 200",
@@ -356,7 +359,7 @@ class MalformedIT {
         }
     }
 
-    /** As a broker makes it that nobody asked for more: its limit is that of compressed records. */
+    /** A topic with a broker's defaults: its limit is that of compressed records. */
     private static Broker withJobTopicOfOthers() throws InterruptedException {
         Broker broker = Broker.start();
         try (Admin admin = broker.admin()) {

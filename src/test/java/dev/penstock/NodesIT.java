@@ -33,7 +33,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A vLLM and an Ollama beside each other: what goes where, and what happens when one fails. */
+/** A vLLM and an Ollama together: which jobs go where, and what happens when one fails. */
 class NodesIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
@@ -204,7 +204,7 @@ class NodesIT {
                 .isLessThan(due - 20_000);
     }
 
-    /** When the last copy of a job is due; milliseconds. */
+    /** When the last deferred record of a job is due; milliseconds. */
     private static OptionalLong due(String id) {
         return Records.all(broker.bootstrap(), "prompt-jobs-deferred").stream()
                 .filter(copy -> new String(copy.key(), StandardCharsets.UTF_8).equals(id))
@@ -213,7 +213,10 @@ class NodesIT {
                 .max();
     }
 
-    /** Its {@code waiting_for}, once a copy that is not due for long is on the broker and it waits for its node. */
+    /**
+     * The {@code waiting_for} of a job that waits for its node, once its deferred record is on the broker and not due
+     * for long.
+     */
     private static JsonNode awaitDeferred(String id) throws InterruptedException {
         long until = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
@@ -245,7 +248,7 @@ class NodesIT {
         gpu.await(stats -> stats.inFlight() == 0, PATIENCE);
     }
 
-    /** While it waits for its node in the line, and while it is set aside since another node is up. */
+    /** While it waits for its node, and while it is deferred because another node is up. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void a_job_whose_node_died_under_it_ends_in_its_time(boolean anotherIsUp) throws InterruptedException {

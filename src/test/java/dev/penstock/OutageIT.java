@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** A broker that is away, at the start or under load: the service stays up, says so, and goes on by itself. */
+/** A broker that is away, at the start or under load: the service stays up, reports it, and goes on by itself. */
 @Tag("long")
 class OutageIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -67,7 +67,7 @@ class OutageIT {
 
             long severedAt = System.nanoTime();
             proxy.sever();
-            // what it has by now it may run: nobody can tell it that another replica has it too
+            // it may run the jobs in flight by now: no request can tell it that another replica has them too
             double atOnce = inHand(cut);
             Metrics.await(cut, "penstock_broker_up", 0, PATIENCE);
             // a fetch may have been on its way
@@ -99,7 +99,10 @@ class OutageIT {
         }
     }
 
-    /** A cluster of one whose share coordinator wants three replicas delivers nothing; only its own log says why. */
+    /**
+     * A cluster of one broker whose share coordinator wants three replicas delivers nothing; only the broker's own log
+     * has the reason.
+     */
     @Test
     void a_broker_that_gives_out_no_partitions_is_named_with_the_way_out() throws InterruptedException {
         Broker broker = Broker.start(
@@ -110,7 +113,7 @@ class OutageIT {
         try (Rig rig = Rig.start("unassigned", broker)) {
             PenstockProcess penstock = rig.start(rig.replica("replica", 4).config("penstock.intake.mode", "share"));
 
-            String line = penstock.process().awaitLine(said -> said.contains("has given no partition"), PATIENCE);
+            String line = penstock.process().awaitLine(said -> said.contains("has assigned no partition"), PATIENCE);
 
             assertThat(line).contains("share.coordinator.state.topic.replication.factor=1");
             assertThat(ready(penstock).toString()).contains("share.coordinator.state.topic.replication.factor=1");

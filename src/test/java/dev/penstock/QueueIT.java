@@ -28,12 +28,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A queue that holds: pools that are down or full, priorities, a drain, a job that ends its process. */
+/**
+ * A queue that holds jobs: for pools that are down or full, by priority, through a drain, and past a job that ends its
+ * process.
+ */
 @Tag("long")
 class QueueIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 64;
-    /** -Dpenstock.test.others=500 for as many; they take 40 s on 64 slots. */
+    /** -Dpenstock.test.others=500 for more; they take 40 s on 64 slots. */
     private static final int OTHERS = Integer.getInteger("penstock.test.others", 128);
 
     /** -Dpenstock.test.blocked=5000 for as many. */
@@ -110,7 +113,7 @@ class QueueIT {
         assertRanOnce(blocked);
     }
 
-    /** A few of them fill what a replica may have in hand, long before they are too many to wait. */
+    /** A few of them fill the memory for records in flight, long before they are too many to wait. */
     @Test
     void large_jobs_that_wait_for_a_full_pool_leave_room_for_another() throws InterruptedException {
         PenstockProcess replica = rig.start(twoPools()
@@ -136,7 +139,7 @@ class QueueIT {
         assertThat(rig.replies().outcomes(large)).isEqualTo(Map.of("completed", large.size()));
     }
 
-    /** They stay in hand all the while: only what is kept for the other topic can let its jobs through. */
+    /** They stay in flight all the while: only the reservation of the other topic lets its jobs through. */
     @Test
     void large_low_jobs_that_wait_leave_room_for_the_high_ones() throws InterruptedException {
         PenstockProcess replica = rig.start(twoPools()
@@ -311,7 +314,7 @@ class QueueIT {
                 .satisfies(record -> assertThat(record.value()).isEqualTo(document("guilty", "cpu", "poison")));
     }
 
-    /** What as many jobs of 5 s take on 64 slots with nothing else there. */
+    /** The time that as many jobs of 5 s take on 64 slots without other load. */
     private double alone() throws InterruptedException {
         List<String> ids = Rig.ids("alone", OTHERS);
         long start = System.nanoTime();

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Two replicas with a node of the file, and nodes that come and go over REST. */
+/** Two replicas with a node of the file. Further nodes are added and removed over REST. */
 class RegistryIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final String JSON = "application/json";

@@ -41,7 +41,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Two replicas beside each other: who runs what, and what each can say of the other's jobs. */
+/** Two replicas: which one runs a job, and what each can report about the other's jobs. */
 class ReplicasIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final int BURSTS = 6;
@@ -89,8 +89,8 @@ class ReplicasIT {
     }
 
     /**
-     * One burst may lie with one of them for the most part: whose consumers asked first gets it, and they ask anew when a burst has
-     * ended. How long that takes is printed; docs/kafka.md has figures.
+     * Most of one burst may go to one replica: the consumers that poll first get it, and they poll again when the burst
+     * has ended. The time that this takes is printed; docs/kafka.md has figures.
      */
     @Test
     void bursts_are_shared() throws InterruptedException {
@@ -113,7 +113,7 @@ class ReplicasIT {
         assertThat(Math.min(byFirst, bySecond)).isGreaterThan(160.0 * BURSTS / 5);
     }
 
-    /** How many records that replica has had, each for the first time. */
+    /** The number of records that the replica took at their first delivery. */
     private static double taken(PenstockProcess replica) throws InterruptedException {
         return Metrics.value(replica, "penstock_deliveries_total{count=\"1\"}").orElse(0);
     }
@@ -229,8 +229,8 @@ class ReplicasIT {
                     while (true) {
                         try (Rest.Events events = Rest.events(first.url(), "popular", null)) {
                             if (events.status() == 503) {
-                                // a busy machine's ledger did not answer all at once within its two seconds, and says
-                                // so
+                                // a busy machine's ledger did not answer all calls within its two seconds, and reports
+                                // that
                                 Thread.sleep(1_000);
                                 continue;
                             }
@@ -288,7 +288,7 @@ class ReplicasIT {
                     "prompt-jobs", "{\"prompt\":\"no id\",\"stream\":false}".getBytes(StandardCharsets.UTF_8)));
             jobs.flush();
         }
-        // each holder of the record dies in turn, and another replica takes it
+        // each owner of the record dies in turn, and another replica takes it
         for (int death = 0; death < 2; death++) {
             fake.awaitRequests(death + 1, PATIENCE);
             PenstockProcess holder = holder();

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** A replica is replaced by a new one while 500 jobs stream: nobody who reads the answers has to notice. */
+/** A replica is replaced by a new one while 500 jobs stream; the readers of the answers do not notice. */
 @Tag("alone")
 @Tag("long")
 class RollingIT {
@@ -26,7 +26,7 @@ class RollingIT {
     private static final Duration DRAIN = Duration.ofSeconds(40);
     private static final Duration CHUNK_EVERY = Duration.ofMillis(100);
     private static final int JOBS = 500;
-    /** Of each replica: those that are handed back find room, and whoever takes a job runs it. */
+    /** For each replica: jobs that are handed back find memory, and the replica that takes a job runs it. */
     private static final int SLOTS = JOBS;
 
     private static final String SHORT = "short";
@@ -64,7 +64,7 @@ class RollingIT {
         var _ = rig.send(mixed);
         // on a slow machine the first may end before the last begins
         rig.fake().await(stats -> stats.inFlight() >= JOBS * 9 / 10, PATIENCE);
-        // a share group does not deal them out evenly
+        // a share group does not distribute them evenly
         PenstockProcess leaving = inFlight(first) < inFlight(second) ? second : first;
         leaving.terminate();
         rig.start(replica("arriving"));
@@ -106,7 +106,7 @@ class RollingIT {
         return rig.replies().count(id, EventMark.Kind.STARTED);
     }
 
-    /** How long nothing came, in milliseconds, over all jobs. */
+    /** The longest time without an event, in milliseconds, over all jobs. */
     private record Gaps(long median, long p99, long p999, long longest) {
         @Override
         public String toString() {

@@ -19,7 +19,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Five hundred slots, kept busy: jobs of all lengths end when an ideal schedule has them end, and jobs far longer than a lock run once. */
+/**
+ * Five hundred slots are kept busy: jobs of all lengths end when they end in an ideal schedule, and jobs far longer
+ * than a lock run once.
+ */
 @Tag("alone")
 class ScheduleIT {
     private static final Duration PATIENCE = Duration.ofMinutes(4);
@@ -91,7 +94,7 @@ class ScheduleIT {
         assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", SLOTS));
     }
 
-    /** The first jobs meet an empty code cache, the broker's too, and consumers that have not got their partitions. */
+    /** The first jobs meet cold code, also the broker's, and consumers that have no partitions yet. */
     private void warmUp() throws InterruptedException {
         List<String> ids = Rig.ids("warm", 6_000);
         rig.send(ids, "[[tokens=1 first=50]]");

@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
-/** max-in-flight is what a node takes of all replicas together. */
+/** max-in-flight limits what a node takes from all replicas together. */
 class SharedLimitsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final int LIMIT = 10;
@@ -26,7 +26,7 @@ class SharedLimitsIT {
             PenstockProcess first = rig.start(replica(rig, "first"));
             awaitLimits(List.of(first), limits -> limits.equals(List.of(LIMIT)));
             PenstockProcess second = rig.start(replica(rig, "second"));
-            // one that keeps no ledger counts all the same
+            // a replica without a ledger counts too
             PenstockProcess third = rig.start(replica(rig, "third").config("penstock.ledger.kind", "none"));
             List<PenstockProcess> all = List.of(first, second, third);
 

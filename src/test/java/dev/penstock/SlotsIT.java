@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** 64 slots, used fully whatever partition the jobs lie on, and never more. */
+/** 64 slots are used fully, whatever partitions the jobs lie on, and never more. */
 @Tag("alone")
 class SlotsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
@@ -80,7 +80,7 @@ class SlotsIT {
         try (Admin admin = broker.admin()) {
             ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
         } catch (AssertionError e) {
-            // whether somebody has them still, or the broker's figure is behind
+            // whether a consumer still has them, or the broker's figure is behind
             throw new AssertionError(
                     Metrics.text(penstock)
                             .lines()

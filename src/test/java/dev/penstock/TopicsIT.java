@@ -33,7 +33,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a job topic decides: whose its jobs are, how urgent, and how many slots they hold at most. */
+/** What a job topic decides: the tenant and the priority of its jobs, and how many slots they hold at most. */
 class TopicsIT {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int SLOTS = 8;
@@ -79,7 +79,7 @@ class TopicsIT {
         assertThat(mostAtOnce(acme)).isEqualTo(2);
     }
 
-    /** By their events: how many had started, and were not done. */
+    /** By their events: how many jobs had started and not ended. */
     private int mostAtOnce(List<String> ids) {
         List<Map.Entry<Long, Integer>> steps = ids.stream()
                 .flatMap(id -> Stream.of(
@@ -153,7 +153,7 @@ class TopicsIT {
             producer.beginTransaction();
             var _ = producer.send(job("aborted", 0));
             producer.flush();
-            // while it is open it delays its own partition alone, and no question about a job
+            // an open transaction delays its own partition alone, and no call about a job
             sendTo(1, "beside");
             rig.replies().awaitOutcomes(List.of("beside"), PATIENCE);
             assertThat(found(replica, "aborted").status()).isEqualTo(404);
@@ -174,7 +174,7 @@ class TopicsIT {
         assertThat(free.status()).as(free.body()).isEqualTo(202);
         rig.replies().awaitOutcomes(List.of("aborted"), PATIENCE);
         assertThat(rig.replies().count("aborted", EventMark.Kind.COMPLETED)).isEqualTo(1);
-        // the marks of the transactions are no records that wait
+        // the markers of transactions are no waiting records
         awaitTrue(
                 () -> lag(replica) == 0,
                 () -> Rest.get(replica.managementUrl(), "/q/health/ready").body());
@@ -221,7 +221,7 @@ class TopicsIT {
         }
     }
 
-    /** What the service says of a job, once it does not say that its ledger is behind. */
+    /** The job object, once the service does not report that its ledger is behind. */
     private static Rest.Reply found(PenstockProcess replica, String id) throws InterruptedException {
         Rest.Reply[] reply = {Rest.get(replica.url(), "/v1/jobs/" + id)};
         awaitTrue(
@@ -287,7 +287,7 @@ class TopicsIT {
         assertThat(rig.fake().stats().requests()).isEqualTo(40);
         awaitCompleted(acme, "acme-0");
         awaitCompleted(zeta, "zeta-0");
-        // each has the whole of what its node takes at once
+        // each replica has all slots of its node
         assertThat(List.of(acme, zeta))
                 .allSatisfy(each -> assertThat(Rest.get(each.url(), "/v1/nodes")
                                 .json()
@@ -315,7 +315,7 @@ class TopicsIT {
                 .anyMatch(line -> line.contains("group acme.penstock.acme-jobs takes the jobs of acme-jobs too"));
     }
 
-    /** With topics, groups and a ledger of its own. */
+    /** A service with its own topics, groups and ledger. */
     private PenstockProcess.Builder installation(String name) {
         return PenstockProcess.with(rig.broker().bootstrap())
                 .name(name)
@@ -344,7 +344,7 @@ class TopicsIT {
         }
     }
 
-    /** All slots are taken until both kinds wait in numbers: from then on the line alone orders the starts. */
+    /** All slots are taken until jobs of both kinds wait: from then on the scheduler alone orders the starts. */
     @Test
     void low_jobs_get_their_share_of_the_starts_while_high_ones_wait() throws InterruptedException {
         rig.fake()
@@ -378,7 +378,7 @@ class TopicsIT {
                 .filter("low"::equals)
                 .count();
         System.out.printf("while 100 high ones waited %d low ones started; a share of 0.2 is 25%n", lowOnes);
-        // those of the last moment may overtake each other on their way, one at each slot
+        // the last starts may overtake each other on their way, one at each slot
         assertThat(lowOnes).isBetween(25L - SLOTS, 25L + SLOTS);
     }
 

@@ -27,7 +27,10 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.Test;
 
-/** One job's way from its producer to its node and its answers, as an exporter tells it; and as its headers tell it where nothing is exported. */
+/**
+ * The way of one job from its producer to its node and its answers: by the exported spans, and by its headers where
+ * nothing is exported.
+ */
 class TracesIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final String TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -35,7 +38,7 @@ class TracesIT {
     private static final String PRODUCERS = "00-" + TRACE + "-" + SPAN + "-01";
     private static final Pattern HEADER = Pattern.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-01");
 
-    /** A broker, a node and the service, which exports where it is told to. */
+    /** A broker, a node and the service, with or without an exporter. */
     private record Stage(Broker broker, FakeUpstream fake, PenstockProcess penstock, ReplyLog replies)
             implements AutoCloseable {
         /** @param others further nodes, by name */
@@ -73,7 +76,7 @@ class TracesIT {
             replies.awaitOutcomes(List.of(id), PATIENCE);
         }
 
-        /** Of each event of a job. */
+        /** The header of each event of a job. */
         List<String> traceparents(String id) {
             return Records.all(broker.bootstrap(), "prompt-replies").stream()
                     .filter(record -> id.equals(EventHeaders.text(record.headers(), EventHeaders.JOB_ID)))
@@ -81,7 +84,7 @@ class TracesIT {
                     .toList();
         }
 
-        /** Of the last request to the node. */
+        /** The header of the last request to the node. */
         String atTheNode() {
             return atTheNode(fake);
         }
@@ -187,7 +190,7 @@ class TracesIT {
                     .allSatisfy(span -> assertThat(span.traceId()).isEqualTo(TRACE));
             assertThat(request.parentId()).isEqualTo(SPAN);
 
-            // one that fails, in no trace of anybody's
+            // one that fails, in no trace of a caller
             stage.send("refused", "bad", "no traceparent");
             TraceReceiver.Span failed = receiver.await(of("CLIENT", "refused"), PATIENCE);
             TraceReceiver.Span ended = receiver.await(of("CONSUMER", "refused"), PATIENCE);
@@ -210,7 +213,7 @@ class TracesIT {
                             "\"node\":\"fake\"",
                             "\"traceId\":\"" + ended.traceId());
 
-            // nothing but what a job did: no span of a probe, of a poll or of health
+            // only the spans of a job: none of a probe, of a poll or of health
             assertThat(receiver.spans())
                     .extracting(span -> span.kind() + " " + span.name())
                     .containsOnly(
@@ -268,7 +271,7 @@ class TracesIT {
         }
     }
 
-    /** As the chart and the operations page have it: an endpoint and nothing else. */
+    /** As in the chart and on the operations page: only an endpoint is set. */
     @Test
     void where_only_an_endpoint_is_said_spans_go_there_over_grpc() throws InterruptedException {
         try (TraceReceiver receiver = TraceReceiver.startGrpc();
@@ -285,7 +288,7 @@ class TracesIT {
             assertThat(attempt.parentId()).isEqualTo(intake.spanId());
             assertThat(stage.atTheNode()).isEqualTo("00-" + TRACE + "-" + attempt.spanId() + "-01");
 
-            // at its end it sends what it has not sent yet
+            // at its end the service sends the spans that it has not sent yet
             stage.send("last", "hi", PRODUCERS);
             stage.penstock().close();
             assertThat(receiver.spans())

@@ -18,16 +18,16 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jboss.resteasy.reactive.server.ServerResponseFilter;
 
 /**
- * Bounds what the answers of all calls together take of memory until their callers have read them. A call takes its share before
- * what it answers is read from the ledger or from a topic; it gives the share back when the answer is written, or when the
- * connection is closed.
+ * Limits the memory that the answers of all calls take together until their callers have read them. A call takes its
+ * share before its answer is read from the ledger or from a topic. It gives the share back when the answer is written,
+ * or when the connection is closed.
  *
- * <p>It has a filter, and a filter is made while the executable is built. So it is no singleton: it measures the heap when its first
- * call comes.
+ * <p>It has a filter, and a filter is made while the executable is built. So it is no singleton: it measures the heap at
+ * its first call.
  */
 @ApplicationScoped
 public class AnswerBudget {
-    /** An answer is there as it was read, and as it is sent; while it is read, the database's driver has it too. */
+    /** An answer is in memory as it was read, and as it is sent; while it is read, the database's driver has it too. */
     static final int COPIES = 3;
 
     /** One row of a list, with all the metadata that a job may have. */
@@ -35,7 +35,7 @@ public class AnswerBudget {
 
     private static final int HEAP_SHARE = 16;
     private static final int UNIT = 1 << 10;
-    /** A call takes about as much by itself. */
+    /** A call without an answer takes about as much. */
     private static final int SMALL = 16 << 10;
 
     private static final int NODE = 64;
@@ -55,14 +55,14 @@ public class AnswerBudget {
         this(Runtime.getRuntime().maxMemory() / HEAP_SHARE, PATIENCE);
     }
 
-    /** @param patience how long a call waits for others to give back what they have */
+    /** @param patience how long a call waits for others to give back their shares */
     AnswerBudget(long bytes, Duration patience) {
         all = Math.clamp(bytes / UNIT, 1, Integer.MAX_VALUE);
         free = new Semaphore(all);
         this.patience = patience;
     }
 
-    /** Room for what is about to be read. */
+    /** Takes memory before something is read. */
     interface Room {
         /** @return false: there is none now */
         boolean take(long bytes) throws InterruptedException;
@@ -72,7 +72,7 @@ public class AnswerBudget {
         return new ApiException(FULL);
     }
 
-    /** What a call holds; it gives it back at its end. */
+    /** The share of a call; the call gives it back at its end. */
     Share share(RoutingContext call) {
         if (call.get(SHARE) instanceof Share share) {
             return share;
@@ -88,14 +88,14 @@ public class AnswerBudget {
         return new Share();
     }
 
-    /** What one call holds, of all that there is at most. Taken by one thread after the other, given back by any. */
+    /** The share of one call, up to a maximum. One thread after the other may take; any thread may give back. */
     final class Share implements Room {
         private final AtomicInteger held = new AtomicInteger();
         private volatile boolean over;
 
         private Share() {}
 
-        /** Takes what is missing to so many bytes, as soon as it is there. */
+        /** Takes the difference up to so many bytes, as soon as it is available. */
         @Override
         public boolean take(long bytes) throws InterruptedException {
             return take(bytes, patience);
@@ -115,14 +115,14 @@ public class AnswerBudget {
             return true;
         }
 
-        /** As {@link #take}; where there is no room the call is refused. */
+        /** As {@link #take}; where no memory is available the call is refused. */
         void mustTake(long bytes) throws InterruptedException {
             if (!take(bytes)) {
                 throw full();
             }
         }
 
-        /** It turned out to be so many bytes. */
+        /** Corrects the share to the true number of bytes. */
         private void settle(long bytes) {
             int now = held.get();
             int less = now - units(bytes);
@@ -137,24 +137,26 @@ public class AnswerBudget {
         }
     }
 
-    /** One that is larger than all there is takes all there is. */
+    /** An answer that is larger than the whole budget takes the whole budget. */
     private int units(long bytes) {
         return (int) Math.min(all, (bytes + UNIT - 1) / UNIT);
     }
 
-    /** Bytes that no call holds, for a test. */
+    /** The bytes that no call holds, for a test. */
     long free() {
         return (long) free.availablePermits() * UNIT;
     }
 
-    /** Every document that is about to be written counts as large as it is. What has changed something is answered anyway. */
+    /**
+     * Each document that is about to be written takes its size. A call that has changed something is answered anyway.
+     */
     @ServerResponseFilter
     void weigh(ContainerResponseContext answer, RoutingContext call) throws InterruptedException {
         if (answer.getEntity() instanceof JsonNode document) {
             Share share = share(call);
             long size = size(document);
             boolean reads = call.request().method().equals(HttpMethod.GET);
-            // on the event loop, where it is an error: nothing is waited for
+            // on the event loop, for an error: it waits for nothing
             if (reads && size > SMALL && !share.take(size, Duration.ZERO)) {
                 answer.setStatus(FULL.code().httpStatus());
                 answer.getHeaders().putSingle("Retry-After", "2");
@@ -166,7 +168,7 @@ public class AnswerBudget {
         }
     }
 
-    /** Sends a document that is not a resource's; without waiting for room. */
+    /** Sends a document that is not a resource's; without waiting for memory. */
     void send(RoutingContext call, Buffer document) {
         try {
             if (share(call).take(document.length(), Duration.ZERO)) {
@@ -179,7 +181,7 @@ public class AnswerBudget {
         BodyBudget.refuse(call, FULL);
     }
 
-    /** What a document takes of memory, about. */
+    /** The approximate memory of a document. */
     static long size(JsonNode document) {
         if (document instanceof POJONode node) {
             return NODE

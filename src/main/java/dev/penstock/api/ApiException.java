@@ -13,7 +13,7 @@ final class ApiException extends RuntimeException {
         this(failure, null);
     }
 
-    /** @param id of a job that may have been accepted all the same; null: none */
+    /** @param id the id of a job that may have been accepted all the same; null: none */
     ApiException(JobFailure failure, @Nullable JobId id) {
         super(failure.message());
         this.failure = failure;

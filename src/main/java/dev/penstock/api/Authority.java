@@ -34,7 +34,7 @@ record Authority(String host, OptionalInt port) {
                 port == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(port))));
     }
 
-    /** Whether only this machine is reached by it; no name is looked up. */
+    /** Whether it reaches only this machine; no name is looked up. */
     boolean isLoopback() {
         if (host.equals("localhost")) {
             return true;

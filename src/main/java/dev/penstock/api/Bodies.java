@@ -5,7 +5,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 
-/** What comes in, other than jobs. */
+/** Reads bodies other than jobs. */
 final class Bodies {
     private Bodies() {}
 
@@ -16,7 +16,7 @@ final class Bodies {
         } catch (Json.MalformedJson e) {
             throw new ApiException(e.failure());
         }
-        // read again as what is kept is read, so that the two can be compared
+        // read again in the way of stored documents, so that the two can be compared
         if (Json.parseLenient(new String(body, StandardCharsets.UTF_8)) instanceof ObjectNode object) {
             return object;
         }

@@ -20,9 +20,9 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Bounds what the bodies of all calls together take of memory, and how large and how slow one may be. What a call announces is
- * taken before its body is read, and the rest as its bytes come, whatever it announced. A call gives its share back at its end,
- * or when its body is no longer needed.
+ * Limits the memory that the bodies of all calls take together, and how large and how slow one body may be. The
+ * announced length of a call is taken before its body is read, and the rest as its bytes come, whatever it announced. A
+ * call gives its share back at its end, or when it does not need its body any more.
  */
 @Singleton
 public final class BodyBudget {
@@ -46,9 +46,9 @@ public final class BodyBudget {
     }
 
     /**
-     * @param largest body of many lines
-     * @param largestJob body of any other kind, and line
-     * @param patience how long all of one body is waited for
+     * @param largest the limit of a body of many lines
+     * @param largestJob the limit of any other body, and of a line
+     * @param patience the time limit of a whole body
      */
     BodyBudget(long largest, int largestJob, long budget, Duration patience) {
         this.largest = largest;
@@ -89,7 +89,7 @@ public final class BodyBudget {
         return new CountedBody(body, patience, share::read, timer);
     }
 
-    /** The body of a call that was admitted, counted as it is read; one that was not is as it is. */
+    /** The body of a call that was admitted, counted as it is read; another one stays as it is. */
     static InputStream counted(RoutingContext call, InputStream body) {
         if (!(call.get(SHARE) instanceof Share share)) {
             return body;
@@ -109,12 +109,14 @@ public final class BodyBudget {
         }
     }
 
-    /** A share of a call that has announced nothing yet. */
+    /** The share of a call that has announced nothing yet. */
     Share share(boolean lines) {
         return new Share(lines);
     }
 
-    /** What one call takes. Of lines, which are read one after the other, no more than the largest one is held. */
+    /**
+     * The share of one call. A body of lines, which are read one after the other, holds no more than the largest line.
+     */
     final class Share {
         private final AtomicLong held = new AtomicLong();
         private final boolean lines;

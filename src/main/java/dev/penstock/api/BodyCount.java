@@ -6,7 +6,7 @@ import jakarta.ws.rs.container.ContainerRequestContext;
 import java.util.Set;
 import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 
-/** Counts bodies as resources read them. It is made before the configuration is read, and so asks for nothing. */
+/** Counts bodies as resources read them. It is made before the configuration is read, so it needs nothing. */
 @Singleton
 final class BodyCount {
     private static final Set<String> WITHOUT_BODY = Set.of("GET", "HEAD");

@@ -6,8 +6,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is to be done when a call has ended: answered, or its connection closed. A caller may leave before its call is served, and a
- * routing context forgets what is added to it after that. Thread-safe.
+ * The tasks for the end of a call: answered, or its connection closed. A caller may leave before its call is served,
+ * and a routing context forgets what is added to it after that. Thread-safe.
  */
 final class CallEnd {
     private static final String KEY = CallEnd.class.getName();
@@ -15,14 +15,14 @@ final class CallEnd {
     /** Guarded by this; null: it has ended. */
     private @Nullable List<Runnable> tasks = new ArrayList<>();
 
-    /** Before anything else is done for the call. */
+    /** Called before anything else is done for the call. */
     static void follow(RoutingContext call) {
         CallEnd end = new CallEnd();
         call.put(KEY, end);
         call.addEndHandler(_ -> end.run());
     }
 
-    /** Once, at the end of the call; at once where it has ended. */
+    /** Runs a task once, at the end of the call; at once where it has ended. */
     static void then(RoutingContext call, Runnable task) {
         if (!(call.get(KEY) instanceof CallEnd end)) {
             call.addEndHandler(_ -> task.run());

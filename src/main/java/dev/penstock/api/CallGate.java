@@ -15,7 +15,10 @@ import java.util.Optional;
 import java.util.Set;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
-/** Every call, of the API and of the management port, meets the rules before its body is read and anything else looks at it. */
+/**
+ * Checks every call, of the API and of the management port, by the rules before its body is read and before any other
+ * handler.
+ */
 @Singleton
 final class CallGate {
     private static final int FIRST_OF_ALL = 2_000;

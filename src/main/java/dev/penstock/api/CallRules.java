@@ -11,11 +11,12 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses what a web page of another site may make a browser send, and calls whose head is ambiguous. A browser sends a body
- * with a JSON type, and any other method than GET, HEAD and POST, only after it has asked by OPTIONS; nothing here allows that.
+ * Refuses calls that a web page of another site may make a browser send, and calls whose head is ambiguous. A browser
+ * sends a body with a JSON type, and any other method than GET, HEAD and POST, only after it has asked by OPTIONS;
+ * nothing here allows that.
  *
- * @param loopbackOnly the service listens on loopback: a Host that is another name is one that a page has pointed here
- * @param allowedHosts further names that the service is reached by, {@code host} or {@code host:port}, in lower case
+ * @param loopbackOnly the service listens on loopback: another name as Host is one that a web page has directed here
+ * @param allowedHosts further names that reach the service, {@code host} or {@code host:port}, in lower case
  */
 record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     static final String JSON = "application/json";
@@ -42,10 +43,10 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
         /** As it came, without the query. */
         String path();
 
-        /** Whether this version of HTTP names a host in every call. */
+        /** Whether this version of HTTP requires a host in every call. */
         boolean namesHost();
 
-        /** What the call names as its host; HTTP/2 has it in {@code :authority}. */
+        /** The host of the call; HTTP/2 has it in {@code :authority}. */
         List<String> hosts();
 
         /** All the values of a header, one for each of its lines. */
@@ -80,7 +81,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                 ? Optional.empty()
                 : refused(
                         JobFailure.Code.FORBIDDEN,
-                        "the Host of this call, '%s', is not one that this service is reached by: use localhost, or list it in %s"
+                        "the Host of this call, '%s', is no name of this service: use localhost, or list it in %s"
                                 .formatted(host.host(), ALLOWED_HOSTS));
     }
 
@@ -91,8 +92,8 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     }
 
     /**
-     * What routes a call takes dot segments out of a path and ends a segment at a semicolon: it would be another path than the
-     * one that the caller sent. A slash that is encoded is part of a name, and is looked at as a slash, too.
+     * The router takes dot segments out of a path and ends a segment at a semicolon: that would be another path than
+     * the one that the caller sent. An encoded slash is part of a name, and is also checked as a slash.
      */
     private static Optional<JobFailure> path(Head head) {
         String decoded;
@@ -165,7 +166,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                 && head.values("Content-Length").stream().allMatch("0"::equals);
     }
 
-    /** One that is empty or there twice names no job, and is not none either. */
+    /** A key that is empty or there twice identifies no job, but it is not absent either. */
     private static Optional<JobFailure> key(Head head) {
         List<String> keys = head.values(IDEMPOTENCY_KEY);
         if (keys.size() > 1) {

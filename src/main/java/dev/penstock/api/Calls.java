@@ -11,12 +11,15 @@ import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 
-/** Tells the deadline of a connection when a call on it begins, and when it has ended: answered, and all of its body come. */
+/**
+ * Signals to the deadline of a connection when a call on it begins, and when it has ended: it is answered, and all of
+ * its body has come.
+ */
 @Singleton
 final class Calls {
-    /** Before those that refuse calls: {@link CallGate} and {@link BodyBudget}. */
+    /** Before the filters that refuse calls: {@link CallGate} and {@link BodyBudget}. */
     private static final int BEFORE_ALL_OTHERS = 3_000;
-    /** RFC 9113: the answer is whole, and the rest of the body is not wanted. */
+    /** RFC 9113: the answer is complete, and the rest of the body is not wanted. */
     private static final long NO_ERROR = 0;
 
     private static final long CANCEL = 8;
@@ -49,18 +52,21 @@ final class Calls {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            // an answer may end on any thread; what comes of the request comes on this one
+            // an answer may end on any thread; the events of the request come on this one
             call.addEndHandler(_ -> ConnectionDeadline.run(
                     channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }
         call.next();
     }
 
-    /** Ends a call whose caller reads nothing; from any thread. What waits to be sent is given up, and the call's end is run. */
+    /**
+     * Ends a call whose caller reads nothing; from any thread. The unsent part of the answer is dropped, and the call's
+     * end is run.
+     */
     static void cut(RoutingContext call) {
         HttpServerRequest request = call.request();
         if (request.version() != HttpVersion.HTTP_2 && request.connection() instanceof ConnectionBase connection) {
-            // a response that is reset does not run its end, and its connection is closed behind what waits to be sent
+            // a response that is reset does not run its end, and its connection is closed only behind the unsent part
             var _ = connection.channel().close();
         } else {
             var _ = request.response().reset(CANCEL);
@@ -68,12 +74,12 @@ final class Calls {
     }
 
     /**
-     * The call is answered. What is left of its body is read and dropped, for a moment: a connection that is closed with bytes
-     * unread is reset, and the client may see that in place of the answer.
+     * The call is answered. The rest of its body is read and dropped, for a moment: a connection that is closed with
+     * unread bytes is reset, and the client may see that in place of the answer.
      *
      * <p>Called on the connection's event loop.
      *
-     * @param then when nothing of the call is to come any more
+     * @param then runs when the call is complete
      */
     private static void dropRest(RoutingContext call, Duration lingers, Runnable then) {
         HttpServerRequest request = call.request();
@@ -101,7 +107,7 @@ final class Calls {
                 .exceptionHandler(_ -> ended.run())
                 .resume();
         if (request.isEnded()) {
-            // its reader had paused it at its end, which is told once only
+            // its reader had paused it at its end, which comes only once
             ended.run();
         }
     }

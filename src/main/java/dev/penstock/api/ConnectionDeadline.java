@@ -13,9 +13,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Closes a connection that holds its place without use: one whose next request does not come, or comes too slowly, and one that
- * takes nothing of an answer that waits for it. With HTTP/2 it ends the stream alone ({@link ShutStreams}). How slowly a request's
- * body may come is another matter ({@link CountedBody}). Owned by the event loop of its connection.
+ * Closes a connection that holds its place without use: one whose next request does not come, or comes too slowly, and
+ * one that takes nothing of an answer that waits for it. With HTTP/2 it ends the stream alone ({@link ShutStreams}).
+ * The speed of a request's body is another matter ({@link CountedBody}). Owned by the event loop of its connection.
  */
 final class ConnectionDeadline extends ChannelDuplexHandler {
     static final AttributeKey<ConnectionDeadline> KEY = AttributeKey.valueOf(ConnectionDeadline.class, "deadline");
@@ -29,7 +29,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
     private boolean inHeader;
     private boolean manyAtOnce;
     private boolean looking;
-    /** Pieces that were taken whole, and how much of the next one was. */
+    /** The pieces that were taken whole, and how much of the next one was. */
     private long taken;
 
     private long lastTaken;
@@ -39,9 +39,9 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
     private @Nullable ShutStreams streams;
 
     /**
-     * @param header from the first byte of a request to the end of its headers
-     * @param idle between two requests
-     * @param answer for how long nothing of an answer is taken
+     * @param header the time from the first byte of a request to the end of its headers
+     * @param idle the time between two requests
+     * @param answer the time for which nothing of an answer is taken
      */
     record Times(Duration header, Duration idle, Duration answer) {}
 
@@ -167,7 +167,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    /** Looks whether what is to be sent moves, for as long as there is any. */
+    /** Checks that the unsent bytes move, for as long as there are any. */
     private void look() {
         ChannelHandlerContext here = context;
         if (here == null) {

@@ -9,8 +9,8 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A body whose bytes are counted as they come. All its pauses together have a time limit, and a read that waits at that time is
- * interrupted. The server's own deadline of a read would close the connection without an answer.
+ * A body whose bytes are counted as they come. The sum of its pauses has a time limit, and a read that waits at that
+ * time is interrupted. The server's own deadline of a read would close the connection without an answer.
  */
 final class CountedBody extends FilterInputStream {
     private final Duration patience;
@@ -29,7 +29,7 @@ final class CountedBody extends FilterInputStream {
         Runnable after(Duration delay, Runnable task);
     }
 
-    /** @param count is told of each piece; what it throws ends the reading */
+    /** @param count gets the size of each piece; an exception from it ends the reading */
     CountedBody(InputStream body, Duration patience, IntConsumer count, Timer timer) {
         super(body);
         this.patience = patience;

@@ -36,12 +36,14 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** Dead letters: records that became no answered job. An id is the partition and the offset on the dead-letter topic. */
+/**
+ * Dead letters: records that became no answered job. An id is the partition and the offset on the dead-letter topic.
+ */
 @Path("/v1/dlq")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread
 public final class DeadLettersResource {
-    /** That a read of the topic holds a record of at once. */
+    /** The bytes that a read of the topic has in memory at once. */
     private static final int PARTITIONS = 4;
 
     private final DeadLetterLog log;
@@ -107,7 +109,7 @@ public final class DeadLettersResource {
         answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
         byte[] document = again(letter);
-        // who asks twice, or again after a crash in between, gets the same job
+        // a caller that asks twice, or again after a crash in between, gets the same job
         JobId again = JobId.fromIdempotencyKey("penstock-dlq", letter.at().toEpochMilli() + "-" + id);
         return switch (submissions.checkAgain(document, letter.origin().topic(), again)) {
             case Submissions.Checked.Unfit(JobFailure failure) ->
@@ -137,7 +139,7 @@ public final class DeadLettersResource {
                 .put("dropped", true);
     }
 
-    /** The document with an id of its own to come, and with the id that it had. */
+    /** The document without its id; its {@code retry_of} is the id that it had. */
     private byte[] again(DeadLetter letter) {
         Bytes value = letter.value();
         try {
@@ -192,7 +194,7 @@ public final class DeadLettersResource {
         }
     }
 
-    /** Something that is written to the broker. */
+    /** A write to the broker. */
     private interface Writing<T> {
         T await() throws ExecutionException, InterruptedException;
     }

@@ -9,7 +9,7 @@ import jakarta.ws.rs.core.Response;
 import org.jboss.logging.Logger;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
-/** Every error of the REST API in OpenAI's shape, whoever found it. */
+/** Every error of the REST API in OpenAI's shape, whichever part found it. */
 final class ErrorAnswers {
     private static final Logger LOG = Logger.getLogger(ErrorAnswers.class);
     private static final String RETRY_AFTER_SECONDS = "2";
@@ -52,7 +52,7 @@ final class ErrorAnswers {
     @ServerExceptionMapper
     Response of(RuntimeException e) {
         LOG.error("a call failed", e);
-        return answer(JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log says why"))
+        return answer(JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log has the reason"))
                 .build();
     }
 

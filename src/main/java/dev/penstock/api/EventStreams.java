@@ -24,8 +24,9 @@ import java.util.function.Predicate;
 import org.jboss.logging.Logger;
 
 /**
- * Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. So many are open
- * at once; where one more comes, the one that has read nothing for the longest time loses its place.
+ * Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume. The
+ * number of open streams is limited. Where one more comes, the one that has read nothing for the longest time loses its
+ * place.
  */
 @Singleton
 public final class EventStreams {
@@ -37,7 +38,7 @@ public final class EventStreams {
     private static final Executor VIRTUAL =
             task -> Thread.ofVirtual().name("events").start(task);
 
-    /** RESTEasy's own line is off: it cannot tell this from a caller that has left. */
+    /** RESTEasy's own line is off: it cannot distinguish this from a caller that has left. */
     static final Consumer<Throwable> FAILED = e -> LOG.error("an event stream failed", e);
 
     private final int most;
@@ -55,7 +56,7 @@ public final class EventStreams {
         this.makeRoom = makeRoom;
     }
 
-    /** A place for one more. */
+    /** Takes a place for one more stream. */
     final class Place {
         private final AtomicBoolean given = new AtomicBoolean();
 
@@ -66,7 +67,7 @@ public final class EventStreams {
         }
     }
 
-    /** Before anything is done for a stream: one that has no place is refused. */
+    /** Before anything is done for a stream: a stream without a place is refused. */
     Place take() {
         if (open.incrementAndGet() > most && !makeRoom.test(STALLED)) {
             open.decrementAndGet();
@@ -78,12 +79,12 @@ public final class EventStreams {
         return new Place();
     }
 
-    /** Opens what is to be streamed. */
+    /** Opens the source of a stream. */
     interface Opening<T> {
         T open() throws InterruptedException;
     }
 
-    /** Takes a place, which is given back when the call ends, and opens what is to be streamed. */
+    /** Takes a place, which is given back when the call ends, and opens the source. */
     <T> T opened(RoutingContext call, Opening<T> opening) throws InterruptedException {
         Place place = take();
         CallEnd.then(call, place::giveBack);
@@ -107,9 +108,10 @@ public final class EventStreams {
     }
 
     /**
-     * A watch to its end, or until the client leaves; then the watch is closed. The next event is taken when the one before
-     * it is written, so that a client that does not read stops the watch, and nobody else. A sink of JAX-RS would do
-     * without Mutiny, but races with the return of the call that got it ("Response head already sent", Quarkus 3.34.1).
+     * Streams a watch to its end, or until the client leaves; then the watch is closed. The next event is taken when
+     * the one before it is written, so that a client that does not read stops only its own watch. A sink of JAX-RS
+     * would do without Mutiny, but races with the return of the call that got it ("Response head already sent", Quarkus
+     * 3.34.1).
      */
     private static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
         Pending pending = new Pending(watch, sse);
@@ -125,7 +127,7 @@ public final class EventStreams {
                 .invoke(watch::close);
     }
 
-    /** What is still to be sent. Used by one thread after the other. */
+    /** The rest of a stream. Used by one thread after the other. */
     private static final class Pending {
         private final Watch watch;
         private final Sse sse;

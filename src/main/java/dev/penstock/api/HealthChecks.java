@@ -14,7 +14,10 @@ import org.eclipse.microprofile.health.Liveness;
 import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
 
-/** Live never depends on the broker or the nodes: every thread is there. Ready: the broker was reached once, and this replica is not draining. */
+/**
+ * Live never depends on the broker or the nodes: it requires that every thread is there. Ready requires that the broker
+ * was reached once, and that this replica does not drain.
+ */
 final class HealthChecks {
     private HealthChecks() {}
 
@@ -25,7 +28,7 @@ final class HealthChecks {
         return () -> alive(SupervisedThread.gone());
     }
 
-    /** @param gone threads that ended though they were not to, and how */
+    /** @param gone the threads that ended unexpectedly, each with the reason */
     static HealthCheckResponse alive(Map<String, String> gone) {
         HealthCheckResponseBuilder check = HealthCheckResponse.named("penstock").status(gone.isEmpty());
         gone.forEach((thread, how) -> check.withData("thread." + thread, how));

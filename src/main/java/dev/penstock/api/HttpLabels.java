@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Bounds the labels of the metrics about HTTP calls: a path is that of the API's description, with its variables as they are there,
- * and all other paths are one label; so are all methods that HTTP does not define.
+ * Limits the labels of the metrics about HTTP calls: a path has the form of the API's description, with its variables,
+ * and all other paths share one label; so do all methods that HTTP does not define.
  */
 final class HttpLabels implements MeterFilter {
     private static final String NAMES = "http.server";
@@ -20,7 +20,7 @@ final class HttpLabels implements MeterFilter {
     private static final Set<String> METHODS =
             Set.of("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "UNKNOWN");
 
-    /** What Micrometer and Quarkus put in place of a path. */
+    /** The labels that Micrometer and Quarkus use in place of a path. */
     private static final List<String> NO_PATHS = List.of("NOT_FOUND", "REDIRECTION", "root", "UNKNOWN");
 
     private static final List<String> PAGES = List.of("/q/openapi", "/q/swagger-ui");

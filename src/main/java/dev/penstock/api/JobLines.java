@@ -19,28 +19,28 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs that come in one call, one a line. A broker that is away holds up a line for as long as the producer blocks: once that
- * has happened no other line of the call is tried.
+ * Jobs that come in one call, one a line. A line that meets an absent broker waits for as long as the producer blocks.
+ * After that, no other line of the call is tried.
  */
 final class JobLines {
     private final Door door;
     private final Map<JobId, Earlier> earlier = new HashMap<>();
     private Map<JobId, JobRow> there = Map.of();
-    /** Also the producer's thread finds it out. */
+    /** The producer's thread finds it out too. */
     private volatile boolean isAway;
 
-    /** What a line needs of the rest of the service. */
+    /** The parts of the service that a line needs. */
     interface Door {
-        /** Puts a job on its topic. */
+        /** Writes a job to its topic. */
         Written write(Submissions.Checked.Fit fit) throws InterruptedException;
 
-        /** Why that failed. */
+        /** The reason why that failed. */
         JobFailure refused(Throwable failure, Submissions.Checked.Fit fit);
 
         /** A job as it is shown, without its answer. */
         ObjectNode show(JobRow row);
 
-        /** What is known of a job that was there before, once its outcome has been waited for. */
+        /** The state of a job that was there before, once its outcome has been waited for. */
         JobRow known(JobRow row) throws InterruptedException;
     }
 
@@ -51,16 +51,16 @@ final class JobLines {
      */
     record Written(CompletableFuture<RecordMetadata> record, Following following) {}
 
-    /** Waits for a job's outcome, for as long as the caller would. */
+    /** Waits for a job's outcome, for as long as the caller wants. */
     interface Following {
         JobRow await(JobRow row) throws InterruptedException;
     }
 
-    /** What a line is answered with, once it is known. */
+    /** The answer to a line, once it is known. */
     interface Answer {
         ObjectNode await() throws InterruptedException;
 
-        /** Waits for the broker's word alone; what it returns holds no document any more. */
+        /** Waits for the broker's confirmation alone; the result holds no document any more. */
         default Answer settled() throws InterruptedException {
             return this;
         }
@@ -88,7 +88,10 @@ final class JobLines {
                                 .formatted(most)));
     }
 
-    /** Writes it, where it is to be written, without waiting for the broker's word; the answer waits for that. */
+    /**
+     * Writes the job, where it has to be written, without waiting for the broker's confirmation; the answer waits for
+     * that.
+     */
     Answer submit(long number, Submissions.Checked checked) throws InterruptedException {
         return switch (checked) {
             case Submissions.Checked.Unfit(JobFailure failure) -> {
@@ -212,7 +215,7 @@ final class JobLines {
         return failed(number, failure).put("id", id.value());
     }
 
-    /** A line is one line of JSON: where in it something is wrong, its column says. */
+    /** A line is one line of JSON: the column says where the mistake is. */
     static ObjectNode failed(long number, JobFailure failure) {
         String message = "line %d: %s".formatted(number, failure.message().replace("(line 1, column ", "(column "));
         return ErrorDocument.of(new JobFailure(failure.code(), message, failure.param(), failure.node()))

@@ -41,7 +41,7 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Jobs as their callers ask for them: found in the ledger, shown, waited for, watched. */
+/** Finds jobs in the ledger, shows them, waits for them and watches them, for callers. */
 @Singleton
 public final class JobLookup {
     private static final Logger LOG = Logger.getLogger(JobLookup.class);
@@ -81,15 +81,15 @@ public final class JobLookup {
     private static ApiException unavailable(LedgerDatabase.Unavailable e) {
         return new ApiException(JobFailure.of(
                 JobFailure.Code.LEDGER_UNAVAILABLE,
-                "%s: what became of a job cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
+                "%s: the state of jobs cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
     }
 
-    /** False: nothing can be looked up, by choice. */
+    /** False: the configuration has no ledger, and nothing can be looked up. */
     boolean isKept() {
         return settings.ledger().kind() != Settings.LedgerKind.NONE;
     }
 
-    /** A job with its answer, as soon as there is room for that. */
+    /** A job with its answer, as soon as there is memory for that. */
     JobRow withAnswer(JobRow row, AnswerBudget.Share share) throws InterruptedException {
         JobRow.Ending ending = row.ending();
         if (ending == null) {
@@ -158,7 +158,7 @@ public final class JobLookup {
         return ending == null ? null : new JobObject.Ending(ending.event(), ending.error(), ending.usage());
     }
 
-    /** Those of these jobs that are there already, by their ids; nothing where the ledger is away. */
+    /** The jobs that are there already, by their ids; none where the ledger is away. */
     Map<JobId, JobRow> alreadyThere(Collection<Submissions.Checked.Fit> submissions) throws InterruptedException {
         List<JobId> given = submissions.stream()
                 .filter(Submissions.Checked.Fit::idWasGiven)
@@ -169,7 +169,7 @@ public final class JobLookup {
             try {
                 ledger.findAll(given).forEach(row -> there.put(row.id(), row));
             } catch (LedgerDatabase.Unavailable e) {
-                LOG.debugf("submitted unseen: %s", e.getMessage());
+                LOG.debugf("submitted without a look-up: %s", e.getMessage());
             }
         }
         return there;
@@ -180,7 +180,7 @@ public final class JobLookup {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.ID_CONFLICT,
-                    "job '%s' has ended, and its answer is no longer kept: another job needs another id"
+                    "job '%s' has ended, and its answer has expired: another job needs another id"
                             .formatted(there.id())));
         }
         String hash = BodyHash.of(fit.document().get());
@@ -190,11 +190,11 @@ public final class JobLookup {
                 .filter(known -> !known.equals(hash))
                 .map(_ -> JobFailure.of(
                         JobFailure.Code.ID_CONFLICT,
-                        "job '%s' is there already with another body: another job needs another id"
+                        "job '%s' exists already with another body: another job needs another id"
                                 .formatted(there.id())));
     }
 
-    /** Watches a job that is there, or that the ledger cannot say anything about. */
+    /** Watches a job that exists, or whose state the ledger cannot report. */
     Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
         try {
             return replies.watch(id, from, () -> past(id, mustBeThere));
@@ -203,7 +203,7 @@ public final class JobLookup {
         }
     }
 
-    /** Watches a job that is about to be written. A fresh id has no events yet; of one that the client gave there may be some. */
+    /** Watches a job that is about to be written. A fresh id has no events yet; an id of the client may have some. */
     Watch watchSubmitted(Submissions.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (fit.idWasGiven()) {
@@ -247,7 +247,7 @@ public final class JobLookup {
                 row == null || !mustBeThere ? Set.of() : records(row));
     }
 
-    /** Where all of them are refused there is no job; of many not all are known. */
+    /** Where all of them are refused there is no job. Where there are many, not all are known. */
     private static Set<RecordPlace> records(JobRow row) {
         return row.arrivals().leftOut().isEmpty()
                 ? row.arrivals().stamps().stream().map(RecordStamp::place).collect(Collectors.toSet())
@@ -260,7 +260,7 @@ public final class JobLookup {
         return new Watch.Known(mark, event, refusal.offset(), refusal.record().millis());
     }
 
-    /** Whether a stream that is resumed there had its end, the refusal of the record. */
+    /** Whether a stream that resumes there had its end, the refusal of the record. */
     boolean hasEnded(JobId id, ResumePoint from) throws InterruptedException {
         return from.nextOffset() > 0
                 && from.reading().attempt() < 0
@@ -299,12 +299,12 @@ public final class JobLookup {
     }
 
     /**
-     * Waits for a job's outcome, or for the refusal of its record. Where its events cannot be read any more the job goes on all the same: nothing is waited for
-     * then.
+     * Waits for a job's outcome, or for the refusal of its record. Where its events cannot be read any more the job
+     * goes on all the same, and this wait ends.
      *
-     * @param row what is known of it now
-     * @param room for its outcome; where there is none, nothing is waited for either
-     * @return what is known of it then
+     * @param row the present state of the job
+     * @param room the memory for its outcome; where there is none, this wait ends too
+     * @return the state then
      */
     static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room) throws InterruptedException {
         JobRow known = row;
@@ -333,7 +333,7 @@ public final class JobLookup {
         }
     }
 
-    /** Where the record was refused meanwhile the answer says so as if it had never been taken. */
+    /** Where the record was refused meanwhile the answer is the same as at a refusal before it was written. */
     static JobRow accepted(JobRow row) {
         row.rejected().ifPresent(refusal -> {
             throw new ApiException(EventDocument.failure(refusal.event().getBytes(StandardCharsets.UTF_8))
@@ -342,7 +342,7 @@ public final class JobLookup {
         return row;
     }
 
-    /** What is known of a job that was just accepted. */
+    /** The state of a job that was just accepted. */
     static JobRow accepted(Submissions.Checked.Fit fit, Instant at) {
         return JobRow.accepted(fit.job(), at);
     }

@@ -115,7 +115,7 @@ public final class JobsResource {
                 .build();
     }
 
-    /** @return null: it is new, or nobody knows */
+    /** @return null: it is new, or its state is not known */
     private @Nullable JobRow alreadyThere(Submissions.Checked.Fit fit) throws InterruptedException {
         JobRow there = jobs.alreadyThere(List.of(fit)).get(fit.job().id());
         if (there == null) {
@@ -266,7 +266,7 @@ public final class JobsResource {
         return Response.accepted(JobObject.cancelling(job)).build();
     }
 
-    /** What cannot succeed now is not waited for. */
+    /** A wait that cannot succeed now ends at once. */
     private void refuseWhileAway() {
         submissions.away().ifPresent(failure -> {
             throw new ApiException(failure);

@@ -19,7 +19,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One call with many jobs. Where the caller would wait, each job is watched from before its record is written; the time is
+ * One call with many jobs. Where the caller waits, each job is watched from before its record is written; the time is
  * that of the call, not of each line.
  */
 final class LineDoor implements JobLines.Door, AutoCloseable {
@@ -27,7 +27,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     private static final int MOST_AT_ONCE = 500;
 
     private static final int BYTES_AT_ONCE = 1 << 20;
-    /** What one line is answered with, and what is known of its job. */
+    /** The answer to one line, and the state of its job. */
     private static final int LINE_BYTES = 2_048;
     /** The answer grows by halves. */
     private static final int GROWS = 2;
@@ -43,7 +43,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
 
     /**
      * @param wait for the outcomes; zero: for none
-     * @param share of the memory for answers
+     * @param share the share of the memory for answers
      */
     LineDoor(
             Submissions submissions,
@@ -62,8 +62,8 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     /**
      * Reads and submits the lines, some at a time. 200 where every outcome was waited for and came, else 202.
      *
-     * @param most jobs that are taken
-     * @param mostBytes of the answer; outcomes beyond it are not waited for
+     * @param most the most jobs that are taken
+     * @param mostBytes the limit of the answer; outcomes beyond it are not waited for
      */
     Response.ResponseBuilder answer(LineReader in, int most, int mostBytes) throws InterruptedException, IOException {
         JobLines submitted = new JobLines(this);
@@ -126,7 +126,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
         return share.take(lines * LINE_BYTES + (long) GROWS * body.bytes.size());
     }
 
-    /** For an outcome, beside what is there of the answer. */
+    /** The memory for an outcome, beside the answer so far. */
     private boolean hasRoomFor(long bytes) throws InterruptedException {
         return share.take((long) GROWS * body.bytes.size() + bytes);
     }

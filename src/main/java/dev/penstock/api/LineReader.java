@@ -7,7 +7,10 @@ import java.io.InputStream;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** The lines of a body, one after the other: no more than one is held, and of one that is too long only its length. */
+/**
+ * Reads the lines of a body, one after the other. It holds no more than one line, and only the length of a line that is
+ * too long.
+ */
 final class LineReader {
     private static final int PIECE = 1 << 16;
 
@@ -32,19 +35,19 @@ final class LineReader {
         }
     }
 
-    /** @param longest line that is kept, in bytes */
+    /** @param longest the longest line that is kept, in bytes */
     LineReader(InputStream in, int longest) {
         this.in = in;
         this.longest = longest;
     }
 
-    /** Why the rest of the body is not read; null: nothing is wrong with it. */
+    /** Why the rest of the body is not read; null: it is. */
     @Nullable
     JobFailure failure() {
         return failure;
     }
 
-    /** Of the line that was read last, or that could not be read. */
+    /** The number of the line that was read last, or that could not be read. */
     long number() {
         return number;
     }
@@ -81,7 +84,7 @@ final class LineReader {
             }
             size += at - start;
             if (blank || size > longest) {
-                // what is blank so far is no part of a document
+                // blank bytes so far are no part of a document
                 line.reset();
             } else {
                 line.write(piece, start, at - start);
@@ -112,7 +115,7 @@ final class LineReader {
         }
     }
 
-    /** Reads what is left, and keeps nothing of it. */
+    /** Reads the rest, and keeps nothing of it. */
     void drop() throws IOException {
         try {
             while (failure == null && fill()) {

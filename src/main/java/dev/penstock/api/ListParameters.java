@@ -21,7 +21,7 @@ final class ListParameters {
     private static final int DEFAULT_LIMIT = 20;
     private static final int MOST = 100;
     private static final String METADATA = "metadata.";
-    /** Of a key that a job can have. */
+    /** The longest key that a job can have. */
     private static final int LONGEST_KEY = 64;
     /** No value that a job can have is longer. */
     private static final int LONGEST = 512;

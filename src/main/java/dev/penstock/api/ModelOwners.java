@@ -7,7 +7,7 @@ import dev.penstock.wire.Json;
 import java.util.Set;
 import java.util.TreeSet;
 
-/** Who serves one name of a model: the backends of its nodes, and those nodes. Not thread-safe. */
+/** The owners of one model name: the backends of its nodes, and those nodes. Not thread-safe. */
 final class ModelOwners {
     private final Set<String> backends = new TreeSet<>();
     private final Set<String> nodes = new TreeSet<>();

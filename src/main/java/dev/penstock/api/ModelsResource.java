@@ -18,7 +18,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** What a job's {@code model} may say: the models of the nodes that are up, and the profiles. */
+/** The possible values of a job's {@code model}: the models of the nodes that are up, and the profiles. */
 @Path("/v1/models")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread

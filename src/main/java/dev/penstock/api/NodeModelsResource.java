@@ -130,7 +130,7 @@ public final class NodeModelsResource {
         return Lists.of(answers);
     }
 
-    /** Says what is there instead. */
+    /** The message lists the models that the node has. */
     private static JobFailure helped(Node node, String model, JobFailure failure) {
         if (failure.code() != JobFailure.Code.MODEL_NOT_FOUND) {
             return failure;

@@ -63,7 +63,7 @@ public final class NodesResource {
         ObjectNode document = Bodies.object(body);
         String name = document.path(NAME).asText("");
         if (name.isEmpty()) {
-            throw new ApiException(JobFailure.invalid(NAME, "is missing: how the node is called"));
+            throw new ApiException(JobFailure.invalid(NAME, "is missing: the name of the node"));
         }
         document.remove(NAME);
         return switch (registry.add(name, document, isTrue(force))) {

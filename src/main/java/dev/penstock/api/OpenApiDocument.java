@@ -23,9 +23,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The published description of the REST API, {@code docs/wire/openapi.yaml} with the JSON Schemas that it refers to in one
- * document. It is served at {@code /q/openapi}, as YAML or, with {@code ?format=json} or {@code Accept: application/json}, as
- * JSON; Swagger UI shows it. Read from the program's resources at the first use.
+ * The published description of the REST API: {@code docs/wire/openapi.yaml} and the JSON Schemas that it refers to, in
+ * one document. It is served at {@code /q/openapi}, as YAML or, with {@code ?format=json} or
+ * {@code Accept: application/json}, as JSON; Swagger UI shows it. Read from the program's resources at the first use.
  */
 @Singleton
 public final class OpenApiDocument {
@@ -75,8 +75,8 @@ public final class OpenApiDocument {
     }
 
     /**
-     * The query parameters of each operation, by {@code METHOD /path/template}. A name that ends in {@code .KEY} stands for
-     * any key.
+     * The query parameters of each operation, by {@code METHOD /path/template}. A name that ends in {@code .KEY} stands
+     * for any key.
      */
     public Map<String, List<String>> queryParameters() {
         Map<String, List<String>> operations = new LinkedHashMap<>();

@@ -7,7 +7,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** {@code Prefer: wait=N} (RFC 7240): how long a caller would wait for an outcome, in seconds. */
+/** {@code Prefer: wait=N} (RFC 7240): how long a caller wants to wait for an outcome, in seconds. */
 final class Preference {
     private static final Pattern WAIT =
             Pattern.compile("(?:^|[,;])\\s*wait\\s*=\\s*\"?([^\",;\\s]*)", Pattern.CASE_INSENSITIVE);
@@ -16,7 +16,7 @@ final class Preference {
 
     private Preference() {}
 
-    /** Zero where nothing of the kind is preferred; 60 s at most. */
+    /** Zero without such a preference; 60 s at most. */
     static Duration wait(@Nullable String prefer) {
         Matcher matcher = WAIT.matcher(prefer == null ? "" : prefer);
         if (!matcher.find()) {
@@ -29,7 +29,7 @@ final class Preference {
         return Duration.ofSeconds(Math.min(MOST, Integer.parseInt(matcher.group(1))));
     }
 
-    /** Says which wait was granted. */
+    /** The header with the wait that was granted. */
     static Response.ResponseBuilder applied(Response.ResponseBuilder answer, Duration wait) {
         return wait.isZero() ? answer : answer.header("Preference-Applied", "wait=" + wait.toSeconds());
     }

@@ -94,7 +94,7 @@ public final class QueryParameters {
         return known;
     }
 
-    /** A model's name may hold slashes, any other variable is one segment. */
+    /** A model's name may have slashes, any other variable is one segment. */
     private static Pattern pattern(String template) {
         boolean ofModels = template.startsWith("/v1/models/");
         StringBuilder regex = new StringBuilder();

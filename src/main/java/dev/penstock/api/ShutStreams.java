@@ -18,9 +18,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Resets the streams of an HTTP/2 connection whose flow-control window stays shut while an answer waits for it. The channel's own
- * buffer does not hold those bytes. The other streams go on. This handler stands between the writer of the frames and the
- * connection, and its event loop owns it.
+ * Resets the streams of an HTTP/2 connection whose flow-control window stays shut while an answer waits for it. The
+ * channel's own buffer does not hold those bytes. The other streams go on. This handler stands between the writer of
+ * the frames and the connection, and its event loop owns it.
  */
 final class ShutStreams extends ChannelOutboundHandlerAdapter {
     private static final int FRAME_HEAD = 9;
@@ -28,7 +28,7 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
     private static final int STREAM = 5;
 
     private final Http2ConnectionHandler http2;
-    /** Frames of data that were sent of each stream. */
+    /** The number of data frames that each stream has sent. */
     private final Map<Integer, Long> sent = new HashMap<>();
 
     private Map<Integer, Seen> seen = Map.of();
@@ -36,8 +36,8 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
     /**
      * A stream whose window is shut.
      *
-     * @param sent frames
-     * @param unchanged for how many looks
+     * @param sent the number of frames
+     * @param unchanged the number of checks without a change
      */
     private record Seen(long sent, int unchanged) {}
 
@@ -68,9 +68,10 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
     }
 
     /**
-     * Sees whose window is shut. A writer that waits for it has not always handed over what it is to send.
+     * Finds the streams whose window is shut. A writer that waits for a window may hold bytes that it has not handed
+     * over.
      *
-     * @param most looks in a row at which nothing of a stream was sent; then it ends
+     * @param most the checks in a row at which a stream sends nothing; then the stream ends
      */
     void look(ChannelHandlerContext connection, int most) {
         ChannelHandlerContext frames = connection.pipeline().context(http2);

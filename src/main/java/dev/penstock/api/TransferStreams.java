@@ -18,7 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
-/** Models on their way as server-sent events: {@code progress}, then for each node {@code done} or {@code failed}. */
+/** Model transfers as server-sent events: {@code progress}, then for each node {@code done} or {@code failed}. */
 final class TransferStreams {
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
     private static final Duration TURN = Duration.ofMillis(200);
@@ -27,7 +27,7 @@ final class TransferStreams {
 
     private TransferStreams() {}
 
-    /** To their ends, or until the client leaves, which stops none of them. */
+    /** Streams the transfers to their ends, or until the client leaves, which stops none of them. */
     static Multi<OutboundSseEvent> of(
             String model, Collection<ModelTransfer.Watch> watches, Collection<JobFailure> refusals, Sse sse) {
         Pending pending = new Pending(model, watches, refusals, sse);
@@ -41,7 +41,7 @@ final class TransferStreams {
                 .invoke(EventStreams.FAILED);
     }
 
-    /** What is still to be told. Used by one thread after the other. */
+    /** The rest of the events. Used by one thread after the other. */
     private static final class Pending {
         private final String model;
         private final Deque<ModelTransfer.Watch> watches;

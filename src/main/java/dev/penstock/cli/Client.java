@@ -78,7 +78,7 @@ public final class Client {
 
     private static int misread(Terminal terminal, CommandLine.ParameterException e) {
         String what = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-        terminal.note("%s (%s --help says what there is)"
+        terminal.note("%s (see %s --help)"
                 .formatted(what, e.getCommandLine().getCommandSpec().qualifiedName()));
         return Ending.USAGE.exitCode();
     }
@@ -87,7 +87,7 @@ public final class Client {
         return switch (e) {
             case Problem problem
             when problem.ending() == Ending.USAGE -> {
-                terminal.note("%s (%s --help says what there is)"
+                terminal.note("%s (see %s --help)"
                         .formatted(problem.line(), command.getCommandSpec().qualifiedName()));
                 yield Ending.USAGE.exitCode();
             }

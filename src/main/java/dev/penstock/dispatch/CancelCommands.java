@@ -32,8 +32,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * The commands topic: written by the replica that is asked to cancel, read by every replica, all partitions, without a
- * group and from the beginning. So a command reaches whoever runs the job now, and whoever will take it.
+ * The commands topic. The replica that gets a cancel request writes to it. Every replica reads all partitions, without
+ * a group and from the beginning. So a command reaches the replica that runs the job now, and any that takes it later.
  */
 @Singleton
 public class CancelCommands {
@@ -84,7 +84,7 @@ public class CancelCommands {
         this.clock = clock;
     }
 
-    /** Tells every replica to cancel a job; done when the command is on the broker. */
+    /** Sends every replica the command to cancel a job; completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
         return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
@@ -147,7 +147,7 @@ public class CancelCommands {
         return true;
     }
 
-    /** A command that cannot be obeyed holds up none of the others. */
+    /** A command that fails does not delay the others. */
     private void apply(ConsumerRecord<byte[], byte[]> record) {
         GUARD.read(
                 record,

@@ -13,14 +13,17 @@ import org.jspecify.annotations.Nullable;
  */
 public record Deferral(
         Delay delay, Waiting.Code why, @Nullable RouteKey routeKey) {
-    /** To be taken again at once, by any replica. */
+    /** Any replica may take the job again at once. */
     public static final Deferral HANDED_BACK = new Deferral(Delay.NONE, Waiting.Code.DEFERRED, null);
 
     static final Deferral DUPLICATE = new Deferral(Delay.SHORT, Waiting.Code.DUPLICATE, null);
     static final Deferral QUARANTINED = new Deferral(Delay.SHORT, Waiting.Code.QUARANTINED, null);
     private static final Deferral BROKEN_AGAIN = new Deferral(Delay.MEDIUM, Waiting.Code.QUARANTINED, null);
 
-    /** @param runs so many an unexpected exception ended; the fault may pass, so the last try comes later */
+    /**
+     * @param runs the number of runs that an unexpected exception ended; the fault may pass, so the last try comes
+     *     later
+     */
     public static Deferral broken(int runs) {
         return runs < Quarantine.POISON - 1 ? QUARANTINED : BROKEN_AGAIN;
     }

@@ -21,8 +21,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds out, before a job is run, what may have happened to it earlier: a run of this record that died, or another record
- * with the same id. Owned by the thread of the run.
+ * Finds out, before a job is run, what may have happened to it earlier: a run of this record that died, or another
+ * record with the same id. Owned by the thread of the run.
  */
 final class DuplicateCheck {
     private static final Logger LOG = Logger.getLogger(DuplicateCheck.class);
@@ -42,21 +42,21 @@ final class DuplicateCheck {
         this.context = context;
     }
 
-    /** What is to be done with the record. */
+    /** What to do with the record. */
     sealed interface Advice {
         /** @param known null: it is the first run */
         record Run(Recovery.@Nullable Known known) implements Advice {}
 
-        /** The job has its outcome, or a later copy that it goes on in: acknowledge. */
+        /** The job has its outcome, or a later deferred record: acknowledge this one. */
         record Over() implements Advice {}
 
-        /** It is a duplicate of an open job: to be looked at again later. */
+        /** It is a duplicate of an open job: check it again later. */
         record Defer() implements Advice {}
 
         /** It is another job under a known id. */
         record Refuse(JobFailure failure) implements Advice {}
 
-        /** The run was stopped: it says nothing. */
+        /** The run was stopped: it publishes nothing. */
         record Stop() implements Advice {}
     }
 
@@ -64,8 +64,8 @@ final class DuplicateCheck {
     private record Lookup(Recovery.Known known, @Nullable JobRow row) {}
 
     /**
-     * A duplicate is not run, and not acknowledged before the job has an outcome: it is set aside, and looked at again as a
-     * record that was delivered before is.
+     * A duplicate is not run, and not acknowledged before the job has an outcome. It is deferred, and then checked like
+     * a record that was delivered before.
      */
     Advice advise() throws InterruptedException {
         if (!delivery.mayHaveRun() && !mayBeAnothers()) {
@@ -81,7 +81,7 @@ final class DuplicateCheck {
             return new Advice.Over();
         }
         if (row == null && closed && !delivery.mayHaveRun()) {
-            // a duplicate that the ledger glanced at and is behind with: it publishes the outcome once more when it has
+            // a duplicate that the first check found while the ledger is behind: the outcome is replayed when it has
             // caught up
             return new Advice.Defer();
         }
@@ -104,7 +104,7 @@ final class DuplicateCheck {
         return signal.reason() == StopSignal.Reason.CANCELLED ? new Advice.Run(look.known()) : new Advice.Defer();
     }
 
-    /** A look that costs nothing; closer together than the ledger's lag two records may both run. */
+    /** A check that costs nothing. Two records that are closer together than the ledger's lag may both run. */
     private boolean mayBeAnothers() throws InterruptedException {
         if (!taken.namesItself()) {
             return false;
@@ -118,7 +118,10 @@ final class DuplicateCheck {
                         .isPresent();
     }
 
-    /** Whether the record was set aside again after this copy of it, by somebody who died before acknowledging this one. */
+    /**
+     * Whether the record was deferred again after this deferred record, by a replica that died before it acknowledged
+     * this one.
+     */
     private boolean isSuperseded(JobRow row) {
         RecordPlace copy = taken.copy();
         return copy != null && row.arrivals().hasLaterCopy(copy, taken.place());
@@ -132,7 +135,7 @@ final class DuplicateCheck {
                         row.life().reading().isClosed());
     }
 
-    /** Whether the job is another record's: the one that started, else the smallest. */
+    /** Whether the job belongs to another record: the one that started, else the smallest. */
     private boolean isAnothers(JobRow row) {
         return !owner(row).equals(taken.place());
     }
@@ -161,11 +164,11 @@ final class DuplicateCheck {
     private static JobFailure conflict(JobId id, RecordPlace owner) {
         return JobFailure.of(
                 JobFailure.Code.ID_CONFLICT,
-                "job '%s' is there already with another body (record %s): another job needs another id"
+                "job '%s' exists already with another body (record %s): another job needs another id"
                         .formatted(id, owner));
     }
 
-    /** @return false where the lock was lost before it was there */
+    /** @return false where the lock was lost before the outcome was there */
     private boolean replay(JobRow row) throws InterruptedException {
         Optional<String> kept = outcome(row);
         if (kept.isEmpty()) {
@@ -192,7 +195,7 @@ final class DuplicateCheck {
         return true;
     }
 
-    /** What is replayed; nothing: it is forgotten. Empty where the lock was lost before it was read. */
+    /** The events to replay; none: the answer is forgotten. Empty where the lock was lost before they were read. */
     private Optional<String> outcome(JobRow row) throws InterruptedException {
         JobRow.Ending ending = row.ending();
         while (row.lacksOutcome()) {
@@ -209,7 +212,7 @@ final class DuplicateCheck {
         return Optional.of(ending == null ? "" : ending.event());
     }
 
-    /** Once for each record: a copy of it was counted before. */
+    /** Once for each record: a deferred record's origin was counted before. */
     private void count() {
         if (!taken.isDeferred()) {
             context.duplicates().increment();
@@ -217,7 +220,7 @@ final class DuplicateCheck {
         }
     }
 
-    /** @return null when the run was stopped before anybody answered */
+    /** @return null when the run was stopped before an answer came */
     private @Nullable Lookup look() throws InterruptedException {
         JobId id = taken.job().id();
         while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {

@@ -19,9 +19,9 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What log and trace say of one record in hand, from its taking to its end: a consumer's span, and the fields of each line
- * that this thread logs. The span goes on with its producer's trace and links to it too: a producer that sent many jobs in
- * one span finds each. Owned by the thread of the run, which it is current for.
+ * The log fields and the trace of one record in flight, from its delivery to its end: a consumer's span, and the fields
+ * of each line that this thread logs. The span continues its producer's trace and also links to it, so a producer that
+ * sent many jobs in one span finds each. Owned by the thread of the run; the span is current on it.
  */
 public final class JobTrace implements AutoCloseable {
     private static final List<String> FIELDS = List.of("job", "tenant", "node");
@@ -37,9 +37,9 @@ public final class JobTrace implements AutoCloseable {
     }
 
     /**
-     * @param group that handed it out
-     * @param bytes of its value
-     * @param traceparent of its producer, as it came; null where there is none
+     * @param group the group that delivered the record
+     * @param bytes the size of its value
+     * @param traceparent the header of its producer, as it came; null where there is none
      */
     public static JobTrace begin(
             Tracer tracer, RecordPlace place, String group, int bytes, byte @Nullable [] traceparent) {
@@ -78,7 +78,7 @@ public final class JobTrace implements AutoCloseable {
         span.setAttribute("penstock.tenant", tenant).setAttribute("penstock.task", task);
     }
 
-    /** What goes on to each event: this span's context, or the producer's own where there is no span. */
+    /** The context for each event: this span's context, or the producer's own where there is no span. */
     public byte @Nullable [] traceparent() {
         return traceparent;
     }
@@ -88,7 +88,7 @@ public final class JobTrace implements AutoCloseable {
         Spans.failed(span, failure);
     }
 
-    /** Of the job in this thread's hand: it ended so. */
+    /** The end of the job that this thread runs. */
     static void ended(JobEvent outcome) {
         Span span = Span.current();
         span.setAttribute("penstock.outcome", outcome.kind().wireName());

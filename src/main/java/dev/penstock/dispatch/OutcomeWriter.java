@@ -13,11 +13,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Gets a run's outcome onto the broker, as often as it takes. Owned by the thread of the run. */
+/** Writes a run's outcome to the broker, and tries again until it is there. Owned by the thread of the run. */
 final class OutcomeWriter {
     /** JSON writes a control character in six. */
     private static final int MOST_BYTES_A_CHAR = 6;
-    /** Of a completed event without its answer: at most 16 pairs of metadata. */
+    /** The size of a completed event without its answer: at most 16 pairs of metadata. */
     private static final int ROOM_FOR_THE_REST = 64 * 1024;
 
     private final JobReplies replies;
@@ -36,11 +36,11 @@ final class OutcomeWriter {
     }
 
     /**
-     * Says the outcome of the attempt under way, once all earlier events of it are on the broker. Where one of them is missing, a
-     * reader could not join the text: then it says the whole answer as a new attempt.
+     * Publishes the outcome of the attempt under way, once all earlier events of it are on the broker. Where one of
+     * them is missing, a reader could not join the text: then it publishes the whole answer as a new attempt.
      *
-     * @return what was said in the end: an answer that no record can hold is a failure; null: it is not there, and the record was
-     *     lost, or this replica ends
+     * @return the outcome that was published: an answer that no record can hold becomes a failure; null: it is not on
+     *     the broker, and the record was lost, or this replica ends
      */
     @Nullable
     Outcome say(Outcome worked) throws InterruptedException {
@@ -51,7 +51,7 @@ final class OutcomeWriter {
         return conclude(said) ? said : persist(said);
     }
 
-    /** Says the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
+    /** Publishes the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
     boolean sayAgain(Outcome outcome, int attempt) throws InterruptedException {
         Outcome said = begin(fitting(outcome), attempt);
         return conclude(said) || persist(said) != null;
@@ -100,7 +100,9 @@ final class OutcomeWriter {
                 : alone(replies.tooLarge("a part of the answer cannot be cut"), outcome);
     }
 
-    /** The same outcome in an event that a record can hold. An answer that none can hold stands in the chunks alone. */
+    /**
+     * The same outcome in an event that a record can hold. An answer that fits into no record is in the chunks alone.
+     */
     private Outcome fitting(Outcome outcome) {
         if (surelyFits(outcome.event()) || replies.fits(outcome.event())) {
             return outcome;
@@ -113,7 +115,7 @@ final class OutcomeWriter {
                     outcome);
         }
         if (!completed.answer().embeddings().isEmpty()) {
-            // they have no chunks that they could stand in
+            // embeddings have no chunks that could hold them
             return alone(
                     replies.tooLarge(
                             "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
@@ -126,7 +128,7 @@ final class OutcomeWriter {
                 : alone(replies.tooLarge("the outcome is too large"), outcome);
     }
 
-    /** Without writing it. */
+    /** Makes the event without writing it. */
     private boolean surelyFits(JobEvent event) {
         return event instanceof JobEvent.Completed completed
                 && completed.answer().embeddings().isEmpty()
@@ -135,7 +137,7 @@ final class OutcomeWriter {
                 && 2 * MOST_BYTES_A_CHAR * completed.answer().chars() + ROOM_FOR_THE_REST <= replies.room();
     }
 
-    /** A failure in the place of an outcome that no record can hold: without metadata, where they are what is too much. */
+    /** A failure in place of an outcome that no record can hold; without metadata, where they are too large. */
     private Outcome alone(JobFailure failure, Outcome instead) {
         JobEvent.Execution execution = null;
         Map<String, String> metadata = Map.of();

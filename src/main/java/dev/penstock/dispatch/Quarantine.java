@@ -5,12 +5,12 @@ import io.micrometer.core.instrument.MeterRegistry;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs under suspicion of ending the process that runs them, by how many of their runs ended without a word. The first time
- * may be anybody's; after the second it runs among few quarantine, after the third alone among them, so that an innocent one
- * that was only beside the guilty is cleared. Thread-safe.
+ * Jobs that may crash the process that runs them, by how many of their runs ended without an outcome. Any other job of
+ * that process may have caused the first crash. After the second one, the job runs among few quarantined jobs; after
+ * the third, alone among them. So a job that only ran beside the cause gets its outcome. Thread-safe.
  */
 public final class Quarantine {
-    /** A job with so many silent runs is poison. */
+    /** A job with so many crashed runs is poison. */
     public static final int POISON = 4;
 
     private static final int ALONE = 3;
@@ -32,14 +32,14 @@ public final class Quarantine {
     }
 
     /**
-     * @param silentRuns of the job, fewer than {@link #POISON}
+     * @param crashedRuns the crashed runs of the job, fewer than {@link #POISON}
      * @return null: it has to wait
      */
-    synchronized @Nullable Pass enter(int silentRuns) {
-        if (silentRuns <= FREE) {
+    synchronized @Nullable Pass enter(int crashedRuns) {
+        if (crashedRuns <= FREE) {
             return () -> {};
         }
-        boolean wantsAlone = silentRuns >= ALONE;
+        boolean wantsAlone = crashedRuns >= ALONE;
         if (alone || running >= (wantsAlone ? 1 : AT_ONCE)) {
             return null;
         }

@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
  * A valid job, as it came off a topic.
  *
  * @param document the record's value
- * @param namesItself whether the id is the producer's choice, and other records may have it too; a derived one is the
- *     record's own
- * @param stamp of the record that the job came in; a copy's origin
- * @param copy where the copy lies that was taken; null: the record itself was
- * @param traceparent of the job's producer; null where there is none
+ * @param namesItself whether the producer chose the id, and other records may have it too; a derived id belongs to one
+ *     record
+ * @param stamp the record that the job came in; for a deferred record, its origin
+ * @param copy the place of the deferred record that was taken; null: the record itself was
+ * @param traceparent the header of the job's producer; null where there is none
  */
 public record TakenJob(
         PromptJob job,
@@ -32,7 +32,7 @@ public record TakenJob(
         return copy != null;
     }
 
-    /** The very record in hand. */
+    /** The record that was taken. */
     RecordPlace inHand() {
         return copy == null ? place() : copy;
     }

@@ -7,8 +7,8 @@ import jakarta.inject.Singleton;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
- * Who makes the spans. Where traces go nowhere ({@code settings.TraceExport}) this tracer makes none: a span of it is
- * what it is a child of, so that a producer's own context goes on to the node and to each event as it came.
+ * Makes the spans. Where traces are exported nowhere ({@code settings.TraceExport}) this tracer makes none: its span is
+ * the parent itself, so that a producer's own context goes on to the node and to each event unchanged.
  */
 @Singleton
 public final class Traces {

@@ -10,8 +10,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tells why jobs wait: a line when jobs have waited for a while for something else than a slot, and one when the reason changes.
- * Owned by the thread that looks.
+ * Logs why jobs wait: a line when jobs have waited for a while for something else than a slot, and one when the reason
+ * changes. Owned by the thread that looks.
  */
 final class WaitLog {
     private static final Duration AFTER = Duration.ofSeconds(5);
@@ -31,7 +31,7 @@ final class WaitLog {
         this.out = out;
     }
 
-    /** To be called again and again. */
+    /** Must be called again and again. */
     void look(Map<Waiting.Code, WaitingJobs> waiting) {
         Instant now = clock.instant();
         for (Waiting.Code code : Waiting.Code.values()) {
@@ -61,7 +61,7 @@ final class WaitLog {
     private void gone(Waiting.Code code) {
         Seen before = seen.remove(code);
         if (before != null && before.told() != null) {
-            out.accept("waiting=%s no job any more".formatted(code.wireName()));
+            out.accept("waiting=%s no job waits any more".formatted(code.wireName()));
         }
     }
 }

@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Says why a job waits. Any replica may be asked about any job: the answer follows from the job's records and from this
- * replica's view of the nodes.
+ * Finds out why a job waits. Any replica can answer for any job: the answer follows from the job's records and from
+ * this replica's view of the nodes.
  */
 @Singleton
 public class Waits {
@@ -67,13 +67,13 @@ public class Waits {
             case QUARANTINED ->
                 new Waiting(
                         Waiting.Code.QUARANTINED,
-                        "runs of it ended together with the process that ran them: it runs apart from others, and is looked at again at "
+                        "earlier runs crashed with their process: the job is quarantined, and is checked again at "
                                 + due,
                         since);
             case DUPLICATE ->
                 new Waiting(
                         Waiting.Code.DUPLICATE,
-                        "another record has the same id: it is looked at again at " + due,
+                        "another record has the same id: this one is checked again at " + due,
                         since);
             case NODE_DOWN, MODEL_UNKNOWN, NODE_LOADING ->
                 forNodes.code() == Waiting.Code.SLOT
@@ -83,7 +83,7 @@ public class Waits {
                                 since)
                         : new Waiting(
                                 forNodes.code(),
-                                forNodes.message() + "; deferred until then, and looked at again at " + due,
+                                forNodes.message() + "; deferred until then, and checked again at " + due,
                                 forNodes.since());
             case SLOT, DEFERRED, NO_NODE ->
                 new Waiting(
@@ -94,7 +94,10 @@ public class Waits {
         };
     }
 
-    /** Whether jobs of that key need not wait for a node that is down any longer: one is up, or none will ever serve them. */
+    /**
+     * Whether jobs of that key need not wait any longer for a node that is down: one is up, or none will ever serve
+     * them.
+     */
     public boolean mayGoOn(RouteKey key) {
         return switch (routes.of(key)) {
             case Router.Route.Nowhere _ -> true;
@@ -103,7 +106,7 @@ public class Waits {
         };
     }
 
-    /** Another one where {@link #mayGoOn} may answer otherwise. */
+    /** Changes whenever the answer of {@link #mayGoOn} may change. */
     public long version() {
         return nodes.version();
     }
@@ -112,7 +115,7 @@ public class Waits {
         return named(route).anyMatch(node -> node.health().state() == Node.State.UP);
     }
 
-    /** That there is no node at all; empty: there is one. */
+    /** The warning that there is no node at all; empty: there is one. */
     public Optional<String> noNode() {
         return nodes.all().isEmpty() ? Optional.of(NONE) : Optional.empty();
     }
@@ -182,7 +185,7 @@ public class Waits {
                 later(since, down));
     }
 
-    /** No node lists the model, and those that were never reached may. */
+    /** No node lists the model, and a node that was never reached may have it. */
     private Waiting unknown(RouteKey key, Instant since) {
         List<Node> never = nodes.all().stream()
                 .filter(node -> !node.health().known()

@@ -21,8 +21,9 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What log and trace say of one attempt: a client's span by the conventions for generative AI, without any text, and the field
- * {@code node} of each line, from then on. Owned by the thread of the run, which it is current for: its context goes on to the node.
+ * The log fields and the trace of one attempt: a client's span by the conventions for generative AI, without any text,
+ * and the field {@code node} of each line, from then on. Owned by the thread of the run; the span is current on it, and
+ * its context goes on to the node.
  */
 final class AttemptTrace implements AutoCloseable {
     private static final AttributeKey<List<String>> FINISH_REASONS =
@@ -115,7 +116,7 @@ final class AttemptTrace implements AutoCloseable {
 
     @Override
     public void close() {
-        // what the job's own span has in its place comes back with its scope, where it has one
+        // the scope of the job's span restores the field, where there is such a span
         MDC.remove("parentId");
         scope.close();
         span.end();

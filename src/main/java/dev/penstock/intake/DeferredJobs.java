@@ -23,14 +23,14 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * The topic of jobs that are set aside, as its writer: a partition for each length of time. A record that is copied there is
- * not given back to the broker: that would raise its delivery count, and bring it again at once.
+ * The writer of the topic of deferred jobs; the topic has a partition for each delay. A deferred record is not given
+ * back to the broker: that would raise its delivery count, and the broker would deliver it again at once.
  */
 @Singleton
 public class DeferredJobs {
     private static final Logger LOG = Logger.getLogger(DeferredJobs.class);
 
-    /** The largest copy has some headers more than its origin. */
+    /** The largest deferred record has some more headers than its origin. */
     private static final int MORE_HEADERS = 131_072;
 
     private final String topic;
@@ -71,19 +71,19 @@ public class DeferredJobs {
         return meters.counter("penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT));
     }
 
-    /** The job that a record of the topic is a copy of; one that is no copy of ours is counted, told and passed over. */
+    /** The job of a record of the topic. A record that Penstock did not write is counted, logged and skipped. */
     Optional<Origin> read(ConsumerRecord<byte[], byte[]> record) {
         Optional<Origin> origin = Origin.ofCopy(record);
         if (origin.isEmpty()) {
             strange.increment();
             LOG.warnf(
-                    "record=%s is no copy of a job that was set aside: it is passed over. Only Penstock may have WRITE on %s",
+                    "record=%s was not written by Penstock: it is skipped. Only Penstock may have WRITE on %s",
                     Origin.placeOf(record), topic);
         }
         return origin;
     }
 
-    /** Done when the copy is on the broker. */
+    /** Completes when the deferred record is on the broker. */
     CompletableFuture<?> write(Origin origin, JobId id, Deferral deferral, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();

@@ -29,9 +29,10 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * One member of a classic consumer group and its thread. It hands records over as they come, whatever became of those before
- * them, and commits of each partition how far everything is done. It polls all the time, so that no job is too long for the
- * group: partitions pause while enough is in hand. {@link GroupPartition} decides which record it takes when.
+ * One member of a classic consumer group and its thread. It starts a run for each record as it comes, without waiting
+ * for the records before it. For each partition it commits the offset below which everything is finished. It polls all
+ * the time, so that no job is too long for the group: partitions pause while enough records are in flight.
+ * {@link GroupPartition} decides which record it takes when.
  *
  * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
  */
@@ -47,7 +48,7 @@ final class GroupConsumerLoop implements Runnable {
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
     private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
     private int inHand;
-    /** While it waits for the group or the broker its heartbeats go on. */
+    /** Its heartbeats continue while it waits for the group or the broker. */
     private long movedAt;
 
     private volatile boolean stopping;
@@ -56,20 +57,20 @@ final class GroupConsumerLoop implements Runnable {
     private record Finish(GroupDelivery held, boolean done) {}
 
     /**
-     * What the loop is for.
+     * What the loop needs.
      *
      * @param consumers makes its consumer, a member of a group, with no auto commit
-     * @param origins of a record; empty: it is nobody's, and skipped
-     * @param alwaysMayHaveRun whether every record may have been run before; else those that lay in a partition when it was
-     *     given to this replica
-     * @param capacity how many records it may have in hand
-     * @param sessionTimeout of the group: who says nothing for so long has lost its partitions
+     * @param origins finds the origin of a record; empty: the record is no job, and is skipped
+     * @param alwaysMayHaveRun whether every record may have been run before; else only those that were in a partition
+     *     when this replica got it
+     * @param capacity how many records may be in flight
+     * @param sessionTimeout the group's limit: a member that is silent for so long has lost its partitions
      * @param open whether there is any node for a job now
      * @param early which records need not wait for their time
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
      * @param onLeave the run of that record has to stop and to hand it back
-     * @param clock of the records' times
+     * @param clock the clock for the times of records
      */
     record Setup(
             String topic,
@@ -129,7 +130,7 @@ final class GroupConsumerLoop implements Runnable {
             try {
                 long stoodStill = setup.time().now() - movedAt;
                 if (stoodStill > setup.sessionTimeout().toNanos()) {
-                    throw new IllegalStateException("it stood still for %d ms: the partitions may be somebody else's"
+                    throw new IllegalStateException("it stood still for %d ms: another consumer may have the partitions"
                             .formatted(stoodStill / 1_000_000));
                 }
                 movedAt = setup.time().now();
@@ -139,7 +140,7 @@ final class GroupConsumerLoop implements Runnable {
                 accept(GUARD.poll(consumer, POLL));
                 handOverAgain();
             } catch (WakeupException _) {
-                // nobody wakes it
+                // no other thread wakes it
             }
         }
         settle(Duration.ZERO);
@@ -147,7 +148,7 @@ final class GroupConsumerLoop implements Runnable {
         loseAll(Set.copyOf(partitions.keySet()));
     }
 
-    /** Takes note of runs that have ended; waits that long for one. */
+    /** Takes note of runs that have ended, and waits up to this time for one. */
     private void settle(Duration wait) throws InterruptedException {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
@@ -176,7 +177,7 @@ final class GroupConsumerLoop implements Runnable {
         Instant now = setup.clock().instant();
         for (GroupPartition partition : partitions.values()) {
             for (GroupDelivery due : partition.retriesDue(now)) {
-                // where no copy could count it, this replica does
+                // this replica counts it if no deferred record could
                 handOver(partition, due.origin().withBrokenRuns(due.brokenRuns()), true);
             }
         }
@@ -227,7 +228,7 @@ final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    /** What the loop could not read is refused by its run, like any other record that is no job. */
+    /** A record that the loop could not read is refused by its run, like any other record that is no job. */
     private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
         GroupDelivery held = new GroupDelivery(Origin.itself(record), true, setup.writers(), this);
         held.unread();
@@ -275,7 +276,7 @@ final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    /** Those of these partitions that this replica still has. */
+    /** The ones of these partitions that this replica still has. */
     private List<GroupPartition> ours(Collection<TopicPartition> places) {
         return places.stream().map(partitions::get).filter(Objects::nonNull).toList();
     }
@@ -297,7 +298,7 @@ final class GroupConsumerLoop implements Runnable {
         return new TopicPartition(place.topic(), place.partition());
     }
 
-    /** Called by the group, in this thread. */
+    /** The consumer calls this, in this thread. */
     private final class Assignments implements ConsumerRebalanceListener {
         private final Consumer<byte[], byte[]> consumer;
 
@@ -318,13 +319,13 @@ final class GroupConsumerLoop implements Runnable {
             movedAt = setup.time().now();
         }
 
-        /** What has started is handed back before somebody else gets the partition. */
+        /** Jobs that have started are handed back before another member gets the partition. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> places) {
             List<GroupDelivery> leaving = ours(places).stream()
                     .flatMap(partition -> partition.offsets().unfinished().stream())
                     .toList();
-            // one that still waits for room has no run that could be stopped
+            // a record that still waits for memory has no run that could be stopped
             leaving.forEach(GroupDelivery::leave);
             leaving.forEach(setup.onLeave());
             try {

@@ -2,21 +2,24 @@ package dev.penstock.intake;
 
 import dev.penstock.dispatch.Deferral;
 
-/** A record of a partition that a consumer group gave this replica; ours as long as the partition is. */
+/**
+ * A record of a partition that a consumer group assigned to this replica. The replica owns the record as long as the
+ * partition.
+ */
 final class GroupDelivery extends RecordDelivery {
     private final GroupConsumerLoop owner;
     private final boolean mayHaveRun;
     private volatile boolean lost;
     private volatile boolean over;
 
-    /** @param mayHaveRun somebody had the partition before, and the record was there */
+    /** @param mayHaveRun another consumer had the partition before, and the record was there */
     GroupDelivery(Origin origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
         super(origin, writers);
         this.mayHaveRun = mayHaveRun;
         this.owner = owner;
     }
 
-    /** The partition is somebody else's. */
+    /** Another consumer has the partition now. */
     void lose() {
         lost = true;
         leave();
@@ -26,7 +29,7 @@ final class GroupDelivery extends RecordDelivery {
         return over;
     }
 
-    /** A log counts none. */
+    /** A consumer group counts no deliveries. */
     @Override
     int deliveries() {
         return 1;
@@ -37,7 +40,7 @@ final class GroupDelivery extends RecordDelivery {
         return mayHaveRun;
     }
 
-    /** It was known when the record was taken. */
+    /** The offset was known when the record was taken. */
     @Override
     public boolean mayHaveRunAfterAll() {
         return mayHaveRun;
@@ -58,7 +61,7 @@ final class GroupDelivery extends RecordDelivery {
         finish(true);
     }
 
-    /** What has not started stays where it is, and the next owner of the partition takes it. */
+    /** A job that has not started stays where it is, and the next owner of the partition takes it. */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
         finish(lastAttempt > 0 && copy(Deferral.HANDED_BACK, lastAttempt, failures()));

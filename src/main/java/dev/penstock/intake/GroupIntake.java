@@ -17,8 +17,8 @@ import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 
 /**
- * Takes jobs by a consumer group: those that were set aside, when they are due; and those of a job topic, where share groups
- * are not to be had.
+ * Takes jobs by a consumer group: deferred jobs when they are due, and those of a job topic where share groups are not
+ * available.
  */
 final class GroupIntake implements Source {
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
@@ -30,7 +30,7 @@ final class GroupIntake implements Source {
     private final GroupConsumerLoop loop;
     private final SupervisedThread thread;
 
-    /** What every one of them needs. */
+    /** What every consumer of this class needs. */
     record Parts(
             Settings settings,
             KafkaSettings kafka,
@@ -67,7 +67,7 @@ final class GroupIntake implements Source {
         thread = new SupervisedThread("penstock-" + topic, loop::run);
     }
 
-    /** The jobs that were set aside; their order within a partition is that of their time. */
+    /** The deferred jobs; within a partition they are in the order of their due times. */
     static GroupIntake ofDeferred(Parts parts) {
         Settings.Topics topics = parts.settings().topics();
         return new GroupIntake(

@@ -17,22 +17,22 @@ import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /** How many records a group has not finished, by the broker's own figures (4.3.1). */
 final class GroupLag {
-    /** What an open transaction has written does not count. */
+    /** The records of an open transaction do not count. */
     private static final ListOffsetsOptions COMMITTED = new ListOffsetsOptions(IsolationLevel.READ_COMMITTED);
 
     private GroupLag() {}
 
     /**
      * @param records in all partitions
-     * @param begun those of which the group has finished something, each with a lag
+     * @param begun the partitions of which the group has finished something, each with its lag
      */
     record OfShareGroup(long records, Map<TopicPartition, SharePartitionOffsetInfo> begun) {}
 
     /**
-     * Of a partition of which the group has finished nothing yet the broker tells no lag: all of it counts, since the group begins at
-     * its start.
+     * The broker reports no lag for a partition of which the group has finished nothing yet. All of that partition
+     * counts, because the group begins at its start.
      *
-     * @param partitions of the group's topic
+     * @param partitions the partitions of the group's topic
      */
     static OfShareGroup ofShareGroup(Admin admin, String group, List<TopicPartition> partitions)
             throws ExecutionException, InterruptedException {

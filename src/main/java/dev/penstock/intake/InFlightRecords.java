@@ -14,8 +14,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 
 /**
- * What this replica has in hand: how much it is, so that no further records are taken while it is more than memory allows, and
- * how often the broker had handed it out before. Thread-safe.
+ * The records in flight in this replica: how many and how large they are, so that no more are taken than memory allows,
+ * and how often the broker had delivered each before. Thread-safe.
  */
 final class InFlightRecords {
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
@@ -59,7 +59,7 @@ final class InFlightRecords {
         }
     }
 
-    /** Waits until there is room for the record's run. */
+    /** Waits until there is memory for the record's run. */
     MemoryBudget.Reservation admit(RecordDelivery held) throws InterruptedException {
         return shares.admit(held.place().topic(), size(held));
     }
@@ -72,7 +72,7 @@ final class InFlightRecords {
         return records;
     }
 
-    /** How many records came for the first time, for the second and so on, since this replica started. */
+    /** How many records this replica took at their first delivery, their second and so on, since it started. */
     Map<Integer, Long> deliveries() {
         Map<Integer, Long> now = new TreeMap<>();
         deliveries.forEach((count, records) -> now.put(count, records.get()));

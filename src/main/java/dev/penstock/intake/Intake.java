@@ -41,9 +41,7 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Jobs enter here: a share group for each job topic. Starts when the broker is there, and stops by draining.
- */
+/** Takes jobs, by a share group for each job topic. It starts when the broker answers, and stops by draining. */
 @Singleton
 public final class Intake {
     private static final Logger LOG = Logger.getLogger(Intake.class);
@@ -68,7 +66,7 @@ public final class Intake {
     private volatile State state = State.STARTING;
     private volatile @Nullable IntakeMode mode;
 
-    /** Where the intake is in its life. */
+    /** The states of the intake. */
     public enum State {
         /** The broker has not been reached yet. */
         STARTING,
@@ -108,7 +106,7 @@ public final class Intake {
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
     }
 
-    /** What the watch asks of the jobs in hand. */
+    /** What the watch asks about the jobs in flight. */
     private record DispatcherLook(Dispatcher dispatcher) implements QueueWatch.Replica {
         @Override
         public Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException {
@@ -140,7 +138,7 @@ public final class Intake {
                 LOG.errorf("Penstock cannot start: %s", e.getMessage());
                 Quarkus.asyncExit(1);
             } catch (RuntimeException | Error e) {
-                // half a start cannot be done again in this process
+                // half a start cannot be repeated in this process
                 LOG.error("Penstock cannot start, for an unexpected reason", e);
                 Quarkus.asyncExit(1);
             }
@@ -152,7 +150,7 @@ public final class Intake {
         List<TopicSetup.Found> found = asking(setup::ensure);
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
         mode = chosen.mode();
-        // the ledger sees when one is made again
+        // the ledger sees when a topic is made again
         Map<String, UUID> topicIds = new ConcurrentHashMap<>();
         found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
         replies.learnLimit();
@@ -200,18 +198,19 @@ public final class Intake {
                 replies.name());
     }
 
-    /** Before the first job is taken: who is there already gives a part of its slots up, and cannot do so at once. */
+    /**
+     * Before this replica takes its first job, the other replicas must give up a part of their slots. They cannot do so
+     * at once.
+     */
     private void shareNodes() throws InterruptedException {
         try (Admin admin = kafka.admin("penstock-replicas")) {
             dispatcher.shareNodes(admin);
         } catch (ExecutionException | KafkaException e) {
-            LOG.warnf("which replicas there are is not known yet: %s", Reason.of(e));
+            LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
         }
     }
 
-    /**
-     * How things stand, for people, by name: numbers, and what somebody has to do something about.
-     */
+    /** The state for people, by name: numbers, and warnings that an operator has to act on. */
     public Map<String, String> standing() {
         Map<String, String> standing = new TreeMap<>();
         BrokerWatch.Away away = broker.away();
@@ -243,7 +242,7 @@ public final class Intake {
         return standing;
     }
 
-    /** Something that only the broker can say. */
+    /** A value that only the broker knows. */
     private interface Question<T> {
         T ask() throws InterruptedException, TopicSetup.Unusable;
     }
@@ -255,7 +254,7 @@ public final class Intake {
                 return question.ask();
             } catch (KafkaException e) {
                 String why = Reason.of(e);
-                // that Kafka does not answer is the broker watch's to say, once
+                // the broker watch logs once that Kafka does not answer
                 if (!why.equals(known) && !(e instanceof TimeoutException)) {
                     LOG.warnf("Kafka at %s cannot be used yet, trying again: %s", kafka.bootstrapServers(), why);
                 }
@@ -272,7 +271,7 @@ public final class Intake {
                 .toList();
     }
 
-    /** A stop that came during the start has stopped those that were there by then. */
+    /** A stop that came during the start may have missed the consumers that were made since. */
     private synchronized void join(Source source) {
         if (state != State.DRAINING) {
             sources.add(source);
@@ -280,7 +279,7 @@ public final class Intake {
         }
     }
 
-    /** @return false: it is to stop already */
+    /** @return false: the intake must stop already */
     private synchronized boolean running() {
         if (state == State.DRAINING) {
             return false;
@@ -294,7 +293,7 @@ public final class Intake {
         sources.forEach(Source::stop);
     }
 
-    /** While HTTP is still served: whoever watches a job sees its end, and the probes say what goes on. */
+    /** While HTTP is still served: clients see the end of their jobs, and the probes report the drain. */
     void drain(@Observes ShutdownDelayInitiatedEvent event) {
         stopSources();
         try {

@@ -36,13 +36,13 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** What becomes of a record that was taken: a run, or a dead letter and a {@code rejected}. */
+/** Turns a taken record into a run, or into a dead letter and a {@code rejected} event. */
 final class JobRecords {
     private static final Logger LOG = Logger.getLogger(JobRecords.class);
     private static final Settings.JobTopic UNKNOWN =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
-    /** A run that breaks ends as poison before, and where that breaks too it is refused. */
+    /** A run that fails unexpectedly ends as poison first. A record that cannot even end so is refused. */
     private static final int MOST_BROKEN = Quarantine.POISON + 2;
 
     private static final JobFailure UNHANDLED = JobFailure.of(
@@ -122,8 +122,8 @@ final class JobRecords {
     }
 
     /**
-     * Neither a run nor a refusal came about. After so many times there is a dead letter and nothing else; the audit ends the job
-     * as lost, where the ledger knows it.
+     * Neither a run nor a refusal succeeded. After so many tries there is only a dead letter; the audit ends the job as
+     * lost, where the ledger knows it.
      */
     private void broke(RecordDelivery held) {
         if (held.isGone()) {
@@ -141,12 +141,12 @@ final class JobRecords {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
-            LOG.warnf("record=%s could not be set aside, it comes again: %s", held.place(), Reason.of(e));
+            LOG.warnf("record=%s could not be deferred, it comes again: %s", held.place(), Reason.of(e));
         }
     }
 
     /**
-     * Reads the value where the poll had no room for it: now the run has some.
+     * Reads the value that the poll had no memory for; the run has reserved some now.
      *
      * @return false: the record was lost meanwhile
      */
@@ -155,7 +155,7 @@ final class JobRecords {
             try {
                 byte[] value = left.read(held.record());
                 if (value == null) {
-                    // deleted since: it is refused as what cannot be read
+                    // deleted since: it is refused like a record that cannot be read
                     held.unread();
                     return true;
                 }
@@ -199,7 +199,7 @@ final class JobRecords {
                 record,
                 () -> trace.set(JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null)));
         JobTrace begun = trace.get();
-        // what its producer's header does to it takes nothing but the trace away
+        // a broken header of the producer costs nothing but the trace
         return begun == null ? JobTrace.begin(tracer, held.place(), group, bytes, null) : begun;
     }
 
@@ -227,7 +227,7 @@ final class JobRecords {
     private JobDocument.Parsed parse(RecordDelivery held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
-        // a replica may have copies of a topic that it does not know itself
+        // deferred records may have a topic that this replica does not know
         JobId named = held.origin().id();
         JobId derived = named == null ? derivedId(record) : named;
         var arrival =
@@ -241,7 +241,10 @@ final class JobRecords {
         return JobDocument.parse(record.value(), arrival, settings.defaults(topicOf(held)));
     }
 
-    /** A copy may be of a topic that this replica does not have, newer or older than its own configuration: it says what it is. */
+    /**
+     * A deferred record may have a topic that this replica lacks, because its configuration is newer or older. The
+     * record carries what its topic is.
+     */
     private Settings.JobTopic topicOf(RecordDelivery held) {
         String name = held.record().topic();
         Origin.OfTopic said = held.origin().topic();
@@ -259,7 +262,7 @@ final class JobRecords {
         trace.named(refused.id());
         trace.refused(refused.failure());
         AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
-        // given back, it would come again at once, and after a few times no more
+        // a record that is given back would come again at once, and be dropped after a few times
         while (!isRejected(held, refused, trace, letter) && held.renew()) {
             Thread.sleep(RecordDelivery.AFTER_FAILURE);
         }

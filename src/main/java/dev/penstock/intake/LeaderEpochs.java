@@ -21,10 +21,10 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Since when each job partition has had its leader. A share group's leader keeps in memory how often it has handed a record
- * out; another one, or the same broker after a restart, begins to count anew (4.3.1). So a first delivery proves nothing
- * where the record was written under an earlier leader. The epoch counts leaders; a record carries the one it was written
- * under.
+ * The first offset of the current leader of each job partition. The leader of a share group keeps delivery counts in
+ * memory; a new leader, or the same broker after a restart, counts from the beginning (4.3.1). So a first delivery
+ * proves nothing for a record that was written under an earlier leader. The epoch counts leaders, and a record carries
+ * the epoch under which it was written.
  */
 final class LeaderEpochs implements AutoCloseable {
     private static final Duration BETWEEN = Duration.ofMillis(5);
@@ -53,7 +53,9 @@ final class LeaderEpochs implements AutoCloseable {
         thread.start();
     }
 
-    /** Done when the broker has answered a question that was put after this call; one question serves all that wait. */
+    /**
+     * Completes when the broker has answered a request that was sent after this call. One request serves all that wait.
+     */
     synchronized CompletableFuture<@Nullable Void> ask() {
         CompletableFuture<@Nullable Void> waiting = next;
         if (waiting == null) {
@@ -65,8 +67,8 @@ final class LeaderEpochs implements AutoCloseable {
     }
 
     /**
-     * As far as is known here; only what {@link #ask} has answered since is certain. Of a partition that was added nothing is known
-     * at first: its records have to be looked up.
+     * The state as this replica knows it. Only the answers that came since {@link #ask} are certain. A partition that
+     * was added is unknown at first, and its records have to be looked up.
      */
     boolean isFromEarlierLeader(ConsumerRecord<?, ?> record) {
         TopicPartition partition = new TopicPartition(record.topic(), record.partition());
@@ -90,7 +92,7 @@ final class LeaderEpochs implements AutoCloseable {
         } while (thread.pause(AFTER_FAILURE));
     }
 
-    /** Where the broker does not say, whoever waits has to look the job up. */
+    /** Where the broker does not answer, the waiting runs look their jobs up. */
     private void answer(Admin admin) throws InterruptedException {
         while (!thread.isStopping()) {
             CompletableFuture<@Nullable Void> answer = take();

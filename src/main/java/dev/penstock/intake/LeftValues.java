@@ -15,8 +15,8 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads a record again whose value a poll had no room for, by its place and without a group: once there is memory for its run. One at a
- * time; thread-safe.
+ * Reads the value of a record again by its offset and without a group, once there is memory for its run. The poll had
+ * no memory for it. One at a time; thread-safe.
  */
 final class LeftValues implements AutoCloseable {
     private static final RecordGuard GUARD = RecordGuard.of("intake");
@@ -44,7 +44,7 @@ final class LeftValues implements AutoCloseable {
                         settings.intake().fetchBytes())));
     }
 
-    /** @param consumers each makes one that belongs to no group */
+    /** @param consumers makes a consumer that belongs to no group, at each call */
     LeftValues(Supplier<Consumer<byte[], byte[]>> consumers) {
         this.consumers = consumers;
     }
@@ -52,7 +52,7 @@ final class LeftValues implements AutoCloseable {
     /**
      * The value of a record.
      *
-     * @return null: the topic has it no more
+     * @return null: the topic does not have the record any more
      * @throws org.apache.kafka.common.KafkaException the broker does not answer now
      */
     synchronized byte @Nullable [] read(ConsumerRecord<byte[], byte[]> record) {
@@ -78,12 +78,12 @@ final class LeftValues implements AutoCloseable {
             throw new TimeoutException(
                     "partition %s does not answer at offset %d".formatted(partition, record.offset()));
         } finally {
-            // it would fetch on
+            // the consumer would fetch further records
             reader.pause(reader.assignment());
         }
     }
 
-    /** Records of one batch are unpacked from its first on: those that are read in their order only once. */
+    /** The records of a batch are unpacked from its first one on. Reading them in order unpacks the batch only once. */
     private static void goTo(Consumer<byte[], byte[]> reader, TopicPartition partition, long offset) {
         if (reader.assignment().contains(partition)) {
             long ahead = offset - reader.position(partition);

@@ -9,8 +9,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * The memory for records in hand, in bytes, and who has how much of it. A quarter is kept for the topics, in equal parts, so
- * that none waits for another's large records; the rest is for whoever asks, the more urgent topics first. Thread-safe.
+ * The memory for records in flight, in bytes, and how much of it each topic has. A quarter is reserved for the topics,
+ * in equal parts, so that none waits for another's large records. The rest is common, and more urgent topics come
+ * first. Thread-safe.
  */
 final class MemoryBudget {
     private static final int KEPT = 4;
@@ -20,18 +21,18 @@ final class MemoryBudget {
     private final List<Share> byUrgency;
     private final Map<String, Share> byTopic;
 
-    /** Memory for one run; closing it gives it back. */
+    /** Memory for one run; closing it gives the memory back. */
     interface Reservation extends AutoCloseable {
         @Override
         void close();
     }
 
-    /** One topic's; guarded by all shares' monitor. */
+    /** The share of one topic; guarded by the monitor of all shares. */
     private static final class Share {
         private final String topic;
-        /** Of what was taken from the broker. */
+        /** The bytes that were taken from the broker. */
         private long taken;
-        /** Of what has room; the others wait, unparsed. */
+        /** The bytes with a reservation; the others wait, unparsed. */
         private long admitted;
 
         private final Deque<Waiter> waiting = new ArrayDeque<>();
@@ -56,7 +57,7 @@ final class MemoryBudget {
         return isOpen(share(topic));
     }
 
-    /** Whether some topic's records have all the room that they can get. */
+    /** Whether the records of some topic have all the memory that they can get. */
     synchronized boolean isCrowded() {
         return !byUrgency.stream().allMatch(this::isOpen);
     }
@@ -69,14 +70,15 @@ final class MemoryBudget {
         share(topic).taken -= bytes;
     }
 
-    /** Of all topics. */
+    /** The sum over all topics. */
     synchronized long taken() {
         return byUrgency.stream().mapToLong(share -> share.taken).sum();
     }
 
     /**
-     * Waits until there is room for a record's run, which takes several times its size: consumers that had asked before there
-     * was too much in hand may bring more than that. In the order of those who ask for one topic; however large, none waits where nothing else has room.
+     * Waits for the memory of a record's run, which takes several times the record's size. Consumers that polled before
+     * the budget was used up may bring more than it allows. The runs of one topic get memory in the order of their
+     * calls. A record of any size runs where nothing else has a reservation.
      */
     Reservation admit(String topic, long bytes) throws InterruptedException {
         Share share = share(topic);
@@ -107,7 +109,7 @@ final class MemoryBudget {
         admitNext();
     }
 
-    /** While a more urgent record waits for what is common, nobody else takes of it. */
+    /** While a more urgent record waits for common memory, no other topic takes of it. */
     private void admitNext() {
         boolean reserved = false;
         for (Share share : byUrgency) {

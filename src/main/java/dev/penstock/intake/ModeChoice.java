@@ -21,8 +21,9 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * Decides how jobs are taken. What was decided at the first start stays: it is written to the topic of the settings, and
- * changed by {@code penstock intake migrate} alone, since a group of the one kind knows nothing of what the other has done.
+ * Decides the mode in which jobs are taken. The decision of the first start stays: it is on the settings topic, and
+ * only {@code penstock intake migrate} changes it, because a group of one kind does not know what the other kind has
+ * done.
  */
 final class ModeChoice {
     private static final Logger LOG = Logger.getLogger(ModeChoice.class);
@@ -38,9 +39,9 @@ final class ModeChoice {
     }
 
     /**
-     * @param recoverBelow by topic and partition, as topic/partition: records before that offset may have been run in the
-     *     other mode
-     * @param warnings what other installations take here, by what it is about
+     * @param recoverBelow by topic and partition, as topic/partition: records before that offset may have been run in
+     *     the other mode
+     * @param warnings what other installations take here, by the group or topic concerned
      */
     record Chosen(IntakeMode mode, Map<String, Long> recoverBelow, Map<String, String> warnings) {
         boolean mayHaveRun(String topic, int partition, long offset) {
@@ -99,7 +100,7 @@ final class ModeChoice {
         for (GroupListing group : groups) {
             if (modeOf(group).filter(other -> other != mode).isPresent()) {
                 throw new TopicSetup.Unusable(
-                        "group %s is a %s group, but jobs are taken in %s mode. Stop whoever uses it, then: %s"
+                        "group %s is a %s group, but jobs are taken in %s mode. Stop its members, then: %s"
                                 .formatted(
                                         group.groupId(),
                                         group.type().map(GroupType::toString).orElse("?"),
@@ -134,7 +135,7 @@ final class ModeChoice {
         };
     }
 
-    /** The command that goes over to a mode, with the names of this installation. */
+    /** The command that migrates to a mode, with the names of this installation. */
     private String migrate(IntakeMode to) {
         return MigrateLine.of(
                 kafka.bootstrapServers(),
@@ -145,7 +146,7 @@ final class ModeChoice {
                 settings.groups());
     }
 
-    /** What jobs would run twice by: a group of another prefix takes the same topic. */
+    /** What would run jobs twice: a group of another prefix takes the same topic. */
     private Map<String, String> takenByOthers(Collection<GroupListing> all) {
         Map<String, String> warnings = new HashMap<>();
         Set<String> own = ours(all).keySet();
@@ -176,7 +177,7 @@ final class ModeChoice {
         return ours;
     }
 
-    /** The groups that are there, whichever kind they are. */
+    /** The existing groups of any kind. */
     private static Collection<GroupListing> listed(Admin admin) throws InterruptedException, ExecutionException {
         try {
             return admin.listGroups().all().get();

@@ -21,25 +21,26 @@ import org.apache.kafka.common.record.TimestampType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The record that a job came in, and what its copies carry in headers while it is set aside: {@code job-id},
- * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before} (milliseconds
- * since 1970), {@code penstock-key}, {@code penstock-set-aside} (when it first was), {@code penstock-handed-back} (the last
- * attempt of a run that ended alive), {@code penstock-failures} (attempts that failed at a node),
- * {@code penstock-broken-runs} (runs that an unexpected exception ended before they started),
- * {@code penstock-waits-for} and {@code penstock-wish} (what it waits for, and what decides which nodes may serve it), and what its topic says of it,
- * for a replica that has no such topic: {@code penstock-tenant} and {@code penstock-priority}.
+ * The record that a job came in, and the headers that a deferred record has for it: {@code job-id},
+ * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before}
+ * (milliseconds since 1970), {@code penstock-key}, {@code penstock-set-aside} (when the job was first deferred),
+ * {@code penstock-handed-back} (the last attempt of a run that ended alive), {@code penstock-failures} (attempts that
+ * failed at a node), {@code penstock-broken-runs} (runs that an unexpected exception ended before they started),
+ * {@code penstock-waits-for} and {@code penstock-wish} (what the job waits for, and what decides which nodes may serve
+ * it), {@code penstock-tenant} and {@code penstock-priority} (what its topic sets, for a replica that has no such
+ * topic).
  *
- * @param record as it came from its producer, at the place where it came in
- * @param copy where the copy lies; null: this is the record itself
- * @param id the job's, as the copy says; null: this is the record itself
- * @param notBefore when the copy is due
- * @param deferredAt when it was first set aside; null: never
- * @param topic what the copy says of its topic; null: this is the record itself
+ * @param record as it came from its producer, with its original topic, partition and offset
+ * @param copy the place of the deferred record; null: this is the record itself
+ * @param id the job's id, by the deferred record; null: this is the record itself
+ * @param notBefore when the deferred record is due
+ * @param deferredAt when the job was first deferred; null: never
+ * @param topic what the deferred record has of its topic; null: this is the record itself
  * @param handedBack 0: never
  * @param failures attempts that count against the job's max_attempts
  * @param brokenRuns runs that an unexpected exception ended before they started
- * @param why what the job waits for, as the copy says; null: the copy does not say it, or this is the record itself
- * @param routeKey of a job that waits for its nodes; null: it waits for something else
+ * @param why what the job waits for, by the deferred record; null: it has none, or this is the record itself
+ * @param routeKey the key of a job that waits for its nodes; null: it waits for something else
  */
 record Origin(
         ConsumerRecord<byte[], byte[]> record,
@@ -66,27 +67,30 @@ record Origin(
     /** The end of the year 9999: times up to it can be added to and subtracted from. */
     private static final long LATEST = 253_402_300_799_999L;
 
-    /** A copy is due within minutes of its being written; the clocks of its writer and of the broker may differ by hours. */
+    /**
+     * A deferred record is due within minutes of its writing; the clocks of its writer and of the broker may differ by
+     * hours.
+     */
     private static final long FURTHEST = Duration.ofDays(1).toMillis();
 
     private static final long MOST_ATTEMPTS = 1_000_000;
     private static final int LONGEST_TENANT = 256;
 
-    /** What a topic's jobs are where they do not say it themselves. */
+    /** What a topic sets for jobs that do not set it themselves. */
     record OfTopic(String tenant, Priority priority) {
         static OfTopic of(Settings.JobTopic topic) {
             return new OfTopic(topic.tenant(), topic.priority());
         }
     }
 
-    /** A record of a job topic; headers of ours in it are its producer's, and mean nothing. */
+    /** A record of a job topic. Penstock's headers in it come from its producer, and have no meaning. */
     static Origin itself(ConsumerRecord<byte[], byte[]> record) {
         return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
     }
 
     /**
-     * A record of the topic of jobs that are set aside; empty where it is no copy of ours: its headers are missing, or say what
-     * none of ours says. One that is due in years would hold up all behind it.
+     * A record of the topic of deferred jobs. Empty where Penstock did not write it: headers are missing, or have
+     * values that Penstock never writes. A record that is due in years would block all records behind it.
      */
     static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
@@ -140,7 +144,7 @@ record Origin(
                 wish == null ? null : RouteKey.ofJson(wish.value()).orElse(null)));
     }
 
-    /** Whether what its headers say, where they say it, can be of ours. */
+    /** Whether Penstock can have written the values of these headers, where they are present. */
     private static boolean isPlausible(ConsumerRecord<byte[], byte[]> copy) {
         Headers headers = copy.headers();
         String origin = String.valueOf(EventHeaders.text(headers, EventHeaders.ORIGIN));
@@ -162,8 +166,8 @@ record Origin(
     }
 
     /**
-     * @param topic of jobs that are set aside
-     * @param partitions of it
+     * @param topic the topic of deferred jobs
+     * @param partitions the partitions of that topic
      * @param from what is known of the topic that the job came in by
      */
     ProducerRecord<byte[], byte[]> copyTo(
@@ -178,7 +182,7 @@ record Origin(
         Headers headers = new RecordHeaders();
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
-                // the job's own header job-id may not be one: what it is depends on the value too
+                // the job's own header job-id may not be one: the id depends on the value too
                 headers.add(
                         header.key().equals(EventHeaders.JOB_ID) ? PREFIX + EventHeaders.JOB_ID : header.key(),
                         header.value());
@@ -227,7 +231,7 @@ record Origin(
                         .map(known -> new OfTopic(tenant, known));
     }
 
-    /** The record with its value, which a poll had left. */
+    /** The record with its value, which a poll had left out. */
     Origin withValue(byte[] value) {
         ConsumerRecord<byte[], byte[]> whole = new ConsumerRecord<>(
                 record.topic(),
@@ -252,7 +256,7 @@ record Origin(
                 : new Origin(record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
-    /** Where the job came in. */
+    /** The place where the job came in. */
     RecordPlace place() {
         return placeOf(record);
     }

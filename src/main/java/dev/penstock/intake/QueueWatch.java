@@ -37,8 +37,9 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How the queue stands, as the broker itself tells it: what is not finished of each topic, how much of a partition's window
- * is used, whether the broker answers at all, and which replicas share the nodes. Says aloud, once, what somebody has to do something about.
+ * The state of the queue, as the broker reports it: how much of each topic is not finished, how much of a partition's
+ * window is used, whether the broker answers at all, and which replicas share the nodes. It logs once what an operator
+ * has to act on.
  */
 final class QueueWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(QueueWatch.class);
@@ -57,7 +58,7 @@ final class QueueWatch implements AutoCloseable {
     private final BrokerWatch broker;
     private final Replica replica;
     private final Map<String, Long> lag = new ConcurrentHashMap<>();
-    /** Of each job topic, in milliseconds; from the start on, where nothing was taken yet. */
+    /** By job topic, in milliseconds. Before anything is taken, this is the time of the start. */
     private final Map<String, AtomicLong> newestTaken = new ConcurrentHashMap<>();
 
     private final Map<TopicPartition, Partition> partitions = new ConcurrentHashMap<>();
@@ -71,20 +72,20 @@ final class QueueWatch implements AutoCloseable {
     /** Made and used by the timer's thread. */
     private @Nullable Admin admin;
 
-    /** What this replica has of a partition, and what the broker said of it last. */
+    /** What this replica has of a partition, and what the broker reported of it last. */
     private static final class Partition {
         /** The newest record that was taken here, plus one. */
         private final AtomicLong takenUpTo = new AtomicLong();
 
         private final AtomicInteger inHand = new AtomicInteger();
-        /** How often in a row the broker had more of it than was in hand here. */
+        /** How often in a row the broker had more of it than was in flight here. */
         private volatile int behind;
 
         private volatile double windowUsed;
     }
 
     /**
-     * A partition hands out no more while its newest record in somebody's hand is so far behind its oldest one that is not
+     * A partition delivers nothing more while its newest record in flight is so far behind its oldest one that is not
      * finished.
      *
      * @param oldest the first that is not finished
@@ -97,7 +98,7 @@ final class QueueWatch implements AutoCloseable {
         }
     }
 
-    /** What else of this replica is looked at every second. */
+    /** What else the watch checks in this replica every second. */
     interface Replica {
         /**
          * Shares the nodes among the live replicas, which the broker knows.
@@ -106,10 +107,10 @@ final class QueueWatch implements AutoCloseable {
          */
         Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException;
 
-        /** Whether it takes jobs: a node is up. */
+        /** Whether this replica takes jobs: a node is up. */
         boolean isOpen();
 
-        /** Tells why jobs wait. */
+        /** Logs why jobs wait. */
         void logWaits();
     }
 
@@ -147,8 +148,8 @@ final class QueueWatch implements AutoCloseable {
     }
 
     /**
-     * How old the backlog is only all replicas together can say: its head is younger than what any of them took last, and
-     * there is one only where more is unfinished than they have in hand.
+     * Only all replicas together know the age of the backlog. Its head is younger than what any of them took last, and
+     * there is a backlog only where more is unfinished than they have in flight.
      */
     private void handGauges(String topic) {
         Gauge.builder("penstock.queue.in.hand", this, watch -> watch.inHand(topic))
@@ -169,8 +170,8 @@ final class QueueWatch implements AutoCloseable {
     }
 
     /**
-     * @param windowLimits of each topic that share groups take; empty in classic mode, where there is no window
-     * @param partitions of the job topics
+     * @param windowLimits the limit for each topic that share groups take; empty in classic mode, where there is no window
+     * @param partitions the partitions of the job topics
      */
     void start(IntakeMode mode, Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
         locks = windowLimits;
@@ -211,7 +212,7 @@ final class QueueWatch implements AutoCloseable {
         of(place).inHand.decrementAndGet();
     }
 
-    /** Whether the broker had more of some partition than was in hand here, the last two times that it was asked. */
+    /** Whether the broker had more of some partition than was in flight here, at each of the last two checks. */
     boolean isBehind(String topic) {
         return partitions.entrySet().stream()
                 .anyMatch(known -> known.getKey().topic().equals(topic) && known.getValue().behind > 1);
@@ -233,7 +234,7 @@ final class QueueWatch implements AutoCloseable {
         return used;
     }
 
-    /** What somebody has to do something about, by what it is about. */
+    /** The warnings that an operator has to act on, by what they are about. */
     Map<String, String> warnings() {
         return new TreeMap<>(warnings);
     }
@@ -245,8 +246,9 @@ final class QueueWatch implements AutoCloseable {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException | Error e) {
-            // a name that is not resolved for a moment; what a timer's task throws would end it
-            LOG.warnf("the queue could not be looked at, trying again: %s", Reason.of(e));
+            // such as a host name that is not resolved for a moment; an exception from a timer's task would end the
+            // timer
+            LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
         }
     }
 
@@ -293,7 +295,7 @@ final class QueueWatch implements AutoCloseable {
             if (e.getCause() instanceof AuthorizationException && !warnings.containsKey("replicas")) {
                 warn(
                         "replicas",
-                        "the broker does not say which replicas there are, so that each takes what max-in-flight allows to all: %s. It takes DESCRIBE on the group %s"
+                        "the broker does not list the live replicas, so each takes all of max-in-flight: %s. Grant DESCRIBE on the group %s"
                                 .formatted(Reason.of(e), settings.groups().ledger()));
             }
             throw e;
@@ -307,7 +309,7 @@ final class QueueWatch implements AutoCloseable {
         });
     }
 
-    /** Where the broker lets records grow. Without DESCRIBE_CONFIGS on a topic nothing is known of it. */
+    /** Finds topics where the broker lets records grow. Without DESCRIBE_CONFIGS on a topic nothing is known of it. */
     private void lookAtCompression(Admin admin) throws InterruptedException {
         Map<ConfigResource, KafkaFuture<Config>> asked = admin.describeConfigs(TopicShape.boundedOnes(settings).stream()
                         .map(topic -> new ConfigResource(ConfigResource.Type.TOPIC, topic))
@@ -351,8 +353,8 @@ final class QueueWatch implements AutoCloseable {
         try {
             question.ask();
         } catch (ExecutionException | RuntimeException e) {
-            // a group that is not there yet, a coordinator that is being chosen, a partition without a leader
-            LOG.debugf("the queue could not be looked at: %s", Reason.of(e));
+            // a group that does not exist yet, a coordinator that is being elected, a partition without a leader
+            LOG.debugf("the queue could not be checked: %s", Reason.of(e));
         }
     }
 
@@ -384,7 +386,7 @@ final class QueueWatch implements AutoCloseable {
         } else if (!warnings.containsKey(about)) {
             warn(
                     about,
-                    "partition %s hands out nothing more when %d records lie between its newest job in hand and its oldest that is not finished, at offset %d; now it is %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.partition.max.record.locks=%d"
+                    "partition %s delivers nothing more when %d records lie between its newest record in flight and its oldest unfinished one, at offset %d; now there are %d. Give long jobs a topic of their own (penstock.intake.topics), or raise the limit, as far as the broker allows: kafka-configs --bootstrap-server %s --alter --group %s --add-config share.partition.max.record.locks=%d"
                             .formatted(
                                     partition,
                                     window.limit(),
@@ -396,10 +398,13 @@ final class QueueWatch implements AutoCloseable {
         }
     }
 
-    /** A single broker whose share coordinator wants three replicas of its own topic assigns nothing, and only its log says why. */
+    /**
+     * A single broker whose share coordinator wants three replicas of its own topic assigns nothing, and only the
+     * broker's log has the reason.
+     */
     private void lookForAssignment(Admin admin) throws ExecutionException, InterruptedException {
         if (!replica.isOpen()) {
-            // without a node nothing is asked for, and so nothing is given
+            // without a node this replica asks for nothing, so the broker assigns nothing
             startedAt = clock.instant();
             return;
         }
@@ -417,12 +422,12 @@ final class QueueWatch implements AutoCloseable {
                 && startedAt.plus(ASSIGNED_WITHIN).isBefore(clock.instant())) {
             warn(
                     "assignment",
-                    "the broker has given no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
+                    "the broker has assigned no partition to the share groups %s for %d s. A cluster of fewer than three brokers needs share.coordinator.state.topic.replication.factor=1 and share.coordinator.state.topic.min.isr=1 in its configuration"
                             .formatted(groups, ASSIGNED_WITHIN.toSeconds()));
         }
     }
 
-    /** A group that nobody could join is not there. */
+    /** A group that no consumer could join does not exist. */
     private static boolean isAssigned(KafkaFuture<ShareGroupDescription> asked)
             throws ExecutionException, InterruptedException {
         try {

@@ -14,7 +14,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** A record in this replica's hand, whichever consumer took it. Owned by the thread of its run. */
+/** A record in flight in this replica, in either mode. Owned by the thread of its run. */
 abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, GroupDelivery {
     private static final Logger LOG = Logger.getLogger(RecordDelivery.class);
 
@@ -52,13 +52,13 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
         origin = origin.withValue(value);
     }
 
-    /** The very record in hand: the copy, where it is one. */
+    /** The record that the consumer took: for a deferred job, the deferred record. */
     RecordPlace place() {
         RecordPlace copy = origin.copy();
         return copy == null ? origin.place() : copy;
     }
 
-    /** How often it was handed out, this time included, as far as whoever counts it knows. */
+    /** The number of its deliveries, this one included, as far as the group counts them. */
     abstract int deliveries();
 
     /** From here on its job is known. */
@@ -79,8 +79,8 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
     }
 
     /**
-     * The run is over. Where it neither acknowledged nor gave the record back, it ended without a word: the record comes
-     * again.
+     * The run is over. A run that neither acknowledged the record nor gave it back ended without an outcome: the record
+     * comes again.
      */
     abstract void end();
 
@@ -129,10 +129,10 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
                                 Math.max(handedBack, origin.handedBack()),
                                 failures)
                         .get();
-                LOG.debugf("job=%s record=%s set aside: %s", job, place(), deferral.delay());
+                LOG.debugf("job=%s record=%s deferred: %s", job, place(), deferral.delay());
                 return true;
             } catch (ExecutionException e) {
-                LOG.warnf("job=%s record=%s could not be set aside: %s", job, place(), Reason.of(e));
+                LOG.warnf("job=%s record=%s could not be deferred: %s", job, place(), Reason.of(e));
             }
             // at its last delivery it would not come again
             if (!isLastDelivery() || !renew()) {
@@ -151,7 +151,7 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
         return unread;
     }
 
-    /** It is left to somebody else. From the thread of its consumer. */
+    /** Another consumer may own the record now. From the thread of its consumer. */
     final void leave() {
         gone = true;
     }

@@ -26,9 +26,9 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One share consumer and its thread. It takes a batch, hands each record over, and acknowledges them as their runs end;
- * it gets no new records before the whole batch is done (clients 4.3.1). While it holds any it renews their locks;
- * a record whose lock cannot be renewed is somebody else's.
+ * One share consumer and its thread. It takes a batch, starts a run for each record, and acknowledges the records as
+ * their runs end. It gets no new records before the whole batch is finished (clients 4.3.1). It renews the locks of the
+ * records in flight; a record whose lock cannot be renewed may belong to another consumer.
  *
  * <p>Everything here belongs to the loop's thread, except {@link #wish} and {@link #stop}.
  */
@@ -59,15 +59,15 @@ final class ShareConsumerLoop implements Runnable {
     private long acknowledgeAtNanos;
 
     /**
-     * What the loop is for.
+     * What the loop needs.
      *
      * @param origins which records may have been run before their first delivery
-     * @param deliveryLimit at which the broker hands a record out no more
+     * @param deliveryLimit the number of deliveries after which the broker drops a record
      * @param open whether there is any node for a job now
      * @param onRecord must not block: it starts the record's run
      * @param onLost the run of that record has to stop
-     * @param onBusy called when records were taken, and now and then while they are in hand
-     * @param leaveAfter the loop ends when it has had nothing for so long
+     * @param onBusy called when records were taken, and now and then while they are in flight
+     * @param leaveAfter the loop ends after so long without records
      */
     record Setup(
             Supplier<ShareConsumer<byte[], byte[]>> consumers,
@@ -93,7 +93,7 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    /** How many records it has in hand; while it has any it gets no others. From any thread. */
+    /** How many of its records are in flight; while there are any it gets no others. From any thread. */
     int inHand() {
         return inHand;
     }
@@ -108,7 +108,7 @@ final class ShareConsumerLoop implements Runnable {
         stopping = true;
     }
 
-    /** Ends the loop; what is still in hand goes back to the broker. */
+    /** Ends the loop; records that are still in flight go back to the broker. */
     void close() {
         stopping = true;
         closing = true;
@@ -143,7 +143,7 @@ final class ShareConsumerLoop implements Runnable {
                 }
                 setup.time().pause(AFTER_FAILURE);
             } catch (RuntimeException e) {
-                // the session is gone, and the broker hands out again what was in it
+                // the session is gone, and the broker delivers its records again
                 LOG.errorf(e, "a share consumer failed; it starts anew");
                 loseAll();
                 setup.time().pause(AFTER_FAILURE);
@@ -169,7 +169,7 @@ final class ShareConsumerLoop implements Runnable {
                 idleSince = setup.time().now();
                 armed = false;
             } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
-                // what a poll has asked for cannot be taken back, so one that has asked goes on
+                // a request of a poll cannot be taken back, so a poll that has sent one goes on
                 answerStale();
                 setup.time().sleep(WHILE_CLOSED);
             } else if (stopping
@@ -182,13 +182,15 @@ final class ShareConsumerLoop implements Runnable {
                 armed = true;
             }
         }
-        // closing the consumer gives back what an armed fetch may still have brought, and what is in hand
+        // closing the consumer gives back the records of an unfinished fetch, and those in flight
         note(drained()).forEach(ShareConsumerLoop::refuse);
         flush(consumer);
         loseAll();
     }
 
-    /** The consumer rejects a batch that it cannot read. The acknowledgement's answer then has its place. */
+    /**
+     * The consumer rejects a batch that it cannot read. The answer to the acknowledgement has the place of the batch.
+     */
     private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
         try {
             return consumer.poll(POLL);
@@ -207,7 +209,7 @@ final class ShareConsumerLoop implements Runnable {
         unreadable = null;
     }
 
-    /** One round while records are in hand. */
+    /** One round while records are in flight. */
     private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         long now = setup.time().now();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
@@ -246,7 +248,7 @@ final class ShareConsumerLoop implements Runnable {
         return all;
     }
 
-    /** @return the locks that are to be renewed */
+    /** @return the locks that have to be renewed */
     private List<ShareDelivery.LockCommand.Renew> note(List<ShareDelivery.LockCommand> asked) {
         List<ShareDelivery.LockCommand.Renew> renewals = new ArrayList<>();
         for (ShareDelivery.LockCommand wish : asked) {
@@ -266,8 +268,8 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /**
-     * Acknowledges what is finished, by a request of its own: left to the next fetch, acknowledgements of a partition that
-     * another member just got were seen to vanish (clients 4.3.1). A failure needs nothing here: the record comes again
+     * Acknowledges the finished records, by a request of its own. With the next fetch, acknowledgements of a partition
+     * that another member just got may vanish (clients 4.3.1). A failure needs no action here: the record comes again
      * and is recovered.
      */
     private void flush(ShareConsumer<byte[], byte[]> consumer) {
@@ -287,7 +289,7 @@ final class ShareConsumerLoop implements Runnable {
         finished.clear();
         hand.values().forEach(held -> consumer.acknowledge(held.record(), AcknowledgeType.RENEW));
         report(consumer);
-        // hands back what was renewed, and fetches nothing; what is missing has lost its lock
+        // returns the renewed records, and fetches nothing; a record that is missing has lost its lock
         Set<RecordPlace> kept = new HashSet<>();
         List<ShareDelivery> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
@@ -314,7 +316,7 @@ final class ShareConsumerLoop implements Runnable {
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
         CompletableFuture<@Nullable Void> epochsKnown = null;
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            // the leader is asked for after the records have come from it
+            // the leader is looked up after the records have come from it
             epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
             accept(held(record, epochsKnown));
         }
@@ -327,7 +329,7 @@ final class ShareConsumerLoop implements Runnable {
 
     private void accept(ShareDelivery held) {
         if (held.deliveries() > 1) {
-            LOG.debugf("record=%s was handed out %d times", held.place(), held.deliveries());
+            LOG.debugf("record=%s was delivered %d times", held.place(), held.deliveries());
         }
         hand.put(held.place(), held);
         if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
@@ -343,7 +345,7 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     private void lose(RecordPlace place) {
-        LOG.warnf("record=%s its lock is lost; whoever takes it next recovers it", place);
+        LOG.warnf("record=%s its lock is lost; the replica that takes it next recovers the job", place);
         ShareDelivery held = hand.remove(place);
         if (held != null) {
             held.leave();
@@ -358,7 +360,7 @@ final class ShareConsumerLoop implements Runnable {
         answerStale();
     }
 
-    /** Nothing is in hand: whatever a run still wishes is about a record that is gone. */
+    /** Nothing is in flight: any further lock command is about a record that is gone. */
     private void answerStale() {
         ShareDelivery.LockCommand wish;
         while ((wish = wishes.poll()) != null) {
@@ -368,7 +370,7 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    /** The lock is not ours any more, or soon will not be. */
+    /** This consumer has lost the lock, or soon will. */
     private static void refuse(ShareDelivery.LockCommand.Renew renewal) {
         renewal.renewed().complete(false);
     }

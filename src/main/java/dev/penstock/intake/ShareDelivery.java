@@ -8,7 +8,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A record in one share consumer's hand. Its run's thread says what it wants of it; the consumer's own thread does it.
+ * A record in flight in a share consumer. The thread of its run sends lock commands; the consumer's own thread executes
+ * them.
  */
 final class ShareDelivery extends RecordDelivery {
     private final ShareConsumerLoop owner;
@@ -34,8 +35,8 @@ final class ShareDelivery extends RecordDelivery {
     /**
      * What is known of records apart from their deliveries.
      *
-     * @param mode records from before a change of it may have been run in the other one
-     * @param epochs a delivery under another leader was counted by that one
+     * @param mode records from before a change of mode may have been run in the other mode
+     * @param epochs a delivery under an earlier leader was counted by that leader
      */
     record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
         boolean mayHaveRun(ConsumerRecord<?, ?> record) {
@@ -44,14 +45,14 @@ final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** What the thread of a run asks of the consumer's. */
+    /** What the thread of a run asks of the consumer's thread. */
     sealed interface LockCommand {
         ShareDelivery held();
 
         /** The run is over. */
         record Finish(ShareDelivery held, AcknowledgeType how) implements LockCommand {}
 
-        /** @param renewed completed with whether the lock is still ours */
+        /** @param renewed completed with whether this consumer still has the lock */
         record Renew(ShareDelivery held, CompletableFuture<Boolean> renewed) implements LockCommand {}
     }
 
@@ -76,8 +77,9 @@ final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * Above a quarter of what the broker allows: it also counts deliveries that nobody sees, to fetches that a killed process had under
-     * way, several with each kill, and drops the record at the limit. A copy has no such limit.
+     * Above a quarter of the broker's limit. The broker also counts deliveries that no consumer sees, to fetches that a
+     * killed process had under way, several with each kill, and drops the record at the limit. A deferred record has no
+     * such limit.
      */
     @Override
     public boolean isLastDelivery() {
@@ -96,7 +98,10 @@ final class ShareDelivery extends RecordDelivery {
         finish(AcknowledgeType.ACCEPT);
     }
 
-    /** A first delivery is released: nobody waits for the lock. A second release would come too near to the limit. */
+    /**
+     * A first delivery is released, so that no consumer has to wait for the lock to expire. A second release would come
+     * too near to the limit.
+     */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
         if (deliveries() == 1) {

@@ -12,7 +12,7 @@ final class SnappyBlocks {
     private SnappyBlocks() {}
 
     /**
-     * @return bytes that the block says it gives
+     * @return the length of the content by the block's header
      * @throws IOException it is not a block
      */
     static int size(byte[] block, int offset, int length) throws IOException {
@@ -23,13 +23,13 @@ final class SnappyBlocks {
 
     /**
      * @return bytes written, all of the block's
-     * @throws IOException it is not a block, gives less than it says, or does not fit
+     * @throws IOException it is not a block, is shorter than its header states, or does not fit
      */
     static int read(byte[] block, int offset, int length, byte[] to, int toOffset) throws IOException {
         try (SnappyCompressorInputStream in = open(block, offset, length)) {
             int size = in.getSize();
             if (size > to.length - toOffset || in.readNBytes(to, toOffset, size) < size) {
-                throw new IOException("the snappy block does not give the " + size + " bytes it says");
+                throw new IOException("the snappy block does not give the " + size + " bytes of its header");
             }
             return size;
         } catch (IllegalArgumentException | IllegalStateException | IndexOutOfBoundsException e) {

@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.TargetClass;
 import java.io.IOException;
 
 /**
- * What reading a snappy record takes of snappy-java's native library (1.1.10.8, of Kafka's client 4.3.1), for the native executable:
- * the library took the process down there (seen with GraalVM 25, in rawUncompress). The JVM uses it.
+ * Replaces what a snappy record needs of snappy-java's native library (1.1.10.8, of Kafka's client 4.3.1) in the native
+ * executable: the library crashes the process there (seen with GraalVM 25, in rawUncompress). The JVM uses the library.
  */
 @TargetClass(className = "org.xerial.snappy.SnappyNative")
 final class SnappyInExecutable {

@@ -1,13 +1,13 @@
 package dev.penstock.intake;
 
-/** Where this replica takes jobs from. */
+/** A source of jobs for this replica. */
 sealed interface Source permits TopicIntake, GroupIntake {
     void start();
 
     /** Takes no further records. */
     void stop();
 
-    /** Leaves the group; what is still in hand goes to another replica. */
+    /** Leaves the group; records that are still in flight go to another replica. */
     void close();
 
     void awaitClosed() throws InterruptedException;

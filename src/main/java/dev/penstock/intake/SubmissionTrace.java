@@ -15,7 +15,7 @@ final class SubmissionTrace {
     private final Span span;
     private final @Nullable String traceparent;
 
-    /** @param caller's context, where the request has no span of its own; null: there is none */
+    /** @param caller context of the caller, where the request has no span of its own; null: there is none */
     SubmissionTrace(Tracer tracer, String topic, PromptJob job, @Nullable String caller) {
         Context request = Context.current();
         Context parent = Span.fromContext(request).getSpanContext().isValid() ? request : TraceHeader.read(caller);

@@ -43,7 +43,10 @@ import org.jspecify.annotations.Nullable;
 public final class Submissions {
     private static final Logger LOG = Logger.getLogger(Submissions.class);
 
-    /** A submission that is not on the broker by then is answered 503; it may have been accepted all the same. */
+    /**
+     * A submission that the broker has not confirmed by then is answered 503; the broker may have accepted it all the
+     * same.
+     */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofSeconds(10);
 
     private static final String TENANT = "default";
@@ -76,7 +79,7 @@ public final class Submissions {
                         (int) DELIVERY_TIMEOUT.toMillis()));
     }
 
-    /** A document that may be written, or why not. */
+    /** A document that may be written, or the reason why not. */
     public sealed interface Checked {
         /** @param idWasGiven by the client: events of it may be there already */
         record Fit(PromptJob job, Bytes document, boolean idWasGiven, Settings.JobTopic topic) implements Checked {}
@@ -85,7 +88,7 @@ public final class Submissions {
     }
 
     /**
-     * Checks a document as the worker will.
+     * Checks a document as the worker does.
      *
      * @param idempotencyKey the same key gives the same job; null: none was sent
      */
@@ -109,10 +112,10 @@ public final class Submissions {
     }
 
     /**
-     * Checks a document that is to go to the topic that it came from; where that is none of ours, to the one that a submission
-     * would go to.
+     * Checks a document that is to go back to its topic. Where Penstock has no such topic any more, it goes to the one
+     * of a submission.
      *
-     * @param id of its job: the same for the same wish
+     * @param id the id of its job: the same for the same request
      */
     public Checked checkAgain(byte[] document, String from, JobId id) {
         Optional<Settings.JobTopic> topic = settings.topic(from);
@@ -151,9 +154,9 @@ public final class Submissions {
     }
 
     /**
-     * Writes the record; partitions take turns. Done when the broker has it; fails with a KafkaException.
+     * Writes the record; partitions take turns. Completes when the broker has it; fails with a KafkaException.
      *
-     * @param traceparent of the caller; null where there is none
+     * @param traceparent the header of the caller; null where there is none
      */
     public CompletableFuture<RecordMetadata> write(Checked.Fit fit, @Nullable String traceparent) {
         String topic = fit.topic().name();

@@ -19,10 +19,10 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jboss.logging.Logger;
 
 /**
- * The share consumers of one job topic. A consumer gives nothing new before its whole batch is done, so short jobs want
- * few consumers with large batches, and long ones that come one by one a consumer each. Hence some with large batches from
- * the start, and more with smaller ones when those are not enough; they leave
- * again when they have had nothing to do for a while. Ahead of need, since a new consumer's first record takes 5 s.
+ * The share consumers of one job topic. A consumer delivers nothing new before its whole batch is finished. Short jobs
+ * need few consumers with large batches; long jobs that come one by one need a consumer each. So some consumers with
+ * large batches exist from the start, and more with smaller batches join when those are not enough. They leave again
+ * after a while without work. They join ahead of need, because a new consumer's first record takes 5 s.
  */
 final class TopicIntake implements Source {
     private static final Logger LOG = Logger.getLogger(TopicIntake.class);
@@ -30,10 +30,10 @@ final class TopicIntake implements Source {
     private static final Duration LEAVE_AFTER = Duration.ofMinutes(5);
     private static final Duration SHORT_FOR = Duration.ofMillis(200);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
-    /** A new consumer's first record takes 5 s: so many jobs for each slot should be in hand by then. */
+    /** A new consumer's first record takes 5 s: so many jobs for each slot should be in flight by then. */
     private static final int AHEAD = 2;
 
-    /** So many times the consumers at the start, each further one with as much smaller a batch. */
+    /** The most consumers, as a multiple of those at the start; each further one has a smaller batch. */
     private static final int GROWS_TO = 4;
 
     private final TopicSetup.Found topic;
@@ -83,10 +83,10 @@ final class TopicIntake implements Source {
     }
 
     /**
-     * Called by the consumers' threads now and then. More are needed when for a moment there have been fewer jobs in hand than
-     * will keep the slots busy until a new consumer has its first record, and either most consumers are busy (jobs
-     * are long and come one by one) or the broker has more of a partition than is in hand (those on it wait for the last of
-     * their batches, while the others have nothing to do).
+     * The consumers' threads call this now and then. More consumers are needed when there are too few jobs in flight to
+     * keep the slots busy until a new consumer has its first record, and one of two things holds: most consumers are
+     * busy (jobs are long and come one by one), or the broker has more of a partition than is in flight (the consumers
+     * that have it wait for the last of their batches, while the others have nothing to do).
      */
     private synchronized void grow() {
         int size = members.size();
@@ -155,7 +155,8 @@ final class TopicIntake implements Source {
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        // compressed records bring no more into memory than others do; what is left is read once there is memory for it
+        // compressed records bring no more into memory than others; the poll leaves values out, and they are read once
+        // there is memory
         BoundedValues values = new BoundedValues(
                 RecordSize.kept(settings.maxRecord()), settings.intake().fetchBytes(), BoundedValues.Beyond.LEFT);
         KafkaShareConsumer<byte[], byte[]> consumer =

@@ -32,11 +32,11 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** What has to be on the broker before jobs are taken: the topics, and how the share groups begin. */
+/** Makes what the broker needs before jobs are taken: the topics, and where the share groups begin. */
 final class TopicSetup {
     private static final Logger LOG = Logger.getLogger(TopicSetup.class);
     private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
-    /** Of a broker that knows no limit of a group's own (before 4.3), unless it is configured there. */
+    /** The limit of a broker that knows none per group (before 4.3), unless its configuration has one. */
     private static final int DEFAULT_DELIVERY_LIMIT = 5;
 
     private static final int DEFAULT_LOCKS = 2000;
@@ -56,11 +56,11 @@ final class TopicSetup {
     /**
      * A job topic as it is on the broker.
      *
-     * @param id tells a topic from an earlier one of the same name
+     * @param id differs from that of an earlier topic of the same name
      */
     record Found(Settings.JobTopic topic, UUID id, int partitions) {}
 
-    /** Something has to be done by whoever runs the broker. */
+    /** The operator of the broker has to act. */
     static final class Unusable extends Exception {
         Unusable(String message) {
             super(message);
@@ -110,7 +110,8 @@ final class TopicSetup {
     }
 
     /**
-     * Sets up the share groups of the job topics before anybody joins them. What was said of a group by hand stays.
+     * Sets up the share groups of the job topics before any consumer joins them. Settings that an operator made on a
+     * group stay.
      *
      * @return the limits of each topic's group
      * @throws KafkaException the broker cannot be reached now
@@ -126,8 +127,8 @@ final class TopicSetup {
     }
 
     /**
-     * @param deliveries how often a record is handed out
-     * @param locks how far the newest record in somebody's hand may be from the oldest that is not finished
+     * @param deliveries how often the broker delivers a record at most
+     * @param locks how far the newest record in flight may be from the oldest that is not finished
      */
     record GroupLimits(int deliveries, int locks) {}
 
@@ -135,7 +136,7 @@ final class TopicSetup {
         return TopicShape.all(settings);
     }
 
-    /** A topic that somebody else has created may not do: not for a large job, or not where clocks differ. */
+    /** A topic that an operator created may be unsuitable: for a large job, or where clocks differ. */
     private void warnOf(Admin admin, Collection<String> topics) throws InterruptedException {
         try {
             var found = admin.describeConfigs(topics.stream()
@@ -169,13 +170,13 @@ final class TopicSetup {
         }
     }
 
-    /** What has no job and no answer in it may have records as small as the broker's default. */
+    /** A topic without jobs and answers may have records as small as the broker's default. */
     private boolean hasLarge(String topic) {
         return !topic.equals(settings.topics().commands())
                 && !topic.equals(settings.topics().settings());
     }
 
-    /** What the watch tells, as long as it holds. */
+    /** The warnings of the watch, as long as they hold. */
     private boolean isWatched(String topic, String key) {
         return key.equals(TopicConfig.COMPRESSION_TYPE_CONFIG)
                 && !topic.equals(settings.topics().replies());
@@ -190,13 +191,13 @@ final class TopicSetup {
         };
     }
 
-    /** What comes of a topic's setting that does not serve. */
+    /** The effect of a topic's setting that is unsuitable. */
     private static String consequence(String key) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
                 "a record of penstock.kafka.max-record does not fit, and a job of that size stays where it is, and answers are cut into smaller chunks";
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                "the broker compresses each event anew, and readers need that, whatever penstock.replies.compression says";
+                "the broker compresses each event again, whatever penstock.replies.compression is, and readers need that codec";
             default ->
                 "where the clocks of producers, replicas and brokers differ by more than a minute, a job that is recovered may end without an outcome";
         };
@@ -254,8 +255,9 @@ final class TopicSetup {
     }
 
     /**
-     * Until every partition's leader serves it. A producer with several requests on their way to one that does not yet can have
-     * the first refused and a later one taken; then the first is out of order for ever, and fails after two minutes (4.3.1).
+     * Waits until each partition's leader serves it. A producer with several requests in flight to a leader that does
+     * not serve yet can have the first refused and a later one taken. Then the first stays out of order, and fails
+     * after two minutes (4.3.1).
      */
     private static void awaitLeaders(Admin admin, Collection<TopicDescription> topics) throws InterruptedException {
         Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
@@ -271,7 +273,7 @@ final class TopicSetup {
         }
     }
 
-    /** What {@link ShareSupport#GROUP_SETTINGS} says is needed; the limits are wishes. */
+    /** Sets what {@link ShareSupport#GROUP_SETTINGS} requires; the limits are preferences. */
     private GroupLimits configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
         try {
             admin.incrementalAlterConfigs(ShareSupport.configure(group)).all().get();
@@ -280,7 +282,7 @@ final class TopicSetup {
                 throw asKafka(e);
             }
             throw new Unusable(
-                    "share group %s cannot be told to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
+                    "share group %s cannot be set to begin at the earliest record and to leave out aborted transactions (%s). Set it by hand: kafka-configs --bootstrap-server %s --alter --group %s --add-config %s"
                             .formatted(
                                     group,
                                     Reason.of(e),
@@ -291,13 +293,13 @@ final class TopicSetup {
                                                     .map(Map.Entry::toString)
                                                     .collect(Collectors.joining(","))));
         }
-        // what a broker before 4.3 does not know per group is left as the broker has it
+        // a limit that a broker before 4.3 does not know per group stays as the broker has it
         return new GroupLimits(
                 limit(admin, group, DELIVERY_LIMIT, 10, DEFAULT_DELIVERY_LIMIT),
                 limit(admin, group, "share.partition.max.record.locks", 4000, DEFAULT_LOCKS));
     }
 
-    /** @param unknown what a broker does that says nothing about it */
+    /** @param unknown the behaviour of a broker that does not report the value */
     private static int limit(Admin admin, String group, String key, int wanted, int unknown)
             throws InterruptedException {
         try {

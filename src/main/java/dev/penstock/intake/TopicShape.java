@@ -25,7 +25,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
     private static final Duration WEEK = Duration.ofDays(7);
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
-    /** Of a record: what a job's recovery begins to read at. */
+    /** The timestamps of records: a job's recovery uses them to find where it begins to read. */
     private static final String BROKERS_TIME = "LogAppendTime";
     /** The broker unpacks what a producer packed, so that the topic's size limit is that of the records themselves. */
     private static final String UNCOMPRESSED = "uncompressed";
@@ -34,7 +34,10 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         configs = Map.copyOf(configs);
     }
 
-    /** The topics that are to hold no compressed records: all that replicas read but the replies, which only Penstock writes. */
+    /**
+     * The topics that must not contain compressed records: all that replicas read but the replies, which only Penstock
+     * writes.
+     */
     static List<String> boundedOnes(Settings settings) {
         List<String> names = new ArrayList<>();
         settings.intake().topics().forEach(topic -> names.add(topic.name()));
@@ -48,7 +51,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         return compression.equals(UNCOMPRESSED);
     }
 
-    /** What it means for one of {@link #boundedOnes} that its limit is another one, and the way out. */
+    /** The consequence of another limit for one of {@link #boundedOnes}, and the way out. */
     static String unbounded(String topic, String compression, String brokers) {
         return "topic=%s its %s is %s: its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s"
                 .formatted(
@@ -64,7 +67,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
     /** Every topic of an installation, by its name. */
     public static Map<String, TopicShape> all(Settings settings) {
         int record = settings.maxRecord() + RecordSize.OVERHEAD;
-        // a copy has more headers than the record had
+        // a deferred record has more headers than its origin
         int copy = record + RecordSize.OVERHEAD;
         Map<String, String> uncompressed = Map.of(TopicConfig.COMPRESSION_TYPE_CONFIG, UNCOMPRESSED);
         Map<String, String> jobs = Map.of(

@@ -19,10 +19,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.common.TopicPartition;
 
-/** Finds jobs by their ids; one question to the database serves all who ask at the same time. */
+/** Finds jobs by their ids. One query serves all callers that ask at the same time. */
 final class Finder implements AutoCloseable {
     private static final int THREADS = 2;
-    /** Their answers are read too, where they are small. */
+    /** Whether their small answers are read too. */
     private static final int AT_ONCE = 64;
 
     private final LedgerDatabase database;
@@ -32,7 +32,7 @@ final class Finder implements AutoCloseable {
 
     private record Request(JobId id, CompletableFuture<Ledger.Found> found) {}
 
-    /** What is there of each job, and where the reply partitions stood just before. */
+    /** The rows of the jobs, and the positions of the reply partitions just before. */
     private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
 
     Finder(LedgerDatabase database, ReplyTopic replies) {

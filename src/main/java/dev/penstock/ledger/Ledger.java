@@ -43,7 +43,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** What became of each job, as far as the topics have been projected. Nothing that runs a job waits for it for long. */
+/**
+ * The state and the outcome of each job, as far as the topics have been projected. A run never waits for it for long.
+ */
 @Singleton
 public class Ledger {
     private static final Logger LOG = Logger.getLogger(Ledger.class);
@@ -69,7 +71,7 @@ public class Ledger {
     private volatile @Nullable BatchWriter writer;
     private volatile @Nullable Housekeeping housekeeping;
     private volatile @Nullable GroupPresence attendance;
-    /** Our own name in the group, which stays; empty: none. */
+    /** The own fixed name in the group; empty: none. */
     private volatile String instance = "";
 
     public Ledger(
@@ -95,11 +97,11 @@ public class Ledger {
     }
 
     /**
-     * Begins to project; the topics are there.
+     * Begins to project; the topics exist.
      *
-     * @param topicIds of each job topic; changed when one is made again
+     * @param topicIds the id of each job topic; changed when a topic is made again
      * @param mode how jobs are taken
-     * @throws LedgerDatabase.Unusable the message says what to do
+     * @throws LedgerDatabase.Unusable the message has the way out
      */
     public void start(Map<String, UUID> topicIds, IntakeMode mode)
             throws InterruptedException, LedgerDatabase.Unusable {
@@ -147,7 +149,7 @@ public class Ledger {
         }
     }
 
-    /** Before the first job is taken: what the ledger of another cluster says would be taken for true. */
+    /** Before the first job is taken: otherwise the contents of another cluster's ledger would count. */
     private static void awaitOrigin(TopicWatch topics)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         while (true) {
@@ -177,7 +179,7 @@ public class Ledger {
         finder.close();
     }
 
-    /** Of which kind it is, and how it is. */
+    /** Its kind and its state. */
     public String standing() {
         String kind = database.kind().wireName();
         if (database.kind() == Settings.LedgerKind.NONE) {
@@ -191,18 +193,18 @@ public class Ledger {
     /**
      * The live replicas, also those without a ledger.
      *
-     * @param all what the group calls them
-     * @param own this one; where it has not joined yet it is not among them
+     * @param all the member ids of the group
+     * @param own the id of this replica; where it has not joined yet it is not among them
      */
     public record Members(List<String> all, String own) {}
 
-    /** Asks the broker; who died is gone after {@link Projector#SESSION_TIMEOUT}. */
+    /** Asks the broker; a dead replica is gone after {@link Projector#SESSION_TIMEOUT}. */
     public Members members(Admin admin) throws ExecutionException, InterruptedException {
         List<MemberDescription> members = Membership.all(admin, settings.groups());
         Projector projecting = projector;
         GroupPresence attending = attendance;
         String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";
-        // who died under our name has left us its place
+        // a replica that died under the same name has left its place to this one
         String before = members.stream()
                 .filter(member -> !instance.isEmpty()
                         && member.groupInstanceId().orElse("").equals(instance))
@@ -212,14 +214,14 @@ public class Ledger {
         return new Members(members.stream().map(MemberDescription::consumerId).toList(), before);
     }
 
-    /** What an operator should know of the ledger; empty: nothing. */
+    /** The warning for the operator; empty: there is none. */
     public Optional<String> warning() {
         BatchWriter writing = writer;
         return writing == null ? Optional.empty() : writing.warning();
     }
 
     /**
-     * A job, and from where on its events may say more.
+     * A job, and the offset from which its further events count.
      *
      * @param row empty: no record, event or command of it is known; it has its outcome where that is small
      * @param replyOffset every event of the job that lies below it is in the row
@@ -230,7 +232,7 @@ public class Ledger {
             return row.flatMap(JobRow::state);
         }
 
-        /** Whether anything of it can be shown: the job, or that its record was refused. */
+        /** Whether there is anything to show: the job, or the refusal of its record. */
         public boolean isThere() {
             return row.filter(found ->
                             found.state().isPresent() || found.rejected().isPresent())
@@ -238,7 +240,10 @@ public class Ledger {
         }
     }
 
-    /** Finds a job that any replica had accepted before this call: where it is not there yet, the projection catches up. */
+    /**
+     * Finds a job that any replica accepted before this call. Where it is not there yet, the projection catches up
+     * first.
+     */
     public Found find(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         Found found = findNow(id);
         if (found.state().isPresent()) {
@@ -252,7 +257,7 @@ public class Ledger {
         return findNow(id);
     }
 
-    /** Those of these jobs that any replica had accepted before this call; without their answers. */
+    /** The jobs with these ids that any replica accepted before this call; without their answers. */
     public List<JobRow> findAll(Collection<JobId> ids) throws LedgerDatabase.Unavailable, InterruptedException {
         List<JobRow> rows = database.read(connection -> Rows.find(connection, ids));
         boolean all =
@@ -269,7 +274,7 @@ public class Ledger {
         return row.forgotten() || row.state().isPresent();
     }
 
-    /** What a job's events said before this call, and more; for a job that may have run before. */
+    /** The row of a job with at least all events from before this call; for a job that may have run before. */
     public Found lookUp(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
         int partition = replies.partitionOf(id);
@@ -312,7 +317,7 @@ public class Ledger {
         }
     }
 
-    /** What is known of a job at this moment; nothing where the ledger does not say at once. */
+    /** The row of a job at this moment; empty where the ledger does not answer at once. */
     public Optional<JobRow> glance(JobId id) throws InterruptedException {
         try {
             return database.isThere() ? finder.find(id, GLANCE_WITHIN).row() : Optional.empty();
@@ -331,7 +336,7 @@ public class Ledger {
      * A queued job's place.
      *
      * @param ahead how many go before it; null where there are very many
-     * @param estimatedWait at the pace of the last minute; null where none has ended in it
+     * @param estimatedWait at the pace of the last minute; null where no job has ended in it
      */
     public record Place(@Nullable Integer ahead, @Nullable Duration estimatedWait) {}
 

@@ -1,4 +1,7 @@
-/** The ledger: what became of each job. */
+/**
+ * The state and the outcome of each job: a projection of the topics in a database, its queries, and the end of jobs
+ * that no worker ends.
+ */
 @NullMarked
 package dev.penstock.ledger;
 

@@ -76,7 +76,7 @@ public final class NodeCheck {
     private static Found program(NodeSettings node, NodeSettings.Program program) {
         String keys = "penstock.nodes.%s.".formatted(node.name());
         if (Executables.find(program.command()).isEmpty()) {
-            return down("there is no program '%s': install llama.cpp, or say where it is (%scommand)"
+            return down("there is no program '%s': install llama.cpp, or set its path (%scommand)"
                     .formatted(program.command(), keys));
         }
         if (node.backend() == Backend.LLAMA_CLI) {

@@ -13,24 +13,25 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides which waits make room for others, and when. A job keeps its place only while its obstacle is short. It makes room
+ * Decides which waits make room for others, and when. A job keeps its place only while its obstacle is short. It makes
+ * room
  *
  * <ul>
  *   <li>when all its nodes have been down for a while and others are up,
- *   <li>when more jobs wait for its full nodes than keep them busy while another node is idle: what is behind them in the
- *       topics may be for that one,
- *   <li>when it came on a deferred record, and the jobs of its topic hold all slots that they may: the deferred records of all
- *       topics come one after the other.
+ *   <li>when more jobs wait for its full nodes than keep them busy while another node is idle: the jobs behind them in
+ *       the topics may be for that node,
+ *   <li>when it came on a deferred record, and the jobs of its topic hold all slots that they may: the deferred records
+ *       of all topics come one after the other.
  * </ul>
  */
 final class DeferralPolicy {
-    /** How long a job waits for a full node without making room: it may hold up a consumer's batch. */
+    /** How long a job waits for a full node without making room: it may block a consumer's batch. */
     static final long PATIENCE = Duration.ofMillis(300).toNanos();
-    /** A deferred record holds up no consumer's batch, but other deferred records do not come while it is here. */
+    /** A deferred record blocks no consumer's batch, but other deferred records do not come while it is here. */
     static final long PATIENCE_OF_DEFERRED = Duration.ofSeconds(5).toNanos();
     /** As many jobs as started within this time may wait, so that no node is idle while the deferred ones are away. */
     static final long KEPT_FOR = Duration.ofSeconds(6).toNanos();
-    /** One wait for so many slots is kept while another node is idle: each may hold up a consumer's batch. */
+    /** One wait for so many slots is kept while another node is idle: each may block a consumer's batch. */
     static final int SLOTS_FOR_EACH_WAIT = 8;
     /** Starts grow old, and memory gets scarce, without an event. */
     static final long LOOK_AGAIN = Duration.ofSeconds(1).toNanos();
@@ -42,7 +43,7 @@ final class DeferralPolicy {
     private final long park;
     private final int kept;
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
-    /** The waits without a slot whose patience has not ended yet, by when it does. */
+    /** The waits without a slot whose patience has not ended yet, by its end. */
     private final TreeSet<Wait> patient =
             new TreeSet<>(Comparator.comparingLong(DeferralPolicy::patienceEnds).thenComparingLong(Wait::turn));
 
@@ -70,14 +71,14 @@ final class DeferralPolicy {
 
     /**
      * @param park how long a job waits for nodes that are down while others are up
-     * @param slots of the replica
+     * @param slots the number of the replica's slots
      */
     DeferralPolicy(Duration park, int slots) {
         this.park = park.toNanos();
         kept = Math.max(1, slots / SLOTS_FOR_EACH_WAIT);
     }
 
-    /** What waits for full nodes while another one is idle. */
+    /** The waits for full nodes while another one is idle. */
     record Pressure(Collection<RouteKey> fullKeys, Collection<String> fullTopics, boolean anyIdle) {}
 
     /** @param outage asked for where the wait is the first of its key */
@@ -119,7 +120,7 @@ final class DeferralPolicy {
         byKey.forEach((key, ofKey) -> ofKey.outage = outage.apply(key));
     }
 
-    /** To be called before the decisions: takes note of what time alone brings about. */
+    /** Must be called before the decisions: takes note of changes by time alone. */
     void passed(long now) {
         looksAgain = NEVER;
         while (!patient.isEmpty() && patienceEnds(patient.first()) <= now) {
@@ -153,7 +154,8 @@ final class DeferralPolicy {
     /**
      * The next wait that makes room for others; null: none.
      *
-     * @param crowded whether what is in hand leaves no memory for further jobs: few large ones may be too many to wait
+     * @param crowded whether the jobs in flight leave no memory for further ones: a few large jobs may be too many to
+     *     wait
      */
     @Nullable
     Wait nextOfPressure(Pressure pressure, BooleanSupplier crowded, long now) {
@@ -188,7 +190,7 @@ final class DeferralPolicy {
         return IN_ORDER.compare(one.impatient.last(), other.impatient.last()) > 0;
     }
 
-    /** When time alone may bring about the next decision. */
+    /** When time alone may cause the next decision. */
     long nextTime() {
         long next = Math.min(looksAgain, patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
         for (OfKey ofKey : byKey.values()) {

@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The place of one run in the line, over all its attempts. It takes one of the replica's slots with its first node, and holds
- * it until it is closed. Thread-safe; one thread at a time waits.
+ * The place of one run in the scheduler, over all its attempts. It takes one of the replica's slots with its first
+ * node, and holds it until it is closed. Thread-safe; one thread at a time waits.
  */
 public final class QueueEntry implements AutoCloseable {
     private final Scheduler scheduler;

@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** What decides which nodes may serve a job: jobs with equal keys have the same nodes. */
+/** The properties that decide which nodes may serve a job: jobs with equal keys have the same nodes. */
 public record RouteKey(@Nullable String model, Task task, PromptJob.Pins pins) {
     public static RouteKey of(PromptJob job) {
         return new RouteKey(job.model(), job.task(), job.pins());

@@ -11,7 +11,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Where jobs of a route key may go by what is known of the nodes now. A change of the nodes drops what was found. Thread-safe. */
+/**
+ * Where jobs of a route key may go, by the known state of the nodes now. A change of the nodes drops the stored routes.
+ * Thread-safe.
+ */
 public final class Routes {
     /** Jobs may ask for any number of models. */
     private static final int MOST_FOUND = 10_000;

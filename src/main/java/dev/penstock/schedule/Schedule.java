@@ -16,8 +16,8 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The whole state of the scheduling: events in, decisions out. After each event {@link #next} gives the decisions one by one;
- * when it gives none, nothing that waits can go. It touches no node, no clock and no thread: the scheduler carries the
+ * The whole state of the scheduling: events in, decisions out. After each event {@link #next} gives the decisions one
+ * by one; when it gives none, no wait can go. It touches no node, no clock and no thread: the scheduler carries the
  * decisions out. Not thread-safe.
  */
 final class Schedule {
@@ -79,7 +79,7 @@ final class Schedule {
         }
     }
 
-    /** The node has given a slot to the wait that a decision named. */
+    /** The node has given a slot to the wait of a decision. */
     void granted(Wait wait, long now) {
         left(wait);
         deferral.started(wait.key(), now);
@@ -113,7 +113,7 @@ final class Schedule {
     /**
      * The next decision; null: there is none until the next event.
      *
-     * @param crowded whether what is in hand leaves no memory for further jobs
+     * @param crowded whether the jobs in flight leave no memory for further ones
      */
     @Nullable
     Decision next(long now, BooleanSupplier crowded) {
@@ -142,7 +142,7 @@ final class Schedule {
         return null;
     }
 
-    /** When time alone may bring about the next decision. */
+    /** When time alone may cause the next decision. */
     long nextTime() {
         return Math.min(
                 deferral.nextTime(),
@@ -192,7 +192,7 @@ final class Schedule {
         return null;
     }
 
-    /** Only what could start counts as waiting for a node. */
+    /** Only a wait that could start counts as waiting for a node. */
     private DeferralPolicy.Pressure pressure() {
         Set<RouteKey> full = new LinkedHashSet<>();
         for (WaitingLine.Lane lane : line.lanes()) {

@@ -26,9 +26,9 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where jobs wait for one of this replica's slots and for a node with a free slot, both at once, so that a job whose nodes are
- * full holds up no other. It feeds the {@link Schedule} with events under a lock, carries out what that decides, and wakes a
- * thread only to end its wait.
+ * Jobs wait here for one of this replica's slots and for a node with a free slot, both at once, so that a job whose
+ * nodes are full blocks no other. The scheduler feeds the {@link Schedule} with events under a lock, carries out its
+ * decisions, and wakes a thread only to end its wait.
  */
 @Singleton
 public final class Scheduler {
@@ -124,7 +124,10 @@ public final class Scheduler {
                 .execute(task);
     }
 
-    /** @param nothingMore whether what is in hand leaves no memory for further jobs: few large ones may be too many to wait */
+    /**
+     * @param nothingMore whether the jobs in flight leave no memory for further ones: a few large jobs may be too many
+     *     to wait
+     */
     public void crowdedWhile(BooleanSupplier nothingMore) {
         lock.lock();
         try {
@@ -135,7 +138,7 @@ public final class Scheduler {
     }
 
     /**
-     * A place in the line for a run; its turn begins now.
+     * The queue entry of a run; its turn begins now.
      *
      * @param topic the job's topic, whose share of the replica's slots it needs
      * @param deferredRecord whether the job came on a deferred record
@@ -149,7 +152,10 @@ public final class Scheduler {
         }
     }
 
-    /** A slot that is granted and not returned, since the wait was interrupted, stopped or too long, is given back. */
+    /**
+     * Waits for a slot. A slot that is granted and not returned, because the wait was interrupted, stopped or too long,
+     * is given back.
+     */
     Admission await(QueueEntry entry, Avoid avoid, Duration atMost) throws InterruptedException {
         lock.lockInterruptibly();
         try {
@@ -290,7 +296,7 @@ public final class Scheduler {
         }
     }
 
-    /** Carries out all decisions that the latest event brings about. */
+    /** Carries out all decisions that the latest event causes. */
     private void settle() {
         if (settling) {
             // the decisions under way take this event into account
@@ -341,7 +347,7 @@ public final class Scheduler {
         return Objects.requireNonNull(waiters.get(wait.turn()));
     }
 
-    /** Looks at all nodes anew where what decides about the routes has changed. */
+    /** Reads all nodes again where the facts that decide about the routes have changed. */
     private void refresh() {
         long latest = nodes.version();
         if (latest != version) {

@@ -16,9 +16,9 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The order of the waits: by priority, then by turn; low ones get their share of the starts while any wait. Waits that may go
- * to the same nodes for the same slots are one lane, so that the cost of finding the first depends on the number of lanes, and
- * not on the number of waits.
+ * The order of the waits: by priority, then by turn; low ones get their share of the starts while any wait. Waits that
+ * may go to the same nodes for the same slots are one lane, so that the cost of finding the first depends on the number
+ * of lanes, and not on the number of waits.
  */
 final class WaitingLine {
     private static final Placement.Reach NO_REACH = new Placement.Reach(new Router.Route.To(List.of()), new BitSet());
@@ -30,7 +30,7 @@ final class WaitingLine {
     /** A start of a low wait costs 1; each start of another one earns a part while a low one waits. */
     private double lowCredit;
 
-    /** @param lowShare of the starts that low waits get while any wait; 0 to 1 */
+    /** @param lowShare the share of the starts that low waits get while any wait; 0 to 1 */
     WaitingLine(double lowShare) {
         this.lowShare = lowShare;
         for (Priority priority : Priority.values()) {
@@ -100,7 +100,7 @@ final class WaitingLine {
         waitsByKey.merge(wait.key(), 1, Integer::sum);
     }
 
-    /** A wait that is not in the line changes nothing. */
+    /** A wait that is not in the order changes nothing. */
     void remove(Wait wait) {
         Lane lane = laneByTurn.remove(wait.turn());
         if (lane == null) {
@@ -145,13 +145,13 @@ final class WaitingLine {
         return first;
     }
 
-    /** Where a wait of the line may go. */
+    /** Where a wait of this order may go. */
     Router.Route route(Wait wait) {
         Lane lane = laneByTurn.get(wait.turn());
         return (lane == null ? NO_REACH : lane.reach).route();
     }
 
-    /** A wait that was in the line has got one of the replica's slots. */
+    /** A wait that was in this order has got one of the replica's slots. */
     void started(Priority priority) {
         if (priority == Priority.LOW) {
             lowCredit = Math.max(0, lowCredit - 1);
@@ -165,14 +165,14 @@ final class WaitingLine {
         lanes.values().forEach(some -> some.values().forEach(lane -> lane.reach = reach.apply(lane)));
     }
 
-    /** The lanes in which something waits. */
+    /** The lanes that are not empty. */
     List<Lane> lanes() {
         List<Lane> all = new ArrayList<>();
         lanes.values().forEach(some -> all.addAll(some.values()));
         return all;
     }
 
-    /** The keys of what waits, and how many wait for each. */
+    /** The keys of the waits, and how many wait for each. */
     Map<RouteKey, Integer> waitsByKey() {
         return waitsByKey;
     }

@@ -131,7 +131,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
      * exists.
      */
     public String missing() {
-        return "no key for this node is found by the reference. It is env:NAME, and NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir; what it names has one line, and is not bound to another address (penstock.auth.secret-hosts)"
+        return "no key for this node is found by the reference. Use env:NAME, where NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir. The key has one line, and is not bound to another address (penstock.auth.secret-hosts)"
                 .formatted(prefix);
     }
 }

@@ -150,7 +150,7 @@ public final class SupervisedThread {
     }
 
     private void supervise() {
-        String how = "it ended with an error that it could not outlive";
+        String how = "it ended with an error that it could not survive";
         try {
             how = superviseBody();
         } finally {

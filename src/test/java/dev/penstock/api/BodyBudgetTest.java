@@ -35,7 +35,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A server that answers nothing by itself, with room for one body of 800 bytes. */
+/** A server without answers of its own, with memory for one body of 800 bytes. */
 class BodyBudgetTest {
     private static final int SIZE = 800;
     private static final int CALLS = Integer.getInteger("penstock.test.calls", 1_000);
@@ -250,7 +250,10 @@ class BodyBudgetTest {
         }
     }
 
-    /** On one connection, whose second half comes when the refusal is there: closed with that unread, it would be reset. */
+    /**
+     * The second half of the body comes when the refusal is there. If the server closed the connection with that half
+     * unread, the connection would be reset.
+     */
     @Test
     void one_that_is_refused_before_its_body_came_hears_why_and_may_send_the_rest() throws Exception {
         CompletableFuture<Integer> first = post(SIZE);

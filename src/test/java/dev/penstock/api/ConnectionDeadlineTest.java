@@ -28,7 +28,7 @@ import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** The time of an embedded channel moves only when it is told to. */
+/** The time of an embedded channel moves only by calls of the test. */
 class ConnectionDeadlineTest {
     private final EmbeddedChannel channel = new EmbeddedChannel();
 
@@ -121,7 +121,7 @@ class ConnectionDeadlineTest {
     @Test
     void one_that_takes_nothing_of_its_answer_is_closed() {
         ConnectionDeadline.began(channel, false);
-        // written, and never flushed: as where the other side's window is full
+        // written, and never flushed: as if the peer's window is full
         var _ = channel.write(Unpooled.copiedBuffer("HTTP/1.1 200 OK", StandardCharsets.US_ASCII));
         after(59);
         assertThat(channel.isOpen()).isTrue();

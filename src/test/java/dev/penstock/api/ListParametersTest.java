@@ -25,7 +25,7 @@ class ListParametersTest {
                 });
     }
 
-    /** Else the ledger would compute with them, and fail. */
+    /** Otherwise the ledger would compute with them, and fail. */
     @ParameterizedTest
     @ValueSource(strings = {"+999999999-12-31T23:59:59Z", "-999999999-01-01T00:00:00Z", "+292278995-01-01T00:00:00Z"})
     void a_time_beyond_what_milliseconds_reach_is_none(String given) {

@@ -26,7 +26,7 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.junit.jupiter.api.Test;
 
-/** What a caller reads of a malformed document: plain words, with the place, and nothing of the program's inside. */
+/** The messages about malformed documents: plain words, with the place, and without internals of the program. */
 class MalformedTextsTest {
     private static final Pattern INSIDE = Pattern.compile(
             "(?i)(?-i:[a-z]\\.[A-Z]\\w+\\.)|java\\.|jackson|exception|start marker|unrecognized token|reference chain"
@@ -131,7 +131,7 @@ class MalformedTextsTest {
         assertThat(Reason.of(null)).isEqualTo("no reason was given");
     }
 
-    /** Cuts, puts something in or takes something out. */
+    /** Cuts, inserts or removes bytes. */
     private static byte[] broken(String whole, Random random) {
         int at = random.nextInt(whole.length());
         String piece = PIECES.get(random.nextInt(PIECES.size()));

@@ -50,7 +50,7 @@ class OpenApiDocumentTest {
         assertThat(dangling).isEmpty();
     }
 
-    /** What is served is what the service has: paths, methods and query parameters alike. */
+    /** The document and the resources have the same paths, methods and query parameters. */
     @Test
     void it_describes_the_operations_and_query_parameters_of_the_resources() {
         Map<String, Set<String>> published = new TreeMap<>();
@@ -69,7 +69,7 @@ class OpenApiDocumentTest {
                                 .addAll(queryParameters(method)));
             }
         }
-        // the list reads its filters by name: ListParametersTest
+        // the list reads its filters itself: ListParametersTest
         served.put("GET /v1/jobs", published.getOrDefault("GET /v1/jobs", Set.of()));
 
         assertThat(served).isEqualTo(published);

@@ -43,7 +43,7 @@ class ChartRefusalsTest {
                     penstock: {intake: {topics: [{name: a, priority: top}]}}  | /penstock/intake/topics/0/priority
                     penstock: {replies: {compression: zip}}                   | /penstock/replies/compression
                     penstock: {ledger: {kind: mysql}}                         | /penstock/ledger/kind
-                    penstock: {ledger: {kind: postgresql}}                    | penstock.ledger.url must be said
+                    penstock: {ledger: {kind: postgresql}}                    | penstock.ledger.url must be set
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p"}} | database.existingSecret
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://u:p@db/p"}} | /penstock/ledger/url
                     penstock: {ledger: {kind: postgresql, url: "jdbc:postgresql://db/p?user=u"}} | /penstock/ledger/url
@@ -58,9 +58,9 @@ class ChartRefusalsTest {
                     autoscaling: {kind: hpa, maxReplicas: 3}                  | autoscaling.maxReplicas is above 1: SQLite
                     autoscaling: {kind: hpa, minReplicas: 0, maxReplicas: 1}  | autoscaling.minReplicas is 0: only KEDA
                     autoscaling: {kind: hpa, minReplicas: 2, maxReplicas: 1}  | autoscaling.minReplicas is above autoscaling.maxReplicas
-                    autoscaling: {kind: keda, maxReplicas: 1}                 | autoscaling.keda.prometheusAddress must be said
+                    autoscaling: {kind: keda, maxReplicas: 1}                 | autoscaling.keda.prometheusAddress must be set
                     autoscaling: {kind: vpa}                                  | /autoscaling/kind
-                    kafka: {bootstrapServers: ""}                             | kafka.bootstrapServers must be said
+                    kafka: {bootstrapServers: ""}                             | kafka.bootstrapServers must be set
                     kafka: {bootstrapServers: kafka}                          | /kafka/bootstrapServers
                     kafka: {securityProtocol: SASL_SSL}                       | kafka.sasl.existingSecret must name a Secret
                     kafka: {securityProtocol: TLS}                            | /kafka/securityProtocol
@@ -74,15 +74,15 @@ class ChartRefusalsTest {
                     networkPolicy: {enabled: false}                           | networkPolicy.enabled: with penstock.auth.mode none
                     ingress: {enabled: true}                                  | ingress.hosts: name at least one host
                     httpRoute: {enabled: true}                                | httpRoute.parentRefs: name the Gateway
-                    ingress: {enabled: true, hosts: [{host: a.example.com}]}  | networkPolicy.clients lets in pods of this namespace only, so that nobody gets in by ingress
-                    service: {type: NodePort}                                 | so that nobody gets in by service.type NodePort
+                    ingress: {enabled: true, hosts: [{host: a.example.com}]}  | networkPolicy.clients lets in pods of this namespace only, so that no client gets in by ingress
+                    service: {type: NodePort}                                 | so that no client gets in by service.type NodePort
                     extraEnv: [{name: VLLM_URL, value: "http://vllm:8000"}]   | extraEnv: VLLM_URL makes a node of a model server that the NetworkPolicy does not know
                     extraEnv: [{name: OPENAI_API_KEY, value: k}]              | extraEnv: OPENAI_API_KEY makes a node
                     extraEnv: [{name: ANTHROPIC_API_KEY, value: k}]           | extraEnv: ANTHROPIC_API_KEY makes a node
                     extraEnv: [{name: ANTHROPIC_BASE_URL, value: "http://a"}] | name it in penstock.nodes, as anthropic
                     penstock: {images: {allowed-hosts: [pictures.example.com]}} | networkPolicy.hosts: penstock.images.allowed-hosts names pictures.example.com
                     strimzi: {enabled: true}                                  | strimzi.cluster must name
-                    strimzi: {enabled: true, cluster: events}                 | strimzi.user: with kafka.securityProtocol PLAINTEXT nobody would use the user penstock
+                    strimzi: {enabled: true, cluster: events}                 | strimzi.user: with kafka.securityProtocol PLAINTEXT no client would use the user penstock
                     strimzi: {enabled: true, cluster: events, authentication: tls} | kafka.tls.clientSecret does not name the Secret of the user penstock
                     preStopSeconds: 60                                        | /preStopSeconds
                     image: {digest: "sha256:1"}                               | /image/digest
@@ -146,9 +146,9 @@ class ChartRefusalsTest {
         String values = GOOD.replace("  auth: {mode: none}\n", "");
 
         assertThatThrownBy(() -> Chart.render(Chart.valuesFile(values)))
-                .hasMessageContaining("penstock.auth.mode must be said");
+                .hasMessageContaining("penstock.auth.mode must be set");
         assertThatThrownBy(() -> Chart.render(Chart.valuesFile("{}")))
-                .hasMessageContaining("penstock.auth.mode must be said");
+                .hasMessageContaining("penstock.auth.mode must be set");
     }
 
     @Test

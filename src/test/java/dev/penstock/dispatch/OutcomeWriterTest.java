@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** An outcome is on the topic only with everything that comes before it. */
+/** An outcome is on the topic only after all events before it. */
 @Timeout(60)
 class OutcomeWriterTest {
     private static final int ROOM = 40_000;
@@ -52,7 +52,7 @@ class OutcomeWriterTest {
     private final JobReplies replies =
             new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
 
-    /** Takes what is small enough; its answers are the test's where it wants them. */
+    /** Takes what is small enough; a test may set its answers. */
     private final class Broker extends MockProducer<byte[], byte[]> {
         private final AtomicInteger failures = new AtomicInteger();
 
@@ -129,7 +129,7 @@ class OutcomeWriterTest {
         assertThat(last().path("error").path("message").asText()).contains("the embeddings have 80", "max-record");
     }
 
-    /** The broker tells of it only after the chunk was sent. */
+    /** The broker reports it only after the chunk was sent. */
     @Test
     void a_topic_that_takes_less_is_asked_and_the_answer_cut_to_it() throws Exception {
         String text = "x".repeat(30_000);
@@ -170,7 +170,9 @@ class OutcomeWriterTest {
         assertThat(last().path("error").path("message").asText()).isEqualTo("why");
     }
 
-    /** The drain ends while the broker is away: the run stops saying it, and its record is handed back. */
+    /**
+     * The drain ends while the broker is away: the run stops its attempts to publish, and its record is handed back.
+     */
     @Test
     void a_replica_that_ends_says_an_outcome_once_and_no_more() throws Exception {
         begin();
@@ -181,7 +183,7 @@ class OutcomeWriterTest {
         assertThat(events()).containsExactly("started");
     }
 
-    /** The drain begins while the broker has the outcome: it is waited for, and counts. */
+    /** The drain begins while the broker has the outcome: the run waits for it, and it counts. */
     @Test
     void an_outcome_that_is_on_its_way_when_the_replica_ends_is_waited_for() throws Exception {
         begin();

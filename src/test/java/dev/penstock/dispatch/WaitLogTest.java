@@ -33,7 +33,7 @@ class WaitLogTest {
 
         assertThat(lines.subList(1, lines.size()))
                 .containsExactly(
-                        "waiting=node_down 1 job, such as a: gpu-b is down", "waiting=node_down no job any more");
+                        "waiting=node_down 1 job, such as a: gpu-b is down", "waiting=node_down no job waits any more");
     }
 
     @Test

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Why a job waits, by what is known of the nodes. */
+/** Why a job waits, by the known state of the nodes. */
 class WaitsTest {
     private static final Instant CAME = Instant.EPOCH;
     private static final RouteKey LLAMA = key("llama");
@@ -97,7 +97,7 @@ class WaitsTest {
         assertThat(waits.mayGoOn(key("mistral"))).isFalse();
 
         rig.pass(Duration.ofMinutes(5));
-        // a version of its own, as the nodes' timer has it
+        // a version of its own, like that of the nodes' timer
         rig.nodes.server("gpu-a").down();
         Routes routes = new Routes(rig.settings, rig.nodes);
         assertThat(routes.of(key("mistral")).toString())

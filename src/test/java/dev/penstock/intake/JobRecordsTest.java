@@ -50,7 +50,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What becomes of a record where something throws that nothing expected. */
+/** What becomes of a record after an unexpected exception. */
 @Timeout(60)
 class JobRecordsTest {
     private static final TopicPartition JOBS = new TopicPartition("prompt-jobs", 0);
@@ -63,7 +63,7 @@ class JobRecordsTest {
     private final MockProducer<byte[], byte[]> events = producer("prompt-replies", 1);
     private final MockProducer<byte[], byte[]> copies = producer("prompt-jobs-deferred", 4);
     private final MockProducer<byte[], byte[]> letters = producer("prompt-jobs-dlq", 4);
-    /** What the runs' clock throws; null: it shows the time. */
+    /** The exception of the runs' clock; null: it shows the time. */
     private volatile @Nullable Error overflow;
 
     private volatile @Nullable RuntimeException broken;
@@ -116,7 +116,7 @@ class JobRecordsTest {
     /** The ids of the topics; a test may let them throw. */
     private Map<String, UUID> topicIds = new HashMap<>(Map.of("prompt-jobs", new UUID(1, 2)));
 
-    /** The job topic, for those who read a record again. */
+    /** The job topic, for readers of a record's value. */
     private final MockConsumer<byte[], byte[]> leftOn = new MockConsumer<>("earliest");
 
     /** A replica's intake by a consumer group. */
@@ -234,7 +234,7 @@ class JobRecordsTest {
         assertThat(letters.history()).isEmpty();
     }
 
-    /** The broker takes no copy: then this replica counts. */
+    /** The broker takes no deferred record: then this replica counts. */
     @Test
     void runs_that_break_are_counted_where_no_copy_can_be_written() throws InterruptedException {
         broken = new IllegalStateException("of the test");
@@ -295,7 +295,7 @@ class JobRecordsTest {
         leftOn.schedulePollTask(() -> leftOn.addRecord(job("behind").apply(2L)));
         try (Replica replica = new Replica(JOBS)) {
             replica.take(offset -> left("left", offset));
-            // what was deserialized between the two is gone from the topic
+            // a record that was deserialized in between is gone from the topic
             replica.take(offset -> left("gone", offset));
             replica.take(job("next"));
         }
@@ -306,7 +306,7 @@ class JobRecordsTest {
         assertThat(leftOn.paused()).as("it fetches nothing now").containsExactly(JOBS);
     }
 
-    /** As a share consumer hands it out that had no room for its value. */
+    /** A record of a share consumer that had no memory for its value. */
     private static ConsumerRecord<byte[], byte[]> left(String id, long offset) {
         ConsumerRecord<byte[], byte[]> whole = job(id).apply(offset);
         return new ConsumerRecord<>(
@@ -323,7 +323,7 @@ class JobRecordsTest {
                 whole.leaderEpoch());
     }
 
-    /** Neither the run nor the refusal comes about, and no event can be sent. */
+    /** Neither the run nor the refusal succeeds, and no event can be sent. */
     @Test
     void a_record_that_can_be_neither_run_nor_refused_ends_as_a_dead_letter() throws InterruptedException {
         broken = new IllegalStateException("of the test");

@@ -10,7 +10,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
-/** Of 800 bytes each of two topics has 100 of its own, and 600 are for both. */
+/** There are 800 bytes: each of two topics has 100 of its own, and 600 are common. */
 class MemoryBudgetTest {
     private static final String HIGH = "high";
     private static final String LOW = "low";

@@ -111,7 +111,7 @@ class OriginTest {
         assertThat(Origin.ofCopy(consumed(copy))).isEmpty();
     }
 
-    /** Whatever it is, it is a copy of ours or not, and no exception. */
+    /** Whatever it is, it is a deferred record or not, and causes no exception. */
     @Test
     void no_bytes_in_a_header_stop_the_reader() {
         Random random = new Random(12);

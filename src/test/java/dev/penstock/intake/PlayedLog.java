@@ -21,7 +21,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.DisconnectException;
 import org.jspecify.annotations.Nullable;
 
-/** A partition that can be read again, as the member of a group that has it. */
+/** A partition that can be read again, from the view of its owner in a group. */
 final class PlayedLog extends MockConsumer<byte[], byte[]> {
     final AtomicLong polls = new AtomicLong();
     /** So many commits to come fail. */

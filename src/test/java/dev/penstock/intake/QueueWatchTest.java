@@ -37,7 +37,7 @@ class QueueWatchTest {
                         "kafka-configs --bootstrap-server broker:9092 --alter --topic prompt-jobs --add-config compression.type=uncompressed");
         assertThat(unbounded("prompt-jobs")).isEqualTo(1);
         assertThat(unbounded("prompt-commands")).isZero();
-        // what only Penstock writes may be compressed
+        // records of Penstock itself may be compressed
         assertThat(meters.find("penstock.topic.unbounded")
                         .tag("topic", "prompt-replies")
                         .gauge())

@@ -28,20 +28,20 @@ import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.CorruptRecordException;
 import org.junit.jupiter.api.Test;
 
-/** What becomes of a run's wishes when its consumer's loop ends. */
+/** What becomes of a run's lock commands when its consumer's loop ends. */
 class ShareConsumerLoopTest {
     private static final Duration SOON = Duration.ofSeconds(20);
 
     private final BlockingQueue<RecordDelivery> taken = new LinkedBlockingQueue<>();
     private final BlockingQueue<RecordDelivery> lost = new LinkedBlockingQueue<>();
     private volatile boolean broken;
-    /** How often a record that comes fails to start. */
+    /** The number of failed starts of a record. */
     private final AtomicInteger failures = new AtomicInteger();
 
     private final List<AcknowledgeType> acknowledged = new CopyOnWriteArrayList<>();
     private final AtomicInteger consumers = new AtomicInteger();
 
-    /** One record, and an error where the consumer is broken. */
+    /** One record, and an error if the consumer is broken. */
     private final class OneRecord extends MockShareConsumer<byte[], byte[]> {
         OneRecord() {
             subscribe(List.of("prompt-jobs"));
@@ -67,7 +67,7 @@ class ShareConsumerLoopTest {
         return loop(OneRecord::new);
     }
 
-    @SuppressWarnings("NullAway") // nothing is set aside or dead-lettered here
+    @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
     private ShareConsumerLoop loop(Supplier<MockShareConsumer<byte[], byte[]>> made) {
         KafkaSettings kafka =
                 new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
@@ -105,7 +105,7 @@ class ShareConsumerLoopTest {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
         ShareDelivery held = (ShareDelivery) take();
-        // the loop's last round takes it up, or the one after its end
+        // the last round of the loop, or the one after its end, takes it up
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
         loop.close();
         loop.wish(new ShareDelivery.LockCommand.Renew(held, renewed));
@@ -147,7 +147,7 @@ class ShareConsumerLoopTest {
         assertThat(thread.join(SOON)).isTrue();
     }
 
-    /** As a client (4.3.1) does it: it rejects the batch, and throws once. */
+    /** Imitates a client (4.3.1): it rejects the batch, and throws once. */
     private final class DamagedBatch extends MockShareConsumer<byte[], byte[]> {
         private final OneRecord behind = new OneRecord();
         private AcknowledgementCommitCallback callback = (_, _) -> {};

@@ -49,7 +49,7 @@ class SnappyBlocksTest {
                 .hasMessageContaining(value.length + " bytes");
     }
 
-    /** Between nothing and 200 kB; every other one repeats itself at distances up to 64 kB. */
+    /** Up to 200 kB; every second one repeats itself at distances up to 64 kB. */
     private static byte[] value(int i) {
         byte[] value = new byte[i * 1000];
         RANDOM.nextBytes(value);

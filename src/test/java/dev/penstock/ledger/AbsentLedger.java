@@ -9,7 +9,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.util.Optional;
 
-/** A ledger whose database does not answer: what happened before is read from the reply topic. */
+/** A ledger whose database does not answer: runs read the reply topic in its place. */
 public final class AbsentLedger extends Ledger {
     @SuppressWarnings("NullAway") // nothing of it is asked
     public AbsentLedger(Settings settings, ReplyTopic replies) {

@@ -18,7 +18,7 @@ final class FullServer {
     private static final FullServer ONE = new FullServer();
 
     private final ServerSocket full;
-    /** RecordDelivery open, so that the backlog stays full. */
+    /** Kept open, so that the backlog stays full. */
     private final List<Socket> waiting = new ArrayList<>();
 
     private FullServer() {

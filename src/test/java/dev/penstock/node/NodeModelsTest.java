@@ -94,7 +94,7 @@ class NodeModelsTest {
     @ParameterizedTest
     @CsvSource({
         "an error in mid-stream, model_not_found, pull model manifest: file does not exist (is the name right?)",
-        "an end without success, stream_broken, without a word of success",
+        "an end without success, stream_broken, without a report of success",
         "a closed connection, stream_broken, closed the connection",
         "a refusal, invalid_request, invalid model name",
     })

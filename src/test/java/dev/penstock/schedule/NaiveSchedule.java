@@ -16,8 +16,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The same rules as {@link Schedule} in the simplest form: it keeps one list, and looks at all of it for each decision. It grants
- * each decision itself.
+ * The same rules as {@link Schedule} in the simplest form: it keeps one list, and reads all of it for each decision. It
+ * grants each decision itself.
  */
 final class NaiveSchedule {
     static final long PARK = Duration.ofSeconds(1).toNanos();
@@ -50,7 +50,7 @@ final class NaiveSchedule {
         }
     }
 
-    /** @param crowded not empty: what is in hand leaves no memory for further jobs */
+    /** @param crowded not empty: the jobs in flight leave no memory for further ones */
     NaiveSchedule(int slots, double lowShare, Set<String> crowded) {
         free = slots;
         kept = Math.max(1, slots / 8);
@@ -78,7 +78,7 @@ final class NaiveSchedule {
         return decisions;
     }
 
-    /** What time alone ends: the waits that are over, then those whose nodes are down. */
+    /** The waits that end by time alone: those that are over, then those whose nodes are down. */
     List<String> ends(long now) {
         List<String> ended = waits.stream()
                 .filter(wait -> wait.end() <= now)

@@ -21,8 +21,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Random events: {@link Schedule} decides as {@link NaiveSchedule} does. The naive one looks at everything for each decision, so
- * that equal decisions mean: in order, no slot too many, and nothing waits that could go.
+ * Random events: {@link Schedule} decides as {@link NaiveSchedule} does. The naive one reads everything for each
+ * decision. So equal decisions prove that the order is right, that no slot is granted twice, and that nothing waits
+ * that could go.
  */
 class SchedulePropertyTest {
     private static final List<String> MODELS = List.of("llama", "phi", "tiny", "qwen");
@@ -74,7 +75,7 @@ class SchedulePropertyTest {
             reroute();
         }
 
-        /** @return the kinds of decisions that came up */
+        /** @return the kinds of decisions that occurred */
         Set<String> run() {
             for (int i = 0; i < EVENTS; i++) {
                 event();
@@ -123,7 +124,7 @@ class SchedulePropertyTest {
             schedule.joined(wait, now);
         }
 
-        /** @param forGood else the attempt has failed, and its run waits again */
+        /** @param forGood false if only the attempt has failed, and its run waits again */
         private void end(boolean forGood) {
             if (running.isEmpty()) {
                 return;
@@ -192,7 +193,10 @@ class SchedulePropertyTest {
             return naive.node("n" + chance.nextInt(naive.nodes.size()));
         }
 
-        /** Time passes, but not beyond the time at which the schedule wants to be called: until then there is nothing to do. */
+        /**
+         * Time passes, but not beyond the time at which the schedule wants to be called: until then there is nothing to
+         * do.
+         */
         private void pass() {
             long next = schedule.nextTime();
             long step = Duration.ofMillis(1 + chance.nextInt(chance.nextInt(10) == 0 ? 7_000 : 400))
@@ -206,7 +210,7 @@ class SchedulePropertyTest {
             }
         }
 
-        /** But for what memory and the age of starts decide: those are looked at now and then. */
+        /** Except where memory and the age of starts decide: those are checked now and then. */
         private void assertNothingBefore(long time) {
             List<Wait> all = List.copyOf(naive.waits);
             assertThat(naive.ends(time))

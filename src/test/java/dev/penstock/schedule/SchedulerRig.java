@@ -23,7 +23,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
-/** A scheduler with servers that a test plays, and with time that passes only when the test says so. */
+/** A scheduler with servers that a test plays, and with time that moves only by calls of the test. */
 final class SchedulerRig {
     static final Duration LONG = Duration.ofHours(1);
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -35,7 +35,7 @@ final class SchedulerRig {
     final FakeNodes nodes;
     final Scheduler scheduler;
 
-    /** @param keys of the configuration, without {@code penstock.} */
+    /** @param keys keys of the configuration, without {@code penstock.} */
     @SafeVarargs
     SchedulerRig(Map<String, String>... keys) {
         Map<String, String> file = new HashMap<>();

@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Threads that wait: which of them is woken, with what, and that no slot is lost. */
+/** Threads that wait: which of them is woken, with which result, and that no slot is lost. */
 @Timeout(60)
 class SchedulerTest {
     private static final Map<String, String> GPU_A = SchedulerRig.node("gpu-a", 1);
@@ -193,7 +193,7 @@ class SchedulerTest {
         held.close();
     }
 
-    /** As a further copy it would come back at once, again and again, until its time is over. */
+    /** As a further deferred record it would come back at once, again and again, until its time is over. */
     @Test
     void a_copy_whose_time_is_over_before_it_could_come_back_waits_for_its_end() {
         SchedulerRig rig = new SchedulerRig(GPU_A, GPU_B, Map.of("intake.park", "1ms"));
@@ -213,7 +213,7 @@ class SchedulerTest {
         assertThat(copy.result()).isEqualTo(new Admission.TimedOut());
     }
 
-    /** Where their nodes go down and others stay up, jobs are deferred once they have waited so long. */
+    /** If their nodes go down and others stay up, jobs are deferred after this wait. */
     @Test
     void jobs_learn_that_their_nodes_have_gone_down() {
         SchedulerRig rig = new SchedulerRig(GPU_A, GPU_B, Map.of("intake.park", "50ms"));

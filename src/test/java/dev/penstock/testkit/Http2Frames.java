@@ -8,7 +8,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
-/** Frames of HTTP/2 (RFC 9113), byte by byte: for what no client does. */
+/** Frames of HTTP/2 (RFC 9113), byte by byte: no client sends such frames. */
 public final class Http2Frames {
     public static final int DATA = 0;
     public static final int HEADERS = 1;
@@ -21,7 +21,7 @@ public final class Http2Frames {
     private static final int METHOD_GET = 0x82;
     private static final int SCHEME_HTTP = 0x86;
     private static final int STATUS_200 = 0x88;
-    /** A new size of the table of headers, and a status that is written out. */
+    /** A new size of the table of headers, and a literal status. */
     private static final int BEGIN = 8;
 
     private static final int PATH = 0x04;
@@ -37,9 +37,9 @@ public final class Http2Frames {
     public record Frame(int type, int stream, int length, boolean isOk) {}
 
     /**
-     * How a connection begins.
+     * The begin of a connection.
      *
-     * @param window what the other side may send of each stream before it is asked for more
+     * @param window the bytes that the peer may send of each stream before a window update
      */
     public static byte[] preface(int window) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();

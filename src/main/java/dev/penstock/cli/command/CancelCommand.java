@@ -47,7 +47,7 @@ public final class CancelCommand implements Callable<Integer> {
     @Mixin
     private final ListFilters filters = new ListFilters();
 
-    @Option(names = "--dry-run", description = "with filters: say which jobs would be cancelled, and cancel none")
+    @Option(names = "--dry-run", description = "with filters: list the jobs that would be cancelled, and cancel none")
     private boolean dryRun;
 
     @Mixin

@@ -96,7 +96,7 @@ public final class DlqCommand implements Runnable {
     @Command(
             name = "retry",
             mixinStandardHelpOptions = true,
-            description = "Sends the jobs of dead letters again, each as a new job that names the old one.",
+            description = "Sends the jobs of dead letters again, each as a new job that refers to the old one.",
             sortOptions = false)
     int retry(
             @Mixin RestOptions rest,

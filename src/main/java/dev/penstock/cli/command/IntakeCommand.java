@@ -68,9 +68,9 @@ public final class IntakeCommand implements Runnable {
             name = "migrate",
             mixinStandardHelpOptions = true,
             description = {
-                "Goes over to the other mode: the new group of each topic begins where the old one is, and what the old one",
-                "may have run beyond that is looked up before it is run. Every replica has to be stopped.",
-                "May be run again where it broke off."
+                "Migrates to the other mode: the new group of each topic begins at the position of the old one. Records that the old",
+                "group may have run beyond it are looked up before they run. Stop every replica first.",
+                "If it breaks off, run it again."
             },
             sortOptions = false)
     int migrate(
@@ -87,7 +87,7 @@ public final class IntakeCommand implements Runnable {
                             names = "--deferred-topic",
                             paramLabel = "T",
                             defaultValue = "prompt-jobs-deferred",
-                            description = "of jobs set aside; default ${DEFAULT-VALUE}")
+                            description = "the topic of deferred jobs; default ${DEFAULT-VALUE}")
                     String deferred,
             @Option(
                             names = "--settings-topic",
@@ -307,7 +307,7 @@ public final class IntakeCommand implements Runnable {
             SettingsVersion after = read(access, topic);
             if (after.number() != offset) {
                 throw Problem.refused(
-                        "somebody else changed the settings in %s meanwhile: run it again".formatted(topic));
+                        "another client changed the settings in %s meanwhile: run the command again".formatted(topic));
             }
             return after;
         }

@@ -18,7 +18,7 @@ import picocli.CommandLine.Option;
         name = "models",
         mixinStandardHelpOptions = true,
         versionProvider = PenstockCommand.Version.class,
-        description = "Lists what --model may say: the models of the nodes that are up, and the profiles.",
+        description = "Lists the values of --model: the models of the nodes that are up, and the profiles.",
         sortOptions = false)
 public final class ModelsCommand implements Callable<Integer> {
     private final Terminal terminal;

@@ -59,7 +59,7 @@ public final class NodesCommand implements Callable<Integer> {
             sortOptions = false)
     int add(
             @Mixin RestOptions service,
-            @Parameters(paramLabel = "NAME", description = "how the node is called") String name,
+            @Parameters(paramLabel = "NAME", description = "the name of the node") String name,
             @Option(
                             names = "--backend",
                             paramLabel = "B",
@@ -123,7 +123,7 @@ public final class NodesCommand implements Callable<Integer> {
     @Command(
             name = "remove",
             mixinStandardHelpOptions = true,
-            description = "Removes a node that was added: what runs there ends, and nothing else begins.",
+            description = "Removes a node that was added: its requests end, and no new ones begin.",
             sortOptions = false)
     int remove(
             @Mixin RestOptions service, @Parameters(paramLabel = "NAME", description = "as nodes shows it") String name)

@@ -12,7 +12,7 @@ import picocli.CommandLine.IVersionProvider;
         customSynopsis = "penstock COMMAND    is its client",
         descriptionHeading = "%n",
         description = "Prompt jobs from Kafka or REST, dispatched to model servers, answers streamed back.",
-        commandListHeading = "%nCommands (penstock COMMAND --help tells more):%n",
+        commandListHeading = "%nCommands (details: penstock COMMAND --help):%n",
         optionListHeading = "%nOptions:%n",
         footerHeading = "%nExamples:%n",
         footer = {

@@ -34,8 +34,8 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true,
         versionProvider = PenstockCommand.Version.class,
         description = {
-            "Pulls a model onto a node (Ollama), or loads it there (llama-server in router mode), and shows how far it is.",
-            "It goes on when this command is interrupted; called again, it watches the same."
+            "Pulls a model onto a node (Ollama), or loads it there (llama-server in router mode), and shows its progress.",
+            "The pull goes on when this command is interrupted; the same command watches it again."
         },
         sortOptions = false)
 public final class PullCommand implements Callable<Integer> {

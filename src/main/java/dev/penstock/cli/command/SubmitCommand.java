@@ -37,7 +37,7 @@ import picocli.CommandLine.Parameters;
         versionProvider = PenstockCommand.Version.class,
         description = {
             "Submits a prompt and prints the answer's text as it comes, or runs a file of jobs.",
-            "Only the answer goes to stdout; what is said about it goes to stderr."
+            "Only the answer goes to stdout; messages about it go to stderr."
         },
         customSynopsis = {
             "penstock submit [OPTIONS] PROMPT",
@@ -47,8 +47,8 @@ import picocli.CommandLine.Parameters;
         footerHeading = "%nA run of many jobs:%n",
         footer = {
             "  Each line of the file is a job document, such as {\"prompt\":\"…\"} or {\"messages\":[…]}; --model and"
-                    + " the like fill in what it leaves open. Each line gets a line of results: its outcome event with"
-                    + " \"line\" before it. A line that names no job.id gets one from its number and content, so the same"
+                    + " similar options fill in absent fields. Each line gets a line of results: its outcome event with"
+                    + " \"line\" before it. A line without job.id gets one from its number and content, so the same"
                     + " command goes on where it stopped; another --id runs the same lines anew. --retry-failed adds a new result"
                     + " for each line that is not completed; the last result of a line counts."
         })

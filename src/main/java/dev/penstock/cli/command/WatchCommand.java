@@ -21,7 +21,7 @@ import picocli.CommandLine.Parameters;
         name = "watch",
         mixinStandardHelpOptions = true,
         versionProvider = PenstockCommand.Version.class,
-        description = "Prints a job's text from its beginning until its outcome; the exit code tells the outcome.",
+        description = "Prints a job's text from its beginning until its outcome; the exit code shows the outcome.",
         sortOptions = false)
 public final class WatchCommand implements Callable<Integer> {
     private final Terminal terminal;

@@ -85,7 +85,7 @@ public final class DoctorCommand implements Callable<Integer> {
                                 : Finding.fail(
                                         "nodes",
                                         "none is configured, and no model server runs here",
-                                        "start one, as the list below says, or name one: OLLAMA_HOST, VLLM_URL, penstock.nodes"));
+                                        "start one as in the list below, or set one: OLLAMA_HOST, VLLM_URL, penstock.nodes"));
             }
         }
         boolean fails = found.stream().anyMatch(finding -> finding.level() == Finding.Level.FAIL);
@@ -129,7 +129,7 @@ public final class DoctorCommand implements Callable<Integer> {
     private void broker(Installation here, boolean runs) throws Problem, InterruptedException {
         KafkaAccess access = kafka.access(here.kafka());
         if (access == null && rest.isGiven()) {
-            add(Finding.warn("Kafka", "not looked at: its brokers are not known here", "name them: --kafka"));
+            add(Finding.warn("Kafka", "not checked: its brokers are not known here", "set them: --kafka"));
             return;
         }
         KafkaAccess usual = access == null ? new KafkaAccess("localhost:9092", Map.of()) : access;

@@ -38,7 +38,7 @@ record Finding(Level level, String what, String detail, String wayOut) {
 
     /** Returns a problem's line without its advice in brackets. A finding has the advice as its way out. */
     static String withoutAdvice(Problem problem) {
-        return problem.line().replaceFirst(" \\((?:start it with|--kafka names).*\\)$", "");
+        return problem.line().replaceFirst(" \\((?:start it with|--kafka sets).*\\)$", "");
     }
 
     /** Returns the finding on one line, with two or more spaces between its parts. */

@@ -87,7 +87,7 @@ final class KafkaLook {
         } catch (Problem e) {
             found.add(Finding.warn(what, e.line(), ""));
         } catch (ExecutionException | KafkaException e) {
-            found.add(Finding.warn(what, "the broker does not say: " + Reason.of(e), ""));
+            found.add(Finding.warn(what, "the broker does not report it: " + Reason.of(e), ""));
         }
     }
 
@@ -101,7 +101,7 @@ final class KafkaLook {
                 texts.add(feature + " " + level.maxVersionLevel());
             }
         }
-        found.add(Finding.ok("Kafka's features", texts.isEmpty() ? "it names none" : String.join(", ", texts)));
+        found.add(Finding.ok("Kafka's features", texts.isEmpty() ? "it lists none" : String.join(", ", texts)));
     }
 
     private void topics(Admin admin, int brokers, Map<String, TopicDescription> there)
@@ -200,7 +200,7 @@ final class KafkaLook {
                     "run it again: " + migrate(moving.to())));
         } else if (inForce.isEmpty()) {
             IntakeMode first = here.mode().orElse(share ? IntakeMode.SHARE : IntakeMode.CLASSIC);
-            String why = here.mode().isPresent() ? "penstock.intake.mode says so" : "that is what the broker can do";
+            String why = here.mode().isPresent() ? "penstock.intake.mode sets it" : "the broker supports it";
             String detail = "not decided yet; the first start takes %s: %s".formatted(first.wireName(), why);
             found.add(
                     first == IntakeMode.SHARE && !share
@@ -259,7 +259,7 @@ final class KafkaLook {
             found.add(Finding.warn(
                     "groups",
                     "no replica is in %s".formatted(ledger),
-                    "is the service of these topics, this Kafka and penstock.groups-prefix another?"));
+                    "does the service use other topics, another Kafka or another penstock.groups-prefix?"));
         } else {
             found.add(Finding.ok("groups", "%d replica%s in %s".formatted(replicas, replicas == 1 ? "" : "s", ledger)));
         }

@@ -50,7 +50,7 @@ final class LedgerLook {
             return Finding.fail(
                     WHAT, "penstock.ledger.url is no URL of PostgreSQL", "jdbc:postgresql://host:5432/database");
         }
-        String why = "it names no host";
+        String why = "it has no host";
         for (String address : parts.group("hosts").split(",", -1)) {
             Matcher host = HOST.matcher(address.strip());
             if (host.matches()) {

@@ -43,7 +43,7 @@ final class ServiceLook {
             health();
             nodes(nodes.path("data"));
         } catch (Problem e) {
-            found.add(Finding.fail("API", Finding.withoutAdvice(e), "start it: penstock; or name it: --url"));
+            found.add(Finding.fail("API", Finding.withoutAdvice(e), "start it: penstock; or set its address: --url"));
         }
         return found;
     }
@@ -69,14 +69,14 @@ final class ServiceLook {
             }
         } catch (IOException e) {
             found.add(Finding.warn(
-                    "health", management.base() + " cannot be reached", "name the management port: --management URL"));
+                    "health", management.base() + " cannot be reached", "set the management port: --management URL"));
             return;
         }
         if (status.isEmpty()) {
             found.add(Finding.warn(
                     "health",
                     management.base() + " is not Penstock's management port",
-                    "name the management port: --management URL"));
+                    "set the management port: --management URL"));
             return;
         }
         String intake = data.getOrDefault("intake", "?");
@@ -86,7 +86,7 @@ final class ServiceLook {
                         : Finding.fail(
                                 "health",
                                 "not ready: intake %s, Kafka %s".formatted(intake, data.getOrDefault("broker", "?")),
-                                "its log says why"));
+                                "its log has the reason"));
         version(data.getOrDefault("version", ""));
         addIfKnown("intake", data.get("mode"));
         addIfKnown("ledger", data.get("ledger"));
@@ -116,7 +116,7 @@ final class ServiceLook {
     private void addIfKnown(String what, @Nullable String words) {
         if (words != null) {
             boolean away = words.contains("is away");
-            found.add(away ? Finding.fail(what, words, "its log says why") : Finding.ok(what, words));
+            found.add(away ? Finding.fail(what, words, "its log has the reason") : Finding.ok(what, words));
         }
     }
 
@@ -126,7 +126,7 @@ final class ServiceLook {
                     Finding.fail(
                             "nodes",
                             "the service has none",
-                            "start a model server here, name one (OLLAMA_HOST, VLLM_URL, penstock.nodes), or: penstock nodes add"));
+                            "start a model server here, set one (OLLAMA_HOST, VLLM_URL, penstock.nodes), or: penstock nodes add"));
         }
         for (JsonNode node : nodes) {
             String what = "node " + node.path("name").asText();

@@ -59,7 +59,7 @@ final class TopicLook {
         if (replicas < Math.min(REPLICAS, brokerCount)) {
             bad.add(Finding.warn(
                     what,
-                    "has %d replica%s on %d brokers: what a broker loses is lost"
+                    "has %d replica%s on %d brokers: a lost broker may take records with it"
                             .formatted(replicas, replicas == 1 ? "" : "s", brokerCount),
                     "kafka-reassign-partitions, to %d".formatted(Math.min(REPLICAS, brokerCount))));
         }
@@ -68,7 +68,7 @@ final class TopicLook {
                 configs(topic, partitions, answer.get(), bad);
             } catch (ExecutionException e) {
                 bad.add(Finding.warn(
-                        what, "the broker does not say how it is configured: " + Reason.of(e), "DESCRIBE_CONFIGS"));
+                        what, "the broker does not report its configuration: " + Reason.of(e), "DESCRIBE_CONFIGS"));
             }
         }
         found.addAll(bad);
@@ -101,7 +101,7 @@ final class TopicLook {
         if (cleanup != null && String.valueOf(cleanup.value()).contains("compact")) {
             bad.add(Finding.fail(
                     what,
-                    "it is compacted: of records with one key all but the last are deleted",
+                    "it is compacted: all records of a key but the last are deleted",
                     alter(topic, TopicConfig.CLEANUP_POLICY_CONFIG, "delete")));
         }
         ConfigEntry least = config.get(TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG);

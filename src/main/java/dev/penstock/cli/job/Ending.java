@@ -6,7 +6,7 @@ import java.util.Map;
 
 /** The result of a command. Its number is the exit code. */
 public enum Ending {
-    COMPLETED(0, "completed, or the command did what it was asked for"),
+    COMPLETED(0, "completed, or the command succeeded"),
     FAILED(1, "the job or the pull failed; with --file: not all jobs are completed"),
     USAGE(2, "the command line is wrong"),
     CANCELLED(3, "the job was cancelled"),

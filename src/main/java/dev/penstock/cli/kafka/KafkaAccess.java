@@ -172,7 +172,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
                         : Problem.usage("--kafka-config: " + config.getMessage());
             case TimeoutException _ ->
                 Problem.brokenOff(
-                        "Kafka at %s does not answer: is it running? (--kafka names the brokers)".formatted(brokers));
+                        "Kafka at %s does not answer: is it running? (--kafka sets the brokers)".formatted(brokers));
             case AuthenticationException _ ->
                 Problem.refused(
                         "Kafka at %s refused the credentials of --kafka-config: %s".formatted(brokers, e.getMessage()));

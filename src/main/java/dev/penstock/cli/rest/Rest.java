@@ -107,8 +107,7 @@ public final class Rest implements AutoCloseable {
     public String unreachable(IOException e) {
         return switch (e) {
             case ConnectException _ ->
-                base
-                        + " cannot be reached: is Penstock running there? (start it with: penstock; or name another --url)";
+                base + " cannot be reached: is Penstock running there? (start it with: penstock; or set another --url)";
             case HttpTimeoutException _ -> base + " does not answer: is it Penstock, and is its broker up?";
             default -> {
                 String why = e.getMessage();

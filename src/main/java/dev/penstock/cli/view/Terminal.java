@@ -88,7 +88,7 @@ public final class Terminal {
         out.print(text);
         out.flush();
         if (out.checkError()) {
-            throw Problem.brokenOff("nobody reads the output any more");
+            throw Problem.brokenOff("the reader of the output is gone");
         }
     }
 

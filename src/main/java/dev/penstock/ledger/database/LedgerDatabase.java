@@ -29,15 +29,15 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The database that was chosen at start. Only the projector finds out whether it is there: while it is away, readers are
- * told so at once, and none of them waits for a connection that does not come.
+ * The database that was chosen at start. Only the projector finds out whether the database is available. While it is
+ * away, readers fail at once, and none of them waits for a connection.
  */
 public class LedgerDatabase {
     private static final Logger LOG = Logger.getLogger(LedgerDatabase.class);
     private static final Duration READ_WITHIN = Duration.ofSeconds(2);
-    /** Beyond it a transaction that met another is not begun again. */
+    /** After so many tries, a transaction that conflicts with another is not repeated. */
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
-    /** Fewer than the pool's connections: writers want some too. */
+    /** Fewer than the pool's connections: writers need some too. */
     private static final int SQLITE_READERS = 4;
 
     private final Settings.Ledger settings;
@@ -65,8 +65,8 @@ public class LedgerDatabase {
     }
 
     /**
-     * It cannot be asked now, or there is none; the message says which. It has no cause: a driver's message may hold prompts
-     * and answers.
+     * The database cannot be read now, or there is none; the message has which. It has no cause: a driver's message may
+     * contain prompts and answers.
      */
     public static class Unavailable extends Exception {
         private final String why;
@@ -76,20 +76,20 @@ public class LedgerDatabase {
             this.why = why == null ? message : SqlFailure.words(why);
         }
 
-        /** In words that hold nothing of what was asked or written. */
+        /** The message contains nothing of what was asked or written. */
         public final String why() {
             return why;
         }
     }
 
-    /** The database does not take what was to be written. It is there all the same. */
+    /** The database refuses a value. The database is available all the same. */
     public static final class Unwritable extends Unavailable {
         Unwritable(SQLException why) {
             super("the ledger does not take a value", why);
         }
     }
 
-    /** What is done with a connection. */
+    /** A task with a connection. */
     @FunctionalInterface
     public interface Work<T extends @Nullable Object> {
         T with(Connection connection) throws SQLException;
@@ -122,7 +122,7 @@ public class LedgerDatabase {
             fileLock = null;
         } catch (IOException e) {
             throw new Unusable(
-                    "the ledger's file %s cannot be made: %s. penstock.ledger.path names another place, and penstock.ledger.kind=none does without"
+                    "the ledger's file %s cannot be made: %s. Set penstock.ledger.path to another place, or penstock.ledger.kind to none"
                             .formatted(file, e));
         }
         throw new Unusable(
@@ -141,7 +141,7 @@ public class LedgerDatabase {
         return name;
     }
 
-    /** Something has to be done by whoever runs Penstock. */
+    /** The operator of Penstock has to act. */
     public static final class Unusable extends Exception {
         public Unusable(String message) {
             super(message);
@@ -149,8 +149,9 @@ public class LedgerDatabase {
     }
 
     /**
-     * Brings the tables up to date; from then on it is there. Flyway (12.0) does not give back its connections where the database
-     * goes away under it: it is asked only where that answers, and what it kept is taken from it, else the pool would run dry.
+     * Brings the tables up to date; from then on the database is available. Flyway (12.0) does not give back its
+     * connections where the database goes away during a migration. So Flyway runs only where the database answers, and
+     * the connections that it keeps are closed; otherwise the pool would run dry.
      */
     public void migrate() throws Unavailable {
         write(connection -> {
@@ -172,7 +173,7 @@ public class LedgerDatabase {
         write(Positions::all);
     }
 
-    /** Says at once where it is not. */
+    /** Fails at once where the database is away. */
     public void mustBeThere() throws Unavailable {
         if (source == null) {
             throw new Unavailable("there is no ledger (penstock.ledger.kind is none)", null);
@@ -207,10 +208,10 @@ public class LedgerDatabase {
     }
 
     /**
-     * All of it, or nothing; done again where another wrote at the same moment. For the threads that keep the ledger. Where it
-     * stays in another's hands it is busy, and not away: readers go on.
+     * Writes all of it, or nothing; repeats it where another transaction wrote at the same moment. For the threads that
+     * keep the ledger. While other processes hold the database it is busy, and not away: readers go on.
      *
-     * @throws Unwritable the database does not take a value; it stays there
+     * @throws Unwritable the database refuses a value, and stays available
      */
     public <T extends @Nullable Object> T write(Work<T> work) throws Unavailable {
         long until = System.nanoTime() + WRITE_WITHIN.toNanos();
@@ -226,9 +227,9 @@ public class LedgerDatabase {
                     case AWAY -> throw gone(e);
                     case CONFLICT -> {
                         if (System.nanoTime() - until >= 0) {
-                            throw new Unavailable("the ledger is busy: others write to it all the time", e);
+                            throw new Unavailable("the ledger is busy: other processes write to it all the time", e);
                         }
-                        LOG.debugf("another wrote at the same moment: %s", failure.words());
+                        LOG.debugf("another transaction wrote at the same moment: %s", failure.words());
                     }
                 }
             }
@@ -244,8 +245,8 @@ public class LedgerDatabase {
                 if (settings.kind() != Settings.LedgerKind.SQLITE) {
                     connection.commit();
                 }
-                // it commits; SQLite's commit() begins another one, and where that is refused the first is done all the
-                // same
+                // it commits; SQLite's commit() also begins the next transaction; where that is refused, the commit
+                // itself has succeeded
                 connection.setAutoCommit(true);
                 done = true;
                 return result;
@@ -264,7 +265,9 @@ public class LedgerDatabase {
         return source.getConnection();
     }
 
-    /** Also where it could not begin: SQLite's driver then takes it for begun all the same, and would never begin another. */
+    /**
+     * Also where it could not begin: SQLite's driver then believes that it has begun, and would never begin another.
+     */
     private static void rollBack(Connection connection) {
         try {
             connection.rollback();

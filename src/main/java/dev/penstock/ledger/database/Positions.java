@@ -11,8 +11,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far each partition has been projected. They lie beside the rows and move in their transaction; a projector that finds
- * one moved by somebody else has lost the partition, and writes nothing.
+ * How far each partition has been projected. The positions lie beside the rows and move in their transaction. A
+ * projector that finds a position that another one moved has lost the partition, and writes nothing.
  */
 public final class Positions {
     private Positions() {}
@@ -32,11 +32,11 @@ public final class Positions {
     /**
      * How far a partition has been projected.
      *
-     * @param topicId of the topic that the offset is of; null: not known
+     * @param topicId the topic that the offset belongs to; null: not known
      */
     public record Position(long next, @Nullable String topicId) {}
 
-    /** With the topics that the offsets are of. */
+    /** With the topics that the offsets belong to. */
     public static Map<TopicPartition, Position> identified(Connection connection) throws SQLException {
         Map<TopicPartition, Position> positions = new HashMap<>();
         try (PreparedStatement select = connection.prepareStatement(
@@ -51,7 +51,7 @@ public final class Positions {
         return positions;
     }
 
-    /** Of each topic that has a position with an id. */
+    /** The id of each topic that has a position with an id. */
     public static Map<String, String> topicIds(Connection connection) throws SQLException {
         Map<String, String> ids = new HashMap<>();
         identified(connection).forEach((partition, position) -> {
@@ -77,7 +77,7 @@ public final class Positions {
     /**
      * Begins anew in a topic that was made again.
      *
-     * @param gapMillis before which the ledger may know too little of jobs; 0: it knows all
+     * @param gapMillis the ledger may know too little about jobs from before this time; 0: it knows all
      */
     public static void restart(
             Connection connection,
@@ -117,7 +117,7 @@ public final class Positions {
         }
     }
 
-    /** Goes on where the log begins by now: it has forgotten records that were not projected. */
+    /** Moves a position to where the log begins by now: it has forgotten records that were not projected. */
     public static void jump(Connection connection, TopicPartition partition, long from, long to, long nowMillis)
             throws SQLException {
         try (PreparedStatement update = connection.prepareStatement(
@@ -131,7 +131,7 @@ public final class Positions {
         }
     }
 
-    /** Of each partition that was jumped in: the last time. Of jobs older than that the ledger may know too little. */
+    /** The time of the last such move, for each partition that had one. The ledger may know too little about older jobs. */
     public static Map<TopicPartition, Long> gaps(Connection connection) throws SQLException {
         Map<TopicPartition, Long> gaps = new HashMap<>();
         try (PreparedStatement select = connection.prepareStatement(
@@ -144,7 +144,7 @@ public final class Positions {
         return gaps;
     }
 
-    /** @return false where somebody else has moved it */
+    /** @return false where another projector has moved it */
     public static boolean advance(Connection connection, TopicPartition partition, long from, long to)
             throws SQLException {
         try (PreparedStatement update = connection.prepareStatement(

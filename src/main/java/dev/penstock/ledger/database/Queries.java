@@ -24,16 +24,18 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is asked of the ledger. Each is served by one index, from its beginning, and touches no more rows than it is allowed
- * to return (a list with several filters: see {@link #list}).
+ * The queries of the ledger. Each is served by one index, from its beginning, and touches no more rows than it is
+ * allowed to return (a list with several filters: see {@link #list}).
  */
 public final class Queries {
-    /** Above it a place in the line says no more. */
+    /** The highest queue position that is counted exactly. */
     public static final int FARTHEST_PLACE = 1_000;
-    /** How many rows a list looks through for a page, at most, where one of its filters has no index beside the other. */
+    /**
+     * How many rows a list reads for a page, at most, where one of its filters has no index together with the other.
+     */
     private static final int MOST_LOOKED_THROUGH = 20_000;
 
-    /** A larger outcome is read by itself, when there is room for it. */
+    /** A larger outcome is read by itself, when there is memory for it. */
     private static final int SMALL_OUTCOME = 16_384;
 
     private static final String WITH_OUTCOME = Rows.WITHOUT_OUTCOME
@@ -63,7 +65,7 @@ public final class Queries {
         }
     }
 
-    /** Jobs with those of their outcomes that are small. */
+    /** Jobs, each with its outcome where that is small. */
     public static List<JobRow> findWithOutcome(Connection connection, Collection<JobId> ids) throws SQLException {
         return Rows.find(connection, WITH_OUTCOME, ids, "", Queries::withEnding);
     }
@@ -81,12 +83,12 @@ public final class Queries {
     }
 
     /**
-     * Which jobs a list shows; all that is given must hold.
+     * The jobs that a list shows; all given filters must hold.
      *
      * @param status null: any
      * @param model as jobs show it; null: any
      * @param node the one of the last attempt; null: any
-     * @param code of the job's error; null: any
+     * @param code the code of the job's error; null: any
      * @param since created at this time or later; null: any
      * @param until created before this time; null: any
      * @param metadata pairs that the job has
@@ -118,7 +120,7 @@ public final class Queries {
                     && state.metadata().entrySet().containsAll(metadata.entrySet());
         }
 
-        /** A refused record is nobody's, and has no node. */
+        /** A refused record has no tenant and no node. */
         private boolean fits(Refusal refusal) {
             JsonNode event = Json.parseLenient(refusal.event());
             return tenant == null
@@ -145,7 +147,7 @@ public final class Queries {
             return createdMillis + "." + id;
         }
 
-        /** Empty where the text is none of ours. */
+        /** Empty where the text is no cursor of this list. */
         public static Optional<Cursor> parse(String text) {
             Matcher matcher = FORM.matcher(text);
             return matcher.matches()
@@ -154,12 +156,12 @@ public final class Queries {
         }
     }
 
-    /** @param next null: there is no more */
+    /** @param next null: there are no more */
     public record Page(List<JobRow> rows, @Nullable Cursor next) {}
 
     /**
-     * With one filter an index holds just those rows. With several the index of the first is read on until the page is full or
-     * enough was looked through; then the page is short, and there is a next one.
+     * With one filter an index contains just those rows. With several, the index of the first filter is read until the
+     * page is full or the limit of rows is reached; then the page is short, and there is a next one.
      */
     public static Page list(Connection connection, Filter filter, @Nullable Cursor after, int limit)
             throws SQLException {
@@ -269,7 +271,7 @@ public final class Queries {
         }
     }
 
-    /** Jobs that were asked to be cancelled, and have not ended. */
+    /** Jobs with a cancel command that have not ended. */
     public static List<JobRow> cancelled(Connection connection, int limit) throws SQLException {
         return rows(
                 connection,
@@ -292,7 +294,10 @@ public final class Queries {
                 connection, "overdue_ms IS NOT NULL AND overdue_ms <= ? ORDER BY overdue_ms LIMIT ?", millis, limit);
     }
 
-    /** Open jobs whose first record lies between two offsets, in their order; the jobs at the offsets themselves left out. */
+    /**
+     * Open jobs whose first record lies between two offsets, in their order; the jobs at the offsets themselves left
+     * out.
+     */
     public static List<JobRow> openBetween(
             Connection connection, TopicPartition partition, long after, long below, int limit) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(

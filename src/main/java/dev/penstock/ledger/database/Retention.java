@@ -10,9 +10,9 @@ import java.time.Instant;
 import java.util.List;
 
 /**
- * What is forgotten, and when; in small steps, so that nothing waits for it. It counts from the outcome: what has not ended
- * is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a late duplicate is
- * known.
+ * Deletes what is old enough, in small steps, so that nothing waits for it. It counts from the outcome: a job that has
+ * not ended is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a
+ * late duplicate is recognised.
  */
 public final class Retention {
     private static final Duration KNOWN_FOR = Duration.ofDays(8);
@@ -20,7 +20,7 @@ public final class Retention {
 
     private Retention() {}
 
-    /** @return whether there may be more to forget */
+    /** @return whether there may be more to delete */
     public static boolean step(LedgerDatabase database, Instant now, Duration retention)
             throws LedgerDatabase.Unavailable {
         long shownUntil = now.minus(retention).toEpochMilli();

@@ -28,7 +28,7 @@ import java.util.TreeMap;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
-/** Rows of {@code jobs}, as they are read and as they are changed. */
+/** Reads and changes rows of {@code jobs}. */
 public final class Rows {
     public static final String WITHOUT_OUTCOME = """
             id, arrivals, cancel_ms, status, attempt, run, applied_offset, first_offset, named_topic, named_partition, \
@@ -78,10 +78,10 @@ public final class Rows {
     private Rows() {}
 
     /**
-     * Merges what the topics say into the rows, in one transaction. Rows are locked in the order of their ids.
+     * Merges changes from the topics into the rows, in one transaction. Rows are locked in the order of their ids.
      *
-     * @param changes of each job, in the order in which its partitions have them
-     * @param replyPartition of a job
+     * @param changes the changes of each job, in the order in which its partitions have them
+     * @param replyPartition the reply partition of a job
      */
     public static void apply(
             Connection connection,
@@ -124,7 +124,7 @@ public final class Rows {
         return find(connection, WITHOUT_OUTCOME, ids, "", Rows::read);
     }
 
-    /** What is made of a row. */
+    /** Converts a row of the result. */
     interface Reader {
         JobRow read(ResultSet row) throws SQLException;
     }
@@ -157,7 +157,7 @@ public final class Rows {
         return rows;
     }
 
-    /** Of a row that has no ending with it the ending stays as it is. */
+    /** The ending of a row stays as it is where the new row was loaded without one. */
     public static void update(Connection connection, List<JobRow> rows) throws SQLException {
         try (PreparedStatement open = connection.prepareStatement(UPDATE_OPEN);
                 PreparedStatement ended = connection.prepareStatement(UPDATE)) {
@@ -186,7 +186,7 @@ public final class Rows {
         }
     }
 
-    /** @return the changes of rows that another may have inserted in the meantime */
+    /** @return the changes of rows that another projector may have inserted in the meantime */
     private static SortedMap<JobId, List<JobRow.Change>> insert(
             Connection connection,
             List<JobRow> rows,
@@ -207,9 +207,8 @@ public final class Rows {
             }
             int[] inserted = insert.executeBatch();
             for (int i = 0; i < inserted.length; i++) {
-                // a driver that rewrites a batch (reWriteBatchedInserts) does not say of which rows it was; to merge
-                // the
-                // same again into our own row changes nothing
+                // a driver that rewrites a batch (reWriteBatchedInserts) does not report which rows it inserted; a
+                // second merge of the same changes into a row changes nothing
                 if (inserted[i] != 1) {
                     JobId id = rows.get(i).id();
                     again.put(id, changes.getOrDefault(id, List.of()));
@@ -287,7 +286,7 @@ public final class Rows {
         return i;
     }
 
-    /** A row that waits for its record and has no outcome is kept for as long as the last of what it holds. */
+    /** A row that waits for its record and has no outcome is kept for as long as the last of its contents. */
     private static @Nullable Long stubMillis(JobRow row) {
         if (row.arrivals().chosen().isPresent() || row.life().finishedMillis() != null) {
             return null;

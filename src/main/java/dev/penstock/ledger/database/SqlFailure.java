@@ -10,10 +10,10 @@ import org.postgresql.util.ServerErrorMessage;
 import org.sqlite.SQLiteErrorCode;
 
 /**
- * What a database's refusal means. The one place that decides between a mistake in the data and an outage.
+ * The meaning of a database's refusal. This is the one place that distinguishes a mistake in the data from an outage.
  *
- * @param words a code and the name of a constraint. A driver's message quotes the statement with its values, prompts and
- *     answers among them, so no message of a driver goes further than here
+ * @param words a code and the name of a constraint. A driver's message quotes the statement with its values, prompts
+ *     and answers among them, so a driver's message is never passed on
  */
 public record SqlFailure(Kind kind, String words) {
     public enum Kind {
@@ -78,7 +78,7 @@ public record SqlFailure(Kind kind, String words) {
                 : code != 0 ? ofCode(code) : new SqlFailure(Kind.AWAY, "the database gives no connection");
     }
 
-    /** Why something failed, in words that hold nothing of what was to be written. */
+    /** The reason of a failure, in words that contain nothing of the values. */
     public static String words(Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
@@ -114,7 +114,7 @@ public record SqlFailure(Kind kind, String words) {
                 kind, "%s (SQLSTATE %s%s)".formatted(CLASSES.getOrDefault(group, "the database refuses"), state, of));
     }
 
-    /** @param code of SQLite, the extended one or the plain one, which is its last byte */
+    /** @param code the code of SQLite, the extended one or the plain one, which is its last byte */
     private static SqlFailure ofCode(int code) {
         SQLiteErrorCode plain = SQLiteErrorCode.getErrorCode(code & 0xFF);
         Kind kind =

@@ -42,12 +42,14 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds records that the broker dropped: by retention, at the delivery limit, or because somebody acknowledged them.
+ * Finds records that the broker dropped: by retention, at the delivery limit, or because another client acknowledged
+ * them.
  *
- * <p>The order is what makes it never wrong: first where the groups and the logs stand, then the ends of the replies and the
- * set-aside jobs, then it waits until the projection has passed those. A record below the first that was finished had its
- * outcome, its refusal or its copy on the broker before, and so in the ledger now. Unless the replies have forgotten it
- * before the ledger saw it: of jobs from before such a gap nothing is told.
+ * <p>The order of the steps makes it correct. It reads the positions of the groups and the starts of the logs first,
+ * then the ends of the replies and of the deferred records. Then it waits until the projection has passed those ends. A
+ * finished record had its outcome, its refusal or its deferred record on the broker before it was finished, and so in
+ * the ledger now. The replies may have forgotten that before the ledger saw it. So the audit reports nothing about jobs
+ * from before such a gap.
  */
 public final class Audit implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Audit.class);
@@ -116,7 +118,8 @@ public final class Audit implements AutoCloseable {
         List<TopicPartition> partitions = new ArrayList<>(places.jobs());
         partitions.addAll(database.read(Origin::gonePartitions));
         for (TopicPartition partition : partitions) {
-            // of a topic that was made again no record comes any more; one that has started has a worker, or is overdue
+            // a topic that was made again delivers no record of the old one; a job that has started has a worker, or is
+            // overdue
             boolean gone = Origin.isGone(partition.topic());
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
@@ -131,12 +134,12 @@ public final class Audit implements AutoCloseable {
         rounds.increment();
     }
 
-    /** What is done with an open job. */
+    /** Handles one open job. */
     public interface Lookup {
         void at(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable;
     }
 
-    /** Page after page: jobs that are set aside stay open, and may be more than one page. */
+    /** Reads page after page: deferred jobs stay open, and may fill more than one page. */
     public static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Lookup look)
             throws InterruptedException, LedgerDatabase.Unavailable {
         long seen = -1;
@@ -153,8 +156,9 @@ public final class Audit implements AutoCloseable {
     }
 
     /**
-     * Whether the record that the job hangs on comes no more: the one that started last, else the smallest. Others of its id are
-     * duplicates, and would wait for it for ever. Where there are so many that not all are kept, every one has to be gone.
+     * Whether the broker will not deliver the record that the job depends on: the one that started last, else the
+     * smallest. Other records of its id are duplicates, and would wait for it for ever. Where the ledger does not keep
+     * all records of a job, every one has to be gone.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         RecordPlace named = row.life().named();
@@ -201,7 +205,7 @@ public final class Audit implements AutoCloseable {
                         .formatted(
                                 place,
                                 topic.equals(place.topic())
-                                        ? "by retention, at the delivery limit of group %s, or because something else acknowledged it"
+                                        ? "by retention, at the delivery limit of group %s, or because another client acknowledged it"
                                                 .formatted(settings.groups().of(topic))
                                         : "its topic was deleted and made again",
                                 dropped.isPresent()

@@ -18,7 +18,10 @@ import java.util.concurrent.TimeUnit;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
-/** When the janitor, the audit and the retention do their rounds, and for whose jobs: each replica for what it projects. */
+/**
+ * Schedules the rounds of the janitor, the audit and the retention. Each replica does them for the jobs that it
+ * projects.
+ */
 public final class Housekeeping implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Housekeeping.class);
     private static final Duration JANITOR = Duration.ofSeconds(1);
@@ -33,7 +36,7 @@ public final class Housekeeping implements AutoCloseable {
     private final Janitor janitor;
     private final Audit audit;
     private final TopicPartition first;
-    // an audit waits for the projection; nobody's deadline waits for an audit
+    // an audit waits for the projection; no deadline waits for an audit
     private final ScheduledExecutorService timer = Executors.newScheduledThreadPool(
             2, Thread.ofPlatform().daemon().name("penstock-housekeeping-", 0).factory());
 
@@ -92,7 +95,7 @@ public final class Housekeeping implements AutoCloseable {
                     } catch (LedgerDatabase.Unavailable e) {
                         LOG.debugf("%s: %s", name, e.why());
                     } catch (RuntimeException | Error e) {
-                        // what a timer's task throws would end it
+                        // an exception from a timer's task would end the timer
                         LOG.warnf("the ledger's %s could not do its round: %s", name, e);
                     }
                 },

@@ -15,8 +15,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ends jobs that no worker ends: jobs that are queued or deferred at once, when they are cancelled or past their time, and
- * running ones whose worker has not done so itself for a while.
+ * Ends jobs that no worker ends: queued and deferred jobs at once, when they are cancelled or past their time, and
+ * running jobs whose worker has not ended them for a while.
  */
 final class Janitor {
     /** The time that a worker has to end its job itself. */
@@ -54,7 +54,7 @@ final class Janitor {
         }
     }
 
-    /** How a job ends now that no worker has ended; null: it does not end yet. */
+    /** How a job ends that no worker has ended; null: it does not end yet. */
     static @Nullable JobEvent outcome(JobRow row, Submission record, long now) {
         boolean started = row.life().reading().attempt() >= 0;
         boolean deferred = started && row.arrivals().isDeferredAfter(row.life().attempts());

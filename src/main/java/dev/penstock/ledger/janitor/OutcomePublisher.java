@@ -19,12 +19,12 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ends a job that nobody runs. It is one more outcome on the reply topic, which the reading rule judges like any other: a
- * worker that was there first, or comes back with a later attempt, makes it void.
+ * Ends a job that no worker runs. It publishes one more outcome on the reply topic, which the reading rule judges like
+ * any other: a worker that was there first, or comes back with a later attempt, makes it void.
  */
 final class OutcomePublisher {
     private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
-    /** Until the ledger has seen what was told. */
+    /** How long it waits until the ledger has seen the published outcome. */
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private final ReplyTopic replies;
@@ -40,7 +40,7 @@ final class OutcomePublisher {
         this.meters = meters;
     }
 
-    /** Whether the job's events lie in a partition that this replica looks after, and nothing was told just now. */
+    /** Whether this replica projects the partition of the job's events, and has not just published an outcome. */
     boolean isOurs(JobRow row) {
         told.forget(clock.instant());
         return !told.contains(row.id()) && projector.owned().contains(partitionOf(row));
@@ -52,9 +52,9 @@ final class OutcomePublisher {
     }
 
     /**
-     * Says an outcome that no attempt led to; returns when it is on the broker.
+     * Publishes an outcome that no attempt led to; returns when it is on the broker.
      *
-     * @param traceparent of the job's record, where that is at hand
+     * @param traceparent the header of the job's record, where it is available
      */
     void tell(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
             throws InterruptedException {
@@ -75,7 +75,7 @@ final class OutcomePublisher {
         try {
             replies.send(row.id(), mark, outcome, traceparent).get();
         } catch (ExecutionException e) {
-            LOG.warnf("job=%s its end could not be told, trying again: %s", row.id(), Reason.of(e));
+            LOG.warnf("job=%s its outcome could not be published, trying again: %s", row.id(), Reason.of(e));
             return;
         }
         told.add(row.id(), clock.instant().plus(PATIENCE));

@@ -25,15 +25,15 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes a batch of records into the ledger, in one transaction with the positions. A record that the database does not take
- * is set apart: logged, counted, shown in health and passed over, so that it holds up no other. For one thread, except
+ * Writes a batch of records into the ledger, in one transaction with the positions. A record that the database does not
+ * take is logged, counted, shown in health and skipped, so that it blocks no other record. For one thread, except
  * {@link #warning()}.
  */
 public final class BatchWriter {
     private static final Logger LOG = Logger.getLogger(BatchWriter.class);
-    /** After so long the last one that was set apart is not warned of any more. */
+    /** The warning about a skipped record ends after this time. */
     private static final Duration WARNED_FOR = Duration.ofHours(1);
-    /** Of many that are set apart at once, so many are logged one by one. */
+    /** Where many records are skipped at once, so many are logged one by one. */
     private static final int MOST_LINES = 5;
 
     private final LedgerDatabase database;
@@ -43,10 +43,10 @@ public final class BatchWriter {
     private final MeterRegistry meters;
     private volatile @Nullable Last last;
 
-    /** The last record that was set apart, and how many there were in all. */
+    /** The last record that was skipped, and how many there were in all. */
     private record Last(SetApart record, long count, Instant at) {}
 
-    /** @param why holds nothing of the record */
+    /** @param why contains nothing of the record */
     private record SetApart(RecordPlace place, String why) {}
 
     public BatchWriter(
@@ -63,9 +63,9 @@ public final class BatchWriter {
     }
 
     /**
-     * @param from where each partition stands
-     * @param ends where each partition stands afterwards
-     * @return false where a partition has been moved by another projector; nothing is written then
+     * @param from the position of each partition
+     * @param ends the position of each partition afterwards
+     * @return false where another projector has moved a partition; nothing is written then
      */
     boolean write(
             List<ConsumerRecord<byte[], byte[]>> records,
@@ -85,7 +85,7 @@ public final class BatchWriter {
         }
         List<SetApart> apart = new ArrayList<>();
         boolean written = database.write(connection -> {
-            // the transaction may be done again
+            // the transaction may be repeated
             apart.clear();
             if (!advance(connection, from, ends)) {
                 return false;
@@ -114,7 +114,7 @@ public final class BatchWriter {
         Rows.apply(connection, database.kind(), projection.changes(records), replyPartition);
     }
 
-    /** Halves what is refused until one record is left. Any split of a batch gives the same rows. */
+    /** Halves a refused batch until one record is left. Any split of a batch gives the same rows. */
     private void applyPieces(Connection connection, List<ConsumerRecord<byte[], byte[]>> records, List<SetApart> apart)
             throws SQLException {
         if (records.isEmpty()) {
@@ -161,7 +161,7 @@ public final class BatchWriter {
         apart.stream()
                 .limit(MOST_LINES)
                 .forEach(record -> LOG.warnf(
-                        "record=%s the ledger cannot hold it and goes on without it: %s. Its job runs; polling and lists do not show what it says",
+                        "record=%s the ledger cannot hold it and goes on without it: %s. Its job runs; polling and lists do not show its content",
                         record.place(), record.why()));
         if (apart.size() > MOST_LINES) {
             LOG.warnf("the ledger cannot hold %d more records of the same batch", apart.size() - MOST_LINES);
@@ -173,7 +173,7 @@ public final class BatchWriter {
         }
     }
 
-    /** That records were set apart, for an hour after the last one. */
+    /** The warning that records were skipped, for an hour after the last one. */
     public Optional<String> warning() {
         Last known = last;
         return known == null || known.at().plus(WARNED_FOR).isBefore(clock.instant())

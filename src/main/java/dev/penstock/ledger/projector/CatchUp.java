@@ -26,9 +26,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Waits until the projection has passed what the topics hold now, so that a job that any replica accepted is found by every
- * other. The broker is asked for the partitions too: one that was added, or that is of a topic that was made again, is waited
- * for as the others are. One question to the broker, and one look at the positions, serves all who wait.
+ * Waits until the projection has passed what the topics contain now, so that every replica finds a job that any replica
+ * accepted. It asks the broker for the partitions too, so it also waits for a partition that was added and for a topic
+ * that was made again. One request to the broker, and one read of the positions, serve all callers that wait.
  */
 @Singleton
 public class CatchUp {
@@ -48,11 +48,11 @@ public class CatchUp {
     /**
      * Where a partition ends.
      *
-     * @param offset behind the last record that is settled: an open transaction is not waited for
-     * @param topicId of the topic that the offset is of
+     * @param offset behind the last settled record: an open transaction is not waited for
+     * @param topicId the topic that the offset belongs to
      */
     public record End(long offset, String topicId) {
-        /** A position of a topic before this one says nothing. */
+        /** A position in an earlier topic of this name does not count. */
         boolean isPassedBy(Positions.@Nullable Position position) {
             return position == null
                     ? offset == 0
@@ -61,7 +61,7 @@ public class CatchUp {
         }
     }
 
-    /** Says how topics stand now. */
+    /** Reports the ends of topics. */
     interface Broker extends AutoCloseable {
         /** The ends of every partition of these topics. */
         CompletionStage<Map<TopicPartition, End>> ends(Collection<String> topics);
@@ -116,7 +116,7 @@ public class CatchUp {
 
     /**
      * @return the ends that every partition of these topics had after this call
-     * @throws TimeoutException the broker did not say in time
+     * @throws TimeoutException the broker did not answer in time
      */
     public Map<TopicPartition, End> ends(Collection<String> topics, Duration atMost)
             throws InterruptedException, TimeoutException {
@@ -125,7 +125,7 @@ public class CatchUp {
             ends.keySet().removeIf(partition -> !topics.contains(partition.topic()));
             return ends;
         } catch (ExecutionException e) {
-            TimeoutException timeout = new TimeoutException("the broker did not say where its topics end");
+            TimeoutException timeout = new TimeoutException("the broker did not report where its topics end");
             timeout.initCause(e);
             throw timeout;
         }
@@ -143,7 +143,7 @@ public class CatchUp {
         return mine;
     }
 
-    /** A question under way may have been answered before this caller came: it waits for the one after. */
+    /** A request under way may have been answered before this caller came: the caller waits for the next one. */
     private synchronized void askNow() {
         CompletableFuture<Map<TopicPartition, End>> waiting = next;
         next = null;
@@ -157,7 +157,7 @@ public class CatchUp {
         try {
             answer = broker().ends(topics);
         } catch (RuntimeException e) {
-            // no client could be made, as a name does not resolve: the next question makes one
+            // no client could be made, as a name does not resolve: the next request makes one
             asking = false;
             waiting.completeExceptionally(e);
             return;

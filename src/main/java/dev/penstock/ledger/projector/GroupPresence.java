@@ -14,8 +14,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps a replica without a ledger in the group of those that have one, since its members share what the nodes take at once.
- * It asks for a topic that no ledger is kept of, and reads nothing, so that it takes no partition from anybody.
+ * Keeps a replica without a ledger in the group of those that have one, because the members of the group share what the
+ * nodes take at once. It subscribes to a topic that no ledger is kept of, and reads nothing, so that it takes no
+ * partition from another member.
  */
 public final class GroupPresence implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(GroupPresence.class);
@@ -36,7 +37,7 @@ public final class GroupPresence implements AutoCloseable {
         thread.start();
     }
 
-    /** What the group calls this replica; empty: it has not joined. */
+    /** The member id of this replica in the group; empty: it has not joined. */
     public String member() {
         return member;
     }
@@ -60,7 +61,7 @@ public final class GroupPresence implements AutoCloseable {
         } while (thread.pause(RETRY));
     }
 
-    /** Called by the group, in this thread. */
+    /** The consumer calls this, in this thread. */
     private record Pausing(KafkaConsumer<byte[], byte[]> consumer) implements ConsumerRebalanceListener {
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {

@@ -16,18 +16,18 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * Who is in the group of the ledgers: every replica, also one that keeps none. With SQLite nobody else may keep one: each would
- * know a part of the jobs only.
+ * The members of the ledgers' group: every replica, also one that keeps no ledger. With SQLite only one replica may
+ * keep a ledger: several would each know a part of the jobs only.
  */
 public final class Membership {
-    /** By this name those are known that keep none. */
+    /** The name of replicas that keep no ledger. */
     static final String WITHOUT_LEDGER = "penstock-member";
 
     private static final Duration LOOK_EVERY = Duration.ofMillis(500);
 
     private Membership() {}
 
-    /** How a replica joins. One that dies is known to have left within seconds. */
+    /** The consumer settings by which a replica joins. The broker removes a dead replica within seconds. */
     static Map<String, Object> joining(GroupNames groups) {
         return new HashMap<>(Map.of(
                 ConsumerConfig.GROUP_ID_CONFIG,
@@ -43,7 +43,7 @@ public final class Membership {
     /**
      * Waits until a replica that is gone has left the group.
      *
-     * @param instance our own name in the group; a process that died under it is no other
+     * @param instance the own name in the group; a process that died under it does not count as another
      * @throws LedgerDatabase.Unusable another one is still there
      */
     public static void awaitAlone(Admin admin, GroupNames groups, String instance)
@@ -70,7 +70,7 @@ public final class Membership {
         }
     }
 
-    /** Everybody. */
+    /** All members. */
     public static List<MemberDescription> all(Admin admin, GroupNames groups)
             throws ExecutionException, InterruptedException {
         try {

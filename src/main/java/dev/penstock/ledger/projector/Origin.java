@@ -18,10 +18,10 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The cluster and the topics that a ledger is of. An offset means something in one topic of one cluster alone.
+ * The cluster and the topics that a ledger belongs to. An offset has a meaning in one topic of one cluster only.
  *
- * <p>A ledger serves one cluster. A topic that was deleted and made again is read from its beginning. What the rows say of the
- * topic before it stays true, under a name that no topic has: a job that ended has its answer and keeps its id for as long as
+ * <p>A ledger serves one cluster. A topic that was deleted and made again is read from its beginning. The rows of the
+ * earlier topic stay true, under a name that no topic has. A job that ended keeps its answer and its id for as long as
  * its events are there too; a record that was not run is lost.
  */
 public record Origin(String clusterId, Map<String, UUID> topicIds) {
@@ -37,12 +37,12 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
     /**
      * What was found in the ledger.
      *
-     * @param otherCluster the cluster that the ledger is of, where that is another one; nothing was changed then
+     * @param otherCluster the cluster that the ledger belongs to, where that is another one; nothing was changed then
      * @param madeAgain the topics that had another id
      */
     record Found(@Nullable String otherCluster, Set<String> madeAgain) {}
 
-    /** Whether a place in the ledger is one of a topic that is not there any more. */
+    /** Whether a place in the ledger belongs to a topic that does not exist any more. */
     public static boolean isGone(String topic) {
         return topic.contains(GONE);
     }
@@ -54,7 +54,7 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
     }
 
     /**
-     * Brings the ledger over to the topics as they are now.
+     * Adapts the ledger to the topics as they are now.
      *
      * @param starts where the topics begin
      * @param replies the reply topic
@@ -136,7 +136,7 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** The offsets of events mean nothing any more; what they said stays. */
+    /** The offsets of events lose their meaning; the contents of the events stay. */
     private static void forgetEvents(Connection connection) throws SQLException {
         try (Statement update = connection.createStatement()) {
             update.executeUpdate(
@@ -144,7 +144,7 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** Jobs that have ended, and of which neither the record nor an event is there any more: their ids are free. */
+    /** Deletes jobs that have ended, and whose record and events are all gone: their ids are free. */
     private static void forgetWithoutTopics(Connection connection) throws SQLException {
         String gone = "finished_ms IS NOT NULL AND applied_offset < 0 AND record_topic LIKE '%" + GONE + "%'";
         try (Statement delete = connection.createStatement()) {
@@ -153,7 +153,7 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** The partitions that open jobs were in, of topics that are not there any more. */
+    /** The partitions of open jobs, in topics that do not exist any more. */
     public static List<TopicPartition> gonePartitions(Connection connection) throws SQLException {
         List<TopicPartition> partitions = new ArrayList<>();
         try (PreparedStatement select = connection.prepareStatement(

@@ -36,10 +36,10 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Writes what the topics say into the ledger: the partitions that the group of the ledgers gives this replica, in
- * batches, off the path of every job. Where it stands is in the database, and moves in the transaction of the rows; so a
- * projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves nothing
- * out. What the group is told is for lag and scaling only.
+ * Writes the contents of the topics into the ledger: the partitions that the ledgers' group assigns to this replica, in
+ * batches, apart from the runs of jobs. Its positions are in the database, and move in the transaction of the rows. So
+ * a projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves
+ * nothing out. The offsets that the group gets are for lag and scaling only.
  *
  * <p>Everything here belongs to its own thread, except {@link #owned()}, {@link #behindMillis()} and {@link #member()}.
  */
@@ -49,8 +49,9 @@ public final class Projector implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Projector.class);
     private static final RecordGuard GUARD = RecordGuard.of("ledger");
     /**
-     * What is fetched at once, and of one partition: so much is in memory three times while the ledger is behind. A larger record
-     * comes alone. With 5,000 records of 10 kB in a transaction 40,000 queued jobs took 76 MiB, as if they had leaked.
+     * The bytes of one fetch, and of one partition. So much is in memory three times while the ledger is behind. A
+     * larger record comes alone. Larger fetches need much memory: 5,000 records of 10 kB in a transaction take 76 MiB
+     * for 40,000 queued jobs.
      */
     private static final int FETCH_BYTES = 2 << 20;
 
@@ -71,7 +72,10 @@ public final class Projector implements AutoCloseable {
     private final TopicWatch topics;
     private final Clock clock;
     private final SupervisedThread thread;
-    /** Where each partition that is ours stands; the database says the same, or somebody else has it. */
+    /**
+     * The position of each partition that this replica has; where the database differs, another projector has the
+     * partition.
+     */
     private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
 
     private final Set<TopicPartition> unplaced = new HashSet<>();
@@ -80,7 +84,10 @@ public final class Projector implements AutoCloseable {
     private volatile long behindSince;
     private volatile String member = "";
 
-    /** @param instance of the group; a replica that comes back under the same name takes its place at once. Empty: none */
+    /**
+     * @param instance the name in the group; a replica that comes back under the same name takes its place at once.
+     *     Empty: none
+     */
     public Projector(
             LedgerDatabase database,
             KafkaSettings kafka,
@@ -131,13 +138,13 @@ public final class Projector implements AutoCloseable {
         return Set.copyOf(next.keySet());
     }
 
-    /** How old the last record is that was projected, where there are more; else 0. */
+    /** The age of the last record that was projected, where more follow; else 0. */
     public long behindMillis() {
         long since = behindSince;
         return since == 0 ? 0 : Math.max(0, clock.millis() - since);
     }
 
-    /** What the group calls this replica; empty: it has not joined. */
+    /** The member id of this replica in the group; empty: it has not joined. */
     public String member() {
         return member;
     }
@@ -192,7 +199,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    /** Stays in the group, reads nothing, and begins again where the database says. */
+    /** Stays in the group, reads nothing, and begins again at the positions of the database. */
     private void waitForDatabase(Consumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
             throws InterruptedException {
         LOG.debugf("%s: %s", why.getMessage(), why.why());
@@ -208,7 +215,10 @@ public final class Projector implements AutoCloseable {
         pause(RETRY);
     }
 
-    /** What is read while a topic is being made again may be of the new one: it is looked at again from its beginning. */
+    /**
+     * What is read while a topic is being made again may belong to the new one: the topic is read again from its
+     * beginning.
+     */
     private void lookAtTopics(Consumer<byte[], byte[]> consumer)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         long now = System.nanoTime();
@@ -225,11 +235,11 @@ public final class Projector implements AutoCloseable {
                 }
             }
         } catch (KafkaException e) {
-            LOG.debugf("the topics could not be looked at: %s", e.getMessage());
+            LOG.debugf("the topics could not be checked: %s", e.getMessage());
         }
     }
 
-    /** Goes to where the database says that a partition stands. */
+    /** Goes to the position that the database has of a partition. */
     private void place(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
         if (unplaced.isEmpty()) {
             return;
@@ -260,8 +270,8 @@ public final class Projector implements AutoCloseable {
             next.put(partition, position);
             begun.put(partition, new OffsetAndMetadata(position));
         }
-        // also of partitions that nothing comes from yet: whoever scales by this group's lag looks only at those it has
-        // told
+        // also for partitions without records yet: a scaler by this group's lag sees only partitions with a committed
+        // offset
         commit(consumer, begun);
         consumer.resume(unplaced);
         unplaced.clear();
@@ -298,7 +308,7 @@ public final class Projector implements AutoCloseable {
         records.nextOffsets().forEach((partition, offset) -> {
             Long from = next.get(partition);
             if (from != null && offset.offset() < from) {
-                // its log begins anew: where the database stands is another question now
+                // the log of the partition begins anew: its position has to be found again
                 unplaced.add(partition);
                 next.remove(partition);
             } else if (from != null) {
@@ -312,7 +322,7 @@ public final class Projector implements AutoCloseable {
             commit(consumer, told);
             measure(consumer, records);
         } else {
-            // somebody else has moved one of them: look again
+            // another projector has moved one of them: read the positions again
             unplaced.addAll(ends.keySet());
             unplaced.retainAll(consumer.assignment());
             next.keySet().removeAll(ends.keySet());
@@ -323,12 +333,12 @@ public final class Projector implements AutoCloseable {
     private static void commit(Consumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
         consumer.commitAsync(told, (_, failure) -> {
             if (failure != null) {
-                LOG.debugf("the group was not told: %s", failure.getMessage());
+                LOG.debugf("the offsets could not be committed: %s", failure.getMessage());
             }
         });
     }
 
-    /** With nothing to write nobody else would find out that it is gone, or that it is back and empty. */
+    /** Finds out, while there is nothing to write, that the database is gone, or that it is back and empty. */
     private void lookAfterDatabase() throws LedgerDatabase.Unavailable {
         long now = System.nanoTime();
         if (now - lookedNanos > RETRY.toNanos()) {
@@ -337,7 +347,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    /** @return false where a partition has been moved by somebody else */
+    /** @return false where another projector has moved a partition */
     private boolean write(ConsumerRecords<byte[], byte[]> records, Map<TopicPartition, Long> ends)
             throws LedgerDatabase.Unavailable {
         List<ConsumerRecord<byte[], byte[]>> mine = new ArrayList<>();
@@ -363,7 +373,7 @@ public final class Projector implements AutoCloseable {
         behindSince = oldest;
     }
 
-    /** Called by the group, in this thread. */
+    /** The consumer calls this, in this thread. */
     private final class Assignments implements ConsumerRebalanceListener {
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {

@@ -26,16 +26,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * Where the topics begin and end, and where their groups stand.
+ * Where the topics begin and end, and the positions of their groups.
  *
  * @param jobs the partitions of every job topic
  * @param replies the partitions of the reply topic
- * @param others commands and set-aside jobs
+ * @param others the partitions of commands and deferred records
  * @param origin the cluster, and all these topics
  */
 public record TopicPlaces(
         List<TopicPartition> jobs, List<TopicPartition> replies, List<TopicPartition> others, Origin origin) {
-    /** A worker's clock stamps its events, the broker's the records. */
+    /** A worker's clock stamps its events, the broker's clock the records. */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
     private static final Duration FIRST_WITHIN = Duration.ofSeconds(5);
@@ -91,7 +91,7 @@ public record TopicPlaces(
                 .toList();
     }
 
-    /** Of the records that are settled: what an open transaction has written lies behind the latest. */
+    /** The ends of the settled records: those of an open transaction lie behind them. */
     public static Map<TopicPartition, Long> offsets(Admin admin, List<TopicPartition> partitions, OffsetSpec which)
             throws InterruptedException {
         Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
@@ -103,11 +103,12 @@ public record TopicPlaces(
     }
 
     /**
-     * Before which offset a group has nothing unfinished, for every job partition that it has begun. The start that the
-     * broker tells of a share group is that of its last write but one (4.3.1: it is written with an acknowledgement, and moved after it), so
-     * that a partition whose records are all done may look as if the last ones were not; its lag says that they are.
+     * The offset below which a group has finished everything, for every job partition that it has begun. The broker
+     * reports the start of a share group as of its last write but one (4.3.1: it is written with an acknowledgement,
+     * and moved after it). So a partition whose records are all finished may look as if the last ones were not; its lag
+     * shows that they are.
      *
-     * @throws KafkaException the broker did not say
+     * @throws KafkaException the broker did not answer
      */
     public static Map<TopicPartition, Long> groupStarts(
             Admin admin, Settings settings, IntakeMode mode, List<TopicPartition> jobs) throws InterruptedException {
@@ -118,7 +119,7 @@ public record TopicPlaces(
             }
             return committed;
         }
-        // asked first: what lies below has been counted by the lag
+        // asked first: the lag counts at least what lies below
         Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
         settings.intake().topics().forEach(topic -> groups.put(settings.group(topic), new ListShareGroupOffsetsSpec()));
@@ -138,7 +139,7 @@ public record TopicPlaces(
         return starts;
     }
 
-    /** What a consumer group has committed; nothing where it is not there. */
+    /** The committed offsets of a consumer group; empty where the group does not exist. */
     public static Map<TopicPartition, Long> committed(Admin admin, String group) throws InterruptedException {
         Map<TopicPartition, Long> committed = new HashMap<>();
         try {
@@ -159,9 +160,9 @@ public record TopicPlaces(
     }
 
     /**
-     * Where a new ledger begins: replies and commands at their start; each job topic where the replies still tell of its jobs,
-     * or at the oldest unfinished record, whichever comes first. Before that the events of a job may be gone, and it would
-     * look as if nobody had run it.
+     * Where a new ledger begins: replies and commands at their start; each job topic where the replies still contain
+     * its jobs, or at the oldest unfinished record, whichever comes first. The events of earlier jobs may be gone, and
+     * such a job would look as if it had never run.
      */
     Map<TopicPartition, Long> beginnings(
             Admin admin, KafkaConsumer<byte[], byte[]> reader, Settings settings, IntakeMode mode, Instant now)
@@ -190,7 +191,7 @@ public record TopicPlaces(
         return starts;
     }
 
-    /** The time from which on every reply partition is whole; the epoch where none has forgotten anything. */
+    /** The time from which on every reply partition is complete; the epoch where none has forgotten anything. */
     private static Instant horizon(
             KafkaConsumer<byte[], byte[]> reader, Map<TopicPartition, Long> starts, Instant now) {
         long horizon = 0;
@@ -210,7 +211,7 @@ public record TopicPlaces(
                         first = Math.min(first, record.timestamp());
                     }
                 }
-                // an empty partition has forgotten everything there was
+                // an empty partition has forgotten everything that was there
                 horizon = Math.max(horizon, first == Long.MAX_VALUE ? now.toEpochMilli() : first);
             }
         }

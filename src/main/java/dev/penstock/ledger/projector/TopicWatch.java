@@ -17,7 +17,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Looks whether the topics are still those that the ledger is of. Not thread-safe. */
+/** Checks whether the ledger still belongs to the topics. Not thread-safe. */
 public final class TopicWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(TopicWatch.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
@@ -29,7 +29,7 @@ public final class TopicWatch implements AutoCloseable {
     private final Clock clock;
     private final Supplier<Admin> admins;
     private @Nullable Admin admin;
-    /** The ledger is of these. */
+    /** The ledger belongs to these. */
     private @Nullable Origin known;
 
     /** @param jobTopicIds changed here when a job topic is made again */
@@ -69,11 +69,11 @@ public final class TopicWatch implements AutoCloseable {
     }
 
     /**
-     * Brings the ledger over to the topics as they are now.
+     * Adapts the ledger to the topics as they are now.
      *
-     * @return the topics that were made again since the last look
-     * @throws KafkaException the broker does not say
-     * @throws LedgerDatabase.Unusable the ledger is of another cluster
+     * @return the topics that were made again since the last check
+     * @throws KafkaException the broker does not answer
+     * @throws LedgerDatabase.Unusable the ledger belongs to another cluster
      */
     public Set<String> look() throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         Admin asked = admin();
@@ -90,7 +90,7 @@ public final class TopicWatch implements AutoCloseable {
         }
         Set<String> changed = found.madeAgain();
         changed.forEach(topic -> LOG.warnf(
-                "topic=%s it was deleted and made again: the ledger reads it from its beginning. Jobs of the old one that had not started are told lost",
+                "topic=%s it was deleted and made again: the ledger reads it from its beginning. Jobs of the old topic that had not started end as lost",
                 topic));
         Origin before = known;
         if (before != null) {
@@ -104,7 +104,7 @@ public final class TopicWatch implements AutoCloseable {
         return Set.copyOf(changed);
     }
 
-    /** Whether the ledger is known to be of this cluster. */
+    /** Whether the ledger is known to belong to this cluster. */
     boolean isKnown() {
         return known != null;
     }

@@ -32,8 +32,8 @@ public final class Columns {
     }
 
     /**
-     * Text that every database takes: PostgreSQL has no character 0, and half of a surrogate pair is no character in UTF-8.
-     * U+FFFD stands for them.
+     * Text that every database takes: PostgreSQL has no character 0, and half of a surrogate pair is no character in
+     * UTF-8. U+FFFD replaces them.
      */
     static String text(String value) {
         for (int i = 0; i < value.length(); ) {
@@ -53,7 +53,10 @@ public final class Columns {
         return character >= Character.MIN_SURROGATE && character <= Character.MAX_SURROGATE;
     }
 
-    /** A name from outside, as an index takes it: PostgreSQL's entries end at 2,704 bytes, three for a character at most. */
+    /**
+     * A name from outside, as an index takes it: PostgreSQL's index entries end at 2,704 bytes, and a character has
+     * three at most.
+     */
     static String name(String value) {
         String text = text(value);
         if (text.length() <= LONGEST_NAME) {

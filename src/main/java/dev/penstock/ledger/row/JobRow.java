@@ -14,12 +14,12 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the ledger knows of one job. Events are merged in the order of their partition; everything else by union or minimum.
- * So any interleaving of the partitions, and any repeat, gives the same row.
+ * What the ledger knows of one job. Events are merged in the order of their partition; everything else by union or
+ * minimum. So any interleaving of the partitions, and any repeat, gives the same row.
  *
- * @param cancelMillis when it was first asked to be cancelled
- * @param ending what its outcome said; null while it is open, and where it was not loaded
- * @param forgotten its retention is over: only what tells a late duplicate is left
+ * @param cancelMillis the time of the first request to cancel it
+ * @param ending the content of its outcome; null while the job is open, and where it was not loaded
+ * @param forgotten its retention is over: only what recognises a late duplicate is left
  */
 public record JobRow(
         JobId id,
@@ -30,7 +30,7 @@ public record JobRow(
         boolean forgotten) {
 
     /**
-     * An outcome's value, and out of it what lists show.
+     * An outcome's value, and its parts that lists show.
      *
      * @param event the whole event as JSON; empty: it is large, or not kept any more
      * @param error JSON; null where there is none
@@ -49,16 +49,16 @@ public record JobRow(
         return unknown(job.id()).after(new Change.Submitted(Submission.of(job, nowhere, ""), ""));
     }
 
-    /** What is known after one more event of its reply partition. */
+    /** The row after one more event of its reply partition. */
     public JobRow after(EventMark mark, long offset, long millis, Bytes value) {
         return Projection.happened(mark, offset, millis, value.get())
                 .map(this::after)
                 .orElse(this);
     }
 
-    /** One thing that the topics say of a job. */
+    /** One fact about a job from the topics. */
     public sealed interface Change {
-        /** Where it happens to a job that nothing else is known of, that row is kept from this time on. */
+        /** If nothing else is known of the job, its row is kept from this time on. */
         long millis();
 
         /** @param document the request; kept beside the row */
@@ -94,7 +94,7 @@ public record JobRow(
         }
     }
 
-    /** Records and refusals are merged all at once: in any order they give the same. */
+    /** Records and refusals are merged all at once: any order gives the same result. */
     public JobRow after(List<Change> changes) {
         List<Submission> submitted = new ArrayList<>();
         List<Refusal> refused = new ArrayList<>();
@@ -140,31 +140,31 @@ public record JobRow(
                 id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);
     }
 
-    /** The job, once a record of it was seen; a row without one is not there yet. */
+    /** The job, once a record of it was seen; a row without one is not a job yet. */
     public Optional<JobState> state() {
         return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
     }
 
-    /** What was refused, where nothing else is known of this id: no record stands, and no event. */
+    /** The refusal, where nothing else is known of this id: no valid record, and no event. */
     public Optional<Refusal> rejected() {
         return forgotten || life.reading().attempt() >= 0 || arrivals.chosen().isPresent()
                 ? Optional.empty()
                 : Optional.ofNullable(arrivals.refusal());
     }
 
-    /** Whether there is nothing to wait for: the job has an outcome, or there is none. */
+    /** Whether there is nothing to wait for: the job has an outcome, or there is no job. */
     public boolean isOver() {
         return life.reading().isClosed() || rejected().isPresent();
     }
 
-    /** What is known of an id when the record that a reader was waiting for is refused. */
+    /** The row of an id when the record that a reader waits for is refused. */
     public JobRow rejectedBy(long offset, long millis, Bytes value) {
         return Refusal.of(offset, millis, value.get())
                 .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
                 .orElse(this);
     }
 
-    /** Whether its outcome, where it is kept, is still to be read. */
+    /** Whether its outcome, where it is kept, is not loaded yet. */
     public boolean lacksOutcome() {
         return ending != null && ending.event().isEmpty() && !forgotten;
     }
@@ -178,7 +178,7 @@ public record JobRow(
                         id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
     }
 
-    /** As lists filter by it. */
+    /** The status by which lists filter it. */
     public JobState.Status status() {
         return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
     }

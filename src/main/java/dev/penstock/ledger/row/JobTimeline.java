@@ -7,16 +7,16 @@ import dev.penstock.job.RunStarts;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a job's events say of it, read in the order of their partition by the reading rule. A repeat changes nothing: the
- * offset of the last event that was applied is kept.
+ * What the events of a job contain, read in the order of their partition by the reading rule. A repeat changes nothing:
+ * the offset of the last event that was applied is kept.
  *
  * @param appliedOffset −1: no event yet
- * @param firstOffset of the first valid event
- * @param named the record that the last valid {@code started} names
- * @param startedMillis of the first valid {@code started}
- * @param finishedMillis of the outcome
+ * @param firstOffset the offset of the first valid event
+ * @param named the record in the last valid {@code started}
+ * @param startedMillis the time of the first valid {@code started}
+ * @param finishedMillis the time of the outcome
  * @param attempts the last attempt that started
- * @param outcomeOffset where the outcome lies
+ * @param outcomeOffset the offset of the outcome
  */
 public record JobTimeline(
         Reading reading,

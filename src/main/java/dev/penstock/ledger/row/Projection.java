@@ -30,7 +30,7 @@ import java.util.UUID;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jspecify.annotations.Nullable;
 
-/** What a record of any topic says of a job; a pure function of the record. Chunks say nothing, and are not parsed. */
+/** What a record of any topic adds to a job; a pure function of the record. Chunks add nothing, and are not parsed. */
 public final class Projection {
     public static final Comparator<JobId> BY_VALUE = Comparator.comparing(JobId::value);
     private static final RecordGuard GUARD = RecordGuard.of("ledger");
@@ -39,10 +39,10 @@ public final class Projection {
     private final Map<String, UUID> topicIds;
     private final Map<String, JobDocument.Defaults> jobTopics = new HashMap<>();
 
-    /** What one record says of one job. */
+    /** What one record adds to one job. */
     record Said(JobId id, JobRow.Change change) {}
 
-    /** @param topicIds of each job topic; they change while it runs when a topic is made again */
+    /** @param topicIds the id of each job topic; an id changes when its topic is made again */
     public Projection(Settings settings, Map<String, UUID> topicIds) {
         this.settings = settings;
         this.topicIds = topicIds;
@@ -103,7 +103,7 @@ public final class Projection {
 
     private static Optional<Said> copied(ConsumerRecord<byte[], byte[]> record) {
         String id = String.valueOf(EventHeaders.text(record.headers(), EventHeaders.JOB_ID));
-        // one whose origin cannot be read keeps its job from being told lost all the same
+        // a record whose origin cannot be read still keeps its job from being lost
         RecordPlace origin = RecordPlace.ofPath(
                         String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
                 .orElse(Submissions.UNKNOWN);
@@ -143,7 +143,7 @@ public final class Projection {
         return happened(mark, record.offset(), record.timestamp(), record.value());
     }
 
-    /** What a {@code started} or an outcome says; a chunk says nothing. */
+    /** The change by a {@code started} or an outcome; a chunk changes nothing. */
     static Optional<JobRow.Change> happened(EventMark mark, long offset, long millis, byte[] value) {
         if (mark.kind() == EventMark.Kind.CHUNK) {
             return Optional.empty();

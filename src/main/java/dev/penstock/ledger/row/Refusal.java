@@ -12,11 +12,11 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a {@code rejected} event says. Of several the row keeps the last one of the reply partition, in whatever order they
+ * The content of a {@code rejected} event. A row keeps only the last one of the reply partition, in whatever order they
  * are seen.
  *
  * @param record the refused record, with the time of the event
- * @param offset of the event in its reply partition
+ * @param offset the offset of the event in its reply partition
  * @param event the whole event as JSON
  */
 public record Refusal(RecordStamp record, long offset, String event) {
@@ -24,7 +24,7 @@ public record Refusal(RecordStamp record, long offset, String event) {
             .thenComparing(Refusal::record)
             .thenComparing(Refusal::event);
 
-    /** Empty where the event names no record. */
+    /** Empty where the event has no record. */
     public static Optional<Refusal> of(long offset, long millis, byte[] value) {
         RecordPlace place = EventDocument.rejectedPlace(value);
         return place == null

@@ -8,10 +8,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One record of a job as the ledger remembers it; a pure function of the record.
+ * One record of a job as the ledger keeps it; a pure function of the record.
  *
- * @param bodyHash tells another body under the same id
- * @param pins where it may run, by its own wish
+ * @param bodyHash differs for another body under the same id
+ * @param pins where the job may run, by its own request
  * @param timeoutMillis the running time, from the first {@code started}
  * @param deadlineMillis since 1970; null: none
  */

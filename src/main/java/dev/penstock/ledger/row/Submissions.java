@@ -31,15 +31,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * By which records a job came in, merged by union, so that the order in which partitions are seen makes no difference. A
- * producer may give all its records one id: of many only the smallest are kept, struck out or not. What is kept depends on
- * all records alone, since a smaller one is never left out for a larger one, and within a partition none comes late.
+ * The records that a job came in, merged by union, so that the order in which partitions are seen makes no difference.
+ * A producer may give all its records one id. Then only the smallest records are kept, struck out or not. What is kept
+ * depends on all records alone: a smaller record is never left out for a larger one, and within a partition no record
+ * comes late.
  *
  * @param records each once, in the duplicate rule's order
- * @param refused records that were told to be no jobs; they strike out
- * @param copies that were set aside: of each record, in each partition of their topic, the last
+ * @param refused the refused records; they strike out
+ * @param copies the deferred records: for each origin, in each partition of their topic, the last
  * @param leftOut the highest offset, in each partition, of the records that are not kept
- * @param refusal what the last refusal says; null: there was none
+ * @param refusal the content of the last refusal; null: there was none
  */
 public record Submissions(
         List<Submission> records,
@@ -47,16 +48,19 @@ public record Submissions(
         SortedSet<Copy> copies,
         SortedMap<TopicPartition, Long> leftOut,
         @Nullable Refusal refusal) {
-    /** Of the records, and of the copies in each partition. Where so many records are struck out, a later one is not shown. */
+    /**
+     * The most records that are kept, and the most deferred records in each partition. Where so many records are struck
+     * out, a later one is not shown.
+     */
     public static final int MOST = 256;
 
     static final Submissions NONE =
             new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(inOrder()), null);
 
     /**
-     * A copy of a record on the topic of deferred jobs.
+     * A record on the topic of deferred jobs.
      *
-     * @param origin the record that it is a copy of
+     * @param origin the record that it stands for
      * @param lastAttempt the last attempt that had started when it was written; 0: none had
      * @param dueMillis when it is taken, if not before
      * @param why what the job waits for
@@ -71,7 +75,7 @@ public record Submissions(
             return dueMillis > now.toEpochMilli();
         }
 
-        /** A later one of the same record means that this one was done with. */
+        /** A later one of the same origin means that this one is finished. */
         private boolean isOfOneLine(Copy other) {
             return partition(stamp).equals(partition(other.stamp)) && origin.equals(other.origin);
         }
@@ -82,7 +86,7 @@ public record Submissions(
         }
     }
 
-    /** The origin of a copy that does not say it. */
+    /** The origin of a deferred record that lacks it. */
     static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
@@ -108,13 +112,13 @@ public record Submissions(
         }
         TreeSet<RecordStamp> refusals = new TreeSet<>(refused);
         refusals.addAll(struck);
-        // behind the highest offset a record may still come, before it there is none that is not kept
+        // behind the highest offset a record may still come; below it every record that counts is kept
         refusals.removeIf(refusal -> !all.containsKey(refusal.place())
                 && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
         return new Submissions(kept, refusals, copies, others, refusal);
     }
 
-    /** The refusals strike out, and the last one is kept as it is told. */
+    /** The refusals strike out records, and the last one is kept with its content. */
     Submissions withRefusals(Collection<Submission> more, Collection<Refusal> told) {
         Refusal last = refusal;
         for (Refusal each : told) {
@@ -128,7 +132,7 @@ public record Submissions(
         return new TopicPartition(stamp.place().topic(), stamp.place().partition());
     }
 
-    /** Of many in a partition the last ones are kept. */
+    /** A partition with many keeps the last ones. */
     Submissions withCopy(Copy copy) {
         if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
             return this;
@@ -145,7 +149,7 @@ public record Submissions(
         return new Submissions(records, refused, last, leftOut, refusal);
     }
 
-    /** Whether the same record was set aside again, in the same partition, after this copy. */
+    /** Whether the same origin was deferred again, in the same partition, after this deferred record. */
     public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
         Copy asked = new Copy(new RecordStamp(0, copy), origin, 0, 0, Waiting.Code.DEFERRED);
         return copies.stream()
@@ -171,12 +175,12 @@ public record Submissions(
                 .toList();
     }
 
-    /** The record whose job it is; empty: none has been seen yet. */
+    /** The record that the job belongs to; empty: none has been seen yet. */
     public Optional<Submission> chosen() {
         return standing().stream().findFirst();
     }
 
-    /** As the duplicate rule asks for them. */
+    /** In the form that the duplicate rule needs. */
     public Collection<RecordStamp> stamps() {
         return standing().stream().map(Submission::stamp).toList();
     }

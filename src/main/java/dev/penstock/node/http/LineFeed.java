@@ -163,7 +163,8 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
     private void tooMuch() {
         finish(new Next.Broken(errors.broken(
                 taken > limits.pull()
-                        ? "told more than %d bytes of one pull (penstock.answers.max-pull)".formatted(limits.pull())
+                        ? "reported more than %d bytes about one pull (penstock.answers.max-pull)"
+                                .formatted(limits.pull())
                         : "sent a status line of more than %d bytes".formatted(MAX_LINE))));
         leave();
     }

@@ -27,8 +27,8 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
             case "vllm" ->
                 "it serves what it was started with: start another (vllm serve MODEL) and add it (penstock nodes add)";
             case "lm-studio" -> "its own program does (lms get MODEL, lms load MODEL, lms unload MODEL)";
-            case "llama-cli" -> "it runs the files that the configuration names";
-            case "llama-server" -> "Penstock starts it with the file that the configuration names (its model-path)";
+            case "llama-cli" -> "it runs the files of the configuration";
+            case "llama-server" -> "Penstock starts it with the file of the configuration (its model-path)";
             case "openai", "azure-openai", "anthropic" -> "its models are the provider's";
             default -> "use the server's own commands";
         };

@@ -146,7 +146,7 @@ public final class NodeModels {
         LOG.infof("node=%s model=%s fetching", settings.name(), transfer.model());
         Logged logged = new Logged(transfer.model());
         ModelTransfer.State end = new ModelTransfer.State.Failed(
-                JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log says why")
+                JobFailure.of(JobFailure.Code.INTERNAL, "Penstock failed; its log has the reason")
                         .atNode(settings.name()));
         try {
             try {

@@ -43,7 +43,7 @@ final class OllamaModels implements ModelCommands {
                     case LineFeed.Next.Ended() ->
                         throw new Refused(
                                 JobFailure.Code.STREAM_BROKEN,
-                                "%s ended the pull of %s without a word of success".formatted(client.title(), model));
+                                "%s ended the pull of %s without a report of success".formatted(client.title(), model));
                     case LineFeed.Next.Line(String text) -> {
                         JsonNode line = Json.parseLenient(text);
                         if (line != null && line.hasNonNull("error")) {

@@ -81,13 +81,13 @@ final class RouterModels implements ModelCommands {
             } else if (System.nanoTime() - until > 0) {
                 throw new Refused(
                         JobFailure.Code.NODE_ERROR,
-                        "%s does not load %s any more: somebody else has unloaded it; load it again"
+                        "%s does not load %s any more: another client has unloaded it; load it again"
                                 .formatted(client.title(), name));
             }
             if (status == null || status.path("failed").asBoolean()) {
                 throw new Refused(
                         JobFailure.Code.NODE_ERROR,
-                        "%s could not load %s: its process ended%s; the server's log says why"
+                        "%s could not load %s: its process ended%s; the server's log has the reason"
                                 .formatted(
                                         client.title(),
                                         name,
@@ -113,7 +113,7 @@ final class RouterModels implements ModelCommands {
             if (status == null && System.nanoTime() - until > 0) {
                 throw new Refused(
                         JobFailure.Code.NODE_ERROR,
-                        "%s could not download %s; the server's log says why".formatted(client.title(), name));
+                        "%s could not download %s; the server's log has the reason".formatted(client.title(), name));
             }
             if (status != null) {
                 until = System.nanoTime() + untilListed.toNanos();

@@ -79,6 +79,6 @@ final class LastLines {
                 reported.subList(Math.max(0, reported.size() - SHOWN), reported.size()).stream()
                         .map(line -> PREFIX.matcher(line).replaceFirst(""))
                         .toList());
-        return last.isBlank() ? "it said nothing" : ServerErrors.shorten(last);
+        return last.isBlank() ? "it printed nothing" : ServerErrors.shorten(last);
     }
 }

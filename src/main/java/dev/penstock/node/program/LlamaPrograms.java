@@ -91,7 +91,7 @@ public final class LlamaPrograms implements Upstream {
 
     private String noProgram(String name) {
         return name.equals(LlamaProgramRequest.CHAT)
-                ? "%s: there is no program '%s': install llama.cpp, or say where it is (penstock.nodes.%s.command)"
+                ? "%s: there is no program '%s': install llama.cpp, or set its path (penstock.nodes.%s.command)"
                         .formatted(title(), program.command(), settings.name())
                 : "%s: there is no %s beside %s or on the PATH: install all of llama.cpp's programs"
                         .formatted(title(), name, program.command());

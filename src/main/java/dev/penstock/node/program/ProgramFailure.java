@@ -26,7 +26,7 @@ final class ProgramFailure {
                     JobFailure.Code.CONTEXT_LENGTH_EXCEEDED,
                     String.format(
                             Locale.ROOT,
-                            "says that the prompt has %,d tokens, and its limit is %,d: %s",
+                            "reports that the prompt has %,d tokens, and its limit is %,d: %s",
                             Long.parseLong(tokens),
                             Long.parseLong(limit),
                             words));

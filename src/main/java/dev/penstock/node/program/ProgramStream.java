@@ -154,7 +154,7 @@ final class ProgramStream implements TokenStream {
         command.addAll(call.arguments());
         synchronized (this) {
             if (closed) {
-                throw new IOException("nobody waits for it any more");
+                throw new IOException("no job waits for it any more");
             }
             ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
             KeptProgram started = KeptProgram.start(

@@ -221,7 +221,7 @@ final class TextOutput implements ProgramOutput {
                 text(all.substring(end + THOUGHT.length()), events);
             }
             case SPEAKING -> emitContent(after.through(text), events);
-            case BEFORE -> throw new IllegalStateException("nothing is said yet");
+            case BEFORE -> throw new IllegalStateException("no part of the answer is read yet");
         }
     }
 

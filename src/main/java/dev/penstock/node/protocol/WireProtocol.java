@@ -109,7 +109,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
 
     /** Returns what an operator can do about a missing model. */
     default String getModel(String model) {
-        return "GET /v1/models says what there is";
+        return "GET /v1/models lists the models";
     }
 
     /**

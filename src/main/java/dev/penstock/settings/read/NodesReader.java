@@ -112,7 +112,7 @@ final class NodesReader {
         } else if (pull.equals("missing") && backend.isPresent() && !FETCHING.contains(backend.get())) {
             mistakes.mistake(
                     key,
-                    "%s fetches no models on command, and a job would wait for ever: leave it out, or say never"
+                    "%s fetches no models on command, and a job would wait for ever: leave it out, or set never"
                             .formatted(backend.get().wireName()));
         }
         return pull.equals("missing");

@@ -334,7 +334,7 @@ public final class SettingsReader {
             if (others.contains(topic.name())) {
                 mistakes.mistake(
                         "intake.topics",
-                        "'%s' is one of penstock.topics, which are for other things than jobs".formatted(topic.name()));
+                        "'%s' is the name of an internal topic (penstock.topics)".formatted(topic.name()));
             }
             if (!topic.name().matches("[a-zA-Z0-9._-]{1,249}")) {
                 mistakes.mistake("intake.topics", "'%s' is no name of a Kafka topic".formatted(topic.name()));
@@ -383,7 +383,7 @@ public final class SettingsReader {
         mistakes.positive("ledger.retention", config.ledger().retention());
         if (kind.equals(Optional.of(Settings.LedgerKind.POSTGRESQL))
                 && !config.ledger().url().orElse("").startsWith("jdbc:postgresql:")) {
-            mistakes.mistake("ledger.url", "must be said for postgresql, as jdbc:postgresql://host:5432/database");
+            mistakes.mistake("ledger.url", "must be set for postgresql, as jdbc:postgresql://host:5432/database");
         }
         return new Settings.Ledger(
                 kind.orElse(Settings.LedgerKind.NONE),

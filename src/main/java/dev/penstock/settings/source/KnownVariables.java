@@ -79,7 +79,7 @@ public final class KnownVariables {
                 unknown.add(
                         KnownKeys.isLaterVariable(upper)
                                 ? "the variable %s is of a later version: it has no effect in this one".formatted(name)
-                                : "the variable %s has no effect: no key of Penstock is called so. Did you mean %s?"
+                                : "the variable %s has no effect: no key of Penstock has this name. Did you mean %s?"
                                         .formatted(name, nearest(upper)));
             } else if (upper.startsWith(OF_NODE) && isOfNoNode(upper)) {
                 unknown.add(

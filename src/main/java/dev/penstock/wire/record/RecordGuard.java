@@ -167,7 +167,7 @@ public final class RecordGuard {
                 if (guard.last.isAfter(since)) {
                     warnings.put(
                             reader,
-                            "%d records could not be read and were passed over, the last at %s: %s"
+                            "%d records could not be read and were skipped, the last at %s: %s"
                                     .formatted(guard.count, guard.last, guard.words));
                 }
             }

@@ -45,7 +45,7 @@ class LedgerDatabaseTest {
         database = TestLedgers.sqlite(file);
     }
 
-    /** Else a commit between its first look and its first write would make it fail at once. */
+    /** Otherwise a commit between its first read and its first write would make it fail at once. */
     @Test
     void a_transaction_that_only_looks_has_the_file_already() throws Exception {
         try (Connection other = impatient();
@@ -64,7 +64,7 @@ class LedgerDatabaseTest {
         }
     }
 
-    /** In it the driver waits in native code, and would hold the carrier of a virtual thread. */
+    /** The driver waits in native code, which would hold the carrier of a virtual thread. */
     @Test
     void the_file_is_read_by_threads_of_the_platform() throws Exception {
         assertThat(database.<Boolean>read(_ -> Thread.currentThread().isVirtual()))
@@ -141,7 +141,10 @@ class LedgerDatabaseTest {
         }
     }
 
-    /** A pool gives the same connection again, and the driver takes a transaction that could not begin for begun. */
+    /**
+     * A pool returns the same connection again, and the driver believes that a transaction has begun that could not
+     * begin.
+     */
     @Test
     void a_connection_that_could_not_begin_begins_the_next_time() throws Exception {
         try (Connection holder = impatient();
@@ -175,7 +178,7 @@ class LedgerDatabaseTest {
         void now() throws SQLException;
     }
 
-    /** Of one connection, which closing does not close. */
+    /** A source of one connection, which closing does not close. */
     private LedgerDatabase over(Connection connection, Request asked) {
         ClassLoader loader = LedgerDatabaseTest.class.getClassLoader();
         Object lent = Proxy.newProxyInstance(

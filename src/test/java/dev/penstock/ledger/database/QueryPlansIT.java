@@ -24,15 +24,15 @@ import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.Test;
 
 /**
- * A ledger of a million jobs ({@code -Dpenstock.test.rows}: of more): every query that is asked of it, as it is asked, is
- * explained while it runs. Each has to be served by indexes, and to touch no more rows than three times its limit.
+ * A ledger of a million jobs ({@code -Dpenstock.test.rows}: another number): every query of the ledger is explained
+ * while it runs. Indexes have to serve each query, and it has to touch no more rows than three times its limit.
  */
 class QueryPlansIT {
     private static final long ROWS = Long.getLong("penstock.test.rows", 1_000_000);
     private static final long NOW = 1_700_000_000_000L;
     private static final int LIMIT = 20;
 
-    /** @param touched rows that any node of the plan read, those it threw away among them */
+    /** @param touched the rows that any node of the plan read, also those that it dropped */
     private record Plan(String sql, List<String> nodes, double touched, double millis) {}
 
     @FunctionalInterface
@@ -110,7 +110,9 @@ class QueryPlansIT {
         return queries;
     }
 
-    /** 90 % completed, 2 % each of the others; ten tenants and models; every hundredth open job is to be cancelled. */
+    /**
+     * 90 % completed, 2 % each of the others; ten tenants and models; every hundredth open job has a cancel command.
+     */
     private static void fill(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             statement.execute("""
@@ -145,7 +147,7 @@ class QueryPlansIT {
         }
     }
 
-    /** Runs a query; each statement that it makes is explained first, with the same parameters. */
+    /** Runs a query; each of its statements is explained first, with the same parameters. */
     private static List<Plan> explained(Connection connection, Query query) throws SQLException {
         List<Plan> plans = new ArrayList<>();
         Connection spying = (Connection) Proxy.newProxyInstance(

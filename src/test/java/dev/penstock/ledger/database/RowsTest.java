@@ -24,7 +24,7 @@ class RowsTest {
     @TempDir
     private Path folder;
 
-    /** PostgreSQL's driver with reWriteBatchedInserts=true says SUCCESS_NO_INFO of every row of a batch. */
+    /** PostgreSQL's driver with reWriteBatchedInserts=true reports SUCCESS_NO_INFO for every row of a batch. */
     @Test
     void a_driver_that_does_not_say_which_rows_were_inserted_loses_none() throws Exception {
         LedgerDatabase database = TestLedgers.sqlite(folder.resolve("ledger.db"));
@@ -53,7 +53,7 @@ class RowsTest {
         return SubmittedJob.at("prompt-jobs", 0, offset, offset);
     }
 
-    /** Another writes one of the rows between the look and the insert, and no batch says what it did. */
+    /** Another projector writes one of the rows between the read and the insert, and no batch reports its result. */
     private static Connection silent(Connection connection) {
         boolean[] another = {false};
         return (Connection) proxy(Connection.class, connection, (method, result) -> {

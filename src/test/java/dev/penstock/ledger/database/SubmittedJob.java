@@ -9,7 +9,7 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Submission;
 import java.util.Map;
 
-/** What the record of some job changes in the ledger. */
+/** The change that the record of some job makes in the ledger. */
 public final class SubmittedJob {
     private SubmittedJob() {}
 

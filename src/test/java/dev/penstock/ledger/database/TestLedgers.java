@@ -26,8 +26,7 @@ public final class TestLedgers {
     private TestLedgers() {}
 
     public static LedgerDatabase sqlite(Path file) {
-        // by its driver, as the product's pool does: SQLite's own source has its defaults go before what the address
-        // says
+        // with its driver, like the product's pool: SQLite's own source lets its defaults override the address
         SQLiteDataSource source = new SQLiteDataSource() {
             @Override
             public Connection getConnection() throws SQLException {

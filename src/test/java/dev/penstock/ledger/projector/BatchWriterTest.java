@@ -39,7 +39,7 @@ import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A record that a database does not take keeps no other from being written. */
+/** A record that a database does not take does not block the others. */
 class BatchWriterTest {
     private static final TopicPartition REPLIES = new TopicPartition("prompt-replies", 0);
     private static final TopicPartition JOBS = new TopicPartition("prompt-jobs", 0);
@@ -160,7 +160,7 @@ class BatchWriterTest {
         assertThat(database.write(Positions::all)).containsEntry(JOBS, 0L);
     }
 
-    /** As a database does that knows a rule of its own. */
+    /** Imitates a database with a rule of its own. */
     private static void refuseNode(LedgerDatabase database) throws LedgerDatabase.Unavailable {
         List<String> rule = switch (database.kind()) {
             case POSTGRESQL -> List.of("ALTER TABLE jobs ADD CONSTRAINT no_bad CHECK (node <> 'bad')");

@@ -75,7 +75,7 @@ class CatchUpTest {
 
         assertThatThrownBy(() -> catchUp.ends(List.of(JOBS), LONG))
                 .isInstanceOf(TimeoutException.class)
-                .hasMessageContaining("the broker did not say");
+                .hasMessageContaining("the broker did not report");
         assertThat(catchUp.ends(List.of(JOBS), LONG)).isEqualTo(ends);
         assertThat(catchUp.ends(List.of(JOBS), LONG)).isEqualTo(ends);
 

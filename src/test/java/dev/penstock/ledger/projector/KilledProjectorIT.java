@@ -27,9 +27,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A projector that is killed again and again under load ends with the rows of one that was not. */
+/** A projector that is killed again and again under load writes the same rows as one that was not killed. */
 final class KilledProjectorIT {
-    /** -Dpenstock.test.kills=50 for as many; each takes some seconds. */
+    /** -Dpenstock.test.kills=50 for more; each takes some seconds. */
     private static final int KILLS = Integer.getInteger("penstock.test.kills", 4);
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -74,7 +74,7 @@ final class KilledProjectorIT {
                 ChildProcess projector = projector(broker, killedAt);
                 projector.awaitLine("ready"::equals, PATIENCE);
                 Map<TopicPartition, Long> before = killed.write(Positions::all);
-                // somewhere in its work: it has written something, and then some more
+                // anywhere in its work: it has written something, and then some more
                 long until = System.nanoTime() + PATIENCE.toNanos();
                 while (killed.write(Positions::all).equals(before) && System.nanoTime() < until) {
                     LockSupport.parkNanos(10_000_000);
@@ -132,7 +132,7 @@ final class KilledProjectorIT {
                             record.topic(), null, null, record.key(), record.value(), record.headers()));
                 }
                 producer.flush();
-                // a load, and time for those that are to work under it
+                // a load, and time for the projectors that work under it
                 LockSupport.parkNanos(50_000_000);
             }
         }

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A ledger, and topics that are not those that it is of. */
+/** A ledger, and topics that it does not belong to. */
 class OriginTest {
     private static final String JOBS = "prompt-jobs";
     private static final String REPLIES = "prompt-replies";
@@ -129,7 +129,7 @@ class OriginTest {
         assertThat(row("ended").orElseThrow().arrivals().records())
                 .as("the same place in another topic is another record")
                 .hasSize(2);
-        // the one that waits comes no more, wherever the new topic has got to
+        // the waiting record does not come again, whatever the end of the new topic
         assertThat(database.write(Origin::gonePartitions)).hasSize(1).allMatch(gone -> Origin.isGone(gone.topic()));
         List<String> open = new ArrayList<>();
         for (TopicPartition gone : database.write(Origin::gonePartitions)) {
@@ -160,7 +160,7 @@ class OriginTest {
         assertThat(ended.state().orElseThrow().status()).isEqualTo(JobState.Status.CANCELLED);
         assertThat(ended.life().appliedOffset()).isNegative();
         assertThat(database.write(Positions::gaps)).containsEntry(REPLIES_0, 1_000L);
-        // the outcome of the other one lies at a lower offset than anything had before
+        // the outcome of the other job lies at a lower offset than all before
         JobTimeline.Event event =
                 new JobTimeline.Event(new EventMark(EventMark.Kind.CANCELLED, 0, "janitor", 0), 0, 9, null);
         apply("waits", new JobRow.Change.Happened(event, new JobRow.Ending("{}", null, null)));

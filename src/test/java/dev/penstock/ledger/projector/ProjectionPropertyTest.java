@@ -25,7 +25,10 @@ import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Any interleaving of the partitions, any repeat from an earlier offset and any split over projectors: the same rows. */
+/**
+ * Any interleaving of the partitions, any repeat from an earlier offset and any split over projectors gives the same
+ * rows.
+ */
 class ProjectionPropertyTest {
     private static final Projection PROJECTION =
             new Projection(TestSettings.defaults(), Map.of("prompt-jobs", new UUID(1, 2)));
@@ -68,7 +71,7 @@ class ProjectionPropertyTest {
         System.out.printf("%s: %d rounds, %d rows, each three times the same%n", database.kind(), rounds, rows);
     }
 
-    /** Any partition goes on a few records, and now and then back to an earlier offset. */
+    /** Any partition advances by a few records, and now and then returns to an earlier offset. */
     private static void interleaved(LedgerDatabase database, Topics topics, Random random) throws Exception {
         Map<TopicPartition, Integer> next = new HashMap<>();
         List<TopicPartition> open = new ArrayList<>(topics.logs().keySet());
@@ -88,7 +91,7 @@ class ProjectionPropertyTest {
         }
     }
 
-    /** Three projectors; each takes whatever partition it gets, at once, and only the fence keeps them apart. */
+    /** Three projectors may take any partition at any moment, and only the fence keeps them apart. */
     private static void split(LedgerDatabase database, Topics topics, int seed) throws Exception {
         Map<TopicPartition, Long> beginnings = new HashMap<>();
         topics.logs().keySet().forEach(partition -> beginnings.put(partition, 0L));

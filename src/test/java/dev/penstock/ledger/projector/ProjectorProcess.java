@@ -17,7 +17,10 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The product's projector as a process of its own, until its standard input ends: BOOTSTRAP, then an SQLite file or a JDBC URL. */
+/**
+ * The product's projector as a process of its own, until its standard input ends. Arguments: BOOTSTRAP, then an SQLite
+ * file or a JDBC URL.
+ */
 final class ProjectorProcess {
     private ProjectorProcess() {}
 

@@ -24,8 +24,8 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 
 /**
- * What the topics may hold of some jobs: records, duplicates with the same and with another body, copies, commands, refusals,
- * attempts that go on and zombies that do not, outcomes once and more often.
+ * What the topics may contain about some jobs: records, duplicates with the same and with another body, deferred
+ * records, commands, refusals, attempts that continue, late events of dead runs, and repeated outcomes.
  */
 final class Topics {
     private static final int REPLY_PARTITIONS = 3;
@@ -51,7 +51,7 @@ final class Topics {
         return topics;
     }
 
-    /** One id on more records and copies than a row keeps, and some of them refused. */
+    /** One id on more records and deferred records than a row keeps, and some of them refused. */
     void crowd(String name) {
         JobId id = new JobId(name);
         for (int i = 0; i < Submissions.MOST + 60; i++) {
@@ -60,7 +60,7 @@ final class Topics {
                 refused(id, place);
             }
             if (random.nextInt(20) == 0) {
-                // of a record that the projector does not take for a job
+                // from a record that the projector does not take for a job
                 refused(id, new RecordPlace(place.topic(), place.partition(), place.offset() + 1_000));
             }
             int copies = random.nextInt(5);
@@ -101,7 +101,7 @@ final class Topics {
         return logs.getOrDefault(partition, List.of());
     }
 
-    /** Of all partitions, one after the other. */
+    /** The records of all partitions, one after the other. */
     List<ConsumerRecord<byte[], byte[]>> all() {
         return logs.values().stream().flatMap(List::stream).toList();
     }

@@ -40,7 +40,7 @@ class HostileRecordsTest {
         }
 
         assertThat(said).isGreaterThan(500);
-        // nothing had to be caught: each reader knows what it reads
+        // no exception had to be caught: each reader checks what it reads
         assertThat(RecordGuard.warnings()).doesNotContainKey("ledger");
     }
 

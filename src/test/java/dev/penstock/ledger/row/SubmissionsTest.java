@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 class SubmissionsTest {
-    /** A producer that gives all its records one id; each of them but the first has another body, and is refused. */
+    /** A producer gives all its records one id. Each of them but the first has another body, and is refused. */
     @Test
     @Timeout(60)
     void one_id_on_every_record_makes_no_row_without_bounds() {

@@ -60,7 +60,7 @@ class RouterModelsTest {
                 NodeClient client = client(router)) {
             assertThatThrownBy(() -> new RouterModels(Duration.ofMillis(300))
                             .fetch(client, "one", _ -> scripted.status.set("unloaded")))
-                    .hasMessageContaining("somebody else has unloaded it");
+                    .hasMessageContaining("another client has unloaded it");
         }
     }
 

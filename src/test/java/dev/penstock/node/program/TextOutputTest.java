@@ -91,7 +91,7 @@ class TextOutputTest {
         assertThat(said).singleElement().isInstanceOfSatisfying(TokenEvent.Broken.class, broken -> {
             assertThat(broken.failure().code()).isEqualTo(JobFailure.Code.CONTEXT_LENGTH_EXCEEDED);
             assertThat(broken.failure().message())
-                    .startsWith("says that the prompt has 200,023 tokens, and its limit is 4,096: ");
+                    .startsWith("reports that the prompt has 200,023 tokens, and its limit is 4,096: ");
         });
         String counted = "0.1 I slot print_timing: |        eval time =  2.41 ms /    3 tokens";
         assertThat(text(

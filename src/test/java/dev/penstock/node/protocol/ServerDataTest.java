@@ -138,7 +138,7 @@ class ServerDataTest {
                 .isInstanceOfSatisfying(
                         TokenEvent.Broken.class,
                         broken -> assertThat(broken.failure().message())
-                                .startsWith("sent a choice that nobody asked for: its index is"));
+                                .startsWith("sent a choice that the request did not ask for: its index is"));
     }
 
     @ParameterizedTest

@@ -348,7 +348,7 @@ class SettingsReaderTest {
                         "penstock.intake.topics[0].name", "mine",
                         "penstock.intake.topics[1].name", "prompt-jobs-deferred",
                         "penstock.intake.topics[2].name", "mine")))
-                .hasMessageContaining("'prompt-jobs-deferred' is one of penstock.topics")
+                .hasMessageContaining("'prompt-jobs-deferred' is the name of an internal topic")
                 .hasMessageContaining("'mine' is there twice");
     }
 

@@ -223,7 +223,7 @@ class StartCheckTest {
         assertThat(new KnownVariables(Map.of("PENSTOCK_ROUTES_0__NAME", "a", "PENSTOCK_PORT", "8080"), List.of())
                         .unknown())
                 .containsExactly(
-                        "the variable PENSTOCK_PORT has no effect: no key of Penstock is called so. Did you mean QUARKUS_HTTP_PORT?",
+                        "the variable PENSTOCK_PORT has no effect: no key of Penstock has this name. Did you mean QUARKUS_HTTP_PORT?",
                         "the variable PENSTOCK_ROUTES_0__NAME is of a later version: it has no effect in this one");
     }
 

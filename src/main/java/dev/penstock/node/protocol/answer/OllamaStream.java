@@ -68,7 +68,7 @@ public final class OllamaStream implements AnswerParser {
         }
         if (!over) {
             String what = repeats >= REPEATS
-                    ? "stopped the answer at its repeat limit: the model said %s %d times in a row"
+                    ? "stopped the answer at its repeat limit: the model wrote %s %d times in a row"
                             .formatted(ServerErrors.shorten("'" + lastPiece.strip() + "'"), repeats)
                     : "ended the answer without done: true, as it does when a model repeats one token up to Ollama's repeat limit, or when its runner fails";
             stop(events, JobFailure.Code.STREAM_BROKEN, what);

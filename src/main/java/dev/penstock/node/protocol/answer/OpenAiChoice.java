@@ -126,7 +126,7 @@ final class OpenAiChoice {
             Fingerprint before = fingerprints.getOrDefault(text.getKey(), new Fingerprint());
             String whole = text.getValue().toString();
             if (!before.begins(whole)) {
-                throw new UnreadText("choices[%d].message (its deltas say another text)".formatted(index));
+                throw new UnreadText("choices[%d].message (its deltas have another text)".formatted(index));
             }
             rest.put(text.getKey(), whole.substring(before.length));
         }

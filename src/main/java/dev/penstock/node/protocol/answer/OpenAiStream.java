@@ -119,7 +119,7 @@ public final class OpenAiStream implements AnswerParser {
                 stop(
                         events,
                         JobFailure.Code.NODE_ERROR,
-                        "sent a choice that nobody asked for: its index is "
+                        "sent a choice that the request did not ask for: its index is "
                                 + ServerErrors.shorten(given.isMissingNode() ? String.valueOf(at) : given.asText()));
                 return;
             }
