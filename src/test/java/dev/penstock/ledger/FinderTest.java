@@ -4,6 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobId;
+import dev.penstock.ledger.database.LedgerDatabase;
+import dev.penstock.ledger.database.Positions;
+import dev.penstock.ledger.database.Rows;
+import dev.penstock.ledger.database.TestLedgers;
+import dev.penstock.ledger.projector.Topics;
+import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.read.TestSettings;
 import java.nio.file.Path;

@@ -4,7 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.http.NodeClient;
+import dev.penstock.node.http.NodeErrors;
+import dev.penstock.node.http.Probe;
 import dev.penstock.node.media.MediaFetcher;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.upstream.ProbeResult;
+import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
@@ -96,7 +103,7 @@ class NodeTest {
         }
 
         @Override
-        public Node.ProbeResult probe() throws InterruptedException {
+        public ProbeResult probe() throws InterruptedException {
             return Probe.of(this);
         }
 

@@ -30,7 +30,7 @@ public record Submission(
         metadata = Map.copyOf(metadata);
     }
 
-    static Submission of(PromptJob job, RecordStamp stamp, String bodyHash) {
+    public static Submission of(PromptJob job, RecordStamp stamp, String bodyHash) {
         return new Submission(
                 stamp,
                 bodyHash,

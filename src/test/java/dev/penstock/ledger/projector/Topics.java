@@ -27,7 +27,7 @@ import org.apache.kafka.common.record.TimestampType;
  * What the topics may contain about some jobs: records, duplicates with the same and with another body, deferred
  * records, commands, refusals, attempts that continue, late events of dead runs, and repeated outcomes.
  */
-final class Topics {
+public final class Topics {
     private static final int REPLY_PARTITIONS = 3;
     private static final int JOB_PARTITIONS = 2;
 
@@ -39,7 +39,7 @@ final class Topics {
         this.random = random;
     }
 
-    static Topics random(RandomGenerator random, int jobs) {
+    public static Topics random(RandomGenerator random, int jobs) {
         return random(random, "job-", jobs);
     }
 
@@ -102,7 +102,7 @@ final class Topics {
     }
 
     /** The records of all partitions, one after the other. */
-    List<ConsumerRecord<byte[], byte[]>> all() {
+    public List<ConsumerRecord<byte[], byte[]>> all() {
         return logs.values().stream().flatMap(List::stream).toList();
     }
 
