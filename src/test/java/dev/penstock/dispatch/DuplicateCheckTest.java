@@ -149,7 +149,7 @@ class DuplicateCheckTest {
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.ID_CONFLICT);
         assertThat(failure.message())
-                .contains("job 'named' is there already", first.place().toString());
+                .contains("job 'named' exists already", first.place().toString());
     }
 
     @Test
