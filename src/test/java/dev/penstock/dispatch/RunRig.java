@@ -24,6 +24,7 @@ import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -45,10 +46,6 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.Cluster;
-import org.apache.kafka.common.Node;
-import org.apache.kafka.common.PartitionInfo;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
@@ -59,6 +56,7 @@ import org.jspecify.annotations.Nullable;
 final class RunRig {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
     private static final String REPLIES = "prompt-replies";
+    static final Map<String, String> VLLM = node("gpu-a", "vllm", 64);
 
     private final PausedTime time = new PausedTime();
     final Clock clock = time.clock();
@@ -92,7 +90,7 @@ final class RunRig {
         settings = TestSettings.ofFile(file);
         nodes = new FakeNodes(settings, clock);
         scheduler = time.scheduler(settings, nodes, meters);
-        producer = producer(brokerAnswers);
+        producer = PlayedProducer.of(REPLIES, 1, brokerAnswers);
         replies = new ReplyTopic(REPLIES, producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024);
         ledger = new PlayedLedger(settings, replies, this::written);
         context = context(PlayedRecovery.of(replies, producer));
@@ -114,14 +112,6 @@ final class RunRig {
                         () -> 0,
                         new RunMeters(meters),
                         OpenTelemetry.noop().getTracer("test")));
-    }
-
-    private static MockProducer<byte[], byte[]> producer(boolean brokerAnswers) {
-        Node broker = new Node(1, "127.0.0.1", 1);
-        Node[] all = {broker};
-        Cluster cluster = new Cluster(
-                "test", List.of(broker), List.of(new PartitionInfo(REPLIES, 0, broker, all, all)), Set.of(), Set.of());
-        return new MockProducer<>(cluster, brokerAnswers, null, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     static Map<String, String> node(String name, String backend, int slots) {
@@ -307,5 +297,20 @@ final class RunRig {
             assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
             LockSupport.parkNanos(1_000_000);
         }
+    }
+
+    /** Returns the server of the node {@code gpu-a}. */
+    FakeNodes.Server server() {
+        return nodes.server("gpu-a");
+    }
+
+    /** The server of {@code gpu-a} is up, and answers every request. */
+    void answers() {
+        server().up("llama").onCall(call -> call.answer("Hi"));
+    }
+
+    /** Waits for the first request at a server. */
+    static void awaitCall(FakeNodes.Server server) {
+        await(() -> server.calls().size() == 1, () -> "no request");
     }
 }

@@ -13,6 +13,8 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
+import dev.penstock.testkit.PlayedClock;
+import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.record.RecordGuard;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -21,14 +23,11 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
@@ -37,15 +36,11 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.Cluster;
-import org.apache.kafka.common.Node;
-import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -60,58 +55,30 @@ class JobRecordsTest {
             "penstock.nodes.gpu-a.backend", "vllm",
             "penstock.nodes.gpu-a.url", "http://127.0.0.1:1"));
     private final FakeNodes nodes = new FakeNodes(settings, Clock.systemUTC());
-    private final MockProducer<byte[], byte[]> events = producer("prompt-replies", 1);
-    private final MockProducer<byte[], byte[]> copies = producer("prompt-jobs-deferred", 4);
-    private final MockProducer<byte[], byte[]> letters = producer("prompt-jobs-dlq", 4);
+    private final MockProducer<byte[], byte[]> events = PlayedProducer.of("prompt-replies", 1);
+    private final MockProducer<byte[], byte[]> copies = PlayedProducer.of("prompt-jobs-deferred", 4);
+    private final MockProducer<byte[], byte[]> letters = PlayedProducer.of("prompt-jobs-dlq", 4);
     /** The exception of the runs' clock; null: it shows the time. */
     private volatile @Nullable Error overflow;
 
     private volatile @Nullable RuntimeException broken;
 
-    private final Clock runsClock = new Clock() {
-        @Override
-        public Instant instant() {
-            RuntimeException exception = broken;
-            Error error = overflow;
-            if (exception != null) {
-                throw exception;
-            }
-            if (error != null) {
-                throw error;
-            }
-            return Instant.now();
+    private final Clock runsClock = PlayedClock.of(() -> {
+        RuntimeException exception = broken;
+        Error error = overflow;
+        if (exception != null) {
+            throw exception;
         }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
+        if (error != null) {
+            throw error;
         }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
+        return Instant.now();
+    });
 
     /** How far the loop's clock is ahead: a retry comes without a wait. */
     private final AtomicLong aheadMillis = new AtomicLong(Duration.ofHours(1).toMillis());
 
-    private final Clock loopClock = new Clock() {
-        @Override
-        public Instant instant() {
-            return Instant.now().plusMillis(aheadMillis.addAndGet(20));
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
+    private final Clock loopClock = PlayedClock.of(() -> Instant.now().plusMillis(aheadMillis.addAndGet(20)));
 
     /** The ids of the topics; a test may let them throw. */
     private Map<String, UUID> topicIds = new HashMap<>(Map.of("prompt-jobs", new UUID(1, 2)));
@@ -400,16 +367,6 @@ class JobRecordsTest {
     private static String header(ProducerRecord<byte[], byte[]> record, String name) {
         Header header = record.headers().lastHeader(name);
         return header == null ? "" : new String(header.value(), StandardCharsets.UTF_8);
-    }
-
-    private static MockProducer<byte[], byte[]> producer(String topic, int partitions) {
-        Node broker = new Node(1, "127.0.0.1", 1);
-        List<PartitionInfo> all = new ArrayList<>();
-        for (int partition = 0; partition < partitions; partition++) {
-            all.add(new PartitionInfo(topic, partition, broker, new Node[] {broker}, new Node[] {broker}));
-        }
-        Cluster cluster = new Cluster("test", List.of(broker), all, Set.of(), Set.of());
-        return new MockProducer<>(cluster, true, null, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     private static void await(BooleanSupplier condition) throws InterruptedException {

@@ -12,6 +12,7 @@ import dev.penstock.ledger.projector.Topics;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.PlayedProducer;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -20,19 +21,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import org.apache.kafka.clients.producer.MockProducer;
-import org.apache.kafka.common.Cluster;
-import org.apache.kafka.common.Node;
-import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -70,15 +65,7 @@ class FinderTest {
     }
 
     private static ReplyTopic replies() {
-        Node broker = new Node(1, "127.0.0.1", 1);
-        PartitionInfo partition =
-                new PartitionInfo("prompt-replies", 0, broker, new Node[] {broker}, new Node[] {broker});
-        Cluster cluster = new Cluster("test", List.of(broker), List.of(partition), Set.of(), Set.of());
-        return new ReplyTopic(
-                "prompt-replies",
-                new MockProducer<>(cluster, true, null, new ByteArraySerializer(), new ByteArraySerializer()),
-                1 << 20,
-                () -> 1 << 30);
+        return new ReplyTopic("prompt-replies", PlayedProducer.of("prompt-replies", 1), 1 << 20, () -> 1 << 30);
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.document.EventDocument;
 import dev.penstock.wire.record.EventHeaders;
 import java.time.Instant;
@@ -16,20 +17,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.MockConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
-import org.apache.kafka.clients.producer.MockProducer;
-import org.apache.kafka.common.Cluster;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.Node;
-import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.record.TimestampType;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -82,14 +77,7 @@ class RecoveryTest {
     }
 
     private static ReplyTopic topic() {
-        Node broker = new Node(1, "127.0.0.1", 1);
-        PartitionInfo partition = new PartitionInfo(TOPIC, 0, broker, new Node[] {broker}, new Node[] {broker});
-        Cluster cluster = new Cluster("test", List.of(broker), List.of(partition), Set.of(), Set.of());
-        return new ReplyTopic(
-                TOPIC,
-                new MockProducer<>(cluster, true, null, new ByteArraySerializer(), new ByteArraySerializer()),
-                1 << 20,
-                () -> 1 << 30);
+        return new ReplyTopic(TOPIC, PlayedProducer.of(TOPIC, 1), 1 << 20, () -> 1 << 30);
     }
 
     private void append(JobId id, EventMark mark, byte[] value, int second) {

@@ -2,12 +2,11 @@ package dev.penstock.schedule;
 
 import dev.penstock.node.Nodes;
 import dev.penstock.settings.Settings;
+import dev.penstock.testkit.PlayedClock;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,22 +19,7 @@ public final class PausedTime {
     private final AtomicLong nanos = new AtomicLong();
     private final TreeMap<Long, List<Runnable>> timers = new TreeMap<>();
 
-    private final Clock clock = new Clock() {
-        @Override
-        public Instant instant() {
-            return Instant.EPOCH.plusNanos(nanos.get());
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
+    private final Clock clock = PlayedClock.of(() -> Instant.EPOCH.plusNanos(nanos.get()));
 
     /** Returns a clock that shows this time. */
     public Clock clock() {

@@ -3,12 +3,11 @@ package dev.penstock.settings.start;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.settings.KafkaSettings;
+import dev.penstock.testkit.PlayedClock;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ExecutionException;
@@ -24,22 +23,7 @@ class BrokerWatchTest {
 
     private Instant now = START;
 
-    private final Clock clock = new Clock() {
-        @Override
-        public Instant instant() {
-            return now;
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    };
+    private final Clock clock = PlayedClock.of(() -> now);
 
     private final BrokerWatch watch = new BrokerWatch(
             new KafkaSettings(Map.of("bootstrap.servers", "kafka.example:9092"), 1), clock, new SimpleMeterRegistry());
