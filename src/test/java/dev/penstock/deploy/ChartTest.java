@@ -1,5 +1,14 @@
 package dev.penstock.deploy;
 
+import static dev.penstock.deploy.ChartRig.MINIMAL;
+import static dev.penstock.deploy.ChartRig.container;
+import static dev.penstock.deploy.ChartRig.names;
+import static dev.penstock.deploy.ChartRig.podLabels;
+import static dev.penstock.deploy.ChartRig.portNames;
+import static dev.penstock.deploy.ChartRig.selected;
+import static dev.penstock.deploy.ChartRig.selector;
+import static dev.penstock.deploy.ChartRig.serviceNames;
+import static dev.penstock.deploy.ChartRig.workloads;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -11,22 +20,14 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Tests the chart with the values files that come with it. */
 class ChartTest {
     private static final ManifestSchemas SCHEMAS = new ManifestSchemas();
-    private static final String MINIMAL = """
-            penstock:
-              auth: {mode: none}
-              nodes: {a: {backend: vllm, url: "http://a:8000"}}
-            kafka: {bootstrapServers: "kafka:9092"}
-            """;
 
     static Stream<Path> ciValues() {
         return Chart.ciValues().stream();
@@ -304,33 +305,6 @@ class ChartTest {
     }
 
     @Test
-    void the_grace_period_is_the_drain_and_30_seconds() {
-        assertThat(gracePeriods("drain: {timeout: 60s}")).containsExactly(90);
-        assertThat(gracePeriods("drain: {timeout: 3m}")).containsExactly(210);
-        assertThat(gracePeriods("drain: {timeout: 1h}")).containsExactly(3630);
-        assertThat(gracePeriods("profiles: {}")).containsExactly(90);
-    }
-
-    private static List<Integer> gracePeriods(String drain) {
-        Path values = Chart.valuesFile(MINIMAL.replace("  auth:", "  " + drain + "\n  auth:"));
-        return workloads(values).stream()
-                .map(workload -> {
-                    JsonNode pod = workload.podTemplate().path("spec");
-                    int sleeps = container(workload)
-                            .path("lifecycle")
-                            .path("preStop")
-                            .path("sleep")
-                            .path("seconds")
-                            .asInt();
-                    int grace = pod.path("terminationGracePeriodSeconds").asInt();
-                    // its sleep counts, and the rest of the time is for hand-backs
-                    assertThat(sleeps).isLessThan(30);
-                    return grace;
-                })
-                .toList();
-    }
-
-    @Test
     void the_checksum_changes_with_the_configuration_alone() {
         String first = checksum(MINIMAL);
 
@@ -349,315 +323,5 @@ class ChartTest {
                 .path("annotations")
                 .path("checksum/config")
                 .asText();
-    }
-
-    @Test
-    void sqlite_has_a_volume_and_one_replica_at_a_time() {
-        List<Manifest> manifests = Chart.render(Chart.ciValues("single-node"));
-        Manifest workload = manifests.stream()
-                .filter(manifest -> manifest.is("Deployment"))
-                .findFirst()
-                .orElseThrow();
-
-        assertThat(names(manifests, "PersistentVolumeClaim")).containsExactly("demo-penstock");
-        assertThat(workload.spec().path("strategy").path("type").asText()).isEqualTo("Recreate");
-        assertThat(workload.spec().path("replicas").asInt()).isEqualTo(1);
-    }
-
-    @Test
-    void a_rolling_update_never_takes_a_replica_away_first() {
-        assertThat(workloads(Chart.ciValues("production"))).hasSize(2).allSatisfy(workload -> {
-            JsonNode strategy = workload.spec().path("strategy");
-            assertThat(strategy.path("type").asText()).isEqualTo("RollingUpdate");
-            assertThat(strategy.path("rollingUpdate").path("maxUnavailable").asInt(-1))
-                    .isZero();
-        });
-    }
-
-    @Test
-    void replicas_that_only_serve_the_api_get_the_service_and_take_no_jobs() {
-        List<Manifest> manifests = Chart.render(Chart.ciValues("production"));
-        Manifest api = named(manifests, "Deployment", "demo-penstock-api");
-        Manifest worker = named(manifests, "Deployment", "demo-penstock");
-        Map<String, String> selector = Manifest.strings(
-                named(manifests, "Service", "demo-penstock").spec().path("selector"));
-
-        assertThat(selected(List.of(api, worker), selector)).containsExactly(api);
-        assertThat(container(api).path("env").toString())
-                .contains("{\"name\":\"PENSTOCK_INTAKE_ENABLED\",\"value\":\"false\"}");
-        assertThat(container(worker).path("env").toString()).doesNotContain("PENSTOCK_INTAKE_ENABLED");
-    }
-
-    @Test
-    void the_network_policy_lets_out_to_what_the_configuration_names_and_nowhere_else() {
-        Manifest policy = named(Chart.render(Chart.ciValues("production")), "NetworkPolicy", "demo-penstock");
-
-        Set<String> ways = new TreeSet<>();
-        policy.spec()
-                .path("egress")
-                .forEach(rule -> rule.path("to")
-                        .forEach(peer -> rule.path("ports")
-                                .forEach(port -> ways.add(
-                                        where(peer) + " " + port.path("port").asText()))));
-        assertThat(ways)
-                .containsExactly(
-                        "0.0.0.0/0 443",
-                        "198.51.100.0/24 9094",
-                        "databases 5432",
-                        "kube-system/{\"k8s-app\":\"kube-dns\"} 53",
-                        "models 8000",
-                        "models/{\"app\":\"vllm-a\"} 8000",
-                        "observability 4317");
-        assertThat(policy.spec().path("policyTypes").toString()).isEqualTo("[\"Ingress\",\"Egress\"]");
-        assertThat(policy.spec()
-                        .path("ingress")
-                        .path(1)
-                        .path("ports")
-                        .path(0)
-                        .path("port")
-                        .asText())
-                .isEqualTo("management");
-    }
-
-    private static String where(JsonNode peer) {
-        if (peer.has("ipBlock")) {
-            return peer.path("ipBlock").path("cidr").asText();
-        }
-        String namespace = peer.path("namespaceSelector")
-                .path("matchLabels")
-                .path("kubernetes.io/metadata.name")
-                .asText();
-        return peer.has("podSelector")
-                ? namespace + "/" + peer.path("podSelector").path("matchLabels")
-                : namespace;
-    }
-
-    @Test
-    void from_zero_keda_looks_at_the_groups_itself() {
-        List<Manifest> manifests = Chart.render(Chart.ciValues("from-zero"));
-        JsonNode scaler = named(manifests, "ScaledObject", "demo-penstock").spec();
-
-        assertThat(scaler.path("minReplicaCount").asInt(-1)).isZero();
-        assertThat(scaler.path("triggers").findValuesAsText("type"))
-                .containsExactly("prometheus", "prometheus", "kafka", "kafka", "kafka", "kafka");
-        // the scaler also reads a topic without consumers so far, if its name is listed
-        assertThat(scaler.path("triggers").findValuesAsText("topic"))
-                .containsExactly("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low", "prompt-jobs-deferred");
-        assertThat(scaler.path("triggers").findValuesAsText("consumerGroup"))
-                .containsExactly(
-                        "penstock-ledger", "penstock-ledger", "penstock-ledger", "penstock.prompt-jobs-deferred");
-        assertThat(named(manifests, "TriggerAuthentication", "demo-penstock-kafka")
-                        .spec()
-                        .path("secretTargetRef")
-                        .findValuesAsText("name"))
-                .containsExactly("keda-kafka", "keda-kafka", "events-cluster-ca-cert");
-        // a replica drains for this long before the next one may go
-        assertThat(scaler.at("/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/policies/0/periodSeconds")
-                        .asInt())
-                .isGreaterThan(60);
-        JsonNode threeAtLeast = named(Chart.render(Chart.ciValues("production")), "ScaledObject", "demo-penstock")
-                .spec();
-        assertThat(threeAtLeast.path("minReplicaCount").asInt()).isEqualTo(3);
-        assertThat(threeAtLeast.path("triggers").findValuesAsText("type")).containsExactly("prometheus", "prometheus");
-        // no series: no work where there may be no replica, and a broken scrape where there is always one
-        assertThat(scaler.path("triggers").findValuesAsText("query"))
-                .hasSize(2)
-                .allMatch(query -> query.endsWith(" or vector(0)"));
-        assertThat(scaler.path("triggers").findValues("ignoreNullValues")).isEmpty();
-        assertThat(threeAtLeast.path("triggers").findValuesAsText("query"))
-                .hasSize(2)
-                .noneMatch(query -> query.contains("vector"));
-        assertThat(threeAtLeast.path("triggers").findValuesAsText("ignoreNullValues"))
-                .containsExactly("false", "false");
-    }
-
-    @Test
-    void a_backlog_that_no_attempt_was_ever_made_at_is_stuck_too() {
-        Manifest rules = named(Chart.render(Chart.ciValues("production")), "PrometheusRule", "demo-penstock");
-
-        assertThat(rules.spec().findValuesAsText("expr"))
-                .filteredOn(expression -> expression.contains("penstock_attempts_total")
-                        && expression.contains("penstock_jobs_in_flight"))
-                .singleElement()
-                .asString()
-                .contains("(sum(increase(penstock_attempts_total{")
-                .contains("[15m])) or vector(0)) == 0");
-    }
-
-    @Test
-    void a_large_number_of_the_kafka_properties_is_written_out() {
-        String values = MINIMAL.replace(
-                "\"kafka:9092\"",
-                "\"kafka:9092\", properties: {metadata.max.age.ms: 1800000, client.rack: eu-1, check.crcs: false}");
-
-        Map<String, String> variables = new HashMap<>();
-        container(workloads(Chart.valuesFile(values)).getFirst())
-                .path("env")
-                .forEach(variable -> variables.put(
-                        variable.path("name").asText(), variable.path("value").asText()));
-
-        assertThat(variables)
-                .containsEntry("KAFKA_METADATA_MAX_AGE_MS", "1800000")
-                .containsEntry("KAFKA_CLIENT_RACK", "eu-1")
-                .containsEntry("KAFKA_CHECK_CRCS", "false");
-    }
-
-    @Test
-    void the_brokers_beyond_the_bootstrap_address_are_let_out_to() {
-        Manifest policy = named(Chart.render(Chart.ciValues("air-gapped")), "NetworkPolicy", "demo-penstock");
-
-        assertThat(policy.spec().path("egress"))
-                .anyMatch(rule -> where(rule.path("to").path(0)).equals("10.20.1.0/24")
-                        && rule.path("ports").findValuesAsText("port").equals(List.of("9093")));
-    }
-
-    @Test
-    void the_deferred_group_has_the_name_of_its_topic() {
-        String values = MINIMAL.replace("  auth:", "  topics: {deferred: llm.deferred}\n  auth:")
-                        .replace("nodes:", "ledger: {kind: postgresql, url: \"jdbc:postgresql://db/p\"}\n  nodes:")
-                + """
-                database: {existingSecret: db}
-                autoscaling: {kind: keda, minReplicas: 0, keda: {prometheusAddress: "http://prometheus:9090"}}
-                """;
-
-        Manifest scaler = named(Chart.render(Chart.valuesFile(values)), "ScaledObject", "demo-penstock");
-
-        assertThat(scaler.spec().path("triggers").findValuesAsText("consumerGroup"))
-                .endsWith("penstock-ledger", "penstock.llm.deferred");
-    }
-
-    @Test
-    void the_groups_of_an_installation_have_its_prefix() {
-        String values = MINIMAL.replace("  auth:", "  groups-prefix: acme.\n  auth:")
-                        .replace(
-                                "kafka: {",
-                                "kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: SCRAM-SHA-512, existingSecret: penstock}, ")
-                        .replace("nodes:", "ledger: {kind: postgresql, url: \"jdbc:postgresql://db/p\"}\n  nodes:")
-                + """
-                database: {existingSecret: db}
-                autoscaling: {kind: keda, minReplicas: 0, keda: {prometheusAddress: "http://prometheus:9090", kafkaSecret: keda}}
-                strimzi: {enabled: true, cluster: kafka, user: penstock}
-                """;
-
-        List<Manifest> manifests = Chart.render(Chart.valuesFile(values));
-
-        assertThat(named(manifests, "ScaledObject", "demo-penstock")
-                        .spec()
-                        .path("triggers")
-                        .findValuesAsText("consumerGroup"))
-                .containsExactly(
-                        "acme.penstock-ledger",
-                        "acme.penstock-ledger",
-                        "acme.penstock-ledger",
-                        "acme.penstock.prompt-jobs-deferred");
-        List<String> groups = new ArrayList<>();
-        named(manifests, "KafkaUser", "penstock")
-                .spec()
-                .at("/authorization/acls")
-                .forEach(acl -> {
-                    if (acl.at("/resource/type").asText().equals("group")) {
-                        groups.add(acl.at("/resource/patternType").asText() + " "
-                                + acl.at("/resource/name").asText());
-                    }
-                });
-        assertThat(groups).containsExactly("literal acme.penstock-ledger", "prefix acme.penstock.");
-    }
-
-    @Test
-    void strimzi_makes_the_topics_as_the_service_would_and_lets_it_do_what_it_needs() {
-        List<Manifest> manifests = Chart.render(Chart.ciValues("production"));
-        Map<String, String> partitions = new HashMap<>();
-        manifests.stream()
-                .filter(manifest -> manifest.is("KafkaTopic"))
-                .forEach(topic -> partitions.put(
-                        topic.spec().path("topicName").asText(),
-                        topic.spec().path("partitions").asText() + " "
-                                + topic.spec()
-                                        .path("config")
-                                        .path("retention.ms")
-                                        .asText()));
-
-        assertThat(partitions)
-                .containsExactlyInAnyOrderEntriesOf(Map.of(
-                        "prompt-jobs-high", "4 604800000",
-                        "prompt-jobs", "4 604800000",
-                        "prompt-jobs-low", "4 604800000",
-                        "search-jobs", "4 604800000",
-                        "prompt-jobs-deferred", "4 604800000",
-                        "prompt-replies", "12 86400000",
-                        "prompt-commands", "4 86400000",
-                        "prompt-jobs-dlq", "4 2592000000",
-                        "penstock-settings", "1 -1"));
-        JsonNode acls = named(manifests, "KafkaUser", "penstock")
-                .spec()
-                .path("authorization")
-                .path("acls");
-        Set<String> topics = new TreeSet<>();
-        acls.forEach(acl -> {
-            if (acl.path("resource").path("type").asText().equals("topic")) {
-                topics.add(acl.path("resource").path("name").asText());
-                assertThat(acl.path("operations").toString())
-                        .isEqualTo("[\"Read\",\"Write\",\"Describe\",\"DescribeConfigs\"]");
-            }
-        });
-        assertThat(topics).isEqualTo(new TreeSet<>(partitions.keySet()));
-    }
-
-    @ParameterizedTest
-    @CsvSource({"'', lz4", "compression: none, uncompressed", "compression: gzip, gzip"})
-    void strimzi_makes_the_reply_topic_as_the_events_are_compressed(String given, String ofTopic) {
-        String values = MINIMAL.replace("  auth:", "  replies: {%s}\n  auth:".formatted(given))
-                + "strimzi: {enabled: true, cluster: kafka, user: \"\"}\n";
-
-        Manifest replies = named(Chart.render(Chart.valuesFile(values)), "KafkaTopic", "prompt-replies");
-
-        assertThat(replies.spec().path("config").path("compression.type").asText())
-                .isEqualTo(ofTopic);
-    }
-
-    private static List<Manifest> workloads(Path values) {
-        return Chart.render(values).stream()
-                .filter(manifest -> manifest.is("Deployment"))
-                .toList();
-    }
-
-    private static Manifest named(List<Manifest> manifests, String kind, String name) {
-        return manifests.stream()
-                .filter(manifest -> manifest.is(kind) && manifest.name().equals(name))
-                .findFirst()
-                .orElseThrow();
-    }
-
-    private static List<String> names(List<Manifest> manifests, String kind) {
-        return manifests.stream()
-                .filter(manifest -> manifest.is(kind))
-                .map(Manifest::name)
-                .toList();
-    }
-
-    private static List<String> serviceNames(List<Manifest> manifests) {
-        return names(manifests, "Service");
-    }
-
-    private static JsonNode container(Manifest workload) {
-        return workload.podTemplate().path("spec").path("containers").path(0);
-    }
-
-    private static List<String> portNames(Manifest workload) {
-        return container(workload).path("ports").findValuesAsText("name");
-    }
-
-    private static Map<String, String> selector(JsonNode selector) {
-        return Manifest.strings(selector.path("matchLabels"));
-    }
-
-    private static Map<String, String> podLabels(Manifest workload) {
-        return Manifest.strings(workload.podTemplate().path("metadata").path("labels"));
-    }
-
-    private static List<Manifest> selected(List<Manifest> workloads, Map<String, String> selector) {
-        return workloads.stream()
-                .filter(workload -> podLabels(workload).entrySet().containsAll(selector.entrySet()))
-                .toList();
     }
 }

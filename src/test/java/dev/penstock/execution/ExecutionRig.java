@@ -9,6 +9,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Task;
+import dev.penstock.job.TokenEvent;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.PausedTime;
@@ -38,6 +39,10 @@ final class ExecutionRig {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
     private static final Duration STEP = Duration.ofMillis(10);
     static final RecordPlace RECORD = new RecordPlace("prompt-jobs", 2, 7);
+    static final Map<String, String> VLLM = node("gpu-a", "vllm", 64);
+    static final Map<String, String> VLLM_B = node("gpu-b", "vllm", 1);
+    static final Map<String, String> OLLAMA = node("cpu-a", "ollama", 2);
+    static final JobFailure BROKEN = JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection");
 
     final PausedTime time = new PausedTime();
     final SimpleMeterRegistry meters = new SimpleMeterRegistry();
@@ -273,5 +278,16 @@ final class ExecutionRig {
             assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
             LockSupport.parkNanos(1_000_000);
         }
+    }
+
+    /** Returns the failure of a busy server, which may name the time until the next request. */
+    static JobFailure busy(@Nullable Duration after) {
+        return JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "The engine is currently busy")
+                .with(new JobFailure.Again(after, false));
+    }
+
+    /** Returns a part of the answer. */
+    static TokenEvent text(String text) {
+        return new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text);
     }
 }

@@ -1,5 +1,10 @@
 package dev.penstock.node.protocol;
 
+import static dev.penstock.node.protocol.RequestRig.body;
+import static dev.penstock.node.protocol.RequestRig.json;
+import static dev.penstock.node.protocol.RequestRig.map;
+import static dev.penstock.node.protocol.RequestRig.protocol;
+import static dev.penstock.node.protocol.RequestRig.request;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -8,19 +13,9 @@ import com.fasterxml.jackson.databind.node.NullNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Backend;
-import dev.penstock.settings.NodeSettings;
-import dev.penstock.testkit.upstream.Recording;
-import dev.penstock.wire.Json;
-import java.net.URI;
-import java.util.Collections;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,8 +23,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Tests a job's request in each backend's own form. */
 class RequestsTest {
-    private static final String PNG = "iVBORw0KGgoAAAANSUhEUg==";
-
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             VLLM              | max_tokens:7 top_k:5 min_p:0.1 repetition_penalty:1.1                  | mirostat,unheard_of
@@ -135,79 +128,6 @@ class RequestsTest {
         return "{%s,\"response_format\":%s}".formatted(asked, form);
     }
 
-    @Test
-    void a_router_lists_which_of_its_models_are_loaded() {
-        JsonNode listed = json(Recording.of("llama-server/router-models").body());
-
-        assertThat(protocol(Backend.LLAMA_SERVER).models(listed, List.of()))
-                .extracting(model -> model.id() + " " + model.loaded())
-                .containsExactly("tiny-a false", "tiny-b true", "tiny-think true");
-    }
-
-    @Test
-    void what_ollama_says_of_a_model_is_what_it_is_for() {
-        JsonNode tags = json(Recording.of("ollama/tags")
-                .body()
-                .replaceFirst(
-                        "(\"name\":\"tiny-embed:latest\".*?\"capabilities\":)\\[\"completion\"]", "$1[\"embedding\"]"));
-        JsonNode loaded = json(Recording.of("ollama/ps-loaded").body());
-
-        Map<String, WireProtocol.Model> models = byId(protocol(Backend.OLLAMA).models(tags, List.of(loaded)));
-
-        Set<Task> text = Set.of(Task.CHAT, Task.COMPLETION);
-        assertThat(models.get("tiny:latest")).isEqualTo(new WireProtocol.Model("tiny:latest", true, 4096L, text));
-        assertThat(models.get("tiny-tools-json:latest"))
-                .isEqualTo(new WireProtocol.Model("tiny-tools-json:latest", false, 4096L, text));
-        assertThat(models.get("tiny-embed:latest"))
-                .isEqualTo(new WireProtocol.Model("tiny-embed:latest", false, 4096L, Set.of(Task.EMBEDDINGS)));
-        assertThat(models.get("bad-vision:latest"))
-                .isEqualTo(new WireProtocol.Model(
-                        "bad-vision:latest",
-                        false,
-                        4096L,
-                        Set.of(Task.CHAT, Task.COMPLETION, Task.DESCRIBE, Task.TAG)));
-    }
-
-    /** According to the documentation of 0.3.6 and newer; loaded_context_length came later. */
-    @Test
-    void what_lm_studio_says_of_its_models_is_read() {
-        JsonNode listed = json("""
-                {"object":"list","data":[
-                  {"id":"qwen2-vl-7b-instruct","object":"model","owned_by":"organization_owner"},
-                  {"id":"meta-llama-3.1-8b-instruct","object":"model","owned_by":"organization_owner"},
-                  {"id":"text-embedding-nomic-embed-text-v1.5","object":"model","owned_by":"organization_owner"},
-                  {"id":"new","object":"model","owned_by":"organization_owner"}]}""");
-        JsonNode own = json("""
-                {"object":"list","data":[
-                  {"id":"qwen2-vl-7b-instruct","object":"model","type":"vlm","publisher":"mlx-community","arch":"qwen2_vl",
-                   "compatibility_type":"mlx","quantization":"4bit","state":"not-loaded","max_context_length":32768},
-                  {"id":"meta-llama-3.1-8b-instruct","object":"model","type":"llm","publisher":"lmstudio-community","arch":"llama",
-                   "compatibility_type":"gguf","quantization":"Q4_K_M","state":"loaded","max_context_length":131072,"loaded_context_length":4096},
-                  {"id":"text-embedding-nomic-embed-text-v1.5","object":"model","type":"embeddings","publisher":"nomic-ai","arch":"nomic-bert",
-                   "compatibility_type":"gguf","quantization":"Q4_0","state":"not-loaded","max_context_length":2048}]}""");
-
-        assertThat(protocol(Backend.LM_STUDIO).models(listed, List.of(own)))
-                .containsExactly(
-                        new WireProtocol.Model(
-                                "qwen2-vl-7b-instruct",
-                                false,
-                                32768L,
-                                Set.of(Task.CHAT, Task.COMPLETION, Task.DESCRIBE, Task.TAG)),
-                        new WireProtocol.Model(
-                                "meta-llama-3.1-8b-instruct", true, 4096L, Set.of(Task.CHAT, Task.COMPLETION)),
-                        new WireProtocol.Model(
-                                "text-embedding-nomic-embed-text-v1.5", false, 2048L, Set.of(Task.EMBEDDINGS)),
-                        new WireProtocol.Model("new", true, null, EnumSet.allOf(Task.class)));
-        assertThat(protocol(Backend.LM_STUDIO).models(listed, Collections.singletonList(null)))
-                .as("an older one has no listing of its own")
-                .hasSize(4)
-                .allMatch(WireProtocol.Model::loaded);
-    }
-
-    private static Map<String, WireProtocol.Model> byId(List<WireProtocol.Model> models) {
-        return models.stream().collect(Collectors.toMap(WireProtocol.Model::id, model -> model));
-    }
-
     @ParameterizedTest
     @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
     void defaults_apply_where_the_job_says_nothing_and_are_never_reported(Backend backend)
@@ -255,43 +175,6 @@ class RequestsTest {
         assertThat(body(request).toString()).doesNotContain("99").doesNotContain("77");
     }
 
-    @ParameterizedTest
-    @CsvSource({
-        "VLLM, /response_format/json_schema/schema/type",
-        "OLLAMA, /format/type",
-        "OPENAI, /response_format/json_schema/schema/type",
-        "AZURE_OPENAI, /response_format/json_schema/schema/type",
-        "ANTHROPIC, /output_config/format/schema/type",
-        "LM_STUDIO, /response_format/json_schema/schema/type",
-        "LLAMA_SERVER, /response_format/json_schema/schema/type"
-    })
-    void tags_are_requested_as_structured_output(Backend backend, String place) throws WireProtocol.Unsupported {
-        WireProtocol.Request request = request(backend, Task.TAG, "{\"images\":[\"" + PNG + "\"]}");
-
-        assertThat(body(request).at(place).asText()).isEqualTo("object");
-        assertThat(request.ignored()).isEmpty();
-    }
-
-    @ParameterizedTest
-    @EnumSource(
-            value = Backend.class,
-            names = {"LLAMA_CLI", "OPENAI_COMPATIBLE"},
-            mode = EnumSource.Mode.EXCLUDE)
-    void tags_are_requested_without_a_schema_where_the_node_configures_text(Backend backend)
-            throws WireProtocol.Unsupported {
-        WireProtocol.Request request = protocol(backend)
-                .request(Prompt.of(
-                        Task.TAG,
-                        "m",
-                        map("{\"images\":[\"" + PNG + "\"]}"),
-                        Map.of("response_format", Map.of("type", "text")),
-                        Map.of(),
-                        0));
-
-        assertThat(body(request).toString()).doesNotContain("schema").doesNotContain("\"format\"");
-        assertThat(request.ignored()).isEmpty();
-    }
-
     /** Its reasoning models refuse max_tokens. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
@@ -307,55 +190,6 @@ class RequestsTest {
         assertThat(body(request).path("max_completion_tokens").asInt()).isEqualTo(limit);
         assertThat(body(request).has("max_tokens")).isFalse();
         assertThat(request.ignored()).isEmpty();
-    }
-
-    @Test
-    void a_server_that_may_know_no_schema_gets_a_request_for_tags_in_words_only() throws WireProtocol.Unsupported {
-        JsonNode body = body(
-                request(Backend.OPENAI_COMPATIBLE, Task.TAG, "{\"images\":[\"" + PNG + "\"],\"prompt\":\"Tags?\"}"));
-
-        assertThat(body.has("response_format")).isFalse();
-        assertThat(body.at("/messages/0/content/0/text").asText())
-                .startsWith("Tags?")
-                .contains("JSON");
-    }
-
-    @ParameterizedTest
-    @EnumSource(value = Backend.class, mode = EnumSource.Mode.EXCLUDE, names = "LLAMA_CLI")
-    void an_image_is_sent_in_each_ones_form(Backend backend) throws WireProtocol.Unsupported {
-        JsonNode body = body(
-                request(backend, Task.DESCRIBE, "{\"images\":[\"" + PNG + "\",\"data:image/jpeg;base64,/9j/AA==\"]}"));
-
-        String first = switch (backend) {
-            case OLLAMA -> "/messages/0/images/0";
-            case ANTHROPIC -> "/messages/0/content/1/source/data";
-            default -> "/messages/0/content/1/image_url/url";
-        };
-        assertThat(body.at(first).asText()).endsWith(PNG);
-        assertThat(body.toString()).contains("/9j/AA==").contains("Describe these images.");
-        if (backend == Backend.ANTHROPIC) {
-            assertThat(body.at("/messages/0/content/1/source/media_type").asText())
-                    .isEqualTo("image/png");
-            assertThat(body.at("/messages/0/content/2/source/media_type").asText())
-                    .isEqualTo("image/jpeg");
-        }
-        if (backend == Backend.LLAMA_SERVER) {
-            assertThat(body.path("cache_prompt").asBoolean(true)).isFalse();
-        }
-    }
-
-    @Test
-    void images_in_a_chat_take_no_cache_slot_either_and_text_does() throws WireProtocol.Unsupported {
-        String image =
-                "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}]}]}";
-        String text = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}]}]}";
-
-        assertThat(body(request(Backend.LLAMA_SERVER, Task.CHAT, image))
-                        .path("cache_prompt")
-                        .asBoolean(true))
-                .isFalse();
-        assertThat(body(request(Backend.LLAMA_SERVER, Task.CHAT, text)).has("cache_prompt"))
-                .isFalse();
     }
 
     @ParameterizedTest
@@ -377,132 +211,6 @@ class RequestsTest {
         for (String one : List.of("{\"input\":\"Hi\"}", "{\"input\":[1,2,3]}")) {
             assertThat(request(backend, Task.EMBEDDINGS, one).bodies()).hasSize(1);
         }
-    }
-
-    @Test
-    void anthropic_has_no_embeddings_and_another_node_may() {
-        assertThatThrownBy(() -> request(Backend.ANTHROPIC, Task.EMBEDDINGS, "{\"input\":\"Hi\"}"))
-                .isInstanceOfSatisfying(
-                        WireProtocol.Unsupported.class,
-                        e -> assertThat(e.failure().code().wireName()).isEqualTo("model_not_found"));
-    }
-
-    @Test
-    void a_conversation_with_tools_in_anthropics_words() throws WireProtocol.Unsupported {
-        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
-                {"messages":[
-                   {"role":"system","content":"Be brief."},
-                   {"role":"user","content":"Weather?"},
-                   {"role":"assistant","content":null,"tool_calls":[
-                     {"id":"c1","type":"function","function":{"name":"look","arguments":"{\\"at\\":\\"sky\\"}"}},
-                     {"id":"c2","type":"function","function":{"name":"feel","arguments":"{}"}}]},
-                   {"role":"tool","tool_call_id":"c1","content":"blue"},
-                   {"role":"tool","tool_call_id":"c2","content":"warm"}],
-                 "tools":[{"type":"function","function":{"name":"look","description":"Looks","parameters":{"type":"object"}}}],
-                 "tool_choice":"required","parallel_tool_calls":false,"stop":"END","user":"u1",
-                 "thinking":{"type":"enabled","budget_tokens":2000}}"""));
-
-        assertThat(body.at("/system/0/text").asText()).isEqualTo("Be brief.");
-        assertThat(body.path("messages")).hasSize(3);
-        assertThat(body.at("/messages/1/content/0/input/at").asText()).isEqualTo("sky");
-        assertThat(body.at("/messages/2/content/1/tool_use_id").asText()).isEqualTo("c2");
-        assertThat(body.at("/tools/0/input_schema/type").asText()).isEqualTo("object");
-        assertThat(body.at("/tool_choice/type").asText()).isEqualTo("any");
-        assertThat(body.at("/tool_choice/disable_parallel_tool_use").asBoolean())
-                .isTrue();
-        assertThat(body.at("/stop_sequences/0").asText()).isEqualTo("END");
-        assertThat(body.at("/metadata/user_id").asText()).isEqualTo("u1");
-        assertThat(body.at("/thinking/budget_tokens").asInt()).isEqualTo(2000);
-        assertThat(body.path("max_tokens").asInt()).as("the API wants one").isPositive();
-    }
-
-    @Test
-    void what_is_to_be_cached_at_anthropic_is_marked_wherever_the_job_marks_it() throws WireProtocol.Unsupported {
-        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
-                {"messages":[
-                   {"role":"system","content":[{"type":"text","text":"Much.","cache_control":{"type":"ephemeral","ttl":"1h"}}]},
-                   {"role":"user","content":"Long.","cache_control":{"type":"ephemeral"}},
-                   {"role":"assistant","tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{}"}}]},
-                   {"role":"tool","tool_call_id":"c1","content":"blue","cache_control":{"type":"ephemeral"}},
-                   {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="},"cache_control":{"type":"ephemeral"}}]}],
-                 "tools":[{"type":"function","function":{"name":"look"},"cache_control":{"type":"ephemeral"}}],
-                 "cache_control":{"type":"ephemeral"}}"""));
-
-        assertThat(body.at("/system/0/cache_control/ttl").asText()).isEqualTo("1h");
-        assertThat(body.at("/messages/0/content/0/cache_control/type").asText()).isEqualTo("ephemeral");
-        assertThat(body.at("/messages/2/content/0/type").asText()).isEqualTo("tool_result");
-        assertThat(body.at("/messages/2/content/0/cache_control/type").asText()).isEqualTo("ephemeral");
-        assertThat(body.at("/messages/2/content/1/source/data").asText()).isEqualTo("aGk=");
-        assertThat(body.at("/messages/2/content/1/cache_control/type").asText()).isEqualTo("ephemeral");
-        assertThat(body.at("/tools/0/cache_control/type").asText()).isEqualTo("ephemeral");
-        assertThat(body.at("/cache_control/type").asText()).isEqualTo("ephemeral");
-    }
-
-    @Test
-    void thinking_at_anthropic_has_room_and_comes_back_as_it_was() throws WireProtocol.Unsupported {
-        Map<String, Object> asked = map("""
-                {"messages":[
-                   {"role":"user","content":"Weather?"},
-                   {"role":"assistant","content":"I look.","reasoning":"Hm.",
-                    "thinking_blocks":[{"type":"thinking","thinking":"Hm.","signature":"EqQB"},{"type":"redacted_thinking","data":"Ev0"}],
-                    "tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{}"}}]},
-                   {"role":"tool","tool_call_id":"c1","content":"blue"}],
-                 "thinking":{"type":"enabled","budget_tokens":8000},"top_p":0.97}""");
-        Map<String, Object> defaults = Map.of("temperature", 0.35, "max_tokens", 2048, "top_k", 40);
-
-        WireProtocol.Request request =
-                protocol(Backend.ANTHROPIC).request(Prompt.of(Task.CHAT, "m", asked, defaults, Map.of(), 0));
-
-        JsonNode body = body(request);
-        assertThat(body.path("thinking").path("budget_tokens").asInt()).isEqualTo(8000);
-        assertThat(body.path("max_tokens").asInt()).as("more than it may think").isEqualTo(10_048);
-        assertThat(body.has("temperature"))
-                .as("a default that the API refuses then")
-                .isFalse();
-        assertThat(body.has("top_k")).isFalse();
-        assertThat(body.path("top_p").asDouble()).isEqualTo(0.97);
-        assertThat(body.at("/messages/1/content"))
-                .extracting(block -> block.path("type").asText())
-                .containsExactly("thinking", "redacted_thinking", "text", "tool_use");
-        assertThat(body.at("/messages/1/content/0/signature").asText()).isEqualTo("EqQB");
-        assertThat(request.ignored()).isEmpty();
-    }
-
-    /** A llama-server with Anthropic's API opens the address in a block. */
-    @Test
-    void nothing_but_thoughts_goes_to_anthropic_as_thinking() throws WireProtocol.Unsupported {
-        JsonNode body = body(request(Backend.ANTHROPIC, Task.CHAT, """
-                {"messages":[{"role":"assistant","content":"I look.","thinking_blocks":[
-                   {"type":"image","source":{"type":"url","url":"http://169.254.169.254/"}},
-                   {"type":"thinking","thinking":"Hm.","signature":"EqQB","source":{"url":"http://169.254.169.254/"}},
-                   "http://169.254.169.254/"]}]}"""));
-
-        assertThat(body.at("/messages/0/content/0"))
-                .isEqualTo(json("{\"type\":\"thinking\",\"thinking\":\"Hm.\",\"signature\":\"EqQB\"}"));
-        assertThat(body.at("/messages/0/content/1/text").asText()).isEqualTo("I look.");
-        assertThat(body.toString()).doesNotContain("169.254");
-    }
-
-    /** Claude's newer models answer 400 to both together. */
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
-            {"temperature":0.2,"top_p":0.9} | {}                              | temperature=0.2 | top_p
-            {"top_p":0.9}                   | {"temperature":0.35}            | top_p=0.9       |
-            {"temperature":0.2}             | {"top_p":0.5}                   | temperature=0.2 |
-            {}                              | {"temperature":0.35,"top_p":0.5} | temperature=0.35 |
-            {}                              | {"top_p":0.5}                   | top_p=0.5       |
-            """)
-    void anthropic_gets_one_of_temperature_and_top_p(String asked, String defaults, String sent, String ignored)
-            throws WireProtocol.Unsupported {
-        Prompt prompt = Prompt.of(
-                Task.COMPLETION, "m", OpenAiProtocol.with(map(asked), "prompt", "Hi"), map(defaults), Map.of(), 0);
-
-        WireProtocol.Request request = protocol(Backend.ANTHROPIC).request(prompt);
-
-        JsonNode body = body(request);
-        assertThat(Stream.of("temperature", "top_p").filter(body::has).map(name -> name + "=" + body.get(name)))
-                .containsExactly(sent);
-        assertThat(request.ignored()).containsExactly(ignored == null ? new String[0] : new String[] {ignored});
     }
 
     /** vLLM 0.32.0 ignores max_completion_tokens there. */
@@ -540,32 +248,6 @@ class RequestsTest {
                 });
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = Backend.class,
-            names = {"LLAMA_SERVER", "LM_STUDIO"})
-    void a_named_tool_is_the_only_one_where_a_choice_is_a_word(Backend backend) throws WireProtocol.Unsupported {
-        String body = """
-                {"messages":[],"tools":[{"type":"function","function":{"name":"look"}},{"type":"function","function":{"name":"feel"}}],
-                 "tool_choice":{"type":"function","function":{"name":"%s"}}}""";
-        WireProtocol.Request request = request(backend, Task.CHAT, body.formatted("feel"));
-
-        assertThat(body(request).path("tool_choice").asText()).isEqualTo("required");
-        assertThat(body(request).path("tools")).hasSize(1);
-        assertThat(body(request).at("/tools/0/function/name").asText()).isEqualTo("feel");
-        assertThat(request.ignored()).isEmpty();
-        assertThatThrownBy(() -> request(backend, Task.CHAT, body.formatted("smell")))
-                .isInstanceOfSatisfying(
-                        WireProtocol.Unsupported.class,
-                        e -> assertThat(e.failure().code()).isEqualTo(JobFailure.Code.INVALID_REQUEST));
-        assertThat(request(
-                                backend,
-                                Task.CHAT,
-                                "{\"messages\":[],\"tools\":[],\"tool_choice\":{\"type\":\"allowed_tools\"}}")
-                        .ignored())
-                .containsExactly("tool_choice");
-    }
-
     @Test
     void any_json_is_a_schema_at_lm_studio() throws WireProtocol.Unsupported {
         JsonNode body = body(request(
@@ -590,42 +272,6 @@ class RequestsTest {
                 .isEqualTo(3);
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = Backend.class,
-            names = {"OPENAI", "AZURE_OPENAI", "VLLM"})
-    void functions_are_tools(Backend backend) throws WireProtocol.Unsupported {
-        String functions = "\"messages\":[],\"functions\":[{\"name\":\"look\"}],\"function_call\":";
-        WireProtocol.Request named = request(backend, Task.CHAT, "{" + functions + "{\"name\":\"look\"}}");
-        WireProtocol.Request both =
-                request(backend, Task.CHAT, "{" + functions + "\"auto\",\"tools\":[{\"type\":\"function\"}]}");
-
-        assertThat(body(named).path("tools"))
-                .isEqualTo(json("[{\"type\":\"function\",\"function\":{\"name\":\"look\"}}]"));
-        assertThat(body(named).path("tool_choice"))
-                .isEqualTo(json("{\"type\":\"function\",\"function\":{\"name\":\"look\"}}"));
-        assertThat(body(named).has("functions")).isFalse();
-        assertThat(body(named).has("function_call")).isFalse();
-        assertThat(named.ignored()).isEmpty();
-        assertThat(body(request(backend, Task.CHAT, "{" + functions + "\"auto\"}"))
-                        .path("tool_choice")
-                        .asText())
-                .isEqualTo("auto");
-        assertThat(both.ignored()).containsExactly("function_call", "functions");
-    }
-
-    @Test
-    void functions_stay_for_an_unknown_server() throws WireProtocol.Unsupported {
-        WireProtocol.Request request = request(
-                Backend.OPENAI_COMPATIBLE,
-                Task.CHAT,
-                "{\"messages\":[],\"functions\":[{\"name\":\"look\"}],\"function_call\":\"auto\",\"tool_choice\":\"none\"}");
-
-        assertThat(body(request).at("/functions/0/name").asText()).isEqualTo("look");
-        assertThat(body(request).path("function_call").asText()).isEqualTo("auto");
-        assertThat(body(request).path("tool_choice").asText()).isEqualTo("none");
-    }
-
     /** Penstock does not read the audio of a stream. */
     @ParameterizedTest
     @EnumSource(
@@ -640,27 +286,6 @@ class RequestsTest {
         assertThat(request.ignored()).containsExactly("audio", "modalities");
         assertThat(body(request).has("audio")).isFalse();
         assertThat(body(request).has("modalities")).isFalse();
-    }
-
-    @Test
-    void a_tool_call_of_the_history_in_ollamas_words() throws WireProtocol.Unsupported {
-        JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """
-                {"messages":[
-                   {"role":"developer","content":[{"type":"text","text":"Be "},{"type":"text","text":"brief."}]},
-                   {"role":"assistant","tool_calls":[{"id":"c1","function":{"name":"look","arguments":"{\\"at\\":\\"sky\\"}"}}]},
-                   {"role":"tool","tool_call_id":"c1","content":"blue"}],
-                 "tools":[{"type":"function","function":{"name":"look"}}],"tool_choice":"none",
-                 "reasoning_effort":"none","response_format":{"type":"json_object"},"stop":"END"}"""));
-
-        assertThat(body.at("/messages/0/role").asText()).isEqualTo("system");
-        assertThat(body.at("/messages/0/content").asText()).isEqualTo("Be brief.");
-        assertThat(body.at("/messages/1/tool_calls/0/function/arguments/at").asText())
-                .isEqualTo("sky");
-        assertThat(body.at("/messages/2/tool_name").asText()).isEqualTo("look");
-        assertThat(body.has("tools")).as("tool_choice none").isFalse();
-        assertThat(body.path("think").asBoolean(true)).isFalse();
-        assertThat(body.at("/format/type").asText()).isEqualTo("object");
-        assertThat(body.at("/options/stop/0").asText()).isEqualTo("END");
     }
 
     @Test
@@ -693,26 +318,5 @@ class RequestsTest {
                 .containsEntry("x-api-key", "k")
                 .containsKey("anthropic-version");
         assertThat(new VllmProtocol().headers("k")).containsExactly(Map.entry("Authorization", "Bearer k"));
-    }
-
-    private static WireProtocol.Request request(Backend backend, Task task, String body)
-            throws WireProtocol.Unsupported {
-        return protocol(backend).request(Prompt.of(task, "m", map(body), Map.of(), Map.of(), 0));
-    }
-
-    private static WireProtocol protocol(Backend backend) {
-        return WireProtocol.of(NodeSettings.at(backend, URI.create("http://localhost")));
-    }
-
-    private static JsonNode body(WireProtocol.Request request) {
-        return json(request.bodies().getFirst().toString());
-    }
-
-    private static JsonNode json(String text) {
-        return Objects.requireNonNull(Json.parseLenient(text), text);
-    }
-
-    private static Map<String, Object> map(String text) {
-        return Json.mapper().convertValue(json(text), new com.fasterxml.jackson.core.type.TypeReference<>() {});
     }
 }

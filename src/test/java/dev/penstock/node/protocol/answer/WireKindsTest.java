@@ -1,27 +1,27 @@
 package dev.penstock.node.protocol.answer;
 
+import static dev.penstock.node.protocol.answer.AnswerRig.DONE;
+import static dev.penstock.node.protocol.answer.AnswerRig.anthropic;
+import static dev.penstock.node.protocol.answer.AnswerRig.assertChunksAreTheMessage;
+import static dev.penstock.node.protocol.answer.AnswerRig.calls;
+import static dev.penstock.node.protocol.answer.AnswerRig.event;
+import static dev.penstock.node.protocol.answer.AnswerRig.failure;
+import static dev.penstock.node.protocol.answer.AnswerRig.finish;
+import static dev.penstock.node.protocol.answer.AnswerRig.ollama;
+import static dev.penstock.node.protocol.answer.AnswerRig.openAi;
+import static dev.penstock.node.protocol.answer.AnswerRig.quoted;
+import static dev.penstock.node.protocol.answer.AnswerRig.read;
+import static dev.penstock.node.protocol.answer.AnswerRig.text;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.job.Answer;
-import dev.penstock.job.EventMark;
-import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.JobId;
-import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.testkit.upstream.Recording;
-import dev.penstock.wire.Json;
-import dev.penstock.wire.document.EventDocument;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,8 +31,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The text of a server is kept, or the attempt fails with its name: bytes in, the answer or the failure out. */
 class WireKindsTest {
-    private static final String DONE = "data: [DONE]\n\n";
-
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -149,112 +147,6 @@ class WireKindsTest {
     }
 
     @Test
-    void a_function_call_of_the_old_form_is_a_tool_call() {
-        List<TokenEvent> said = openAi(event("{'delta':{'function_call':{'name':'f','arguments':'{\\\"a\\\"'}}}")
-                + event("{'delta':{'function_call':{'arguments':':1}'}}}")
-                + event(finish("function_call"))
-                + DONE);
-
-        assertThat(calls(said)).singleElement().satisfies(call -> {
-            assertThat(call.name()).isEqualTo("f");
-            assertThat(call.arguments()).isEqualTo("{\"a\":1}");
-            assertThat(call.id()).startsWith("call_");
-        });
-        assertThat(said).contains(new TokenEvent.Finish(0, "tool_calls"));
-    }
-
-    /** pieces of the calls | id name arguments of each call; a star for an id from Penstock. */
-    @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            value = {
-                "[0,'a','f','']; [0,'','','{}']|a f {}",
-                "[0,'a','f','{']; [0,null,null,'}']|a f {}",
-                "[0,'a','f','{']; [0,'a','f','}']|a f {}",
-                "[0,'a','f','{}']; [0,'b','g','{}']|a f {}; b g {}",
-                "[0,'a','f','{']; [0,'b','g','{']; [0,'a','','}']; [0,'b','','}']|a f {}; b g {}",
-                "[0,'','f','{}']; [0,'','g','{}']|* f {}; * g {}",
-                "[0,'','f','{}']; [0,'','f','{}']|* f {}; * f {}",
-                "[0,'','f','']; [0,'late','','{}']|late f {}",
-                "[0,'','f','{']; [0,'late','','}']|* f {}",
-                "[null,'a','f','{']; [null,'','','}']|a f {}",
-                "[null,'','f','{']; [null,'','','}']; [null,'','g','{}']|* f {}; * g {}",
-                "[0,'a','f','{}']; [1,'a','g','{}']|a f {}; * g {}",
-                "[0,'a','get_','']; [0,'a','weather','']; [0,'','','{}']|a get_weather {}",
-                "[0,'a','f','']|a f ",
-                "[0,'','f','']|* f ",
-                "[1,'b','g','{}']; [0,'a','f','{}']|b g {}; a f {}"
-            })
-    void pieces_of_calls_are_put_together_and_every_call_has_an_id_of_its_own(String pieces, String calls) {
-        StringBuilder body = new StringBuilder();
-        for (String piece : pieces.split("; ", -1)) {
-            JsonNode fields = Objects.requireNonNull(Json.parseLenient(quoted(piece)));
-            Map<String, Object> call = new java.util.LinkedHashMap<>();
-            if (!fields.get(0).isNull()) {
-                call.put("index", fields.get(0).asInt());
-            }
-            call.put("id", fields.get(1));
-            call.put("function", Map.of("name", fields.get(2), "arguments", fields.get(3)));
-            body.append("data: ")
-                    .append(new String(
-                            Json.bytes(Map.of(
-                                    "id",
-                                    "chatcmpl-1",
-                                    "choices",
-                                    List.of(Map.of("index", 0, "delta", Map.of("tool_calls", List.of(call)))))),
-                            StandardCharsets.UTF_8))
-                    .append("\n\n");
-        }
-        List<TokenEvent> said = openAi(body + event(finish("tool_calls")) + DONE);
-
-        List<Answer.ToolCall> whole = calls(said);
-        assertThat(whole).extracting(Answer.ToolCall::id).doesNotHaveDuplicates();
-        assertThat(String.join(
-                                "; ",
-                                whole.stream()
-                                        .map(call -> (call.id().startsWith("call_") ? "*" : call.id()) + " "
-                                                + call.name() + " " + call.arguments())
-                                        .toList())
-                        .strip())
-                .isEqualTo(calls.strip());
-        assertChunksAreTheMessage(said);
-    }
-
-    @Test
-    void arguments_as_an_object_are_kept() {
-        List<TokenEvent> said = openAi(
-                event("{'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':{'x':1}}}]}}")
-                        + event(finish("tool_calls"))
-                        + DONE);
-
-        assertThat(calls(said)).containsExactly(new Answer.ToolCall("a", "f", "{\"x\":1}"));
-    }
-
-    @Test
-    void a_call_without_an_id_has_one_at_every_server() {
-        List<TokenEvent> ollama = ollama(
-                quoted(
-                        "{'message':{'tool_calls':[{'id':'','function':{'name':'f','arguments':{}}},{'function':{'name':'f','arguments':{}}}]},'done':true,'done_reason':'stop'}\n"));
-        assertThat(calls(ollama))
-                .hasSize(2)
-                .extracting(Answer.ToolCall::id)
-                .doesNotHaveDuplicates()
-                .doesNotContain("");
-        String block = "data: "
-                + quoted(
-                        "{'type':'content_block_start','index':0,'content_block':{'type':'tool_use','id':'','name':'f','input':{}}}")
-                + "\n\ndata: " + quoted("{'type':'content_block_stop','index':0}") + "\n\n";
-        List<TokenEvent> anthropic = anthropic(block + block + "data: "
-                + quoted("{'type':'message_delta','delta':{'stop_reason':'tool_use'}}") + "\n\n");
-        assertThat(calls(anthropic))
-                .hasSize(2)
-                .extracting(Answer.ToolCall::id)
-                .doesNotHaveDuplicates()
-                .doesNotContain("");
-        assertThat(calls(anthropic)).extracting(Answer.ToolCall::arguments).containsExactly("{}", "{}");
-    }
-
-    @Test
     void an_empty_reason_is_no_end() {
         String going = "{'delta':{'content':'x'},'finish_reason':''}";
         List<TokenEvent> said = openAi(event(going) + event(going) + event(finish("stop")) + DONE);
@@ -316,61 +208,6 @@ class WireKindsTest {
                 "data: null\n\ndata:\n\n" + plain);
     }
 
-    @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            value = {
-                "{'error':{'message':'no words','code':400}}|INVALID_REQUEST",
-                "{'error':{'message':'no words','type':'overloaded_error'}}|NODE_OVERLOADED",
-                "{'error':'no words'}|NODE_ERROR",
-                "{'object':'error','message':'no words','type':'BadRequestError','code':400}|INVALID_REQUEST",
-                "{'detail':'no words'}|NODE_ERROR",
-                "{'detail':[{'loc':['body'],'msg':'no words'}]}|NODE_ERROR",
-                "{'message':'no words','code':'503'}|NODE_OVERLOADED",
-                "{'errors':[{'message':'no words'}]}|NODE_ERROR",
-                "[{'error':{'code':429,'message':'no words','status':'RESOURCE_EXHAUSTED'}}]|NODE_OVERLOADED",
-                "{'error':'{\\\"error\\\":{\\\"message\\\":\\\"no words\\\"}}'}|NODE_ERROR",
-                "{'error':{'message':'maximum context length is 10, no words'}}|CONTEXT_LENGTH_EXCEEDED",
-                "{'error':{'message':'{\\\"error\\\":{\\\"code\\\":\\\"context_length_exceeded\\\",\\\"message\\\":\\\"no words\\\"}}'}}|CONTEXT_LENGTH_EXCEEDED",
-                "{'error':{'code':'context_length_exceeded','message':'no words'}}|CONTEXT_LENGTH_EXCEEDED",
-                "{'object':'error','code':400,'message':'prompt exceeds the context window, no words'}|CONTEXT_LENGTH_EXCEEDED"
-            })
-    void a_servers_own_words_at_status_200_are_the_failure(String document, JobFailure.Code code) {
-        String json = quoted(document);
-        for (String body : List.of(
-                json,
-                "data: " + json + "\n\n",
-                "event: error\ndata: " + json + "\n\n",
-                json.replaceFirst("\\{", "{\n "))) {
-            JobFailure failure = failure(openAi(body));
-            assertThat(failure.message()).as(body).contains("no words");
-            assertThat(failure.code()).as("%s: %s", body, failure).isEqualTo(code);
-        }
-        if (!json.startsWith("[")) {
-            assertThat(failure(ollama(json)).message()).contains("no words");
-            assertThat(failure(anthropic("data: " + json + "\n\n")).message()).contains("no words");
-        }
-    }
-
-    @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "event: error\ndata: upstream is gone\n\n",
-                "error: {\"code\":500,\"message\":\"upstream is gone\"}\n\n",
-                "upstream is gone\n",
-                "event: error\ndata: {\"message\":\"upstream is gone\"}\n\n"
-            })
-    void words_outside_of_json_are_the_failure_too(String body) {
-        assertThat(failure(openAi(body)).message()).contains("upstream is gone");
-    }
-
-    @ParameterizedTest
-    @CsvSource({"200", "400", "413", "422", "500", "503"})
-    void a_context_that_overflows_is_known_by_its_code_at_every_status(int status) {
-        String body = "{\"error\":{\"message\":\"Too much.\",\"code\":\"context_length_exceeded\"}}";
-        assertThat(ServerErrors.meaning(status, body, false)).isInstanceOf(ServerErrors.Meaning.PromptTooLong.class);
-    }
-
     @Test
     void halves_of_characters_wait_for_each_other() {
         String half = "{'delta':{'content':'a\\ud83d'}}";
@@ -430,115 +267,5 @@ class WireKindsTest {
                     .sorted()
                     .toList();
         }
-    }
-
-    private static void assertChunksAreTheMessage(List<TokenEvent> said) {
-        Answer.Head head = new Answer.Head("id", 1, "m", Task.CHAT);
-        Map<Integer, StringBuilder> arguments = new TreeMap<>();
-        Map<Integer, StringBuilder> ids = new TreeMap<>();
-        StringBuilder content = new StringBuilder();
-        Answer.Builder builder = new Answer.Builder();
-        for (TokenEvent event : said) {
-            builder.add(event);
-            JsonNode delta = document(new JobEvent.Chunk(head, List.of(event)))
-                    .path("choices")
-                    .path(0)
-                    .path("delta");
-            content.append(delta.path("content").asText(""));
-            for (JsonNode call : delta.path("tool_calls")) {
-                int index = call.path("index").asInt();
-                ids.computeIfAbsent(index, _ -> new StringBuilder())
-                        .append(call.path("id").asText(""));
-                arguments
-                        .computeIfAbsent(index, _ -> new StringBuilder())
-                        .append(call.path("function").path("name").asText(""))
-                        .append(call.path("function").path("arguments").asText(""));
-            }
-        }
-        JsonNode message = document(new JobEvent.Completed(
-                        builder.build(head),
-                        false,
-                        new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of()),
-                        Map.of()))
-                .path("choices")
-                .path(0)
-                .path("message");
-        assertThat(message.path("content").asText("")).isIn(content.toString(), "null");
-        int at = 0;
-        for (JsonNode call : message.path("tool_calls")) {
-            assertThat(call.path("id").asText()).isEqualTo(String.valueOf(ids.get(at)));
-            assertThat(call.path("function").path("name").asText()
-                            + call.path("function").path("arguments").asText())
-                    .isEqualTo(String.valueOf(arguments.get(at++)));
-        }
-        assertThat(at).isEqualTo(ids.size());
-    }
-
-    private static JsonNode document(JobEvent event) {
-        byte[] bytes = EventDocument.write(new JobId("j"), new EventMark(event.kind(), 1, "r", 1), event);
-        return Objects.requireNonNull(Json.parseLenient(new String(bytes, StandardCharsets.UTF_8)));
-    }
-
-    private static String finish(String reason) {
-        return "{'delta':{},'finish_reason':'%s'}".formatted(reason);
-    }
-
-    private static String event(String choice) {
-        return "data: {\"id\":\"chatcmpl-1\",\"choices\":[" + quoted(choice) + "]}\n\n";
-    }
-
-    private static String quoted(String json) {
-        return json.replace('\'', '"');
-    }
-
-    private static List<TokenEvent> openAi(String body) {
-        return read(new OpenAiStream(true, 1), body);
-    }
-
-    private static List<TokenEvent> ollama(String body) {
-        return read(new OllamaStream(true), body);
-    }
-
-    private static List<TokenEvent> anthropic(String body) {
-        return read(new AnthropicStream(), body);
-    }
-
-    private static List<TokenEvent> read(AnswerParser parser, String body) {
-        List<TokenEvent> events = new ArrayList<>();
-        WholeCharacters whole = new WholeCharacters(events::add);
-        Cutter cutter = parser.cutter(1 << 20, whole);
-        for (byte b : body.getBytes(StandardCharsets.UTF_8)) {
-            assertThat(cutter.feed(new byte[] {b})).isTrue();
-        }
-        cutter.end();
-        parser.end(whole);
-        return events;
-    }
-
-    private static String text(List<TokenEvent> events, TokenEvent.Field field) {
-        StringBuilder text = new StringBuilder();
-        for (TokenEvent event : events) {
-            if (event instanceof TokenEvent.Text(int _, TokenEvent.Field of, String words) && of == field) {
-                text.append(words);
-            }
-        }
-        return text.toString();
-    }
-
-    private static List<Answer.ToolCall> calls(List<TokenEvent> events) {
-        Answer.Builder builder = new Answer.Builder();
-        events.forEach(builder::add);
-        return builder.build(new Answer.Head("id", 1, "m", Task.CHAT))
-                .choices()
-                .getFirst()
-                .toolCalls();
-    }
-
-    private static JobFailure failure(List<TokenEvent> events) {
-        return events.stream()
-                .filter(event -> event instanceof TokenEvent.Broken)
-                .map(event -> ((TokenEvent.Broken) event).failure())
-                .findFirst()
-                .orElseThrow(() -> new AssertionError("no failure in " + events));
     }
 }
