@@ -4,21 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.job.EventMark;
 import dev.penstock.testkit.EndlessServer;
 import dev.penstock.testkit.Http2Frames;
 import dev.penstock.testkit.Metrics;
-import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Rest;
-import dev.penstock.testkit.Rig;
-import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.wire.Json;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
-import java.io.SequenceInputStream;
-import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.net.URI;
@@ -26,22 +17,13 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.TimeUnit;
-import java.util.function.IntFunction;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -49,47 +31,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The rows of docs/limits.md against one replica with a heap of 256 MiB: each is tried, and the replica stays up. */
-class LimitsIT {
-    private static final Duration PATIENCE = Duration.ofMinutes(1);
-    private static final int MEGABYTE = 1 << 20;
+class LimitsIT extends LimitsRig {
     private static final String LINE = "{\"prompt\":\"x\"}\n";
-
-    private static Rig rig;
-    private static PenstockProcess replica;
-
-    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-
-    @BeforeAll
-    static void start() throws InterruptedException {
-        rig = Rig.start("limits");
-        replica = rig.start(rig.replica("replica", 4)
-                .runtimeOption("-Xmx256m")
-                .config("penstock.api.max-lines", "500")
-                .config("penstock.api.body-timeout", "10s")
-                .config("penstock.api.header-timeout", "2s")
-                .config("penstock.answers.max-line", "4M")
-                .config("penstock.answers.max-embeddings", "4M")
-                .config("penstock.answers.max-pull", "4M")
-                .config("penstock.api.max-streams", "30")
-                .config("penstock.api.max-streams-bytes", "2M"));
-    }
-
-    @AfterAll
-    static void stop() {
-        rig.close();
-    }
-
-    /** After each try: no memory ran out, and the next call is answered. */
-    @AfterEach
-    void goes_on() throws InterruptedException {
-        threads.close();
-        assertThat(replica.process().isAlive()).isTrue();
-        assertThat(Rest.get(replica.url(), "/v1/nodes").status()).isEqualTo(200);
-        assertThat(Rest.get(replica.managementUrl(), "/q/health/live").status()).isEqualTo(200);
-        assertThat(replica.process().output().stream().filter(line -> line.contains(" ERROR ")))
-                .as("what callers and servers do is no error of the service")
-                .isEmpty();
-    }
 
     @Test
     void of_two_and_a_half_million_lines_as_many_are_taken_as_the_limit_says() throws IOException {
@@ -215,18 +158,6 @@ class LimitsIT {
         }
     }
 
-    /** Until it is hung up on. */
-    private static void trickle(Socket socket) {
-        try {
-            while (true) {
-                write(socket, "x");
-                TimeUnit.MILLISECONDS.sleep(50);
-            }
-        } catch (IOException | InterruptedException _) {
-            // that is the end
-        }
-    }
-
     /** Answers of some MB each, which would not fit into the heap together. */
     @Test
     void streams_that_read_nothing_lose_their_places() throws Exception {
@@ -285,37 +216,6 @@ class LimitsIT {
         Metrics.await(replica, active, "all have left", open -> open == 0, PATIENCE);
     }
 
-    /** The job {@code talker}, whose answer has 4 MB. */
-    private static void talk() throws InterruptedException {
-        if (rig.replies().count("talker", EventMark.Kind.COMPLETED) == 0) {
-            rig.fake().script(_ -> Answer.tokens(Collections.nCopies(2_000, "a".repeat(2_000))));
-            rig.send(List.of("talker"), "x");
-            rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
-            rig.fake().script(_ -> Answer.tokens(1));
-        }
-    }
-
-    /** Callers that read nothing of the events that they ask for. */
-    private static void listen(int callers, List<Socket> open) throws IOException {
-        for (int i = 0; i < callers; i++) {
-            Socket socket = new Socket();
-            open.add(socket);
-            socket.setReceiveBufferSize(4_096);
-            socket.setSoTimeout((int) PATIENCE.toMillis());
-            socket.connect(
-                    new InetSocketAddress(replica.url().getHost(), replica.url().getPort()));
-            write(
-                    socket,
-                    "GET /v1/jobs/talker/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
-        }
-    }
-
-    private static void close(List<Socket> sockets) throws IOException {
-        for (Socket socket : sockets) {
-            socket.close();
-        }
-    }
-
     /**
      * One job with a large answer, and a list of jobs with the largest metadata; by callers whose windows stay shut.
      */
@@ -360,24 +260,6 @@ class LimitsIT {
         assertThat(reply.body()).hasSizeGreaterThan(MEGABYTE / 2);
     }
 
-    private static void submitManyWithMetadata() throws InterruptedException {
-        if (rig.replies().count("many-0", EventMark.Kind.COMPLETED) > 0) {
-            return;
-        }
-        StringBuilder pairs = new StringBuilder();
-        for (int i = 0; i < 16; i++) {
-            pairs.append(i == 0 ? "" : ",").append("\"%064d\":\"%s\"".formatted(i, "漢".repeat(512)));
-        }
-        String line = "{\"prompt\":\"x\",\"metadata\":{%s},\"job\":{\"id\":\"many-%%d\"}}\n".formatted(pairs);
-        StringBuilder lines = new StringBuilder();
-        for (int i = 0; i < 100; i++) {
-            lines.append(line.formatted(i));
-        }
-        Rest.Reply taken = Rest.post(replica.url(), "/v1/jobs", "application/x-ndjson", lines.toString());
-        assertThat(taken.status()).as(taken.body()).isEqualTo(202);
-        rig.replies().awaitOutcomes(Rig.ids("many", 100), PATIENCE);
-    }
-
     /** The tokens of one document would be 140 MB, if they were read. */
     @Test
     void documents_of_many_tokens_are_refused() throws Exception {
@@ -391,19 +273,6 @@ class LimitsIT {
             assertThat(answer.get().status()).as(answer.get().body()).isEqualTo(400);
             assertThat(answer.get().body()).contains("more than 1,000,000 values");
         }
-    }
-
-    private static Rest.Reply posted(String body) {
-        try {
-            return Rest.post(replica.url(), "/v1/jobs", "application/json", body);
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static String content(Rest.SentEvent event) {
-        JsonNode json = Objects.requireNonNull(Json.parseLenient(event.data()));
-        return json.path("choices").path(0).path("delta").path("content").asText("");
     }
 
     @Test
@@ -513,76 +382,5 @@ class LimitsIT {
                             "penstock.answers.max-pull",
                             server.url().toString());
         }
-    }
-
-    private static String failed(EndlessServer server, String name) throws InterruptedException {
-        return failed(server, name, "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":false");
-    }
-
-    /** The result of a job at a node that is this server. */
-    private static String failed(EndlessServer server, String name, String asked) throws InterruptedException {
-        String node = "{\"name\":\"%s\",\"backend\":\"openai-compatible\",\"model\":\"m\",\"url\":\"%s\"}"
-                .formatted(name, server.url());
-        Rest.Reply added = Rest.post(replica.url(), "/v1/nodes?force=true", "application/json", node);
-        assertThat(added.status()).as(added.body()).isEqualTo(201);
-        String job = "{%s,\"model\":\"m\",\"job\":{\"node\":\"%s\",\"max_attempts\":1,\"id\":\"%s\"}}"
-                .formatted(asked, name, name);
-        Rest.Reply ended = Rest.post(replica.url(), "/v1/jobs", "application/json", job, "Prefer", "wait=30");
-        var _ = Rest.delete(replica.url(), "/v1/nodes/" + name);
-        return ended.body();
-    }
-
-    private static InputStream repeated(byte[] piece, int times) {
-        InputStream all = InputStream.nullInputStream();
-        for (int i = 0; i < times; i++) {
-            all = new SequenceInputStream(new ByteArrayInputStream(piece), all);
-        }
-        return all;
-    }
-
-    /** Sends all of a body, whatever answer comes meanwhile. */
-    private String chunked(String type, int pieces, IntFunction<byte[]> piece) throws IOException {
-        try (Socket socket = connect()) {
-            CompletableFuture<String> answer = CompletableFuture.supplyAsync(() -> everything(socket), threads);
-            OutputStream out = socket.getOutputStream();
-            write(
-                    socket,
-                    "POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
-                            .formatted(type));
-            for (int i = 0; i < pieces && !answer.isDone(); i++) {
-                byte[] bytes = piece.apply(i);
-                write(socket, Integer.toHexString(bytes.length) + "\r\n");
-                out.write(bytes);
-                write(socket, "\r\n");
-            }
-            write(socket, "0\r\n\r\n");
-            return answer.join();
-        }
-    }
-
-    private static Socket connect() throws IOException {
-        Socket socket = new Socket(replica.url().getHost(), replica.url().getPort());
-        socket.setSoTimeout((int) PATIENCE.toMillis());
-        return socket;
-    }
-
-    private static void write(Socket socket, String text) throws IOException {
-        socket.getOutputStream().write(text.getBytes(StandardCharsets.US_ASCII));
-    }
-
-    /** Until it is closed. */
-    private static String everything(Socket socket) {
-        StringBuilder all = new StringBuilder();
-        try {
-            byte[] piece = new byte[65_536];
-            int length = socket.getInputStream().read(piece);
-            while (length >= 0) {
-                all.append(new String(piece, 0, length, StandardCharsets.UTF_8));
-                length = socket.getInputStream().read(piece);
-            }
-        } catch (IOException e) {
-            all.append("\n").append(e.getMessage());
-        }
-        return all.toString();
     }
 }

@@ -5,17 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
-import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
-import dev.penstock.testkit.Postgres;
 import dev.penstock.testkit.Records;
 import dev.penstock.testkit.ReplyLog;
 import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.Exchange;
-import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Outcome;
 import java.io.IOException;
 import java.net.URI;
@@ -36,57 +33,12 @@ import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.config.ConfigResource;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Two replicas: which one runs a job, and what each can report about the other's jobs. */
-class ReplicasIT {
+class ReplicasIT extends TwoReplicas {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final int BURSTS = 6;
-
-    private static Broker broker;
-    private static Postgres postgres;
-    private static FakeUpstream fake;
-    private static PenstockProcess first;
-    private static PenstockProcess second;
-    private static ReplyLog replies;
-
-    @BeforeAll
-    static void start() throws InterruptedException {
-        broker = Broker.start();
-        postgres = Postgres.start("replicas");
-        fake = FakeUpstream.start();
-        first = start("first");
-        second = start("second");
-        first.awaitLedger();
-        second.awaitLedger();
-        replies = ReplyLog.follow(broker.bootstrap());
-    }
-
-    private static PenstockProcess start(String name) throws InterruptedException {
-        return PenstockProcess.with(broker.bootstrap())
-                .name(name)
-                .ledger(postgres)
-                .node("fake", "vllm", URI.create(fake.url()), 2 * 64)
-                .startReady();
-    }
-
-    @AfterAll
-    static void stop() {
-        replies.close();
-        first.close();
-        second.close();
-        fake.close();
-        postgres.close();
-        broker.close();
-    }
-
-    @BeforeEach
-    void forget() {
-        fake.reset();
-    }
 
     /**
      * Most of one burst may go to one replica: the consumers that poll first get it, and they poll again when the burst

@@ -1,5 +1,9 @@
 package dev.penstock.node;
 
+import static dev.penstock.node.LlamaProcesses.commandLine;
+import static dev.penstock.node.LlamaProcesses.group;
+import static dev.penstock.node.LlamaProcesses.leftFolders;
+import static dev.penstock.node.LlamaProcesses.running;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
@@ -16,7 +20,6 @@ import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.LlamaServer;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -241,11 +244,6 @@ class LlamaCliIT {
         Heard.await(() -> running().findAny().isEmpty(), PATIENT, "closing ends it");
     }
 
-    private static long group(ProcessHandle process) throws IOException {
-        String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
-        return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[2]);
-    }
-
     @Test
     void an_image_is_described() throws Exception {
         Stage stage = vision(LlamaServer.Model.SLOW).trying(3);
@@ -389,23 +387,5 @@ class LlamaCliIT {
     private static LlamaServer.Programs had(LlamaServer.Model model) throws InterruptedException {
         return LlamaServer.programs(model)
                 .orElseThrow(() -> new TestAbortedException("SKIPPED: no llama-cli can be had here"));
-    }
-
-    private static Stream<ProcessHandle> running() {
-        return ProcessHandle.current()
-                .descendants()
-                .filter(process -> process.info().command().orElse("").contains("llama-"));
-    }
-
-    private static String commandLine(ProcessHandle process) throws IOException {
-        return Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"));
-    }
-
-    private static List<Path> leftFolders() throws IOException {
-        String prefix = "penstock-" + ProcessHandle.current().pid() + "-";
-        try (Stream<Path> folders = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
-            return folders.filter(folder -> String.valueOf(folder.getFileName()).startsWith(prefix))
-                    .toList();
-        }
     }
 }
