@@ -25,14 +25,9 @@ class SizesTest {
 
     /** Lines per file. */
     private static final Map<String, Integer> LONG_FILES = Map.ofEntries(
-            Map.entry("dispatch/Dispatcher.java", 424),
-            Map.entry("dispatch/JobRun.java", 506),
-            Map.entry("intake/GroupConsumerLoop.java", 491),
             Map.entry("intake/QueueWatch.java", 454),
-            Map.entry("node/Node.java", 475),
             Map.entry("reply/LiveReplies.java", 409),
-            Map.entry("reply/Watch.java", 477),
-            Map.entry("settings/read/SettingsReader.java", 414));
+            Map.entry("reply/Watch.java", 477));
 
     @Test
     void no_package_has_over_20_files() throws IOException {

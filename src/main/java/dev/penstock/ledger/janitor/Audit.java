@@ -124,7 +124,7 @@ public final class Audit implements AutoCloseable {
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
                 if (isDropped(row, record, below)
-                        && (!gone || row.life().named() == null)
+                        && (!gone || row.life().startedRecord() == null)
                         && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
                         && outcomes.isOurs(row)) {
                     tell(row, record);
@@ -161,8 +161,8 @@ public final class Audit implements AutoCloseable {
      * all records of a job, every one has to be gone.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
-        RecordPlace named = row.life().named();
-        RecordPlace owner = named == null ? record.stamp().place() : named;
+        RecordPlace started = row.life().startedRecord();
+        RecordPlace owner = started == null ? record.stamp().place() : started;
         Submissions arrivals = row.arrivals();
         boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Submissions.MOST;
         return record.stamp().millis() < clock.millis() - OLD.toMillis()

@@ -139,7 +139,7 @@ class ProjectorTest {
         Projector projector = new Projector(
                 database,
                 () -> consumer,
-                () -> new Projector.Beginnings(beginnings, TOPIC_IDS),
+                () -> new Beginnings(beginnings, TOPIC_IDS),
                 settings,
                 new BatchWriter(
                         database,
