@@ -79,7 +79,7 @@ public final class NodeModelsResource {
     public ObjectNode delete(
             @PathParam("name") String name, @PathParam("model") String model, @QueryParam("pool") @Nullable String pool)
             throws InterruptedException {
-        return told(name, pool, model, "deleted", NodeModels::delete);
+        return execute(name, pool, model, "deleted", NodeModels::delete);
     }
 
     @POST
@@ -88,7 +88,7 @@ public final class NodeModelsResource {
     public ObjectNode unload(
             @PathParam("name") String name, @PathParam("model") String model, @QueryParam("pool") @Nullable String pool)
             throws InterruptedException {
-        return told(name, pool, model, "unloaded", NodeModels::unload);
+        return execute(name, pool, model, "unloaded", NodeModels::unload);
     }
 
     private static void checked(String model) {
@@ -102,7 +102,7 @@ public final class NodeModelsResource {
         NodeModels.Result give(NodeModels models, String model) throws InterruptedException;
     }
 
-    private ObjectNode told(String name, @Nullable String pool, String model, String done, Command command)
+    private ObjectNode execute(String name, @Nullable String pool, String model, String done, Command command)
             throws InterruptedException {
         checked(model);
         ArrayNode answers = Json.mapper().createArrayNode();

@@ -123,8 +123,8 @@ final class DuplicateCheck {
      * this one.
      */
     private boolean isSuperseded(JobRow row) {
-        RecordPlace copy = taken.copy();
-        return copy != null && row.arrivals().hasLaterCopy(copy, taken.place());
+        RecordPlace deferred = taken.deferred();
+        return deferred != null && row.arrivals().isDeferredAgain(deferred, taken.place());
     }
 
     private boolean isDuplicate(JobRow row) {

@@ -71,15 +71,15 @@ final class ModeChoice {
                     mode = first;
                 }
             }
-            IntakeMode said = settings.intake().mode().orElse(mode);
-            if (said != mode) {
+            IntakeMode configured = settings.intake().mode().orElse(mode);
+            if (configured != mode) {
                 throw new TopicSetup.Unusable(
                         "penstock.intake.mode is %s, but jobs of these topics are taken in %s mode (topic %s). Stop every replica, then: %s"
                                 .formatted(
-                                        said.wireName(),
+                                        configured.wireName(),
                                         mode.wireName(),
                                         settings.topics().settings(),
-                                        migrate(said)));
+                                        migrate(configured)));
             }
             refuseOthers(groups.values(), mode);
             return new Chosen(mode, version.recoverBelow(), takenByOthers(all));

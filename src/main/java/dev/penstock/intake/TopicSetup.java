@@ -303,12 +303,12 @@ final class TopicSetup {
     private static int limit(Admin admin, String group, String key, int wanted, int unknown)
             throws InterruptedException {
         try {
-            ConfigEntry said = entry(admin, group, key);
-            if (said == null || said.source() != ConfigEntry.ConfigSource.DYNAMIC_GROUP_CONFIG) {
+            ConfigEntry reported = entry(admin, group, key);
+            if (reported == null || reported.source() != ConfigEntry.ConfigSource.DYNAMIC_GROUP_CONFIG) {
                 trySet(admin, group, key, Integer.toString(wanted));
-                said = entry(admin, group, key);
+                reported = entry(admin, group, key);
             }
-            return said == null || said.value() == null ? unknown : Integer.parseInt(said.value());
+            return reported == null || reported.value() == null ? unknown : Integer.parseInt(reported.value());
         } catch (ExecutionException | NumberFormatException e) {
             LOG.debugf("group=%s its %s is not known, %d is assumed: %s", group, key, unknown, e);
             return unknown;

@@ -103,7 +103,8 @@ public final class Node {
         this.later = later;
         models = new NodeModels(settings, upstream, clock, later, this::hasNow, onHealth);
         slots = new NodeSlots(
-                settings.name(), settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()));
+                settings.name(),
+                settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()));
         addedAt = clock.instant();
         history = new HealthHistory(addedAt);
     }

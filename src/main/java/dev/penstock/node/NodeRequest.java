@@ -28,7 +28,10 @@ public final class NodeRequest implements AutoCloseable {
             return upstream.stream(prompt);
         } catch (RuntimeException | StackOverflowError e) {
             // the job is the cause: its request would fail at any node
-            LOG.errorf(e, "node=%s the request of a job could not be built", upstream.settings().name());
+            LOG.errorf(
+                    e,
+                    "node=%s the request of a job could not be built",
+                    upstream.settings().name());
             throw new WireProtocol.Unsupported(JobFailure.of(
                     JobFailure.Code.NODE_ERROR,
                     "%s: the request for it could not be built".formatted(upstream.title())));

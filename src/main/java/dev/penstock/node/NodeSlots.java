@@ -95,7 +95,8 @@ final class NodeSlots {
     }
 
     /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
-    @Nullable String exceeded() {
+    @Nullable
+    String exceeded() {
         return replicas.exceed(total)
                 ? "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
                         .formatted(node, total, replicas.count(), replicas.count())

@@ -96,7 +96,8 @@ public class Nodes {
         if (settings.nodes().isEmpty()) {
             LOG.info(
                     "no node is configured (penstock.nodes, VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like): looking on localhost");
-            SupervisedThread.ofVirtual("penstock-discovery", this::search, () -> {}).start();
+            SupervisedThread.ofVirtual("penstock-discovery", this::search, () -> {})
+                    .start();
         }
     }
 

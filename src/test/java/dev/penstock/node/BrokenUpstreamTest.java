@@ -64,14 +64,7 @@ class BrokenUpstreamTest {
     @Test
     void an_answer_that_breaks_the_probe_makes_the_node_down() throws Exception {
         Node node = new Node(
-                settings,
-                service,
-                new Broken(settings),
-                media,
-                Clock.systemUTC(),
-                () -> {},
-                () -> {},
-                (_, _) -> {});
+                settings, service, new Broken(settings), media, Clock.systemUTC(), () -> {}, () -> {}, (_, _) -> {});
 
         new ProbeLoop(node, () -> false).probe();
 
@@ -86,9 +79,9 @@ class BrokenUpstreamTest {
         try (LogLines log = LogLines.of(NodeRequest.class);
                 NodeRequest request = new NodeRequest(new Broken(settings), prompt, media.inlined(Map.of(), never))) {
             assertThatThrownBy(request::stream)
-                    .isInstanceOfSatisfying(WireProtocol.Unsupported.class, refused -> assertThat(
-                                    refused.failure().code())
-                            .isEqualTo(JobFailure.Code.NODE_ERROR))
+                    .isInstanceOfSatisfying(
+                            WireProtocol.Unsupported.class,
+                            refused -> assertThat(refused.failure().code()).isEqualTo(JobFailure.Code.NODE_ERROR))
                     .hasMessageContaining("the request for it could not be built");
             assertThat(log.lines()).singleElement().asString().contains("could not be built");
         }

@@ -33,12 +33,14 @@ class ServedModelsTest {
 
         assertThat(served(fetches)).isEmpty();
         assertThat(served(fetches, "other:latest", "tiny:latest")).containsExactly("tiny:latest");
-        assertThat(served(fetches, "tiny:latest", "tiny")).as("the same name first").containsExactly("tiny");
+        assertThat(served(fetches, "tiny:latest", "tiny"))
+                .as("the same name first")
+                .containsExactly("tiny");
     }
 
     private static List<String> served(Map<String, String> keys, String... listed) {
-        Map<String, String> all = new HashMap<>(
-                Map.of("penstock.nodes.a.backend", "vllm", "penstock.nodes.a.url", "http://127.0.0.1:1"));
+        Map<String, String> all =
+                new HashMap<>(Map.of("penstock.nodes.a.backend", "vllm", "penstock.nodes.a.url", "http://127.0.0.1:1"));
         keys.forEach((key, value) -> all.put("penstock.nodes.a." + key, value));
         NodeSettings settings = TestSettings.ofFile(all).nodes().getFirst();
         List<WireProtocol.Model> models = List.of(listed).stream()

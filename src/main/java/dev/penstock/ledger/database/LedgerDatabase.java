@@ -45,6 +45,7 @@ public class LedgerDatabase {
     private final @Nullable Flyway flyway;
     /** The executor replaces a thread that dies. */
     private final Executor readers;
+
     private volatile boolean there;
     private @Nullable FileLock fileLock;
 

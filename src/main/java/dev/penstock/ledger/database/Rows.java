@@ -297,8 +297,8 @@ public final class Rows {
         for (var struck : row.arrivals().refused()) {
             last = Math.max(last, struck.millis());
         }
-        for (var copy : row.arrivals().copies()) {
-            last = Math.max(last, copy.stamp().millis());
+        for (var deferred : row.arrivals().deferred()) {
+            last = Math.max(last, deferred.stamp().millis());
         }
         return last;
     }

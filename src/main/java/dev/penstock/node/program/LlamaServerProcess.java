@@ -162,7 +162,7 @@ public final class LlamaServerProcess implements Upstream {
                 yield loading;
             }
             case ProbeResult.Away away
-            when away.silent() -> {
+            when away.timedOut() -> {
                 unanswered(probed);
                 yield away;
             }
@@ -283,7 +283,8 @@ public final class LlamaServerProcess implements Upstream {
                 hung = false;
                 unanswered = 0;
             }
-            // a platform thread: reading from a pipe would hold the carrier of a virtual thread. If it dies, the full pipe
+            // a platform thread: reading from a pipe would hold the carrier of a virtual thread. If it dies, the full
+            // pipe
             // stops the server, the probes find it hung, and the next server gets a new reader
             Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, output));
             // it only waits: nothing in it can fail before the end

@@ -27,8 +27,7 @@ final class IntakeReader {
         mistakes.positive("intake.park", intake.park());
         long maxBytes = intake.maxBytes()
                 .map(MemorySize::asLongValue)
-                .orElse(Math.max(
-                        config.kafka().maxRecord(), LimitsReader.ofHeap()));
+                .orElse(Math.max(config.kafka().maxRecord(), LimitsReader.ofHeap()));
         if (maxBytes < config.kafka().maxRecord()) {
             mistakes.mistake(
                     "intake.max-bytes",
@@ -79,11 +78,7 @@ final class IntakeReader {
     private void check(List<Settings.JobTopic> topics, PenstockConfig.TopicsConfig internal) {
         Set<String> names = new HashSet<>();
         List<String> internalNames = List.of(
-                internal.deferred(),
-                internal.replies(),
-                internal.commands(),
-                internal.dlq(),
-                internal.settings());
+                internal.deferred(), internal.replies(), internal.commands(), internal.dlq(), internal.settings());
         for (Settings.JobTopic topic : topics) {
             if (internalNames.contains(topic.name())) {
                 mistakes.mistake(

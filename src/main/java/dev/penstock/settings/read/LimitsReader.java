@@ -31,9 +31,7 @@ final class LimitsReader {
         mistakes.positive("api.idle-timeout", api.idleTimeout());
         mistakes.positive("api.answer-timeout", api.answerTimeout());
         int stream = size("api.max-stream-bytes", api.maxStreamBytes());
-        long streams = api.maxStreamsBytes()
-                .map(MemorySize::asLongValue)
-                .orElse(Math.max(stream, ofHeap()));
+        long streams = api.maxStreamsBytes().map(MemorySize::asLongValue).orElse(Math.max(stream, ofHeap()));
         if (streams < stream) {
             mistakes.mistake("api.max-streams-bytes", "must be at least api.max-stream-bytes, " + stream);
         }
@@ -51,8 +49,7 @@ final class LimitsReader {
     Settings.Answers answers(PenstockConfig.AnswersConfig answers) {
         long bytes = answers.maxBytes()
                 .map(MemorySize::asLongValue)
-                .orElse(Math.clamp(
-                        ofHeap(), SMALLEST_SIZE, Settings.Answers.USUAL.bytes()));
+                .orElse(Math.clamp(ofHeap(), SMALLEST_SIZE, Settings.Answers.USUAL.bytes()));
         if (bytes < SMALLEST_SIZE) {
             mistakes.mistake("answers.max-bytes", "must be at least " + SMALLEST_SIZE);
         }

@@ -33,8 +33,7 @@ public final class BrokerWatch {
 
     private final KafkaSettings kafka;
     private final Clock clock;
-    private final SupervisedThread thread =
-            new SupervisedThread("penstock-broker-watch", this::run, this::closeAdmin);
+    private final SupervisedThread thread = new SupervisedThread("penstock-broker-watch", this::run, this::closeAdmin);
     private volatile @Nullable Away away;
     /** The start of the first request that has no answer yet. The watch's thread writes it. */
     private @Nullable Instant unansweredSince;

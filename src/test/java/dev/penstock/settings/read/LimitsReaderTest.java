@@ -12,8 +12,8 @@ class LimitsReaderTest {
 
     @Test
     void all_streams_together_have_room_for_one() {
-        Settings.Api api = reader.api(
-                TestSettings.config(Map.of("penstock.api.max-stream-bytes", "100G")).api());
+        Settings.Api api = reader.api(TestSettings.config(Map.of("penstock.api.max-stream-bytes", "100G"))
+                .api());
 
         assertThat(api.streamBytes()).as("the largest array").isEqualTo(1 << 30);
         assertThat(api.allStreamsBytes()).isGreaterThanOrEqualTo(api.streamBytes());
@@ -22,8 +22,7 @@ class LimitsReaderTest {
 
     @Test
     void the_answers_in_memory_are_limited_by_the_heap() {
-        Settings.Answers answers =
-                reader.answers(TestSettings.config(Map.of()).answers());
+        Settings.Answers answers = reader.answers(TestSettings.config(Map.of()).answers());
 
         assertThat(answers.bytes()).isLessThanOrEqualTo(LimitsReader.ofHeap());
         assertThat(mistakes.lines()).isEmpty();

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** The text of a message or of a piece of one, in every form of the servers: a string, a part, or a list of parts. */
-final class SaidText {
+final class MessageText {
     /** The fields of a message that are read here. */
     static final Set<String> READ = Set.of(
             "content",
@@ -26,7 +26,7 @@ final class SaidText {
 
     private final Map<Field, StringBuilder> text = new EnumMap<>(Field.class);
 
-    private SaidText() {}
+    private MessageText() {}
 
     /**
      * Reads the text of a message.
@@ -34,7 +34,7 @@ final class SaidText {
      * @param path the path of the message, for error messages
      */
     static Map<Field, StringBuilder> of(String path, JsonNode message) throws UnreadText {
-        SaidText parsed = new SaidText();
+        MessageText parsed = new MessageText();
         parsed.add(path + ".content", Field.CONTENT, message.path("content"));
         parsed.add(path + ".refusal", Field.REFUSAL, message.path("refusal"));
         parsed.reasoning(path, message);
@@ -43,7 +43,7 @@ final class SaidText {
 
     /** Reads the text of one value outside of a message. */
     static Map<Field, StringBuilder> of(String path, Field field, JsonNode value) throws UnreadText {
-        SaidText parsed = new SaidText();
+        MessageText parsed = new MessageText();
         parsed.add(path, field, value);
         return parsed.text;
     }
@@ -55,7 +55,7 @@ final class SaidText {
     private void reasoning(String path, JsonNode message) throws UnreadText {
         String heard = "";
         for (String name : new String[] {"reasoning", "reasoning_content", "thinking", "reasoning_details"}) {
-            SaidText one = new SaidText();
+            MessageText one = new MessageText();
             one.add(path + "." + name, Field.REASONING, message.path(name));
             String words = String.valueOf(one.text.getOrDefault(Field.REASONING, new StringBuilder()));
             if (!words.isEmpty() && !heard.isEmpty() && !words.equals(heard)) {
