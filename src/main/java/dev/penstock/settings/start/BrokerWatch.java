@@ -4,9 +4,7 @@ import dev.penstock.settings.KafkaSettings;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.PreDestroy;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -64,7 +62,8 @@ public final class BrokerWatch {
                 .register(meters);
     }
 
-    void start(@Observes StartupEvent event) {
+    /** Begins to ask. */
+    public void start() {
         var _ = timer.scheduleWithFixedDelay(this::look, 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
     }
 
