@@ -21,7 +21,7 @@ class SizesTest {
 
     /** Files per package. */
     private static final Map<String, Integer> LARGE_PACKAGES =
-            Map.ofEntries(Map.entry("api", 35), Map.entry("dispatch", 24), Map.entry("intake", 26));
+            Map.ofEntries(Map.entry("dispatch", 24), Map.entry("intake", 26));
 
     /** Lines per file. */
     private static final Map<String, Integer> LONG_FILES = Map.ofEntries(

@@ -33,7 +33,7 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** Makes what the broker needs before jobs are taken: the topics, and where the share groups begin. */
-final class TopicSetup {
+public final class TopicSetup {
     private static final Logger LOG = Logger.getLogger(TopicSetup.class);
     private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
     /** The limit of a broker that knows none per group (before 4.3), unless its configuration has one. */
@@ -61,7 +61,7 @@ final class TopicSetup {
     record Found(Settings.JobTopic topic, UUID id, int partitions) {}
 
     /** The operator of the broker has to act. */
-    static final class Unusable extends Exception {
+    public static final class Unusable extends Exception {
         Unusable(String message) {
             super(message);
         }

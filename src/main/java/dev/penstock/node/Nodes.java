@@ -14,10 +14,8 @@ import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
 import jakarta.annotation.PreDestroy;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -91,7 +89,8 @@ public class Nodes {
         Gauge.builder("penstock.media.bytes", media, MediaFetcher::bytes).register(meters);
     }
 
-    void start(@Observes StartupEvent event) {
+    /** Starts the configured nodes; looks on localhost if there are none. */
+    public void start() {
         change();
         if (settings.nodes().isEmpty()) {
             LOG.info(

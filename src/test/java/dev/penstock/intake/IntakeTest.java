@@ -15,7 +15,6 @@ import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import java.util.Map;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -76,8 +75,9 @@ class IntakeTest {
     }
 
     @Test
-    void a_drain_during_the_start_stays_one_and_ends_at_once() {
-        intake.drain(new ShutdownDelayInitiatedEvent());
+    void a_drain_during_the_start_stays_one_and_ends_at_once() throws InterruptedException {
+        intake.stopTaking();
+        intake.leaveGroups();
 
         assertThat(intake.state()).isEqualTo(Intake.State.DRAINING);
         assertThat(intake.standing()).containsEntry("broker", "reachable");

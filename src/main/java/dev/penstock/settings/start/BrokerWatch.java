@@ -5,9 +5,7 @@ import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.PreDestroy;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -61,7 +59,8 @@ public final class BrokerWatch {
                 .register(meters);
     }
 
-    void start(@Observes StartupEvent event) {
+    /** Starts the requests to the broker. */
+    public void start() {
         thread.start();
     }
 
