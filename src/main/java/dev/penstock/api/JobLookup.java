@@ -3,7 +3,7 @@ package dev.penstock.api;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.dispatch.Waits;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -159,9 +159,9 @@ public final class JobLookup {
     }
 
     /** The jobs that are there already, by their ids; none where the ledger is away. */
-    Map<JobId, JobRow> alreadyThere(Collection<Submissions.Checked.Fit> submissions) throws InterruptedException {
+    Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions) throws InterruptedException {
         List<JobId> given = submissions.stream()
-                .filter(Submissions.Checked.Fit::idWasGiven)
+                .filter(SubmissionProducer.Checked.Fit::idWasGiven)
                 .map(fit -> fit.job().id())
                 .toList();
         Map<JobId, JobRow> there = new HashMap<>();
@@ -176,7 +176,7 @@ public final class JobLookup {
     }
 
     /** Why a job cannot be submitted under an id that is there already; empty: it is the same job. */
-    static Optional<JobFailure> conflict(JobRow there, Submissions.Checked.Fit fit) {
+    static Optional<JobFailure> conflict(JobRow there, SubmissionProducer.Checked.Fit fit) {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.ID_CONFLICT,
@@ -204,7 +204,7 @@ public final class JobLookup {
     }
 
     /** Watches a job that is about to be written. A fresh id has no events yet; an id of the client may have some. */
-    Watch watchSubmitted(Submissions.Checked.Fit fit) throws InterruptedException {
+    Watch watchSubmitted(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (fit.idWasGiven()) {
             return watch(id, ResumePoint.START, false);
@@ -343,7 +343,7 @@ public final class JobLookup {
     }
 
     /** The state of a job that was just accepted. */
-    static JobRow accepted(Submissions.Checked.Fit fit, Instant at) {
+    static JobRow accepted(SubmissionProducer.Checked.Fit fit, Instant at) {
         return JobRow.accepted(fit.job(), at);
     }
 }

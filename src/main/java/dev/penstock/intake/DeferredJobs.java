@@ -72,23 +72,23 @@ public class DeferredJobs {
     }
 
     /** The job of a record of the topic. A record that Penstock did not write is counted, logged and skipped. */
-    Optional<Origin> read(ConsumerRecord<byte[], byte[]> record) {
-        Optional<Origin> origin = Origin.ofCopy(record);
+    Optional<OriginRecord> read(ConsumerRecord<byte[], byte[]> record) {
+        Optional<OriginRecord> origin = OriginRecord.ofCopy(record);
         if (origin.isEmpty()) {
             strange.increment();
             LOG.warnf(
                     "record=%s was not written by Penstock: it is skipped. Only Penstock may have WRITE on %s",
-                    Origin.placeOf(record), topic);
+                    OriginRecord.placeOf(record), topic);
         }
         return origin;
     }
 
     /** Completes when the deferred record is on the broker. */
-    CompletableFuture<?> write(Origin origin, JobId id, Deferral deferral, int handedBack, int failures) {
+    CompletableFuture<?> write(OriginRecord origin, JobId id, Deferral deferral, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();
-            Optional<Origin.OfTopic> from =
-                    settings.topic(origin.record().topic()).map(Origin.OfTopic::of);
+            Optional<OriginRecord.TopicDefaults> from =
+                    settings.topic(origin.record().topic()).map(OriginRecord.TopicDefaults::of);
             return KafkaSettings.send(
                             producer,
                             origin.copyTo(topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))

@@ -75,7 +75,7 @@ final class GroupConsumerLoop implements Runnable {
     record Setup(
             String topic,
             Supplier<Consumer<byte[], byte[]>> consumers,
-            Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
+            Function<ConsumerRecord<byte[], byte[]>, Optional<OriginRecord>> origins,
             boolean alwaysMayHaveRun,
             int capacity,
             Duration sessionTimeout,
@@ -217,7 +217,7 @@ final class GroupConsumerLoop implements Runnable {
         if (partition.passes(record.offset())) {
             return;
         }
-        Origin origin = setup.origins().apply(record).orElse(null);
+        OriginRecord origin = setup.origins().apply(record).orElse(null);
         if (!partition.takes(record.offset(), origin, now)) {
             return;
         }
@@ -230,7 +230,7 @@ final class GroupConsumerLoop implements Runnable {
 
     /** A record that the loop could not read is refused by its run, like any other record that is no job. */
     private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
-        GroupDelivery held = new GroupDelivery(Origin.itself(record), true, setup.writers(), this);
+        GroupDelivery held = new GroupDelivery(OriginRecord.itself(record), true, setup.writers(), this);
         held.unread();
         partition.readTo(record.offset());
         partition.offsets().take(record.offset(), held);
@@ -239,7 +239,7 @@ final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    private void handOver(GroupPartition partition, Origin origin, boolean mayHaveRun) {
+    private void handOver(GroupPartition partition, OriginRecord origin, boolean mayHaveRun) {
         GroupDelivery held = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
         partition.offsets().take(held.place().offset(), held);
         setup.onRecord().accept(held);

@@ -13,7 +13,7 @@ final class GroupDelivery extends RecordDelivery {
     private volatile boolean over;
 
     /** @param mayHaveRun another consumer had the partition before, and the record was there */
-    GroupDelivery(Origin origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
+    GroupDelivery(OriginRecord origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
         super(origin, writers);
         this.mayHaveRun = mayHaveRun;
         this.owner = owner;

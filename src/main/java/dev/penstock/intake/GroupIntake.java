@@ -44,7 +44,7 @@ final class GroupIntake implements Source {
             Parts parts,
             String topic,
             String group,
-            Function<ConsumerRecord<byte[], byte[]>, Optional<Origin>> origins,
+            Function<ConsumerRecord<byte[], byte[]>, Optional<OriginRecord>> origins,
             boolean alwaysMayHaveRun,
             GroupPartition.Early early) {
         settings = parts.settings();
@@ -85,7 +85,7 @@ final class GroupIntake implements Source {
                 parts,
                 topic.name(),
                 parts.settings().group(topic),
-                record -> Optional.of(Origin.itself(record)),
+                record -> Optional.of(OriginRecord.itself(record)),
                 false,
                 GroupPartition.Early.NEVER);
     }
@@ -93,7 +93,7 @@ final class GroupIntake implements Source {
     /** Jobs that wait for a node that is down come back when one is up. */
     private record NodesBack(Waits waits) implements GroupPartition.Early {
         @Override
-        public boolean isDue(Origin origin) {
+        public boolean isDue(OriginRecord origin) {
             return origin.why() == Waiting.Code.NODE_DOWN
                     && origin.routeKey() != null
                     && waits.mayGoOn(origin.routeKey());

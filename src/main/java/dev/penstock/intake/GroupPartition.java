@@ -47,7 +47,7 @@ final class GroupPartition {
         /** None. */
         Early NEVER = new Early() {
             @Override
-            public boolean isDue(Origin origin) {
+            public boolean isDue(OriginRecord origin) {
                 return false;
             }
 
@@ -58,7 +58,7 @@ final class GroupPartition {
         };
 
         /** Whether the record may be taken now, before its time. */
-        boolean isDue(Origin origin);
+        boolean isDue(OriginRecord origin);
 
         /** Changes whenever an answer of {@link #isDue} may have changed. */
         long version();
@@ -97,7 +97,7 @@ final class GroupPartition {
      *
      * @param origin null: there is nothing to do with the record
      */
-    boolean takes(long offset, @Nullable Origin origin, Instant now) {
+    boolean takes(long offset, @Nullable OriginRecord origin, Instant now) {
         readTo(offset);
         if (!ahead && origin != null && origin.notBefore().isAfter(now)) {
             headDue = origin.notBefore();

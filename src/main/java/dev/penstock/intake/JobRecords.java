@@ -247,12 +247,12 @@ final class JobRecords {
      */
     private Settings.JobTopic topicOf(RecordDelivery held) {
         String name = held.record().topic();
-        Origin.OfTopic said = held.origin().topic();
+        OriginRecord.TopicDefaults carried = held.origin().topic();
         return settings.topic(name)
                 .orElse(
-                        said == null
+                        carried == null
                                 ? UNKNOWN
-                                : new Settings.JobTopic(name, said.priority(), said.tenant(), UNKNOWN.slots()));
+                                : new Settings.JobTopic(name, carried.priority(), carried.tenant(), UNKNOWN.slots()));
     }
 
     /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */

@@ -21,7 +21,7 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
     /** Written by its run, read by its consumer too. */
-    private volatile Origin origin;
+    private volatile OriginRecord origin;
 
     private final Writers writers;
     private @Nullable JobId id;
@@ -32,13 +32,13 @@ abstract sealed class RecordDelivery implements Delivery permits ShareDelivery, 
     /** Where else a record may go. */
     record Writers(DeferredJobs deferred, DeadLetters deadLetters) {}
 
-    RecordDelivery(Origin origin, Writers writers) {
+    RecordDelivery(OriginRecord origin, Writers writers) {
         this.origin = origin;
         brokenRuns = origin.brokenRuns();
         this.writers = writers;
     }
 
-    Origin origin() {
+    OriginRecord origin() {
         return origin;
     }
 

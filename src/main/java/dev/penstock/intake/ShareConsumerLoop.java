@@ -293,7 +293,7 @@ final class ShareConsumerLoop implements Runnable {
         Set<RecordPlace> kept = new HashSet<>();
         List<ShareDelivery> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
-            RecordPlace place = Origin.placeOf(record);
+            RecordPlace place = OriginRecord.placeOf(record);
             if (hand.containsKey(place)) {
                 kept.add(place);
             } else {

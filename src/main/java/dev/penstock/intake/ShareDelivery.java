@@ -25,7 +25,7 @@ final class ShareDelivery extends RecordDelivery {
             int deliveryLimit,
             RecordDelivery.Writers writers,
             ShareConsumerLoop owner) {
-        super(Origin.itself(record), writers);
+        super(OriginRecord.itself(record), writers);
         this.owner = owner;
         this.origins = origins;
         this.epochsKnown = epochsKnown;

@@ -55,7 +55,7 @@ class GroupConsumerLoopTest {
             () -> true,
             new GroupPartition.Early() {
                 @Override
-                public boolean isDue(Origin origin) {
+                public boolean isDue(OriginRecord origin) {
                     looks.incrementAndGet();
                     RecordPlace copy = origin.copy();
                     return copy != null && goesOn.contains(copy.offset());
@@ -151,7 +151,7 @@ class GroupConsumerLoopTest {
     @Test
     void whatever_headers_a_copy_has_it_is_one_or_none() {
         long copies = HostileBytes.records(PARTITION.topic(), 3, 17, 20_000).stream()
-                .filter(record -> Origin.ofCopy(record).isPresent())
+                .filter(record -> OriginRecord.ofCopy(record).isPresent())
                 .count();
 
         assertThat(copies).isLessThan(20_000);
@@ -190,10 +190,10 @@ class GroupConsumerLoopTest {
         }
     }
 
-    private static Origin origin(ConsumerRecord<byte[], byte[]> copy) {
-        return new Origin(
+    private static OriginRecord origin(ConsumerRecord<byte[], byte[]> copy) {
+        return new OriginRecord(
                 copy,
-                Origin.placeOf(copy),
+                OriginRecord.placeOf(copy),
                 null,
                 Instant.ofEpochMilli(copy.timestamp()),
                 null,

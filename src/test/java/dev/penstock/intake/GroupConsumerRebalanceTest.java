@@ -42,7 +42,7 @@ class GroupConsumerRebalanceTest {
                 consumers.incrementAndGet();
                 return log;
             },
-            record -> Optional.of(Origin.itself(record)),
+            record -> Optional.of(OriginRecord.itself(record)),
             false,
             3,
             SESSION,

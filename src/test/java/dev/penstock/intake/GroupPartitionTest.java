@@ -23,7 +23,7 @@ class GroupPartitionTest {
     private long version;
     private final GroupPartition partition = new GroupPartition(0, 3, new GroupPartition.Early() {
         @Override
-        public boolean isDue(Origin origin) {
+        public boolean isDue(OriginRecord origin) {
             return goesOn.contains(origin.place().offset());
         }
 
@@ -127,7 +127,7 @@ class GroupPartitionTest {
         assertThat(partition.retriesDue(NOW.plusSeconds(9))).isEmpty();
     }
 
-    static Origin origin(long offset, Instant due) {
+    static OriginRecord origin(long offset, Instant due) {
         ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
                 "prompt-jobs-deferred",
                 3,
@@ -140,6 +140,6 @@ class GroupPartitionTest {
                 new byte[0],
                 new RecordHeaders(),
                 Optional.empty());
-        return new Origin(record, Origin.placeOf(record), null, due, null, null, 0, 0, 0, null, null);
+        return new OriginRecord(record, OriginRecord.placeOf(record), null, due, null, null, 0, 0, 0, null, null);
     }
 }

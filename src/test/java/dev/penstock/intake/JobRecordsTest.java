@@ -119,7 +119,7 @@ class JobRecordsTest {
             loop = new GroupConsumerLoop(new GroupConsumerLoop.Setup(
                     partition.topic(),
                     () -> log,
-                    record -> deferred ? deferredJobs.read(record) : Optional.of(Origin.itself(record)),
+                    record -> deferred ? deferredJobs.read(record) : Optional.of(OriginRecord.itself(record)),
                     deferred,
                     100,
                     Duration.ofHours(1),

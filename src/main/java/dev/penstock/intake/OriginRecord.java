@@ -42,13 +42,13 @@ import org.jspecify.annotations.Nullable;
  * @param why what the job waits for, by the deferred record; null: it has none, or this is the record itself
  * @param routeKey the key of a job that waits for its nodes; null: it waits for something else
  */
-record Origin(
+record OriginRecord(
         ConsumerRecord<byte[], byte[]> record,
         @Nullable RecordPlace copy,
         @Nullable JobId id,
         Instant notBefore,
         @Nullable Instant deferredAt,
-        @Nullable OfTopic topic,
+        @Nullable TopicDefaults topic,
         int handedBack,
         int failures,
         int brokenRuns,
@@ -77,22 +77,22 @@ record Origin(
     private static final int LONGEST_TENANT = 256;
 
     /** What a topic sets for jobs that do not set it themselves. */
-    record OfTopic(String tenant, Priority priority) {
-        static OfTopic of(Settings.JobTopic topic) {
-            return new OfTopic(topic.tenant(), topic.priority());
+    record TopicDefaults(String tenant, Priority priority) {
+        static TopicDefaults of(Settings.JobTopic topic) {
+            return new TopicDefaults(topic.tenant(), topic.priority());
         }
     }
 
     /** A record of a job topic. Penstock's headers in it come from its producer, and have no meaning. */
-    static Origin itself(ConsumerRecord<byte[], byte[]> record) {
-        return new Origin(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
+    static OriginRecord itself(ConsumerRecord<byte[], byte[]> record) {
+        return new OriginRecord(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
     }
 
     /**
      * A record of the topic of deferred jobs. Empty where Penstock did not write it: headers are missing, or have
      * values that Penstock never writes. A record that is due in years would block all records behind it.
      */
-    static Optional<Origin> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
+    static Optional<OriginRecord> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
                 .orElse(null);
         Long createdAt = EventHeaders.number(copy.headers(), CREATED_AT);
@@ -129,13 +129,13 @@ record Origin(
         Long handedBack = EventHeaders.number(copy.headers(), EventHeaders.HANDED_BACK);
         Long failures = EventHeaders.number(copy.headers(), FAILURES);
         Long brokenRuns = EventHeaders.number(copy.headers(), BROKEN_RUNS);
-        return Optional.of(new Origin(
+        return Optional.of(new OriginRecord(
                 record,
                 placeOf(copy),
                 new JobId(id),
                 Instant.ofEpochMilli(notBefore),
                 since == null ? null : Instant.ofEpochMilli(since),
-                ofTopic(copy.headers()).orElse(null),
+                topicDefaults(copy.headers()).orElse(null),
                 handedBack == null ? 0 : handedBack.intValue(),
                 failures == null ? 0 : failures.intValue(),
                 brokenRuns == null ? 0 : brokenRuns.intValue(),
@@ -173,7 +173,7 @@ record Origin(
     ProducerRecord<byte[], byte[]> copyTo(
             String topic,
             int partitions,
-            Optional<OfTopic> from,
+            Optional<TopicDefaults> from,
             JobId id,
             Deferral deferral,
             int lastHandedBack,
@@ -220,7 +220,7 @@ record Origin(
                 topic, deferral.delay().partition() % partitions, null, key, record.value(), headers);
     }
 
-    private static Optional<OfTopic> ofTopic(Headers headers) {
+    private static Optional<TopicDefaults> topicDefaults(Headers headers) {
         String tenant = EventHeaders.text(headers, TENANT);
         String priority = EventHeaders.text(headers, PRIORITY);
         return tenant == null
@@ -228,11 +228,11 @@ record Origin(
                 : Stream.of(Priority.values())
                         .filter(known -> known.wireName().equals(priority))
                         .findFirst()
-                        .map(known -> new OfTopic(tenant, known));
+                        .map(known -> new TopicDefaults(tenant, known));
     }
 
     /** The record with its value, which a poll had left out. */
-    Origin withValue(byte[] value) {
+    OriginRecord withValue(byte[] value) {
         ConsumerRecord<byte[], byte[]> whole = new ConsumerRecord<>(
                 record.topic(),
                 record.partition(),
@@ -246,14 +246,14 @@ record Origin(
                 record.headers(),
                 record.leaderEpoch(),
                 record.deliveryCount());
-        return new Origin(
+        return new OriginRecord(
                 whole, copy, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
     }
 
-    Origin withBrokenRuns(int runs) {
+    OriginRecord withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this
-                : new Origin(record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
+                : new OriginRecord(record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
     /** The place where the job came in. */

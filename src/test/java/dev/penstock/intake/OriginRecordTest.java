@@ -26,17 +26,17 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class OriginTest {
+class OriginRecordTest {
     private static final Instant NOW = Instant.ofEpochMilli(1_795_000_000_000L);
     private static final JobId JOB = new JobId("job-1");
     private static final RouteKey ROUTE_KEY = new RouteKey("tiny", Task.CHAT, new PromptJob.Pins("gpu", null));
-    private static final Origin.OfTopic TOPIC = new Origin.OfTopic("team-a", Priority.HIGH);
+    private static final OriginRecord.TopicDefaults TOPIC = new OriginRecord.TopicDefaults("team-a", Priority.HIGH);
 
     @Test
     void a_copy_says_where_it_came_from_and_what_its_topic_is() {
-        Origin origin = Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "job-id", "own"));
+        OriginRecord origin = OriginRecord.itself(record("team-a-jobs", NOW.toEpochMilli(), "job-id", "own"));
 
-        Origin copied = copy(origin, Optional.of(TOPIC), 2, 1);
+        OriginRecord copied = copy(origin, Optional.of(TOPIC), 2, 1);
 
         assertThat(copied.place()).isEqualTo(origin.place());
         assertThat(copied.record().value()).isEqualTo(origin.record().value());
@@ -54,9 +54,9 @@ class OriginTest {
 
     @Test
     void what_a_replica_without_its_topic_copies_again_says_it_still() {
-        Origin first = copy(Origin.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
+        OriginRecord first = copy(OriginRecord.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
 
-        Origin again = copy(first, Optional.empty(), 0, 0);
+        OriginRecord again = copy(first, Optional.empty(), 0, 0);
 
         assertThat(again.topic()).isEqualTo(TOPIC);
         assertThat(again.place()).isEqualTo(first.place());
@@ -65,7 +65,7 @@ class OriginTest {
 
     @Test
     void headers_of_ours_in_a_record_are_its_producers_and_mean_nothing() {
-        Origin origin = Origin.itself(record("team-a-jobs", 1, "penstock-tenant", "team-b"));
+        OriginRecord origin = OriginRecord.itself(record("team-a-jobs", 1, "penstock-tenant", "team-b"));
 
         assertThat(origin.topic()).isNull();
         assertThat(copy(origin, Optional.empty(), 0, 0).topic()).isNull();
@@ -73,7 +73,7 @@ class OriginTest {
 
     @Test
     void what_is_no_copy_of_ours_is_nobodys() {
-        assertThat(Origin.ofCopy(record("prompt-jobs-deferred", 1, "job-id", "job-1")))
+        assertThat(OriginRecord.ofCopy(record("prompt-jobs-deferred", 1, "job-id", "job-1")))
                 .isEmpty();
     }
 
@@ -103,12 +103,12 @@ class OriginTest {
             """)
     void what_says_what_none_of_ours_says_is_nobodys(String header, String value) {
         ProducerRecord<byte[], byte[]> copy = copied(
-                Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
-        assertThat(Origin.ofCopy(consumed(copy))).isPresent();
+                OriginRecord.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
+        assertThat(OriginRecord.ofCopy(consumed(copy))).isPresent();
 
         copy.headers().remove(header).add(header, value.getBytes(StandardCharsets.UTF_8));
 
-        assertThat(Origin.ofCopy(consumed(copy))).isEmpty();
+        assertThat(OriginRecord.ofCopy(consumed(copy))).isEmpty();
     }
 
     /** Whatever it is, it is a deferred record or not, and causes no exception. */
@@ -116,7 +116,7 @@ class OriginTest {
     void no_bytes_in_a_header_stop_the_reader() {
         Random random = new Random(12);
         ProducerRecord<byte[], byte[]> good = copied(
-                Origin.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
+                OriginRecord.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
         List<String> names =
                 Stream.of(good.headers().toArray()).map(Header::key).toList();
         int strange = 0;
@@ -130,7 +130,7 @@ class OriginTest {
                 value = Long.toString(random.nextLong()).getBytes(StandardCharsets.UTF_8);
             }
             copy.headers().remove(name).add(name, random.nextInt(20) == 0 ? null : value);
-            Optional<Origin> origin = Origin.ofCopy(consumed(copy));
+            Optional<OriginRecord> origin = OriginRecord.ofCopy(consumed(copy));
             strange += origin.isEmpty() ? 1 : 0;
             origin.ifPresent(found -> {
                 assertThat(found.notBefore()).isBefore(NOW.plus(Duration.ofDays(2)));
@@ -155,13 +155,13 @@ class OriginTest {
                 Optional.empty());
     }
 
-    private static Origin copy(Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
-        return Origin.ofCopy(consumed(copied(origin, topic, handedBack, failures)))
+    private static OriginRecord copy(OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
+        return OriginRecord.ofCopy(consumed(copied(origin, topic, handedBack, failures)))
                 .orElseThrow();
     }
 
     private static ProducerRecord<byte[], byte[]> copied(
-            Origin origin, Optional<Origin.OfTopic> topic, int handedBack, int failures) {
+            OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
         return origin.copyTo(
                 "prompt-jobs-deferred",
                 4,

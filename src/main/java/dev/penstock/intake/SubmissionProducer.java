@@ -38,10 +38,10 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Jobs that come over REST: checked, then written as records like any other. */
+/** Checks the jobs that come over REST, and writes them as records of a job topic. */
 @Singleton
-public final class Submissions {
-    private static final Logger LOG = Logger.getLogger(Submissions.class);
+public final class SubmissionProducer {
+    private static final Logger LOG = Logger.getLogger(SubmissionProducer.class);
 
     /**
      * A submission that the broker has not confirmed by then is answered 503; the broker may have accepted it all the
@@ -60,7 +60,7 @@ public final class Submissions {
     private final RandomGenerator random = new SecureRandom();
     private final AtomicInteger next = new AtomicInteger();
 
-    public Submissions(KafkaSettings kafka, Settings settings, Clock clock, Traces traces, BrokerWatch broker) {
+    public SubmissionProducer(KafkaSettings kafka, Settings settings, Clock clock, Traces traces, BrokerWatch broker) {
         this.kafka = kafka;
         this.broker = broker;
         this.settings = settings;
