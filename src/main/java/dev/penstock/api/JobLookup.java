@@ -159,7 +159,8 @@ public final class JobLookup {
     }
 
     /** The jobs that are there already, by their ids; none where the ledger is away. */
-    Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions) throws InterruptedException {
+    Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions)
+            throws InterruptedException {
         List<JobId> given = submissions.stream()
                 .filter(SubmissionProducer.Checked.Fit::idWasGiven)
                 .map(fit -> fit.job().id())

@@ -136,7 +136,8 @@ public final class JobsResource {
         }
     }
 
-    private Watch writeAndWatch(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent) throws InterruptedException {
+    private Watch writeAndWatch(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent)
+            throws InterruptedException {
         refuseWhileAway();
         Watch watch = jobs.watchSubmitted(fit);
         boolean written = false;

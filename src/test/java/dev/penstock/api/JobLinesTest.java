@@ -155,7 +155,9 @@ class JobLinesTest {
             throws InterruptedException {
         return answers(
                 broker,
-                IntStream.range(0, 4).mapToObj(i -> fit("line-" + i, "hello")).toArray(SubmissionProducer.Checked.Fit[]::new));
+                IntStream.range(0, 4)
+                        .mapToObj(i -> fit("line-" + i, "hello"))
+                        .toArray(SubmissionProducer.Checked.Fit[]::new));
     }
 
     private List<ObjectNode> answers(

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The record at the head may have a time in the future. Then the partition looks ahead: it takes those records behind the
  * head that need not wait for their time. When the head is due, or when more records need not wait, the loop reads again
- * from the head on, and passes over what it took.
+ * from the head on, and skips what it took.
  *
  * <p>Owned by the loop's thread.
  */

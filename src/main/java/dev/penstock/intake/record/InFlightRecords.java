@@ -1,6 +1,5 @@
 package dev.penstock.intake.record;
 
-import dev.penstock.intake.watch.QueueWatch;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.RecordSize;
 import io.micrometer.core.instrument.FunctionCounter;
@@ -21,11 +20,11 @@ import java.util.stream.Stream;
 public final class InFlightRecords {
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
     private final MemoryBudget shares;
-    private final QueueWatch watch;
+    private final PartitionsInFlight partitions;
     private final MeterRegistry meters;
     private final int maxRecord;
 
-    public InFlightRecords(Settings settings, QueueWatch watch, MeterRegistry meters) {
+    public InFlightRecords(Settings settings, PartitionsInFlight partitions, MeterRegistry meters) {
         List<Settings.JobTopic> topics = settings.intake().topics();
         shares = new MemoryBudget(
                 settings.recordBytes(),
@@ -37,7 +36,7 @@ public final class InFlightRecords {
                                 Stream.of(settings.topics().deferred()))
                         .toList());
         maxRecord = settings.maxRecord();
-        this.watch = watch;
+        this.partitions = partitions;
         this.meters = meters;
         Gauge.builder("penstock.intake.bytes", shares, MemoryBudget::taken).register(meters);
     }
@@ -55,7 +54,7 @@ public final class InFlightRecords {
     void take(RecordDelivery held) {
         shares.take(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
-            watch.taken(held.place(), held.record().timestamp());
+            partitions.taken(held.place(), held.record().timestamp());
             deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
         }
     }
@@ -83,7 +82,7 @@ public final class InFlightRecords {
     void release(RecordDelivery held) {
         shares.release(held.place().topic(), size(held));
         if (held.origin().copy() == null) {
-            watch.released(held.place());
+            partitions.released(held.place());
         }
     }
 

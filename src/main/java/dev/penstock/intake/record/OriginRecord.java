@@ -253,7 +253,8 @@ public record OriginRecord(
     public OriginRecord withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this
-                : new OriginRecord(record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
+                : new OriginRecord(
+                        record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
     /** The place where the job came in. */

@@ -1,6 +1,5 @@
 package dev.penstock.intake.record;
 
-
 /** A source of jobs for this replica. */
 public interface Source {
     void start();

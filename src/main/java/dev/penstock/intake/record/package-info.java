@@ -1,4 +1,4 @@
-/** A record in flight, in either mode: it reserves memory, becomes a run, a dead letter or a deferred record, and is acknowledged. */
+/** A record in flight, in either mode: it gets memory, then becomes a run, a dead letter or a deferred record. */
 @NullMarked
 package dev.penstock.intake.record;
 

@@ -7,17 +7,13 @@ import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.intake.group.GroupConsumerLoop;
 import dev.penstock.intake.group.GroupPartition;
 import dev.penstock.intake.group.PlayedLog;
-import dev.penstock.intake.watch.QueueWatch;
-import dev.penstock.intake.watch.QueueWatchTest;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
-import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.testkit.PlayedClock;
 import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
@@ -99,24 +95,17 @@ class JobRecordsTest {
 
         Replica(TopicPartition partition) {
             SimpleMeterRegistry meters = new SimpleMeterRegistry();
-            KafkaSettings kafka = new KafkaSettings(Map.of(), settings.maxRecord());
             ReplyTopic replies = new ReplyTopic("prompt-replies", events, settings.maxRecord(), () -> 1 << 30);
             Recovery recovery = PlayedRecovery.of(replies, events);
             DeferredJobs deferredJobs = new DeferredJobs(copies, settings, Clock.systemUTC(), meters);
-            QueueWatch watch = new QueueWatch(
-                    kafka,
-                    settings,
-                    Clock.systemUTC(),
-                    meters,
-                    new BrokerWatch(kafka, Clock.systemUTC(), meters),
-                    new QueueWatchTest.Nothing());
+            PartitionsInFlight partitions = new PartitionsInFlight(settings, Clock.systemUTC(), meters);
             JobRecords records = new JobRecords(
                     topicIds,
                     settings,
                     TestDispatchers.of(settings, nodes, replies, recovery, runsClock),
                     replies,
                     recovery,
-                    new InFlightRecords(settings, watch, meters),
+                    new InFlightRecords(settings, partitions, meters),
                     new LeftValues(() -> leftOn),
                     OpenTelemetry.noop().getTracer("test"));
             boolean deferred = partition.equals(DEFERRED);

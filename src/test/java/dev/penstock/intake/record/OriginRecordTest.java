@@ -54,7 +54,8 @@ class OriginRecordTest {
 
     @Test
     void what_a_replica_without_its_topic_copies_again_says_it_still() {
-        OriginRecord first = copy(OriginRecord.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
+        OriginRecord first =
+                copy(OriginRecord.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
 
         OriginRecord again = copy(first, Optional.empty(), 0, 0);
 
@@ -155,7 +156,8 @@ class OriginRecordTest {
                 Optional.empty());
     }
 
-    private static OriginRecord copy(OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
+    private static OriginRecord copy(
+            OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
         return OriginRecord.ofCopy(consumed(copied(origin, topic, handedBack, failures)))
                 .orElseThrow();
     }
