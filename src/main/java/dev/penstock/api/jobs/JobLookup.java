@@ -6,7 +6,7 @@ import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.Lists;
 import dev.penstock.dispatch.Waits;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -162,9 +162,10 @@ public final class JobLookup {
     }
 
     /** The jobs that are there already, by their ids; none where the ledger is away. */
-    Map<JobId, JobRow> alreadyThere(Collection<Submissions.Checked.Fit> submissions) throws InterruptedException {
+    Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions)
+            throws InterruptedException {
         List<JobId> given = submissions.stream()
-                .filter(Submissions.Checked.Fit::idWasGiven)
+                .filter(SubmissionProducer.Checked.Fit::idWasGiven)
                 .map(fit -> fit.job().id())
                 .toList();
         Map<JobId, JobRow> there = new HashMap<>();
@@ -179,7 +180,7 @@ public final class JobLookup {
     }
 
     /** Why a job cannot be submitted under an id that is there already; empty: it is the same job. */
-    static Optional<JobFailure> conflict(JobRow there, Submissions.Checked.Fit fit) {
+    static Optional<JobFailure> conflict(JobRow there, SubmissionProducer.Checked.Fit fit) {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.ID_CONFLICT,
@@ -207,7 +208,7 @@ public final class JobLookup {
     }
 
     /** Watches a job that is about to be written. A fresh id has no events yet; an id of the client may have some. */
-    Watch watchSubmitted(Submissions.Checked.Fit fit) throws InterruptedException {
+    Watch watchSubmitted(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (fit.idWasGiven()) {
             return watch(id, ResumePoint.START, false);
@@ -346,7 +347,7 @@ public final class JobLookup {
     }
 
     /** The state of a job that was just accepted. */
-    static JobRow accepted(Submissions.Checked.Fit fit, Instant at) {
+    static JobRow accepted(SubmissionProducer.Checked.Fit fit, Instant at) {
         return JobRow.accepted(fit.job(), at);
     }
 }
