@@ -23,8 +23,8 @@ public sealed interface ProbeResult {
     record Loading(String words) implements ProbeResult {}
 
     /**
-     * @param silent the answer did not come in time, and the connection was not refused
-     * @param unauthorized the server answers, and requires another key
+     * @param silent whether the answer did not come in time, although the connection was not refused
+     * @param unauthorized whether the server answers, but requires another key
      */
     record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
         public static Away of(String words) {
