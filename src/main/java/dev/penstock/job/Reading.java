@@ -6,9 +6,9 @@ import org.jspecify.annotations.Nullable;
  * The reading rule: the state of one job after all of its events so far, read in the order of the partition.
  *
  * <p>Delivery is at least once, so a crash can leave stale events in the log. A {@code started} or an outcome with a
- * higher attempt takes over. An event with the current attempt and run is valid. Every other event is void. A valid
- * outcome closes the job. So all readers come to the same result, and every job has at most one outcome. This needs no
- * locks and no database.
+ * higher attempt number takes over from the current attempt. An event with the current attempt and run is valid. Every
+ * other event is void. A valid outcome closes the job. So all readers come to the same result, and every job has at
+ * most one outcome. This needs no locks and no database.
  *
  * @param attempt the current attempt; −1 before any event
  * @param run the current run; null before any event

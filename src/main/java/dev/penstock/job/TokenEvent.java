@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 /** An event of a model server's answer. Events have the same form for every wire protocol. */
 public sealed interface TokenEvent {
 
-    /** The field of the answer that a piece of text belongs to. */
+    /** The field of the answer to which a piece of text belongs. */
     enum Field {
         CONTENT("content"),
         REASONING("reasoning"),

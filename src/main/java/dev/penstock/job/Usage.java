@@ -3,10 +3,10 @@ package dev.penstock.job;
 /**
  * Numbers of tokens, as the node counted them.
  *
- * @param promptTokens tokens in the whole prompt
- * @param completionTokens tokens in the whole answer
- * @param cachedTokens prompt tokens from the node's cache, if the node reports them
- * @param reasoningTokens answer tokens that are reasoning, if the node reports them
+ * @param promptTokens the tokens in the whole prompt
+ * @param completionTokens the tokens in the whole answer
+ * @param cachedTokens the prompt tokens from the node's cache, if the node reports them
+ * @param reasoningTokens the answer tokens that belong to the reasoning, if the node reports them
  */
 public record Usage(long promptTokens, long completionTokens, long cachedTokens, long reasoningTokens) {
     public static final Usage NONE = new Usage(0, 0);

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
  * @param since the time when the wait for this reason began
  */
 public record Waiting(Code code, String message, Instant since) {
-    /** What a job waits for. */
+    /** The possible reasons why a job waits. */
     public enum Code {
         /** The job waits for a free slot at a node that is up. */
         SLOT,

@@ -45,7 +45,7 @@ public final class NodeThroughput {
         return sorted[(int) Math.min(known - 1, Math.floor(quantile * known))];
     }
 
-    /** Returns the mean over single answers; null before the first answer. */
+    /** Returns the mean of the answers' rates; null before the first answer. */
     public synchronized @Nullable Double tokensPerSecond() {
         int known = (int) Math.min(answers, KEPT);
         return known == 0

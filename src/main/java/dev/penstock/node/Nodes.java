@@ -69,8 +69,8 @@ public class Nodes {
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final NodeGauges gauges;
     /**
-     * By name, a future for each removed node whose server is a process of Penstock. The future is done when the node's
-     * last process has ended.
+     * A future for each removed node whose server is a process of Penstock, by the node's name. The future is done when
+     * the node's last process has ended.
      */
     private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
 

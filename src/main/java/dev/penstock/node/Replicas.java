@@ -4,7 +4,7 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * The live replicas. A node's limit holds for all replicas together, and each takes its share.
+ * The live replicas. A node's limit holds for all replicas together, and each replica takes its share.
  *
  * @param members all replicas, in the same order on each of them
  * @param own this replica; if it is not a member yet, its share has no part of the remainder

@@ -13,8 +13,8 @@ final class Throttle {
     private static final long FIRST_REST_MILLIS = 100;
     private static final long LONGEST_REST_MILLIS = 5_000;
     /**
-     * The longest wait that a server gets when it asks for a wait. After this wait one job tries the server, because
-     * the server may have asked for the wait because of one model only.
+     * The longest wait that a server can request. After this wait one job tries the server, because the request may
+     * concern only one model.
      */
     private static final long LONGEST_ASKED_MILLIS = 60_000;
 

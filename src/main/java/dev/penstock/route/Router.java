@@ -29,17 +29,17 @@ public final class Router {
     private final Map<String, Map<Backend, String>> profiles;
     private final @Nullable String defaultProfile;
 
-    /** @param profiles by the alias of a profile and by backend, the name of the model */
+    /** @param profiles maps each profile's alias to the names of its model, by backend */
     public Router(Map<String, Map<Backend, String>> profiles, @Nullable String defaultProfile) {
         this.profiles = Map.copyOf(profiles);
         this.defaultProfile = defaultProfile;
     }
 
     /**
-     * What the router knows about a node.
+     * The facts about a node that the router needs.
      *
      * @param models the models in the server's order, but loaded models first
-     * @param tasks by model, its tasks, if the server reports them; all other models serve every task
+     * @param tasks maps a model to its tasks, if the server reports them; all other models serve every task
      * @param modelsKnown whether the server has listed its models at least once, or has not done so within its time
      *     limit
      * @param only the only model that jobs may use at the node; null if they may use all of its models
@@ -127,7 +127,7 @@ public final class Router {
         }
     }
 
-    /** Where a job may run. */
+    /** The nodes at which a job may run. */
     public sealed interface Route {
         /**
          * The job may run at any of these nodes. They are grouped by pool, and the pools are in the order of

@@ -12,14 +12,14 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the members of one JSON object with their types. Every error message has the member's path. */
+/** Reads typed members of one JSON object. Every error message has the member's path. */
 public final class Fields {
     private static final int MOST_DIGITS = 40;
 
     private final String prefix;
     private final @Nullable JsonNode object;
 
-    /** @param object null if the whole object is absent */
+    /** @param object the object; null if it is absent */
     public Fields(String prefix, @Nullable JsonNode object) {
         this.prefix = prefix;
         this.object = object;

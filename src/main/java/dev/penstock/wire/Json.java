@@ -27,10 +27,15 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Json {
     static final int MAX_NESTING = 200;
-    /** The depth limit for Penstock's own events, which contain outside documents some levels deeper. */
+    /**
+     * The depth limit for lenient parsing. It is higher, because Penstock's own events contain outside documents some
+     * levels deeper.
+     */
     private static final int MAX_NESTING_LENIENT = 1_000;
 
-    /** A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB. */
+    /**
+     * The largest number of tokens. A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB.
+     */
     static final int MAX_TOKENS = 1_000_000;
     /** The limit for a document of vectors, which consists mostly of numbers. */
     static final int MAX_TOKENS_OF_VECTORS = 16_000_000;

@@ -67,8 +67,7 @@ public final class Printable {
 
     private static boolean isPrintable(int character) {
         return switch (Character.getType(character)) {
-            // these are C0 with ESC, DEL, and C1, whose single characters mean ESC [ and similar sequences to a
-            // terminal
+            // C0 (which includes ESC), DEL, and C1: a terminal reads each C1 character as a sequence such as ESC [
             case Character.CONTROL, Character.SURROGATE, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR ->
                 false;
             // allows the zero-width joiner, which combines emoji, and the non-joiner, which letters need

@@ -31,7 +31,7 @@ public final class Batch {
     private final Progress progress;
     private final Semaphore open;
     private final AtomicReference<@Nullable Problem> stopped = new AtomicReference<>();
-    /** By job id, the number of the first line with this id. */
+    /** Maps each job id to the number of the first line with this id. */
     private final Map<JobId, Long> ids = new HashMap<>();
 
     public Batch(Gate gate, JobLines lines, ResultsFile results, int parallel, Progress progress) {

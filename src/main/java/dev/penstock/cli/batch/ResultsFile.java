@@ -36,7 +36,7 @@ public final class ResultsFile implements AutoCloseable {
     private final Path path;
     private final FileChannel channel;
     private final boolean retryFailed;
-    /** By the number of a line in the file of jobs, the line's last result. */
+    /** Maps the number of each line in the file of jobs to the last result of this line. */
     private final Map<Long, Result> before = new HashMap<>();
 
     /**
@@ -86,7 +86,10 @@ public final class ResultsFile implements AutoCloseable {
         throw Problem.usage("--out: another run writes to " + path);
     }
 
-    /** Reads the existing results. The file changes only after all of its lines were read and all are results. */
+    /**
+     * Reads the existing results. This method changes the file only after it has read all lines, and only if all of
+     * them are results.
+     */
     private void readBack() throws IOException, Problem {
         refuseByFirstBytes();
         // not closed, because closing the reader would also close the channel

@@ -42,7 +42,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock intake}: shows or changes the intake mode, by which replicas receive jobs from their topics. */
+/**
+ * {@code penstock intake}: shows or changes the intake mode. The mode decides how replicas receive jobs from their
+ * topics.
+ */
 @Command(
         name = "intake",
         mixinStandardHelpOptions = true,

@@ -25,7 +25,7 @@ import java.util.stream.Stream;
  * The model servers that run or are installed on this machine.
  *
  * @param answers one answer from each probed port
- * @param installed by kind of server, the program file that was found
+ * @param installed maps each kind of server to its program file, if one was found
  */
 record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> installed) {
     /** The ports that Penstock probes by default. */

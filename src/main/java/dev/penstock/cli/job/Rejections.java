@@ -47,7 +47,7 @@ public final class Rejections {
     }
 
     /**
-     * Notes that all events were read that the topic held at the start.
+     * Notes that the client has read all events that the topic held at the start.
      *
      * @throws Problem if these events include a rejection, and no event of the job
      */

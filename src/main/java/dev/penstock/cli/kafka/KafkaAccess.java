@@ -140,7 +140,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
                 return partitions;
             }
         } catch (UnknownTopicOrPartitionException | InvalidTopicException _) {
-            // reported below
+            // the code below reports this failure
         } catch (KafkaException e) {
             throw problem(e);
         }

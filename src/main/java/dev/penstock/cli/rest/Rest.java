@@ -16,7 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** The service's REST API: it sends requests, and translates answers and failures for the user. */
+/** A client of the service's REST API. It sends requests, and translates answers and failures for the user. */
 public final class Rest implements AutoCloseable {
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(5);
     private static final Duration ANSWER_WITHIN = Duration.ofSeconds(30);

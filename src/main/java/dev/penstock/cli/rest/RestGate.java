@@ -50,7 +50,7 @@ public final class RestGate implements Gate {
                             + waiting.path("code").asText() + ")")
                     : Optional.empty();
         } catch (Problem _) {
-            // not reported: the event stream gives the follower the reason
+            // ignored, because the event stream reports the same problem to the follower
             return Optional.empty();
         }
     }

@@ -7,7 +7,7 @@ import java.util.Locale;
  * The progress of a run of many jobs.
  *
  * @param done the number of jobs with results, including results of earlier runs
- * @param failed the number of jobs among them that failed
+ * @param failed the number of these jobs that failed
  * @param now the number of jobs with results from this run
  * @param elapsed the time since this run began
  */

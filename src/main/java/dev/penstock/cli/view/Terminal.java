@@ -53,7 +53,7 @@ public final class Terminal {
      * Returns whether a file descriptor is a terminal. Java's own method requires that both stdin and stdout are
      * terminals.
      */
-    @SuppressWarnings("SystemConsoleNull") // in a native executable, still null without a terminal
+    @SuppressWarnings("SystemConsoleNull") // in a native executable, it is still null without a terminal
     private static boolean isTerminal(int descriptor) {
         Path link = Path.of("/proc/self/fd/" + descriptor);
         if (Files.isSymbolicLink(link)) {

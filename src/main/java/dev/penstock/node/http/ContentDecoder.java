@@ -23,8 +23,8 @@ public final class ContentDecoder {
     private static final int PIECE = 16 * 1024;
 
     /**
-     * A body may always expand to this size. To expand further, it may have at most a fixed multiple of its compressed
-     * size.
+     * A body may always expand to this size. Beyond that, the expanded body may have at most a fixed multiple of the
+     * compressed size.
      */
     private static final long FREE = 16L * 1024 * 1024;
 
@@ -171,7 +171,7 @@ public final class ContentDecoder {
             if (bytes.length - at < 2) {
                 return -1;
             }
-            // RFC 9110 requires the zlib format; some servers send the raw format
+            // RFC 9110 requires the zlib format, but some servers send the raw format
             boolean zlib = (bytes[at] & 0x0f) == 8 && ((bytes[at] & 0xff) << 8 | (bytes[at + 1] & 0xff)) % 31 == 0;
             inflater = new Inflater(!zlib);
             hasBegun = true;

@@ -176,7 +176,7 @@ public final class NodeErrors {
                 : ". See penstock.nodes.%s.api-key".formatted(node.name());
     }
 
-    /** Returns the failure of a server or a connection in the middle of an answer. */
+    /** Returns the failure for a server or a connection that failed in the middle of an answer. */
     JobFailure failed(JobFailure failure) {
         return new JobFailure(
                 failure.code(),

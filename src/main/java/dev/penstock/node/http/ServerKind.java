@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * the wrong form.
  */
 final class ServerKind {
-    /** By the value of owned_by in a list of models, the kind of server that sends it. */
+    /** The kind of server that sends each value of owned_by in its list of models. */
     private static final Map<String, Backend> OWNERS = Map.of(
             "vllm", Backend.VLLM,
             "llamacpp", Backend.LLAMA_SERVER,
@@ -42,7 +42,7 @@ final class ServerKind {
                 : Optional.empty();
     }
 
-    /** Finds out the kind of a server that does not have the path for a list of models by its node's backend. */
+    /** Finds out the kind of a server, if it has no list of models at the path that the node's backend uses. */
     static Optional<Backend> ask(Probe.Server client, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
         if (answers(client, "/api/version", patience)) {

@@ -8,9 +8,10 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory for media to which jobs refer by URL, in bytes. Each attempt has a share of it, from its first fetch to
- * its end. An attempt waits while too little memory is left. Only the attempt that began first may exceed the limit.
- * This prevents a deadlock between attempts that hold memory and wait for more. Thread-safe.
+ * The memory for media to which jobs refer by URL, in bytes. Each attempt has a share of the memory, which lasts from
+ * its first fetch to the end of the attempt. An attempt waits while too little memory is left. Only the attempt that
+ * began first may exceed the limit. This prevents a deadlock between attempts that hold memory and wait for more.
+ * Thread-safe.
  */
 final class MediaRoom {
     private final long most;

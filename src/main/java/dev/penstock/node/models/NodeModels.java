@@ -24,9 +24,7 @@ public final class NodeModels {
      */
     private static final Duration REMEMBERED = Duration.ofMinutes(1);
 
-    /**
-     * How long a fetch is not tried again after the server was unreachable. Jobs for the model wait during this time.
-     */
+    /** The wait before a fetch is tried again, if the server was unreachable. Jobs for the model wait too. */
     private static final Duration RETRY = Duration.ofSeconds(5);
 
     private static final double LOGGED_EVERY = 10;
@@ -59,7 +57,7 @@ public final class NodeModels {
         this.later = later;
         this.look = look;
         this.changed = changed;
-        // there is no client if Penstock starts a program, which serves only the configured files
+        // without a client, the node is a program that Penstock starts; it serves only the configured files
         commands = client == null ? null : ModelCommands.of(settings.backend()).orElse(null);
     }
 

@@ -36,7 +36,7 @@ final class RouterModels implements ModelCommands {
         this(UNTIL_LISTED);
     }
 
-    /** @param untilListed how long a model may be missing from the list before its fetch has failed */
+    /** @param untilListed how long a model may be missing from the list before its fetch counts as failed */
     RouterModels(Duration untilListed) {
         this.untilListed = untilListed;
     }

@@ -19,8 +19,8 @@ final class LastLines {
     private static final Pattern PREFIX = Pattern.compile("^[\\d.]+ ([A-Z]) +");
 
     /**
-     * Matches a progress line. Such a line comes every 3 s, so only the latest one is kept; otherwise they would
-     * displace the earlier lines.
+     * Matches a progress line. Such a line comes every 3 s, so only the latest one is kept. Otherwise progress lines
+     * would displace the earlier lines.
      */
     private static final Pattern PROGRESS = Pattern.compile(" n_gen = ");
 

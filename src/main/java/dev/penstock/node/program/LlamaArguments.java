@@ -10,8 +10,8 @@ final class LlamaArguments {
     private LlamaArguments() {}
 
     /**
-     * The options that decide the amount of memory, each with the names of its parameter. A configured parameter
-     * applies only if the node has no key of its own for the option.
+     * The options that decide the amount of memory, each with the names of the parameter that sets it. A configured
+     * parameter applies only if the node has no key of its own for the option.
      */
     static final Map<String, List<String>> SIZES = Map.of(
             "-c", List.of("ctx_size", "num_ctx"),

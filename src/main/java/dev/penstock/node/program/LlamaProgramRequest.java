@@ -255,7 +255,7 @@ final class LlamaProgramRequest {
     /**
      * A chat for a program that takes a system prompt, one text and images.
      *
-     * @param text all messages except for the system's, in their order
+     * @param text all messages except for system messages, in their order
      */
     private record Conversation(String system, String text, List<byte[]> images) {
 

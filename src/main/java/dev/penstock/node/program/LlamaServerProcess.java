@@ -41,8 +41,8 @@ public final class LlamaServerProcess implements Upstream {
     private static final Duration FIRST_WAIT = Duration.ofMillis(500);
     private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
     /**
-     * If a process has run for this long, the next delay is short again, because the process did not die because of its
-     * arguments.
+     * If a process has run for this long, it did not die because of its arguments. So the delay before the next start
+     * is short again.
      */
     private static final Duration SOUND = Duration.ofMinutes(1);
 
@@ -166,7 +166,7 @@ public final class LlamaServerProcess implements Upstream {
                 unanswered(probed);
                 yield away;
             }
-            // it is loading, because the server listens only after it has read its arguments
+            // the server is loading, because it listens only after it has read its arguments
             case ProbeResult.Away away -> {
                 answered();
                 yield new ProbeResult.Loading(away.words());

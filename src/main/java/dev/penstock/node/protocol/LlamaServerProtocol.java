@@ -54,7 +54,7 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
                 .pass("chat_template_kwargs", "chat_template_kwargs");
         Object effort = chat ? translation.take("reasoning_effort") : null;
         if ("none".equals(effort)) {
-            // only the server's own field can turn thinking off; the template's field sets only its degree
+            // only the server's own field can turn thinking off; the template's field sets only the degree of thinking
             translation.put("reasoning_effort", effort);
         } else if (effort != null) {
             translation.put(
@@ -71,7 +71,8 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     }
 
     /**
-     * Returns a parser that adds up the usage of all choices, because the server reports it at the end of each choice.
+     * Returns a parser that adds up the usage of all choices, because the server reports the usage of each choice
+     * separately.
      */
     @Override
     public AnswerParser parser(Prompt prompt) {

@@ -13,8 +13,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The protocol of OpenAI's chat completions, completions and embeddings, streamed as server-sent events. A subclass
- * adds the differences of its server.
+ * The protocol of OpenAI's chat completions, completions and embeddings, streamed as server-sent events. Each subclass
+ * adds the fields and rules of one kind of server.
  */
 public abstract sealed class OpenAiProtocol implements WireProtocol
         permits VllmProtocol,
@@ -103,7 +103,7 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         Tools.of(translation).into(translation);
     }
 
-    /** Takes the fields that only this server has, and the length of the answer. */
+    /** Takes the fields that only this server has, and the limit of the answer's length. */
     abstract void own(Translation translation, Prompt prompt, boolean chat);
 
     /** Takes the fields of this server's embeddings requests, except for the input. */
@@ -165,7 +165,10 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         return models;
     }
 
-    /** vLLM lists each name of a model. llama-server lists one name, and the others as its aliases. */
+    /**
+     * Returns all names of a listed model. vLLM lists each name as a model of its own. llama-server lists one name, and
+     * the others as its aliases.
+     */
     private static Set<String> names(JsonNode model) {
         Set<String> names = new LinkedHashSet<>(List.of(model.path("id").asText()));
         model.path("aliases").forEach(alias -> names.add(alias.asText()));

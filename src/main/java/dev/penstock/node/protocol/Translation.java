@@ -58,7 +58,7 @@ public final class Translation {
         return null;
     }
 
-    /** Marks a field as not understood after all. */
+    /** Marks a field as not understood, although it was taken. */
     public void leave(String name) {
         taken.remove(name);
     }

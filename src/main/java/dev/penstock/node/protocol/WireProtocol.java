@@ -43,7 +43,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         }
     }
 
-    /** The job cannot be expressed in this protocol. */
+    /** Reports that the job cannot be expressed in this protocol. */
     final class Unsupported extends Exception {
         private final transient JobFailure failure;
 
@@ -107,7 +107,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         return "";
     }
 
-    /** Returns what an operator can do about a missing model. */
+    /** Returns advice for an operator about a missing model. */
     default String getModel(String model) {
         return "GET /v1/models lists the models";
     }

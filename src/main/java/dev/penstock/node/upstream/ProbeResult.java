@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 public sealed interface ProbeResult {
     /**
      * @param totalSlots a llama-server's own number of slots; 0 if the server does not report it
-     * @param mismatch a message if the server is of another kind than the node's backend; null if there is no
-     *     sign of that
+     * @param mismatch a message if the server is of another kind than the node's backend; null if nothing indicates
+     *     another kind
      */
     record Up(
             List<WireProtocol.Model> models,

@@ -31,7 +31,7 @@ final class Contents {
         }
     }
 
-    /** Checks an image. {@link MediaUrls} checks the address of an image. */
+    /** Checks an image, except for its address, which {@link MediaUrls} checks. */
     private static void checkImage(String path, String image) throws InvalidField {
         boolean data = image.startsWith("data:");
         int comma = image.indexOf(',');

@@ -117,7 +117,7 @@ public final class JobDocument {
      * The permissions for a job's body.
      *
      * @param fields the allowed fields that give access to a server's internals
-     * @param hosts the hosts from which a job may use media by URL
+     * @param hosts the hosts of the media to which a job may refer by URL
      */
     public record Permissions(Set<String> fields, AllowedHosts hosts) {
         public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
@@ -128,7 +128,7 @@ public final class JobDocument {
     }
 
     /**
-     * The facts about a document that its value does not contain.
+     * Facts about a document that are not in its value.
      *
      * @param headerId the value of the header job-id; null if there is none
      * @param derivedId the id to use if the job has none

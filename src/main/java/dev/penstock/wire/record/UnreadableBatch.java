@@ -118,7 +118,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     }
 
     /**
-     * Finds the end of the unreadable part, first in steps that double, then by halving. Few steps matter, because each
+     * Finds the end of the unreadable part, first in steps that double, then by halving. This takes few steps. Each
      * step is a fetch, and a batch may hold a hundred thousand records.
      */
     private <K, V> long boundary(Consumer<K, V> consumer, long at) {

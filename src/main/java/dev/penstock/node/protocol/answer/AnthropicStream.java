@@ -23,9 +23,9 @@ public final class AnthropicStream implements AnswerParser {
             Set.of("text", "thinking", "data", "input", "partial_json", "container", "stop_reason");
 
     private final ToolCalls calls = new ToolCalls(0);
-    /** By the index of a content block with a tool call, the index of the call. */
+    /** Maps the index of a content block with a tool call to the index of the call. */
     private final Map<Integer, Integer> open = new HashMap<>();
-    /** By the index of a content block with a tool call, whether its arguments have begun. */
+    /** Maps the index of a content block with a tool call to whether its arguments have begun. */
     private final Map<Integer, Boolean> argued = new HashMap<>();
     /**
      * The indexes of content blocks for tools that the server runs itself. The text of these blocks is not part of the

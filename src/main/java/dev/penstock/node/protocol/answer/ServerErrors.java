@@ -24,7 +24,7 @@ public final class ServerErrors {
 
     /** The meaning of a refusal. */
     public sealed interface Meaning {
-        /** A refusal whose meaning is only a code. */
+        /** A refusal that its code describes completely. */
         record Coded(JobFailure.Code code) implements Meaning {}
 
         record UnknownModel() implements Meaning {}
@@ -73,7 +73,8 @@ public final class ServerErrors {
         if (isTooLongByCode(json) || (refused && tooLong(words))) {
             return new Meaning.PromptTooLong();
         }
-        // a 404 for an unknown path has no field error: vLLM sends the field detail, and Ollama sends plain text
+        // a 404 for an unknown path has no field error (vLLM sends the field detail, and Ollama sends plain text); it
+        // means that the server is not of the expected kind
         boolean model = mentions(words, "model", "deployment", "not found, try pulling");
         // llama-server in router mode answers 400 for an unknown model
         boolean ofRouter = status == 400 && words.matches("model '.*' not found");
