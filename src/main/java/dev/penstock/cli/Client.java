@@ -21,14 +21,14 @@ import dev.penstock.cli.view.Terminal;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 
-/** The program as a client: runs a command without starting the service. */
+/** Runs the program as a client: one command, without starting the service. */
 public final class Client {
     private Client() {}
 
     /**
      * Runs a command to its end.
      *
-     * @param configured reads the configuration; called only if a command needs it
+     * @param configured reads the configuration; it is called only if a command needs the configuration
      * @return the exit code
      */
     public static int run(Supplier<Installation> configured, String... args) {

@@ -7,7 +7,7 @@ import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
-/** Keeps the logs of libraries out of the output. Only errors appear, each as one line on stderr. */
+/** Keeps the logs of libraries out of the output. Only their errors appear, each as one line on stderr. */
 final class QuietLogging {
     private QuietLogging() {}
 

@@ -1,4 +1,4 @@
-/** The same program as a client: it finds the command, runs it and returns its exit code. */
+/** The program as a client: finds the command, runs it and returns its exit code. */
 @NullMarked
 package dev.penstock.cli;
 

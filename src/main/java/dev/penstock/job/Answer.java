@@ -8,29 +8,29 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The whole answer of an attempt: all its valid chunks added up, by choice and field.
+ * The whole answer of an attempt: the sum of its valid chunks, by choice and field.
  *
- * @param head the same as in each chunk
- * @param embeddings in the order of the inputs; empty for other tasks
+ * @param head the fields that each chunk has too
+ * @param embeddings the embeddings in the order of the inputs; empty for other tasks
  */
 public record Answer(Head head, List<Choice> choices, List<Object> embeddings, Usage usage) {
 
     /**
-     * What the chunks and the whole answer have in common.
+     * The fields that the chunks and the whole answer have in common.
      *
      * @param id the id of the OpenAI object
      * @param created seconds since the epoch
      */
     public record Head(String id, long created, String model, Task task) {
-        /** Returns this head with another model: the one that ran. */
+        /** Returns this head with the name of the model that ran. */
         public Head by(String name) {
             return new Head(id, created, name, task);
         }
     }
 
     /**
-     * @param role the author of a message; only messages have one
-     * @param thinking signed pieces of the reasoning
+     * @param role the role of a message's author; only chat messages have one
+     * @param thinking the signed pieces of the reasoning
      */
     public record Choice(
             int index,
@@ -65,7 +65,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         return chars;
     }
 
-    /** Returns this answer with finish reasons and usage, and without text. */
+    /** Returns this answer without its text. It keeps the finish reasons and the usage. */
     public Answer withoutText() {
         return new Answer(
                 head,
@@ -83,7 +83,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                 usage);
     }
 
-    /** Returns the whole answer as the deltas of chunks. */
+    /** Converts the whole answer to deltas, as chunks have them. */
     public List<TokenEvent> asDeltas() {
         List<TokenEvent> deltas = new ArrayList<>();
         for (Choice choice : choices) {
@@ -101,7 +101,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         return deltas;
     }
 
-    /** Collects the events of one stream. Not thread-safe: the thread of the run owns it. */
+    /** Builds an answer from the events of one stream. Not thread-safe: the thread of the run owns it. */
     public static final class Builder {
         private final Map<Integer, ChoiceBuilder> choices = new TreeMap<>();
         private final Map<Integer, Object> embeddings = new TreeMap<>();

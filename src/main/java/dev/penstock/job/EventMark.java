@@ -5,12 +5,13 @@ import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * The properties of an event that the reading rule needs. They are in the headers of the record, so the rule parses
- * no value.
+ * The properties of an event that the reading rule needs. The record's headers have these properties, so the reading
+ * rule parses no value.
  *
- * @param attempt counts from 1 over the whole life of the job; 0 for an outcome without any attempt
- * @param run identifies one run by one replica, over all its attempts
- * @param seq counts from 0 without gaps within an attempt
+ * @param attempt the number of the attempt, counted from 1 over the whole life of the job; 0 for an outcome without any
+ *     attempt
+ * @param run the id of the run, which covers all attempts by one replica
+ * @param seq the event's number within its attempt, counted from 0 without gaps
  */
 public record EventMark(Kind kind, int attempt, String run, long seq) {
 
@@ -25,7 +26,7 @@ public record EventMark(Kind kind, int attempt, String run, long seq) {
         return run.toString();
     }
 
-    /** The names of events. */
+    /** The kinds of events. */
     public enum Kind {
         STARTED,
         CHUNK,
@@ -33,7 +34,7 @@ public record EventMark(Kind kind, int attempt, String run, long seq) {
         FAILED,
         CANCELLED,
         EXPIRED,
-        /** A refused record. It is outside the life of the job with that id. */
+        /** A record was refused. This event does not belong to the job with the same id. */
         REJECTED;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);

@@ -7,17 +7,17 @@ import java.util.PriorityQueue;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A set whose values expire. Finding the expired values does not visit the others. Thread-safe; {@link #contains}
+ * A set whose values expire. Removing the expired values does not go through all values. Thread-safe; {@link #contains}
  * takes no lock.
  */
 public final class ExpiringSet<T> {
     private final Map<T, Instant> ends = new ConcurrentHashMap<>();
-    /** Guarded by itself. An entry is stale if its value has another end by now. */
+    /** Guarded by itself. An entry is stale if the end of its value has changed since. */
     private final PriorityQueue<Entry<T>> order = new PriorityQueue<>(Comparator.comparing(Entry<T>::end));
 
     private record Entry<T>(T value, Instant end) {}
 
-    /** Keeps a value until its end. If the value is present, the later end applies. */
+    /** Adds a value that the set keeps until its end. If the set already has the value, the later end applies. */
     public void add(T value, Instant end) {
         synchronized (order) {
             Instant known = ends.get(value);
@@ -39,7 +39,7 @@ public final class ExpiringSet<T> {
     /**
      * Removes the values whose end has passed.
      *
-     * @return the number of entries that it visited
+     * @return the number of entries that this call visited
      */
     public int forget(Instant now) {
         int visited = 0;

@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** An event of a job, as readers see it. The {@link EventMark} holds its attempt, run and sequence number. */
+/** An event of a job, as readers see it. The event's attempt, run and sequence number are in its {@link EventMark}. */
 public sealed interface JobEvent {
     EventMark.Kind kind();
 
-    /** An attempt has a slot at a node. It comes once per attempt, before the request. */
+    /** An attempt has got a slot at a node. This event comes once per attempt, before the request to the node. */
     record Started(
             String node, String backend, String model, Instant at, RecordPlace record, Map<String, String> metadata)
             implements JobEvent {
@@ -31,7 +31,7 @@ public sealed interface JobEvent {
         }
     }
 
-    /** @param truncated true if the whole answer exceeds the size of a record; then only the chunks have its text */
+    /** @param truncated true if the whole answer does not fit into a record; then only the chunks have its text */
     record Completed(Answer answer, boolean truncated, Execution execution, Map<String, String> metadata)
             implements JobEvent {
         /** Returns this outcome without its text. */
@@ -45,7 +45,7 @@ public sealed interface JobEvent {
         }
     }
 
-    /** @param execution null if no attempt led to this failure */
+    /** @param execution the figures of the attempt that led to this failure; null if no attempt did */
     record Failed(JobFailure failure, @Nullable Execution execution, Map<String, String> metadata) implements JobEvent {
         @Override
         public EventMark.Kind kind() {
@@ -82,11 +82,11 @@ public sealed interface JobEvent {
     /**
      * The figures of the attempt that led to an outcome.
      *
-     * @param queuedMillis from acceptance to the first {@code started} of this run
-     * @param firstTokenMillis from the start of the attempt to its first token; null if no token came
-     * @param totalMillis from acceptance to the outcome
-     * @param attempts attempts so far, over the whole life of the job
-     * @param ignoredParameters fields of the request that the backend has no equivalent for
+     * @param queuedMillis the time from acceptance to the first {@code started} of this run
+     * @param firstTokenMillis the time from the start of the attempt to its first token; null if no token came
+     * @param totalMillis the time from acceptance to the outcome
+     * @param attempts the number of attempts so far, over the whole life of the job
+     * @param ignoredParameters the fields of the request for which the backend has no equivalent
      */
     record Execution(
             String node,

@@ -7,11 +7,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The reason for a refusal or a failure, as data.
  *
- * @param code decides the HTTP status, the error type and the remedy
- * @param message one line that states the cause and the way out
+ * @param code the kind of failure, which decides the HTTP status, the error type and the remedy
+ * @param message one line with the cause and the way out
  * @param param the path of the wrong field, such as {@code job.timeout}; null if no field is wrong
  * @param node the node that failed; null if no node failed
- * @param again what the server reported about another attempt
+ * @param again the server's report about another attempt
  */
 public record JobFailure(
         Code code,
@@ -21,16 +21,16 @@ public record JobFailure(
         Again again) {
 
     /**
-     * What a server reported about another attempt.
+     * A server's report about another attempt.
      *
-     * @param after the wait that it asks for; null if it asks for none
-     * @param loading true if it is loading its model; it refuses every request until then
+     * @param after the wait that the server asks for; null if it asks for none
+     * @param loading true if the server is loading its model; until the model is loaded, it refuses every request
      */
     public record Again(@Nullable Duration after, boolean loading) {
         public static final Again UNSET = new Again(null, false);
     }
 
-    /** Limits the message, because events, rows and answers carry it. */
+    /** The length limit of a message, because events, database rows and answers contain it. */
     private static final int LONGEST_MESSAGE = 2_000;
 
     public JobFailure {
@@ -41,13 +41,13 @@ public record JobFailure(
         this(code, message, param, node, Again.UNSET);
     }
 
-    /** What can help after a failure. */
+    /** The action that can help after a failure. */
     public enum Remedy {
-        /** Nothing: the same request fails again. */
+        /** Nothing helps: the same request fails again. */
         NONE,
-        /** Another node, which may have what this node lacks. */
+        /** Another node can help, because it may have what this node lacks. */
         OTHER_NODE,
-        /** Another attempt, at another node if there is one. */
+        /** Another attempt can help, at another node if there is one. */
         RETRY
     }
 
@@ -93,7 +93,7 @@ public record JobFailure(
             return httpStatus;
         }
 
-        /** The {@code type} of OpenAI's error object. */
+        /** Returns the {@code type} for OpenAI's error object. */
         public String type() {
             return type;
         }
@@ -119,12 +119,12 @@ public record JobFailure(
         return new JobFailure(code, message, param, name, again);
     }
 
-    /** Returns this failure with what the server reported about another attempt. */
+    /** Returns this failure with the server's report about another attempt. */
     public JobFailure with(Again reported) {
         return new JobFailure(code, message, param, node, reported);
     }
 
-    /** Returns this failure with a longer message. */
+    /** Returns this failure with more text at the end of its message. */
     public JobFailure saying(String more) {
         return new JobFailure(code, message + more, param, node, again);
     }

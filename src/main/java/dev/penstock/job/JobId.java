@@ -10,10 +10,11 @@ import java.util.random.RandomGenerator;
 import java.util.regex.Pattern;
 
 /**
- * The identity of a job. It is a pure function of the record or the submission, so replicas and redeliveries agree
- * without communication.
+ * The id of a job. It is a pure function of the record or the submission. So every replica gets the same id at every
+ * delivery, without communication.
  *
- * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}; an old ledger may have {@code .} and {@code ..}
+ * @param value 1 to 128 characters of {@code [A-Za-z0-9._:-]}; an old ledger may also contain the ids {@code .} and
+ *     {@code ..}
  */
 public record JobId(String value) {
     /** The rule for ids, for error messages. */
@@ -40,7 +41,7 @@ public record JobId(String value) {
     }
 
     /**
-     * Returns the id of a record without an id. It has the layout of a UUIDv7: the 48 time bits are the record's
+     * Returns the id for a record that has none. It has the layout of a UUIDv7: the 48 time bits are the record's
      * timestamp, and the other bits are a hash of the record's place. Every delivery of the record gives the same id.
      */
     public static JobId derived(UUID topicId, int partition, long offset, Instant timestamp) {
@@ -55,7 +56,7 @@ public record JobId(String value) {
     }
 
     /**
-     * Returns the id of a submission with an Idempotency-Key. All its bits come from the hash of tenant and key
+     * Returns the id for a submission with an Idempotency-Key. All bits of the id come from the hash of tenant and key
      * (UUIDv8).
      */
     public static JobId fromIdempotencyKey(String tenant, String key) {

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The current state of a job, as readers see it.
  *
- * @param status {@code queued}, {@code running}, or its outcome; never {@code rejected}
- * @param model the node's model after the start, and the requested model before it
+ * @param status {@code queued}, {@code running}, or the job's outcome; never {@code rejected}
+ * @param model the requested model before the job's start, and the node's model after it
  * @param createdAt the time of the job's record
  * @param startedAt the start of the first attempt
  * @param attempts the number of attempts that have begun
@@ -55,7 +55,7 @@ public record JobState(
         FAILED,
         CANCELLED,
         EXPIRED,
-        /** An id that has only refused records. */
+        /** All records with this id were refused. */
         REJECTED;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);
@@ -68,7 +68,10 @@ public record JobState(
             return this != QUEUED && this != RUNNING;
         }
 
-        /** Returns the status by the reading rule. A job without events is queued. An outcome is a status. */
+        /**
+         * Returns the status by the reading rule. A job without events is queued. The status of an ended job is its
+         * outcome.
+         */
         public static Status of(Reading reading) {
             EventMark.Kind outcome = reading.outcome();
             if (outcome == null) {

@@ -14,7 +14,7 @@ public enum Priority {
         this.rank = rank;
     }
 
-    /** Returns the rank; a smaller rank goes first. */
+    /** Returns the rank. Jobs with a smaller rank get slots first. */
     public int rank() {
         return rank;
     }

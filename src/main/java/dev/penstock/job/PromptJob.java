@@ -6,16 +6,17 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A valid, complete job. The readers at the edge create it.
+ * A valid and complete job, parsed from a record or a submission.
  *
- * @param task what the body asks for
- * @param model a profile, else a model name; null for the default profile, else the node's own first model
- * @param stream whether the reader wants chunk events
- * @param metadata comes back on {@code started} and the outcome
+ * @param task the kind of work that the body requests
+ * @param model the name of a profile or of a model; null for the default profile or, if there is none, the node's first
+ *     model
+ * @param stream whether the job's reader wants chunk events
+ * @param metadata the client's metadata, which {@code started} and the outcome contain too
  * @param acceptedAt the record's timestamp
- * @param timeout the running time, from the first {@code started}
- * @param deadline after it the job ends {@code expired}; null for none
- * @param pins where it may run
+ * @param timeout the longest running time, from the first {@code started}
+ * @param deadline the time after which the job ends {@code expired}; null for none
+ * @param pins the pool and the node at which the job may run
  * @param maxAttempts the number of failed attempts at which the job fails
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
@@ -35,7 +36,7 @@ public record PromptJob(
         int maxAttempts,
         Map<String, Object> body) {
 
-    /** The pool and the node that the job asks for; null leaves the choice to the routing rules. */
+    /** The pool and the node that the job asks for. If one is null, the router chooses it. */
     public record Pins(@Nullable String pool, @Nullable String node) {
         public static final Pins NONE = new Pins(null, null);
     }

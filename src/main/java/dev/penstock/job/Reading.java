@@ -3,12 +3,12 @@ package dev.penstock.job;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The reading rule: the state of one job after the events so far, in the order of its partition.
+ * The reading rule: the state of one job after all of its events so far, read in the order of the partition.
  *
  * <p>Delivery is at least once, so a crash can leave stale events in the log. A {@code started} or an outcome with a
- * higher attempt takes over. An event with the current attempt and run is valid. Every other event is void. A valid
- * outcome closes the job. So every reader sees the same, and every job has at most one outcome, without locks and
- * without a database.
+ * higher attempt number takes over from the current attempt. An event with the current attempt and run is valid. Every
+ * other event is void. A valid outcome closes the job. So all readers come to the same result, and every job has at
+ * most one outcome. This needs no locks and no database.
  *
  * @param attempt the current attempt; −1 before any event
  * @param run the current run; null before any event
@@ -19,7 +19,7 @@ public record Reading(int attempt, @Nullable String run, EventMark.@Nullable Kin
 
     /** How a reader must treat an event. */
     public enum Verdict {
-        /** The event is valid, and all lower attempts are over. */
+        /** The event is valid, and makes all lower attempts void. */
         TAKES_OVER,
         VALID,
         VOID
@@ -51,12 +51,12 @@ public record Reading(int attempt, @Nullable String run, EventMark.@Nullable Kin
         };
     }
 
-    /** Returns the number of the next run's first attempt. An outcome that is published again takes it too. */
+    /** Returns the number of the next run's first attempt. An outcome that is published again uses this number too. */
     public int nextRunAttempt() {
         return Math.max(attempt, 0) + 1;
     }
 
-    /** Returns the attempt of an outcome without an attempt: 0 for a job that never started. */
+    /** Returns the attempt number for an outcome without an attempt of its own; 0 for a job that never started. */
     public int nextOutcomeAttempt() {
         return attempt + 1;
     }

@@ -21,7 +21,7 @@ public record RecordPlace(String topic, int partition, long offset) {
                 : Optional.empty();
     }
 
-    /** Returns the same place after a change of the topic's name. */
+    /** Returns this place with the topic's new name, if its topic was renamed. */
     public RecordPlace ofTopic(String before, String after) {
         return topic.equals(before) ? new RecordPlace(after, partition, offset) : this;
     }

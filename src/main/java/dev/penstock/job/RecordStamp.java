@@ -5,7 +5,8 @@ import java.util.Comparator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A job's record, in the order of the duplicate rule: by time, then by place. A deferred record counts as its origin.
+ * The time and the place of a job's record. The duplicate rule orders records by time, then by place. A deferred record
+ * has the stamp of its origin.
  *
  * @param millis the record's timestamp
  */
@@ -15,7 +16,7 @@ public record RecordStamp(long millis, RecordPlace place) implements Comparable<
             .thenComparingInt(stamp -> stamp.place.partition())
             .thenComparingLong(stamp -> stamp.place.offset());
 
-    /** Returns the same record after a change of the topic's name. */
+    /** Returns this stamp with the topic's new name, if its topic was renamed. */
     public RecordStamp ofTopic(String before, String after) {
         return new RecordStamp(millis, place.ofTopic(before, after));
     }
@@ -26,12 +27,14 @@ public record RecordStamp(long millis, RecordPlace place) implements Comparable<
     }
 
     /**
-     * The duplicate rule: returns whether another record runs this record's job. A duplicate does not run. It is
-     * acknowledged after the job has an outcome, because the other record may yet turn out to be the duplicate.
+     * Applies the duplicate rule: returns whether another record runs this record's job. A duplicate does not run. It
+     * is acknowledged only after the job has an outcome, because until then the other record may turn out to be the
+     * duplicate.
      *
-     * @param known the known records with the same id, with or without this one
-     * @param started the record that the last valid {@code started} names; null if the job never started. While the job
-     *     is open this record is no duplicate: otherwise two records could each wait for the other
+     * @param known the known records with the same id, which may include this record
+     * @param started the record to which the last valid {@code started} refers; null if the job never started. As long
+     *     as the job has no outcome, that record is no duplicate, because otherwise two records could each wait for the
+     *     other
      * @param closed whether the job has an outcome
      */
     public boolean isDuplicate(Collection<RecordStamp> known, @Nullable RecordPlace started, boolean closed) {

@@ -7,14 +7,14 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * The first attempt of each run that began to work on a job, in order. They reveal a job that crashes its process
- * repeatedly. The latest runs are enough: four crashed runs are poison, and a replica excuses the runs that it ended
- * itself.
+ * The number of the first attempt of each run of a job, in order. A list that grows reveals a job that crashes its
+ * process repeatedly. The latest runs are enough, because four crashed runs are poison. A replica does not count the
+ * runs that it ended itself.
  *
  * @param attempts the latest attempts, {@link #MOST} at most
  */
 public record RunStarts(List<Integer> attempts) {
-    /** Bounds the list: a job that is handed back each minute for a week has ten thousand runs. */
+    /** The length limit of the list. A job that is handed back each minute for a week has ten thousand runs. */
     public static final int MOST = 64;
 
     public static final RunStarts NONE = new RunStarts(List.of());
@@ -23,7 +23,7 @@ public record RunStarts(List<Integer> attempts) {
         attempts = List.copyOf(attempts.subList(Math.max(0, attempts.size() - MOST), attempts.size()));
     }
 
-    /** @param before the state of the job before this event, which is valid */
+    /** @param before the state of the job before this event; the event is valid */
     public RunStarts after(Reading before, EventMark event) {
         if (event.kind() != EventMark.Kind.STARTED || event.run().equals(before.run())) {
             return this;
@@ -36,7 +36,7 @@ public record RunStarts(List<Integer> attempts) {
     /**
      * Returns the number of runs that began after an attempt.
      *
-     * @param others first attempts of runs that do not count
+     * @param others the first attempts of the runs that do not count
      */
     public int after(int attempt, Collection<Integer> others) {
         return (int) attempts.stream()

@@ -2,17 +2,17 @@ package dev.penstock.job;
 
 import java.util.Locale;
 
-/** What a job asks for. The fields of its body decide it. */
+/** The kind of work that a job requests. The fields of its body decide the task. */
 public enum Task {
-    /** {@code messages}. */
+    /** The body has {@code messages}. */
     CHAT,
-    /** {@code prompt}, with an optional {@code system}. */
+    /** The body has {@code prompt}, and optionally {@code system}. */
     COMPLETION,
-    /** {@code input}. */
+    /** The body has {@code input}. */
     EMBEDDINGS,
-    /** {@code images}, with an optional {@code prompt}: a description. */
+    /** The body has {@code images}, and optionally {@code prompt}. The answer is a description. */
     DESCRIBE,
-    /** {@code images} and {@code job.task: tag}: a list of tags. */
+    /** The body has {@code images} and {@code job.task: tag}. The answer is a list of tags. */
     TAG;
 
     /** Returns whether the answer is a chat message. */
@@ -23,7 +23,7 @@ public enum Task {
         };
     }
 
-    /** Returns the name on the wire. */
+    /** Returns the task's name in documents. */
     public String wireName() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -2,10 +2,10 @@ package dev.penstock.job;
 
 import org.jspecify.annotations.Nullable;
 
-/** An event of a model server's stream. It is the same for every wire protocol. */
+/** An event of a model server's answer. Events have the same form for every wire protocol. */
 public sealed interface TokenEvent {
 
-    /** The field of the answer that a piece of text belongs to. */
+    /** The field of the answer to which a piece of text belongs. */
     enum Field {
         CONTENT("content"),
         REASONING("reasoning"),
@@ -22,12 +22,12 @@ public sealed interface TokenEvent {
         }
     }
 
-    /** The model that answers, if the server reports it. It comes before all other events. */
+    /** The model that answers, if the server reports it. This event comes before all others. */
     record Model(String name) implements TokenEvent {}
 
     /**
-     * The server has begun to answer. It comes once per choice, before the text. The role is always the assistant's,
-     * whatever role the server reports.
+     * The server has begun to answer. This event comes once per choice, before the text. The role is always the
+     * assistant's, whatever role the server reports.
      */
     record Role(int choice) implements TokenEvent {
         public String role() {
@@ -47,8 +47,8 @@ public sealed interface TokenEvent {
             String arguments) implements TokenEvent {}
 
     /**
-     * A piece of reasoning with the server's signature, as the server's JSON value. The server wants it back
-     * unchanged.
+     * A piece of reasoning with the server's signature, as the server's JSON value. The server expects a later request
+     * to repeat it unchanged.
      */
     record Thinking(int choice, Object block) implements TokenEvent {}
 
@@ -58,7 +58,7 @@ public sealed interface TokenEvent {
     /**
      * The whole embedding of one input.
      *
-     * @param index the input's index, over all batches
+     * @param index the input's index, counted over all batches
      * @param value a JSON array of numbers, or base64 text, as the job requested it
      */
     record Embedding(int index, Object value) implements TokenEvent {}
@@ -71,6 +71,6 @@ public sealed interface TokenEvent {
     /** The server's end mark: the stream is complete. */
     record End() implements TokenEvent {}
 
-    /** The server failed, or the connection to it. */
+    /** The server failed, or the connection to it failed. */
     record Broken(JobFailure failure) implements TokenEvent {}
 }

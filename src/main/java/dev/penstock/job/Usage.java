@@ -3,15 +3,18 @@ package dev.penstock.job;
 /**
  * Numbers of tokens, as the node counted them.
  *
- * @param promptTokens tokens in the whole prompt
- * @param completionTokens tokens in the whole answer
- * @param cachedTokens prompt tokens from the node's cache, if the node reports them
- * @param reasoningTokens answer tokens that are reasoning, if the node reports them
+ * @param promptTokens the tokens in the whole prompt
+ * @param completionTokens the tokens in the whole answer
+ * @param cachedTokens the prompt tokens from the node's cache, if the node reports them
+ * @param reasoningTokens the answer tokens that belong to the reasoning, if the node reports them
  */
 public record Usage(long promptTokens, long completionTokens, long cachedTokens, long reasoningTokens) {
     public static final Usage NONE = new Usage(0, 0);
 
-    /** No answer has more tokens. The limit keeps sums of counts far below the maximum of a long. */
+    /**
+     * The largest possible count, because no answer has more tokens. This limit keeps sums of counts far below the
+     * maximum of a long.
+     */
     private static final long MOST = 1_000_000_000_000L;
 
     /** Treats an impossible count as unknown, which is zero. */
@@ -38,7 +41,10 @@ public record Usage(long promptTokens, long completionTokens, long cachedTokens,
         return promptTokens + completionTokens;
     }
 
-    /** Returns this report merged over an earlier report of the same answer. A count of zero is unknown. */
+    /**
+     * Merges this report with an earlier report of the same answer. If a count is zero, which means unknown, the
+     * earlier count applies.
+     */
     public Usage after(Usage earlier) {
         return new Usage(
                 known(promptTokens, earlier.promptTokens),
@@ -51,7 +57,7 @@ public record Usage(long promptTokens, long completionTokens, long cachedTokens,
         return count > 0 ? count : earlier;
     }
 
-    /** Returns the sum of the reports of two answers. */
+    /** Returns the sum of the usage of two answers. */
     public Usage plus(Usage other) {
         return new Usage(
                 sum(promptTokens, other.promptTokens),

@@ -9,26 +9,32 @@ import java.util.stream.Stream;
  * The reason why a job does not run now.
  *
  * @param message one sentence for clients and operators
- * @param since when the wait for this reason began, if it is known
+ * @param since the time when the wait for this reason began
  */
 public record Waiting(Code code, String message, Instant since) {
-    /** What a job waits for. */
+    /** The possible reasons why a job waits. */
     public enum Code {
-        /** A free slot at a node that is up. */
+        /** The job waits for a free slot at a node that is up. */
         SLOT,
-        /** A node that may serve it; all of them are down. */
+        /** The job waits for a node that may serve it. All such nodes are down. */
         NODE_DOWN,
-        /** A node that loads or fetches its model. */
+        /** The job waits for a node that loads or fetches the job's model. */
         NODE_LOADING,
-        /** A node with its model. No node lists the model, and a node that Penstock has not reached yet may have it. */
+        /**
+         * The job waits for a node with its model. No node lists the model, but a node that Penstock has not reached
+         * yet may have it.
+         */
         MODEL_UNKNOWN,
-        /** Its turn: it made room for other jobs, or a drain handed it back. */
+        /** The job waits for its turn, after it made room for other jobs or a drain handed it back. */
         DEFERRED,
-        /** Its turn in quarantine: earlier runs of it crashed, so it runs with few other jobs or alone. */
+        /**
+         * The job waits for its turn in quarantine. Earlier runs of it crashed, so it runs with few other jobs or
+         * alone.
+         */
         QUARANTINED,
-        /** The outcome of another record with the same id. */
+        /** The record waits for the outcome of another record with the same id. */
         DUPLICATE,
-        /** A node: there is none. */
+        /** The job waits for a node, because there is none yet. */
         NO_NODE;
 
         private final String wireName = name().toLowerCase(Locale.ROOT);

@@ -28,7 +28,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Probes a node's server once, outside of the service. It starts no program of its own. */
+/** Probes a node's server once, without the service. It does not start any program. */
 public final class NodeCheck {
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(3);
 

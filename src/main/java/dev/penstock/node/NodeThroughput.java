@@ -17,7 +17,7 @@ public final class NodeThroughput {
         this(0);
     }
 
-    /** @param before the number of earlier answers */
+    /** @param before the number of answers before the first one that this object sees */
     NodeThroughput(long before) {
         firstTokens = before;
         answers = before;
@@ -27,14 +27,14 @@ public final class NodeThroughput {
         firstTokenMillis[(int) (firstTokens++ % KEPT)] = millis;
     }
 
-    /** @param seconds from the first token to the last */
+    /** @param seconds the time from the first token to the last */
     synchronized void answer(long tokens, double seconds) {
         if (tokens > 1 && seconds > 0) {
             tokensPerSecond[(int) (answers++ % KEPT)] = (tokens - 1) / seconds;
         }
     }
 
-    /** @return milliseconds; null before the first answer */
+    /** @return the time to the first token in milliseconds, at this quantile; null before the first answer */
     public synchronized @Nullable Long firstTokenMillis(double quantile) {
         int known = (int) Math.min(firstTokens, KEPT);
         if (known == 0) {
@@ -45,7 +45,7 @@ public final class NodeThroughput {
         return sorted[(int) Math.min(known - 1, Math.floor(quantile * known))];
     }
 
-    /** Returns the mean of one stream; null before the first answer. */
+    /** Returns the mean of the answers' rates; null before the first answer. */
     public synchronized @Nullable Double tokensPerSecond() {
         int known = (int) Math.min(answers, KEPT);
         return known == 0

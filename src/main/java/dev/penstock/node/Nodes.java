@@ -39,8 +39,8 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jboss.logging.Logger;
 
 /**
- * The model servers by name. They are configured, added at run time, or found on localhost if there is no other. Each
- * node has a thread that probes it.
+ * The nodes by name. A node is configured or added at run time. If there are no such nodes, Penstock looks for servers
+ * on localhost. Each node has a thread that probes it.
  */
 @Singleton
 public class Nodes {
@@ -66,8 +66,8 @@ public class Nodes {
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final NodeGauges gauges;
     /**
-     * The ends of removed nodes that are processes of Penstock, by name. Each is done when the last process has
-     * ended.
+     * A future for each removed node whose server is a process of Penstock, by the node's name. The future is done when
+     * the node's last process has ended.
      */
     private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
 
@@ -100,12 +100,12 @@ public class Nodes {
         }
     }
 
-    /** Returns the nodes that take jobs, or would if they were up. */
+    /** Returns all nodes, up or down, except for removed nodes. */
     public Collection<Node> all() {
         return nodes.values();
     }
 
-    /** Returns the removed nodes that are not finished yet. */
+    /** Returns the removed nodes that still have running requests. */
     public Collection<Node> draining() {
         return draining;
     }
@@ -123,12 +123,12 @@ public class Nodes {
         return find(name).filter(node -> node.health().state() == Node.State.UP).isPresent();
     }
 
-    /** Fetches a model that jobs wait for; returns at once. */
+    /** Starts to fetch a model that jobs wait for; returns at once. */
     public void fetchMissing(String name, String model) {
         find(name).ifPresent(node -> node.models().fetchMissing(model));
     }
 
-    /** Returns a removed node that is not finished yet. */
+    /** Returns the removed node of this name, if it still has running requests. */
     public Optional<Node> findDraining(String name) {
         return draining.stream().filter(node -> node.name().equals(name)).findFirst();
     }
@@ -147,16 +147,16 @@ public class Nodes {
     }
 
     /**
-     * Adds a listener. It is called with a node's name when the node may take more, or when something changes there that decides
-     * where jobs may run.
+     * Adds a listener. It is called with a node's name when the node may take another job, or when a change of the node
+     * affects which jobs it may run.
      */
     public void onChange(Consumer<String> listener) {
         listeners.add(listener);
     }
 
     /**
-     * Returns a number that grows when a node appears or leaves, or when its state or its models change. Slots and
-     * probes without news do not change it.
+     * Returns a number that grows when a node is added or removed, or when a node's state or models change. Changes of
+     * slots, and probes that find no change, do not affect it.
      */
     public long version() {
         return version.get();
@@ -176,7 +176,7 @@ public class Nodes {
         change();
     }
 
-    /** Sets the replicas that share the nodes' limits. Without a call there is one replica. */
+    /** Sets the replicas that share the nodes' limits. Until the first call, this is the only replica. */
     public void share(Replicas now) {
         synchronized (this) {
             if (now.equals(replicas)) {
@@ -192,8 +192,8 @@ public class Nodes {
     }
 
     /**
-     * Returns warnings for nodes that get more requests at once than they take, because there are more replicas than
-     * that; by node.
+     * Returns, by name, a warning for each node whose limit is smaller than the number of replicas. Such a node gets
+     * more requests at once than it takes.
      */
     public synchronized Map<String, String> exceeded() {
         Map<String, String> now = new TreeMap<>();
@@ -222,7 +222,7 @@ public class Nodes {
         listeners.forEach(listener -> listener.accept(name));
     }
 
-    /** Starts new nodes, drains the nodes that left or changed, and keeps the rest. */
+    /** Starts new nodes, drains removed and changed nodes, and keeps all other nodes. */
     private synchronized void change() {
         Map<String, NodeSettings> wanted = new TreeMap<>(found);
         settings.nodes().forEach(node -> wanted.put(node.name(), node));
@@ -248,7 +248,7 @@ public class Nodes {
         nodes.put(name, node);
         changed(name);
         gauges.add(node);
-        // from then on, an unknown model counts as missing
+        // when this time has passed, an unknown model counts as missing
         Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
@@ -256,7 +256,8 @@ public class Nodes {
     /**
      * Creates the upstream of a node.
      *
-     * @param afterwards a process starts only after this: the one before it may still hold the memory
+     * @param afterwards a process starts only after this future is done, because an earlier process may still hold the
+     *     memory
      */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
         return new Upstreams(settings, vertx).of(wanted, afterwards);
@@ -279,7 +280,7 @@ public class Nodes {
         endIfIdle(node);
     }
 
-    /** A draining node gets no new requests, so an idle one stays idle. */
+    /** Closes a draining node that is idle. It stays idle, because a draining node gets no new requests. */
     private void endIfIdle(Node node) {
         if (node.health().state() == Node.State.DRAINING && node.inFlight() == 0 && draining.remove(node)) {
             node.close();
@@ -311,7 +312,10 @@ public class Nodes {
         }
     }
 
-    /** Any program may listen at a port, and its answer may break the probe. */
+    /**
+     * Looks for servers once. If an answer breaks the search, a later search follows, because any program may listen on
+     * a port.
+     */
     private void discover(Discovery discovery) throws InterruptedException {
         try {
             for (NodeSettings one : discovery.look()) {
@@ -337,7 +341,7 @@ public class Nodes {
         awaitProcesses();
     }
 
-    /** Waits a limited time. Processes that have not ended by then end later on their own. */
+    /** Waits a limited time for the processes to end. Processes that need more time end by themselves later. */
     private void awaitProcesses() {
         CompletableFuture<?>[] all = Stream.concat(nodes.values().stream(), draining.stream())
                 .map(Node::ended)

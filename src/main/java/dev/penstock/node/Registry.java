@@ -24,7 +24,9 @@ import java.util.function.Function;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
-/** Adds and removes nodes at run time. It writes them to the settings log, and every replica reads them from there. */
+/**
+ * Adds and removes nodes at run time. It writes the changes to the settings log, from which every replica reads them.
+ */
 @Singleton
 public class Registry {
     private static final Logger LOG = Logger.getLogger(Registry.class);
@@ -44,13 +46,13 @@ public class Registry {
 
     /** The result of a change. */
     public sealed interface Change {
-        /** The change is on the broker, and in force here. */
+        /** The broker has the change, and this replica uses it. */
         record Made(Node node) implements Change {}
 
         record Refused(JobFailure failure) implements Change {}
     }
 
-    /** Listens to the settings; called before they are read. */
+    /** Subscribes to the settings. This runs before they are read for the first time. */
     public void start() {
         feed.onChange(this::apply);
     }
@@ -77,8 +79,8 @@ public class Registry {
     /**
      * Adds a node.
      *
-     * @param document its keys, as in the configuration
-     * @param force adds it even if its server does not answer
+     * @param document the node's keys, as in the configuration
+     * @param force whether to add the node even if its server does not answer
      */
     public Change add(String name, JsonNode document, boolean force) throws InterruptedException {
         Optional<JobFailure> obstacle = obstacle();
@@ -125,7 +127,7 @@ public class Registry {
         return new Change.Made(made);
     }
 
-    /** Removes a node that was added. Its running requests end, on every replica. */
+    /** Removes a node that was added at run time. On every replica, its running requests continue to their end. */
     public Change remove(String name) throws InterruptedException {
         Optional<JobFailure> obstacle = obstacle();
         if (obstacle.isPresent()) {
@@ -189,7 +191,10 @@ public class Registry {
                 : mistakes.size() + " mistakes: " + String.join("; ", mistakes);
     }
 
-    /** A node before it is in the log. The change may have to be repeated on top of a newer version. */
+    /**
+     * A node that is about to be added to the settings log. The change may have to be repeated on top of a newer
+     * version of the settings.
+     */
     private static final class AddedDocument {
         private final String name;
         private final JsonNode document;
@@ -208,7 +213,7 @@ public class Registry {
 
         ObjectNode over(SettingsVersion current) {
             JsonNode there = current.nodes().get(name);
-            // a later version of another replica has the node that was written here before
+            // the name is free if this change itself wrote the node, and another replica only added a later version
             taken = there != null && !(written && there.equals(document));
             if (there != null) {
                 return current.settings();

@@ -4,10 +4,10 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * The live replicas. A node's limit holds for all replicas together, and each takes its share.
+ * The live replicas. A node's limit holds for all replicas together, and each replica takes its share.
  *
  * @param members all replicas, in the same order on each of them
- * @param own this replica. If it is not a member yet, it takes its share without a part of the remainder
+ * @param own this replica; if it is not a member yet, its share has no part of the remainder
  */
 public record Replicas(List<String> members, String own) {
     static final Replicas ALONE = new Replicas(List.of("this one"), "this one");
@@ -25,10 +25,10 @@ public record Replicas(List<String> members, String own) {
     }
 
     /**
-     * Returns this replica's share. The shares add up to the limit, unless there are more replicas than that: each
-     * takes at least one.
+     * Returns this replica's share of a limit. The shares add up to the limit, unless the limit is smaller than the
+     * number of replicas. Each share is at least 1.
      *
-     * @param node its name decides which replica takes the remainder, so that it is not the same one for every node
+     * @param node the node's name; it decides which replicas get the remainder, so that they differ from node to node
      */
     int share(String node, int limit) {
         int count = count();
@@ -38,7 +38,7 @@ public record Replicas(List<String> members, String own) {
         return Math.max(1, limit / count + (oneMore ? 1 : 0));
     }
 
-    /** Returns whether one request for each replica is more than the limit. */
+    /** Returns whether the limit is smaller than the number of replicas. */
     boolean exceed(int limit) {
         return limit < count();
     }

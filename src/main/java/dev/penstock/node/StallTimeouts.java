@@ -7,8 +7,8 @@ import dev.penstock.settings.Settings;
 import java.time.Duration;
 
 /**
- * How long a node may be silent: until its first token, and then between tokens. Time is an argument, in nanoseconds
- * of one clock. Not thread-safe: the thread of the run owns it.
+ * Limits how long a node may be silent before its first token, and then between tokens. Times are arguments, in
+ * nanoseconds of one clock. Not thread-safe: the thread of the run owns it.
  */
 public final class StallTimeouts {
     private final NodeSettings node;
@@ -17,7 +17,7 @@ public final class StallTimeouts {
     private long sinceNanos;
     private boolean spoken;
 
-    /** @param begunNanos when the attempt began */
+    /** @param begunNanos the time when the attempt began */
     public StallTimeouts(NodeSettings node, Settings.Timeouts timeouts, Task task, long begunNanos) {
         this.node = node;
         this.timeouts = timeouts;
@@ -25,7 +25,7 @@ public final class StallTimeouts {
         sinceNanos = begunNanos;
     }
 
-    /** A token came. */
+    /** Notes that a token ended the silence. */
     public void endsAt(long nowNanos) {
         sinceNanos = nowNanos;
         spoken = true;
@@ -36,12 +36,15 @@ public final class StallTimeouts {
         return sinceNanos + patience().toNanos() - nowNanos;
     }
 
-    /** The next batch of embeddings is a request of its own. */
+    /**
+     * Returns the longest silence. For embeddings it is always the limit for a first token, because each batch is a
+     * request of its own.
+     */
     private Duration patience() {
         return spoken && task != Task.EMBEDDINGS ? timeouts.idle() : timeouts.firstToken();
     }
 
-    /** Returns the failure of a silence that lasted too long. */
+    /** Returns the failure for a silence that lasted too long. */
     public JobFailure tooLong() {
         return spoken
                 ? JobFailure.of(

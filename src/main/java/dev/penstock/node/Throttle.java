@@ -4,17 +4,17 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Limits a node that refused requests for load. First the node rests for a moment. Then it takes no more requests at
- * once than it had in flight. From then on its limit rises step by step. Time is an argument, in milliseconds of one
- * clock. Not thread-safe: its node guards it.
+ * Limits a node that refused requests because of its load. First the node gets no requests for a moment. Then it gets
+ * at most as many requests at once as it had in flight when it refused. After that, this limit rises step by step.
+ * Times are arguments, in milliseconds of one clock. Not thread-safe: its node guards it.
  */
 final class Throttle {
     private static final int OPEN = Integer.MAX_VALUE;
     private static final long FIRST_REST_MILLIS = 100;
     private static final long LONGEST_REST_MILLIS = 5_000;
     /**
-     * The longest wait that a server can ask for. After it one job tries the server, because the server's wait may
-     * hold for one model only.
+     * The longest wait that a server can request. After this wait one job tries the server, because the request may
+     * concern only one model.
      */
     private static final long LONGEST_ASKED_MILLIS = 60_000;
 
@@ -24,14 +24,14 @@ final class Throttle {
     private int nextStep = 1;
     private long steppedMillis;
     private long restsUntilMillis = Long.MIN_VALUE;
-    /** Refusals without an answer between them; a burst counts as one. */
+    /** The number of refusals in a row, without an answer between them. A burst counts as one refusal. */
     private int inARow;
 
     /**
-     * The node refused a request for load.
+     * Notes that the node refused a request because of its load.
      *
      * @param taken the number of its other requests in flight
-     * @param retryAfter the wait that it asks for; null if it asks for none
+     * @param retryAfter the wait that the node asks for; null if it asks for none
      */
     void refused(int taken, @Nullable Duration retryAfter, long nowMillis) {
         ceiling = Math.min(ceiling, Math.max(1, taken));
@@ -47,7 +47,7 @@ final class Throttle {
         }
     }
 
-    /** The node gave a whole answer. */
+    /** Notes that the node gave a whole answer. */
     void answered() {
         inARow = 0;
     }
@@ -56,7 +56,7 @@ final class Throttle {
         return nowMillis < restsUntilMillis;
     }
 
-    /** Returns the number of requests that the node may have at once now; at most its own limit. */
+    /** Returns how many requests the node may have at once now. This is at most the node's own limit. */
     int limit(int own, long nowMillis) {
         while (ceiling < own && nowMillis - steppedMillis >= STEP_MILLIS) {
             ceiling += nextStep;
@@ -69,7 +69,7 @@ final class Throttle {
         return Math.min(own, ceiling);
     }
 
-    /** Returns the time until the limit rises, in milliseconds; negative if it is the full limit. */
+    /** Returns the milliseconds until the limit may rise; negative if the node has its full limit. */
     long changesInMillis(int own, long nowMillis) {
         if (rests(nowMillis)) {
             return restsUntilMillis - nowMillis;

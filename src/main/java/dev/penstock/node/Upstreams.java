@@ -12,13 +12,16 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Creates what answers at a node.
+ * Creates the upstream of each node.
  *
  * @param settings the settings of all nodes
  */
 record Upstreams(Settings settings, Vertx vertx) {
 
-    /** @param afterwards a process starts only after this: the one before it may still hold the memory */
+    /**
+     * @param afterwards a process starts only after this future is done, because an earlier process may still hold the
+     *     memory
+     */
     Upstream of(NodeSettings wanted, CompletableFuture<?> afterwards) {
         Duration connectTimeout =
                 wanted.requests().timeouts().over(settings.timeouts()).connect();

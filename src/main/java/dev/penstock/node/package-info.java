@@ -1,4 +1,4 @@
-/** The model servers as the others use them: nodes with slots, health and throughput. */
+/** The model servers, as other packages use them: nodes with slots, health and throughput. */
 @NullMarked
 package dev.penstock.node;
 

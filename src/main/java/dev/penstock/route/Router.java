@@ -18,8 +18,9 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides which nodes may serve a job, and in which order: a pure function of the job and the known state of the
- * nodes. It tries the pools in the order gpu, cpu, then others by name. It uses cloud only if the job pins it.
+ * Decides which nodes may serve a job, and in which order. The decision is a pure function of the job and the known
+ * state of the nodes. It takes the pools in the order gpu, cpu, and then all other pools by name. It takes the pool
+ * cloud only if the job pins the pool or one of its nodes.
  */
 public final class Router {
     private static final String CLOUD = "cloud";
@@ -28,22 +29,23 @@ public final class Router {
     private final Map<String, Map<Backend, String>> profiles;
     private final @Nullable String defaultProfile;
 
-    /** @param profiles alias → backend → model */
+    /** @param profiles maps each profile's alias to the names of its model, by backend */
     public Router(Map<String, Map<Backend, String>> profiles, @Nullable String defaultProfile) {
         this.profiles = Map.copyOf(profiles);
         this.defaultProfile = defaultProfile;
     }
 
     /**
-     * What the router knows about a node.
+     * The facts about a node that the router needs.
      *
-     * @param models in the server's order, loaded ones first
-     * @param tasks the tasks of a model, if the server reports them; other models serve every task
-     * @param modelsKnown whether the server has ever listed its models, or its time for that is over
-     * @param only the only model to use there; null for any of its models
+     * @param models the models in the server's order, but loaded models first
+     * @param tasks maps a model to its tasks, if the server reports them; all other models serve every task
+     * @param modelsKnown whether the server has listed its models at least once, or has not done so within its time
+     *     limit
+     * @param only the only model that jobs may use at the node; null if they may use all of its models
      * @param fetching how the node handles a model that it lacks
-     * @param neverReached why Penstock never reached the node, after a long time of trying; null if it did, or still
-     *     may
+     * @param neverReached why Penstock has never reached the node although it has tried for a long time; null if it has
+     *     reached the node, or has tried only for a short time
      */
     public record NodeView(
             String name,
@@ -60,7 +62,7 @@ public final class Router {
             tasks = Map.copyOf(tasks);
         }
 
-        /** Creates the view of a node that Penstock has reached, or may still reach. */
+        /** Creates the view of a node without a value for {@code neverReached}. */
         public NodeView(
                 String name,
                 Backend backend,
@@ -73,7 +75,7 @@ public final class Router {
             this(name, backend, pool, models, tasks, modelsKnown, only, fetching, null);
         }
 
-        /** Returns the node's first model for a task. */
+        /** Returns the node's first model that serves a task. */
         Optional<String> firstFor(Task task) {
             return models.stream()
                     .filter(model ->
@@ -106,7 +108,7 @@ public final class Router {
     /**
      * How a node handles a model that it lacks.
      *
-     * @param missing whether it fetches the model
+     * @param missing whether the node fetches a model that it lacks
      * @param inVain the models whose fetch failed lately, each with the reason
      */
     public record Fetching(boolean missing, Map<String, String> inVain) {
@@ -125,24 +127,27 @@ public final class Router {
         }
     }
 
-    /** Where a job may run. */
+    /** The nodes at which a job may run. */
     public sealed interface Route {
-        /** The job may run at any node of a pool. The pools are in the order of preference. */
+        /**
+         * The job may run at any of these nodes. They are grouped by pool, and the pools are in the order of
+         * preference.
+         */
         record To(List<List<Candidate>> pools) implements Route {}
 
-        /** The job may run after a fetch of its model. The first of these nodes that is up fetches it. */
+        /** The job may run after a fetch of its model. The first of these nodes that is up fetches the model. */
         record AfterFetch(List<Candidate> nodes) implements Route {}
 
         /** No node here can ever serve the job. */
         record Nowhere(JobFailure failure) implements Route {}
     }
 
-    /** A node, and the name of the job's model there. */
+    /** A node, and the name of the job's model at this node. */
     public record Candidate(String node, String model) {}
 
     /**
-     * @param requested the job's model or profile; null if it names none, and then its task decides
-     * @param nodes if it is empty, there are no nodes yet and the job waits
+     * @param requested the job's model or profile; null if the job names none, and then its task decides
+     * @param nodes all nodes; if there are none yet, the job waits
      */
     public Route find(@Nullable String requested, Task task, PromptJob.Pins pins, Collection<NodeView> nodes) {
         if (nodes.isEmpty()) {
@@ -199,7 +204,7 @@ public final class Router {
         return place < 0 ? FIRST.size() : place;
     }
 
-    /** Returns the name of the requested model at a node; empty if the node does not have it, as far as is known. */
+    /** Returns the name of the requested model at a node; empty if the node is not known to have the model. */
     private Optional<String> modelAt(NodeView node, @Nullable String requested, Task task) {
         String wanted = requested == null ? defaultProfile : requested;
         String only = node.fetching().missing() ? null : node.only();
@@ -208,7 +213,7 @@ public final class Router {
         }
         Map<Backend, String> profile = profiles.get(wanted);
         if (profile != null) {
-            // the answer must come from the profile's model: a node that does not list it does not get the job
+            // the profile's model must give the answer, so a node that does not list this model does not get the job
             return Optional.ofNullable(profile.get(node.backend()))
                     .flatMap(model -> node.backend().listsModels() ? node.listedName(model) : Optional.of(model));
         }
@@ -219,8 +224,8 @@ public final class Router {
     }
 
     /**
-     * Returns the requested name for a node that cannot list its models, if no other node has that model. Such a node
-     * may have it under this very name.
+     * Returns the requested name if the node cannot list its models, because it may have the model under this very
+     * name. The router uses such a node only if no other node has the model.
      */
     private Optional<String> perhapsAt(NodeView node, @Nullable String requested) {
         String wanted = requested == null ? defaultProfile : requested;
@@ -245,7 +250,7 @@ public final class Router {
                 .filter(name -> node.fetching().whyNot(name).isEmpty());
     }
 
-    /** Returns the name of a model or a profile at a node of this kind. */
+    /** Returns the name that the node's backend has for a requested model or profile. */
     private String nameAt(NodeView node, String wanted) {
         return profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted);
     }

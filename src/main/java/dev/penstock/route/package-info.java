@@ -1,4 +1,4 @@
-/** The pure decision which nodes may serve a job, and in which order. */
+/** Decides which nodes may serve a job, and in which order. The decision is a pure function. */
 @NullMarked
 package dev.penstock.route;
 

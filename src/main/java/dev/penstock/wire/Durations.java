@@ -20,7 +20,10 @@ public final class Durations {
 
     private Durations() {}
 
-    /** Returns empty if the text is no duration. The caller must check the sign: ISO 8601 has negative durations. */
+    /**
+     * Returns the duration; empty if the text is not a duration. The caller must check the sign, because ISO 8601
+     * allows negative durations.
+     */
     public static Optional<Duration> parse(String text) {
         String lower = text.strip().toLowerCase(Locale.ROOT);
         Matcher matcher = SHORT.matcher(lower);

@@ -10,8 +10,8 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 
 /**
- * Reads numbers so that writing them gives the same digits: 1.10, 1e400 and -0 stay as they are. An exponent that is
- * too large for arithmetic is refused before the number is created.
+ * Reads numbers in such a way that they are written with the same digits again: 1.10, 1e400 and -0 stay as they are. If
+ * an exponent is too large for arithmetic, the number is refused before it is created.
  */
 final class ExactNumbers extends JsonParserDelegate {
     private static final String NEGATIVE_ZERO = "-0";
@@ -64,13 +64,16 @@ final class ExactNumbers extends JsonParserDelegate {
         int exponent = 0;
         for (int i = at + 1; at >= 0 && i < text.length() && exponent <= Json.MAX_EXPONENT; i++) {
             int digit = Character.digit(text.charAt(i), 10);
-            // any other character is the sign
+            // any character that is not a digit is the sign
             exponent = digit < 0 ? exponent : 10 * exponent + digit;
         }
         return exponent > Json.MAX_EXPONENT;
     }
 
-    /** Decides without writing the number, because documents may hold millions of numbers. */
+    /**
+     * Returns whether the value would be written as this text. It decides without writing the number, because documents
+     * may hold millions of numbers.
+     */
     private static boolean isWrittenAs(BigDecimal value, String text) {
         return text.indexOf('e') < 0
                 && text.indexOf('E') < 0

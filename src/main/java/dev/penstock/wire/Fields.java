@@ -12,14 +12,14 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Typed access to the members of one JSON object. Every mistake has the member's path. */
+/** Reads typed members of one JSON object. Every error message has the member's path. */
 public final class Fields {
     private static final int MOST_DIGITS = 40;
 
     private final String prefix;
     private final @Nullable JsonNode object;
 
-    /** @param object null if the whole object is absent */
+    /** @param object the object; null if it is absent */
     public Fields(String prefix, @Nullable JsonNode object) {
         this.prefix = prefix;
         this.object = object;
@@ -87,7 +87,7 @@ public final class Fields {
             return node.isIntegralNumber();
         }
         BigDecimal plain = node.decimalValue().stripTrailingZeros();
-        // avoids writing out the digits of 1e999999999
+        // without writing out the digits, because 1e999999999 has too many
         return plain.scale() <= 0 && (long) plain.precision() - plain.scale() <= MOST_DIGITS;
     }
 
@@ -114,7 +114,7 @@ public final class Fields {
         throw new InvalidField(prefix + name, "'" + Json.firstLine(given.get()) + "' is none of " + allowed);
     }
 
-    /** Null counts as absent, because OpenAI's clients send null for absent fields. */
+    /** Returns a member's value. Null counts as absent, because OpenAI's clients send null for absent fields. */
     private Optional<JsonNode> value(String name, Predicate<JsonNode> fits, String expected) throws InvalidField {
         JsonNode value = object == null ? null : object.get(name);
         if (value == null || value.isNull()) {

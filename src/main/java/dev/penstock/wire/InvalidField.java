@@ -2,7 +2,7 @@ package dev.penstock.wire;
 
 import dev.penstock.job.JobFailure;
 
-/** A field is wrong. It is thrown inside this package only, and callers get it as a {@link JobFailure}. */
+/** Reports that a field is invalid. Parsers throw it, and their callers get a {@link JobFailure} instead. */
 public final class InvalidField extends Exception {
     private final transient JobFailure failure;
 

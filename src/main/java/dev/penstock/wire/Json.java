@@ -21,27 +21,32 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Penstock's JSON parser; nothing else in the program parses JSON. Documents from outside are strict UTF-8, with no
- * duplicate keys and nothing after the value. Depth, tokens, names, strings and numbers are bounded. Any exception of
- * the parser is a refusal. Numbers keep their digits.
+ * Penstock's JSON parser; no other class parses JSON. Documents from outside must be valid UTF-8, without duplicate
+ * keys and without anything after the value. The depth and the number of tokens are limited, and so are the lengths of
+ * names, strings and numbers. If the parser throws any exception, the document is refused. Numbers keep their digits.
  */
 public final class Json {
     static final int MAX_NESTING = 200;
-    /** Penstock's own events contain the content of outside documents, some levels deeper. */
+    /**
+     * The depth limit for lenient parsing. It is higher, because Penstock's own events contain outside documents some
+     * levels deeper.
+     */
     private static final int MAX_NESTING_LENIENT = 1_000;
 
-    /** A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB. */
+    /**
+     * The largest number of tokens. A token costs up to 25 bytes in memory: 8 MB of {@code [],} would become 140 MB.
+     */
     static final int MAX_TOKENS = 1_000_000;
-    /** For a document of vectors, which consists mostly of numbers. */
+    /** The limit for a document of vectors, which consists mostly of numbers. */
     static final int MAX_TOKENS_OF_VECTORS = 16_000_000;
 
     static final int MAX_NUMBER = 1_000;
-    /** Arithmetic with a larger exponent may write out as many digits. */
+    /** The largest exponent, because arithmetic may write out as many digits as the exponent says. */
     static final int MAX_EXPONENT = 9_999;
 
     static final int MAX_NAME = 1_000;
     private static final int MAX_NAME_LENIENT = 50_000;
-    /** Strings are bounded before they come here. */
+    /** The longest string. The limit is large, because the size of a document is checked before it is parsed. */
     static final int MAX_STRING = 128 << 20;
 
     private static final ObjectMapper STRICT = JsonMapper.builder(JsonFactory.builder()
@@ -59,7 +64,10 @@ public final class Json {
             .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
             .build();
 
-    /** For model servers. It requires only valid syntax, because servers differ in everything else. */
+    /**
+     * The parser for model servers' documents. It requires only valid syntax, because servers differ in everything
+     * else.
+     */
     private static final ObjectMapper LENIENT = lenient(MAX_TOKENS);
 
     private static final ObjectMapper VECTORS = lenient(MAX_TOKENS_OF_VECTORS);
@@ -105,8 +113,8 @@ public final class Json {
     }
 
     /**
-     * Turns every exception of the parser into MalformedJson, also those that are no syntax errors. Only out of
-     * memory passes.
+     * Parses a text. It turns every exception of the parser into MalformedJson, even if it is not a syntax error. Only
+     * OutOfMemoryError passes through.
      */
     private static @Nullable JsonNode read(ObjectMapper mapper, String text) throws MalformedJson {
         try (ExactNumbers parser = new ExactNumbers(mapper.createParser(text))) {
@@ -120,12 +128,18 @@ public final class Json {
         }
     }
 
-    /** Reads a document of Penstock token by token, within the limits of {@link #parseVectors}. */
+    /**
+     * Returns a parser that reads a document of Penstock token by token. Its limits are the limits of {@link
+     * #parseVectors}.
+     */
     public static JsonParser parser(String text) throws IOException {
         return VECTORS.createParser(text);
     }
 
-    /** Returns a text of an object within an object, if the whole document is well-formed. It does not build the document. */
+    /**
+     * Returns a text field of an object inside the document, if the whole document is well-formed. It does not build a
+     * tree of the document.
+     */
     public static Optional<String> textAt(byte[] document, String object, String field) {
         String found = null;
         try (JsonParser parser = LENIENT.createParser(document)) {
@@ -155,14 +169,17 @@ public final class Json {
     }
 
     /**
-     * Parses a text from a model server or from one of Penstock's topics. Returns null if it is no JSON, or beyond
-     * the limits.
+     * Parses a text from a model server or from one of Penstock's topics. Returns null if the text is not JSON or
+     * exceeds the limits.
      */
     public static @Nullable JsonNode parseLenient(String text) {
         return parse(LENIENT, text);
     }
 
-    /** Like {@link #parseLenient}, for a whole answer of embeddings, which may hold millions of numbers. */
+    /**
+     * Parses a text like {@link #parseLenient}, but with a higher limit for tokens: an answer with embeddings may hold
+     * millions of numbers.
+     */
     public static @Nullable JsonNode parseVectors(String text) {
         return parse(VECTORS, text);
     }
@@ -194,11 +211,11 @@ public final class Json {
         return line.length() > 300 ? line.substring(0, 300) + "…" : line;
     }
 
-    /** A document cannot be read. The reason is one line. */
+    /** Reports that a document cannot be read. The reason is one line. */
     public static final class MalformedJson extends Exception {
         /**
-         * The field that is beyond a limit, if the document is well-formed; empty for the document itself. Null if it
-         * is not well-formed.
+         * If the document is well-formed but exceeds a limit, the path of the field that exceeds it; empty for the
+         * document itself. Null if the document is not well-formed.
          */
         private final @Nullable String beyondLimit;
 
@@ -220,7 +237,10 @@ public final class Json {
                     : JobFailure.invalid(beyondLimit, words);
         }
 
-        /** Returns whether the syntax is correct up to the point where the parser stopped. */
+        /**
+         * Returns whether the document exceeds a limit, and its syntax is correct up to the point where the parser
+         * stopped.
+         */
         public boolean isBeyondLimit() {
             return beyondLimit != null;
         }

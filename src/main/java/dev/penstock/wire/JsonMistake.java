@@ -14,8 +14,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Describes a text that is not JSON, in plain words with line and column. Only this class reads the parser's own
- * message: it contains class names and advice about the parser, which do not help callers.
+ * Describes a text that is not JSON, in plain words with line and column. Callers never get the parser's own message,
+ * because it contains class names and advice about the parser.
  */
 final class JsonMistake {
     /** The message of Penstock's own check of exponents. */
@@ -65,7 +65,7 @@ final class JsonMistake {
         return new Kind(Pattern.compile(message), words);
     }
 
-    /** @param parser at the point where it stopped */
+    /** @param parser the parser, at the point where it stopped */
     static Json.MalformedJson of(Throwable e, JsonParser parser) {
         return switch (e) {
             case StreamConstraintsException limit ->

@@ -13,34 +13,39 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The addresses in a body that a model server would open: images, and image_url, audio_url, video_url, file and
- * similar fields in messages. Any text in the form of an address counts, in any part of a message, so that no
- * server-specific field avoids the check. {@code data:} is not an address.
+ * Finds the addresses in a body that a model server would open: in images, and in image_url, audio_url, video_url, file
+ * and similar fields of messages. Any text in the form of an address counts, in any part of a message. So a field that
+ * only some servers know does not escape the check. A {@code data:} URL does not count as an address.
  */
 public final class MediaUrls {
-    /** Fields that hold an address or nothing. */
+    /** Fields whose text is always an address. */
     private static final Set<String> ADDRESSES =
             Set.of("url", "uri", "image_url", "audio_url", "video_url", "file_url", "input_image", "video", "audio");
 
-    /** Fields of text that no server opens. */
+    /** Fields with text that no server opens as an address. */
     private static final Set<String> TEXTS =
             Set.of("text", "refusal", "thinking", "signature", "name", "filename", "title", "type");
 
-    /** Fields of a message whose parts a server opens. */
+    /** Fields of a message with parts that a server may open. */
     private static final Set<String> PARTS = Set.of("content", "images");
 
     private static final Set<String> CALLS = Set.of("tool_calls", "function_call");
 
-    /** The arguments of a tool call are for the tool, and no server opens them. */
+    /** Fields of a tool call that no server opens. The arguments are for the tool. */
     private static final Set<String> TEXTS_OF_CALLS = Set.of("type", "name", "arguments", "input");
 
-    /** The citations of an answer. They come back in the history, and no server opens them. */
+    /**
+     * Fields with the citations of an answer. A later request repeats them in its history, and no server opens them.
+     */
     private static final Set<String> CITATIONS =
             Set.of("annotations", "citations", "context", "provider_specific_fields", "search_results");
 
     private static final Pattern ADDRESS =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
-    /** In other fields a colon alone makes no address: {@code team:7}, or the call {@code functions.look:0}. */
+    /**
+     * Matches an address in all other fields. A colon alone is not enough, because names such as {@code team:7} and
+     * {@code functions.look:0} have one too.
+     */
     private static final Pattern LOCATION =
             Pattern.compile("^[\\s\\p{Cntrl}]*[A-Za-z][A-Za-z0-9+.-]*:[/\\\\].*", Pattern.DOTALL);
 
@@ -48,9 +53,9 @@ public final class MediaUrls {
 
     private MediaUrls() {}
 
-    /** Returns the replacement for an address. */
+    /** Replaces addresses. */
     public interface Replacement<E extends Exception> {
-        /** @param path the path of its field, such as {@code messages[0].content[1].image_url.url} */
+        /** @param path the path of the field with the address, such as {@code messages[0].content[1].image_url.url} */
         Object of(String path, String url) throws E;
     }
 
@@ -76,7 +81,7 @@ public final class MediaUrls {
                 path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
     }
 
-    /** Returns the same body with every address replaced; the body itself if it has no addresses. */
+    /** Returns a copy of the body in which every address is replaced. */
     public static <E extends Exception> Map<String, Object> replace(
             Map<String, Object> body, Replacement<E> replacement) throws E {
         Map<String, Object> copy = new LinkedHashMap<>(body);
@@ -116,7 +121,7 @@ public final class MediaUrls {
     }
 
     /**
-     * @param address the form of an address there
+     * @param address the form of an address in these fields
      * @param texts the fields that no server opens
      */
     private record Walk<E extends Exception>(Pattern address, Set<String> texts, Replacement<E> replacement) {

@@ -8,12 +8,12 @@ public final class ModelName {
     private static final String HUB_AT_OLLAMA = "hf.co/";
     private static final String LATEST = ":latest";
 
-    /** Names appear in messages, metrics, database rows and their indexes. */
+    /** The longest name. The limit exists because names are part of messages, metrics, database rows and indexes. */
     public static final int LONGEST = 256;
 
     private ModelName() {}
 
-    /** Returns whether jobs can use the name: it is on one line, and not too long. */
+    /** Returns whether jobs can use the name. It must be on one line, and not too long. */
     public static boolean isUsable(String name) {
         return !name.isBlank() && name.length() <= LONGEST && name.chars().noneMatch(Character::isISOControl);
     }
@@ -36,7 +36,10 @@ public final class ModelName {
         return path.indexOf(':', path.lastIndexOf('/') + 1) < 0 ? path + LATEST : path;
     }
 
-    /** Anthropic lists its models with their dates only, and accepts them without dates too. */
+    /**
+     * Returns whether the listed name is the wanted name with a date. Anthropic lists its models only with their dates,
+     * but accepts the names without dates too.
+     */
     private static boolean isDated(String listed, String wanted) {
         String undated =
                 wanted.endsWith("-latest") ? wanted.substring(0, wanted.length() - "-latest".length()) : wanted;
@@ -45,7 +48,8 @@ public final class ModelName {
     }
 
     /**
-     * Returns whether a server's model is the one that a job names. A name without a tag or a date means the latest.
+     * Returns whether a server's model is the model that a job names. A name without a tag or a date means the latest
+     * version.
      */
     public static boolean same(String listed, String wanted) {
         return listed.equals(wanted)

@@ -18,7 +18,7 @@ public final class Nearest {
     /**
      * Returns the nearest name if a typing mistake is likely.
      *
-     * @param most changes of a character
+     * @param most the largest number of changed characters
      */
     public static Optional<String> within(int most, String name, Collection<String> known) {
         return of(name, known).filter(nearest -> distance(name, nearest) <= most);

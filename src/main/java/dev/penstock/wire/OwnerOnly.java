@@ -13,7 +13,9 @@ import java.util.Set;
 public final class OwnerOnly {
     private OwnerOnly() {}
 
-    /** Returns the attributes for a new file beside this path: 0600 if the file system has permissions. */
+    /**
+     * Returns the attributes for a new file in the folder of this path: mode 0600 if the file system has permissions.
+     */
     public static FileAttribute<?>[] attributes(Path path) {
         return path.getFileSystem().supportedFileAttributeViews().contains("posix")
                 ? new FileAttribute<?>[] {
@@ -22,7 +24,7 @@ public final class OwnerOnly {
                 : new FileAttribute<?>[0];
     }
 
-    /** Opens a file to read and write. An existing file keeps its content and its permissions. */
+    /** Opens a file for reading and writing. An existing file keeps its content and its permissions. */
     public static FileChannel open(Path path) throws IOException {
         Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         return FileChannel.open(path, options, attributes(path));

@@ -2,7 +2,7 @@ package dev.penstock.wire;
 
 /**
  * Makes text from outside safe for a terminal and a log. The result cannot move the cursor, change the terminal,
- * imitate a line of Penstock, or reorder the text beside it. Letters of any script, marks and emoji stay.
+ * imitate a line of Penstock, or change the order of the text around it. Letters of any script, marks and emoji stay.
  */
 public final class Printable {
     private static final int REPLACEMENT = 0xFFFD;
@@ -49,7 +49,7 @@ public final class Printable {
         return printable.toString();
     }
 
-    /** Finds the printable beginning. Most text is printable, and is not copied. */
+    /** Returns the length of the printable beginning. Most text is printable as a whole, and is not copied. */
     private static int cleanUpTo(String text, boolean layout) {
         for (int i = 0; i < text.length(); ) {
             int character = text.codePointAt(i);
@@ -67,16 +67,18 @@ public final class Printable {
 
     private static boolean isPrintable(int character) {
         return switch (Character.getType(character)) {
-            // C0 with ESC, DEL, and C1, in which a terminal reads ESC [ and similar sequences as one character
+            // C0 (which includes ESC), DEL, and C1: a terminal reads each C1 character as a sequence such as ESC [
             case Character.CONTROL, Character.SURROGATE, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR ->
                 false;
-            // one joiner makes one emoji of several; letters need the other one
+            // allows the zero-width joiner, which combines emoji, and the non-joiner, which letters need
             case Character.FORMAT -> !isDirection(character);
             default -> (character & 0xFFFE) != 0xFFFE;
         };
     }
 
-    /** Embeddings, overrides and isolates, which reverse the text after them. */
+    /**
+     * Returns whether a character is an embedding, an override or an isolate. They can reverse the text that follows.
+     */
     private static boolean isDirection(int character) {
         return (character >= 0x202A && character <= 0x202E) || (character >= 0x2066 && character <= 0x2069);
     }

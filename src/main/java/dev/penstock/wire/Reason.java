@@ -4,7 +4,7 @@ import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The reason of a failure, for logs and callers: one line in plain words, without class names. */
+/** Describes the reason for a failure, for logs and callers: one line in plain words, without class names. */
 public final class Reason {
     private static final Pattern CLASS = Pattern.compile(
             "(?:(?:[a-z][a-z0-9_]*\\.)+[A-Z][\\w$]*(?:Exception|Error)|(?:class )?(?:java|javax|jakarta|org|com|io|dev)\\.(?:[a-z0-9_]+\\.)+[A-Z][\\w$]*)\\b:?\\s*");
@@ -14,7 +14,10 @@ public final class Reason {
 
     private Reason() {}
 
-    /** Returns the message of the first cause that has one, else a description of its class. */
+    /**
+     * Returns the message of the first cause that has a message. If no cause has one, returns a description of its
+     * class.
+     */
     public static String of(@Nullable Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
@@ -39,7 +42,7 @@ public final class Reason {
                 : Json.firstLine(CLASS.matcher(message).replaceAll("")).strip();
     }
 
-    /** {@code UnknownHostException}: unknown host. */
+    /** Turns the name of an exception's class into words: {@code UnknownHostException} becomes "unknown host". */
     private static String kind(Throwable cause) {
         String name = KIND.matcher(cause.getClass().getSimpleName()).replaceFirst("");
         return name.isEmpty()

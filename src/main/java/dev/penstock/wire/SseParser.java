@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /**
- * Parses server-sent events from bytes, wherever the network cuts them, according to the event stream format of the
- * WHATWG. Not thread-safe: its reader owns it.
+ * Parses server-sent events by the WHATWG's event stream format. The network may cut the bytes anywhere. Not
+ * thread-safe: its reader owns it.
  */
 public final class SseParser {
     private static final String BYTE_ORDER_MARK = "\uFEFF";
@@ -26,8 +26,8 @@ public final class SseParser {
     /**
      * One event.
      *
-     * @param name "message" if the stream gave none
-     * @param id the last id of the stream; empty before the first
+     * @param name the event's name; "message" if the stream sent none
+     * @param id the last id that the stream has sent; empty before the first id
      */
     public record Event(String name, String id, String data) {}
 
@@ -47,7 +47,7 @@ public final class SseParser {
         this.unknown = unknown;
     }
 
-    /** Parses the rest of a buffer. */
+    /** Parses the remaining bytes of a buffer. */
     public boolean feed(ByteBuffer buffer) {
         byte[] bytes = new byte[buffer.remaining()];
         buffer.get(bytes);
@@ -75,8 +75,8 @@ public final class SseParser {
     }
 
     /**
-     * Ends the stream. The format drops an event without its empty line. Call this if such an event matters and a
-     * truncated one is recognizable.
+     * Ends the stream, and accepts a last event without the empty line after it. The format drops such an event. So
+     * call this method only if a truncated event is recognizable.
      */
     public void end() {
         if (partial.size() > 0) {
@@ -137,7 +137,7 @@ public final class SseParser {
                 }
             }
             case "", "retry" -> {
-                // a comment, or the wait before the next connection
+                // ignores comments, and the wait before the next connection
             }
             default -> unknown.accept(line);
         }

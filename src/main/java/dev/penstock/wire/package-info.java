@@ -1,4 +1,4 @@
-/** JSON, names and texts of the outside, parsed strictly with field paths. */
+/** Parses JSON, names and texts from outside strictly. Error messages have the path of the field. */
 @NullMarked
 package dev.penstock.wire;
 

@@ -20,7 +20,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A run of many jobs. It submits the jobs without a result, a limited number at once, each on its own virtual thread.
+ * Submits the jobs of a file that have no result yet. The number of jobs in flight is limited, and each job has its own
+ * virtual thread.
  */
 public final class Batch {
     private final Gate gate;
@@ -30,7 +31,7 @@ public final class Batch {
     private final Progress progress;
     private final Semaphore open;
     private final AtomicReference<@Nullable Problem> stopped = new AtomicReference<>();
-    /** The first line with each id. */
+    /** Maps each job id to the number of the first line with this id. */
     private final Map<JobId, Long> ids = new HashMap<>();
 
     public Batch(Gate gate, JobLines lines, ResultsFile results, int parallel, Progress progress) {
@@ -42,7 +43,7 @@ public final class Batch {
         open = new Semaphore(parallel);
     }
 
-    /** Runs to the end, or to the first problem that concerns all jobs. */
+    /** Submits the jobs until all are done, or until a problem concerns all jobs. */
     public Ending run() throws Problem, InterruptedException {
         progress.before(results.doneBefore(), results.failedBefore());
         ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor();
@@ -106,7 +107,7 @@ public final class Batch {
         } catch (Problem e) {
             refuse(number, draft, e);
         } catch (InterruptedException _) {
-            // stopped: the line has no result, and the next run takes it up
+            // the run was stopped: the line has no result, so the next run submits it again
         } catch (RuntimeException e) {
             stopped.compareAndSet(null, Problem.brokenOff("this is a mistake in penstock, please report it: " + e));
         } finally {
@@ -127,7 +128,7 @@ public final class Batch {
         }
     }
 
-    /** Returns whether the next job would be refused for the same reason. */
+    /** Returns whether the next job would be refused for the same reason as this one. */
     private static boolean concernsAll(Problem problem) {
         String code = problem.error().path("code").asText();
         return code.equals(JobFailure.Code.UNAUTHORIZED.wireName())
@@ -135,7 +136,7 @@ public final class Batch {
                 || !problem.cameFromService();
     }
 
-    /** Shows no single job; it reports only trouble with the connection. */
+    /** Ignores the events of single jobs, and shows only notes about the connection. */
     private final class Quiet implements EventListener {
         @Override
         public void on(ValidEvent event) {}

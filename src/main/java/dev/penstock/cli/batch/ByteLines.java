@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import org.jspecify.annotations.Nullable;
 
-/** Reads a file line by line, as bytes. A line that is no UTF-8 does not stop the others. */
+/** Reads a file line by line, as bytes. If one line is not valid UTF-8, the other lines can still be read. */
 final class ByteLines implements AutoCloseable {
     private final InputStream in;
     private long position;
@@ -16,7 +16,7 @@ final class ByteLines implements AutoCloseable {
         this.in = new BufferedInputStream(in, 1 << 16);
     }
 
-    /** Returns the next line without its end; null at the end of the file. */
+    /** Returns the next line without its line break; null at the end of the file. */
     byte @Nullable [] next() throws IOException {
         ByteArrayOutputStream line = new ByteArrayOutputStream();
         ended = false;
@@ -34,12 +34,12 @@ final class ByteLines implements AutoCloseable {
         }
     }
 
-    /** Returns whether the last line had an end. */
+    /** Returns whether the line that was returned last had a line break. */
     boolean ended() {
         return ended;
     }
 
-    /** Returns the bytes read so far, with the ends of lines. */
+    /** Returns the number of bytes that were read so far, including line breaks. */
     long position() {
         return position;
     }

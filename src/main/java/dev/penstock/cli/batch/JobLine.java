@@ -8,9 +8,9 @@ import dev.penstock.job.JobId;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 
-/** A line of a file of jobs. */
+/** One line of a file of jobs. */
 sealed interface JobLine {
-    /** Returns the line's number, counted from 1 with blank lines. */
+    /** Returns the line's number. Lines count from 1, including blank lines. */
     long number();
 
     record Job(long number, Draft draft) implements JobLine {}
@@ -18,11 +18,11 @@ sealed interface JobLine {
     record Malformed(long number, JobFailure failure) implements JobLine {}
 
     /**
-     * Reads a line. A job without an id gets one that is a pure function of the line's number and content, so the
-     * same file always gives the same ids.
+     * Reads a line. If the job has no id, its id is a pure function of the run's name and of the line's number and
+     * content. So the same file always gives the same ids.
      *
      * @param options the defaults for the line's job
-     * @param run another name makes other jobs of the same lines
+     * @param run the run's name; under another name, the same lines give jobs with other ids
      */
     static JobLine read(long number, byte[] line, JobOptions options, String run) {
         JsonNode parsed;

@@ -6,16 +6,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A file of jobs, one per line. Each call reads it anew.
+ * A file with one job per line. Each call reads the file again.
  *
  * @param options the defaults for each job
  * @param run the run's name
  */
 public record JobLines(Path file, JobOptions options, String run) {
 
-    /** Takes the lines, in order. */
+    /** Receives the lines in order. */
     interface Reader {
-        /** @return false to take no more */
+        /** @return false to stop reading */
         boolean take(JobLine line) throws Problem, InterruptedException;
     }
 
@@ -46,7 +46,7 @@ public record JobLines(Path file, JobOptions options, String run) {
         }
     }
 
-    /** Refuses to write the results over the jobs. */
+    /** Throws a problem if the results would overwrite this file. */
     public void refuseAsResults(Path results) throws Problem {
         try {
             if (Files.exists(results) && Files.isSameFile(file, results)) {

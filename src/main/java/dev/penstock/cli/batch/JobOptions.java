@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /**
- * The command line's options for jobs. They describe the job of a prompt, or are the defaults for the jobs of a file.
+ * The command-line options for jobs. They describe the job of a single prompt, or are the defaults for the jobs of a
+ * file.
  */
 public final class JobOptions {
     @Option(
@@ -56,7 +57,7 @@ public final class JobOptions {
         return Durations.parse(text).filter(Duration::isPositive).isPresent();
     }
 
-    /** Returns a job with this prompt as one user message. */
+    /** Returns the document of a job with this prompt as its one user message. */
     public ObjectNode ask(String prompt) {
         ObjectNode document = Json.mapper().createObjectNode();
         document.putArray("messages").addObject().put("role", "user").put("content", prompt);
@@ -64,7 +65,7 @@ public final class JobOptions {
         return document;
     }
 
-    /** Adds the options that the document does not set. */
+    /** Adds to the document each option that it does not set. */
     void fillIn(ObjectNode document) {
         if (model != null && !document.has("model")) {
             document.put("model", model);

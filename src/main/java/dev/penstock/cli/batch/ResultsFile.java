@@ -25,8 +25,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The results of a run, one line per job, in the order of the outcomes. A reopened file knows which lines have
- * results. It removes a last line that a kill cut off. A lock excludes a second run. Thread-safe.
+ * The file with the results of a run: one line per job, in the order of the outcomes. Opening an existing file reads
+ * which jobs have results, and removes an incomplete last line. A lock prevents a second run from using the file.
+ * Thread-safe.
  */
 public final class ResultsFile implements AutoCloseable {
     /** The beginning of every line. */
@@ -35,14 +36,14 @@ public final class ResultsFile implements AutoCloseable {
     private final Path path;
     private final FileChannel channel;
     private final boolean retryFailed;
-    /** The last result of each line, by its number. */
+    /** Maps the number of each line in the file of jobs to the last result of this line. */
     private final Map<Long, Result> before = new HashMap<>();
 
     /**
-     * The content of a line of results.
+     * The content of one line of this file.
      *
-     * @param id the job's id; empty if the line was no job
-     * @param ended true if the job ran to an outcome; false if it was refused and its id is free
+     * @param id the job's id; empty if the line in the file of jobs was not a valid job
+     * @param ended true if the job has an outcome; false if it was refused, so that its id is free
      */
     private record Result(String id, boolean ended, boolean completed) {}
 
@@ -52,7 +53,7 @@ public final class ResultsFile implements AutoCloseable {
         this.retryFailed = retryFailed;
     }
 
-    /** @param retryFailed whether lines whose last result is not completed run again */
+    /** @param retryFailed whether to run a job again if its last result is not {@code completed} */
     public static ResultsFile open(Path path, boolean retryFailed) throws Problem {
         if (Files.exists(path, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(path)) {
             throw Problem.usage("--out: %s is no file; name another one".formatted(path));
@@ -75,20 +76,23 @@ public final class ResultsFile implements AutoCloseable {
 
     private void lock() throws IOException, Problem {
         try {
-            // held until the channel is closed
+            // the lock lasts until the channel is closed
             if (channel.tryLock() != null) {
                 return;
             }
         } catch (OverlappingFileLockException _) {
-            // reported below
+            // the code below reports this failure
         }
         throw Problem.usage("--out: another run writes to " + path);
     }
 
-    /** Changes nothing until the whole file was read and consists of results. */
+    /**
+     * Reads the existing results. This method changes the file only after it has read all lines, and only if all of
+     * them are results.
+     */
     private void readBack() throws IOException, Problem {
         refuseByFirstBytes();
-        // closing the lines would close the channel
+        // not closed, because closing the reader would also close the channel
         @SuppressWarnings("resource")
         ByteLines lines = new ByteLines(Channels.newInputStream(channel));
         long whole = 0;
@@ -122,7 +126,7 @@ public final class ResultsFile implements AutoCloseable {
                 number.longValue(), new Result(job.path("id").asText(""), !event.isEmpty(), event.equals("completed")));
     }
 
-    /** A large file of another kind may be one line. */
+    /** Rejects a file of another kind by its first bytes, because a large file may be one single line. */
     private void refuseByFirstBytes() throws IOException, Problem {
         ByteBuffer first = ByteBuffer.allocate(BEGINNING.length());
         channel.read(first, 0);
@@ -132,7 +136,7 @@ public final class ResultsFile implements AutoCloseable {
         }
     }
 
-    /** Returns whether a line without an end can be a truncated result. Only such a line is removed. */
+    /** Returns whether a line without a line break can be a truncated result. Only such a line is removed. */
     private static boolean isBegunResult(byte[] line) {
         String begun = new String(line, StandardCharsets.UTF_8);
         return BEGINNING.startsWith(begun) || begun.startsWith(BEGINNING);
@@ -142,12 +146,12 @@ public final class ResultsFile implements AutoCloseable {
         return Problem.usage("--out: %s holds something else than results; name another file".formatted(path));
     }
 
-    /** Returns the number of lines with a final result. */
+    /** Returns the number of lines that had a final result when the file was opened. */
     long doneBefore() {
         return before.values().stream().filter(this::stands).count();
     }
 
-    /** Returns the number of those that are not completed. */
+    /** Returns how many of these final results are not {@code completed}. */
     long failedBefore() {
         return before.values().stream()
                 .filter(result -> stands(result) && !result.completed())
@@ -158,7 +162,7 @@ public final class ResultsFile implements AutoCloseable {
         return result.completed() || !retryFailed;
     }
 
-    /** Returns whether this line has a final result. A result of another job is a problem. */
+    /** Returns whether this line has a final result. Throws a problem if the result belongs to another job. */
     boolean holds(JobLine line) throws Problem {
         Result result = before.get(line.number());
         if (result == null) {
@@ -177,7 +181,7 @@ public final class ResultsFile implements AutoCloseable {
                         .formatted(line.number(), path, result.id()));
     }
 
-    /** Returns the job to submit for a line. It is a new job if the last one has ended. */
+    /** Returns the job to submit for a line. If the line's last job has an outcome, this is a retry with a new id. */
     Draft next(JobLine.Job line) {
         Result result = before.get(line.number());
         return result == null || !result.ended() ? line.draft() : line.draft().retryOf(new JobId(result.id()));
@@ -221,7 +225,7 @@ public final class ResultsFile implements AutoCloseable {
         try {
             channel.close();
         } catch (IOException _) {
-            // every line has been written already
+            // nothing is lost: every line is already written
         }
     }
 }

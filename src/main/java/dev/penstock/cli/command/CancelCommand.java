@@ -114,7 +114,7 @@ public final class CancelCommand implements Callable<Integer> {
         }
     }
 
-    /** Continues with the other jobs if the service refuses to cancel one. */
+    /** Cancels each job. If the service refuses to cancel a job, continues with the next job. */
     private int each(Rest service, List<JobId> jobIds) throws Problem, InterruptedException {
         Ending ending = Ending.COMPLETED;
         for (JobId id : jobIds) {

@@ -9,7 +9,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock completion}: prints a script with which a shell completes commands and options. */
+/** {@code penstock completion}: prints a script, with which a shell can complete commands and options. */
 @Command(
         name = "completion",
         mixinStandardHelpOptions = true,

@@ -14,11 +14,11 @@ import dev.penstock.cli.view.WaitNotes;
 import dev.penstock.job.JobId;
 import java.util.Locale;
 
-/** Shows one job to a person: its events as they come, then its outcome. */
+/** Shows one job on the terminal: its events as they arrive, then a summary of its outcome. */
 final class Following {
     private Following() {}
 
-    /** Follows the job and shows it to a listener. */
+    /** Follows a job to its outcome, and passes its events to a listener. */
     interface Job {
         ValidEvent follow(EventListener listener) throws Problem, InterruptedException;
     }

@@ -72,7 +72,7 @@ public final class GetCommand implements Callable<Integer> {
         }
     }
 
-    /** A plain number means seconds. */
+    /** Parses a duration into seconds. A plain number means seconds. */
     private static long seconds(String text) throws Problem {
         Duration wait =
                 Durations.parse(text.matches("\\d+") ? text + "s" : text).orElse(Duration.ofSeconds(-1));

@@ -11,7 +11,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock help}: prints the same as {@code --help}, for the whole program or for one command. */
+/** {@code penstock help}: prints the same text as {@code --help}, for the whole program or for one command. */
 @Command(
         name = "help",
         mixinStandardHelpOptions = true,

@@ -42,7 +42,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code penstock intake}: shows or changes how jobs are received from their topics. */
+/**
+ * {@code penstock intake}: shows or changes the intake mode. The mode decides how replicas receive jobs from their
+ * topics.
+ */
 @Command(
         name = "intake",
         mixinStandardHelpOptions = true,
@@ -120,7 +123,7 @@ public final class IntakeCommand implements Runnable {
             }
             refuseMembers(groups, names, topics, deferred);
             if (mode == IntakeMode.SHARE) {
-                // before any change: an interrupted change can only be finished
+                // checked before any change, because an interrupted change cannot be undone, only finished
                 refuseWithoutShareGroups(access, admin, names.of(topics.getFirst()));
             }
             SettingsVersion version = read(access, settingsTopic);
@@ -129,7 +132,7 @@ public final class IntakeCommand implements Runnable {
                 throw Problem.refused("an earlier change to %s mode broke off: --to %s first, and back then"
                         .formatted(brokenOff.to().wireName(), brokenOff.to().wireName()));
             }
-            // an interrupted change must be finished, even if the command does not list its topics again
+            // finishes an interrupted change, even if this command does not list all of its topics
             Set<String> moved = new LinkedHashSet<>(topics);
             if (brokenOff != null) {
                 brokenOff.starts().keySet().forEach(place -> moved.add(place.replaceFirst("/.*", "")));
@@ -143,7 +146,7 @@ public final class IntakeCommand implements Runnable {
                         .forEach((partition, start) -> starts.put(place(partition), start));
             }
             if (brokenOff != null) {
-                // the old groups may be gone, and the new ones may lack their starts
+                // the interrupted change may have deleted old groups already, so the offsets that it recorded apply
                 starts.putAll(brokenOff.starts());
             }
             version = write(access, settingsTopic, version, version.withMoving(new Moving(mode, starts)));
@@ -208,7 +211,7 @@ public final class IntakeCommand implements Runnable {
         return ends;
     }
 
-    /** Returns the position of the old group; empty if there is none. */
+    /** Returns the old group's offset in each partition; empty if there is no old group. */
     private static Map<TopicPartition, Long> starts(
             KafkaAccess access,
             Admin admin,
@@ -223,7 +226,7 @@ public final class IntakeCommand implements Runnable {
                             .partitionsToOffsetInfo(old.groupId()))
                     .forEach((partition, info) -> {
                         if (info != null && info.startOffset() >= 0) {
-                            // the start that a share group reports is stale by one write
+                            // the start offset that a share group reports may be one write behind
                             boolean done = info.lag().orElse(-1L) == 0;
                             starts.put(
                                     partition,
@@ -298,7 +301,7 @@ public final class IntakeCommand implements Runnable {
         }
     }
 
-    /** @return the version that is in force then */
+    /** @return the version that is in force after the write */
     private static SettingsVersion write(KafkaAccess access, String topic, SettingsVersion before, ObjectNode changed)
             throws Problem, InterruptedException {
         try (KafkaProducer<byte[], byte[]> producer = access.producer()) {

@@ -12,7 +12,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The filters of {@code GET /v1/jobs}, for a command on several jobs. */
+/** The filter options of commands that select several jobs. They are the filters of {@code GET /v1/jobs}. */
 final class ListFilters {
     private static final int PAGE = 100;
 
@@ -51,9 +51,9 @@ final class ListFilters {
     }
 
     /**
-     * Returns the newest jobs that match, page by page.
+     * Returns the newest jobs that match the filters. It requests them page by page.
      *
-     * @param status null for any
+     * @param status the status of the jobs; null for any status
      * @param limit the largest number of jobs
      */
     List<JsonNode> jobs(Rest service, @Nullable String status, int limit) throws Problem, InterruptedException {

@@ -13,7 +13,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code penstock models}: prints the values for a job's model. */
+/** {@code penstock models}: prints the names that a job's field {@code model} may have. */
 @Command(
         name = "models",
         mixinStandardHelpOptions = true,

@@ -3,7 +3,7 @@ package dev.penstock.cli.command;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 
-/** The output of {@code penstock --help}. */
+/** The command {@code penstock} itself, with the output of {@code penstock --help}. */
 @Command(
         name = "penstock",
         mixinStandardHelpOptions = true,
@@ -23,7 +23,9 @@ import picocli.CommandLine.IVersionProvider;
         })
 public final class PenstockCommand {
 
-    /** Read when this class is initialised. A native executable initialises it at build time. */
+    /**
+     * Reads the program's version when this class is initialised. In a native executable, that happens at build time.
+     */
     public static final class Version implements IVersionProvider {
         private static final String VERSION = read();
 

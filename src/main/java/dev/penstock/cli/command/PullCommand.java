@@ -39,7 +39,7 @@ import picocli.CommandLine.Parameters;
         },
         sortOptions = false)
 public final class PullCommand implements Callable<Integer> {
-    /** The service sends a comment every 15 s. */
+    /** The silence after which the connection counts as broken. The service sends a comment every 15 s. */
     private static final Duration SILENCE = Duration.ofSeconds(50);
 
     private static final Set<String> PULLING = Set.of("ollama", "llama-server");
@@ -80,7 +80,7 @@ public final class PullCommand implements Callable<Integer> {
         }
     }
 
-    /** Returns the only node that can pull. */
+    /** Returns the only node that can pull models. Throws a problem if there are several such nodes or none. */
     private static String only(Rest service) throws Problem, InterruptedException {
         List<String> pulling = new ArrayList<>();
         for (JsonNode node : service.call(service.request("/v1/nodes").build()).path("data")) {

@@ -22,20 +22,23 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The model servers on a machine.
+ * The model servers that run or are installed on this machine.
  *
- * @param answers from each probed port
- * @param installed the file of each program that was found
+ * @param answers one answer from each probed port
+ * @param installed maps each kind of server to its program file, if one was found
  */
 record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> installed) {
     /** The ports that Penstock probes by default. */
     static final List<Integer> PORTS = List.of(11434, 8000, 1234, 8081, 8080);
 
-    /** The variables with the address of a model server that Penstock reads. */
+    /** The environment variables from which Penstock reads the address of a model server. */
     private static final List<String> ADDRESSES =
             List.of("OLLAMA_HOST", "VLLM_URL", "LMSTUDIO_URL", "LLAMA_SERVER_URL");
 
-    /** An address of this machine, in any of Ollama's forms. Without a port it has one of the default ports, or 80. */
+    /**
+     * Matches an address of this machine, in any form that Ollama accepts. An address without a port means port 80 if
+     * it begins with {@code http://}, and one of the default ports if it does not.
+     */
     private static final Pattern HERE = Pattern.compile(
             "(http://)?(?:localhost|127(?:\\.\\d{1,3}){3}|0\\.0\\.0\\.0|\\[::]|)(?::(\\d{1,5}))?(?:/.*)?",
             Pattern.CASE_INSENSITIVE);
@@ -45,10 +48,10 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         installed = Map.copyOf(installed);
     }
 
-    /** @param onPath whether the program's name alone starts it */
+    /** @param onPath whether the program is on the PATH, so that its name is enough to start it */
     record Installed(Path file, boolean onPath) {}
 
-    /** Returns the ports that Penstock probes by default, and the ports of this machine in the environment. */
+    /** Returns the default ports, and the ports of all addresses of this machine in environment variables. */
     static List<Integer> ports(Map<String, String> environment) {
         Set<Integer> ports = new LinkedHashSet<>(PORTS);
         for (String variable : ADDRESSES) {
@@ -66,7 +69,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
     /**
      * Examines this machine.
      *
-     * @param path folders, in the form of PATH
+     * @param path the folders to search, in the format of PATH
      */
     static Diagnosis look(List<Integer> ports, String path, Path home) throws InterruptedException {
         Map<ModelServerKind, Installed> installed = new EnumMap<>(ModelServerKind.class);
@@ -113,7 +116,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         return answers.stream().anyMatch(PortLook.Answer.Server.class::isInstance);
     }
 
-    /** Returns a text about each port. */
+    /** Describes in a text which server listens on each port. */
     String ports() {
         Table table = new Table(List.of("PORT", "ANSWERS", "MODELS"));
         for (PortLook.Answer answer : answers) {
@@ -143,7 +146,7 @@ record Diagnosis(List<PortLook.Answer> answers, Map<ModelServerKind, Installed> 
         });
     }
 
-    /** Returns a text about each kind of server, with the next step. */
+    /** Describes each kind of server in a text, with the user's next step. */
     String servers() {
         Table table = new Table(List.of("SERVER", "STATE", "WHERE", "WHAT TO DO"));
         for (ModelServerKind kind : ModelServerKind.values()) {

@@ -5,10 +5,10 @@ import dev.penstock.cli.job.Problem;
 import dev.penstock.wire.Json;
 
 /**
- * One result of the doctor.
+ * One result of {@code penstock doctor}.
  *
- * @param what the subject
- * @param wayOut what to do; empty if nothing is needed
+ * @param what the subject of the check
+ * @param wayOut the user's next step; empty if nothing needs to be done
  */
 record Finding(Level level, String what, String detail, String wayOut) {
     /** The severity of a finding. */
@@ -36,12 +36,14 @@ record Finding(Level level, String what, String detail, String wayOut) {
         return new Finding(Level.FAIL, what, detail, wayOut);
     }
 
-    /** Returns a problem's line without its advice in brackets. A finding has the advice as its way out. */
+    /**
+     * Returns a problem's line without its advice in brackets. A finding shows the advice separately, as its way out.
+     */
     static String withoutAdvice(Problem problem) {
         return problem.line().replaceFirst(" \\((?:start it with|--kafka sets).*\\)$", "");
     }
 
-    /** Returns the finding on one line, with two or more spaces between its parts. */
+    /** Returns the finding as one line, with at least two spaces between its parts. */
     String line() {
         return "%-4s  %-22s  %s%s"
                 .formatted(level.word, what, onOneLine(detail), wayOut.isEmpty() ? "" : "  - " + onOneLine(wayOut));

@@ -10,12 +10,13 @@ import java.util.Optional;
 /**
  * The local configuration, from files and the environment, as the service would read it.
  *
- * @param mistakes those that would stop the start
- * @param ports why the service cannot listen here; a running service has its ports in use itself
- * @param warnings configured values without effect
- * @param api the address of the service
- * @param managementPort on the same host
- * @param kafka properties of the Kafka clients; empty if no brokers are configured
+ * @param mistakes the mistakes that would prevent the service from starting
+ * @param ports for each port that is not free, why the service cannot listen on it; a running service occupies its
+ *     ports itself
+ * @param warnings warnings about configured values that have no effect
+ * @param api the address of the service's REST API
+ * @param managementPort the port of the service's management interface, on the same host
+ * @param kafka the properties of the Kafka clients; empty if no brokers are configured
  * @param ledgerPlace the file or the URL of the ledger
  */
 public record Installation(
@@ -36,7 +37,7 @@ public record Installation(
      * The topics that the service needs.
      *
      * @param areMade whether the service creates missing topics
-     * @param jobs names of the job topics
+     * @param jobs the names of the job topics
      */
     public record Topics(boolean areMade, List<String> jobs, String deferred, String settings, List<Topic> all) {
         public Topics {
@@ -46,11 +47,11 @@ public record Installation(
     }
 
     /**
-     * A topic.
+     * One topic that the service needs.
      *
-     * @param atLeast the smallest number of partitions
+     * @param atLeast the smallest allowed number of partitions
      * @param isOnlyPenstocks whether Penstock is its only writer
-     * @param configs its settings
+     * @param configs the topic settings that Penstock expects
      */
     public record Topic(String name, int atLeast, boolean isOnlyPenstocks, Map<String, String> configs) {
         public Topic {
@@ -69,7 +70,7 @@ public record Installation(
     /**
      * The health of a node.
      *
-     * @param words why it is not up, or what is wrong with its settings; empty if nothing is wrong
+     * @param words why the node is not up, or what is wrong with its settings; empty if nothing is wrong
      */
     public record Health(State state, List<String> models, String words) {
         public Health {
@@ -77,7 +78,7 @@ public record Installation(
         }
     }
 
-    /** Whether a node would take jobs. */
+    /** Whether a node can take jobs. */
     public enum State {
         UP,
         LOADING,
@@ -92,7 +93,7 @@ public record Installation(
         nodes = List.copyOf(nodes);
     }
 
-    /** Returns an installation without any known configuration. */
+    /** Returns an installation whose configuration is unknown. */
     public static Installation unknown() {
         return new Installation(
                 List.of(),

@@ -33,14 +33,14 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Checks Kafka for an installation: brokers, topics, intake mode, groups. It changes nothing. */
+/** Checks an installation's Kafka: its brokers, topics, intake mode and groups. It changes nothing in Kafka. */
 final class KafkaLook {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final String MODE = "intake mode";
 
     private final KafkaAccess access;
     private final Installation here;
-    /** Whether the service runs. If it does, the topics that it creates at its start must exist. */
+    /** Whether the service runs. If it does, the topics that it creates when it starts must exist. */
     private final boolean serviceRuns;
 
     private final List<Finding> found = new ArrayList<>();
@@ -80,7 +80,7 @@ final class KafkaLook {
         return found;
     }
 
-    /** Makes a request. Its failure does not stop the other requests. */
+    /** Runs one check. If it fails, the failure becomes a finding, and the other checks continue. */
     private void attempt(String what, Question question) throws InterruptedException {
         try {
             question.ask();
@@ -153,8 +153,8 @@ final class KafkaLook {
     }
 
     /**
-     * Checks the topic of the groups' coordinators. If the broker cannot create it, groups receive nothing, and only
-     * the broker's log gives the reason.
+     * Checks the internal topic that group coordinators need. If the broker cannot create this topic, groups receive no
+     * records, and only the broker's log has the reason.
      */
     private void coordinators(Admin admin, List<Node> brokers) throws ExecutionException, InterruptedException {
         ConfigResource broker = new ConfigResource(

@@ -43,7 +43,7 @@ final class LedgerLook {
                 : Finding.ok(WHAT, "sqlite: %s is made at the start".formatted(file));
     }
 
-    /** One of its hosts that answers is enough. */
+    /** Checks whether at least one of the database's hosts answers. */
     private static Finding database(String url) {
         Matcher parts = POSTGRESQL.matcher(url);
         if (!parts.matches()) {

@@ -68,7 +68,7 @@ enum ModelServerKind {
         return label;
     }
 
-    /** Returns the name of its program. */
+    /** Returns the name of the server's program. */
     String program() {
         return program;
     }
@@ -78,17 +78,17 @@ enum ModelServerKind {
         return port;
     }
 
-    /** Returns the command that starts it. */
+    /** Returns the command that starts the server. */
     String command(String installedAt) {
         return installedAt + " " + arguments;
     }
 
-    /** Returns how to install it. */
+    /** Returns instructions for installing the server. */
     String toGet() {
         return toGet;
     }
 
-    /** Returns its usual folders outside of PATH; ~ is the user's home. */
+    /** Returns folders outside of PATH in which the program is often installed; ~ is the user's home. */
     List<String> places() {
         return List.of(places.split("\\|", -1));
     }

@@ -10,7 +10,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** Probes the configured nodes from this machine, all at once. */
+/** Probes the configured nodes from this machine, all in parallel. */
 final class NodeLook {
     private static final long PATIENCE_SECONDS = 15;
     private static final int SHOWN = 5;

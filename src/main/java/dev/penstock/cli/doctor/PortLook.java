@@ -29,8 +29,8 @@ final class PortLook {
     /** The result for a port. */
     sealed interface Answer {
         /**
-         * @param kind empty if the kind is unknown
-         * @param models empty if it lists none
+         * @param kind the kind of server; empty if it is unknown
+         * @param models the models that the server lists; empty if it lists none
          */
         record Server(int port, String what, Optional<ModelServerKind> kind, List<String> models) implements Answer {
             public Server {
@@ -41,7 +41,7 @@ final class PortLook {
         /**
          * A program listens, but it does not look like a model server.
          *
-         * @param notReady it may become one later
+         * @param notReady whether the program may be a model server that is not ready yet
          */
         record Other(int port, String what, boolean notReady) implements Answer {}
 
@@ -49,10 +49,10 @@ final class PortLook {
     }
 
     /**
-     * One document of the server.
+     * One HTTP answer of the server.
      *
-     * @param json null if there is none
-     * @param refusal the message of an error; empty if it is none
+     * @param json the JSON object in the answer; null if there is none
+     * @param refusal the error message in the answer; empty if there is none
      */
     private record Page(int status, @Nullable JsonNode json, String refusal) {
         boolean has(String field) {
@@ -94,13 +94,18 @@ final class PortLook {
         }
     }
 
-    /** Its own listing (0.3.6 and newer) has for each model whether it is loaded. */
+    /**
+     * Returns whether the server is LM Studio. LM Studio's own list (0.3.6 and newer) reports the state of each model.
+     */
     private boolean isLmStudio() throws IOException, InterruptedException {
         JsonNode own = get("/api/v0/models").json();
         return own != null && own.path("data").path(0).has("state");
     }
 
-    /** A server that is loading, or requires a key, can only be identified by the form of that answer. */
+    /**
+     * Identifies a server that lists no models. If it is loading or requires a key, only the form of its refusal
+     * identifies it.
+     */
     private Answer withoutModels(Page models) {
         Optional<ModelServerKind> llama = Optional.of(ModelServerKind.LLAMA_SERVER);
         if (models.status() == 503 && models.refusal().equals("Loading model")) {

@@ -91,7 +91,7 @@ final class ServiceLook {
         addIfKnown("intake", data.get("mode"));
         addIfKnown("ledger", data.get("ledger"));
         data.forEach((name, words) -> {
-            // the nodes' own lines have more about the nodes
+            // skips warnings about nodes, because each node has a finding of its own with more details
             if (name.startsWith(WARNING) && !name.startsWith(WARNING + "node.")) {
                 found.add(Finding.warn(name.substring(WARNING.length()), words, ""));
             } else if (name.startsWith(WAITING)) {

@@ -13,7 +13,9 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.TopicConfig;
 import org.jspecify.annotations.Nullable;
 
-/** Checks one topic: its partitions, their replicas, and settings that differ from Penstock's. */
+/**
+ * Checks one topic: its partitions, their replicas, and settings that differ from the settings that Penstock expects.
+ */
 final class TopicLook {
     private static final int REPLICAS = 3;
 
@@ -21,14 +23,14 @@ final class TopicLook {
     private final int brokerCount;
     private final List<Finding> found;
 
-    /** @param found gets the findings */
+    /** @param found the list to which the findings are added */
     TopicLook(String brokers, int brokerCount, List<Finding> found) {
         this.brokers = brokers;
         this.brokerCount = brokerCount;
         this.found = found;
     }
 
-    /** @param answer the broker's answer; null if there was no request */
+    /** @param answer the broker's answer with the topic's settings; null if they were not requested */
     void look(Installation.Topic topic, TopicDescription description, @Nullable KafkaFuture<Config> answer)
             throws InterruptedException {
         String what = "topic " + topic.name();
@@ -127,7 +129,7 @@ final class TopicLook {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG -> Long.parseLong(found) >= Long.parseLong(wanted);
             case TopicConfig.COMPRESSION_TYPE_CONFIG ->
-                // records stay as Penstock's own producer compressed them
+                // with the value "producer", the broker keeps the compression of Penstock's own producer
                 found.equals(wanted) || (topic.isOnlyPenstocks() && found.equals("producer"));
             default -> found.equals(wanted);
         };

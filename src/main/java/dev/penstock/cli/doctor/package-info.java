@@ -1,4 +1,4 @@
-/** The command {@code doctor}: what is wrong with this installation. */
+/** The command {@code doctor}, which finds out what is wrong with this installation. */
 @NullMarked
 package dev.penstock.cli.doctor;
 

@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 import org.apache.kafka.common.utils.Bytes;
 
 /**
- * A job that is ready to be sent. It has its own id, so sending it twice makes one job.
+ * A job that is ready to be sent. It already has an id, so sending it twice creates only one job.
  *
  * @param document the job's document, with {@code job.id}
  */
@@ -22,8 +22,8 @@ public record Draft(JobId id, Bytes document) {
     }
 
     /**
-     * Returns the same job under another id, as a retry of a job that has ended. The id is a pure function of the
-     * ended job's id, so a restarted run submits the same job again.
+     * Returns the same job under another id, as a retry of a job that has ended. The new id is a pure function of the
+     * ended job's id. So a restarted run submits the retry under the same id.
      *
      * @param ended the id of the job that has ended
      */
@@ -40,7 +40,7 @@ public record Draft(JobId id, Bytes document) {
         return of(id, again);
     }
 
-    /** Returns whether this id belongs to the draft or to a retry of it. */
+    /** Returns whether this is the id of the draft or of one of its retries. */
     public boolean isIdOfRetry(String other) {
         Matcher earlier = RETRY.matcher(other);
         return other.equals(id.value())

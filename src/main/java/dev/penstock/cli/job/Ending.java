@@ -4,7 +4,7 @@ import dev.penstock.job.EventMark;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The result of a command. Its number is the exit code. */
+/** The result of a command, with its exit code. */
 public enum Ending {
     COMPLETED(0, "completed, or the command succeeded"),
     FAILED(1, "the job or the pull failed; with --file: not all jobs are completed"),
@@ -27,7 +27,7 @@ public enum Ending {
         return exitCode;
     }
 
-    /** Returns the result of a command that has followed a job to this event. */
+    /** Returns the result of a command that has followed a job, by the job's last event. */
     public static Ending of(EventMark.Kind last) {
         return switch (last) {
             case COMPLETED -> COMPLETED;
@@ -39,7 +39,7 @@ public enum Ending {
         };
     }
 
-    /** Returns the exit codes with their meaning, for the help. */
+    /** Returns the exit codes with their meaning, for the help text. */
     public static Map<String, String> documented() {
         Map<String, String> codes = new LinkedHashMap<>();
         for (Ending ending : values()) {

@@ -1,10 +1,10 @@
 package dev.penstock.cli.job;
 
-/** Receives the events of a job as they come. */
+/** Receives the events of a job as they arrive. */
 public interface EventListener {
-    /** A valid event came; the outcome too. */
+    /** Receives each valid event, including the outcome. */
     void on(ValidEvent event) throws Problem;
 
-    /** Something happened to the connection. */
+    /** Receives a note about the connection, such as an interruption. */
     void note(String line);
 }

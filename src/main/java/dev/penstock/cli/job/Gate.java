@@ -3,13 +3,13 @@ package dev.penstock.cli.job;
 import dev.penstock.job.JobId;
 import java.util.Optional;
 
-/** The connection to the service: REST or Kafka. Thread-safe. */
+/** A connection to the service, over REST or Kafka. Thread-safe. */
 public interface Gate extends AutoCloseable {
     /**
      * Submits a job and follows it.
      *
      * @return the outcome
-     * @throws Problem if the job was refused, or the connection broke
+     * @throws Problem if the job is refused, or the connection breaks
      */
     ValidEvent submit(Draft draft, EventListener listener) throws Problem, InterruptedException;
 
@@ -23,7 +23,7 @@ public interface Gate extends AutoCloseable {
     /**
      * Returns why a job does not run now.
      *
-     * @return empty if it runs, has ended, or this connection cannot find out
+     * @return the reason; empty if the job runs or has ended, or if this connection cannot find the reason
      */
     Optional<String> waitsFor(JobId id) throws InterruptedException;
 

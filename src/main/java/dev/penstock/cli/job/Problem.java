@@ -5,7 +5,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.wire.document.ErrorDocument;
 import org.jspecify.annotations.Nullable;
 
-/** The reason why a command cannot finish: one line with the way out, and the exit code. */
+/** The reason why a command cannot finish: one line with the cause and the way out, and an exit code. */
 public final class Problem extends Exception {
     private final Ending ending;
     private final transient @Nullable JsonNode error;
@@ -37,17 +37,17 @@ public final class Problem extends Exception {
         return ending;
     }
 
-    /** Returns whether the service refused this very request, with an error object. */
+    /** Returns whether the service itself refused the request, with an error object. */
     public boolean cameFromService() {
         return error != null;
     }
 
-    /** Returns the one line; never null. */
+    /** Returns the line with the cause and the way out; never null. */
     public String line() {
         return String.valueOf(getMessage());
     }
 
-    /** Returns the error object from the service, else one of the same form. */
+    /** Returns the error object from the service. If there is none, returns an object of the same form. */
     public JsonNode error() {
         return error != null
                 ? error

@@ -9,9 +9,11 @@ import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides which {@code rejected} event on the reply topic ends a wait: the event of the client's own record. Without
- * an own record, it is the last such event on the topic, else the next one, if the job has no event. A record with
- * another body proves that there is another record. Owned by the thread that follows the job.
+ * Decides which {@code rejected} event on the reply topic ends the wait for a job. If the client wrote a record, only
+ * the rejection of this record ends the wait. If it did not, and the topic has no event of the job itself, the last
+ * rejection on the topic ends the wait. If the topic has no rejection, the next one ends it. The code {@code
+ * id_conflict} does not count, because it proves that another record has the same id. Owned by the thread that follows
+ * the job.
  */
 public final class Rejections {
     private final @Nullable RecordPlace ours;
@@ -23,7 +25,7 @@ public final class Rejections {
         this.ours = ours;
     }
 
-    /** An event of the job itself was read. */
+    /** Notes that an event of the job itself was read. */
     public void jobIsThere() {
         jobIsThere = true;
     }
@@ -45,9 +47,9 @@ public final class Rejections {
     }
 
     /**
-     * All events that the topic held at the start were read.
+     * Notes that the client has read all events that the topic held at the start.
      *
-     * @throws Problem if there was a rejection among them, and no event of the job
+     * @throws Problem if these events include a rejection, and no event of the job
      */
     public void caughtUp() throws Problem {
         caughtUp = true;

@@ -6,9 +6,9 @@ import dev.penstock.job.EventMark;
 import dev.penstock.wire.Json;
 
 /**
- * A valid event by the reading rule.
+ * An event that is valid by the reading rule.
  *
- * @param takesOver whether it makes all lower attempts void
+ * @param takesOver whether the event makes all lower attempts void
  * @param json the unchanged event, on one line
  */
 public record ValidEvent(EventMark mark, boolean takesOver, String json) {
@@ -18,7 +18,7 @@ public record ValidEvent(EventMark mark, boolean takesOver, String json) {
         return document == null ? MissingNode.getInstance() : document;
     }
 
-    /** Returns the failure, in one line. */
+    /** Describes the failure in one line. */
     public String failure() {
         return failure(document().path("error"));
     }

@@ -6,8 +6,8 @@ import dev.penstock.job.Reading;
 import java.util.Optional;
 
 /**
- * Selects the valid events of one job by the reading rule. Each appears once, even if a resumed stream repeats some.
- * Owned by the thread that reads.
+ * Selects the valid events of one job by the reading rule. It returns each event only once, even if a resumed stream
+ * repeats some events. Owned by the reading thread.
  */
 public final class ValidEvents {
     private Reading reading = Reading.START;
@@ -25,7 +25,7 @@ public final class ValidEvents {
         return Optional.of(new ValidEvent(mark, verdict == Reading.Verdict.TAKES_OVER, json));
     }
 
-    /** Returns the mark in an event's value. Over Kafka it is also in the headers. */
+    /** Returns the mark from an event's value. In Kafka, the record's headers have the mark too. */
     public static Optional<EventMark> mark(JsonNode event) {
         JsonNode job = event.path("job");
         if (!job.path("attempt").canConvertToInt() || !job.path("seq").canConvertToLong()) {

@@ -1,4 +1,4 @@
-/** A job as the client sees it: what it submits, the events that it accepts, and what goes wrong. */
+/** A job as the client sees it: its submission, its valid events and its problems. */
 @NullMarked
 package dev.penstock.cli.job;
 

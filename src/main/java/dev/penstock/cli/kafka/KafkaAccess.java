@@ -35,12 +35,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * Creates Kafka clients, and translates their failures for the user.
  *
- * @param more the user's properties for every client
+ * @param more further properties from the user, for every client
  */
 public record KafkaAccess(String brokers, Map<String, Object> more) {
     static final Duration ANSWER_WITHIN = Duration.ofSeconds(10);
 
-    /** The limit of the service (penstock.kafka.max-record), and the record's own overhead. */
+    /**
+     * The largest request. It has room for the service's largest record (penstock.kafka.max-record) and the record's
+     * overhead.
+     */
     private static final int MAX_REQUEST = 64 * 1024 * 1024;
 
     public KafkaAccess {
@@ -62,7 +65,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** Returns a consumer without a group. It is assigned, and creates no topics. */
+    /** Returns a consumer without a group. Its caller assigns partitions to it. It does not create topics. */
     public KafkaConsumer<byte[], byte[]> consumer() throws Problem {
         Map<String, Object> properties = common();
         properties.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false);
@@ -96,7 +99,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** The user may set a shorter time limit. */
+    /** Returns the user's time limit if it is shorter than this limit, else this limit. */
     private static int shorter(@Nullable Object own, int millis) {
         try {
             return own == null
@@ -107,7 +110,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** Waits for the broker's answer. */
+    /** Waits for the broker's answer and returns it. */
     public <T> T get(KafkaFuture<T> answer) throws Problem, InterruptedException {
         try {
             return answer.get();
@@ -120,15 +123,15 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
         Map<String, Object> properties = new HashMap<>(more);
         properties.put(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, brokers);
         properties.putIfAbsent(CommonClientConfigs.CLIENT_ID_CONFIG, "penstock-cli");
-        // a command's metrics have no reader, and a broker need not collect them
+        // turns off metrics, because no program reads a command's metrics
         properties.put(CommonClientConfigs.METRIC_REPORTER_CLASSES_CONFIG, "");
         properties.put(CommonClientConfigs.ENABLE_METRICS_PUSH_CONFIG, false);
         return properties;
     }
 
     /**
-     * Returns the number of a topic's partitions. A missing topic is a problem, because this command must not create
-     * it.
+     * Returns the number of a topic's partitions. Throws a problem if the topic is missing, because this command must
+     * not create it.
      */
     public int partitions(KafkaConsumer<byte[], byte[]> consumer, String topic) throws Problem {
         try {
@@ -137,7 +140,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
                 return partitions;
             }
         } catch (UnknownTopicOrPartitionException | InvalidTopicException _) {
-            // reported below
+            // the code below reports this failure
         } catch (KafkaException e) {
             throw problem(e);
         }
@@ -145,12 +148,12 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
                 "there is no topic '%s' at %s: Penstock makes it when it starts".formatted(topic, brokers));
     }
 
-    /** Returns the partition of a topic that holds a job's records. */
+    /** Returns the partition that holds a job's records. */
     static int partition(JobId id, int partitions) {
         return Utils.toPositive(Utils.murmur2(Utils.utf8(id.value()))) % partitions;
     }
 
-    /** Writes a record and waits until the broker has it. */
+    /** Writes a record, and waits until the broker has confirmed it. */
     public RecordMetadata write(KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record)
             throws Problem, InterruptedException {
         try {
@@ -162,7 +165,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
         }
     }
 
-    /** Returns a client's failure, in one line with the way out. */
+    /** Describes a Kafka client's failure in one line, with the cause and the way out. */
     public Problem problem(KafkaException e) {
         Throwable root = e.getCause() instanceof ConfigException cause ? cause : e;
         return switch (root) {

@@ -27,8 +27,8 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Sends jobs as records, and reads their events from the reply topic. It looks up the reply topic's end before it
- * writes the record. In the other order it would miss events in between.
+ * Sends jobs as records, and reads their events from the reply topic. It looks up the end of the reply topic before it
+ * writes the record, so that it misses no event of the job.
  */
 public final class KafkaGate implements Gate {
     private static final Duration FIRST_EVENT = Duration.ofSeconds(5);
@@ -37,7 +37,7 @@ public final class KafkaGate implements Gate {
     private final String jobTopic;
     private final String replyTopic;
     private final @Nullable KafkaProducer<byte[], byte[]> producer;
-    /** A feed of all partitions, for many jobs at once; null if each job opens one for its own partition. */
+    /** The feed of all partitions, which many jobs share; null if each job opens a feed of its own partition. */
     private final @Nullable ReplyFeed shared;
 
     private KafkaGate(
@@ -53,7 +53,7 @@ public final class KafkaGate implements Gate {
         this.shared = shared;
     }
 
-    /** @param many whether many jobs will be open at once */
+    /** @param many whether the client will wait for many jobs at the same time */
     public static KafkaGate forSubmitting(KafkaAccess access, String jobTopic, String replyTopic, boolean many)
             throws Problem {
         try (KafkaConsumer<byte[], byte[]> consumer = access.consumer()) {
@@ -97,7 +97,7 @@ public final class KafkaGate implements Gate {
         }
     }
 
-    /** @param ours the record whose rejection ends the wait; null if none was written */
+    /** @param ours the record whose rejection ends the wait; null if this client wrote no record */
     private ValidEvent follow(
             JobId id, BlockingQueue<ReplyFeed.Next> events, @Nullable RecordPlace ours, EventListener listener)
             throws Problem, InterruptedException {
@@ -133,7 +133,7 @@ public final class KafkaGate implements Gate {
         }
     }
 
-    /** Returns empty: only the service knows the reason. */
+    /** Returns empty, because only the service knows the reason. */
     @Override
     public Optional<String> waitsFor(JobId id) {
         return Optional.empty();

@@ -13,7 +13,7 @@ import org.apache.kafka.clients.CommonClientConfigs;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The broker, for a command that uses Kafka in place of REST. */
+/** The options with which a command uses Kafka instead of REST. */
 public final class KafkaOptions {
     @Option(
             names = "--kafka",
@@ -27,7 +27,7 @@ public final class KafkaOptions {
             description = "further properties for the Kafka clients, such as security.protocol")
     private @Nullable Path config;
 
-    /** Returns null if the command uses REST. */
+    /** Returns the access to Kafka; null if the command uses REST. */
     public @Nullable KafkaAccess access(RestOptions rest) throws Problem {
         if (brokers == null) {
             if (config != null) {
@@ -42,9 +42,10 @@ public final class KafkaOptions {
     }
 
     /**
-     * Returns the brokers from the command line, else from the configuration; null if there are none.
+     * Returns the access to the brokers from the command line or, without them, from the configuration; null if neither
+     * has brokers.
      *
-     * @param configured properties of the service's clients
+     * @param configured the configured properties of the service's clients
      */
     public @Nullable KafkaAccess access(Map<String, String> configured) throws Problem {
         Map<String, Object> more = new HashMap<>(configured);

@@ -25,15 +25,19 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Distributes the events of the reply topic to the jobs that the client waits for. Opening the feed fixes its start
- * in every partition. One thread reads from the first subscription on, and waits for slow subscribers.
+ * Distributes the events on the reply topic to the jobs for which the client waits. Opening the feed sets the offset in
+ * each partition at which reading begins. One thread starts reading at the first subscription. It waits if a subscriber
+ * is slow.
  */
 final class ReplyFeed implements AutoCloseable {
     private static final RecordGuard GUARD = RecordGuard.of("replies");
     private static final int AHEAD = 1024;
     private static final Duration CLOSED_WITHIN = Duration.ofSeconds(2);
     private static final Duration POLL = Duration.ofMillis(500);
-    /** A consumer does not report a lost broker. After this silence the feed checks the broker. */
+    /**
+     * A consumer does not report that it has lost the broker. So after this silence the feed checks whether the broker
+     * answers.
+     */
     private static final Duration SILENCE = Duration.ofSeconds(20);
 
     private final KafkaAccess access;
@@ -47,20 +51,20 @@ final class ReplyFeed implements AutoCloseable {
     private volatile Next.@Nullable Broken broken;
     private volatile boolean closed;
 
-    /** Where reading begins. */
+    /** The offset at which reading begins. */
     enum From {
         BEGINNING,
         END
     }
 
-    /** What a subscriber gets. */
+    /** One entry in a subscriber's queue. */
     sealed interface Next {
         record Event(EventMark mark, Bytes value) implements Next {}
 
-        /** The subscriber has every event that the topic held when the feed was opened. */
+        /** The subscriber has received every event that the topic held when the feed was opened. */
         record CaughtUp() implements Next {}
 
-        /** No event comes after this. */
+        /** The feed has failed, and no event follows. */
         record Broken(Problem why) implements Next {}
     }
 
@@ -70,7 +74,7 @@ final class ReplyFeed implements AutoCloseable {
         this.ends = ends;
     }
 
-    /** @param only the job whose partition is enough; null for all partitions */
+    /** @param only a job, to read only its partition; null to read all partitions */
     static ReplyFeed open(KafkaAccess access, String topic, @Nullable JobId only, From from) throws Problem {
         KafkaConsumer<byte[], byte[]> consumer = access.consumer();
         try {
@@ -83,7 +87,7 @@ final class ReplyFeed implements AutoCloseable {
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             switch (from) {
                 case BEGINNING -> consumer.seekToBeginning(partitions);
-                // seekToEnd takes effect with the first poll only, when the answer may be there already
+                // seekToEnd would take effect only with the first poll, when an answer may already have arrived
                 case END -> ends.forEach(consumer::seek);
             }
             return new ReplyFeed(access, consumer, ends);
@@ -96,7 +100,7 @@ final class ReplyFeed implements AutoCloseable {
         }
     }
 
-    /** Subscribes to the events of a job from here on; one thread takes them. */
+    /** Subscribes to a job's events from now on. One thread takes them from the queue. */
     BlockingQueue<Next> subscribe(JobId id) throws Problem {
         BlockingQueue<Next> queue = new LinkedBlockingQueue<>(AHEAD);
         subscribers.put(id.value(), queue);
@@ -113,7 +117,7 @@ final class ReplyFeed implements AutoCloseable {
     void unsubscribe(JobId id) {
         BlockingQueue<Next> queue = subscribers.remove(id.value());
         if (queue != null) {
-            // the reader may wait for room in it
+            // frees the reading thread, which may be waiting for room in this queue
             queue.clear();
         }
     }
@@ -141,7 +145,7 @@ final class ReplyFeed implements AutoCloseable {
                 }
             }
         } catch (WakeupException | InterruptException | InterruptedException _) {
-            // closed
+            // the feed was closed
         } catch (KafkaException e) {
             Next.Broken why = new Next.Broken(access.problem(e));
             broken = why;
@@ -176,7 +180,7 @@ final class ReplyFeed implements AutoCloseable {
             consumer.close();
             return;
         }
-        // the reader may wait for room in a queue, and a job that leaves clears its queue
+        // wakes the thread from a poll; if it waits for room in a queue, unsubscribing the job frees it
         consumer.wakeup();
         try {
             thread.join(CLOSED_WITHIN);

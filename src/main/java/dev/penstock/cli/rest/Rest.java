@@ -16,7 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** The service's REST API: it sends requests, and translates answers and failures for the user. */
+/** A client of the service's REST API. It sends requests, and translates answers and failures for the user. */
 public final class Rest implements AutoCloseable {
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(5);
     private static final Duration ANSWER_WITHIN = Duration.ofSeconds(30);
@@ -46,7 +46,7 @@ public final class Rest implements AutoCloseable {
         return apiKey == null ? request : request.header("Authorization", "Bearer " + apiKey);
     }
 
-    /** Returns a request that changes something. It has a JSON content type, with or without a body. */
+    /** Returns a builder for a request that changes data. Its content type is JSON, even if it has no body. */
     public HttpRequest.Builder change(String path) {
         return request(path).header("Content-Type", "application/json");
     }
@@ -55,7 +55,7 @@ public final class Rest implements AutoCloseable {
         return URLEncoder.encode(pathSegment, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
-    /** Sends a request; returns when the head of the answer is there. */
+    /** Sends a request. Returns when the status and the headers of the answer have arrived. */
     public HttpResponse<StreamBody> open(HttpRequest request) throws IOException, InterruptedException {
         return http.send(request, _ -> new StreamBody());
     }
@@ -83,7 +83,7 @@ public final class Rest implements AutoCloseable {
         }
     }
 
-    /** Returns the problem in an error answer. */
+    /** Converts an error answer to a problem. */
     public Problem refused(int status, byte[] body) {
         JsonNode error = error(body);
         return error == null
@@ -103,7 +103,7 @@ public final class Rest implements AutoCloseable {
         return error != null && error.isObject() ? error : null;
     }
 
-    /** Returns why no answer came, in one line with the way out. */
+    /** Describes in one line why no answer came, with the way out. */
     public String unreachable(IOException e) {
         return switch (e) {
             case ConnectException _ ->

@@ -22,7 +22,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Reads one job's events, over as many connections as necessary. Owned by the thread that follows the job. */
 final class RestFollowing {
-    /** The service sends a comment every 15 s. */
+    /** The silence after which the connection counts as broken. The service sends a comment every 15 s. */
     private static final Duration SILENCE = Duration.ofSeconds(50);
 
     private static final Duration LONGEST_RETRY_AFTER = Duration.ofMinutes(1);
@@ -49,11 +49,13 @@ final class RestFollowing {
     private sealed interface Connection {
         record Ended(ValidEvent outcome) implements Connection {}
 
-        /** @param pause the shortest pause before another connection */
+        /** @param pause the shortest pause before the next connection */
         record Cut(String why, Duration pause) implements Connection {}
     }
 
-    /** Follows the job from this request on. It repeats the request until the service has answered it. */
+    /**
+     * Sends the first request, and follows the job to its outcome. It repeats the request until the service answers.
+     */
     ValidEvent toOutcome(HttpRequest first) throws Problem, InterruptedException {
         while (true) {
             HttpRequest request = accepted ? RestGate.events(rest, id, lastEventId) : first;
@@ -124,7 +126,7 @@ final class RestFollowing {
                 "the event stream of %s ended before the outcome".formatted(rest.base()), Duration.ZERO);
     }
 
-    /** Returns the outcome, if this is it. */
+    /** Handles an event, and returns it if it is the job's outcome. */
     private Optional<ValidEvent> take(SseParser.Event event) throws Problem, IOException {
         JsonNode document = Json.parseLenient(event.data());
         if (document == null) {
@@ -137,7 +139,7 @@ final class RestFollowing {
         if (mark == null) {
             return Optional.empty();
         }
-        // the service sends a rejected event only at the end of the stream
+        // final, because the service sends a rejected event only at the end of the stream
         if (mark.kind() == EventMark.Kind.REJECTED) {
             throw Rejections.problem(document.path("error"));
         }

@@ -17,7 +17,7 @@ public final class RestGate implements Gate {
 
     private final Rest rest;
     private final Patience patience;
-    /** Whether the service has answered anything yet. Before the first answer, retries are useless. */
+    /** Whether the service has answered any request yet. Until it has, retries are useless. */
     private final AtomicBoolean answered = new AtomicBoolean();
 
     public RestGate(Rest rest, Patience patience) {
@@ -50,12 +50,12 @@ public final class RestGate implements Gate {
                             + waiting.path("code").asText() + ")")
                     : Optional.empty();
         } catch (Problem _) {
-            // a follower gets the reason from the stream
+            // ignored, because the event stream reports the same problem to the follower
             return Optional.empty();
         }
     }
 
-    /** Returns the request for a job's events after a given event; from the beginning if there is none. */
+    /** Returns a request for the job's events that follow this event; for all events if the id is empty. */
     static HttpRequest events(Rest rest, JobId id, String lastEventId) {
         HttpRequest.Builder request = rest.request("/v1/jobs/%s/events".formatted(Rest.encoded(id.value())))
                 .setHeader("Accept", EVENT_STREAM);

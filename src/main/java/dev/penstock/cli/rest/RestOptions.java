@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The address of the service's REST API. */
+/** The command-line options for the service's REST API. */
 public final class RestOptions {
     public static final String DEFAULT_URL = "http://localhost:8080";
 
@@ -44,7 +44,7 @@ public final class RestOptions {
         return open(DEFAULT_URL);
     }
 
-    /** @param usual the URL if no option and no variable sets one */
+    /** @param usual the URL to use if neither an option nor a variable sets one */
     public Rest open(String usual) throws Problem {
         String key = key(apiKey, apiKeyFile, System.getenv(KEY_VARIABLE));
         String fromEnvironment = System.getenv(URL_VARIABLE);
@@ -57,7 +57,7 @@ public final class RestOptions {
     }
 
     /**
-     * Returns the key from the option, a file or the environment. No message shows it.
+     * Returns the key from the option, a file or the environment. No message shows the key.
      *
      * @return null to send no key
      */
@@ -87,9 +87,9 @@ public final class RestOptions {
     }
 
     /**
-     * Accepts a URL with or without /v1.
+     * Returns a URL without /v1. It accepts URLs with and without /v1.
      *
-     * @param source the option or the variable, for the message
+     * @param source the option or the variable with this URL, for the error message
      */
     public static String base(String source, String url) throws Problem {
         String trimmed = url.strip().replaceFirst("/+$", "").replaceFirst("/v1$", "");
@@ -100,7 +100,7 @@ public final class RestOptions {
                 return trimmed;
             }
         } catch (IllegalArgumentException _) {
-            // reported below
+            // the code below reports this mistake
         }
         throw Problem.usage("%s: '%s' is no URL such as %s".formatted(source, url, DEFAULT_URL));
     }

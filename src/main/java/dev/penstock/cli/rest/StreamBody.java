@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A response's body. One thread reads it piece by piece, and waits for a limited time. It requests one piece at a
- * time.
+ * The body of a response. One thread reads it piece by piece, and waits a limited time for each piece. The body
+ * requests one piece at a time.
  */
 public final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>, AutoCloseable {
     private final LinkedBlockingQueue<Piece> pieces = new LinkedBlockingQueue<>();
@@ -30,7 +30,7 @@ public final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>
         record Broken(Throwable cause) implements Piece {}
     }
 
-    /** Returns the next bytes, or null at the end. It fails if none come in time. */
+    /** Returns the next bytes, or null at the end. Throws if no bytes come in time. */
     public @Nullable ByteBuffer next(Duration atMost) throws IOException, InterruptedException {
         Piece piece = pieces.poll(atMost.toMillis(), TimeUnit.MILLISECONDS);
         return switch (piece) {
@@ -47,7 +47,7 @@ public final class StreamBody implements HttpResponse.BodySubscriber<StreamBody>
         };
     }
 
-    /** Returns the whole of a short body. */
+    /** Returns a short body as a whole. */
     public byte[] whole(Duration atMostEach) throws IOException, InterruptedException {
         ByteArrayOutputStream whole = new ByteArrayOutputStream();
         for (ByteBuffer piece = next(atMostEach); piece != null; piece = next(atMostEach)) {

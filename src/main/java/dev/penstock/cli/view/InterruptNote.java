@@ -1,6 +1,6 @@
 package dev.penstock.cli.view;
 
-/** Prints a note when the program is interrupted, until it is closed. */
+/** Prints a note if the program is interrupted before this note is closed. */
 public final class InterruptNote implements AutoCloseable {
     private final Thread hook;
 
@@ -14,7 +14,7 @@ public final class InterruptNote implements AutoCloseable {
         try {
             Runtime.getRuntime().removeShutdownHook(hook);
         } catch (IllegalStateException _) {
-            // the note is being printed
+            // the program was interrupted, and the note is being printed
         }
     }
 }

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** Shows the progress of a run on stderr: a bar that is redrawn on a terminal, else a line from time to time. */
+/** Shows the progress of a run on stderr: on a terminal as a bar that is redrawn, else as a line from time to time. */
 public final class Progress implements AutoCloseable {
     private static final Duration REDRAWN = Duration.ofMillis(200);
     private static final Duration LOGGED = Duration.ofSeconds(5);
@@ -46,7 +46,7 @@ public final class Progress implements AutoCloseable {
         }
     }
 
-    /** Sets the numbers of results from earlier runs. */
+    /** Sets how many results come from earlier runs. */
     public synchronized void before(long done, long failed) {
         tally = new Tally(tally.total(), done, failed, 0, Duration.ZERO);
     }

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Shows the progress of pulls on stderr: bars that are redrawn on a terminal, else a line from time to time. */
+/** Shows the progress of pulls on stderr: on a terminal as bars that are redrawn, else as a line from time to time. */
 public final class PullProgress implements AutoCloseable {
     private static final int BAR = 24;
     private static final double EVERY_PERCENT = 10;
@@ -40,7 +40,7 @@ public final class PullProgress implements AutoCloseable {
         }
     }
 
-    /** @param error null if the model is there */
+    /** @param error the failure of the pull; null if the node has the model */
     public void end(String node, @Nullable JsonNode error) {
         running.remove(node);
         clear();

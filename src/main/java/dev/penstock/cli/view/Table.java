@@ -5,7 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** Rows under a heading. Each column is as wide as its widest cell. Columns with only empty cells are left out. */
+/**
+ * A table of rows under a heading. Each column is as wide as its widest cell. Columns with only empty cells are left
+ * out.
+ */
 public final class Table {
     private static final String GAP = "  ";
 

@@ -6,10 +6,10 @@ import java.util.Locale;
 /**
  * The progress of a run of many jobs.
  *
- * @param done the jobs with results, also from earlier runs
- * @param failed the failed ones of those
- * @param now done by this run
- * @param elapsed the time of this run
+ * @param done the number of jobs with results, including results of earlier runs
+ * @param failed the number of these jobs that failed
+ * @param now the number of jobs with results from this run
+ * @param elapsed the time since this run began
  */
 public record Tally(long total, long done, long failed, long now, Duration elapsed) {
     private static final int BAR = 30;

@@ -14,9 +14,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The input and output of a command, always in UTF-8. Answers go to out, and everything about them to err. All output
- * goes through this class. Text from outside reaches a terminal as printable text. In a pipe or a file, an answer
- * stays unchanged.
+ * The input and output of a command, always in UTF-8. All output goes through this class: answers go to stdout, and all
+ * other lines to stderr. On a terminal, text from outside is made printable. In a pipe or a file, an answer stays
+ * unchanged.
  */
 public final class Terminal {
     private static final String CLEARED_LINE = "\r\033[K";
@@ -29,8 +29,8 @@ public final class Terminal {
     private final boolean redraws;
 
     /**
-     * @param shows whether out is a terminal
-     * @param redraws whether err is a terminal that can redraw a line
+     * @param shows whether stdout is a terminal
+     * @param redraws whether stderr is a terminal that can redraw a line
      */
     public Terminal(InputStream in, PrintStream out, PrintStream err, boolean shows, boolean redraws) {
         this.in = in;
@@ -49,8 +49,11 @@ public final class Terminal {
                 isTerminal(2));
     }
 
-    /** Java detects a terminal only if both in and out are terminals. */
-    @SuppressWarnings("SystemConsoleNull") // still null without a terminal, in a native executable
+    /**
+     * Returns whether a file descriptor is a terminal. Java's own method requires that both stdin and stdout are
+     * terminals.
+     */
+    @SuppressWarnings("SystemConsoleNull") // in a native executable, it is still null without a terminal
     private static boolean isTerminal(int descriptor) {
         Path link = Path.of("/proc/self/fd/" + descriptor);
         if (Files.isSymbolicLink(link)) {
@@ -69,12 +72,12 @@ public final class Terminal {
         return in;
     }
 
-    /** Returns whether err is a terminal that can redraw a line. */
+    /** Returns whether stderr is a terminal that can redraw a line. */
     boolean redraws() {
         return redraws;
     }
 
-    /** Prints text of an answer, at once. */
+    /** Prints a piece of an answer at once. */
     public void text(String text) throws Problem {
         own(shows ? Printable.text(text) : text);
     }
@@ -92,7 +95,7 @@ public final class Terminal {
         }
     }
 
-    /** Does nothing if out is no terminal. */
+    /** Clears the screen. Does nothing if stdout is not a terminal. */
     public void clearScreen() throws Problem {
         if (shows) {
             own(CLEARED_SCREEN);
@@ -105,13 +108,13 @@ public final class Terminal {
         err.flush();
     }
 
-    /** Prints such a line below an unfinished line. */
+    /** Ends an unfinished line, and prints a line about the progress below it. */
     void noteBelow(String line) {
         err.print("\n");
         note(line);
     }
 
-    /** Redraws the last line of err, if err is a terminal. */
+    /** Redraws the last line of stderr if stderr is a terminal. */
     void redraw(String line) {
         if (redraws) {
             err.print(CLEARED_LINE + Printable.line(line));
@@ -119,7 +122,7 @@ public final class Terminal {
         }
     }
 
-    /** Ends the redrawn line. */
+    /** Ends the redrawn line with a line break. */
     void endRedrawn() {
         if (redraws) {
             err.print("\n");

@@ -8,12 +8,12 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Prints the text of the first choice as it comes. When an attempt takes over, it reports that and prints the text
- * from the start.
+ * Prints the text of an answer's first choice as it arrives. When another attempt takes over, it prints a note, and
+ * then the new attempt's text from the start.
  */
 public final class TextPrinter implements EventListener {
     private final Terminal terminal;
-    /** The valid text so far; it has been printed. */
+    /** The valid text so far, which is already printed. */
     private final StringBuilder text = new StringBuilder();
 
     private final Map<Place, Integer> ends = new HashMap<>();

@@ -9,8 +9,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Explains to the follower of a job why no event comes, until the first event: after a while, and each time the
- * reason changes.
+ * Explains to the follower of a job why no event has come yet. It prints a note after a while, and again each time the
+ * reason changes. It stops at the first event.
  */
 public final class WaitNotes implements EventListener, AutoCloseable {
     public static final Duration PERIOD = Duration.ofSeconds(5);
@@ -18,7 +18,7 @@ public final class WaitNotes implements EventListener, AutoCloseable {
     private final EventListener listener;
     private final CountDownLatch over = new CountDownLatch(1);
 
-    /** Returns why the job waits; empty if it does not wait, or the reason is unknown. */
+    /** Finds out why the job waits. The answer is empty if the job does not wait, or if the reason is unknown. */
     public interface Question {
         Optional<String> ask() throws InterruptedException;
     }
@@ -27,7 +27,7 @@ public final class WaitNotes implements EventListener, AutoCloseable {
         this.listener = listener;
     }
 
-    /** @param period the time without an event before each request for the reason */
+    /** @param period the pause before each request for the reason */
     public static WaitNotes start(EventListener listener, Question question, Duration period) {
         WaitNotes notes = new WaitNotes(listener);
         Thread.ofVirtual().name("wait-notes").start(() -> notes.explain(question, period));

@@ -3,9 +3,9 @@ package dev.penstock.node.http;
 import java.net.URI;
 import java.util.regex.Pattern;
 
-/** Joins the address of a node and a path of its API. */
+/** Joins a node's address with a path of its API. */
 public final class BaseAddress {
-    /** Google's address has one more segment after the version. */
+    /** Matches an address with a version. Google's address has one more segment after the version. */
     private static final Pattern VERSIONED =
             Pattern.compile("/v\\d+(?:\\.\\d+)*(?:(?:alpha|beta)\\d*)?(?:/openai)?$", Pattern.CASE_INSENSITIVE);
 
@@ -13,7 +13,7 @@ public final class BaseAddress {
 
     private BaseAddress() {}
 
-    /** Returns the whole path. An address that has a version gets no second one. */
+    /** Returns the whole path. If the address already has a version, the path adds no second version. */
     public static String path(URI base, String path) {
         String start = base.getRawPath() == null ? "" : base.getRawPath().replaceFirst("/+$", "");
         boolean second =

@@ -15,12 +15,15 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The connections to one server. It keeps some for further requests and closes others after their answer. A server
- * may close a kept connection at the moment of its next use, without having seen the request. So if a kept connection
- * turns out to be dead before the answer begins, the request goes out once more on a new connection. Thread-safe.
+ * The connections to one server. It keeps some connections for further requests, and closes others after one answer. A
+ * server may close a kept connection while the next request is being sent, so that it never sees this request. So if a
+ * kept connection breaks before the answer begins, the request is sent once more on a new connection. Thread-safe.
  */
 final class Connections implements AutoCloseable {
-    /** Larger than any limit of slots: requests queue in the scheduler, never here. */
+    /**
+     * The largest number of connections. It is larger than any limit of slots, because requests must wait in the
+     * scheduler and never in this pool.
+     */
     private static final int POOL = 4096;
 
     private final HttpClient kept;
@@ -34,18 +37,18 @@ final class Connections implements AutoCloseable {
         closing = vertx.createHttpClient(new HttpClientOptions(options).setKeepAlive(false), pool);
     }
 
-    /** One request and its answer, as the sender sees them. All methods run on the event loop of the connection. */
+    /** The sender's side of one request and its answer. All methods run on the event loop of the connection. */
     interface Exchange {
-        /** The connection is ready. It is called again if the request goes out once more. */
+        /** Called when the connection is ready, and again if the request is sent once more. */
         void connected(HttpClientRequest request);
 
-        /** The connection failed. */
+        /** Called when no connection can be opened. */
         void connectFailed(Throwable cause);
 
-        /** The status and the headers have arrived. */
+        /** Called when the status and the headers have arrived. */
         void answered(HttpClientResponse response);
 
-        /** The connection was lost before that. */
+        /** Called when the connection is lost before the status and the headers have arrived. */
         void connectionFailed(Throwable cause);
 
         /** Returns whether the sender has stopped waiting for the answer. */
@@ -55,7 +58,7 @@ final class Connections implements AutoCloseable {
     /**
      * Sends a request.
      *
-     * @param keep whether to use and keep a shared connection
+     * @param keep whether to use a shared connection, and to keep it for further requests
      */
     void send(RequestOptions options, Buffer body, boolean keep, Exchange exchange) {
         (keep ? kept : closing)
@@ -76,7 +79,8 @@ final class Connections implements AutoCloseable {
         if (fresh) {
             connection.closeHandler(_ -> used.remove(connection));
         }
-        // a failure before the answer also fails the sending, and a later failure also fails the answer
+        // ignored here: an early failure also fails the future of send, and a later failure also reaches the answer's
+        // handler
         request.exceptionHandler(_ -> {});
         exchange.connected(request);
         (body.length() == 0 ? request.send() : request.send(body))

@@ -16,13 +16,16 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Decodes the Content-Encoding of a body, piece by piece. Penstock requests no encoding, but some servers and proxies
- * compress anyway. The expansion of a small body is bounded. Not thread-safe: the event loop of the connection owns
- * it.
+ * compress anyway. A limit prevents a small body from expanding to a huge one. Not thread-safe: the event loop of the
+ * connection owns it.
  */
 public final class ContentDecoder {
     private static final int PIECE = 16 * 1024;
 
-    /** A body may always expand to this size. Above it, it may expand to a multiple of its own size. */
+    /**
+     * A body may always expand to this size. Beyond that, the expanded body may have at most a fixed multiple of the
+     * compressed size.
+     */
     private static final long FREE = 16L * 1024 * 1024;
 
     private static final long MOST_TIMES = 200;
@@ -64,7 +67,7 @@ public final class ContentDecoder {
         this.coding = coding;
     }
 
-    /** @param header the header of the answer; null if it has none */
+    /** @param header the answer's Content-Encoding header; null if it has none */
     static ContentDecoder of(@Nullable String header) throws Undecodable {
         List<String> codings = Stream.of(Optional.ofNullable(header).orElse("").split(","))
                 .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
@@ -80,7 +83,7 @@ public final class ContentDecoder {
         };
     }
 
-    /** Decodes a short, whole body. If the body cannot be decoded, the result is the reason. */
+    /** Decodes a short body as a whole. If the body cannot be decoded, the result is the reason. */
     public static String text(@Nullable String header, byte[] body) {
         ByteArrayOutputStream text = new ByteArrayOutputStream();
         try {
@@ -102,8 +105,8 @@ public final class ContentDecoder {
     /**
      * Decodes a piece.
      *
-     * @param out takes the decoded bytes; returns false to take no more
-     * @return false if out takes no more
+     * @param out receives the decoded bytes; returns false to stop the decoding
+     * @return false if {@code out} stopped the decoding
      */
     boolean feed(byte[] bytes, Predicate<byte[]> out) throws Undecodable {
         if (coding == Coding.NONE) {
@@ -142,7 +145,7 @@ public final class ContentDecoder {
         return true;
     }
 
-    /** The body has ended. */
+    /** Ends the body. Throws if the body is incomplete. */
     void end() throws Undecodable {
         boolean whole = coding == Coding.NONE || (inflater == null && !inTrailer && waiting.size() == 0);
         close();
@@ -168,7 +171,7 @@ public final class ContentDecoder {
             if (bytes.length - at < 2) {
                 return -1;
             }
-            // RFC 9110 requires the zlib format; some servers send the raw format
+            // RFC 9110 requires the zlib format, but some servers send the raw format
             boolean zlib = (bytes[at] & 0x0f) == 8 && ((bytes[at] & 0xff) << 8 | (bytes[at + 1] & 0xff)) % 31 == 0;
             inflater = new Inflater(!zlib);
             hasBegun = true;
@@ -212,7 +215,7 @@ public final class ContentDecoder {
         return at > bytes.length ? -1 : at - start;
     }
 
-    /** @return the number of bytes left; negative if out takes no more */
+    /** @return the number of bytes that are left; negative if {@code out} stopped the decoding */
     private int inflate(byte[] bytes, int at, Predicate<byte[]> out) throws Undecodable {
         Inflater from = inflater;
         if (from == null) {

@@ -55,7 +55,7 @@ public final class Discovery {
                                     ? Optional.of(Backend.OPENAI_COMPATIBLE)
                                     : Optional.empty();
                 case 1234 -> hasField(client, "/v1/models", "data") ? Optional.of(Backend.LM_STUDIO) : Optional.empty();
-                // a router has no slots of its own
+                // also checks models_autoload, because a router has no slots of its own
                 default ->
                     hasField(client, "/props", "total_slots") || hasField(client, "/props", "models_autoload")
                             ? Optional.of(Backend.LLAMA_SERVER)

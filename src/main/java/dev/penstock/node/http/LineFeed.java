@@ -15,8 +15,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An answer line by line. The event loop of its connection fills it, and one thread reads it. Closing it before its
- * end closes the connection.
+ * A server's answer, line by line. The event loop of the connection adds the lines, and one thread reads them. Closing
+ * the feed before the answer is complete closes the connection.
  */
 public final class LineFeed implements Connections.Exchange, AutoCloseable {
     private static final int MAX_LINE = 1024 * 1024;
@@ -52,7 +52,7 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
         record Broken(JobFailure failure) implements Next {}
     }
 
-    /** What counts as a line. */
+    /** The kind of text that the feed returns as a line. */
     enum Framing {
         LINES,
         /** The data of a server-sent event. */
@@ -66,7 +66,7 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
         this.framing = framing;
     }
 
-    /** @return null if nothing came in this time */
+    /** @return the next part; null if none came in this time */
     public @Nullable Next next(Duration atMost) throws InterruptedException {
         Next next = lines.take(atMost.toNanos());
         if (lines.isToResume()) {
@@ -75,7 +75,7 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
         return next;
     }
 
-    /** Called on the event loop, like all methods below: the connection is ready. */
+    /** Called when the connection is ready. This method and all methods below run on the event loop. */
     @Override
     public void connected(HttpClientRequest connected) {
         request = connected;

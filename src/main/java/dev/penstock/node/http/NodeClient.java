@@ -31,15 +31,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/** The HTTP requests to one node. HTTP/1.1 only: vLLM answers 400 to an h2c upgrade. */
+/** Sends the HTTP requests to one node. It uses only HTTP/1.1, because vLLM answers an h2c upgrade with status 400. */
 public final class NodeClient implements Upstream, Probe.Server {
     /**
-     * The name of llama-server in its headers. It ends the connection after each streamed answer, although it
-     * promises to keep it.
+     * The name of llama-server in its headers. This server closes the connection after each streamed answer, although
+     * its headers promise to keep the connection open.
      */
     private static final String LLAMA_SERVER = "llama.cpp";
 
-    /** Below the 5 s after which vLLM and llama-server close an idle connection. */
+    /** Less than 5 s, because vLLM and llama-server close an idle connection after 5 s. */
     private static final int KEEP_ALIVE_SECONDS = 3;
 
     private final NodeSettings settings;
@@ -48,7 +48,7 @@ public final class NodeClient implements Upstream, Probe.Server {
     private final Vertx vertx;
     private final Settings.Answers limits;
     private final Connections connections;
-    /** Whether the server ends a connection after a streamed answer. */
+    /** Whether the server closes a connection after a streamed answer. */
     private volatile boolean endsStreamed;
 
     private final URI url;
@@ -58,7 +58,7 @@ public final class NodeClient implements Upstream, Probe.Server {
         this(settings, vertx, connectTimeout, Settings.Answers.USUAL);
     }
 
-    /** @param limits the limits of what the server may send */
+    /** @param limits the limits for the size of the server's answers */
     public NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout, Settings.Answers limits) {
         this.settings = settings;
         this.vertx = vertx;
@@ -77,7 +77,7 @@ public final class NodeClient implements Upstream, Probe.Server {
                         .setSsl(tls)
                         .setVerifyHost(true)
                         .setTcpNoDelay(true)
-                        // probes are in no trace, and an attempt has a span of its own
+                        // Vert.x creates no spans: probes belong to no trace, and an attempt already has a span
                         .setTracingPolicy(TracingPolicy.IGNORE)
                         .setDecompressionSupported(false));
     }
@@ -107,7 +107,7 @@ public final class NodeClient implements Upstream, Probe.Server {
         return errors;
     }
 
-    /** Sends a request, in the trace of this thread, and returns the stream of its answer at once. */
+    /** Sends a request as part of this thread's trace. Returns the stream of its answer at once. */
     @Override
     public UpstreamStream stream(Prompt prompt) throws WireProtocol.Unsupported {
         WireProtocol.Request request = protocol.request(prompt);
@@ -155,7 +155,9 @@ public final class NodeClient implements Upstream, Probe.Server {
         });
     }
 
-    /** The server may also be a llama-server behind another backend's API. */
+    /**
+     * Learns from the headers whether the server is a llama-server, because a node with another backend may be one too.
+     */
     private void learn(HttpClientResponse response) {
         if (!endsStreamed && LLAMA_SERVER.equals(response.getHeader("Server"))) {
             endsStreamed = true;
@@ -163,7 +165,7 @@ public final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * The answer of a path.
+     * The whole answer to a request.
      *
      * @param server the server's name in its headers; empty if it gives none
      */
@@ -186,7 +188,7 @@ public final class NodeClient implements Upstream, Probe.Server {
     /**
      * Sends a document and waits for the whole answer.
      *
-     * @param json empty for none
+     * @param json the document; empty to send no body
      * @throws Unreachable with the reason in one line
      */
     public Reply call(HttpMethod method, String path, Buffer json, Duration timeout)
@@ -243,7 +245,8 @@ public final class NodeClient implements Upstream, Probe.Server {
 
         @Override
         public void answered(HttpClientResponse response) {
-            // here, on the event loop: a thread that registers its handlers late misses the answer
+            // registers the handlers here on the event loop, because another thread might register them too late for
+            // the answer
             Buffer body = Buffer.buffer();
             response.handler(piece -> {
                 if (body.length() + piece.length() <= most) {
@@ -287,15 +290,15 @@ public final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * Sends a document and returns the lines of its answer at once.
+     * Sends a document. Returns at once a feed of the lines of its answer.
      *
-     * @param json empty for none
+     * @param json the document; empty to send no body
      */
     public LineFeed lines(HttpMethod method, String path, Buffer json) {
         return feed(method, path, json, LineFeed.Framing.LINES);
     }
 
-    /** Requests server-sent events from a path and returns their data at once, each as a line. */
+    /** Requests server-sent events from a path. Returns at once a feed, in which each line is the data of one event. */
     public LineFeed events(String path) {
         return feed(HttpMethod.GET, path, Buffer.buffer(), LineFeed.Framing.EVENTS);
     }

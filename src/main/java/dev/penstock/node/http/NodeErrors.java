@@ -20,14 +20,17 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** The failures of one node. A message has the node's name, the server's message and the way out, and never the key. */
+/**
+ * Describes the failures of one node. A message has the node's name, the server's message and the way out, but never
+ * the node's key.
+ */
 public final class NodeErrors {
-    /** Some servers repeat the refused key, or parts of it. */
+    /** Matches a key in a message, because some servers repeat the refused key or parts of it. */
     private static final Pattern KEY = Pattern.compile("\\b(?:sk|key|api)-(?!version\\b|key\\b)[A-Za-z0-9_*.-]{6,}");
 
     /**
-     * vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens".
-     * OpenAI's message is similar.
+     * Matches the message of vLLM 0.32.0: "maximum context length is 2048 tokens. However, your prompt contains at
+     * least 2049 input tokens". OpenAI's message is similar.
      */
     private static final Pattern TOKEN_LIMIT =
             Pattern.compile("(?:maximum context length (?:is|of)|configured limit of) (\\d+)");
@@ -35,13 +38,16 @@ public final class NodeErrors {
     private static final Pattern PROMPT_TOKENS =
             Pattern.compile("(?:contains|requested|resulted in|has)(?: at least)? (\\d+) (?:input )?tokens");
 
-    /** A shorter value of a header is no secret, because any message may contain it by chance. */
+    /** The shortest header value that is removed from messages. A message may contain a shorter value by chance. */
     private static final int SHORTEST_SECRET = 4;
 
-    /** This many first characters reveal a secret: servers show them, or a message ends within the secret. */
+    /**
+     * The number of first characters that are enough to recognise a secret. Some servers show only the beginning of a
+     * secret, and a message may end within it.
+     */
     private static final int TELLING = 8;
 
-    /** In shorter secrets, a word of base64 could match by chance. */
+    /** The shortest secret that is also removed in base64, because a shorter one could match by chance. */
     private static final int SHORTEST_IN_BASE64 = 6;
 
     private static final int TELLING_IN_BASE64 = 12;
@@ -63,8 +69,8 @@ public final class NodeErrors {
     }
 
     /**
-     * Returns patterns for a whole secret, and for a word with the same beginning. Both also match in base64 and
-     * percent-encoded.
+     * Returns patterns for a whole secret, and for a word that begins like the secret. There are such patterns for
+     * plain text, for base64 and for percent-encoding.
      */
     private static Stream<Pattern> shown(String secret) {
         String encoded = URLEncoder.encode(secret, StandardCharsets.UTF_8);
@@ -74,8 +80,9 @@ public final class NodeErrors {
     }
 
     /**
-     * A text has three forms in base64. They depend on where the secret begins: alone, after a user and a colon, or
-     * within a header. The pattern also removes the rest of the word of base64 around it.
+     * Returns a pattern for each of the three forms that a secret has in base64. The form depends on the number of
+     * bytes before the secret, such as a user name and a colon. Each pattern also matches the rest of the base64 word
+     * around the secret.
      */
     private static Stream<Pattern> inBase64(String secret) {
         byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
@@ -84,7 +91,7 @@ public final class NodeErrors {
                     byte[] shifted = new byte[before + bytes.length];
                     System.arraycopy(bytes, 0, shifted, before, bytes.length);
                     String whole = Base64.getEncoder().withoutPadding().encodeToString(shifted);
-                    // skips characters that other bytes have a part in
+                    // leaves out the characters that also encode bytes outside of the secret
                     int first = (before * 8 + 5) / 6;
                     return whole.substring(first, shifted.length * 8 / 6);
                 })
@@ -92,7 +99,7 @@ public final class NodeErrors {
                 .map(beginning -> Pattern.compile("[A-Za-z0-9+/_-]*" + either(beginning) + "[A-Za-z0-9+/_-]*={0,2}"));
     }
 
-    /** Returns a pattern for both alphabets of base64. */
+    /** Returns a pattern that matches the text in both base64 alphabets. */
     private static String either(String text) {
         return text.replaceAll("[+-]", "[+-]").replaceAll("[/_]", "[/_]");
     }
@@ -111,8 +118,8 @@ public final class NodeErrors {
     }
 
     /**
-     * Returns the failure of a probe, without the server's text. The caller who adds a node chooses its address, and
-     * may have no right to read what that address returns.
+     * Returns the failure of a probe, without the server's text. The caller who adds a node chooses its address, but
+     * may have no right to read the answers from this address.
      */
     JobFailure probed(int status, String body) {
         JobFailure.Code code = refused(status, body, null).code();
@@ -123,7 +130,7 @@ public final class NodeErrors {
         return JobFailure.of(code, code == JobFailure.Code.NODE_UNAUTHORIZED ? message + keyHint() : message);
     }
 
-    /** @param prompt the request; null for a request for the models */
+    /** @param prompt the refused request; null if it was a request for the list of models */
     public JobFailure refused(int status, String body, @Nullable Prompt prompt) {
         String words = ServerErrors.shorten(clean(ServerErrors.words(body)));
         String message = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
@@ -169,7 +176,7 @@ public final class NodeErrors {
                 : ". See penstock.nodes.%s.api-key".formatted(node.name());
     }
 
-    /** Returns the failure of a server or a connection in the middle of an answer. */
+    /** Returns the failure for a server or a connection that failed in the middle of an answer. */
     JobFailure failed(JobFailure failure) {
         return new JobFailure(
                 failure.code(),

@@ -5,9 +5,9 @@ import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 
 /**
- * Runs the parsers of all that servers and programs send. An exception breaks the answer at once: otherwise no thread
- * would notice it, and the job would wait. Out of memory is different: it is no fault of the answer, and the process
- * ends.
+ * Runs the parsers of everything that servers and programs send. If a parser throws an exception, the answer fails at
+ * once. Otherwise no thread would notice the exception, and the job would wait. OutOfMemoryError is not caught, because
+ * it is not the answer's fault; it ends the process.
  */
 public final class Parsing {
     private static final Logger LOG = Logger.getLogger(Parsing.class);
@@ -21,7 +21,7 @@ public final class Parsing {
 
     /**
      * @param parser the parser's name
-     * @param broken takes the failure if the step fails
+     * @param broken receives the failure if the step throws an exception
      */
     public static void guarded(String parser, Step step, Consumer<JobFailure> broken) {
         try {
@@ -29,7 +29,7 @@ public final class Parsing {
         } catch (ContentDecoder.Undecodable e) {
             broken.accept(JobFailure.of(JobFailure.Code.NODE_ERROR, e.what()));
         } catch (RuntimeException | StackOverflowError e) {
-            // not its message: it may quote the answer
+            // leaves out the exception's message, because it may quote the answer
             LOG.warnf("parser=%s failed: %s at %s", parser, e.getClass().getSimpleName(), place(e));
             broken.accept(JobFailure.of(
                     JobFailure.Code.STREAM_BROKEN, "sent what cannot be read: its parser %s failed".formatted(parser)));

@@ -11,7 +11,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Probes a server: whether it answers, its models, and the number of requests that it takes at once. */
+/**
+ * Probes a server. It finds out whether the server answers, which models it has, and how many requests it takes at
+ * once.
+ */
 public final class Probe {
     private static final Duration PATIENCE = Duration.ofSeconds(3);
     private static final int MOST_MODELS = 10_000;

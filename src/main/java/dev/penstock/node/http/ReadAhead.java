@@ -5,11 +5,12 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A queue of data that has arrived and is not read yet. The event loop fills it, and one thread reads it. Above a
- * size the loop pauses the connection. Below another size the reader resumes it.
+ * A queue of data that has arrived but is not read yet. The event loop fills the queue, and one thread reads it. When
+ * the queue is too long, the loop pauses the connection. When it is short enough again, the reader resumes the
+ * connection.
  *
- * <p>After a pause the loop checks the size once more. The reader may have emptied the queue in between, without
- * seeing the pause. Then the loop itself resumes.
+ * <p>After it pauses the connection, the loop checks the queue once more. The reader may have emptied the queue
+ * meanwhile, without seeing the pause. In this case, the loop itself resumes the connection.
  */
 final class ReadAhead<T> {
     private final int pauseAbove;
@@ -18,10 +19,11 @@ final class ReadAhead<T> {
     private final LinkedBlockingQueue<T> queue;
     private volatile boolean paused;
     /**
-     * The pause is due to bytes. It lasts until the queue is empty, because only the number of items is known later.
+     * Whether the number of bytes caused the pause. Such a pause lasts until the queue is empty, because the queue does
+     * not know the bytes of the items that are left.
      */
     private volatile boolean heavy;
-    /** The bytes since the queue was last empty; owned by the event loop. */
+    /** The number of bytes that were added since the queue was last empty; owned by the event loop. */
     private long bytes;
 
     ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes) {
@@ -35,12 +37,12 @@ final class ReadAhead<T> {
         this.queue = queue;
     }
 
-    /** Called from any thread. */
+    /** Adds an item; called from any thread. */
     void add(T item) {
         queue.add(item);
     }
 
-    /** Called by the reader. Returns null if nothing came in time. */
+    /** Takes the next item; called by the reader. Returns null if no item came in time. */
     @Nullable
     T take(long nanos) throws InterruptedException {
         return queue.poll(nanos, TimeUnit.NANOSECONDS);
@@ -56,9 +58,9 @@ final class ReadAhead<T> {
     }
 
     /**
-     * Called on the event loop after an add.
+     * Called on the event loop after an item was added.
      *
-     * @param more the bytes that arrived for it
+     * @param more the number of bytes of this item
      */
     void filled(int more, Runnable pause, Runnable resume) {
         int size = queue.size();
@@ -73,7 +75,7 @@ final class ReadAhead<T> {
         }
     }
 
-    /** Called on the event loop. */
+    /** Resumes the connection; called on the event loop. */
     void resumed(Runnable resume) {
         if (paused) {
             paused = false;

@@ -10,14 +10,14 @@ import org.jspecify.annotations.Nullable;
 
 /** The wait that a server asks for: {@code retry-after-ms}, else {@code Retry-After} in seconds or as a date. */
 final class RetryAfter {
-    /** Longer than any job may take. */
+    /** The longest wait that this class returns. It is longer than any job may take. */
     private static final Duration LONGEST = Duration.ofDays(365);
 
     private RetryAfter() {}
 
     /**
      * @param header returns a response's header by its name; null if there is none
-     * @return null if the server asks for no wait, or in an unknown form
+     * @return the wait; null if the server asks for none, or in an unknown form
      */
     static @Nullable Duration of(UnaryOperator<@Nullable String> header, Instant now) {
         Duration millis = number(header.apply("retry-after-ms"), 1);
@@ -33,7 +33,7 @@ final class RetryAfter {
         if (until == null) {
             return null;
         }
-        // by the server's own clock, if it sends the time
+        // uses the server's own clock if the server sends its time
         Instant there = date(header.apply("Date"));
         return atMost(Duration.between(there == null ? now : there, until));
     }

@@ -11,9 +11,12 @@ import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
-/** Detects the kind of a server by its answers. A node with another backend would get requests in the wrong form. */
+/**
+ * Detects the kind of a server by its answers. If a node's backend does not fit its server, the server gets requests in
+ * the wrong form.
+ */
 final class ServerKind {
-    /** owned_by in the listing of each kind. */
+    /** The kind of server that sends each value of owned_by in its list of models. */
     private static final Map<String, Backend> OWNERS = Map.of(
             "vllm", Backend.VLLM,
             "llamacpp", Backend.LLAMA_SERVER,
@@ -22,7 +25,7 @@ final class ServerKind {
 
     private ServerKind() {}
 
-    /** Returns the kind of the server that sent this listing; empty if it has no sign of its kind. */
+    /** Returns the kind of the server that sent this list of models; empty if the list does not reveal it. */
     static Optional<Backend> of(NodeClient.Reply listed) {
         if (listed.server().startsWith("llama.cpp")) {
             return Optional.of(Backend.LLAMA_SERVER);
@@ -39,7 +42,7 @@ final class ServerKind {
                 : Optional.empty();
     }
 
-    /** Probes the kind of a server that does not have the path of its node's listing. */
+    /** Finds out the kind of a server, if it has no list of models at the path that the node's backend uses. */
     static Optional<Backend> ask(Probe.Server client, Duration patience)
             throws NodeClient.Unreachable, InterruptedException {
         if (answers(client, "/api/version", patience)) {

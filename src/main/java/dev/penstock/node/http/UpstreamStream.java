@@ -20,9 +20,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer as it is generated. The event loop of its connection fills it. The thread of its run reads it, and also
- * parses an answer that is one document. It always ends with {@link TokenEvent.End} or {@link TokenEvent.Broken}.
- * Closing it before that closes the connection, and that stops the generation on every server.
+ * The events of one answer, while a server generates it. The event loop of the connection adds the events. The thread
+ * of the run reads them, and also parses an answer that is one whole document. The last event is always {@link
+ * TokenEvent.End} or {@link TokenEvent.Broken}. Closing the stream earlier closes the connection, and then every server
+ * stops generating.
  */
 public final class UpstreamStream implements TokenStream {
     private static final int PAUSE_ABOVE = 1024;
@@ -61,7 +62,7 @@ public final class UpstreamStream implements TokenStream {
 
         record Wake() implements Signal {}
 
-        /** A whole document waits for the reader. */
+        /** A whole document has arrived, which the reader must parse. */
         record Document() implements Signal {}
     }
 
@@ -118,9 +119,9 @@ public final class UpstreamStream implements TokenStream {
     }
 
     /**
-     * Called on the event loop: the connection is ready.
+     * Called on the event loop when the connection is ready.
      *
-     * @param further sends the next part of the request after this one is answered; null if there is none
+     * @param further sends the next part of the request after this part is answered; null if there is no further part
      */
     void connected(HttpClientRequest connected, @Nullable Runnable further) {
         request = connected;
@@ -138,12 +139,12 @@ public final class UpstreamStream implements TokenStream {
         return closed.get();
     }
 
-    /** Called on the event loop: the connection failed. */
+    /** Called on the event loop when no connection can be opened. */
     void connectFailed(Throwable cause) {
         guarded("NodeErrors", () -> finish(new TokenEvent.Broken(errors.unreachable(cause))));
     }
 
-    /** Called on the event loop: breaks the answer if the step fails. */
+    /** Runs a step on the event loop. If the step fails, the answer fails too. */
     private void guarded(String reader, Parsing.Step step) {
         Parsing.guarded(reader, step, failure -> {
             finish(new TokenEvent.Broken(errors.failed(failure)));
@@ -151,7 +152,7 @@ public final class UpstreamStream implements TokenStream {
         });
     }
 
-    /** Called on the event loop: the status and the headers have arrived. */
+    /** Called on the event loop when the status and the headers have arrived. */
     void answered(HttpClientResponse answer) {
         response = answer;
         answer.exceptionHandler(this::connectionFailed);
@@ -217,7 +218,7 @@ public final class UpstreamStream implements TokenStream {
         });
     }
 
-    /** Called on the event loop. Returns whether an answer of this size is allowed so far. */
+    /** Called on the event loop. Adds a piece to the answer's size, and returns whether this size is still allowed. */
     private boolean isTaken(byte[] piece, boolean isDocument) {
         taken += piece.length;
         return taken <= (isDocument ? limits.embeddings() : limits.bytes());
@@ -234,8 +235,8 @@ public final class UpstreamStream implements TokenStream {
     }
 
     /**
-     * Called on the event loop. The answer has ended, but its response has not. A little more may come, and is
-     * discarded.
+     * Called on the event loop if the answer has ended, but the server's response has not. Discards the bytes that
+     * follow. If there are too many, the connection is closed.
      */
     private void passOver(Buffer buffer) {
         afterEnd += buffer.length();
@@ -244,7 +245,7 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** Called on the event loop. */
+    /** Closes the connection if the response has not ended; called on the event loop. */
     private void cutOff() {
         HttpClientRequest sent = request;
         over = true;
@@ -254,7 +255,7 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** Called on the event loop: one response is read. */
+    /** Called on the event loop after one response is read. */
     private void partEnded() {
         Runnable further = next;
         if (partIsWhole && further != null && !closed.get()) {
@@ -282,7 +283,7 @@ public final class UpstreamStream implements TokenStream {
         }
     }
 
-    /** Called on the event loop: the connection was lost. */
+    /** Called on the event loop when the connection is lost. */
     void connectionFailed(Throwable cause) {
         responseEnded = true;
         finish(broken("closed the connection before the answer was whole"));

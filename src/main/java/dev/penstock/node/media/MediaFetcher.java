@@ -37,9 +37,10 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Fetches the media that a job names by URL, so that no node fetches for a client. It fetches only from allowed
- * hosts. It resolves each name once and connects to that address. It never connects to an address that is not public,
- * and never follows a redirect to another host. The size and the media types are limited. Thread-safe.
+ * Fetches the media to which a job refers by URL, so that no node fetches anything for a client. It fetches only from
+ * allowed hosts. It resolves each host name once, and connects to the resulting address. It never connects to an
+ * address that is not public, and never follows a redirect to another host. The size and the media types are limited.
+ * Thread-safe.
  */
 public final class MediaFetcher implements AutoCloseable {
     /** The limits of one job's media: the number of addresses, the largest files, and the timeouts. */
@@ -64,19 +65,19 @@ public final class MediaFetcher implements AutoCloseable {
     private final HttpClient plain;
     private final HttpClient tls;
 
-    /** Resolves a name to addresses. */
+    /** Resolves a host name to addresses. */
     interface Resolver {
         InetAddress[] addresses(String host) throws UnknownHostException;
     }
 
-    /** @param room the memory for all jobs, in bytes */
+    /** @param room the memory for the media of all jobs, in bytes */
     public MediaFetcher(Vertx vertx, AllowedHosts hosts, long room) {
         this(vertx, hosts, InetAddress::getAllByName, PublicAddress::isPublic, MOST_BYTES, PATIENCE, room);
     }
 
     /**
-     * @param reachable the addresses that may be connected to
-     * @param room the memory for all jobs, in bytes
+     * @param reachable returns whether connections to an address are allowed
+     * @param room the memory for the media of all jobs, in bytes
      */
     MediaFetcher(
             Vertx vertx,
@@ -104,17 +105,17 @@ public final class MediaFetcher implements AutoCloseable {
                         .setKeepAlive(false)
                         .setSsl(tls)
                         .setVerifyHost(true)
-                        // the hosts that a job names learn nothing of its trace
+                        // sends no trace headers, because the hosts must not learn about the job's trace
                         .setTracingPolicy(TracingPolicy.IGNORE),
                 new PoolOptions().setHttp1MaxSize(POOL));
     }
 
-    /** Returns the bytes of the media of running attempts. */
+    /** Returns the number of bytes that the media of running attempts take. */
     public long bytes() {
         return room.taken();
     }
 
-    /** A body without URLs. Closing it frees the memory of its media. */
+    /** A body that contains its media instead of their URLs. Closing it frees the memory of the media. */
     public record Inlined(Map<String, Object> body, MediaRoom.Share share) implements AutoCloseable {
         @Override
         public void close() {
@@ -123,9 +124,9 @@ public final class MediaFetcher implements AutoCloseable {
     }
 
     /**
-     * Returns the same body with data: URLs in place of other URLs. It waits for memory before each fetch.
+     * Returns the same body, in which data: URLs replace all other URLs. It waits for memory before each fetch.
      *
-     * @param until ends any wait and fetch at once
+     * @param until the limit of the attempt, which ends any wait or fetch at once
      */
     public Inlined inlined(Map<String, Object> body, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
@@ -172,7 +173,7 @@ public final class MediaFetcher implements AutoCloseable {
                                     .formatted(MOST_ADDRESSES, MOST_TIMES * (long) mostBytes));
                 }
                 long before = System.nanoTime();
-                // in base64
+                // the largest size of a file, in base64
                 long reserved = mostBytes * 4L / 3;
                 var _ = await(path, share.reserve(reserved), Long.MAX_VALUE);
                 latest += System.nanoTime() - before;
@@ -184,7 +185,7 @@ public final class MediaFetcher implements AutoCloseable {
             return known;
         }
 
-        /** @return null if the timeout has passed */
+        /** @return the value; null if the timeout has passed */
         <T> @Nullable T await(String path, CompletableFuture<T> wanted, long patienceNanos) throws Refused {
             try {
                 return until.await(wanted, patienceNanos);
@@ -204,7 +205,10 @@ public final class MediaFetcher implements AutoCloseable {
         }
     }
 
-    /** The failure of a fetch. It has one class, because a replacement can throw only one type of exception. */
+    /**
+     * The failure of a fetch. All such failures extend this class, because a replacement can throw only one type of
+     * exception.
+     */
     private static class Refused extends Exception {
         final transient WireProtocol.Unsupported unsupported;
 
@@ -265,7 +269,7 @@ public final class MediaFetcher implements AutoCloseable {
                 return target;
             }
         } catch (IllegalArgumentException _) {
-            // reported below
+            // the code below reports this failure
         }
         throw new Refused(path, "expected a data: URL; others only from the hosts in penstock.images.allowed-hosts");
     }
@@ -303,12 +307,12 @@ public final class MediaFetcher implements AutoCloseable {
                 return to;
             }
         } catch (IllegalArgumentException _) {
-            // reported below
+            // the code below reports this failure
         }
         throw new Refused(path, "%s redirects to another host".formatted(from.getHost()));
     }
 
-    /** @param redirect null if this is the content itself */
+    /** @param redirect the address of a redirect; null if this is the content itself */
     private record Loaded(
             String type, Buffer bytes, @Nullable String redirect) {}
 
@@ -328,7 +332,8 @@ public final class MediaFetcher implements AutoCloseable {
         Promise<HttpClientRequest> sent = Promise.promise();
         Future<Loaded> loading = (secure ? tls : plain).request(options).compose(request -> {
             sent.complete(request);
-            // here, on the event loop: a thread that registers its handlers late misses the answer
+            // registers the handlers here on the event loop, because another thread might register them too late for
+            // the answer
             return request.send().compose(response -> read(path, response));
         });
         try {

@@ -8,9 +8,10 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory for media that jobs name by URL, in bytes. Each job has a share, from its first fetch to the end of its
- * attempt. A job waits while too little memory is left. Only the job that began first may exceed the limit. This
- * prevents a deadlock of jobs that hold a part and wait for more. Thread-safe.
+ * The memory for media to which jobs refer by URL, in bytes. Each attempt has a share of the memory, which lasts from
+ * its first fetch to the end of the attempt. An attempt waits while too little memory is left. Only the attempt that
+ * began first may exceed the limit. This prevents a deadlock between attempts that hold memory and wait for more.
+ * Thread-safe.
  */
 final class MediaRoom {
     private final long most;
@@ -28,7 +29,10 @@ final class MediaRoom {
         private long wanted;
         private @Nullable CompletableFuture<Void> waiting;
 
-        /** @return done when the share has grown by this number of bytes; one request at a time */
+        /**
+         * @return a future that is done when the share has grown by this number of bytes; a share makes one request at
+         *     a time
+         */
         CompletableFuture<Void> reserve(long bytes) {
             CompletableFuture<Void> reserved = new CompletableFuture<>();
             synchronized (MediaRoom.this) {

@@ -5,7 +5,7 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.util.Arrays;
 
-/** Decides whether an address is on the public internet. All other addresses belong to private networks. */
+/** Decides whether an address is on the public internet. All other addresses count as private. */
 final class PublicAddress {
     private PublicAddress() {}
 
@@ -37,11 +37,11 @@ final class PublicAddress {
         return !(thisNetwork || carrier || protocols || relay || benchmarks || documentation || reserved);
     }
 
-    /** Accepts global unicast, except for ranges that wrap an IPv4 address or are reserved. */
+    /** Accepts global unicast addresses, except for reserved ranges and ranges that contain an IPv4 address. */
     private static boolean isPublic6(byte[] bytes) {
         boolean global = (bytes[0] & 0xe0) == 0x20;
         boolean sixToFour = bytes[0] == 0x20 && bytes[1] == 0x02;
-        // 2001::/23: Teredo, ORCHID, benchmarks
+        // the range 2001::/23, for Teredo, ORCHID and benchmarks
         boolean protocols = bytes[0] == 0x20 && bytes[1] == 0x01 && (bytes[2] & 0xfe) == 0;
         boolean documentation = Arrays.equals(bytes, 0, 4, new byte[] {0x20, 0x01, 0x0d, (byte) 0xb8}, 0, 4)
                 || (bytes[0] == 0x3f && bytes[1] == (byte) 0xff && (bytes[2] & 0xf0) == 0);

@@ -6,10 +6,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * The limit of an attempt's waits: its job is stopped, or its time is over.
+ * Ends the waits of an attempt when its job is stopped, or when its time is over.
  *
- * @param stopped completes when the job is stopped
- * @param deadlineNanos on the clock of {@link System#nanoTime}
+ * @param stopped a future that is done when the job is stopped
+ * @param deadlineNanos the end of the job's time, on the clock of {@link System#nanoTime}
  */
 public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
 
@@ -25,8 +25,8 @@ public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
     /**
      * Waits for a value.
      *
-     * @param patienceNanos the longest wait, apart from the job's own time
-     * @throws TimeoutException if that time has passed
+     * @param patienceNanos the longest wait for this value; the end of the job's time may end it earlier
+     * @throws TimeoutException if the longest wait has passed
      */
     <T> T await(CompletableFuture<T> wanted, long patienceNanos)
             throws Over, TimeoutException, ExecutionException, InterruptedException {
@@ -40,7 +40,7 @@ public record Until(CompletableFuture<?> stopped, long deadlineNanos) {
             }
             throw e;
         } catch (ExecutionException _) {
-            // this is the value's own failure, and it is thrown below
+            // the value itself failed, and the code below throws this failure
         }
         if (!wanted.isDone()) {
             throw new Over();

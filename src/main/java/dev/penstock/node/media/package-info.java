@@ -1,4 +1,4 @@
-/** Fetches the media that jobs name by URL, within limits. */
+/** Fetches the media to which jobs refer by URL, within limits. */
 @NullMarked
 package dev.penstock.node.media;
 

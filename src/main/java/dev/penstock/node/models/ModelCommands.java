@@ -9,10 +9,10 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** The commands that make one kind of server fetch, load, unload and delete models. It has no state. */
+/** The commands with which one kind of server fetches, loads, unloads and deletes models. It has no state. */
 sealed interface ModelCommands permits OllamaModels, RouterModels {
 
-    /** Returns empty if Penstock cannot change the models of such a server. */
+    /** Returns the commands for a backend; empty if Penstock cannot change the models of such a server. */
     static Optional<ModelCommands> of(Backend backend) {
         return switch (backend) {
             case OLLAMA -> Optional.of(new OllamaModels());
@@ -21,7 +21,7 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
         };
     }
 
-    /** Returns the failure that names the way to do it at such a server. */
+    /** Returns the failure for such a server. It says how an operator changes the server's models. */
     static JobFailure impossible(Backend backend) {
         String instead = switch (backend.wireName()) {
             case "vllm" ->
@@ -48,10 +48,13 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
         }
     }
 
-    /** Returns one name for all names of the same model. */
+    /** Returns the one name that stands for all names of the same model. */
     String canonical(String model);
 
-    /** Returns when the model is there. On a server that loads on command, the model is loaded by then. */
+    /**
+     * Fetches a model. Returns when the server has the model. If the server loads models on command, the model is then
+     * loaded.
+     */
     void fetch(NodeClient client, String model, Consumer<ModelTransfer.State.Running> progress)
             throws Refused, InterruptedException;
 
@@ -59,7 +62,7 @@ sealed interface ModelCommands permits OllamaModels, RouterModels {
 
     void delete(NodeClient client, String model) throws Refused, InterruptedException;
 
-    /** The server did not do it. */
+    /** The server did not carry out a command. */
     final class Refused extends Exception {
         private final transient JobFailure failure;
 

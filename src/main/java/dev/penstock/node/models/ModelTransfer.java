@@ -7,8 +7,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The pull or load of a model at a node. All callers who request the same model share it. It continues when they
- * leave. Thread-safe.
+ * The pull or load of a model at a node. All callers that request the same model share one transfer. The transfer
+ * continues after they leave. Thread-safe.
  */
 public final class ModelTransfer {
     private final String node;
@@ -23,8 +23,8 @@ public final class ModelTransfer {
     /** The progress of a transfer. */
     public sealed interface State {
         /**
-         * @param percent null if the server does not report it
-         * @param completed the bytes so far; null if they are unknown
+         * @param percent the progress in percent; null if the server does not report it
+         * @param completed the number of bytes so far; null if it is unknown
          */
         record Running(
                 String status,
@@ -77,9 +77,10 @@ public final class ModelTransfer {
         }
 
         /**
-         * Returns the state once it differs from the last one that this watcher saw. States in between are skipped.
+         * Waits until the state differs from the last state that this watcher saw, and returns it. States in between
+         * are skipped.
          *
-         * @return null if nothing changed in this time
+         * @return the new state; null if nothing changed in this time
          */
         public @Nullable State next(Duration atMost) throws InterruptedException {
             lock.lockInterruptibly();

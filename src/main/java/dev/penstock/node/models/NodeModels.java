@@ -18,10 +18,13 @@ import org.jspecify.annotations.Nullable;
 /** Fetches, loads, unloads and deletes the models of one node. Thread-safe. */
 public final class NodeModels {
     private static final Logger LOG = Logger.getLogger(NodeModels.class);
-    /** How long a failed fetch is remembered. For that time no job starts it again, and jobs for the model fail. */
+    /**
+     * How long a failed fetch is remembered. During this time no job starts the fetch again, and jobs for the model
+     * fail.
+     */
     private static final Duration REMEMBERED = Duration.ofMinutes(1);
 
-    /** The wait after the server was unreachable; the jobs wait too. */
+    /** The wait before a fetch is tried again, if the server was unreachable. Jobs for the model wait too. */
     private static final Duration RETRY = Duration.ofSeconds(5);
 
     private static final double LOGGED_EVERY = 10;
@@ -42,10 +45,10 @@ public final class NodeModels {
         boolean has(String model) throws InterruptedException;
     }
 
-    /** @param words why no job can have the model; empty if the fetch is tried again */
+    /** @param words why no job can use the model; empty if the fetch will be tried again */
     private record Missed(Instant until, Optional<String> words) {}
 
-    /** @param changed called when a fetch of a model that jobs wait for becomes possible, or has failed */
+    /** @param changed called when a fetch has ended, and when a failed fetch may be tried again */
     public NodeModels(
             NodeSettings settings, Upstream upstream, Clock clock, Later later, Lookup look, Runnable changed) {
         this.settings = settings;
@@ -54,7 +57,7 @@ public final class NodeModels {
         this.later = later;
         this.look = look;
         this.changed = changed;
-        // a program that Penstock starts serves the configured files only
+        // without a client, the node is a program that Penstock starts; it serves only the configured files
         commands = client == null ? null : ModelCommands.of(settings.backend()).orElse(null);
     }
 
@@ -72,7 +75,7 @@ public final class NodeModels {
         record Refused(JobFailure failure) implements Request {}
     }
 
-    /** Pulls or loads a model, or joins the transfer that is under way. */
+    /** Pulls or loads a model. If a transfer of the model is already under way, returns that transfer. */
     public Request fetch(String model) {
         if (commands == null) {
             return new Request.Refused(impossible());
@@ -86,7 +89,7 @@ public final class NodeModels {
         return new Request.OnItsWay(transfer);
     }
 
-    /** Fetches a model that a job waits for, unless a transfer is under way or has just been tried. */
+    /** Fetches a model that a job waits for, unless a transfer of it is under way or has just failed. */
     public void fetchMissing(String model) {
         Missed last = commands == null ? null : missed.get(commands.canonical(model));
         if (commands != null && (last == null || !clock.instant().isBefore(last.until()))) {
@@ -94,7 +97,7 @@ public final class NodeModels {
         }
     }
 
-    /** Returns the models whose fetch failed lately, under the jobs' names, each with the reason. */
+    /** Returns the models whose fetch failed lately, each with the reason. */
     public Map<String, String> cannotFetch() {
         Instant now = clock.instant();
         missed.values().removeIf(miss -> !now.isBefore(miss.until()));
@@ -103,7 +106,7 @@ public final class NodeModels {
         return refused;
     }
 
-    /** Returns one name for all names of the same model here. */
+    /** Returns the one name that stands for all names of the same model at this node. */
     public String canonical(String model) {
         return commands == null ? model : commands.canonical(model);
     }
@@ -160,7 +163,8 @@ public final class NodeModels {
             } catch (ModelCommands.Refused e) {
                 end = failed(canonical, e.failure());
             }
-            // refreshes the node's list, so that jobs that wait for the model are routed again, whatever the result
+            // refreshes the node's list of models after success and failure, so that jobs that wait for the model are
+            // routed again
             boolean listed = look.has(transfer.model());
             if (!listed && end instanceof ModelTransfer.State.Done) {
                 // prevents repeated fetches if the model is listed late or under another name
@@ -170,7 +174,7 @@ public final class NodeModels {
             Thread.currentThread().interrupt();
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "Penstock is stopping"));
         } catch (IllegalStateException _) {
-            // the client of a removed node is closed
+            // the node was removed, and its client is closed
             end = failed(canonical, JobFailure.of(JobFailure.Code.STREAM_BROKEN, "the node was removed"));
         } finally {
             running.remove(canonical, transfer);

@@ -15,12 +15,15 @@ import java.util.Map;
 import java.util.function.Consumer;
 
 /**
- * The models of Ollama (measured: 0.33.0). It pulls from its library and from Hugging Face, layer by layer. It loads
- * models by itself.
+ * Pulls, unloads and deletes the models of Ollama (observed with 0.33.0). Ollama pulls from its library and from
+ * Hugging Face, layer by layer. It loads models by itself.
  */
 final class OllamaModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
-    /** Verifying a large model is silent, and so is a slow registry. */
+    /**
+     * The longest silence during a pull. Ollama is silent while it verifies a large model, or waits for a slow
+     * registry.
+     */
     private static final Duration SILENCE = Duration.ofMinutes(10);
 
     @Override
@@ -70,11 +73,14 @@ final class OllamaModels implements ModelCommands {
                         .formatted(client.title(), model, words, missing ? " (is the name right?)" : ""));
     }
 
-    /** The layers of one pull. They become known one after the other, so the reported share never falls. */
+    /**
+     * The layers of one pull. They become known one after the other, so the percentage could fall. This class never
+     * reports a lower percentage than before.
+     */
     private static final class Layers {
-        /** A petabyte. A larger size of a layer counts as unknown. */
+        /** The largest size of a layer: a petabyte. A larger size counts as unknown. */
         private static final long LARGEST = 1_000_000_000_000_000L;
-        /** A model has about ten layers. */
+        /** The most layers that are counted. A model has about ten. */
         private static final int MOST = 1_000;
 
         private final Map<String, Long> completed = new HashMap<>();

@@ -18,16 +18,16 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The models of a llama-server (measured: llama.cpp 0.7.0) that is a router: it was started without a model, with
- * {@code --models-dir} or its cache. It reports the progress of a load in an event stream, and the result in its list
- * of models.
+ * Fetches, unloads and deletes the models of a llama-server in router mode (observed with llama.cpp 0.7.0). Such a
+ * server starts without a model, with {@code --models-dir} or its cache. It reports the progress of a load in an event
+ * stream, and the result in its list of models.
  */
 final class RouterModels implements ModelCommands {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final Duration LISTED_WITHIN = Duration.ofSeconds(3);
     private static final Duration UNTIL_ANSWERED = Duration.ofSeconds(30);
     private static final Duration LOOK = Duration.ofMillis(250);
-    /** A download is listed only once its server process runs. */
+    /** How long a download may be missing from the list. It appears only after its server process has started. */
     private static final Duration UNTIL_LISTED = Duration.ofSeconds(5);
 
     private final Duration untilListed;
@@ -36,7 +36,7 @@ final class RouterModels implements ModelCommands {
         this(UNTIL_LISTED);
     }
 
-    /** @param untilListed how long a model may be missing from the list before it counts as gone */
+    /** @param untilListed how long a model may be missing from the list before its fetch counts as failed */
     RouterModels(Duration untilListed) {
         this.untilListed = untilListed;
     }
@@ -55,7 +55,7 @@ final class RouterModels implements ModelCommands {
         try (LineFeed events = client.events("/models/sse")) {
             NodeClient.Reply begun = ModelCommands.ask(
                     client, HttpMethod.POST, download ? "/models" : "/models/load", nameDocument(name), PATIENCE);
-            // it is loaded already, or another client is loading it
+            // "already running" means that the model is loaded, or that another client is loading it
             if (!begun.body().contains("already running")) {
                 expectOk(client, name, begun);
             }
@@ -123,8 +123,8 @@ final class RouterModels implements ModelCommands {
     }
 
     /**
-     * Returns the event stream's next report about this model. If none comes within a moment, it returns the status
-     * only.
+     * Returns the event stream's next report about this model. If no report comes within a moment, returns only the
+     * status.
      */
     private static ModelTransfer.State.Running next(LineFeed events, String name, String status)
             throws InterruptedException {
@@ -148,8 +148,8 @@ final class RouterModels implements ModelCommands {
     }
 
     /**
-     * Returns a model's entry in the router's list; null if it has none. A router that is busy with a model may leave
-     * a request unanswered.
+     * Returns a model's status in the router's list; null if the model is not in the list. It repeats an unanswered
+     * request, because a router that is busy with a model may not answer.
      */
     private static @Nullable JsonNode listed(NodeClient client, String name) throws Refused, InterruptedException {
         long until = System.nanoTime() + UNTIL_ANSWERED.toNanos();

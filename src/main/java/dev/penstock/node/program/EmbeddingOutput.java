@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import java.util.regex.Pattern;
 
 /**
- * The document that llama-embedding (measured: 0.7.0) prints. It has OpenAI's form, except for its usage. Not
- * thread-safe.
+ * Reads the document that llama-embedding prints (observed with 0.7.0). The document has OpenAI's form, except for its
+ * usage. Not thread-safe.
  */
 final class EmbeddingOutput implements ProgramOutput {
     private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
@@ -22,7 +22,7 @@ final class EmbeddingOutput implements ProgramOutput {
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
 
     EmbeddingOutput(Prompt prompt) {
-        // one process for all inputs: each batch would load the model once more
+        // one process for all inputs, because a process for each batch would load the model again
         Prompt whole = new Prompt(
                 prompt.task(),
                 prompt.model(),

@@ -11,14 +11,17 @@ import java.util.stream.Stream;
 public final class Executables {
     private Executables() {}
 
-    /** Finds a configured program: a file, or a name on the PATH. */
+    /** Finds a configured program. The command is the path of a file, or a name on the PATH. */
     public static Optional<Path> find(String command) {
         return command.contains("/") || command.contains("\\")
                 ? runnable(Path.of(command).toAbsolutePath())
                 : onPath(command);
     }
 
-    /** Finds a program of the same build as another: beside it or beside the target of its link, else on the PATH. */
+    /**
+     * Finds a program of the same build as another program. It looks in the other program's folder, in the folder of
+     * its link's target, and then on the PATH.
+     */
     static Optional<Path> beside(Path other, String name) {
         return Stream.of(other, real(other))
                 .map(file -> file.resolveSibling(name))

@@ -2,17 +2,17 @@ package dev.penstock.node.program;
 
 import java.util.List;
 
-/** Passes text on, but holds back an end that may be the beginning of a mark. Not thread-safe. */
+/** Passes text through, but holds back the end of the text if it may be the beginning of a mark. Not thread-safe. */
 final class HeldText {
     private final List<String> marks;
     private final StringBuilder held = new StringBuilder();
 
-    /** @param marks none is empty */
+    /** @param marks the marks; no mark is empty */
     HeldText(List<String> marks) {
         this.marks = List.copyOf(marks);
     }
 
-    /** Returns the text that is certainly before any mark that reaches to the end. */
+    /** Adds text. Returns the held text up to the possible beginning of a mark at its end. */
     String through(String text) {
         held.append(text);
         int keep = longestBeginning();

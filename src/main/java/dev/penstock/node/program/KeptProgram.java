@@ -9,16 +9,17 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A program that Penstock has started. It runs in a session of its own, so a signal to Penstock's process group, such
- * as Ctrl-C, does not reach it. A shell between the two ends the program when Penstock has ended for any reason: then
- * the kernel closes the shell's input.
+ * A program that Penstock has started. The program runs in a session of its own, so a signal to Penstock's process
+ * group, such as Ctrl-C, does not reach it. Penstock starts the program through a shell. When Penstock ends for any
+ * reason, the kernel closes the shell's input, and the shell ends the program.
  */
 final class KeptProgram {
     private static final Path SHELL = Path.of("/bin/sh");
 
     /**
-     * Only a shell without a terminal may turn on job control: otherwise it takes the terminal away from Penstock.
-     * The loop exists because a signal to the shell ends {@code wait} before the program has ended.
+     * The script of the shell. It turns on job control only without a terminal, because it would otherwise take the
+     * terminal away from Penstock. It calls {@code wait} in a loop, because a signal to the shell ends {@code wait}
+     * before the program has ended.
      */
     private static final String KEEPER = """
             trap : HUP INT TERM
@@ -50,9 +51,9 @@ final class KeptProgram {
 
     /** The signal that asks a program to end, and the time before it is killed. */
     enum Ending {
-        /** A server finishes its current work. */
+        /** For a server, which finishes its current work. */
         TERMINATED("TERM", 5),
-        /** A program prints its closing figures. */
+        /** For a program that prints closing figures before it ends. */
         INTERRUPTED("INT", 3);
 
         private final String signal;
@@ -65,8 +66,8 @@ final class KeptProgram {
     }
 
     /**
-     * @param builder for the program alone
-     * @param deaf blocks interrupts for the program, if the system can block them
+     * @param builder the command of the program alone, without the shell
+     * @param deaf whether to block interrupts for the program, if the system can block them
      */
     static KeptProgram start(ProcessBuilder builder, Ending ending, boolean deaf) throws IOException {
         boolean kept = Files.isExecutable(SHELL);
@@ -93,7 +94,7 @@ final class KeptProgram {
         return process;
     }
 
-    /** Asks the program to end, and kills it if it has not ended in time. Returns when it has ended. */
+    /** Asks the program to end, and kills it if it has not ended in time. Returns when the program has ended. */
     int end(Ending ending) throws InterruptedException {
         ask();
         if (!process.waitFor(ending.graceSeconds, TimeUnit.SECONDS)) {
@@ -110,7 +111,7 @@ final class KeptProgram {
         try {
             process.getOutputStream().close();
         } catch (IOException _) {
-            // it has ended
+            // the program has already ended
         }
     }
 

@@ -9,16 +9,19 @@ import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The last lines that a program of llama.cpp printed beside its answer. Thread-safe. */
+/** The last lines that a program of llama.cpp printed outside of its answer. Thread-safe. */
 final class LastLines {
     private static final int KEPT = 40;
     private static final int LONGEST = 2000;
     private static final int SHOWN = 3;
 
-    /** Time and level, as its log has them: {@code 0.00.066.771 E}. */
+    /** Matches the time and the level at the beginning of a log line, such as {@code 0.00.066.771 E}. */
     private static final Pattern PREFIX = Pattern.compile("^[\\d.]+ ([A-Z]) +");
 
-    /** A progress line. It comes every 3 s, and would displace the earlier lines. */
+    /**
+     * Matches a progress line. Such a line comes every 3 s, so only the latest one is kept. Otherwise progress lines
+     * would displace the earlier lines.
+     */
     private static final Pattern PROGRESS = Pattern.compile(" n_gen = ");
 
     private final Deque<String> lines = new ArrayDeque<>();
@@ -41,7 +44,7 @@ final class LastLines {
         }
     }
 
-    /** Returns whether one of the last lines has this form. */
+    /** Returns whether one of the last lines matches. */
     synchronized boolean has(Pattern form) {
         return lines.stream().anyMatch(line -> form.matcher(line).find());
     }
@@ -53,7 +56,7 @@ final class LastLines {
         }
     }
 
-    /** Returns the number in the last line of this form: the first group of the pattern. */
+    /** Returns the number in the pattern's first group, from the last line that matches. */
     synchronized OptionalLong number(Pattern form) {
         return lines.reversed().stream()
                 .map(form::matcher)
@@ -62,7 +65,7 @@ final class LastLines {
                 .findFirst();
     }
 
-    /** Returns the first group of the last error of this form. */
+    /** Returns the text in the pattern's first group, from the last error that matches. */
     synchronized Optional<String> error(Pattern form) {
         return errors.reversed().stream()
                 .map(form::matcher)

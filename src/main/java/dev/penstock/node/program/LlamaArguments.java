@@ -5,13 +5,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** The arguments that the configuration gives the programs of llama.cpp (measured: 0.7.0). */
+/** Builds the arguments for llama.cpp's programs from the configuration (observed with 0.7.0). */
 final class LlamaArguments {
     private LlamaArguments() {}
 
     /**
-     * The options that decide the amount of memory. They come from the configuration; its parameters apply if the
-     * node has no key of its own.
+     * The options that decide the amount of memory, each with the names of the parameter that sets it. A configured
+     * parameter applies only if the node has no key of its own for the option.
      */
     static final Map<String, List<String>> SIZES = Map.of(
             "-c", List.of("ctx_size", "num_ctx"),
@@ -20,7 +20,7 @@ final class LlamaArguments {
             "-ngl", List.of("gpu_layers", "num_gpu"),
             "-t", List.of("threads", "num_thread"));
 
-    /** @param parameters from the configuration; those of the node override those of the service */
+    /** @param parameters the configured parameters; the node's parameters override the service's */
     static List<String> ofServer(
             NodeSettings node, NodeSettings.Program program, int port, Map<String, Object> parameters) {
         String model = node.model();
@@ -35,7 +35,7 @@ final class LlamaArguments {
                 .ifPresent(name -> arguments.addAll(List.of(option, String.valueOf(parameters.get(name))))));
         arguments.addAll(sizes(program));
         arguments.addAll(program.arguments());
-        // the last option of its kind counts, so the server listens only where Penstock calls it
+        // at the end, because the last value of an option applies: the server must listen only at Penstock's address
         arguments.addAll(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
         return arguments;
     }

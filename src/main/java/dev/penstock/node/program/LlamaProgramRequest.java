@@ -20,10 +20,10 @@ import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** A prompt as the arguments and files of a program of llama.cpp (measured: 0.7.0). */
+/** Turns a prompt into the arguments and files of one of llama.cpp's programs (observed with 0.7.0). */
 final class LlamaProgramRequest {
     static final String CHAT = "llama-cli";
-    /** It does what llama-cli cannot do since the two were split: a raw prompt, and a schema in a chat. */
+    /** The program for two cases that llama-cli does not support: a raw prompt, and a chat with a schema. */
     static final String COMPLETION = "llama-completion";
 
     static final String EMBEDDING = "llama-embedding";
@@ -34,10 +34,10 @@ final class LlamaProgramRequest {
     private static final String SCHEMA_FILE = "schema.json";
     private static final String GRAMMAR_FILE = "grammar.gbnf";
 
-    /** The place of an image in a text for llama-mtmd-cli. */
+    /** Marks the place of an image in a text for llama-mtmd-cli. */
     private static final String IMAGE_MARK = "<__media__>";
 
-    /** The option of each number, with its other names. */
+    /** The program's options for numbers, each with the names of the job's field. */
     private static final Map<String, List<String>> NUMBERS = Map.ofEntries(
             Map.entry("--temp", List.of("temperature")),
             Map.entry("--top-k", List.of("top_k")),
@@ -154,7 +154,7 @@ final class LlamaProgramRequest {
     }
 
     /**
-     * Makes a text harmless. For llama-cli a leading slash is a command: {@code /read FILE} would read any file of
+     * Makes a text harmless. For llama-cli, a leading slash begins a command: {@code /read FILE} would read any file of
      * this machine.
      */
     private static String harmless(String text) {
@@ -219,7 +219,7 @@ final class LlamaProgramRequest {
                         : List.of("--reasoning-effort", String.valueOf(effort)));
     }
 
-    /** @return whether the form of the answer is prescribed */
+    /** @return whether the job prescribes the form of the answer, by a schema or a grammar */
     private boolean constraint() {
         Object own = translation.take("json_schema");
         Object wanted = translation.answerSchema();
@@ -255,7 +255,7 @@ final class LlamaProgramRequest {
     /**
      * A chat for a program that takes a system prompt, one text and images.
      *
-     * @param text the last message, after the earlier messages
+     * @param text all messages except for system messages, in their order
      */
     private record Conversation(String system, String text, List<byte[]> images) {
 

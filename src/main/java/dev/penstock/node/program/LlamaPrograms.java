@@ -15,8 +15,8 @@ import java.util.Optional;
 import java.util.SortedMap;
 
 /**
- * The programs of llama.cpp on this machine, one process for each request: llama-cli and llama-completion for text,
- * llama-embedding, and llama-mtmd-cli for images. Between two requests no model is in memory.
+ * Runs programs of llama.cpp on this machine, one process for each request: llama-cli and llama-completion for text,
+ * llama-embedding for embeddings, and llama-mtmd-cli for images. Between two requests, no model is in memory.
  */
 public final class LlamaPrograms implements Upstream {
     private final NodeSettings settings;
@@ -118,6 +118,6 @@ public final class LlamaPrograms implements Upstream {
 
     @Override
     public void close() {
-        // each stream ends its own process
+        // nothing to close, because each stream ends its own process
     }
 }

@@ -33,19 +33,23 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A llama-server that Penstock keeps running, on a loopback port and with a secret key. When it dies, Penstock starts
- * it again, with longer and longer delays. When it lives but does not answer, Penstock kills it first.
+ * A llama-server that Penstock keeps running, on a loopback port and with a secret key. If the server dies, Penstock
+ * starts it again, each time after a longer delay. If it runs but does not answer, Penstock kills it, and then starts
+ * it again.
  */
 public final class LlamaServerProcess implements Upstream {
     private static final Logger LOG = Logger.getLogger(LlamaServerProcess.class);
     private static final Duration FIRST_WAIT = Duration.ofMillis(500);
     private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
-    /** A process that ran for this long did not die because of its arguments. */
+    /**
+     * If a process has run for this long, it did not die because of its arguments. So the delay before the next start
+     * is short again.
+     */
     private static final Duration SOUND = Duration.ofMinutes(1);
 
     /**
-     * The number of unanswered probes, each with 3 s of patience, after which it has hung. A busy server answers
-     * within 20 ms.
+     * The number of unanswered probes after which the server counts as hung. A probe waits for 3 s; even a busy server
+     * answers within 20 ms.
      */
     private static final int HUNG = 3;
 
@@ -68,7 +72,7 @@ public final class LlamaServerProcess implements Upstream {
 
     /* Guarded by this. */
     private @Nullable KeptProgram running;
-    /** The process that has answered at Penstock's address. */
+    /** The process that is known to have answered at Penstock's address. */
     private @Nullable KeptProgram confirmed;
 
     private String lastWords = "is about to be started";
@@ -111,7 +115,7 @@ public final class LlamaServerProcess implements Upstream {
 
         boolean isFree() {
             try (ServerSocket socket = new ServerSocket()) {
-                // like a server's own bind: closed connections do not block the port
+                // binds as a server does, so that closed connections do not block the port
                 socket.setReuseAddress(true);
                 socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number), 1);
                 return true;
@@ -127,7 +131,7 @@ public final class LlamaServerProcess implements Upstream {
         return HexFormat.of().formatHex(random);
     }
 
-    /** Returns the settings with the address that it listens on now. */
+    /** Returns the settings with the address on which the server listens now. */
     @Override
     public NodeSettings settings() {
         return client.settings();
@@ -166,7 +170,7 @@ public final class LlamaServerProcess implements Upstream {
                 unanswered(probed);
                 yield away;
             }
-            // it listens only after it has read its arguments
+            // the server is loading, because it listens only after it has read its arguments
             case ProbeResult.Away away -> {
                 answered();
                 yield new ProbeResult.Loading(away.words());
@@ -183,7 +187,10 @@ public final class LlamaServerProcess implements Upstream {
         unanswered = 0;
     }
 
-    /** A process that lives and does not answer has hung. It is killed, and {@link #keepRunning} starts another. */
+    /**
+     * Counts an unanswered probe. After too many of them, the process counts as hung. It is killed, and {@link
+     * #keepRunning} starts another process.
+     */
     private synchronized void unanswered(KeptProgram probed) {
         unanswered++;
         if (unanswered >= HUNG && probed == running && probed.process().isAlive()) {
@@ -194,8 +201,8 @@ public final class LlamaServerProcess implements Upstream {
     }
 
     /**
-     * Returns whether the port belongs to the started process and to no other program. Only Penstock's server accepts
-     * exactly Penstock's key.
+     * Returns whether the started process answers on the port, and not another program. Only Penstock's own server
+     * accepts Penstock's key and refuses another key.
      */
     private boolean isOurs(KeptProgram probed) throws InterruptedException {
         synchronized (this) {
@@ -283,11 +290,10 @@ public final class LlamaServerProcess implements Upstream {
                 hung = false;
                 unanswered = 0;
             }
-            // a platform thread: reading from a pipe would hold the carrier of a virtual thread. If it dies, the full
-            // pipe
-            // stops the server, the probes find it hung, and the next server gets a new reader
+            // a platform thread, because reading from a pipe would block the carrier of a virtual thread. If it dies, the
+            // full pipe stops the server, the probes find it hung, and the next server gets a new reader
             Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, output));
-            // it only waits: nothing in it can fail before the end
+            // this thread only waits, so nothing in it can fail before the end
             Thread ending = Thread.ofVirtual().start(() -> endWhenClosing(kept));
             int status = process.waitFor();
             ending.interrupt();
@@ -309,7 +315,7 @@ public final class LlamaServerProcess implements Upstream {
         List<String> command = new ArrayList<>(List.of(file.toString()));
         command.addAll(LlamaArguments.ofServer(settings, program, port.number(), parameters));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-        // not as an argument, because every user of this machine can read arguments
+        // the key is not an argument, because every user of this machine can read arguments
         builder.environment().put("LLAMA_API_KEY", key);
         return KeptProgram.start(builder, KeptProgram.Ending.TERMINATED, false);
     }
@@ -321,7 +327,7 @@ public final class LlamaServerProcess implements Upstream {
                 LOG.debugf("node=%s %s", settings.name(), line);
             }
         } catch (IOException _) {
-            // it has ended
+            // the process has already ended
         }
     }
 
@@ -330,7 +336,7 @@ public final class LlamaServerProcess implements Upstream {
             closing.await();
             kept.end(KeptProgram.Ending.TERMINATED);
         } catch (InterruptedException _) {
-            // it has ended
+            // the process has already ended
         }
     }
 }

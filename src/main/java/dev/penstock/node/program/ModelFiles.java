@@ -11,7 +11,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** The models at a path: a file, or each .gguf file in a folder. A model's name is the file's name without .gguf. */
+/**
+ * Finds the models at a path. The path is a file, or a folder with .gguf files. A model's name is the file's name
+ * without .gguf.
+ */
 public final class ModelFiles {
     private static final String ENDING = ".gguf";
     private static final Pattern PART = Pattern.compile("(.*)-(\\d{5})-of-\\d{5}");
@@ -29,7 +32,7 @@ public final class ModelFiles {
         }
     }
 
-    /** Never empty. */
+    /** Returns the models by name; never empty. */
     public static SortedMap<String, Path> of(NodeSettings node, NodeSettings.Program program) throws Unreadable {
         Path path = program.modelPath();
         SortedMap<String, Path> models = new TreeMap<>();
@@ -64,7 +67,7 @@ public final class ModelFiles {
     }
 
     /**
-     * Returns whether a file is a model. A model in several parts counts by its first part. A projector is not a
+     * Returns whether a file is a model. If a model has several parts, only the first part counts. A projector is not a
      * model.
      */
     private static boolean isModel(Path file) {

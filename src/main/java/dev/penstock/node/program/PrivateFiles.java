@@ -12,7 +12,10 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
-/** The files of one request for a program, in a folder that only its owner can read. Closing it deletes them. */
+/**
+ * The files of one request to a program, in a folder that only its owner can read. Closing this object deletes the
+ * files.
+ */
 final class PrivateFiles implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(PrivateFiles.class);
 
@@ -48,7 +51,7 @@ final class PrivateFiles implements AutoCloseable {
         remove(folder);
     }
 
-    /** Deletes the folders of Penstock processes that crashed. */
+    /** Deletes the folders that crashed Penstock processes have left. */
     static void sweep() {
         Path all = Path.of(System.getProperty("java.io.tmpdir"));
         try (Stream<Path> folders = Files.list(all)) {

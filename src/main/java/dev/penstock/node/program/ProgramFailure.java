@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Interprets the failure of a program of llama.cpp (measured: 0.7.0) by its output. */
+/** Finds the cause of a llama.cpp program's failure in its output (observed with 0.7.0). */
 final class ProgramFailure {
     private static final Pattern TOO_LONG = Pattern.compile(
             "(\\d+) tokens.*?(?:context size \\(|max )(\\d+)|input line \\((\\d+)\\) exceeds batch size \\((\\d+)");

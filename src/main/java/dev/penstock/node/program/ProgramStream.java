@@ -21,9 +21,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The answer of a program that runs for one request. A platform thread reads the program's output, because reading
- * from a pipe would hold the carrier of a virtual thread. The thread of the run reads the events. Closing it kills
- * the program and its children, and returns when they are gone: they hold the memory that the next program needs.
+ * The answer of a program that runs for one request. A platform thread reads the program's output, because reading from
+ * a pipe would block the carrier of a virtual thread. The thread of the run reads the events. Closing the stream kills
+ * the program and its children. It returns only after they have ended, because the next program needs their memory.
  */
 final class ProgramStream implements TokenStream {
     private static final int BUFFER = 8192;
@@ -133,7 +133,7 @@ final class ProgramStream implements TokenStream {
         } catch (InterruptedException _) {
             finish(broken(JobFailure.Code.STREAM_BROKEN, "was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
-            // no other thread would report an unexpected failure of this one
+            // reported here, because no other thread would report an unexpected failure of this thread
             finish(broken(JobFailure.Code.NODE_ERROR, "failed unexpectedly: " + Reason.of(e)));
         } finally {
             synchronized (this) {
@@ -175,7 +175,7 @@ final class ProgramStream implements TokenStream {
                 }
             }
         } catch (IOException _) {
-            // it was killed: its status shows that
+            // the program was killed, and its status shows that
         }
         if (over) {
             synchronized (this) {
@@ -184,7 +184,10 @@ final class ProgramStream implements TokenStream {
         }
     }
 
-    /** Ends a program whose answer is complete. It discards further output, so that the program does not block. */
+    /**
+     * Ends a program whose answer is complete. Meanwhile, the program's further output is discarded, so that it does
+     * not block.
+     */
     private static int stop(KeptProgram kept) throws InterruptedException {
         Thread.ofPlatform().daemon().start(() -> drain(kept.process().getInputStream()));
         return kept.end(KeptProgram.Ending.INTERRUPTED);
@@ -194,7 +197,7 @@ final class ProgramStream implements TokenStream {
         try {
             printed.transferTo(OutputStream.nullOutputStream());
         } catch (IOException _) {
-            // it has ended
+            // the program has ended
         }
     }
 
@@ -204,7 +207,7 @@ final class ProgramStream implements TokenStream {
                 lastLines.add(line);
             }
         } catch (IOException _) {
-            // it was killed
+            // the program was killed
         }
     }
 

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Ends a text before the first stop string, wherever its pieces are cut. Not thread-safe. */
+/** Ends a text before the first stop string, even if the stop string is cut into several pieces. Not thread-safe. */
 final class StopStrings {
     private final List<String> stops;
     private final HeldText beginnings;
@@ -16,7 +16,7 @@ final class StopStrings {
         beginnings = new HeldText(stops);
     }
 
-    /** Reads the job's value: a string, or a list of strings. */
+    /** Reads the value of the job's field {@code stop}: a string, or a list of strings. */
     static StopStrings of(@Nullable Object stop) {
         List<String> stops = new ArrayList<>();
         for (Object one : stop instanceof List<?> many ? many : stop == null ? List.of() : List.of(stop)) {
@@ -27,7 +27,7 @@ final class StopStrings {
         return new StopStrings(stops);
     }
 
-    /** Returns the part of the text before any stop string. */
+    /** Adds text. Returns the part before any stop string, and holds back a possible beginning of one. */
     String through(String text) {
         String all = beginnings.held() + text;
         int first = -1;
@@ -58,7 +58,7 @@ final class StopStrings {
         return foundString;
     }
 
-    /** Ends the text. Returns the held text, which contains no stop string. */
+    /** Ends the text. Returns the text that was held back, which contains no stop string. */
     String rest() {
         return found ? "" : beginnings.held();
     }

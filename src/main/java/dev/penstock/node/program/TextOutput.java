@@ -18,18 +18,21 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Reads the text that llama-cli, llama-completion and llama-mtmd-cli (measured: 0.7.0) print. It removes the text
- * before and after the answer. An answer is complete only if the program has also printed its closing figures: a
- * program that a signal ends may print its farewell and end with status 0. Bytes may be cut anywhere. Not
- * thread-safe.
+ * Reads the text that llama-cli, llama-completion and llama-mtmd-cli print (observed with 0.7.0). It removes the text
+ * before and after the answer. An answer is complete only if the program has also printed its closing figures. The
+ * farewell and status 0 are not enough, because a program that a signal ends may have both. Bytes may be cut anywhere.
+ * Not thread-safe.
  */
 final class TextOutput implements ProgramOutput {
     private static final Pattern PROMPT_TOKENS = Pattern.compile("prompt eval time = .*/ +(\\d+) tokens");
     private static final Pattern TOKENS = Pattern.compile("(?<!prompt )\\beval time = .*/ +(\\d+) (?:tokens|runs)");
-    /** llama-cli prints it before the answer. */
+    /** Matches a line that llama-cli prints before the answer. */
     private static final Pattern NEW_PROMPT = Pattern.compile("new prompt, .*task\\.n_tokens = (\\d+)");
 
-    /** llama-mtmd-cli prints these when the model is loaded, and when it encodes the images. */
+    /**
+     * {@code LOADED} and {@code ENCODING} match lines that llama-mtmd-cli prints when the model is loaded, and when it
+     * encodes the images.
+     */
     private static final Pattern LOADED = Pattern.compile("main: loading model: ");
 
     private static final Pattern ENCODING = Pattern.compile("encoding mtmd batch");
@@ -61,13 +64,16 @@ final class TextOutput implements ProgramOutput {
     private final StringBuilder printed = new StringBuilder();
     private int pieces;
 
-    /** The program that prints. */
+    /** The form of the output of each program. */
     enum Form {
-        /** llama-cli: a banner, the prompt, the answer, a farewell. It prints an error in place of the answer. */
+        /**
+         * llama-cli prints a banner, the prompt, the answer and a farewell. If it fails, it prints the error in place
+         * of the answer.
+         */
         CHAT(FAREWELL, FAREWELL),
-        /** llama-completion: the answer, and a mark if the model ended it. */
+        /** llama-completion prints the answer, and a mark if the model ended it. */
         COMPLETION(" [end of text]\n\n\n", "\n\n"),
-        /** llama-mtmd-cli: an empty line, the answer, and one more line if the model ended it. */
+        /** llama-mtmd-cli prints an empty line, the answer, and one more line if the model ended it. */
         IMAGES("\n\n\n", "\n\n");
 
         private final String ended;
@@ -75,7 +81,7 @@ final class TextOutput implements ProgramOutput {
 
         /**
          * @param ended the text after an answer that the model ended
-         * @param cut the text after another answer
+         * @param cut the text after an answer that ended for another reason
          */
         Form(String ended, String cut) {
             this.ended = ended;
@@ -114,7 +120,7 @@ final class TextOutput implements ProgramOutput {
 
     /**
      * @param prompt the program's input
-     * @param limit the largest number of tokens
+     * @param limit the largest number of tokens in the answer
      * @param counter counts the tokens of a text, for an answer that a stop string ends
      */
     static TextOutput ofChat(
@@ -147,8 +153,8 @@ final class TextOutput implements ProgramOutput {
     }
 
     /**
-     * After an interrupt, llama-mtmd-cli ends with status 0 and all of its figures. With a stop string, Penstock
-     * itself interrupts it.
+     * Returns true for llama-mtmd-cli, which prints all of its figures after an interrupt and ends with status 0. If
+     * the job has stop strings, the result is false, because Penstock itself interrupts the program.
      */
     @Override
     public boolean hidesInterrupt() {
@@ -254,7 +260,7 @@ final class TextOutput implements ProgramOutput {
             return;
         }
         if (form == Form.IMAGES && status == 1 && beside.has(LOADED) && !beside.has(ENCODING)) {
-            // the reason may be missing: a thread prints it, and the program's end does not wait for that thread
+            // the reason may be missing, because the program may end before the thread that prints it
             events.accept(new TokenEvent.Broken(JobFailure.of(
                     JobFailure.Code.INVALID_REQUEST, "cannot read an image of this job: " + beside.inShort())));
             return;
@@ -275,7 +281,7 @@ final class TextOutput implements ProgramOutput {
         if (stage == Stage.OPENING
                 && tokens.orElse(0) == 0
                 && opening.toString().startsWith(ERROR)) {
-            // the program's own report of this error may be lost, as its output may be
+            // read here, because the program's other report of this error may be missing
             String words = opening.substring(ERROR.length()).replace(FAREWELL, "");
             events.accept(new TokenEvent.Broken(ProgramFailure.of(status, words, pieces > 0)));
             return;
@@ -304,7 +310,7 @@ final class TextOutput implements ProgramOutput {
         };
     }
 
-    /** llama-mtmd-cli fails when its context is full. */
+    /** Ends the answer when the context is full, in which case llama-mtmd-cli fails. */
     private void full(LastLines beside, Consumer<TokenEvent> events) {
         if (pieces == 0) {
             events.accept(new TokenEvent.Broken(JobFailure.of(
@@ -317,7 +323,7 @@ final class TextOutput implements ProgramOutput {
     }
 
     private void finish(String reason, LastLines beside, Consumer<TokenEvent> events) {
-        // an interrupted program may end before it has printed the count
+        // counted here, because an interrupted program may end before it has printed the count
         long read = Stream.of(PROMPT_TOKENS, NEW_PROMPT)
                 .map(beside::number)
                 .filter(OptionalLong::isPresent)
@@ -330,8 +336,8 @@ final class TextOutput implements ProgramOutput {
     }
 
     /**
-     * Returns the program's count. If the program ended before it printed that, it counts the tokens of the text and
-     * the stop string.
+     * Returns the number of generated tokens that the program printed. If the program ended earlier, this method counts
+     * the tokens of the text and the stop string.
      */
     private long generated(LastLines beside) {
         OptionalLong reported = beside.number(TOKENS);
@@ -343,11 +349,11 @@ final class TextOutput implements ProgramOutput {
     }
 
     /**
-     * Reads the end of the output. llama.cpp 0.7.0 prints in a thread that its end does not wait for. So now and then
-     * the end of an answer or its figures are missing. If a model answers within milliseconds, even the whole answer
-     * may be missing.
+     * Reads the end of the output. llama.cpp 0.7.0 prints in a thread, and may exit before that thread has finished. So
+     * the end of an answer, or its closing figures, may be missing. If a model answers within milliseconds, even the
+     * whole answer may be missing.
      *
-     * @return the program's text after an answer; empty if the output does not reach it
+     * @return the text that the program prints after an answer; empty if this text is missing
      */
     private String last(Consumer<TokenEvent> events) {
         if (stage == Stage.OPENING) {

@@ -14,8 +14,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Counts the tokens of a text with llama-tokenize (measured: 0.7.0), which loads only the vocabulary of a model. It
- * is for the answer of a program that ended before it printed its figures.
+ * Counts the tokens of a text with llama-tokenize (observed with 0.7.0), which loads only the vocabulary of a model.
+ * This is necessary if a program ended before it printed its figures.
  */
 final class TokenCount {
     private static final String PROGRAM = "llama-tokenize";
@@ -25,8 +25,8 @@ final class TokenCount {
     private TokenCount() {}
 
     /**
-     * @param command llama-cli, as configured
-     * @return empty if the program is missing or fails
+     * @param command the configured command of llama-cli
+     * @return the number of tokens; empty if the program is missing or fails
      */
     static OptionalLong of(String text, String command, Path model) {
         Optional<Path> file = Executables.find(command).flatMap(found -> Executables.beside(found, PROGRAM));

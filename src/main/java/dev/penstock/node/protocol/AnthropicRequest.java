@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Translates a prompt into Anthropic's messages API. Content blocks in Anthropic's own form pass unchanged. */
 final class AnthropicRequest {
-    /** The API requires a limit; OpenAI's API does not. */
+    /** The default limit of the answer, because Anthropic's API requires a limit and OpenAI's does not. */
     private static final int MAX_TOKENS = 4096;
 
     private static final Set<String> THOUGHTS = Set.of("thinking", "redacted_thinking");
@@ -52,11 +52,11 @@ final class AnthropicRequest {
 
     private static void sampling(Translation request) {
         for (String name : List.of("temperature", "top_p", "top_k")) {
-            // no default together with thinking: the API would refuse the job
+            // with thinking, defaults are left out, because the API would refuse the job
             Object value = request.take(name);
             request.put(name, thinks(request) && !request.asks(name) ? null : value);
         }
-        // newer models refuse the two together
+        // newer models refuse temperature together with top_p
         if (request.asks("top_p") && !request.asks("temperature")) {
             request.drop("temperature");
         } else if (request.take("temperature") != null) {
@@ -69,8 +69,8 @@ final class AnthropicRequest {
     }
 
     /**
-     * Thinking counts towards the length. If the job sets no length, the limit leaves room for the answer beside the
-     * thinking.
+     * Sets the limit of the answer's length, which includes the thinking. If the job sets no limit, the job's budget
+     * for thinking is added to the default limit.
      */
     private static void length(Translation request) {
         Object limit = request.take("max_completion_tokens", "max_tokens");
@@ -174,7 +174,10 @@ final class AnthropicRequest {
         request.put("system", system.isEmpty() ? null : system).put("messages", messages);
     }
 
-    /** Merges consecutive messages of one side into one, because the API expects the results of tools so. */
+    /**
+     * Merges consecutive messages of the same role, because the API expects the results of several tools in one
+     * message.
+     */
     private static void add(List<Map<String, Object>> messages, String role, List<Object> blocks) {
         if (blocks.isEmpty()) {
             return;
@@ -193,7 +196,8 @@ final class AnthropicRequest {
 
     private static List<Object> assistant(Map<?, ?> message) throws WireProtocol.Unsupported {
         List<Object> blocks = new ArrayList<>();
-        // unchanged from an earlier answer: the API expects the thinking of a turn with tools back, at its beginning
+        // repeats the thinking of an earlier answer unchanged, because the API expects it at the beginning of a turn
+        // with tools
         if (message.get("thinking_blocks") instanceof List<?> thinking) {
             thinking.forEach(block -> thought(block).ifPresent(blocks::add));
         }
@@ -215,7 +219,8 @@ final class AnthropicRequest {
     }
 
     /**
-     * Keeps only the fields of a thinking block: a block of another kind could name something that the server opens.
+     * Returns a thinking block with only the fields of such a block; empty for any other block. Other blocks and fields
+     * could refer to something that the server opens.
      */
     private static Optional<Object> thought(@Nullable Object given) {
         if (!(given instanceof Map<?, ?> block) || !THOUGHTS.contains(String.valueOf(block.get("type")))) {
@@ -242,7 +247,10 @@ final class AnthropicRequest {
         return result;
     }
 
-    /** A message with a single text may have the cache mark itself. */
+    /**
+     * Converts a message's content to blocks. If the content is a single text, the cache mark may be in the message
+     * itself.
+     */
     private static List<Object> blocks(Map<?, ?> message) throws WireProtocol.Unsupported {
         Object cache = message.get("cache_control");
         return cache != null && message.get("content") instanceof String text && !text.isEmpty()

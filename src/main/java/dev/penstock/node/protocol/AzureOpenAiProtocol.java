@@ -14,7 +14,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
 
     private final String query;
 
-    /** @param apiVersion null for a version that is generally available */
+    /** @param apiVersion the version of the API; null for the default version, which is generally available */
     AzureOpenAiProtocol(@Nullable String apiVersion) {
         query = "?api-version="
                 + URLEncoder.encode(apiVersion == null ? API_VERSION : apiVersion, StandardCharsets.UTF_8);
@@ -22,7 +22,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
 
     @Override
     public Request request(Prompt prompt) throws Unsupported {
-        // a job may name any deployment, but no path outside the deployments
+        // the model may be any deployment, but not a path outside of the deployments
         if (Stream.of(prompt.model().split("/")).anyMatch(part -> part.equals(".") || part.equals(".."))) {
             throw new Unsupported("model", "is no name of a deployment");
         }
@@ -53,7 +53,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
         return "/openai/models" + query;
     }
 
-    /** Ignores the list: it has the models that may be deployed, not the deployments. */
+    /** Ignores the list, because it has the models that could be deployed, and not the deployments. */
     @Override
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
         return List.of();

@@ -20,8 +20,8 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
- * Reads the documents that answer one job's batches of inputs, one after the other. It converts numbers and base64 to
- * the requested format. Indexes and usage continue from batch to batch.
+ * Parses the answers to one job's batches of inputs. Each batch has one document as its answer. The parser converts
+ * numbers and base64 to the requested format. Indexes and usage continue from batch to batch.
  */
 public final class EmbeddingsParser implements AnswerParser {
     /** The limit for one batch's document, because its text and its vectors are in memory together. */

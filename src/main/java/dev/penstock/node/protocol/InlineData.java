@@ -13,7 +13,7 @@ public record InlineData(String type, String base64) {
     private static final Map<String, String> BEGINNINGS =
             Map.of("iVBORw0KGgo", "image/png", "/9j/", "image/jpeg", "R0lGOD", "image/gif", "UklGR", "image/webp");
 
-    /** @param given base64, or a data: URL */
+    /** @param given the data in base64, or as a data: URL */
     public static InlineData of(String given) {
         String text = given.strip();
         int comma = text.indexOf(',');

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** The protocol of llama-server (measured: llama.cpp 0.7.0). */
+/** The protocol of llama-server (observed with llama.cpp 0.7.0). */
 public final class LlamaServerProtocol extends OpenAiProtocol {
     private static final List<String> OWN = List.of(
             "top_k",
@@ -40,7 +40,7 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     private static final List<String> WHERE_ALLOWED =
             List.of("id_slot", "n_cache_reuse", "lora", "chat_template", "add_generation_prompt");
 
-    /** A sleeping model wakes up for its next request. */
+    /** The states of a model that needs no load. A sleeping model wakes up for its next request. */
     private static final Set<String> LOADED = Set.of("loaded", "sleeping");
 
     @Override
@@ -54,14 +54,14 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
                 .pass("chat_template_kwargs", "chat_template_kwargs");
         Object effort = chat ? translation.take("reasoning_effort") : null;
         if ("none".equals(effort)) {
-            // the server turns thinking off by its own field; a template knows only degrees
+            // only the server's own field can turn thinking off; the template's field sets only the degree of thinking
             translation.put("reasoning_effort", effort);
         } else if (effort != null) {
             translation.put(
                     "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
         }
         if (prompt.hasMedia()) {
-            // a slot's cache compares images by their place, not by their content
+            // turned off, because a slot's cache compares images by their position, and not by their content
             translation.put("cache_prompt", false);
         }
         Object schema = chat ? null : translation.answerSchema();
@@ -70,32 +70,38 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
         }
     }
 
-    /** The server reports the usage of each choice as the choice ends. */
+    /**
+     * Returns a parser that adds up the usage of all choices, because the server reports the usage of each choice
+     * separately.
+     */
     @Override
     public AnswerParser parser(Prompt prompt) {
         AnswerParser parser = super.parser(prompt);
         return prompt.task() == Task.EMBEDDINGS ? parser : new SummedUsage(parser);
     }
 
-    /** The server ignores a tool_choice that is an object. */
+    /** Translates tool_choice into a word, because the server ignores an object. */
     @Override
     void tools(Translation translation) throws Unsupported {
         Tools.of(translation).inWordsInto(translation);
     }
 
-    /** The server refuses suffix, echo and best_of. */
+    /** Returns no fields, because the server refuses suffix, echo and best_of. */
     @Override
     List<String> ofCompletions() {
         return List.of();
     }
 
-    /** The server always returns as many dimensions as its model has. */
+    /** Leaves out {@code dimensions}, because the server always returns as many dimensions as its model has. */
     @Override
     void embeddings(Translation translation) {
         translation.pass("encoding_format", "encoding_format");
     }
 
-    /** A router lists the models that it may load, with their status. */
+    /**
+     * Returns whether a listed model is loaded. A router also lists the models that it could load, each with its
+     * status.
+     */
     @Override
     boolean isLoaded(JsonNode model) {
         JsonNode status = model.path("status");

@@ -19,7 +19,7 @@ final class LmStudioProtocol extends OpenAiProtocol {
                 .pass("repeat_penalty", "repetition_penalty", "repeat_penalty");
         if (chat) {
             translation.pass("reasoning_effort", "reasoning_effort");
-            // json_object is refused
+            // translates json_object into a schema, because the server refuses json_object
             if (translation.take("response_format") instanceof Map<?, ?> format
                     && "json_object".equals(format.get("type"))) {
                 translation.put(
@@ -33,13 +33,13 @@ final class LmStudioProtocol extends OpenAiProtocol {
         }
     }
 
-    /** The server accepts a tool_choice as a word only. */
+    /** Translates tool_choice into a word, because the server accepts only words. */
     @Override
     void tools(Translation translation) throws Unsupported {
         Tools.of(translation).inWordsInto(translation);
     }
 
-    /** The server answers with numbers, whatever format the request has. */
+    /** Leaves out {@code encoding_format}, because the server always answers with numbers. */
     @Override
     void embeddings(Translation translation) {
         translation.take("encoding_format");
@@ -55,7 +55,10 @@ final class LmStudioProtocol extends OpenAiProtocol {
         return List.of("/api/v0/models");
     }
 
-    /** The server's own listing has the loaded models. Without it, all models count as loaded. */
+    /**
+     * Returns the models of a server. LM Studio's own list reports which models are loaded. Without this list, all
+     * models count as loaded.
+     */
     @Override
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
         Map<String, JsonNode> known = new HashMap<>();

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Ollama's own API (measured: 0.33.0): /api/chat, /api/generate and /api/embed. */
+/** The protocol of Ollama's own API (observed with 0.33.0): /api/chat, /api/generate and /api/embed. */
 final class OllamaProtocol implements WireProtocol {
     private static final int MOST_INPUTS = 128;
 
@@ -59,7 +59,10 @@ final class OllamaProtocol implements WireProtocol {
         return models;
     }
 
-    /** Reads Ollama's capabilities (0.33.0-rc2): completion, vision and embedding. Others are ignored. */
+    /**
+     * Returns the tasks of a model from its capabilities (observed with Ollama 0.33.0-rc2): completion, vision and
+     * embedding. It ignores all other capabilities.
+     */
     private static Set<Task> tasks(JsonNode model) {
         Set<String> can = new HashSet<>();
         model.path("capabilities").forEach(capability -> can.add(capability.asText()));

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Translates a prompt into Ollama's own API (measured: 0.33.0). */
+/** Translates a prompt into a request to Ollama's own API (observed with 0.33.0). */
 final class OllamaRequest {
-    /** Ollama's option, with its other names. */
+    /** Ollama's options, each with the names of the job's field. */
     private static final Map<String, List<String>> OPTIONS = Map.ofEntries(
             Map.entry("temperature", List.of("temperature")),
             Map.entry("top_p", List.of("top_p")),
@@ -26,7 +26,7 @@ final class OllamaRequest {
             Map.entry("num_predict", List.of("max_completion_tokens", "max_tokens")));
 
     /**
-     * These options belong to the configuration: a job that changed them would make Ollama reload the model for all
+     * The options that only the configuration may set. If a job changed them, Ollama would reload the model for all
      * jobs.
      */
     private static final Map<String, List<String>> LOADING = Map.of(
@@ -68,7 +68,7 @@ final class OllamaRequest {
     static Translation embed(Prompt prompt) {
         Translation request = new Translation(prompt).passAll(List.of("dimensions", "keep_alive"));
         request.take("input", "encoding_format");
-        // Ollama refuses an input that is too long, and does not cut it
+        // without this, Ollama would cut an input that is too long instead of refusing it
         return request.put("truncate", false).put("options", loading(request));
     }
 
@@ -92,10 +92,10 @@ final class OllamaRequest {
         if (n instanceof Number number && number.intValue() > 1) {
             request.leave("n");
         }
-        // Ollama refuses a history that is too long, and does not cut it
+        // without this, Ollama would cut a history that is too long instead of refusing it
         return request.put("truncate", false)
                 .put("options", options)
-                // a model with a template of its own ignores "json" (0.33.0), but not a schema
+                // always a schema, because a model with a template of its own ignores "json" (observed with 0.33.0)
                 .put("format", request.answerSchema())
                 .put("think", think(request));
     }
@@ -126,8 +126,8 @@ final class OllamaRequest {
     }
 
     /**
-     * Content parts become text and images. The arguments of a tool call must be an object, and the tool's answer
-     * must have its name.
+     * Translates a message. Content parts become text and images. Ollama requires the arguments of a tool call as an
+     * object, and the name of the tool in the tool's answer.
      */
     private static Map<String, Object> message(Map<?, ?> given, Map<String, String> callNames)
             throws WireProtocol.Unsupported {

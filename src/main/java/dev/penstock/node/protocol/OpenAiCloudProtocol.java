@@ -3,8 +3,8 @@ package dev.penstock.node.protocol;
 import java.util.List;
 
 /**
- * The protocol of OpenAI itself. It refuses unknown fields, so Penstock sends only the known ones. Modalities and
- * audio are left out, because Penstock does not read spoken answers.
+ * The protocol of OpenAI itself. The API refuses unknown fields, so Penstock sends only fields that the API knows. It
+ * leaves out modalities and audio, because Penstock does not read spoken answers.
  */
 final class OpenAiCloudProtocol extends OpenAiProtocol {
     static final List<String> OWN = List.of(
@@ -35,7 +35,7 @@ final class OpenAiCloudProtocol extends OpenAiProtocol {
         return !knowsCompletions(model);
     }
 
-    /** Only the oldest models have /v1/completions. */
+    /** Returns whether the model has /v1/completions. Only the oldest models have it. */
     static boolean knowsCompletions(String model) {
         return model.contains("instruct") || model.startsWith("davinci") || model.startsWith("babbage");
     }

@@ -4,8 +4,8 @@ import java.util.List;
 
 /**
  * The protocol of other servers with OpenAI's API: llama-cpp-python, mistral.rs, transformers serve, TGI, SGLang.
- * Penstock cannot find out which fields such a server knows. So the job's fields pass unchanged, and only the
- * defaults that all of them take.
+ * Penstock cannot find out which fields such a server knows. So Penstock passes all fields of the job unchanged. It
+ * adds only those defaults that all of these servers accept.
  */
 final class OpenAiCompatibleProtocol extends OpenAiProtocol {
 

@@ -13,8 +13,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * OpenAI's chat completions, completions and embeddings, streamed as server-sent events. A subclass adds the
- * differences of its server.
+ * The protocol of OpenAI's chat completions, completions and embeddings, streamed as server-sent events. Each subclass
+ * adds the fields and rules of one kind of server.
  */
 public abstract sealed class OpenAiProtocol implements WireProtocol
         permits VllmProtocol,
@@ -31,7 +31,10 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
     private static final List<String> CHAT =
             List.of("messages", "parallel_tool_calls", "response_format", "top_logprobs");
 
-    /** The most inputs in one embeddings request. The answer is one document, and is in memory as a whole. */
+    /**
+     * The most inputs in one embeddings request. The number is limited, because the answer is one document that is in
+     * memory as a whole.
+     */
     private static final int MOST_INPUTS = 128;
 
     @Override
@@ -87,7 +90,7 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         translation.put("messages", messages);
     }
 
-    /** Returns the one prompt of a completion that becomes a chat. */
+    /** Returns the only prompt of a completion that is sent as a chat. */
     public static String single(@Nullable Object prompt) throws Unsupported {
         if (prompt instanceof List<?> many && many.size() > 1) {
             throw Unsupported.here("prompt", "this backend takes one prompt at a time, not " + many.size());
@@ -100,10 +103,10 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         Tools.of(translation).into(translation);
     }
 
-    /** Takes the fields that only this server has, and the length of the answer. */
+    /** Takes the fields that only this server has, and the limit of the answer's length. */
     abstract void own(Translation translation, Prompt prompt, boolean chat);
 
-    /** Takes the fields of this server's embeddings beside the input. */
+    /** Takes the fields of this server's embeddings requests, except for the input. */
     void embeddings(Translation translation) {
         translation.passAll(List.of("encoding_format", "dimensions", "user"));
     }
@@ -113,7 +116,7 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         return List.of("suffix", "echo", "best_of");
     }
 
-    /** Returns whether a completion goes out as a chat, for models that only have chats. */
+    /** Returns whether to send a completion as a chat, because the model only has chats. */
     boolean completesInChat(String model) {
         return false;
     }
@@ -162,7 +165,10 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         return models;
     }
 
-    /** vLLM lists each name of a model. llama-server lists one name, with the others beside it. */
+    /**
+     * Returns all names of a listed model. vLLM lists each name as a model of its own. llama-server lists one name, and
+     * the others as its aliases.
+     */
     private static Set<String> names(JsonNode model) {
         Set<String> names = new LinkedHashSet<>(List.of(model.path("id").asText()));
         model.path("aliases").forEach(alias -> names.add(alias.asText()));
@@ -170,12 +176,12 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         return names;
     }
 
-    /** Returns whether a listed model answers without a load. */
+    /** Returns whether a listed model can answer without being loaded first. */
     boolean isLoaded(JsonNode model) {
         return true;
     }
 
-    /** Returns an object with one more field. */
+    /** Returns a copy of an object with one more field. */
     static Map<String, Object> with(@Nullable Object object, String name, Object value) {
         Map<String, Object> copy = new LinkedHashMap<>();
         if (object instanceof Map<?, ?> fields) {

@@ -8,14 +8,15 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A model's input, in OpenAI's terms: a chat, a completion or embeddings. Images with a task are a chat here.
+ * A model's input, in OpenAI's terms: a chat, a completion or embeddings. A job that describes or tags images becomes a
+ * chat.
  *
  * @param task the job's task
  * @param model the model's name at the node
  * @param asked the fields of the job's body
- * @param defaults for fields that the job does not set; never reported as ignored
- * @param extraBody the node's own fields, which override everything
- * @param batch embeddings inputs in one request; 0 for the backend's own limit
+ * @param defaults the values of fields that the job does not set; they are never reported as ignored
+ * @param extraBody the node's own fields, which override all other fields
+ * @param batch the number of embeddings inputs in one request; 0 for the backend's own limit
  */
 public record Prompt(
         Task task,
@@ -47,7 +48,7 @@ public record Prompt(
             case DESCRIBE, TAG -> {
                 Map<String, Object> more = new LinkedHashMap<>(defaults);
                 if (task == Task.TAG) {
-                    // a node whose server takes no schema configures {type: text}
+                    // if a node's server accepts no schema, the node's default must be {type: text}
                     more.putIfAbsent(
                             "response_format",
                             Map.of(
@@ -61,7 +62,10 @@ public record Prompt(
         };
     }
 
-    /** Returns the node's parameters over the service's. A null of the node removes a parameter. */
+    /**
+     * Returns the service's parameters, overridden by the node's parameters. A null value of the node removes a
+     * parameter.
+     */
     public static Map<String, Object> defaults(Map<String, Object> service, Map<String, Object> node) {
         Map<String, Object> defaults = new LinkedHashMap<>(service);
         defaults.putAll(node);

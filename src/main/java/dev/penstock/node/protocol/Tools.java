@@ -10,7 +10,10 @@ import org.jspecify.annotations.Nullable;
  */
 record Tools(@Nullable Object list, @Nullable Object choice) {
 
-    /** If a job uses both the newer and the older fields, the older ones count as not understood. */
+    /**
+     * Takes the tools of a job. If the job uses both the newer and the older fields, the older fields count as not
+     * understood.
+     */
     static Tools of(Translation translation) {
         Object list = translation.take("tools");
         Object choice = translation.take("tool_choice");

@@ -11,8 +11,9 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request in a backend's own form. A protocol takes the fields one by one; the fields that are left have no
- * equivalent there. The job's values come before the defaults, under all of a field's names.
+ * Translates a job's request into a backend's own form. A protocol takes the fields one by one. The fields that it does
+ * not take have no equivalent at the backend. If a field has several names, the job's value under any of them overrides
+ * the defaults.
  */
 public final class Translation {
     private final Prompt prompt;
@@ -24,7 +25,10 @@ public final class Translation {
         body.put("model", prompt.model());
     }
 
-    /** Returns the value of a field, by the first of its names that has one. The field counts as understood. */
+    /**
+     * Takes a field: returns the value under the first of its names that has a value. The field then counts as
+     * understood.
+     */
     public @Nullable Object take(String... names) {
         taken.addAll(List.of(names));
         for (Map<String, Object> source : List.of(prompt.asked(), prompt.defaults())) {
@@ -38,12 +42,12 @@ public final class Translation {
         return null;
     }
 
-    /** Returns whether the job itself sets a field by one of these names. */
+    /** Returns whether the job itself sets a field with one of these names. */
     boolean asks(String... names) {
         return Stream.of(names).anyMatch(name -> prompt.asked().get(name) != null);
     }
 
-    /** Returns the configured value; the job's own value is ignored. */
+    /** Returns the configured value of a field. It ignores the job's own value. */
     public @Nullable Object configured(String... names) {
         for (String name : names) {
             Object value = prompt.defaults().get(name);
@@ -54,20 +58,21 @@ public final class Translation {
         return null;
     }
 
-    /** Marks a field as not understood after all. */
+    /** Marks a field as not understood, although it was taken. */
     public void leave(String name) {
         taken.remove(name);
     }
 
-    /** Takes a field into the body. */
+    /** Takes a field, and puts it into the body under another name. */
     Translation pass(String as, String... names) {
         return put(as, take(names));
     }
 
     /**
-     * Takes the limit of the answer's length. In a chat it keeps the job's name for it, and the newer name wins. The
-     * newer name also applies if it is the name of the node's default, because Azure's reasoning models refuse the
-     * older. Completions have only the older name, and vLLM ignores the newer one there.
+     * Takes the limit of the answer's length. A chat keeps the name that the job uses: max_tokens, or the newer
+     * max_completion_tokens. The newer name applies if the job uses both. It also applies if the node's default has
+     * this name, because Azure's reasoning models refuse the older name. A completion always gets the older name,
+     * because vLLM ignores the newer name in completions.
      */
     Translation passLimit(boolean chat) {
         Object limit = take("max_completion_tokens", "max_tokens");
@@ -79,8 +84,9 @@ public final class Translation {
     }
 
     /**
-     * Returns the JSON schema of the answer. It may come from json_schema, or from llama.cpp's json_object. Any other
-     * json_object gives the schema of any object. Another format without a schema counts as not understood.
+     * Returns the JSON schema of the answer. The schema may be in json_schema, or in llama.cpp's form of json_object. A
+     * json_object without a schema gives a schema that accepts any object. Any other format without a schema counts as
+     * not understood.
      */
     public @Nullable Object answerSchema() {
         if (!(take("response_format") instanceof Map<?, ?> format) || "text".equals(format.get("type"))) {
@@ -99,8 +105,8 @@ public final class Translation {
     }
 
     /**
-     * Takes the logprobs of a completion into a chat. In a completion they are a number; in a chat they are a flag
-     * and a number.
+     * Takes the logprobs of a completion that is sent as a chat. A completion requests them with a number, and a chat
+     * with a flag and a number.
      */
     Translation passLogprobsInChat() {
         Object logprobs = take("logprobs");
@@ -126,7 +132,7 @@ public final class Translation {
         return this;
     }
 
-    /** @param value null puts nothing */
+    /** @param value the value of the field; null adds no field */
     Translation put(String name, @Nullable Object value) {
         if (value != null) {
             body.put(name, value);
@@ -152,7 +158,7 @@ public final class Translation {
         return new WireProtocol.Request(path, List.of(bytes(body)), ignored());
     }
 
-    /** Makes one request for each of these values of a field. */
+    /** Makes a request with one body for each of these values of a field. */
     WireProtocol.Request to(String path, String field, List<Object> values) {
         return new WireProtocol.Request(
                 path,
@@ -170,7 +176,7 @@ public final class Translation {
         return Buffer.buffer(Json.bytes(merged(own, prompt.extraBody())));
     }
 
-    /** Merges objects, so that one more option does not remove the others. */
+    /** Merges objects inside of objects too, so that one more option does not remove the other options. */
     private static Map<String, Object> merged(Map<String, Object> own, Map<?, ?> over) {
         Map<String, Object> merged = new LinkedHashMap<>(own);
         over.forEach((name, value) -> {

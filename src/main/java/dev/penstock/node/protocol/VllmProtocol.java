@@ -2,7 +2,7 @@ package dev.penstock.node.protocol;
 
 import java.util.List;
 
-/** The protocol of vLLM (measured: 0.32.0). */
+/** The protocol of vLLM (observed with 0.32.0). */
 final class VllmProtocol extends OpenAiProtocol {
     private static final List<String> OWN = List.of(
             "user",
@@ -51,7 +51,7 @@ final class VllmProtocol extends OpenAiProtocol {
         }
     }
 
-    /** The server ignores best_of. */
+    /** Leaves out best_of, because the server ignores it. */
     @Override
     List<String> ofCompletions() {
         return List.of("suffix", "echo");

@@ -30,11 +30,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     }
 
     /**
-     * A request to a server. It is streamed wherever possible, because a server may continue with other requests
-     * after its client left.
+     * A request to a server. The answer is streamed if possible. Without a stream, a server may continue to generate
+     * after its client has left.
      *
-     * @param bodies sent one after the other
-     * @param ignored fields of the job that are not in them
+     * @param bodies the bodies, which are sent one after the other
+     * @param ignored the fields of the job that are not in the bodies
      */
     record Request(String path, List<Buffer> bodies, List<String> ignored) {
         public Request {
@@ -43,7 +43,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         }
     }
 
-    /** This protocol cannot carry the job. */
+    /** Reports that the job cannot be expressed in this protocol. */
     final class Unsupported extends Exception {
         private final transient JobFailure failure;
 
@@ -57,7 +57,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             this.failure = failure;
         }
 
-        /** Returns a failure of this kind of server only; another kind may succeed. */
+        /** Returns a failure that applies only to this kind of server; another kind may succeed. */
         public static Unsupported here(String param, String message) {
             return new Unsupported(new JobFailure(
                     JobFailure.Code.MODEL_NOT_FOUND,
@@ -76,10 +76,10 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     /** Returns a parser for one job's answer. */
     AnswerParser parser(Prompt prompt);
 
-    /** Returns the path that lists the models. A request to it is also the probe. */
+    /** Returns the path of the list of models. A probe also requests this path. */
     String modelsPath();
 
-    /** Returns the paths of further information, in the order of {@link #models}'s further arguments. */
+    /** Returns the paths of further information. {@link #models} gets the answers in the same order. */
     default List<String> furtherPaths() {
         return List.of();
     }
@@ -107,7 +107,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         return "";
     }
 
-    /** Returns what an operator can do about a missing model. */
+    /** Returns advice for an operator about a missing model. */
     default String getModel(String model) {
         return "GET /v1/models lists the models";
     }
@@ -115,8 +115,9 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     /**
      * A model at a node.
      *
-     * @param context its longest prompt and answer, in tokens; null if the server does not report it
-     * @param tasks the tasks of the model; all if the server does not report them
+     * @param context the length of the longest prompt and answer together, in tokens; null if the server does not
+     *     report it
+     * @param tasks the tasks of the model; all tasks if the server does not report them
      */
     record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
         public Model {

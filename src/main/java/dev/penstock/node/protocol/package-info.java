@@ -1,4 +1,7 @@
-/** The protocol of each kind of model server: requests out, models in. No state, no I/O. */
+/**
+ * The protocol of each kind of model server. It writes requests, and reads lists of models. It has no state and does no
+ * I/O.
+ */
 @NullMarked
 package dev.penstock.node.protocol;
 

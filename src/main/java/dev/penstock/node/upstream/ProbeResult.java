@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 public sealed interface ProbeResult {
     /**
      * @param totalSlots a llama-server's own number of slots; 0 if the server does not report it
-     * @param mismatch a message if the server is of another kind than the node's backend; null if there is no
-     *     sign of that
+     * @param mismatch a message if the server is of another kind than the node's backend; null if nothing indicates
+     *     another kind
      */
     record Up(
             List<WireProtocol.Model> models,
@@ -23,8 +23,8 @@ public sealed interface ProbeResult {
     record Loading(String words) implements ProbeResult {}
 
     /**
-     * @param timedOut the answer did not come in time, and the connection was not refused
-     * @param unauthorized the server answers, and requires another key
+     * @param silent whether the answer did not come in time, although the connection was not refused
+     * @param unauthorized whether the server answers, but requires another key
      */
     record Away(String words, boolean timedOut, boolean unauthorized) implements ProbeResult {
         public static Away of(String words) {

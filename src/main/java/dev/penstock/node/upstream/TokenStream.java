@@ -5,23 +5,23 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer as it is generated. The thread of its run reads it. It always ends with {@link TokenEvent.End} or {@link
- * TokenEvent.Broken}. Closing it before that stops the generation.
+ * The events of one answer, while it is generated. The thread of the run reads them. The last event is always {@link
+ * TokenEvent.End} or {@link TokenEvent.Broken}. Closing the stream earlier stops the generation.
  */
 public interface TokenStream extends AutoCloseable {
-    /** Returns the fields of the job that the backend has no equivalent for. */
+    /** Returns the fields of the job for which the backend has no equivalent. */
     List<String> ignoredParameters();
 
     /**
      * Returns the next event.
      *
-     * @param nanos how long to wait for it
-     * @return null if the time ran out, or {@link #wake} was called
+     * @param nanos the longest wait for the event
+     * @return the event; null if the time ran out, or {@link #wake} was called
      */
     @Nullable
     TokenEvent next(long nanos) throws InterruptedException;
 
-    /** Ends a {@link #next} that waits; from any thread. */
+    /** Ends a waiting call of {@link #next}. Any thread may call this method. */
     void wake();
 
     /** Ends the stream and the generation. */

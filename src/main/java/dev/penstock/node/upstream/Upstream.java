@@ -6,8 +6,8 @@ import dev.penstock.settings.NodeSettings;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * What answers at a node: a server that runs on its own, a server that Penstock runs, or a program that it starts for
- * each request. Thread-safe.
+ * The upstream of a node: a server that runs on its own, a server that Penstock runs, or a program that Penstock starts
+ * for each request. Thread-safe.
  */
 public interface Upstream extends AutoCloseable {
 
@@ -18,24 +18,27 @@ public interface Upstream extends AutoCloseable {
         return settings().title();
     }
 
-    /** Returns its address. */
+    /** Returns the upstream's address. */
     String address();
 
-    /** Sends a request and returns its answer's stream at once. */
+    /** Sends a request. Returns the stream of its answer at once. */
     TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported;
 
-    /** Probes it: whether it answers, its models, and the number of requests that it takes at once. */
+    /**
+     * Probes the upstream. It finds out whether the upstream answers, which models it has, and how many requests it
+     * takes at once.
+     */
     ProbeResult probe() throws InterruptedException;
 
-    /** A token came from it, so it is alive. */
+    /** Notes that a token came from the upstream, so that the upstream is alive. */
     default void heard() {}
 
-    /** Returns a future that is done when its processes have ended, after {@link #close}. */
+    /** Returns a future that is done when the upstream's processes have ended after {@link #close}. */
     default CompletableFuture<?> ended() {
         return CompletableFuture.completedFuture(true);
     }
 
-    /** Returns at once. */
+    /** Closes the upstream; returns at once. */
     @Override
     void close();
 }

@@ -1,4 +1,4 @@
-/** What answers at a node, and the stream of its answer. */
+/** The upstream of a node, and the stream of its answer. */
 @NullMarked
 package dev.penstock.node.upstream;
 

@@ -11,9 +11,9 @@ import java.util.HexFormat;
 import java.util.TreeMap;
 
 /**
- * Hashes a job, to compare two jobs with one id. Two jobs are the same if they are equal as JSON. The order of keys,
- * blanks and the notation of numbers do not matter. {@code job.id} and {@code job.tenant} are left out; in {@code
- * job}, null counts as absent.
+ * Hashes a job, so that two jobs with the same id can be compared. Two jobs are the same if they are equal as JSON. The
+ * order of keys, blanks and the notation of numbers do not matter. The hash leaves out {@code job.id} and {@code
+ * job.tenant}. In {@code job}, null counts as absent.
  */
 public final class BodyHash {
     private static final int BYTES = 16;

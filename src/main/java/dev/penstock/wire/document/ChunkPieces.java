@@ -10,19 +10,22 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Cuts the deltas of an answer into chunks that each fit into one record. The pieces together equal the original.
- * Text is cut between code points, and lists of log probabilities between tokens. A piece without such a place stays
- * whole.
+ * Cuts the deltas of an answer into chunks that each fit into one record. The pieces together equal the original. Text
+ * is cut between code points, and lists of log probabilities between tokens. A piece that cannot be cut in this way
+ * stays whole.
  */
 public final class ChunkPieces {
-    /** Smaller than a record may be, because readers hold few bytes for each job. */
+    /** The largest chunk in bytes. It is smaller than a record may be, because readers keep few bytes for each job. */
     private static final int LARGEST = 256 * 1024;
 
     /** The bytes of an event without its deltas: job, id, model. */
     private static final int ENVELOPE = 4 * 1024;
     /** The bytes of field names, index and brackets around a piece. */
     private static final int AROUND_A_PIECE = 256;
-    /** JSON writes a control character in six bytes, and half of a surrogate pair in six at most. */
+    /**
+     * The most bytes that JSON writes for one character: six for a control character, and at most six for half of a
+     * surrogate pair.
+     */
     private static final int LONGEST_CHAR = 6;
 
     private final int most;
@@ -35,9 +38,9 @@ public final class ChunkPieces {
     }
 
     /**
-     * Returns the same deltas in as many chunks as they need, in their order.
+     * Returns the same deltas in the same order, in as many chunks as they need.
      *
-     * @param room bytes that an event may have
+     * @param room the number of bytes that an event may have
      */
     public static List<List<TokenEvent>> of(List<TokenEvent> deltas, int room) {
         ChunkPieces pieces = new ChunkPieces(Math.max(2 * LONGEST_CHAR, Math.min(LARGEST, room) - ENVELOPE));
@@ -64,7 +67,7 @@ public final class ChunkPieces {
         }
     }
 
-    /** Only the first piece has the call's id and name. */
+    /** Cuts a tool call. Only the first piece has the call's id and name. */
     private void cutCall(TokenEvent.ToolCall call) {
         boolean first = true;
         for (String piece : cut(call.arguments())) {
@@ -98,7 +101,7 @@ public final class ChunkPieces {
         cutList(choice, value, middle, end);
     }
 
-    /** The first part has the values that are no lists. */
+    /** Returns a part of the value. Only the first part has the fields that are not lists. */
     private static JsonNode part(JsonNode value, int start, int end) {
         if (!(value instanceof ObjectNode)) {
             return value;
@@ -133,7 +136,7 @@ public final class ChunkPieces {
         bytes = 0;
     }
 
-    /** Returns at least one piece, so that an empty text stays. */
+    /** Cuts a text. Returns at least one piece, so that an empty text is kept. */
     private List<String> cut(String text) {
         long room = Math.max(LONGEST_CHAR * 2, most - AROUND_A_PIECE);
         if ((long) text.length() * LONGEST_CHAR <= room) {
@@ -169,7 +172,7 @@ public final class ChunkPieces {
         return bytes;
     }
 
-    /** Returns the largest number of bytes in JSON. */
+    /** Returns the largest number of bytes that a code point takes in JSON. */
     private static int bytes(int codePoint) {
         if (codePoint < 0x20) {
             return LONGEST_CHAR;

@@ -6,7 +6,7 @@ import dev.penstock.wire.Fields;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.MediaUrls;
 
-/** Checks the part of a job's body with its content: messages, prompt, input or images. */
+/** Checks the fields with the content of a job: messages, prompt, input or images. */
 final class Contents {
     private Contents() {}
 
@@ -31,7 +31,7 @@ final class Contents {
         }
     }
 
-    /** Does not check addresses; {@link MediaUrls} does. */
+    /** Checks an image, except for its address, which {@link MediaUrls} checks. */
     private static void checkImage(String path, String image) throws InvalidField {
         boolean data = image.startsWith("data:");
         int comma = image.indexOf(',');

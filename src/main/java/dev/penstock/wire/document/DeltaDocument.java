@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** The choices of a chunk event: the deltas since the last chunk, merged per choice and field. */
+/** Writes the choices of a chunk event: the deltas since the last chunk, merged per choice and field. */
 final class DeltaDocument {
     private DeltaDocument() {}
 
@@ -59,7 +59,7 @@ final class DeltaDocument {
         json.writeEndArray();
     }
 
-    /** Writes whole blocks in their order. The blocks of all chunks together are the blocks of the message. */
+    /** Writes whole thinking blocks in their order. The blocks of all chunks together are the blocks of the message. */
     static void writeThinking(JsonGenerator json, List<Object> blocks) throws IOException {
         if (!blocks.isEmpty()) {
             json.writePOJOField("thinking_blocks", blocks);
@@ -67,8 +67,8 @@ final class DeltaDocument {
     }
 
     /**
-     * Servers send log probabilities as {@code {"content":[…]}} per piece. This method merges them into one such
-     * list.
+     * Merges log probabilities. Servers send them with each piece as {@code {"content":[…]}}, and this method writes
+     * one such list.
      */
     static void writeLogprobs(JsonGenerator json, List<Object> pieces) throws IOException {
         if (pieces.isEmpty()) {

@@ -6,7 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
 import java.io.IOException;
 
-/** Errors in OpenAI's form. A job's error also has retryable and node. */
+/** Writes errors in OpenAI's form. A job's error also has the fields retryable and node. */
 public final class ErrorDocument {
     private ErrorDocument() {}
 

@@ -23,7 +23,7 @@ import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/** The value of an event: an OpenAI object plus {@code job}. */
+/** The value of an event: an OpenAI object with the additional field {@code job}. */
 public final class EventDocument {
     private EventDocument() {}
 
@@ -82,7 +82,7 @@ public final class EventDocument {
                         error.path("node").asText(null)));
     }
 
-    /** Returns the record of a {@code rejected} event; null if the value has none. */
+    /** Returns the place of the record that a {@code rejected} event reports; null if the value has none. */
     public static @Nullable RecordPlace rejectedPlace(byte @Nullable [] value) {
         JsonNode event = value == null ? null : Json.parseLenient(new String(value, StandardCharsets.UTF_8));
         JsonNode place = event == null ? null : event.path("job").get("record");
@@ -94,7 +94,7 @@ public final class EventDocument {
                         place.path("offset").asLong());
     }
 
-    /** Closes {@code job} and writes the fields beside it. */
+    /** Closes the object {@code job}, and writes the other fields of the event. */
     private static void writeBody(JsonGenerator json, JobEvent event) throws IOException {
         switch (event) {
             case JobEvent.Started started -> {
@@ -224,7 +224,7 @@ public final class EventDocument {
         json.writeEndArray();
     }
 
-    /** Writes the description or the tags of images, beside the message with the same text. */
+    /** Writes the description or the tags of images, in addition to the message with the same text. */
     private static void writeSeen(JsonGenerator json, Answer answer) throws IOException {
         String content = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
         switch (answer.head().task()) {

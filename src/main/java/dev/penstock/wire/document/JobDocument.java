@@ -26,7 +26,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A job's document, the same in a Kafka record and in {@code POST /v1/jobs}. It is parsed strictly into a valid job.
+ * Parses a job's document strictly into a valid job. The document has the same form in a Kafka record and in {@code
+ * POST /v1/jobs}.
  */
 public final class JobDocument {
     private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
@@ -34,7 +35,7 @@ public final class JobDocument {
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
             List.of("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs");
-    /** Fields that go out as integers, whatever their notation. */
+    /** Fields that are sent to servers as integers, whatever their notation in the job. */
     private static final Set<String> INTEGRAL = Set.of(
             "max_tokens",
             "max_completion_tokens",
@@ -56,7 +57,10 @@ public final class JobDocument {
             "repeat_last_n",
             "thinking_budget_tokens");
 
-    /** The longest name of a model, pool or node. Names appear in messages, database rows and their indexes. */
+    /**
+     * The longest name of a model, pool or node. The limit exists because names are part of messages, database rows and
+     * indexes.
+     */
     private static final int LONGEST_NAME = ModelName.LONGEST;
 
     private static final List<String> JOB_FIELDS = List.of(
@@ -78,16 +82,16 @@ public final class JobDocument {
             "result");
 
     /**
-     * The documented fields without effect in this version. {@code job.cache: off} is allowed, because it is the
-     * behaviour of this version.
+     * The documented fields without effect in this version. {@code job.cache: off} is allowed, because this version
+     * behaves in that way.
      */
     private static final List<String> UNAVAILABLE =
             List.of("reply_topic", "session", "ensemble", "cache", "webhook", "result");
 
-    /** The tenant of a topic whose records have their own tenant. */
+    /** The configured tenant of a topic in which each record has its own tenant. */
     public static final String TENANT_FROM_RECORD = "from-record";
 
-    /** The tenant of a job that has none. */
+    /** The tenant of a job that states none. */
     public static final String DEFAULT_TENANT = "default";
 
     private JobDocument() {}
@@ -110,10 +114,10 @@ public final class JobDocument {
     }
 
     /**
-     * The optional fields that a body may have.
+     * The permissions for a job's body.
      *
-     * @param fields allowed fields with access to a server's internals
-     * @param hosts the hosts of media that a job may name by URL
+     * @param fields the allowed fields that give access to a server's internals
+     * @param hosts the hosts of the media to which a job may refer by URL
      */
     public record Permissions(Set<String> fields, AllowedHosts hosts) {
         public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
@@ -124,10 +128,10 @@ public final class JobDocument {
     }
 
     /**
-     * The origin of a document.
+     * Facts about a document that are not in its value.
      *
-     * @param headerId the header job-id; null if there is none
-     * @param derivedId the id of a job without an id
+     * @param headerId the value of the header job-id; null if there is none
+     * @param derivedId the id to use if the job has none
      * @param acceptedAt the record's timestamp
      */
     public record Arrival(@Nullable String headerId, JobId derivedId, Instant acceptedAt) {}
@@ -138,7 +142,7 @@ public final class JobDocument {
 
         /**
          * @param id the id for the refusal: the header job-id, else {@code job.id} of a well-formed value, else the
-         *     derived one
+         *     derived id
          */
         record Refused(JobId id, JobFailure failure) implements Parsed {}
     }
@@ -159,7 +163,7 @@ public final class JobDocument {
         } catch (InvalidField e) {
             return new Parsed.Refused(refusedId(root, arrival), e.failure());
         } catch (ArithmeticException | DateTimeException _) {
-            // all readers of the record agree, so it is refused once
+            // refused, so that all readers of the record come to the same result
             return new Parsed.Refused(
                     refusedId(root, arrival),
                     JobFailure.of(JobFailure.Code.INVALID_REQUEST, "a number or a time is out of range"));
@@ -349,7 +353,7 @@ public final class JobDocument {
         return root;
     }
 
-    /** Returns the number in the smallest type that holds it, like a parser of plain digits. */
+    /** Returns the number in the smallest type that holds it, as the parser does for plain digits. */
     private static Number integer(JsonNode node) {
         BigInteger number = Fields.integer(node);
         int bits = number.bitLength();

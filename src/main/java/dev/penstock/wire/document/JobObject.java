@@ -15,7 +15,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** A job in the form of the REST API. */
+/** Builds the object of a job in the form of the REST API. */
 public final class JobObject {
     private static final Set<String> ADDED = Set.of("job", "metadata");
 
@@ -30,12 +30,13 @@ public final class JobObject {
             String event, @Nullable String error, @Nullable String usage) {}
 
     /**
-     * Returns a job from the parts that are known.
+     * Returns the object of a job, from the facts that are known.
      *
-     * @param place the number of jobs that go before it; null if it does not wait, or the number is unknown
-     * @param wait an estimate; null if the place is null
-     * @param ending null if it has not ended
-     * @param waiting why it does not run now; null if it runs or has ended
+     * @param place the number of jobs that get a slot before this job; null if it does not wait, or the number is
+     *     unknown
+     * @param wait the estimated wait; null if the place is null
+     * @param ending the outcome; null if the job has not ended
+     * @param waiting why the job does not run now; null if it runs or has ended
      */
     public static ObjectNode of(
             JobState job,
@@ -76,10 +77,10 @@ public final class JobObject {
     }
 
     /**
-     * Returns the object of an id that has only refused records.
+     * Returns the object for an id with which all records were refused.
      *
      * @param event the {@code rejected} event as JSON
-     * @param at the time of that event
+     * @param at the time of the event
      */
     public static ObjectNode rejected(JobId id, String event, Instant at) {
         JsonNode parsed = Json.parseLenient(event);
@@ -99,7 +100,10 @@ public final class JobObject {
         return object;
     }
 
-    /** Returns the model server's answer: a completed event without Penstock's additions. It may be large, and stays text. */
+    /**
+     * Returns the model server's answer: a completed event without Penstock's additions. It stays text, because it may
+     * be large.
+     */
     private static @Nullable RawValue response(String event) {
         LargeObject root = LargeObject.of(event);
         if (root == null || !(root.has("choices") || root.has("data"))) {

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads the times of a job: how long it may run, and until when. */
 final class JobTimes {
-    /** RFC 3339 has years of four digits only. */
+    /** The latest possible time, because years in RFC 3339 have four digits. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     private JobTimes() {}

@@ -12,18 +12,18 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A JSON object that may be large, as text: only the fields that are asked for are built. A tree of all its numbers would take
- * many times as much memory.
+ * A JSON object that may be large, kept as text. Only requested fields are parsed, because a tree of all its numbers
+ * would take many times as much memory.
  */
 public final class LargeObject {
     private final String text;
     private final Map<String, Field> fields;
 
     /**
-     * Where a field lies in the text.
+     * The place of a field in the text.
      *
-     * @param begin the quote before its name
-     * @param end behind its value, and at most a comma and blanks
+     * @param begin the position of the quote before the field's name
+     * @param end a position after the field's value, with only a comma and blanks between them
      */
     private record Field(int begin, int end) {}
 
@@ -32,7 +32,10 @@ public final class LargeObject {
         this.fields = fields;
     }
 
-    /** Any JSON value; one that is no object has no fields. Null where it is no JSON, or beyond the limits. */
+    /**
+     * Reads any JSON value. A value that is not an object has no fields. Returns null if the text is not JSON or
+     * exceeds the limits.
+     */
     public static @Nullable LargeObject of(String text) {
         try (JsonParser parser = Json.parser(text)) {
             Map<String, Field> fields = new LinkedHashMap<>();
@@ -59,12 +62,12 @@ public final class LargeObject {
         }
     }
 
-    /** Whether it has a field of this name. */
+    /** Returns whether the object has a field of this name. */
     public boolean has(String name) {
         return fields.containsKey(name);
     }
 
-    /** The value of a field; missing where there is none. */
+    /** Returns the value of a field; a missing node if there is no such field. */
     public JsonNode path(String name) {
         Field field = fields.get(name);
         if (field == null) {
@@ -75,7 +78,7 @@ public final class LargeObject {
         return value == null ? MissingNode.getInstance() : value;
     }
 
-    /** The same object without some of its fields, as text. */
+    /** Returns the object without these fields, as text. */
     public String without(Set<String> names) {
         StringBuilder left = new StringBuilder(text.length()).append('{');
         fields.forEach((name, field) -> {

@@ -7,12 +7,12 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Fields that give a client access to a server's internals: its slots and caches, other clients' requests and files,
- * its templates and loaded files. Penstock sets its own values. {@code penstock.jobs.allowed-fields} allows some of
- * them.
+ * Refuses fields that give a client access to a server's internals: its slots and caches, other clients' requests and
+ * files, its templates and loaded files. Penstock sets such fields itself. {@code penstock.jobs.allowed-fields} lets
+ * jobs set some of them.
  */
 public final class ReachingFields {
-    /** Fields beside the messages. */
+    /** Fields of the body, outside of the messages. */
     private static final Set<String> OF_BODY = Set.of(
             "id_slot",
             "slot_id",
@@ -45,7 +45,7 @@ public final class ReachingFields {
             "video_data",
             "audio_data",
             "rid",
-            // Azure: sources that the server queries for the client
+            // in Azure, the sources that the server queries for the client
             "data_sources",
             "extra_key",
             "data_parallel_rank",
@@ -61,12 +61,15 @@ public final class ReachingFields {
      */
     private static final Set<String> OF_PARTS = Set.of("uuid", "file_id");
 
-    /** The arguments of a tool call are for the tool. The citations of an answer come back in the history. */
+    /**
+     * Fields that are not searched. The arguments of a tool call are for the tool, and the history only repeats the
+     * citations of an answer.
+     */
     private static final Set<String> UNREAD = Set.of("input", "arguments", "citations", "annotations");
 
     private ReachingFields() {}
 
-    /** Returns whether a body may have a field only if the configuration allows it. */
+    /** Returns whether a job may set this field only if the configuration allows it. */
     public static boolean has(String field) {
         return OF_BODY.contains(field) || OF_PARTS.contains(field);
     }

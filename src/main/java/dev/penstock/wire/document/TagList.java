@@ -11,7 +11,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the tags in a model's answer: JSON as requested, else a list in any form that models write. */
+/**
+ * Reads the tags in a model's answer. The answer may be JSON, as requested, or a list in another form that models
+ * write.
+ */
 public final class TagList {
     private static final int LONGEST = 100;
     private static final int MOST_WORDS = 5;
@@ -25,7 +28,7 @@ public final class TagList {
 
     private TagList() {}
 
-    /** @return empty if the answer is no list */
+    /** @return the tags; empty if the answer is not a list */
     public static Optional<List<String>> of(String answer) {
         String text = THOUGHT.matcher(answer).replaceAll("").strip();
         Matcher fence = FENCE.matcher(text);
@@ -84,7 +87,7 @@ public final class TagList {
         return item.isTextual() || item.isNumber() ? item.asText() : null;
     }
 
-    /** Returns the first JSON list within prose. */
+    /** Returns the tags of the first JSON list within prose. */
     private static Optional<List<String>> embedded(String text) {
         for (String brackets : List.of("[]", "{}")) {
             int start = text.indexOf(brackets.charAt(0));
@@ -128,7 +131,7 @@ public final class TagList {
         return lines.size() > 1 || (lines.size() == 1 && !text.contains(" ")) ? fitting(lines) : Optional.empty();
     }
 
-    /** Checks that these are tags, and not the parts of a sentence. */
+    /** Returns the items if they look like tags, and not like parts of a sentence. */
     private static Optional<List<String>> fitting(List<String> given) {
         List<String> tags = cleaned(given);
         boolean fit = !tags.isEmpty()
@@ -157,7 +160,7 @@ public final class TagList {
         return one.toLowerCase(Locale.ROOT).equals(other.toLowerCase(Locale.ROOT));
     }
 
-    /** Removes Markdown's marks and quotes. */
+    /** Removes Markdown's marks and quotation marks. */
     private static String plain(String item) {
         return item.replaceAll("[*`\"“”]", "").replaceFirst("^#", "").strip();
     }

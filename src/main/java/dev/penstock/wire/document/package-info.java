@@ -1,4 +1,4 @@
-/** The documents of the outside: jobs, events, commands and errors as JSON. */
+/** The JSON documents that come from outside or go out: jobs, events, commands and errors. */
 @NullMarked
 package dev.penstock.wire.document;
 

@@ -8,9 +8,9 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.jspecify.annotations.Nullable;
 
-/** The headers of an event on a reply topic. The reading rule needs only these headers, and parses no value. */
+/** The headers of an event on a reply topic. The reading rule needs only these headers, so it parses no value. */
 public final class EventHeaders {
-    /** On a job's record, on every event, and on a deferred record. */
+    /** On a job's record, on every event, and on a deferred record: the job's id. */
     public static final String JOB_ID = "job-id";
 
     /** On a deferred record: the path of its origin's place. */
@@ -22,7 +22,7 @@ public final class EventHeaders {
     /** On a deferred record: the time at which it is due, in milliseconds since 1970. */
     public static final String NOT_BEFORE = "penstock-not-before";
 
-    /** On a deferred record: what the job waits for. */
+    /** On a deferred record: the code for what the job waits for. */
     public static final String WAITS_FOR = "penstock-waits-for";
 
     private static final byte[] SCHEMA = utf8("1");
@@ -42,7 +42,7 @@ public final class EventHeaders {
         return traceparent == null ? headers : headers.add(TraceHeader.NAME, traceparent);
     }
 
-    /** Returns the mark of a record of a reply topic; empty if another program wrote the record. */
+    /** Returns the mark of a record on a reply topic; empty if another program wrote the record. */
     public static Optional<EventMark> mark(Headers headers) {
         String event = text(headers, "event");
         String attempt = text(headers, "attempt");

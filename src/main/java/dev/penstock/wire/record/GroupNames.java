@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
  */
 public record GroupNames(String prefix) {
     /**
-     * The rule for a prefix. It allows the characters of a topic's name, so that an ACL and a shell accept it
+     * The rule for a prefix. It allows the characters of a topic's name, so that an ACL and a shell accept the prefix
      * unchanged.
      */
     public static final String RULE = "expected at most 100 characters of A-Z a-z 0-9 . _ -";

@@ -6,9 +6,11 @@ import java.util.Optional;
 
 /** How replicas receive jobs from their topics. All replicas use the same mode. */
 public enum IntakeMode {
-    /** By share groups: Kafka 4.3, or 4.2.1 if the mode is explicit. */
+    /**
+     * Replicas use share groups. This needs Kafka 4.3, or Kafka 4.2.1 if the configuration sets this mode explicitly.
+     */
     SHARE,
-    /** By consumer groups: any broker with Kafka's protocol. */
+    /** Replicas use consumer groups. Any broker with Kafka's protocol supports them. */
     CLASSIC;
 
     public String wireName() {

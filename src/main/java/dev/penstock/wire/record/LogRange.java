@@ -7,7 +7,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 
-/** Reads a part of one partition completely. */
+/** Reads all records in a part of one partition. */
 public final class LogRange {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration STANDSTILL = Duration.ofSeconds(10);
@@ -15,9 +15,9 @@ public final class LogRange {
     private LogRange() {}
 
     /**
-     * Reads from one offset up to another. The reader's position is the end after that.
+     * Reads the records from one offset up to another. Afterwards, the reader's position is the end offset.
      *
-     * @param name the reader's name, for records that it cannot read
+     * @param name the reader's name, for reports about records that it cannot read
      * @throws TimeoutException if no record has come for ten seconds
      */
     public static void read(

@@ -6,7 +6,7 @@ import java.util.List;
 public final class MigrateLine {
     private MigrateLine() {}
 
-    /** Omits options that have their defaults. */
+    /** Returns the command line without options that have their default values. */
     public static String of(
             String brokers, IntakeMode to, List<String> jobs, String deferred, String settings, GroupNames groups) {
         return "penstock intake migrate --kafka %s --to %s".formatted(brokers, to.wireName())

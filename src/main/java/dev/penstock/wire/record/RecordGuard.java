@@ -19,10 +19,10 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps one record, or one batch that the broker's disk has damaged, from stopping the reader of a topic. It counts
- * an exception in {@code penstock_records_unreadable_total{reader}}, logs it with its place, and shows it as a
- * warning in health. The reader then continues with the next record. Out of memory is no fault of a record: the
- * process ends then. Thread-safe.
+ * Lets the reader of a topic continue after a record that it cannot read, or after a batch that the broker's disk has
+ * damaged. It counts the unreadable records in {@code penstock_records_unreadable_total{reader}}, logs their place, and
+ * shows a warning in health. The reader then continues with the next record. OutOfMemoryError is not caught, because it
+ * is not a record's fault; it ends the process. Thread-safe.
  */
 public final class RecordGuard {
     private static final Logger LOG = Logger.getLogger(RecordGuard.class);
@@ -39,7 +39,7 @@ public final class RecordGuard {
     private long loggedNanos;
     private Instant last = Instant.MIN;
     private String words = "";
-    /** The batches that were skipped last, because some readers meet them again. */
+    /** The places that were skipped lately. Some readers meet them again, and each place must count only once. */
     private final Map<String, Boolean> batches = new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
@@ -57,14 +57,14 @@ public final class RecordGuard {
         this.reader = reader;
     }
 
-    /** @param reader the same name gives the same guard */
+    /** @param reader the reader's name; the same name gives the same guard */
     public static RecordGuard of(String reader) {
         return GUARDS.computeIfAbsent(reader, RecordGuard::new);
     }
 
     /**
-     * Polls. It skips what the consumer cannot read. Such a poll returns no records, only the new position. A group's
-     * consumer keeps its partitions during that.
+     * Polls, and skips records that the consumer cannot read. If it skips some, it returns no records, only the new
+     * position. Meanwhile, a consumer in a group keeps its partitions.
      */
     public <K, V> ConsumerRecords<K, V> poll(Consumer<K, V> consumer, Duration timeout) {
         try {
@@ -85,7 +85,7 @@ public final class RecordGuard {
     /**
      * Counts and logs the unreadable records between two offsets, once.
      *
-     * @param next the first offset after them
+     * @param next the first offset after these records
      */
     public void passedOver(TopicPartition partition, long from, long next, Throwable e) {
         String place = next == from + 1
@@ -106,7 +106,7 @@ public final class RecordGuard {
             reading.run();
             return true;
         } catch (WakeupException | InterruptException e) {
-            // the reader is the cause, not the record
+            // the reader is the cause of these exceptions, and not the record
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             failed(record, e);
@@ -141,7 +141,7 @@ public final class RecordGuard {
                 reader, what, before == 0 ? "" : " (and %d before it)".formatted(before));
     }
 
-    /** Leaves out the message: it may quote the record. */
+    /** Describes an exception without its message, because the message may quote the record. */
     private static String words(Throwable e) {
         for (StackTraceElement frame : e.getStackTrace()) {
             if (frame.getClassName().startsWith("dev.penstock.")

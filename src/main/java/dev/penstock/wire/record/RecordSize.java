@@ -7,10 +7,13 @@ import org.apache.kafka.common.header.Header;
 
 /** The largest size of a job's record. A broker measures compressed bytes, so a larger record may arrive. */
 public final class RecordSize {
-    /** Bytes of key, headers and batch beside a value. */
+    /** The bytes that key, headers and batch may have in addition to the value. */
     public static final int OVERHEAD = 65_536;
 
-    /** Values up to this size are kept even if they are no jobs: for their dead letters, and for their ids. */
+    /**
+     * Values up to this size are kept even if they are too large for a job. The dead letter contains the value, and the
+     * job's id is read from it.
+     */
     private static final int LEAST_KEPT = 32 << 20;
 
     private RecordSize() {}
@@ -25,7 +28,7 @@ public final class RecordSize {
      *     the same rule
      */
     public static Optional<String> tooLarge(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
-        // a value that is far too large was not kept
+        // the value is null if it was far too large to be kept
         int value = record.value() == null ? Math.max(0, record.serializedValueSize()) : record.value().length;
         if (value > maxRecord) {
             return Optional.of(
@@ -44,14 +47,14 @@ public final class RecordSize {
                 && record.serializedValueSize() <= kept(maxRecord);
     }
 
-    /** Returns the bytes of the record in memory after its value is read. */
+    /** Returns the number of bytes that the record takes in memory after its value is read. */
     public static long bytes(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
         byte[] value = record.value();
         long ofValue = value != null ? value.length : isLeft(record, maxRecord) ? record.serializedValueSize() : 0;
         return beside(record) + ofValue;
     }
 
-    /** Returns the bytes of key and headers. */
+    /** Returns the number of bytes in the key and the headers. */
     public static long beside(ConsumerRecord<byte[], byte[]> record) {
         long bytes = record.key() == null ? 0 : record.key().length;
         for (Header header : record.headers()) {

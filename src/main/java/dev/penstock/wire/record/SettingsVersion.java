@@ -13,11 +13,11 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The settings that change at run time, from their log. Each record is the whole document, and has the number of the
- * version that it changes. It counts only if that is the current version. So if two replicas write at once, one of
- * them has to write again.
+ * One version of the settings that change at run time, from the settings log. Each record of the log has all settings,
+ * and the number of the version that it changes. The record is valid only if this version is the current one. So if two
+ * replicas write at the same time, one of them must write again.
  *
- * @param number the offset of its record; −1 before the first record
+ * @param number the offset of the record with this version; −1 before the first record
  */
 public record SettingsVersion(long number, ObjectNode settings) {
     private static final String BASED_ON = "based_on";
@@ -63,14 +63,14 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return Json.bytes(record);
     }
 
-    /** Returns how jobs are received; empty if no replica has received any yet. */
+    /** Returns the intake mode; empty if no replica has received a job yet. */
     public Optional<IntakeMode> intakeMode() {
         return IntakeMode.of(settings.path(INTAKE).path(MODE).asText());
     }
 
     /**
-     * Returns, by topic and partition, as topic/partition, the offset below which records may have run in the other
-     * mode.
+     * Returns, for each partition, the offset below which records may have run in the other mode. The keys have the
+     * form topic/partition.
      */
     public Map<String, Long> recoverBelow() {
         return offsets(settings.path(INTAKE).path(RECOVER_BELOW));
@@ -79,7 +79,8 @@ public record SettingsVersion(long number, ObjectNode settings) {
     /**
      * A change of the mode that is under way, or was interrupted.
      *
-     * @param starts by topic and partition, as topic/partition, the offset where the new groups begin
+     * @param starts for each partition, the offset at which the new group begins; the keys have the form
+     *     topic/partition
      */
     public record Moving(IntakeMode to, Map<String, Long> starts) {}
 
@@ -96,7 +97,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return offsets;
     }
 
-    /** Returns these settings during a change of the mode. They keep the positions of the old groups. */
+    /** Returns these settings with a change of the mode that has begun. They keep the positions of the old groups. */
     public ObjectNode withMoving(Moving moving) {
         ObjectNode changed = settings.deepCopy();
         ObjectNode intake = changed.withObjectProperty(INTAKE)
@@ -143,7 +144,10 @@ public record SettingsVersion(long number, ObjectNode settings) {
         return changed;
     }
 
-    /** Returns, by the reference to an API key, the place that it belongs to. Removing a node does not change that. */
+    /**
+     * Returns, by the reference to an API key, the place to which this key may be sent. Removing a node does not change
+     * the place.
+     */
     public Map<String, String> secrets() {
         Map<String, String> places = new TreeMap<>();
         settings.path(SECRETS)
@@ -153,7 +157,8 @@ public record SettingsVersion(long number, ObjectNode settings) {
     }
 
     /**
-     * Returns these settings with one more node. From now on, the reference to the node's key belongs to that place.
+     * Returns these settings with one more node. From then on, the key with this reference may be sent only to that
+     * place.
      */
     public ObjectNode withNode(String name, JsonNode node, String reference, String place) {
         ObjectNode changed = withNode(name, node);

@@ -20,8 +20,8 @@ public final class ShareSupport {
     private static final String FEATURE = "share.version";
 
     /**
-     * The settings that a share group needs before its first member joins. Without them it begins at the end of its
-     * topic, and delivers the records of open or aborted transactions.
+     * The settings that a share group needs before its first member joins. Without these settings, the group begins at
+     * the end of its topic, and delivers records of open or aborted transactions.
      */
     public static final Map<String, String> GROUP_SETTINGS =
             Map.of("share.auto.offset.reset", "earliest", "share.isolation.level", "read_committed");
@@ -39,8 +39,8 @@ public final class ShareSupport {
     }
 
     /**
-     * Requires Kafka 4.3, where a group can have its own settings for deliveries, and requires that the feature is
-     * on. It may be off in a cluster that was upgraded from an older version.
+     * Returns whether share groups can be used. They need Kafka 4.3, in which a group can have its own settings for
+     * deliveries. The feature must also be on; it may be off in a cluster that was upgraded from an older version.
      */
     public static boolean isThere(Admin admin, String group) throws InterruptedException, ExecutionException {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);

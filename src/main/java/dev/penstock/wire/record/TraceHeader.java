@@ -16,7 +16,7 @@ public final class TraceHeader {
 
     private static final W3CTraceContextPropagator W3C = W3CTraceContextPropagator.getInstance();
 
-    /** Ignores {@code tracestate}. */
+    /** Reads only this header, and ignores {@code tracestate}. */
     private static final TextMapGetter<String> READ = new TextMapGetter<>() {
         @Override
         public Iterable<String> keys(String header) {
@@ -31,7 +31,7 @@ public final class TraceHeader {
 
     private TraceHeader() {}
 
-    /** Returns the context in a header; the root if the header is invalid. */
+    /** Returns the context in a header; the root context if the header is invalid. */
     public static Context read(@Nullable String header) {
         return header == null ? Context.root() : W3C.extract(Context.root(), header, READ);
     }

@@ -16,9 +16,9 @@ import org.apache.kafka.common.errors.RecordDeserializationException;
 import org.apache.kafka.common.errors.TimeoutException;
 
 /**
- * A part of the log that a consumer cannot read: a batch with a wrong checksum, a batch that cannot be decompressed,
- * or a single record. The consumer stays before it, and throws at every poll. In clients 4.3.1 only the exception's
- * message has the place.
+ * A part of the log that a consumer cannot read: a batch with a wrong checksum, a batch that cannot be decompressed, or
+ * a single record. The consumer stays before this part, and every poll throws an exception. In version 4.3.1 of Kafka's
+ * client, only the message of the exception has the place.
  *
  * @param base the first offset of the batch; {@link #UNKNOWN} if the consumer does not report it
  * @param single true for one record, false for a batch
@@ -34,11 +34,11 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     private static final Pattern RECORD = Pattern.compile("Record for partition (\\S+) at offset (\\d+) is invalid");
     private static final List<Pattern> WITHOUT_OFFSET = List.of(
             Pattern.compile("exception when fetching the next record from (\\S+)\\. If needed"),
-            // the broker cannot read it either
+            // matches the message if the broker cannot read the batch either
             Pattern.compile("corrupt message when fetching offset \\d+ for topic-partition (\\S+)"),
             Pattern.compile("Failed to make progress reading messages at (\\S+)=\\d+\\."));
 
-    /** @return empty if the exception has another reason */
+    /** @return the unreadable part; empty if the exception has another reason */
     static Optional<UnreadableBatch> of(KafkaException e, Collection<TopicPartition> assigned) {
         if (e instanceof RecordDeserializationException unreadable) {
             return Optional.of(new UnreadableBatch(unreadable.topicPartition(), unreadable.offset(), true));
@@ -81,8 +81,9 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     }
 
     /**
-     * Finds the first offset after it, and moves the consumer there. No other record is lost: the other partitions
-     * are paused during the search, and records that come from them anyway come again.
+     * Finds the first offset after the unreadable part, and moves the consumer to this offset. No other record is lost:
+     * the other partitions are paused during the search. If they return records anyway, the consumer reads these
+     * records again later.
      *
      * @param at the consumer's position in the partition
      */
@@ -92,7 +93,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
             left = single ? Math.max(at, base) + 1 : search(consumer, at);
             return left;
         } finally {
-            // a search that is interrupted or fails begins again at the next poll
+            // if the search is interrupted or fails, the next poll begins it again
             if (consumer.assignment().contains(partition)) {
                 consumer.seek(partition, left);
             }
@@ -117,12 +118,12 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     }
 
     /**
-     * Searches in steps that double, then by halves: a batch may hold a hundred thousand records, and each step is a
-     * fetch.
+     * Finds the end of the unreadable part, first in steps that double, then by halving. This takes few steps. Each
+     * step is a fetch, and a batch may hold a hundred thousand records.
      */
     private <K, V> long boundary(Consumer<K, V> consumer, long at) {
         long within = at;
-        // offsets from the end on cannot be damaged
+        // the unreadable part ends at the end of the partition at the latest
         long behind = Math.max(at + 1, consumer.endOffsets(List.of(partition)).getOrDefault(partition, at + 1));
         long step = 1;
         while (within + 1 < behind) {
@@ -138,7 +139,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
         return behind;
     }
 
-    /** Returns whether a read from this offset meets the same part again. */
+    /** Returns whether a read from this offset fails at the same unreadable part. */
     private <K, V> boolean covers(Consumer<K, V> consumer, long offset) {
         consumer.seek(partition, offset);
         long until = System.nanoTime() + PATIENCE.toNanos();

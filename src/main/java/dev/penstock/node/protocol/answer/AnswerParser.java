@@ -15,22 +15,22 @@ public interface AnswerParser {
      */
     Cutter cutter(int longest, Consumer<TokenEvent> events);
 
-    /** Returns the parser's name in errors. */
+    /** Returns the parser's name for error messages. */
     default String name() {
         return getClass().getSimpleName();
     }
 
-    /** The server reports a failure as text. */
+    /** Handles a failure that the server reports as text. */
     default void failed(String words, Consumer<TokenEvent> events) {
         events.accept(new TokenEvent.Broken(ServerErrors.failure(words)));
     }
 
-    /** A response has ended; called once for each request. */
+    /** Handles the end of a response; called once for each request. */
     default void end(Consumer<TokenEvent> events) {}
 
     /**
-     * Returns whether {@link #end} parses a whole document. That is work for the thread of the run, not for an
-     * event loop.
+     * Returns whether {@link #end} parses a whole document. The thread of the run must do this work, and not an event
+     * loop.
      */
     default boolean readsAtEnd() {
         return false;

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Parses the events of Anthropic's messages API. An answer is complete after a stop_reason and then message_stop. */
 public final class AnthropicStream implements AnswerParser {
-    /** The fields of an event that this parser reads, or that hold no text of the answer. */
+    /** The fields of an event that this parser reads, and the fields without text of the answer. */
     private static final Set<String> OF_EVENT =
             Set.of("message", "content_block", "delta", "error", "stop_reason", "content", "container");
 
@@ -23,13 +23,16 @@ public final class AnthropicStream implements AnswerParser {
             Set.of("text", "thinking", "data", "input", "partial_json", "container", "stop_reason");
 
     private final ToolCalls calls = new ToolCalls(0);
-    /** The index of a tool's block → the index of its call. */
+    /** Maps the index of a content block with a tool call to the index of the call. */
     private final Map<Integer, Integer> open = new HashMap<>();
-    /** The blocks of tools, each with whether its arguments have begun. */
+    /** Maps the index of a content block with a tool call to whether its arguments have begun. */
     private final Map<Integer, Boolean> argued = new HashMap<>();
-    /** The blocks of tools that the server runs itself. Their text is not part of the answer. */
+    /**
+     * The indexes of content blocks for tools that the server runs itself. The text of these blocks is not part of the
+     * answer.
+     */
     private final Set<Integer> ofServer = new HashSet<>();
-    /** The open blocks of thinking. The API expects them back whole, with their signature. */
+    /** The thinking blocks that have not ended yet. The API expects each block back as a whole, with its signature. */
     private final Map<Integer, ObjectNode> thinking = new HashMap<>();
 
     private final ReportedModel model = new ReportedModel();
@@ -79,7 +82,7 @@ public final class AnthropicStream implements AnswerParser {
         int index = event.path("index").asInt();
         switch (event.path("type").asText("")) {
             case "message_start" -> begin(event.path("message"), events);
-            // a whole answer in place of a stream
+            // the server sent a whole answer instead of a stream
             case "message" -> {
                 begin(event, events);
                 finish(event.path("stop_reason"), events);
@@ -128,7 +131,7 @@ public final class AnthropicStream implements AnswerParser {
         events.accept(new TokenEvent.Finish(0, whole));
     }
 
-    /** A clean end of the body counts like message_stop. */
+    /** Handles the end of the body. A clean end has the same effect as message_stop. */
     @Override
     public void end(Consumer<TokenEvent> events) {
         if (over) {
@@ -151,8 +154,8 @@ public final class AnthropicStream implements AnswerParser {
     }
 
     /**
-     * Counts cover the whole answer so far. A later count of zero, or none, adds nothing. Tokens read from the cache
-     * or written to it belong to the prompt.
+     * Reports the usage. Each count covers the whole answer so far. If a later count is zero or missing, the earlier
+     * count applies. Tokens that were read from the cache or written to it belong to the prompt.
      */
     private void spent(JsonNode usage, Consumer<TokenEvent> events) {
         if (!usage.isObject()) {
@@ -182,7 +185,7 @@ public final class AnthropicStream implements AnswerParser {
             String arguments = input.isObject() && !input.isEmpty() ? input.toString() : "";
             argued.put(index, !arguments.isEmpty());
             open.put(index, calls.size());
-            // each block is a new call, whatever its index is
+            // each block is a new call, even if its index is not new
             calls.add(
                     calls.size(),
                     block.path("id").asText(""),
@@ -234,8 +237,8 @@ public final class AnthropicStream implements AnswerParser {
     }
 
     /**
-     * A call without arguments has an empty object in OpenAI's form. Thinking without a signature does not become a
-     * block.
+     * Ends a content block. A call without arguments gets an empty object, as OpenAI's form requires. Thinking without
+     * a signature is not reported as a block.
      */
     private void blockStop(int index, Consumer<TokenEvent> events) throws UnreadText {
         ObjectNode thought = thinking.remove(index);

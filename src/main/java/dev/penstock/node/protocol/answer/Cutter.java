@@ -8,6 +8,6 @@ public sealed interface Cutter permits LineSplitter, EventSplitter {
     /** @return false if a piece is too long; then the stream is unusable */
     boolean feed(byte[] bytes);
 
-    /** The body has ended, and the rest is a piece too. */
+    /** Ends the body. The rest of the body is the last piece. */
     void end();
 }

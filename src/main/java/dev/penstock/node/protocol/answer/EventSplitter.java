@@ -7,8 +7,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cuts a body of server-sent events into the JSON values of their data. A body that begins as JSON is no event
- * stream. Its values are read too, because a server may answer with one document, or refuse with status 200.
+ * Cuts a body of server-sent events into the JSON values in their data. A body that begins as JSON is not an event
+ * stream. Its values are read too, because a server may answer with one document, or may refuse a request with status
+ * 200.
  */
 public final class EventSplitter implements Cutter {
     private static final int MOST_STRAY_TEXT = 2_000;
@@ -27,8 +28,8 @@ public final class EventSplitter implements Cutter {
 
     /**
      * @param longest the longest line or event, in bytes
-     * @param values takes each JSON value
-     * @param failure takes the message of a server that fails outside of its JSON
+     * @param values receives each JSON value
+     * @param failure receives the message of a failure that the server reports outside of JSON
      */
     public EventSplitter(int longest, Consumer<String> values, Consumer<String> failure) {
         this.values = values;
@@ -51,7 +52,10 @@ public final class EventSplitter implements Cutter {
         return Boolean.TRUE.equals(isDocument) ? document.feed(bytes) : events.feed(bytes);
     }
 
-    /** The last event counts without its empty line. Many servers end so, and truncated JSON does not parse. */
+    /**
+     * Ends the body. The last event is valid without the empty line after it, because many servers leave this line out.
+     * If the event is truncated, its JSON cannot be parsed.
+     */
     @Override
     public void end() {
         if (Boolean.TRUE.equals(isDocument)) {
@@ -75,7 +79,10 @@ public final class EventSplitter implements Cutter {
         accept(inData.rest());
     }
 
-    /** Some servers write their error between the events: as a field of its own, or as a line of JSON. */
+    /**
+     * Reads a line that is not part of an event. Some servers write an error in such a line, as a field {@code error}
+     * or as JSON.
+     */
     private void unknown(String line) {
         if (line.startsWith("error:")) {
             hasEvent = true;

@@ -7,9 +7,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Translates the reason why a choice is complete into OpenAI's terms. Any other reason means that the choice is not
- * complete: abort of vLLM and SGLang, canceled of mistral.rs, insufficient_system_resource of DeepSeek, pause_turn of
- * Anthropic.
+ * Translates the reason for which a choice is complete into OpenAI's terms. All other reasons mean that the choice is
+ * not complete, such as abort from vLLM and SGLang, canceled from mistral.rs, insufficient_system_resource from
+ * DeepSeek and pause_turn from Anthropic.
  */
 final class FinishReasons {
     private static final Map<String, String> WHOLE = whole();
@@ -17,8 +17,8 @@ final class FinishReasons {
     private FinishReasons() {}
 
     /**
-     * By the server's reason, in any case; eos_token of TGI, model_length of Mistral's API, MAX_TOKENS of Google and
-     * Cohere.
+     * Returns OpenAI's reasons by the servers' reasons, in upper and lower case. For example, eos_token comes from TGI,
+     * model_length from Mistral's API, and MAX_TOKENS from Google and Cohere.
      */
     private static Map<String, String> whole() {
         Map<String, List<String>> reasons = Map.of(
@@ -72,7 +72,7 @@ final class FinishReasons {
         return Map.copyOf(whole);
     }
 
-    /** @return null if the choice is not complete */
+    /** @return OpenAI's reason; null if the choice is not complete */
     static @Nullable String openAi(String reason) {
         return WHOLE.get(reason.strip().toLowerCase(Locale.ROOT));
     }

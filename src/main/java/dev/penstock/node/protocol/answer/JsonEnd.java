@@ -21,7 +21,7 @@ final class JsonEnd {
                 complete = depth <= 0;
             }
             default -> {
-                // a number, a word or a space
+                // part of a number, a word or a space
             }
         }
     }

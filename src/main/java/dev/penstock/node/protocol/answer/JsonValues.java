@@ -4,15 +4,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Assembles JSON values from lines: one value over several lines, or several on one line. Any text outside of objects
- * and arrays is a value up to the end of its line. Not thread-safe.
+ * Assembles JSON values from lines. A value may span several lines, and a line may have several values. Text outside of
+ * objects and arrays is one value up to the end of its line. Not thread-safe.
  */
 final class JsonValues {
     private final int longest;
     private final StringBuilder held = new StringBuilder();
     private JsonEnd end = new JsonEnd();
 
-    /** @param longest the longest value, in characters; a longer one is cut */
+    /** @param longest the longest value, in characters; a longer value is cut */
     JsonValues(int longest) {
         this.longest = longest;
     }
@@ -34,7 +34,7 @@ final class JsonValues {
                 continue;
             }
             end.take(next);
-            // a string does not continue over lines, so this one is truncated
+            // a JSON string cannot contain a line break, so this string is truncated
             if (end.isComplete() || (next == '\n' && end.isInString())) {
                 held.append(line, start, i + 1);
                 values.add(rest());
@@ -52,7 +52,7 @@ final class JsonValues {
         return values;
     }
 
-    /** Returns the value that has begun and not ended; empty if there is none. */
+    /** Removes and returns the value that has begun but has not ended; empty if there is none. */
     String rest() {
         String rest = held.toString().strip();
         held.setLength(0);

@@ -5,8 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /**
- * Cuts a byte stream into lines. A piece may end anywhere, also inside a line or a UTF-8 sequence. Not thread-safe:
- * the event loop of the connection owns it.
+ * Cuts a byte stream into lines. A piece may end anywhere, even inside a line or a UTF-8 sequence. Not thread-safe: the
+ * event loop of the connection owns it.
  */
 public final class LineSplitter implements Cutter {
     private static final String BYTE_ORDER_MARK = "\uFEFF";

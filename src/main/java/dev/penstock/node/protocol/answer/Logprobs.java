@@ -10,7 +10,7 @@ import java.util.Comparator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Converts log probabilities to one form, that of a chat: a list {@code content} with an object for each token. */
+/** Converts log probabilities to the form that chats have: a list {@code content} with an object for each token. */
 final class Logprobs {
     /** The prefix that OpenAI and vLLM use for a token that is not valid UTF-8 by itself. */
     private static final String BYTES = "bytes:";
@@ -19,7 +19,10 @@ final class Logprobs {
 
     private Logprobs() {}
 
-    /** Converts the older form of completions, parallel lists (tokens, token_logprobs, top_logprobs), to that form. */
+    /**
+     * Converts the older form, which completions have, to the form that chats have. The older form consists of parallel
+     * lists: tokens, token_logprobs and top_logprobs.
+     */
     static JsonNode inChatForm(JsonNode given) {
         JsonNode tokens = given.path("tokens");
         if (!tokens.isArray()) {
@@ -42,7 +45,7 @@ final class Logprobs {
 
     private static ObjectNode entry(String token, JsonNode logprob) {
         ObjectNode entry = Json.mapper().createObjectNode().put("token", token);
-        // the first token of an echoed prompt has none
+        // the first token of an echoed prompt has no log probability
         entry.set("logprob", logprob.isNumber() ? logprob : entry.nullNode());
         ArrayNode bytes = entry.putArray("bytes");
         for (byte each : bytes(token)) {

@@ -6,9 +6,12 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
 
-/** The text of a message or of a piece of one, in every form of the servers: a string, a part, or a list of parts. */
+/**
+ * Reads the text of a message, or of a piece of a message, in every form that servers use: a string, a part, or a list
+ * of parts.
+ */
 final class MessageText {
-    /** The fields of a message that are read here. */
+    /** The fields of a message that this class reads. */
     static final Set<String> READ = Set.of(
             "content",
             "refusal",
@@ -49,8 +52,8 @@ final class MessageText {
     }
 
     /**
-     * vLLM 0.32 and Ollama's /v1 have reasoning. llama-server and older vLLM have reasoning_content. Some servers
-     * have the same text in both.
+     * Reads the reasoning. vLLM 0.32 and Ollama's /v1 use the field reasoning; llama-server and older versions of vLLM
+     * use reasoning_content. Some servers send the same text in both fields.
      */
     private void reasoning(String path, JsonNode message) throws UnreadText {
         String heard = "";

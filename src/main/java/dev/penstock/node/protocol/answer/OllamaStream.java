@@ -11,16 +11,19 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Parses Ollama's stream. Only {@code "done":true} with a done_reason means complete. A stream may end cleanly
- * without it: if the model repeats one token too often, or if the runner fails.
+ * Parses Ollama's stream. An answer is complete only after {@code "done":true} with a done_reason. A stream may end
+ * cleanly without it if the model repeats one token too often, or if Ollama's runner fails.
  */
 public final class OllamaStream implements AnswerParser {
-    /** The number of equal pieces that end an answer (0.33.0 ends it after 31 equal tokens). */
+    /**
+     * The number of equal pieces in a row after which Ollama may have ended the answer (0.33.0 ends it after 31 equal
+     * tokens).
+     */
     private static final int REPEATS = 30;
 
     private static final int LONGEST = 16 * 1024 * 1024;
 
-    /** The fields of a line that this parser reads, or that hold no text of the answer. */
+    /** The fields of a line that this parser reads, and the fields without text of the answer. */
     private static final Set<String> OF_LINE = Set.of(
             "message",
             "response",
@@ -52,7 +55,7 @@ public final class OllamaStream implements AnswerParser {
         return new LineSplitter(longest, line -> line(line, events));
     }
 
-    /** Parses a line, or one of several lines of a document. */
+    /** Parses a line. It may have a whole JSON object or a part of one. */
     @Override
     public void line(String line, Consumer<TokenEvent> events) {
         for (String value : values.add(line)) {
@@ -113,7 +116,7 @@ public final class OllamaStream implements AnswerParser {
             text(MessageText.of("message", TokenEvent.Field.CONTENT, message), events);
         }
         text(MessageText.of("response", TokenEvent.Field.CONTENT, chunk.path("response")), events);
-        // text beside the message has the message's field names
+        // text outside of the message uses the same field names as in the message
         text(MessageText.of("line", chunk), events);
         for (JsonNode part : List.of(message, chunk)) {
             for (JsonNode call : part.path("tool_calls")) {

@@ -9,8 +9,8 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * One choice of an answer in OpenAI's form. Its text is in delta, in message or in text. Text elsewhere is {@link
- * UnreadText}. Not thread-safe.
+ * Parses one choice of an answer in OpenAI's form. It reads text from the fields delta, message and text. Text in any
+ * other field is an {@link UnreadText}. Not thread-safe.
  */
 final class OpenAiChoice {
     private static final Set<String> READ = Set.of("delta", "message", "text", "finish_reason");
@@ -43,7 +43,7 @@ final class OpenAiChoice {
         calls = new ToolCalls(index);
     }
 
-    /** @param answer identifies this answer among others */
+    /** @param answer the identity of this answer, which differs from all other answers */
     void read(JsonNode choice, boolean chat, String answer, Consumer<TokenEvent> events) throws UnreadText {
         calls.of(answer);
         UnreadText.check("choices[%d]".formatted(index), choice, READ);
@@ -117,8 +117,8 @@ final class OpenAiChoice {
     }
 
     /**
-     * Returns the new part of a whole message. Some servers end a stream of deltas with the whole message, which
-     * mostly repeats the deltas.
+     * Returns the new part of a whole message. After a stream of deltas, some servers also send the whole message,
+     * which mostly repeats the deltas.
      */
     private Map<Field, String> rest(Map<Field, StringBuilder> message) throws UnreadText {
         Map<Field, String> rest = new EnumMap<>(Field.class);

@@ -13,12 +13,12 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Parses OpenAI's stream. An answer is complete only with a finish_reason for each choice, and then {@code [DONE]} or
- * a clean end, without an error event. vLLM sends {@code [DONE]} after an error too, and finish_reason abort when it
- * was killed.
+ * Parses OpenAI's stream. An answer is complete if each choice has a finish_reason, {@code [DONE]} or a clean end of
+ * the body follows, and no event reports an error. {@code [DONE]} alone is not enough, because vLLM sends it after an
+ * error too. When vLLM is killed, it sends the finish_reason abort.
  */
 public final class OpenAiStream implements AnswerParser {
-    /** The fields of a chunk that this parser reads, or that hold no text of the answer. */
+    /** The fields of a chunk that this parser reads, and the fields without text of the answer. */
     private static final Set<String> OF_CHUNK = Set.of(
             "choices",
             "error",
@@ -37,11 +37,11 @@ public final class OpenAiStream implements AnswerParser {
             "warnings",
             "event");
 
-    /** The names of the answer in other APIs. */
+    /** The names of the field with the answer in other APIs. */
     private static final Set<String> OF_ANSWERS = Set.of(
             "content", "text", "response", "message", "delta", "output", "output_text", "generated_text", "completion");
 
-    /** Some servers number their choices differently, so at least this many are read. */
+    /** The number of choices that are always read, because some servers number their choices differently. */
     private static final int FEW = 16;
 
     private final boolean chat;
@@ -51,7 +51,7 @@ public final class OpenAiStream implements AnswerParser {
     private final ReportedModel model = new ReportedModel();
     private boolean over;
 
-    /** @param chat whether the deltas belong to a message, and not to a text */
+    /** @param chat whether the answer is a chat message, and not a completion's text */
     public OpenAiStream(boolean chat, int choices) {
         this.chat = chat;
         this.choices = choices;
@@ -65,7 +65,7 @@ public final class OpenAiStream implements AnswerParser {
     /** Parses the data of an event. */
     @Override
     public void line(String data, Consumer<TokenEvent> events) {
-        // null: llama-server begins an answer to several prompts with it
+        // llama-server begins an answer to several prompts with null
         if (over || data.isBlank() || data.equals("null")) {
             return;
         }
@@ -154,7 +154,7 @@ public final class OpenAiStream implements AnswerParser {
         }
     }
 
-    /** A clean end of the body counts like {@code [DONE]}. */
+    /** Handles the end of the body. A clean end has the same effect as {@code [DONE]}. */
     @Override
     public void end(Consumer<TokenEvent> events) {
         if (over) {

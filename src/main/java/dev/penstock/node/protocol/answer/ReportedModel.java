@@ -5,11 +5,13 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.wire.ModelName;
 import java.util.function.Consumer;
 
-/** Reports the server's model once. Each document of a server repeats it. Not thread-safe. */
+/** Reports the server's model only once, although each document of the server repeats it. Not thread-safe. */
 public final class ReportedModel {
     private boolean reported;
 
-    /** @param model the document's field; it may be missing, or empty before a model has run */
+    /**
+     * @param model the document's field {@code model}; it may be missing, and it may be empty before a model has run
+     */
     public void report(JsonNode model, Consumer<TokenEvent> events) {
         if (!reported && model.isTextual() && !model.textValue().isBlank() && ModelName.isUsable(model.textValue())) {
             reported = true;

@@ -17,14 +17,14 @@ public final class ServerErrors {
     private static final int LONGEST = 300;
     private static final int MOST_DIGITS = 18;
 
-    /** Limits the depth, because a refusal may quote another refusal. */
+    /** The deepest level that is read, because a refusal may quote another refusal. */
     private static final int DEEPEST = 8;
 
     private ServerErrors() {}
 
     /** The meaning of a refusal. */
     public sealed interface Meaning {
-        /** The code is the whole meaning. */
+        /** A refusal that its code describes completely. */
         record Coded(JobFailure.Code code) implements Meaning {}
 
         record UnknownModel() implements Meaning {}
@@ -38,7 +38,7 @@ public final class ServerErrors {
     /** @param embeddings whether the request was for embeddings */
     public static Meaning meaning(int status, String body, boolean embeddings) {
         JsonNode json = Json.parseLenient(body);
-        // the rest of a long text may quote the prompt
+        // only the beginning, because the rest of a long text may quote the prompt
         String words = shorten(words(body)).toLowerCase(Locale.ROOT);
         boolean refused = status >= 400 && status != 429 && status != 503;
         if (refused
@@ -73,9 +73,10 @@ public final class ServerErrors {
         if (isTooLongByCode(json) || (refused && tooLong(words))) {
             return new Meaning.PromptTooLong();
         }
-        // a 404 on the path has no error (vLLM: detail; Ollama: plain text): the server is not of the expected kind
+        // a 404 for an unknown path has no field error (vLLM sends the field detail, and Ollama sends plain text); it
+        // means that the server is not of the expected kind
         boolean model = mentions(words, "model", "deployment", "not found, try pulling");
-        // llama-server as a router uses 400
+        // llama-server in router mode answers 400 for an unknown model
         boolean ofRouter = status == 400 && words.matches("model '.*' not found");
         if ((status == 404 && hasError(json) && model) || ofRouter) {
             return new Meaning.UnknownModel();
@@ -92,15 +93,15 @@ public final class ServerErrors {
                         + json.at("/error/type").asText("");
     }
 
-    /** Returns whether the server is up and still loads its model. */
+    /** Returns whether the server is up, but is still loading its model. */
     public static boolean isLoading(int status, String body) {
         String words = shorten(words(body)).toLowerCase(Locale.ROOT);
         return status == 503 && mentions(words, "loading", "starting up", "warming up", "not ready");
     }
 
     /**
-     * Recognizes vLLM's answer for an unknown path. A pooling model has no chat, and a generating model has no
-     * embeddings.
+     * Returns whether this is vLLM's answer for an unknown path. A pooling model has no path for chats, and a
+     * generating model has no path for embeddings.
      */
     private static boolean isPathUnknown(@Nullable JsonNode json) {
         return json != null && "Not Found".equals(json.path("detail").textValue());
@@ -146,12 +147,12 @@ public final class ServerErrors {
                 "failed: " + line);
     }
 
-    /** Returns the message of a server that fails with status 200. */
+    /** Returns the message of a failure that the server reports with status 200. */
     public static String failing(JsonNode event, boolean begun) {
         return (begun ? "failed in mid-stream: " : "answered 200 with an error: ") + message(event);
     }
 
-    /** Checks the code of the refusal, or of the refusal that it quotes. */
+    /** Returns whether the prompt is too long, by the code of the refusal or of a refusal that it quotes. */
     private static boolean isTooLongByCode(@Nullable JsonNode json) {
         return json != null && isTooLongByCode(json, 0);
     }
@@ -204,7 +205,7 @@ public final class ServerErrors {
             case 400, 422 -> JobFailure.Code.INVALID_REQUEST;
             case 401, 402, 403 -> JobFailure.Code.NODE_UNAUTHORIZED;
             case 413 -> JobFailure.Code.CONTEXT_LENGTH_EXCEEDED;
-            // 529 is Anthropic's
+            // Anthropic uses 529
             case 429, 503, 529 -> JobFailure.Code.NODE_OVERLOADED;
             // Ollama uses 500 for an option of the wrong type and for an unknown format
             case 500 ->
@@ -215,7 +216,9 @@ public final class ServerErrors {
         };
     }
 
-    /** Returns the code of an error in an answer with status 200. Its status is in a code or a type. */
+    /**
+     * Returns the code of an error in an answer with status 200. The error has its own status in a field code or type.
+     */
     public static JobFailure.Code midStream(JsonNode event) {
         return switch (meaning(status(event), event.toString(), false)) {
             case Meaning.Coded(JobFailure.Code code) -> code;
@@ -251,8 +254,8 @@ public final class ServerErrors {
     }
 
     /**
-     * Reads error as an object or a string, vLLM's detail, or a refusal nested as a string. The result is on one
-     * line.
+     * Returns the message of an error on one line. It reads the field error as an object or a string, vLLM's field
+     * detail, and a refusal that is nested as a string.
      */
     public static String message(JsonNode document) {
         String type =
@@ -285,7 +288,7 @@ public final class ServerErrors {
         for (String name : List.of("error", "detail", "errors", "message", "msg", "description", "error_message")) {
             String words = message(value.path(name), depth + 1);
             if (!words.isEmpty()) {
-                // OpenRouter quotes the server behind it here
+                // in this field, OpenRouter quotes the server to which it sent the request
                 String quoted = message(value.path("metadata").path("raw"), depth + 1);
                 return quoted.isEmpty() ? words : words + ": " + quoted;
             }
@@ -294,7 +297,8 @@ public final class ServerErrors {
     }
 
     /**
-     * Returns a count from a refusal: from a field, such as llama-server's n_ctx, or from its text; 0 if it has none.
+     * Returns a count that a refusal reports in a field, such as llama-server's n_ctx, or in its text; 0 if it reports
+     * none.
      */
     public static long count(String body, String field, Pattern inWords) {
         JsonNode json = Json.parseLenient(body);
@@ -309,12 +313,12 @@ public final class ServerErrors {
         return matcher.find() ? number(matcher.group(1)) : 0;
     }
 
-    /** Parses digits; 0 for a number that is too large. */
+    /** Parses digits. Returns 0 if the number is too large. */
     public static long number(String digits) {
         return digits.length() > MOST_DIGITS ? 0 : Long.parseLong(digits);
     }
 
-    /** Returns one line, shortened. */
+    /** Returns the text as one line, shortened. */
     public static String shorten(String words) {
         String line = line(words);
         return line.length() > LONGEST ? line.substring(0, LONGEST) + "…" : line;

@@ -16,9 +16,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Assembles one choice's tool calls from their pieces. An empty id or name counts as missing. Another id begins
- * another call, whatever its index is. So does a name after a complete call. Every call has an id of its own;
- * Penstock makes one if the server gives none. Not thread-safe.
+ * Assembles one choice's tool calls from their pieces. An empty id or name counts as missing. A new id begins another
+ * call, even if the index is not new. A name after a complete call also begins another call. Every call has an id of
+ * its own; if the server sends none, Penstock creates it. Not thread-safe.
  */
 final class ToolCalls {
     private static final Set<String> OF_CALL = Set.of("function", "arguments");
@@ -51,7 +51,7 @@ final class ToolCalls {
         this.choice = choice;
     }
 
-    /** Sets the identity of this answer. Penstock makes ids from it. */
+    /** Sets the identity of this answer, from which Penstock creates the ids of calls. */
     void of(String answer) {
         if (answerId.isEmpty()) {
             answerId = answer;
@@ -86,7 +86,7 @@ final class ToolCalls {
                 events);
     }
 
-    /** Some servers give the arguments as an object, and not as its text. */
+    /** Returns the arguments as text. Some servers send them as an object. */
     static String arguments(JsonNode arguments) {
         if (arguments.isTextual()) {
             return arguments.textValue();
@@ -97,9 +97,9 @@ final class ToolCalls {
     /**
      * Adds a piece of a call.
      *
-     * @param index null if the server gives none
-     * @param id empty if the server gives none
-     * @param name empty if the server gives none
+     * @param index the server's index of the call; null if it sends none
+     * @param id the server's id of the call; empty if it sends none
+     * @param name the name of the tool; empty if the server sends none
      */
     void add(@Nullable Integer index, String id, String name, String arguments, Consumer<TokenEvent> events)
             throws UnreadText {
@@ -127,7 +127,7 @@ final class ToolCalls {
         }
     }
 
-    /** The choice ends. A call with only a name is complete. */
+    /** Reports the calls that are not reported yet. A call with only a name is complete. */
     void open(Consumer<TokenEvent> events) {
         for (Call call : calls) {
             if (!call.opened) {
@@ -164,12 +164,12 @@ final class ToolCalls {
         return last != null && last.serverId.isEmpty() && !begins(last, name) ? last : null;
     }
 
-    /** Returns whether a name begins another call than this one. */
+    /** Returns whether a name begins a new call after this call. */
     private static boolean begins(Call call, String name) {
         return !name.isEmpty() && !call.name.isEmpty() && (call.end.isComplete() || !name.equals(call.name));
     }
 
-    /** Returns whether a complete call comes once more. */
+    /** Returns whether the server repeats a complete call. */
     private static boolean isRepeated(Call call, String id, String name, String arguments) {
         return !id.isEmpty()
                 && !name.isEmpty()

@@ -4,9 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Map;
 import java.util.Set;
 
-/** A server sends text in a field that no parser reads. The text must not get lost. */
+/** A server has sent text in a field that no parser reads. The text must not get lost. */
 final class UnreadText extends Exception {
-    /** The fields beside an answer that hold no text of it. */
+    /** The fields around an answer that have no text of the answer. */
     private static final Set<String> BESIDE = Set.of(
             "id",
             "object",
@@ -60,13 +60,13 @@ final class UnreadText extends Exception {
         super(what, null, false, false);
     }
 
-    /** Returns the unread text with the path of its field. */
+    /** Returns the path of the field with the unread text, or a description of the text. */
     String what() {
         return String.valueOf(getMessage());
     }
 
     /**
-     * Looks for text in an object's unread fields.
+     * Throws if an object has text in a field that its parser does not read.
      *
      * @param path the path of the object
      * @param read the names of the fields that its parser reads

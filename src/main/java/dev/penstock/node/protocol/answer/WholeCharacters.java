@@ -7,17 +7,17 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Holds a half character back until its other half comes: some servers cut their text between two surrogates. If the
- * choice ends without the other half, the first passes unchanged. Not thread-safe.
+ * Holds back the first half of a surrogate pair until the second half comes, because some servers cut their text
+ * between two surrogates. If the choice ends without the second half, the first half passes unchanged. Not thread-safe.
  */
 public final class WholeCharacters implements Consumer<TokenEvent> {
     private final Consumer<TokenEvent> events;
     private final Map<Place, Character> halves = new HashMap<>();
 
     /**
-     * The place where text continues.
+     * The part of an answer to which a piece of text belongs.
      *
-     * @param field null for the arguments of a tool call
+     * @param field the field with the text; null for the arguments of a tool call
      * @param call the number of the tool call
      */
     private record Place(int choice, TokenEvent.@Nullable Field field, int call) {}

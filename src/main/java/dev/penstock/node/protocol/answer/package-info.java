@@ -1,4 +1,4 @@
-/** The parsers of what model servers answer: bytes into lines, lines into token events. */
+/** The parsers of model servers' answers. They turn bytes into lines, and lines into token events. */
 @NullMarked
 package dev.penstock.node.protocol.answer;
 
