@@ -5,7 +5,7 @@ import dev.penstock.intake.Submissions;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.ledger.row.JobRow;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.document.BodyHash;
 import dev.penstock.wire.document.ErrorDocument;
 import java.time.Instant;
@@ -152,7 +152,7 @@ final class JobLines {
             return () -> failed(number, id, e.failure());
         }
         CompletableFuture<RecordMetadata> record = written.record().whenComplete((_, failure) -> {
-            if (failure != null && KafkaSettings.isTimeout(failure)) {
+            if (failure != null && KafkaClients.isTimeout(failure)) {
                 isAway = true;
             }
         });

@@ -2,12 +2,12 @@ package dev.penstock.dispatch;
 
 import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobId;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.CommandDocument;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -56,7 +56,7 @@ public class CancelCommands {
     private volatile java.util.function.Consumer<JobId> onCancel = _ -> {};
 
     @Inject
-    public CancelCommands(KafkaSettings kafka, Settings settings, Clock clock) {
+    public CancelCommands(KafkaClients kafka, Settings settings, Clock clock) {
         this(
                 () -> kafka.reader("penstock-commands", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
                 kafka.producer(
@@ -87,7 +87,7 @@ public class CancelCommands {
     /** Sends every replica the command to cancel a job; completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
-        return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
+        return KafkaClients.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
     }
 
     boolean isCancelled(JobId id) {

@@ -2,7 +2,7 @@ package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;

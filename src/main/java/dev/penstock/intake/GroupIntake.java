@@ -3,7 +3,7 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.Waits;
 import dev.penstock.job.Waiting;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import java.time.Clock;
@@ -26,14 +26,14 @@ final class GroupIntake implements Source {
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final GroupConsumerLoop loop;
     private final SupervisedThread thread;
 
     /** What every consumer of this class needs. */
     record Parts(
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             JobRecords records,
             Dispatcher dispatcher,
             Waits waits,

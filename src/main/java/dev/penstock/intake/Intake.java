@@ -6,14 +6,14 @@ import dev.penstock.dispatch.Waits;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
@@ -48,7 +48,7 @@ public final class Intake {
     private static final Duration RETRY = Duration.ofSeconds(2);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final SettingsFeed feed;
     private final Dispatcher dispatcher;
     private final RecordDelivery.Writers writers;
@@ -76,7 +76,7 @@ public final class Intake {
 
     public Intake(
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             SettingsFeed feed,
             Dispatcher dispatcher,
             DeadLetters deadLetters,
@@ -203,8 +203,8 @@ public final class Intake {
      * at once.
      */
     private void shareNodes() throws InterruptedException {
-        try (Admin admin = kafka.admin("penstock-replicas")) {
-            dispatcher.shareNodes(admin);
+        try {
+            dispatcher.shareNodes(kafka.admin());
         } catch (ExecutionException | KafkaException e) {
             LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
         }

@@ -19,7 +19,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.record.EventHeaders;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.wire.record.RecordSize;
 import dev.penstock.wire.record.TraceHeader;
 import io.opentelemetry.api.trace.Tracer;

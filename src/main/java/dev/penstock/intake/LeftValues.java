@@ -1,8 +1,8 @@
 package dev.penstock.intake;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -30,7 +30,7 @@ final class LeftValues implements AutoCloseable {
     /* Guarded by this. */
     private @Nullable Consumer<byte[], byte[]> consumer;
 
-    LeftValues(KafkaSettings kafka, Settings settings) {
+    LeftValues(KafkaClients kafka, Settings settings) {
         this(() -> kafka.reader(
                 "penstock-left-values",
                 Map.of(

@@ -1,7 +1,7 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.wire.Reason;
@@ -51,7 +51,7 @@ final class QueueWatch implements AutoCloseable {
     private static final String COMPRESSION = "compression.";
     private static final Duration COMPRESSION_PERIOD = Duration.ofSeconds(30);
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final Clock clock;
     private final MeterRegistry meters;
@@ -115,7 +115,7 @@ final class QueueWatch implements AutoCloseable {
     }
 
     QueueWatch(
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             Clock clock,
             MeterRegistry meters,

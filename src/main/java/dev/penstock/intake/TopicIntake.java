@@ -1,10 +1,10 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
-import dev.penstock.wire.BoundedValues;
+import dev.penstock.kafka.BoundedValues;
 import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
 import java.util.List;
@@ -38,7 +38,7 @@ final class TopicIntake implements Source {
 
     private final TopicSetup.Found topic;
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final JobRecords records;
     private final Dispatcher dispatcher;
     private final RecordDelivery.Writers writers;
@@ -56,7 +56,7 @@ final class TopicIntake implements Source {
     TopicIntake(
             TopicSetup.Found topic,
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             JobRecords records,
             Dispatcher dispatcher,
             RecordDelivery.Writers writers,

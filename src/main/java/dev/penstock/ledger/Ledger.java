@@ -16,7 +16,7 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
@@ -58,7 +58,7 @@ public class Ledger {
 
     private final LedgerDatabase database;
     private final CatchUp catchUp;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final ReplyTopic replies;
     private final DeadLetters deadLetters;
@@ -77,7 +77,7 @@ public class Ledger {
     public Ledger(
             LedgerDatabase database,
             CatchUp catchUp,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             ReplyTopic replies,
             DeadLetters deadLetters,
@@ -139,8 +139,8 @@ public class Ledger {
 
     private void awaitAlone() throws InterruptedException, LedgerDatabase.Unusable {
         while (true) {
-            try (Admin admin = kafka.admin("penstock-ledger-setup")) {
-                Membership.awaitAlone(admin, settings.groups(), instance);
+            try {
+                Membership.awaitAlone(kafka.admin(), settings.groups(), instance);
                 return;
             } catch (KafkaException e) {
                 LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());

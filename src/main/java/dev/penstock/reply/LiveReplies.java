@@ -3,11 +3,11 @@ package dev.penstock.reply;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -71,7 +71,7 @@ public final class LiveReplies {
     }
 
     @Inject
-    public LiveReplies(KafkaSettings kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
+    public LiveReplies(KafkaClients kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
         this(
                 properties -> kafka.reader("penstock-live", properties),
                 settings.maxRecord(),

@@ -1,8 +1,8 @@
 package dev.penstock.reply;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -47,7 +47,7 @@ public class PartitionScans {
     private final Map<Integer, List<Request>> waiting = new HashMap<>();
 
     @Inject
-    public PartitionScans(KafkaSettings kafka, Settings settings) {
+    public PartitionScans(KafkaClients kafka, Settings settings) {
         this(
                 properties -> kafka.reader("penstock-scan", properties),
                 kafka.maxRecord(),

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.RecordPlace;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;

@@ -9,14 +9,14 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.testkit.PlayedClock;
 import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.opentelemetry.api.OpenTelemetry;
 import java.nio.charset.StandardCharsets;
@@ -94,7 +94,7 @@ class JobRecordsTest {
 
         Replica(TopicPartition partition) {
             SimpleMeterRegistry meters = new SimpleMeterRegistry();
-            KafkaSettings kafka = new KafkaSettings(Map.of(), settings.maxRecord());
+            KafkaClients kafka = new KafkaClients(Map.of(), settings.maxRecord());
             ReplyTopic replies = new ReplyTopic("prompt-replies", events, settings.maxRecord(), () -> 1 << 30);
             Recovery recovery = PlayedRecovery.of(replies, events);
             DeferredJobs deferredJobs = new DeferredJobs(copies, settings, Clock.systemUTC(), meters);

@@ -2,7 +2,7 @@ package dev.penstock.intake;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
@@ -18,7 +18,7 @@ class QueueWatchTest {
     @Test
     void a_topic_whose_records_may_grow_is_in_health_and_metrics_until_it_is_mended() {
         Settings settings = TestSettings.defaults();
-        KafkaSettings kafka = new KafkaSettings(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
+        KafkaClients kafka = new KafkaClients(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
         QueueWatch watch = new QueueWatch(
                 kafka,
                 settings,

@@ -1,5 +1,6 @@
 package dev.penstock.cli.command;
 
+import dev.penstock.kafka.SettingsTopic;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.cli.job.Ending;
 import dev.penstock.cli.job.Problem;
@@ -11,7 +12,7 @@ import dev.penstock.wire.record.GroupNames;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.SettingsVersion;
 import dev.penstock.wire.record.SettingsVersion.Moving;
-import dev.penstock.wire.record.ShareSupport;
+import dev.penstock.kafka.ShareSupport;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -292,7 +293,7 @@ public final class IntakeCommand implements Runnable {
     private static SettingsVersion read(KafkaAccess access, String topic) throws Problem {
         try (KafkaConsumer<byte[], byte[]> reader = access.consumer()) {
             access.partitions(reader, topic);
-            return SettingsVersion.read(reader, topic);
+            return SettingsTopic.read(reader, topic);
         } catch (KafkaException e) {
             throw access.problem(e);
         }

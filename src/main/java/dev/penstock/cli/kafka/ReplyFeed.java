@@ -4,7 +4,7 @@ import dev.penstock.cli.job.Problem;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
 import dev.penstock.wire.record.EventHeaders;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

@@ -6,7 +6,7 @@ import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.Projector;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -44,7 +44,7 @@ public final class Housekeeping implements AutoCloseable {
             LedgerDatabase database,
             CatchUp catchUp,
             Projector projector,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             IntakeMode mode,
             ReplyTopic replies,
@@ -107,6 +107,5 @@ public final class Housekeeping implements AutoCloseable {
     @Override
     public void close() {
         timer.shutdownNow();
-        audit.close();
     }
 }

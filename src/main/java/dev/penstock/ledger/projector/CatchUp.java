@@ -2,7 +2,7 @@ package dev.penstock.ledger.projector;
 
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -71,7 +71,7 @@ public class CatchUp {
     }
 
     @Inject
-    public CatchUp(LedgerDatabase database, KafkaSettings kafka) {
+    public CatchUp(LedgerDatabase database, KafkaClients kafka) {
         this(database, () -> new AdminBroker(kafka.admin("penstock-ledger-ends")));
     }
 

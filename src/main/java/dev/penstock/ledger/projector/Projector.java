@@ -3,11 +3,11 @@ package dev.penstock.ledger.projector;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.row.Submissions;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
@@ -90,7 +90,7 @@ public final class Projector implements AutoCloseable {
      */
     public Projector(
             LedgerDatabase database,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             BatchWriter writer,
             TopicWatch topics,
@@ -162,7 +162,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    private static Consumer<byte[], byte[]> consumer(KafkaSettings kafka, Settings settings, String instance) {
+    private static Consumer<byte[], byte[]> consumer(KafkaClients kafka, Settings settings, String instance) {
         Map<String, Object> properties = Membership.joining(settings.groups());
         properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
         properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, FETCH_BYTES);
@@ -285,10 +285,10 @@ public final class Projector implements AutoCloseable {
         Beginnings find() throws InterruptedException;
     }
 
-    private static Beginnings beginnings(KafkaSettings kafka, Settings settings, IntakeMode mode, Clock clock)
+    private static Beginnings beginnings(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
             throws InterruptedException {
-        try (Admin admin = kafka.admin("penstock-ledger-start");
-                KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
+        Admin admin = kafka.admin();
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
             TopicPlaces places = TopicPlaces.of(admin, settings);
             return new Beginnings(
                     places.beginnings(admin, reader, settings, mode, clock.instant()),

@@ -14,7 +14,7 @@ import dev.penstock.wire.document.CommandDocument;
 import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.document.LargeObject;
 import dev.penstock.wire.record.EventHeaders;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.wire.record.RecordSize;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;

@@ -1,6 +1,6 @@
 package dev.penstock.settings.start;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -33,7 +33,7 @@ public final class BrokerWatch {
     private static final int PATIENCE_MILLIS = 2_000;
     private static final Duration SILENCE = Duration.ofSeconds(5);
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Clock clock;
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("penstock-broker-watch").factory());
@@ -56,7 +56,7 @@ public final class BrokerWatch {
         void ask() throws ExecutionException, InterruptedException;
     }
 
-    public BrokerWatch(KafkaSettings kafka, Clock clock, MeterRegistry meters) {
+    public BrokerWatch(KafkaClients kafka, Clock clock, MeterRegistry meters) {
         this.kafka = kafka;
         this.clock = clock;
         Gauge.builder("penstock.broker.up", this, watch -> watch.away == null ? 1 : 0)

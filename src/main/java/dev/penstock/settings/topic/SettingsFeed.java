@@ -1,10 +1,10 @@
 package dev.penstock.settings.topic;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.wire.record.SettingsVersion;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
@@ -42,7 +42,7 @@ public final class SettingsFeed {
     private SettingsVersion version = SettingsVersion.start();
 
     @Inject
-    public SettingsFeed(KafkaSettings kafka, Settings settings) {
+    public SettingsFeed(KafkaClients kafka, Settings settings) {
         this(
                 () -> kafka.reader("penstock-settings-feed", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
                 settings.topics().settings());

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.kafka.RecordGuard;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
