@@ -30,8 +30,6 @@ class SizesTest {
             Map.entry("intake/GroupConsumerLoop.java", 491),
             Map.entry("intake/QueueWatch.java", 454),
             Map.entry("node/Node.java", 475),
-            Map.entry("reply/LiveReplies.java", 409),
-            Map.entry("reply/Watch.java", 477),
             Map.entry("settings/read/SettingsReader.java", 414));
 
     @Test
