@@ -122,7 +122,6 @@ public class Ledger {
         } catch (LedgerDatabase.Unavailable e) {
             LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.why());
         }
-        finder.start();
         BatchWriter writing =
                 new BatchWriter(database, new Projection(settings, topicIds), replies::partitionOf, clock, meters);
         writer = writing;
