@@ -62,7 +62,8 @@ class ArchitectureTest {
             .whereLayer("cli")
             .mayOnlyAccessLayers("kafka", "wire", "job")
             .whereLayer("intake")
-            .mayOnlyAccessLayers("dispatch", "schedule", "reply", "settings", "tenant", "kafka", "wire", "job", "thread")
+            .mayOnlyAccessLayers(
+                    "dispatch", "schedule", "reply", "settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("dispatch")
             .mayOnlyAccessLayers(
                     "execution",

@@ -1,10 +1,10 @@
 package dev.penstock;
 
-import dev.penstock.kafka.SettingsTopic;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.EventMark;
+import dev.penstock.kafka.SettingsTopic;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;

@@ -1,9 +1,9 @@
 package dev.penstock.dispatch;
 
-import dev.penstock.kafka.TopicTail;
 import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobId;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.TopicTail;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.document.CommandDocument;
 import jakarta.annotation.PreDestroy;
@@ -28,7 +28,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
  * a group and from the beginning. So a command reaches the replica that runs the job now, and any that takes it later.
  */
 @Singleton
-public class CancelCommands {
+public final class CancelCommands {
     private static final TopicTail.Names NAMES = new TopicTail.Names("penstock-commands", "commands", "commands");
     /** As long as the topic keeps them. */
     private static final Duration KEPT = Duration.ofHours(24);

@@ -1,8 +1,8 @@
 package dev.penstock.intake;
 
 import dev.penstock.job.RecordPlace;
-import dev.penstock.wire.Reason;
 import dev.penstock.kafka.RecordGuard;
+import dev.penstock.wire.Reason;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,10 +1,10 @@
 package dev.penstock.intake;
 
 import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.kafka.BoundedValues;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
-import dev.penstock.kafka.BoundedValues;
 import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
 import java.util.List;

@@ -1,21 +1,21 @@
 package dev.penstock.ledger;
 
-import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ExecutorService;
-import dev.penstock.thread.RequestBatcher;
 import dev.penstock.job.JobId;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.database.Queries;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.thread.RequestBatcher;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.common.TopicPartition;
 
@@ -67,8 +67,7 @@ final class Finder implements AutoCloseable {
                 .map(id -> {
                     TopicPartition partition = new TopicPartition(replies.name(), replies.partitionOf(id));
                     return new Ledger.Found(
-                            Optional.ofNullable(rows.get(id)),
-                            read.positions().getOrDefault(partition, 0L));
+                            Optional.ofNullable(rows.get(id)), read.positions().getOrDefault(partition, 0L));
                 })
                 .toList();
     }

@@ -2,6 +2,7 @@ package dev.penstock.ledger;
 
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Queries;
 import dev.penstock.ledger.database.Rows;
@@ -16,7 +17,6 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.Gauge;

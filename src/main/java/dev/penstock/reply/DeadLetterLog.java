@@ -1,8 +1,8 @@
 package dev.penstock.reply;
 
 import dev.penstock.kafka.KafkaClients;
-import dev.penstock.settings.Settings;
 import dev.penstock.kafka.LogRange;
+import dev.penstock.settings.Settings;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
 import java.util.Comparator;

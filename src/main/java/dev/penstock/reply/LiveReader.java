@@ -103,8 +103,7 @@ final class LiveReader implements AutoCloseable {
     }
 
     private void failAll() {
-        watches.values()
-                .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
+        watches.values().forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
         watches.clear();
     }
 

@@ -1,12 +1,9 @@
 package dev.penstock.reply;
 
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.Objects;
-import java.util.IdentityHashMap;
-import dev.penstock.thread.RequestBatcher;
 import dev.penstock.kafka.KafkaClients;
-import dev.penstock.settings.Settings;
 import dev.penstock.kafka.RecordGuard;
+import dev.penstock.settings.Settings;
+import dev.penstock.thread.RequestBatcher;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -15,9 +12,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -90,13 +90,15 @@ public class PartitionScans {
      * @return that end, or the offset of the record that the visitor did not take
      */
     public CompletableFuture<Long> scan(int partition, Start start, byte[] key, Visitor visitor) {
-        return partitions.computeIfAbsent(partition, this::reads).ask(new Request(start, ByteBuffer.wrap(key), visitor));
+        return partitions
+                .computeIfAbsent(partition, this::reads)
+                .ask(new Request(start, ByteBuffer.wrap(key), visitor));
     }
 
     private RequestBatcher<Request, Long> reads(int partition) {
         return new RequestBatcher<>(readers, 1, Integer.MAX_VALUE, requests -> {
             try {
-                Map<Request, Long> next = read(new TopicPartition(topic, partition), requests);
+                IdentityHashMap<Request, Long> next = read(new TopicPartition(topic, partition), requests);
                 return requests.stream()
                         .map(request -> Objects.requireNonNull(next.get(request)))
                         .toList();
@@ -108,7 +110,7 @@ public class PartitionScans {
     }
 
     /** @return for each request the first offset that was not shown */
-    private Map<Request, Long> read(TopicPartition partition, List<Request> requests) {
+    private IdentityHashMap<Request, Long> read(TopicPartition partition, List<Request> requests) {
         Map<String, Object> properties = Map.of(
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
                 10_000,
@@ -120,7 +122,7 @@ public class PartitionScans {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
             // two callers may ask the same
-            Map<Request, Long> next = new IdentityHashMap<>();
+            IdentityHashMap<Request, Long> next = new IdentityHashMap<>();
             Map<ByteBuffer, List<Placed>> byKey = new HashMap<>();
             long from = end;
             for (Request request : requests) {
@@ -147,7 +149,9 @@ public class PartitionScans {
     private record Placed(Request request, long offset) {}
 
     private static void show(
-            ConsumerRecord<byte[], byte[]> record, Map<ByteBuffer, List<Placed>> byKey, Map<Request, Long> next) {
+            ConsumerRecord<byte[], byte[]> record,
+            Map<ByteBuffer, List<Placed>> byKey,
+            IdentityHashMap<Request, Long> next) {
         ByteBuffer key = ByteBuffer.wrap(record.key());
         List<Placed> matching = byKey.get(key);
         if (matching == null) {

@@ -3,8 +3,8 @@ package dev.penstock.intake;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.RecordPlace;
-import dev.penstock.testkit.HostileBytes;
 import dev.penstock.kafka.RecordGuard;
+import dev.penstock.testkit.HostileBytes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;

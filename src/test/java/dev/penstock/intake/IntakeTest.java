@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.dispatch.Waits;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;

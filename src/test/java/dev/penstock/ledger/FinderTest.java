@@ -92,7 +92,7 @@ class FinderTest {
                 }));
             }
             asking.await();
-                for (int i = 0; i < 100; i++) {
+            for (int i = 0; i < 100; i++) {
                 Ledger.Found found = answers.get(i).get(20, TimeUnit.SECONDS);
                 String id = "job-" + i % 10;
                 assertThat(found.row().map(row -> row.id().value()).orElse(id)).isEqualTo(id);

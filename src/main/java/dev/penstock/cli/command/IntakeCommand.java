@@ -1,6 +1,5 @@
 package dev.penstock.cli.command;
 
-import dev.penstock.kafka.SettingsTopic;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.cli.job.Ending;
 import dev.penstock.cli.job.Problem;
@@ -8,11 +7,12 @@ import dev.penstock.cli.kafka.KafkaAccess;
 import dev.penstock.cli.kafka.KafkaOptions;
 import dev.penstock.cli.rest.RestOptions;
 import dev.penstock.cli.view.Terminal;
+import dev.penstock.kafka.SettingsTopic;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.wire.record.GroupNames;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.SettingsVersion;
 import dev.penstock.wire.record.SettingsVersion.Moving;
-import dev.penstock.kafka.ShareSupport;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;

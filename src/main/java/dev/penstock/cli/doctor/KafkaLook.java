@@ -1,13 +1,13 @@
 package dev.penstock.cli.doctor;
 
-import dev.penstock.kafka.SettingsTopic;
 import dev.penstock.cli.job.Problem;
 import dev.penstock.cli.kafka.KafkaAccess;
+import dev.penstock.kafka.SettingsTopic;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.MigrateLine;
 import dev.penstock.wire.record.SettingsVersion;
-import dev.penstock.kafka.ShareSupport;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -1,7 +1,7 @@
 package dev.penstock.ledger.projector;
 
-import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.settings.Settings;
 import java.time.Clock;
 import java.time.Duration;

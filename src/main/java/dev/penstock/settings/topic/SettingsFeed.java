@@ -1,7 +1,7 @@
 package dev.penstock.settings.topic;
 
-import dev.penstock.kafka.TopicTail;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.TopicTail;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.SettingsVersion;
 import jakarta.annotation.PreDestroy;

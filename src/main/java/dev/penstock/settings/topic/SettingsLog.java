@@ -1,8 +1,8 @@
 package dev.penstock.settings.topic;
 
-import dev.penstock.kafka.SettingsTopic;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.SettingsTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.SettingsVersion;
 import jakarta.inject.Singleton;

@@ -1,10 +1,10 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.TestLedgers;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Postgres;

@@ -4,13 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobId;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.database.Rows;
 import dev.penstock.ledger.database.TestLedgers;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.LogLines;
