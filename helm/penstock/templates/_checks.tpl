@@ -13,7 +13,7 @@
 {{- if not $v.kafka.bootstrapServers -}}
 {{- fail "kafka.bootstrapServers must be set, e.g. my-cluster-kafka-bootstrap.kafka.svc:9092" -}}
 {{- end -}}
-{{- /* which variables make a node, and of what name: one that penstock.nodes has is not made */ -}}
+{{- /* the variables that add a node, with the node's name; none is added if penstock.nodes has that name */ -}}
 {{- $making := dict "VLLM_URL" "vllm" "OLLAMA_HOST" "ollama" "LMSTUDIO_URL" "lm-studio" "LLAMA_SERVER_URL" "llama-server" -}}
 {{- $making = merge $making (dict "OPENAI_BASE_URL" "openai" "OPENAI_API_KEY" "openai" "AZURE_OPENAI_ENDPOINT" "azure-openai") -}}
 {{- $making = merge $making (dict "ANTHROPIC_BASE_URL" "anthropic" "ANTHROPIC_API_KEY" "anthropic") -}}

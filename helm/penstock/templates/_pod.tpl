@@ -41,7 +41,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
       annotations:
-        # nothing of the file is read again while the service runs: all of it needs new pods
+        # the service reads the file only at its start, so each change needs new pods
         checksum/config: {{ include "penstock.config" $root | sha256sum }}
         {{- with $v.podAnnotations }}
         {{- toYaml . | nindent 8 }}
@@ -49,7 +49,7 @@ spec:
     spec:
       serviceAccountName: {{ include "penstock.serviceAccount" $root }}
       automountServiceAccountToken: false
-      # PENSTOCK_PORT=tcp://… of a Service named penstock would look like configuration
+      # for a Service with the name penstock, Kubernetes would set PENSTOCK_PORT=tcp://…, which looks like configuration
       enableServiceLinks: false
       {{- with $v.image.pullSecrets }}
       imagePullSecrets:
@@ -57,7 +57,7 @@ spec:
         - name: {{ . }}
         {{- end }}
       {{- end }}
-      # the drain, and 30 s to hand back what has not ended by then
+      # the drain, plus 30 s to hand back the remaining jobs
       terminationGracePeriodSeconds: {{ add (include "penstock.seconds" (include "penstock.drain" $root) | int64) 30 }}
       securityContext:
         runAsNonRoot: true
@@ -168,7 +168,7 @@ spec:
             {{- end }}
             {{- range $key, $value := $v.kafka.properties }}
             - name: {{ printf "KAFKA_%s" (regexReplaceAll "[^A-Z0-9]" (upper $key) "_") }}
-              {{- /* every number of a values file is a float64 to Helm, and a large one would be 1.8e+06 */}}
+              {{- /* Helm reads every number as a float64, and would print a large one as 1.8e+06 */}}
               value: {{ ternary (int64 $value) $value (kindIs "float64" $value) | toString | quote }}
             {{- end }}
             {{- if eq (include "penstock.ledgerKind" $root) "postgresql" }}
@@ -224,7 +224,7 @@ spec:
           {{- with $v.preStopSeconds }}
           lifecycle:
             preStop:
-              # until all clients have stopped to use this pod's address
+              # gives all clients time to stop using this pod's address
               sleep:
                 seconds: {{ int64 . }}
           {{- end }}

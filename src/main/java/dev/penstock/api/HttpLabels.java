@@ -54,13 +54,13 @@ final class HttpLabels implements MeterFilter {
         };
     }
 
-    private String path(String said) {
-        String known = paths.get(shape(said));
+    private String path(String given) {
+        String known = paths.get(shape(given));
         if (known != null) {
             return known;
         }
         return PAGES.stream()
-                .filter(page -> said.startsWith(page + "/"))
+                .filter(page -> given.startsWith(page + "/"))
                 .findFirst()
                 .orElse(OTHER);
     }

@@ -3,6 +3,7 @@ package dev.penstock.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
+import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.wire.Yaml;
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.vertx.core.buffer.Buffer;

@@ -1,5 +1,6 @@
 package dev.penstock.api;
 
+import dev.penstock.api.call.ApiException;
 import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Nearest;
 import jakarta.inject.Singleton;

@@ -1,4 +1,4 @@
-/** The REST resources, health and metrics: jobs, event streams, nodes, models. */
+/** What describes the REST API and the process: the published document, its query parameters, labels and health. */
 @NullMarked
 package dev.penstock.api;
 

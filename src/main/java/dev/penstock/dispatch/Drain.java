@@ -15,7 +15,7 @@ final class Drain {
     private static final Logger LOG = Logger.getLogger(Drain.class);
     private static final Duration REPORT = Duration.ofSeconds(5);
     private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(5);
-    private static final int NAMED = 5;
+    private static final int MOST_LISTED = 5;
 
     private final RunsInFlight runs;
     private final Consumer<String> lines;
@@ -91,14 +91,14 @@ final class Drain {
             lines.accept("draining: no job runs any more");
             return;
         }
-        String named = ids.stream().limit(NAMED).map(JobId::value).collect(Collectors.joining(", "));
+        String listed = ids.stream().limit(MOST_LISTED).map(JobId::value).collect(Collectors.joining(", "));
         lines.accept("draining: waiting for %d running job%s, %d s at most: %s%s; the oldest was accepted at %s"
                 .formatted(
                         ids.size(),
                         ids.size() == 1 ? "" : "s",
                         seconds,
-                        named,
-                        ids.size() > NAMED ? " and %d more".formatted(ids.size() - NAMED) : "",
+                        listed,
+                        ids.size() > MOST_LISTED ? " and %d more".formatted(ids.size() - MOST_LISTED) : "",
                         oldestFirst.getFirst().acceptedAt()));
     }
 }

@@ -123,15 +123,15 @@ final class DuplicateCheck {
      * this one.
      */
     private boolean isSuperseded(JobRow row) {
-        RecordPlace copy = taken.copy();
-        return copy != null && row.arrivals().hasLaterCopy(copy, taken.place());
+        RecordPlace deferred = taken.deferred();
+        return deferred != null && row.arrivals().isDeferredAgain(deferred, taken.place());
     }
 
     private boolean isDuplicate(JobRow row) {
         return taken.stamp()
                 .isDuplicate(
                         row.arrivals().stamps(),
-                        row.life().named(),
+                        row.life().startedRecord(),
                         row.life().reading().isClosed());
     }
 
@@ -141,9 +141,9 @@ final class DuplicateCheck {
     }
 
     private RecordPlace owner(JobRow row) {
-        RecordPlace named = row.life().named();
-        return named != null
-                ? named
+        RecordPlace started = row.life().startedRecord();
+        return started != null
+                ? started
                 : row.arrivals().stamps().stream()
                         .filter(stamp -> stamp.compareTo(taken.stamp()) < 0)
                         .findFirst()

@@ -250,7 +250,7 @@ final class JobRun {
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         OutcomeWriter writer = new OutcomeWriter(replies, job.stream(), delivery, signal, context.settings());
         concluding = true;
-        Outcome outcome = writer.say(worked);
+        Outcome outcome = writer.publish(worked);
         boolean again = outcome != null && (known != null || delivery.mayHaveRunAfterAll());
         if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, writer))) {
             // another replica finds what is on the broker, and publishes or acknowledges the rest
@@ -287,7 +287,7 @@ final class JobRun {
             throws InterruptedException {
         Recovery.Known now = first;
         while (now != null && !now.reading().isClosed()) {
-            if (!writer.sayAgain(outcome, now.reading().nextRunAttempt())) {
+            if (!writer.publishAgain(outcome, now.reading().nextRunAttempt())) {
                 return false;
             }
             now = lookUpAgain(now);

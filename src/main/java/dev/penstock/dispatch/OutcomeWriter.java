@@ -43,18 +43,18 @@ final class OutcomeWriter {
      *     the broker, and the record was lost, or this replica ends
      */
     @Nullable
-    Outcome say(Outcome worked) throws InterruptedException {
-        Outcome said = fitting(worked);
-        if (said.isTruncated() && !streams) {
-            said = withChunks(said);
+    Outcome publish(Outcome worked) throws InterruptedException {
+        Outcome published = fitting(worked);
+        if (published.isTruncated() && !streams) {
+            published = withChunks(published);
         }
-        return conclude(said) ? said : persist(said);
+        return conclude(published) ? published : persist(published);
     }
 
     /** Publishes the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
-    boolean sayAgain(Outcome outcome, int attempt) throws InterruptedException {
-        Outcome said = begin(fitting(outcome), attempt);
-        return conclude(said) || persist(said) != null;
+    boolean publishAgain(Outcome outcome, int attempt) throws InterruptedException {
+        Outcome published = begin(fitting(outcome), attempt);
+        return conclude(published) || persist(published) != null;
     }
 
     /** Sends the outcome, if everything before it is there. */
@@ -63,20 +63,21 @@ final class OutcomeWriter {
     }
 
     private @Nullable Outcome persist(Outcome outcome) throws InterruptedException {
-        Outcome said = outcome;
+        Outcome published = outcome;
         int tries = 1;
         do {
             int room = replies.room();
             if (replies.wasTooLarge() && replies.room() >= room) {
-                said = alone(replies.tooLarge("the broker refused an event of the answer as too large"), said);
+                published =
+                        alone(replies.tooLarge("the broker refused an event of the answer as too large"), published);
             }
             signal.pause(settings.retries().backoff(tries++));
             if (signal.isOver() || !delivery.renew()) {
                 return null;
             }
-            said = begin(fitting(said), replies.attempt() + 1);
-        } while (!conclude(said));
-        return said;
+            published = begin(fitting(published), replies.attempt() + 1);
+        } while (!conclude(published));
+        return published;
     }
 
     private Outcome begin(Outcome outcome, int attempt) {

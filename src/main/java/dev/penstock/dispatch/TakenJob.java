@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param namesItself whether the producer chose the id, and other records may have it too; a derived id belongs to one
  *     record
  * @param stamp the record that the job came in; for a deferred record, its origin
- * @param copy the place of the deferred record that was taken; null: the record itself was
+ * @param deferred the place of the deferred record that was taken; null: the record itself was
  * @param traceparent the header of the job's producer; null where there is none
  */
 public record TakenJob(
@@ -22,19 +22,19 @@ public record TakenJob(
         RecordStamp stamp,
         Bytes document,
         boolean namesItself,
-        @Nullable RecordPlace copy,
+        @Nullable RecordPlace deferred,
         @Nullable Bytes traceparent) {
     RecordPlace place() {
         return stamp.place();
     }
 
     boolean isDeferred() {
-        return copy != null;
+        return deferred != null;
     }
 
     /** The record that was taken. */
     RecordPlace inHand() {
-        return copy == null ? place() : copy;
+        return deferred == null ? place() : deferred;
     }
 
     String bodyHash() {

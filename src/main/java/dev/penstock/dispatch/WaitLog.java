@@ -21,8 +21,8 @@ final class WaitLog {
     private final Consumer<String> out;
     private final Map<Waiting.Code, Seen> seen = new EnumMap<>(Waiting.Code.class);
 
-    /** @param told null: nothing */
-    private record Seen(Instant since, @Nullable Report told) {}
+    /** @param reported null: nothing */
+    private record Seen(Instant since, @Nullable Report reported) {}
 
     private record Report(String message, Instant at) {}
 
@@ -40,19 +40,19 @@ final class WaitLog {
                 gone(code);
             } else {
                 Seen before = seen.getOrDefault(code, new Seen(now, null));
-                seen.put(code, new Seen(before.since(), told(code, jobs, before, now)));
+                seen.put(code, new Seen(before.since(), report(code, jobs, before, now)));
             }
         }
     }
 
-    private @Nullable Report told(Waiting.Code code, WaitingJobs jobs, Seen before, Instant now) {
-        Report told = before.told();
-        boolean due = told == null
+    private @Nullable Report report(Waiting.Code code, WaitingJobs jobs, Seen before, Instant now) {
+        Report reported = before.reported();
+        boolean due = reported == null
                 ? !before.since().plus(AFTER).isAfter(now)
-                : !told.message().equals(jobs.message())
-                        && !told.at().plus(AT_MOST_EVERY).isAfter(now);
+                : !reported.message().equals(jobs.message())
+                        && !reported.at().plus(AT_MOST_EVERY).isAfter(now);
         if (!due) {
-            return told;
+            return reported;
         }
         out.accept("waiting=%s %s".formatted(code.wireName(), jobs.words()));
         return new Report(jobs.message(), now);
@@ -60,7 +60,7 @@ final class WaitLog {
 
     private void gone(Waiting.Code code) {
         Seen before = seen.remove(code);
-        if (before != null && before.told() != null) {
+        if (before != null && before.reported() != null) {
             out.accept("waiting=%s no job waits any more".formatted(code.wireName()));
         }
     }

@@ -29,7 +29,7 @@ import java.util.stream.Stream;
 public class Waits {
     private static final String NONE =
             "no node is configured, and none was found on localhost: set penstock.nodes, VLLM_URL, OLLAMA_HOST or the like";
-    private static final int MOST_NAMED = 5;
+    private static final int MOST_LISTED = 5;
 
     private final Nodes nodes;
     private final Routes routes;
@@ -49,21 +49,21 @@ public class Waits {
             return Optional.empty();
         }
         Instant now = clock.instant();
-        Submissions.Copy copy = row.arrivals()
-                .lastCopy()
+        Submissions.DeferredRecord deferred = row.arrivals()
+                .lastDeferred()
                 .filter(last -> last.lastAttempt() >= state.attempts() && last.isDueAfter(now))
                 .orElse(null);
-        if (copy == null && state.status() != JobState.Status.QUEUED) {
+        if (deferred == null && state.status() != JobState.Status.QUEUED) {
             return Optional.empty();
         }
         Waiting forNodes = of(new RouteKey(record.model(), record.task(), record.pins()), state.createdAt());
-        return Optional.of(copy == null ? forNodes : deferred(copy, forNodes));
+        return Optional.of(deferred == null ? forNodes : deferred(deferred, forNodes));
     }
 
-    private static Waiting deferred(Submissions.Copy copy, Waiting forNodes) {
-        Instant due = Instant.ofEpochMilli(copy.dueMillis());
-        Instant since = Instant.ofEpochMilli(copy.stamp().millis());
-        return switch (copy.why()) {
+    private static Waiting deferred(Submissions.DeferredRecord record, Waiting forNodes) {
+        Instant due = Instant.ofEpochMilli(record.dueMillis());
+        Instant since = Instant.ofEpochMilli(record.stamp().millis());
+        return switch (record.why()) {
             case QUARANTINED ->
                 new Waiting(
                         Waiting.Code.QUARANTINED,
@@ -112,7 +112,7 @@ public class Waits {
     }
 
     private boolean anyUp(Router.Route route) {
-        return named(route).anyMatch(node -> node.health().state() == Node.State.UP);
+        return nodesOf(route).anyMatch(node -> node.health().state() == Node.State.UP);
     }
 
     /** The warning that there is no node at all; empty: there is one. */
@@ -137,7 +137,7 @@ public class Waits {
                         failure.message() + ". The job fails when a replica takes it",
                         since);
             case Router.Route.AfterFetch fetch -> fetching(fetch, since);
-            case Router.Route.To to -> named(to).findAny().isEmpty() ? unknown(key, since) : at(to, since);
+            case Router.Route.To to -> nodesOf(to).findAny().isEmpty() ? unknown(key, since) : at(to, since);
         };
     }
 
@@ -148,7 +148,7 @@ public class Waits {
                         "no node has the model yet: it is fetched by "
                                 + route.nodes().getFirst().node(),
                         since)
-                : down(named(route).toList(), since);
+                : down(nodesOf(route).toList(), since);
     }
 
     private Waiting at(Router.Route route, Instant since) {
@@ -168,7 +168,7 @@ public class Waits {
         }
         List<Node> loading = in(route, Node.State.LOADING);
         return loading.isEmpty()
-                ? down(named(route).toList(), since)
+                ? down(nodesOf(route).toList(), since)
                 : new Waiting(
                         Waiting.Code.NODE_LOADING,
                         joined(loading, node -> "%s is loading: %s".formatted(node.name(), why(node))),
@@ -192,14 +192,14 @@ public class Waits {
                         && Router.allows(
                                 key.pins(), node.name(), node.settings().pool()))
                 .toList();
-        String silent = joined(never, node -> "%s has not been reached: %s".formatted(node.name(), why(node)));
+        String unreached = joined(never, node -> "%s has not been reached: %s".formatted(node.name(), why(node)));
         boolean anyKnown = nodes.all().stream().anyMatch(node -> node.health().known());
         if (!anyKnown) {
             return new Waiting(
                     never.stream().anyMatch(node -> node.health().state() == Node.State.LOADING)
                             ? Waiting.Code.NODE_LOADING
                             : Waiting.Code.NODE_DOWN,
-                    "no node has been up so far. " + silent,
+                    "no node has been up so far. " + unreached,
                     later(since, never));
         }
         Instant until =
@@ -208,11 +208,13 @@ public class Waits {
                 Waiting.Code.MODEL_UNKNOWN,
                 "no node that has been reached lists %s. %s. From %s on the job fails (penstock.nodes.unknown-for)"
                         .formatted(
-                                key.model() == null ? "a model for it" : "model '" + key.model() + "'", silent, until),
+                                key.model() == null ? "a model for it" : "model '" + key.model() + "'",
+                                unreached,
+                                until),
                 since);
     }
 
-    private Stream<Node> named(Router.Route route) {
+    private Stream<Node> nodesOf(Router.Route route) {
         return Routes.candidates(route).stream()
                 .flatMap(List::stream)
                 .map(candidate -> nodes.find(candidate.node()))
@@ -220,7 +222,7 @@ public class Waits {
     }
 
     private List<Node> in(Router.Route route, Node.State state) {
-        return named(route).filter(node -> node.health().state() == state).toList();
+        return nodesOf(route).filter(node -> node.health().state() == state).toList();
     }
 
     private static Instant later(Instant since, List<Node> nodes) {
@@ -240,7 +242,7 @@ public class Waits {
     }
 
     private static String joined(List<Node> nodes, Words words) {
-        String named = nodes.stream().limit(MOST_NAMED).map(words::of).collect(Collectors.joining("; "));
-        return nodes.size() > MOST_NAMED ? named + "; and " + (nodes.size() - MOST_NAMED) + " more" : named;
+        String listed = nodes.stream().limit(MOST_LISTED).map(words::of).collect(Collectors.joining("; "));
+        return nodes.size() > MOST_LISTED ? listed + "; and " + (nodes.size() - MOST_LISTED) + " more" : listed;
     }
 }

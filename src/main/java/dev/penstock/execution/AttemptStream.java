@@ -6,6 +6,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeRequest;
 import dev.penstock.node.StallTimeouts;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.protocol.WireProtocol;
@@ -37,7 +38,7 @@ final class AttemptStream implements AutoCloseable {
     private long lastTokenNanos;
     private @Nullable Long firstTokenMillis;
     private List<String> ignoredParameters = List.of();
-    private Node.@Nullable Request request;
+    private @Nullable NodeRequest request;
     private @Nullable Open open;
     private @Nullable End end;
 
@@ -138,7 +139,7 @@ final class AttemptStream implements AutoCloseable {
     private Open open() throws InterruptedException, Until.Over, WireProtocol.Unsupported {
         Open opened = open;
         if (opened == null) {
-            Node.Request sent = node.request(job, head.model(), until);
+            NodeRequest sent = node.request(job, head.model(), until);
             request = sent;
             TokenStream stream = sent.stream();
             // the node is not silent while its media are fetched

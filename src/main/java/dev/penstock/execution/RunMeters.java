@@ -71,15 +71,15 @@ public final class RunMeters {
     }
 
     private void tokens(PromptJob job, Answer answer, long streamMillis) {
-        long said = answer.usage().completionTokens();
+        long reported = answer.usage().completionTokens();
         promptTokens.record((double) answer.usage().promptTokens());
-        completionTokens.record((double) said);
+        completionTokens.record((double) reported);
         meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "input")
                 .increment((double) answer.usage().promptTokens());
         meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
-                .increment((double) said);
-        if (said > 1) {
-            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (said - 1)));
+                .increment((double) reported);
+        if (reported > 1) {
+            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (reported - 1)));
         }
     }
 

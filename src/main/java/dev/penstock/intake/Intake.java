@@ -3,25 +3,33 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.Traces;
 import dev.penstock.dispatch.Waits;
-import dev.penstock.kafka.KafkaClients;
-import dev.penstock.kafka.RecordGuard;
+import dev.penstock.intake.group.GroupIntake;
+import dev.penstock.intake.record.DeferredJobs;
+import dev.penstock.intake.record.InFlightRecords;
+import dev.penstock.intake.record.JobRecords;
+import dev.penstock.intake.record.LeftValues;
+import dev.penstock.intake.record.PartitionsInFlight;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.intake.record.Source;
+import dev.penstock.intake.setup.ModeChoice;
+import dev.penstock.intake.setup.TopicSetup;
+import dev.penstock.intake.share.LeaderEpochs;
+import dev.penstock.intake.share.ShareDelivery;
+import dev.penstock.intake.share.TopicIntake;
+import dev.penstock.intake.watch.QueueWatch;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.kafka.RecordGuard;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.Quarkus;
-import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
-import io.quarkus.runtime.ShutdownEvent;
-import io.quarkus.runtime.StartupEvent;
-import jakarta.annotation.Priority;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -41,7 +49,7 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Takes jobs, by a share group for each job topic. It starts when the broker answers, and stops by draining. */
+/** Takes jobs, by a share group for each job topic. {@code app.Lifecycle} starts and stops it. */
 @Singleton
 public final class Intake {
     private static final Logger LOG = Logger.getLogger(Intake.class);
@@ -49,7 +57,6 @@ public final class Intake {
 
     private final Settings settings;
     private final KafkaClients kafka;
-    private final SettingsFeed feed;
     private final Dispatcher dispatcher;
     private final RecordDelivery.Writers writers;
     private final Clock clock;
@@ -90,7 +97,6 @@ public final class Intake {
             Waits waits) {
         this.settings = settings;
         this.kafka = kafka;
-        this.feed = feed;
         this.dispatcher = dispatcher;
         writers = new RecordDelivery.Writers(deferred, deadLetters);
         this.clock = clock;
@@ -99,73 +105,64 @@ public final class Intake {
         this.traces = traces;
         this.broker = broker;
         this.waits = waits;
-        watch = new QueueWatch(kafka, settings, clock, meters, broker, new DispatcherLook(dispatcher));
-        hand = new InFlightRecords(settings, watch, meters);
+        PartitionsInFlight partitions = new PartitionsInFlight(settings, clock, meters);
+        watch = new QueueWatch(kafka, settings, clock, meters, broker, dispatcher, partitions);
+        hand = new InFlightRecords(settings, partitions, meters);
         left = new LeftValues(kafka, settings);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
-    }
-
-    /** What the watch asks about the jobs in flight. */
-    private record DispatcherLook(Dispatcher dispatcher) implements QueueWatch.Replica {
-        @Override
-        public Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException {
-            return dispatcher.shareNodes(admin);
-        }
-
-        @Override
-        public boolean isOpen() {
-            return dispatcher.isOpen();
-        }
-
-        @Override
-        public void logWaits() {
-            dispatcher.logWaits();
-        }
     }
 
     public State state() {
         return state;
     }
 
-    void start(@Observes StartupEvent event) {
-        Thread.ofPlatform().daemon().name("penstock-start").start(() -> {
-            try {
-                begin();
-            } catch (InterruptedException _) {
-                Thread.currentThread().interrupt();
-            } catch (TopicSetup.Unusable | Dispatcher.Unusable e) {
-                LOG.errorf("Penstock cannot start: %s", e.getMessage());
-                Quarkus.asyncExit(1);
-            } catch (RuntimeException | Error e) {
-                // half a start cannot be repeated in this process
-                LOG.error("Penstock cannot start, for an unexpected reason", e);
-                Quarkus.asyncExit(1);
-            }
-        });
+    /** The job topics and the mode: what is known before the first job is taken. */
+    public static final class Prepared {
+        private final TopicSetup setup;
+        private final List<TopicSetup.Found> topics;
+        private final ModeChoice.Chosen chosen;
+        private final Map<String, UUID> topicIds = new ConcurrentHashMap<>();
+
+        private Prepared(TopicSetup setup, List<TopicSetup.Found> topics, ModeChoice.Chosen chosen) {
+            this.setup = setup;
+            this.topics = topics;
+            this.chosen = chosen;
+            topics.forEach(found -> topicIds.put(found.topic().name(), found.id()));
+        }
+
+        /** The id of each job topic. The ledger sees when a topic is made again. */
+        public Map<String, UUID> topicIds() {
+            return topicIds;
+        }
+
+        public IntakeMode mode() {
+            return chosen.mode();
+        }
     }
 
-    private void begin() throws InterruptedException, TopicSetup.Unusable, Dispatcher.Unusable {
+    /** Waits for the broker, makes sure of the topics, and chooses the mode. */
+    public Prepared prepare() throws InterruptedException, TopicSetup.Unusable {
         TopicSetup setup = new TopicSetup(kafka, settings);
         List<TopicSetup.Found> found = asking(setup::ensure);
         ModeChoice.Chosen chosen = asking(new ModeChoice(settings, kafka)::choose);
         mode = chosen.mode();
-        // the ledger sees when a topic is made again
-        Map<String, UUID> topicIds = new ConcurrentHashMap<>();
-        found.forEach(topic -> topicIds.put(topic.topic().name(), topic.id()));
-        replies.learnLimit();
-        feed.follow();
-        dispatcher.start(topicIds, chosen.mode());
-        shareNodes();
+        return new Prepared(setup, found, chosen);
+    }
+
+    /** Takes jobs from now on, unless the intake was stopped meanwhile. */
+    public void takeJobs(Prepared prepared) throws InterruptedException, TopicSetup.Unusable {
+        ModeChoice.Chosen chosen = prepared.chosen;
+        List<TopicSetup.Found> found = prepared.topics;
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
-            JobRecords records =
-                    new JobRecords(topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
+            JobRecords records = new JobRecords(
+                    prepared.topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
             GroupIntake.Parts parts =
                     new GroupIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
                 case SHARE -> {
-                    Map<String, TopicSetup.GroupLimits> limits = asking(setup::ensureShareGroups);
+                    Map<String, TopicSetup.GroupLimits> limits = asking(prepared.setup::ensureShareGroups);
                     limits.forEach((topic, limit) -> windows.put(topic, limit.locks()));
                     LeaderEpochs asking = new LeaderEpochs(kafka, partitions(found));
                     asking.start();
@@ -196,18 +193,6 @@ public final class Intake {
                                 .toList()
                         : "no topic (penstock.intake.enabled is false)",
                 replies.name());
-    }
-
-    /**
-     * Before this replica takes its first job, the other replicas must give up a part of their slots. They cannot do so
-     * at once.
-     */
-    private void shareNodes() throws InterruptedException {
-        try {
-            dispatcher.shareNodes(kafka.admin());
-        } catch (ExecutionException | KafkaException e) {
-            LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
-        }
     }
 
     /** The state for people, by name: numbers, and warnings that an operator has to act on. */
@@ -288,28 +273,22 @@ public final class Intake {
         return true;
     }
 
-    private synchronized void stopSources() {
+    /** Takes no job from now on; {@code ready} turns down. */
+    public synchronized void stopTaking() {
         state = State.DRAINING;
         sources.forEach(Source::stop);
     }
 
-    /** While HTTP is still served: clients see the end of their jobs, and the probes report the drain. */
-    void drain(@Observes ShutdownDelayInitiatedEvent event) {
-        stopSources();
-        try {
-            dispatcher.drain(settings.drainTimeout());
-            sources.forEach(Source::close);
-            for (Source source : sources) {
-                source.awaitClosed();
-            }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
+    /** Leaves the groups. Called when no job is in flight here any more. */
+    public void leaveGroups() throws InterruptedException {
+        sources.forEach(Source::close);
+        for (Source source : sources) {
+            source.awaitClosed();
         }
     }
 
-    /** Before the beans that runs need are closed. */
-    void stop(@Observes @Priority(100) ShutdownEvent event) {
-        dispatcher.stop();
+    /** Closes the clients that ask the broker. */
+    public void close() {
         LeaderEpochs asking = epochs;
         if (asking != null) {
             asking.close();

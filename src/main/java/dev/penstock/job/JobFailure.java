@@ -27,7 +27,7 @@ public record JobFailure(
      * @param loading true if it is loading its model; it refuses every request until then
      */
     public record Again(@Nullable Duration after, boolean loading) {
-        public static final Again UNSAID = new Again(null, false);
+        public static final Again UNSET = new Again(null, false);
     }
 
     /** Limits the message, because events, rows and answers carry it. */
@@ -38,7 +38,7 @@ public record JobFailure(
     }
 
     public JobFailure(Code code, String message, @Nullable String param, @Nullable String node) {
-        this(code, message, param, node, Again.UNSAID);
+        this(code, message, param, node, Again.UNSET);
     }
 
     /** What can help after a failure. */

@@ -28,6 +28,7 @@ final class Finder implements AutoCloseable {
 
     private final LedgerDatabase database;
     private final ReplyTopic replies;
+    /** One thread for each series of batches; each request starts another one where none runs. */
     private final ExecutorService threads;
     private final RequestBatcher<JobId, Ledger.Found> requests;
 

@@ -9,7 +9,6 @@ import dev.penstock.node.models.NodeModels;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
-import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
@@ -19,7 +18,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -41,8 +39,6 @@ public final class Node {
     private final Clock clock;
     private final NodeModels models;
     private final NodeThroughput pace = new NodeThroughput();
-    /* Guarded by this. */
-    private final Throttle throttle = new Throttle();
     private final CountDownLatch probed = new CountDownLatch(1);
     /** The time of the server's last sign of life: a token, or an answer to a probe. */
     private volatile long heardMillis;
@@ -53,20 +49,8 @@ public final class Node {
     private volatile @Nullable String warned;
 
     /* Guarded by this. */
-    private Health health;
-    private int inFlight;
-    /** The limit of requests for all replicas together. */
-    private int total;
-
-    private Replicas replicas = Replicas.ALONE;
-    /** This replica's share of it. */
-    private int limit;
-
-    private boolean draining;
-    /** The last state that was logged; null if there is none. */
-    private @Nullable State logged;
-    /** The number of requests that the node refused for load. */
-    private long refusals;
+    private final NodeSlots slots;
+    private final HealthHistory history;
 
     /** Whether a node takes jobs. */
     public enum State {
@@ -118,10 +102,11 @@ public final class Node {
         this.onHealth = onHealth;
         this.later = later;
         models = new NodeModels(settings, upstream, clock, later, this::hasNow, onHealth);
-        total = settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight());
-        limit = replicas.share(settings.name(), total);
+        slots = new NodeSlots(
+                settings.name(),
+                settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()));
         addedAt = clock.instant();
-        health = new Health(State.DOWN, false, List.of(), "not probed yet", addedAt);
+        history = new HealthHistory(addedAt);
     }
 
     public NodeSettings settings() {
@@ -174,12 +159,12 @@ public final class Node {
     public void answered(long tokens, double seconds) {
         pace.answer(tokens, seconds);
         synchronized (this) {
-            throttle.answered();
+            slots.answered();
         }
     }
 
     public synchronized Health health() {
-        return health;
+        return history.latest();
     }
 
     /** Returns the time until which a node that was never reached may turn out to have any model. */
@@ -194,12 +179,12 @@ public final class Node {
     }
 
     public synchronized int inFlight() {
-        return inFlight;
+        return slots.inFlight();
     }
 
     /** Returns this replica's share of the node's limit of requests. */
     public synchronized int limit() {
-        return limit;
+        return slots.limit();
     }
 
     /**
@@ -207,13 +192,12 @@ public final class Node {
      * refused requests for load.
      */
     public synchronized int limitNow() {
-        return throttle.limit(limit, clock.millis());
+        return slots.limitAt(clock.millis());
     }
 
     /** Returns whether a request may begin here now. */
     public synchronized boolean hasRoom() {
-        long now = clock.millis();
-        return health.state() == State.UP && !throttle.rests(now) && inFlight < throttle.limit(limit, now);
+        return history.latest().state() == State.UP && slots.areFree(clock.millis());
     }
 
     /**
@@ -221,21 +205,12 @@ public final class Node {
      * starts belongs to this replica alone.
      */
     synchronized void share(Replicas now) {
-        replicas = settings.program() == null ? now : Replicas.ALONE;
-        limit = replicas.share(name(), total);
-    }
-
-    private synchronized void limit(int ofAll) {
-        total = ofAll;
-        limit = replicas.share(name(), ofAll);
+        slots.share(settings.program() == null ? now : Replicas.ALONE);
     }
 
     /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
     synchronized @Nullable String exceeded() {
-        return replicas.exceed(total)
-                ? "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
-                        .formatted(name(), total, replicas.count(), replicas.count())
-                : null;
+        return slots.exceeded();
     }
 
     /** Room for one request at this node; closing it frees the room. */
@@ -253,7 +228,7 @@ public final class Node {
                     return;
                 }
                 held = false;
-                inFlight--;
+                slots.free();
             }
             onSlotFreed.run();
         }
@@ -264,37 +239,8 @@ public final class Node {
         if (!hasRoom()) {
             return null;
         }
-        inFlight++;
+        slots.take();
         return new Slot();
-    }
-
-    /** A job's request in the form for this node. Closing it frees the memory of its media. */
-    public final class Request implements AutoCloseable {
-        private final Prompt prompt;
-        private final MediaFetcher.Inlined inlined;
-
-        private Request(Prompt prompt, MediaFetcher.Inlined inlined) {
-            this.prompt = prompt;
-            this.inlined = inlined;
-        }
-
-        /** Sends the request; the caller holds a slot. */
-        public TokenStream stream() throws WireProtocol.Unsupported {
-            try {
-                return upstream.stream(prompt);
-            } catch (RuntimeException | StackOverflowError e) {
-                // the job is the cause: its request would fail at any node
-                LOG.errorf(e, "node=%s the request of a job could not be built", name());
-                throw new WireProtocol.Unsupported(JobFailure.of(
-                        JobFailure.Code.NODE_ERROR,
-                        "%s: the request for it could not be built".formatted(upstream.title())));
-            }
-        }
-
-        @Override
-        public void close() {
-            inlined.close();
-        }
     }
 
     /**
@@ -302,20 +248,18 @@ public final class Node {
      *
      * @param until ends any wait for media
      */
-    public Request request(PromptJob job, String model, Until until)
+    public NodeRequest request(PromptJob job, String model, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
         NodeSettings.Requests requests = settings.requests();
-        Map<String, Object> defaults = Prompt.defaults(service.parameters(), requests.parameters());
         MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
-        return new Request(
-                Prompt.of(
-                        job.task(),
-                        model,
-                        inlined.body(),
-                        defaults,
-                        requests.extraBody(),
-                        requests.embeddingBatch().orElse(0)),
-                inlined);
+        Prompt prompt = Prompt.of(
+                job.task(),
+                model,
+                inlined.body(),
+                Prompt.defaults(service.parameters(), requests.parameters()),
+                requests.extraBody(),
+                requests.embeddingBatch().orElse(0));
+        return new NodeRequest(upstream, prompt, inlined);
     }
 
     /** An attempt here failed. It is called before the attempt's slot is freed. */
@@ -325,8 +269,7 @@ public final class Node {
         } else if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
             long refusal;
             synchronized (this) {
-                throttle.refused(inFlight - 1, failure.again().after(), clock.millis());
-                refusal = ++refusals;
+                refusal = slots.refused(failure.again().after(), clock.millis());
             }
             relent(refusal);
             if (failure.again().loading()) {
@@ -342,12 +285,13 @@ public final class Node {
     private void relent(long refusal) {
         long next;
         synchronized (this) {
-            next = refusal == refusals ? throttle.changesInMillis(limit, clock.millis()) : -1;
+            next = slots.changeInMillis(refusal, clock.millis());
         }
         if (next >= 0) {
             later.run(Duration.ofMillis(next + 1), () -> {
-                onSlotFreed.run();
+                // first: a signal that fails ends no later one
                 relent(refusal);
+                onSlotFreed.run();
             });
         }
     }
@@ -368,22 +312,24 @@ public final class Node {
         switch (result) {
             case ProbeResult.Up up -> {
                 heard();
-                int before = limit();
-                limit(settings.maxInFlight()
-                        .orElse(
-                                up.totalSlots() > 0
-                                        ? up.totalSlots()
-                                        : settings.backend().defaultMaxInFlight()));
-                become(State.UP, served(up.models()), up.mismatch());
+                boolean more;
+                synchronized (this) {
+                    more = slots.total(settings.maxInFlight()
+                            .orElse(
+                                    up.totalSlots() > 0
+                                            ? up.totalSlots()
+                                            : settings.backend().defaultMaxInFlight()));
+                }
+                become(State.UP, ServedModels.of(settings, up.models()), up.mismatch());
                 warnOnce(up.mismatch());
-                if (limit() > before) {
+                if (more) {
                     onSlotFreed.run();
                 }
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
-            case ProbeResult.Away(String words, boolean silent, boolean _) -> {
+            case ProbeResult.Away(String words, boolean timedOut, boolean _) -> {
                 // a busy server may answer its probe late; it is alive while its tokens come
-                if (!silent || inFlight() == 0 || !heardLately()) {
+                if (!timedOut || inFlight() == 0 || !heardLately()) {
                     become(State.DOWN, health().models(), words);
                 }
             }
@@ -408,50 +354,20 @@ public final class Node {
         return health().models().stream().anyMatch(known -> ModelName.same(known.id(), model));
     }
 
-    private List<WireProtocol.Model> served(List<WireProtocol.Model> listed) {
-        String only = settings.model();
-        if (only == null) {
-            return listed;
-        }
-        // a server that lists its models without this one would run another under its name
-        if (!settings.fetchesMissing()
-                && (listed.isEmpty() || !settings.backend().listsModels())) {
-            return List.of(new WireProtocol.Model(only, false, null));
-        }
-        return listed.stream()
-                .filter(model -> model.id().equals(only))
-                .findFirst()
-                .or(() -> listed.stream()
-                        .filter(model -> ModelName.same(model.id(), only))
-                        .findFirst())
-                .map(List::of)
-                .orElse(List.of());
-    }
-
     /** No new request begins here from now on. */
     void drain() {
         become(State.DRAINING, health().models(), null);
     }
 
     private void become(State state, List<WireProtocol.Model> models, @Nullable String error) {
-        boolean same;
-        boolean news;
+        HealthHistory.Change change;
         synchronized (this) {
-            if (draining) {
-                return;
-            }
-            draining = state == State.DRAINING;
-            boolean sameState = state == health.state();
-            boolean known = health.known() || state == State.UP;
-            same = sameState && known == health.known() && models.equals(health.models());
-            health = new Health(state, known, models, error, sameState ? health.since() : clock.instant());
-            news = state != logged && state != State.DRAINING;
-            logged = state;
+            change = history.become(state, models, error, clock.instant());
         }
-        if (news) {
+        if (change.isNews()) {
             log(state, error);
         }
-        if (!same) {
+        if (change.movesJobs()) {
             onHealth.run();
         }
     }

@@ -126,7 +126,7 @@ public final class NodeCheck {
                 if (e instanceof HttpConnectTimeoutException) {
                     throw unreachable(new IOException("connection timed out"));
                 }
-                throw new NodeClient.Unreachable(errors.silent(path, timeout.toString()), true);
+                throw new NodeClient.Unreachable(errors.timedOut(path, timeout.toString()), true);
             } catch (ConnectException e) {
                 throw unreachable(
                         unresolved(e)

@@ -10,13 +10,12 @@ import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
 import jakarta.annotation.PreDestroy;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
@@ -46,8 +45,6 @@ import org.jboss.logging.Logger;
 @Singleton
 public class Nodes {
     private static final Logger LOG = Logger.getLogger(Nodes.class);
-    private static final Duration PROBE_WHEN_UP = Duration.ofSeconds(10);
-    private static final Duration PROBE_WHEN_DOWN = Duration.ofSeconds(1);
     private static final Duration SEARCH = Duration.ofSeconds(3);
     private static final Duration LAST_PROCESS = Duration.ofSeconds(5);
     private static final CompletableFuture<?> NOTHING = CompletableFuture.completedFuture(true);
@@ -92,12 +89,14 @@ public class Nodes {
         Gauge.builder("penstock.media.bytes", media, MediaFetcher::bytes).register(meters);
     }
 
-    void start(@Observes StartupEvent event) {
+    /** Starts the configured nodes; looks on localhost if there are none. */
+    public void start() {
         change();
         if (settings.nodes().isEmpty()) {
             LOG.info(
                     "no node is configured (penstock.nodes, VLLM_URL, OLLAMA_HOST, OPENAI_API_KEY and the like): looking on localhost");
-            Thread.ofVirtual().name("penstock-discovery").start(this::search);
+            SupervisedThread.ofVirtual("penstock-discovery", this::search, () -> {})
+                    .start();
         }
     }
 
@@ -189,7 +188,7 @@ public class Nodes {
             replicas = now;
             nodes.values().forEach(node -> node.share(now));
         }
-        nodes.keySet().forEach(this::tell);
+        nodes.keySet().forEach(this::callListeners);
     }
 
     /**
@@ -211,15 +210,15 @@ public class Nodes {
         for (Node node : draining) {
             endIfIdle(node);
         }
-        tell(name);
+        callListeners(name);
     }
 
     private void changed(String name) {
         version.incrementAndGet();
-        tell(name);
+        callListeners(name);
     }
 
-    private void tell(String name) {
+    private void callListeners(String name) {
         listeners.forEach(listener -> listener.accept(name));
     }
 
@@ -265,7 +264,7 @@ public class Nodes {
 
     /** Starts to probe a node. */
     void begin(Node node) {
-        Thread.ofVirtual().name("penstock-probe-" + node.name()).start(() -> watch(node));
+        new ProbeLoop(node, () -> closed).start();
     }
 
     private void remove(Node node) {
@@ -287,10 +286,6 @@ public class Nodes {
         }
     }
 
-    private boolean isWatched(Node node) {
-        return !closed && node.health().state() != Node.State.DRAINING;
-    }
-
     /** Returns the reason for each node that is down, by name. */
     public Map<String, String> down() {
         Map<String, String> down = new TreeMap<>();
@@ -306,49 +301,13 @@ public class Nodes {
         return down;
     }
 
-    private void watch(Node node) {
-        try {
-            while (isWatched(node)) {
-                probe(node);
-                pause(node.health().state() == Node.State.UP ? PROBE_WHEN_UP : PROBE_WHEN_DOWN, node);
-            }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    /** A server may give an answer that breaks the probe. Then its node is down, and the next probe follows. */
-    private static void probe(Node node) throws InterruptedException {
-        try {
-            node.probe();
-        } catch (RuntimeException | StackOverflowError _) {
-            // not its message: it may contain a header
-            String what = "its answer to a probe cannot be read";
-            LOG.debugf("node=%s %s", node.name(), what);
-            node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
-        }
-    }
-
-    /** Waits in steps, so that a node that just went down is probed soon. */
-    private void pause(Duration wait, Node node) {
-        long until = System.nanoTime() + wait.toNanos();
-        Node.State state = node.health().state();
-        while (!closed && System.nanoTime() < until && node.health().state() == state) {
-            LockSupport.parkNanos(PROBE_WHEN_DOWN.toNanos());
-        }
-    }
-
-    private void search() {
+    private void search() throws InterruptedException {
         Discovery discovery = new Discovery(vertx, ownPort);
-        try {
-            while (!closed) {
-                if (nodes.isEmpty()) {
-                    discover(discovery);
-                }
-                LockSupport.parkNanos(SEARCH.toNanos());
+        while (!closed) {
+            if (nodes.isEmpty()) {
+                discover(discovery);
             }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
+            LockSupport.parkNanos(SEARCH.toNanos());
         }
     }
 

@@ -12,9 +12,6 @@ import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.settings.topic.SettingsLog;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.SettingsVersion;
-import io.quarkus.runtime.StartupEvent;
-import jakarta.annotation.Priority;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.net.URI;
 import java.time.Duration;
@@ -52,8 +49,8 @@ public class Registry {
         record Refused(JobFailure failure) implements Change {}
     }
 
-    /** Runs before the settings are read. */
-    void start(@Observes @Priority(1) StartupEvent event) {
+    /** Listens to the settings; called before they are read. */
+    public void start() {
         feed.onChange(this::apply);
     }
 

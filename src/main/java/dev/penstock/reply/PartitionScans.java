@@ -45,6 +45,7 @@ public class PartitionScans {
     private final Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers;
     private final int maxRecord;
     private final String topic;
+    /** The executor replaces a thread that dies. */
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
     private final Map<Integer, RequestBatcher<Request, Long>> partitions = new ConcurrentHashMap<>();

@@ -269,11 +269,11 @@ public final class Router {
     }
 
     private static String neverReached(List<NodeView> nodes) {
-        String silent = nodes.stream()
+        String unreached = nodes.stream()
                 .filter(node -> node.neverReached() != null)
                 .map(node -> "%s (%s)".formatted(node.name(), node.neverReached()))
                 .collect(Collectors.joining(", "));
-        return silent.isEmpty() ? "" : ". Never reached: " + silent;
+        return unreached.isEmpty() ? "" : ". Never reached: " + unreached;
     }
 
     private JobFailure noModel(

@@ -42,6 +42,7 @@ public final class Scheduler {
     private final Routes routes;
     private final Clock clock;
     private final LongSupplier nanos;
+    /** A task that fails has set the timer for the next time before. */
     private final BiConsumer<Duration, Runnable> timer;
 
     private final ReentrantLock lock = new ReentrantLock();

@@ -12,7 +12,7 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A platform thread whose body runs for the whole life of the service. An unexpected exception does not end the
+ * A thread whose body runs for the whole life of the service, or of what it serves. An unexpected exception does not end the
  * thread. The thread logs the exception with its stack and counts it in {@code
  * penstock_thread_failures_total{thread}}. Then it runs the body again after a pause, which doubles up to a maximum.
  * It logs the stack of a repeated failure once. {@link #gone} lists the threads that ended without a request to stop.
@@ -81,11 +81,25 @@ public final class SupervisedThread {
     }
 
     SupervisedThread(String name, Body body, Runnable atEnd, Pauses pauses, boolean mayLeave) {
+        this(Thread.ofPlatform().daemon(), name, body, atEnd, pauses, mayLeave);
+    }
+
+    private SupervisedThread(
+            Thread.Builder kind, String name, Body body, Runnable atEnd, Pauses pauses, boolean mayLeave) {
         this.body = body;
         this.atEnd = atEnd;
         this.pauses = pauses;
         this.mayLeave = mayLeave;
-        thread = Thread.ofPlatform().daemon().name(name).unstarted(this::supervise);
+        thread = kind.name(name).unstarted(this::supervise);
+    }
+
+    /**
+     * Returns a virtual thread that ends when its body returns.
+     *
+     * @param atEnd runs on the thread once, when the thread ends for good
+     */
+    public static SupervisedThread ofVirtual(String name, Body body, Runnable atEnd) {
+        return new SupervisedThread(Thread.ofVirtual(), name, body, atEnd, PAUSES, true);
     }
 
     /** Starts the thread. A thread starts only once. */
@@ -116,6 +130,16 @@ public final class SupervisedThread {
     /** Waits until the thread has ended, or the time is over. */
     public void join(Duration atMost) throws InterruptedException {
         thread.join(atMost);
+    }
+
+    /** Stops the thread, and waits until it has ended, or the time is over, or the caller is interrupted. */
+    public void stopAndJoin(Duration atMost) {
+        stop();
+        try {
+            join(atMost);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /**

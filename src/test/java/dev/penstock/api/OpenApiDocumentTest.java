@@ -4,6 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.api.admin.NodeModelsResource;
+import dev.penstock.api.admin.NodesResource;
+import dev.penstock.api.jobs.DeadLettersResource;
+import dev.penstock.api.jobs.JobsResource;
+import dev.penstock.api.openai.ModelsResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.PATCH;

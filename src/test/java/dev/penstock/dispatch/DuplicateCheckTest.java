@@ -208,7 +208,8 @@ class DuplicateCheckTest {
         ledger.answersAfter(0);
         submitted(first);
         RecordStamp later = new RecordStamp(9, new RecordPlace(DEFERRED.topic(), 1, 6));
-        ledger.deferred(first.job().id(), new Submissions.Copy(later, first.place(), 0, 0, Waiting.Code.SLOT));
+        ledger.deferred(
+                first.job().id(), new Submissions.DeferredRecord(later, first.place(), 0, 0, Waiting.Code.SLOT));
         delivery.redelivered = true;
 
         assertThat(advise(RunRig.deferred(first, DEFERRED))).isEqualTo(new DuplicateCheck.Advice.Over());

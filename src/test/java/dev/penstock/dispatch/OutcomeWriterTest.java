@@ -83,9 +83,9 @@ class OutcomeWriterTest {
         begin();
         assertThat(replies.send(chunk(text))).isTrue();
 
-        Outcome said = word(true).say(completed(text));
+        Outcome published = word(true).publish(completed(text));
 
-        assertThat(said).isNotNull();
+        assertThat(published).isNotNull();
         assertThat(events()).startsWith("started").endsWith("completed").doesNotContain("failed");
         assertGapless();
         assertThat(text()).isEqualTo(text);
@@ -97,7 +97,7 @@ class OutcomeWriterTest {
         String text = "x".repeat(300_000);
         begin();
 
-        word(false).say(completed(text));
+        word(false).publish(completed(text));
 
         assertThat(text()).isEqualTo(text);
         assertThat(last().path("job").path("event").asText()).isEqualTo("completed");
@@ -110,7 +110,7 @@ class OutcomeWriterTest {
         Answer.Builder answer = new Answer.Builder();
         answer.add(new TokenEvent.Thinking(0, Map.of("thinking", "x".repeat(2 * ROOM))));
 
-        word(false).say(completed(answer.build(HEAD)));
+        word(false).publish(completed(answer.build(HEAD)));
 
         assertThat(events()).containsExactly("started", "failed");
         assertThat(last().path("error").path("code").asText()).isEqualTo("too_large");
@@ -123,7 +123,7 @@ class OutcomeWriterTest {
         Answer answer = new Answer(
                 new Answer.Head("e", 1, "m", Task.EMBEDDINGS), List.of(), List.of("A".repeat(2 * ROOM)), Usage.NONE);
 
-        word(true).say(completed(answer));
+        word(true).publish(completed(answer));
 
         assertThat(events()).containsExactly("started", "failed");
         assertThat(last().path("error").path("message").asText()).contains("the embeddings have 80", "max-record");
@@ -137,7 +137,7 @@ class OutcomeWriterTest {
         brokerTakes.set(16_384);
         replies.send(chunk(text));
 
-        word(true).say(completed(text));
+        word(true).publish(completed(text));
 
         assertThat(events()).containsOnlyOnce("completed").doesNotContain("failed");
         assertThat(last().path("job").path("attempt").asInt()).isEqualTo(2);
@@ -150,7 +150,7 @@ class OutcomeWriterTest {
         broker.failures.set(1);
         replies.send(chunk("lost"));
 
-        word(true).say(completed("lost"));
+        word(true).publish(completed("lost"));
 
         assertThat(topic.stream()
                         .map(event -> event.path("job").path("attempt").asInt() + " "
@@ -164,7 +164,7 @@ class OutcomeWriterTest {
         JobEvent failed = new JobEvent.Failed(
                 JobFailure.of(JobFailure.Code.NODE_ERROR, "why"), null, Map.of("a", "x".repeat(2 * ROOM)));
 
-        word(true).say(Outcome.withoutAttempt(failed));
+        word(true).publish(Outcome.withoutAttempt(failed));
 
         assertThat(events()).containsExactly("started", "failed");
         assertThat(last().path("error").path("message").asText()).isEqualTo("why");
@@ -179,7 +179,7 @@ class OutcomeWriterTest {
         broker.failures.set(Integer.MAX_VALUE);
         signal.stop(StopSignal.Reason.SHUTDOWN);
 
-        assertThat(word(true).say(completed("x"))).isNull();
+        assertThat(word(true).publish(completed("x"))).isNull();
         assertThat(events()).containsExactly("started");
     }
 
@@ -189,7 +189,7 @@ class OutcomeWriterTest {
         begin();
         signal.stop(StopSignal.Reason.SHUTDOWN);
 
-        assertThat(word(true).say(completed("x"))).isNotNull();
+        assertThat(word(true).publish(completed("x"))).isNotNull();
         assertThat(events()).containsExactly("started", "completed");
     }
 

@@ -160,7 +160,7 @@ class WaitsTest {
         rig.nodes.server("gpu-a").up("llama").down();
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
-        rig.ledger.deferred(taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, why));
+        rig.ledger.deferred(taken.job().id(), new Submissions.DeferredRecord(deferred, taken.place(), 0, 5_000, why));
 
         Waiting waiting = ofJob(rig, taken).orElseThrow();
 
@@ -177,7 +177,8 @@ class WaitsTest {
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
         rig.ledger.deferred(
-                taken.job().id(), new Submissions.Copy(deferred, taken.place(), 0, 5_000, Waiting.Code.NODE_DOWN));
+                taken.job().id(),
+                new Submissions.DeferredRecord(deferred, taken.place(), 0, 5_000, Waiting.Code.NODE_DOWN));
 
         Waiting waiting = ofJob(rig, taken).orElseThrow();
 

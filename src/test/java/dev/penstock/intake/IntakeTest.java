@@ -4,18 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.dispatch.Waits;
-import dev.penstock.kafka.KafkaClients;
+import dev.penstock.intake.record.DeferredJobs;
+import dev.penstock.intake.record.PausedTime;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import java.util.Map;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -76,8 +77,9 @@ class IntakeTest {
     }
 
     @Test
-    void a_drain_during_the_start_stays_one_and_ends_at_once() {
-        intake.drain(new ShutdownDelayInitiatedEvent());
+    void a_drain_during_the_start_stays_one_and_ends_at_once() throws InterruptedException {
+        intake.stopTaking();
+        intake.leaveGroups();
 
         assertThat(intake.state()).isEqualTo(Intake.State.DRAINING);
         assertThat(intake.standing()).containsEntry("broker", "reachable");

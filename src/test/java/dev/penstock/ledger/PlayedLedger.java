@@ -59,8 +59,8 @@ public final class PlayedLedger extends Ledger {
     }
 
     /** A job was deferred. */
-    public void deferred(JobId id, Submissions.Copy deferred) {
-        change(id, row -> row.after(new JobRow.Change.Copied(deferred)));
+    public void deferred(JobId id, Submissions.DeferredRecord deferred) {
+        change(id, row -> row.after(new JobRow.Change.Deferred(deferred)));
     }
 
     private void change(JobId id, UnaryOperator<JobRow> change) {

@@ -10,7 +10,6 @@ import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
 import java.time.Clock;
 import java.util.List;
@@ -35,7 +34,7 @@ public final class FakeNodes extends Nodes {
 
     public FakeNodes(Settings settings, Clock clock) {
         super(settings, VERTX, clock, new SimpleMeterRegistry(), 0);
-        start(new StartupEvent());
+        start();
     }
 
     @Override

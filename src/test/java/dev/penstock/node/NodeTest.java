@@ -22,7 +22,6 @@ import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
@@ -230,7 +229,7 @@ class NodeTest {
                 new SimpleMeterRegistry(),
                 0);
         try {
-            nodes.start(new StartupEvent());
+            nodes.start();
             nodes.find("gpu-a").orElseThrow().awaitProbed(Duration.ofSeconds(30));
 
             assertThat(nodes.down().get("gpu-a")).contains("down since", "refused the connection: is it running?");

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.penstock.testkit.LogLines;
 import io.micrometer.core.instrument.Metrics;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
@@ -12,6 +13,7 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 class SupervisedThreadTest {
@@ -42,7 +44,7 @@ class SupervisedThreadTest {
                 ends::incrementAndGet,
                 SHORT,
                 true);
-        try {
+        try (LogLines log = LogLines.of(SupervisedThread.class)) {
             thread.start();
             assertTrue(third.await(SOON.toSeconds(), TimeUnit.SECONDS), "the body does not run again");
             String shown = SupervisedThread.failing().get("test-fails-twice");
@@ -56,6 +58,11 @@ class SupervisedThreadTest {
                             .counter()
                             .count());
             assertEquals(0, ends.get());
+            assertEquals(2, log.lines().size(), "one line for each failure");
+            assertTrue(
+                    log.lines().getFirst().contains("thread test-fails-twice failed, and starts again in 1 ms")
+                            && log.lines().getFirst().contains("an unexpected exception"),
+                    log.lines().getFirst());
         } finally {
             over.countDown();
             thread.join(SOON);
@@ -83,6 +90,53 @@ class SupervisedThreadTest {
         assertTrue(failed.await(SOON.toSeconds(), TimeUnit.SECONDS));
         thread.stop();
         assertTrue(ended.await(SOON.toSeconds(), TimeUnit.SECONDS), "it is still in its pause");
+    }
+
+    @Test
+    void aVirtualThreadIsSupervisedToo() throws Exception {
+        AtomicInteger runs = new AtomicInteger();
+        CountDownLatch ended = new CountDownLatch(1);
+        SupervisedThread thread = SupervisedThread.ofVirtual(
+                "test-virtual",
+                () -> {
+                    if (runs.incrementAndGet() == 1) {
+                        throw new IllegalStateException("an unexpected exception");
+                    }
+                },
+                ended::countDown);
+        thread.start();
+        assertTrue(ended.await(SOON.toSeconds(), TimeUnit.SECONDS));
+        assertEquals(2, runs.get());
+        assertFalse(SupervisedThread.gone().containsKey("test-virtual"), "its body may return");
+    }
+
+    @Test
+    void aCallerStopsTheThreadAndWaitsForItsEnd() {
+        CountDownLatch ended = new CountDownLatch(1);
+        AtomicReference<SupervisedThread> itself = new AtomicReference<>();
+        SupervisedThread thread = new SupervisedThread(
+                "test-joined",
+                () -> {
+                    var _ = itself.get().pause(Duration.ofDays(1));
+                },
+                ended::countDown);
+        itself.set(thread);
+        thread.start();
+        thread.stopAndJoin(SOON);
+        assertEquals(0, ended.getCount());
+    }
+
+    @Test
+    void aCallerThatIsInterruptedStopsTheThreadAndDoesNotWait() throws Exception {
+        CountDownLatch over = new CountDownLatch(1);
+        SupervisedThread thread = new SupervisedThread("test-left", over::await, () -> {});
+        thread.start();
+        Thread.currentThread().interrupt();
+        thread.stopAndJoin(SOON);
+        assertTrue(Thread.interrupted(), "the caller stays interrupted");
+        assertTrue(thread.isStopping());
+        over.countDown();
+        thread.join(SOON);
     }
 
     @Test

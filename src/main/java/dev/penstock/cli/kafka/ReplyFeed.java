@@ -120,7 +120,7 @@ final class ReplyFeed implements AutoCloseable {
 
     private void read() {
         try (consumer) {
-            long silentSince = System.nanoTime();
+            long quietSince = System.nanoTime();
             boolean caughtUp = false;
             while (!closed) {
                 if (!caughtUp && isCaughtUp()) {
@@ -134,10 +134,10 @@ final class ReplyFeed implements AutoCloseable {
                     GUARD.read(record, () -> deliver(record));
                 }
                 if (!records.isEmpty()) {
-                    silentSince = System.nanoTime();
-                } else if (System.nanoTime() - silentSince > SILENCE.toNanos()) {
+                    quietSince = System.nanoTime();
+                } else if (System.nanoTime() - quietSince > SILENCE.toNanos()) {
                     consumer.endOffsets(consumer.assignment());
-                    silentSince = System.nanoTime();
+                    quietSince = System.nanoTime();
                 }
             }
         } catch (WakeupException | InterruptException | InterruptedException _) {

@@ -43,7 +43,9 @@ public class LedgerDatabase {
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
     private final @Nullable Flyway flyway;
+    /** The executor replaces a thread that dies. */
     private final Executor readers;
+
     private volatile boolean there;
     private @Nullable FileLock fileLock;
 

@@ -245,7 +245,7 @@ public final class Rows {
         Submission record = row.arrivals().chosen().orElse(null);
         JobTimeline life = row.life();
         RecordPlace place = record == null ? null : record.stamp().place();
-        RecordPlace named = life.named();
+        RecordPlace started = life.startedRecord();
         int i = 1;
         Columns.set(
                 statement,
@@ -269,9 +269,9 @@ public final class Rows {
         Columns.set(statement, i++, life.reading().run());
         statement.setLong(i++, life.appliedOffset());
         Columns.set(statement, i++, life.firstOffset());
-        Columns.set(statement, i++, named == null ? null : named.topic());
-        Columns.set(statement, i++, named == null ? null : (Integer) named.partition());
-        Columns.set(statement, i++, named == null ? null : (Long) named.offset());
+        Columns.set(statement, i++, started == null ? null : started.topic());
+        Columns.set(statement, i++, started == null ? null : (Integer) started.partition());
+        Columns.set(statement, i++, started == null ? null : (Long) started.offset());
         Columns.set(statement, i++, life.startedMillis());
         Columns.set(statement, i++, life.finishedMillis());
         statement.setInt(i++, life.attempts());
@@ -297,8 +297,8 @@ public final class Rows {
         for (var struck : row.arrivals().refused()) {
             last = Math.max(last, struck.millis());
         }
-        for (var copy : row.arrivals().copies()) {
-            last = Math.max(last, copy.stamp().millis());
+        for (var deferred : row.arrivals().deferred()) {
+            last = Math.max(last, deferred.stamp().millis());
         }
         return last;
     }
@@ -318,15 +318,15 @@ public final class Rows {
         EventMark.Kind outcome = EventMark.Kind.of(status.wireName())
                 .filter(EventMark.Kind::isOutcome)
                 .orElse(null);
-        String namedTopic = row.getString("named_topic");
-        RecordPlace named = namedTopic == null
+        String startedTopic = row.getString("named_topic");
+        RecordPlace started = startedTopic == null
                 ? null
-                : new RecordPlace(namedTopic, row.getInt("named_partition"), row.getLong("named_offset"));
+                : new RecordPlace(startedTopic, row.getInt("named_partition"), row.getLong("named_offset"));
         JobTimeline life = new JobTimeline(
                 new Reading(row.getInt("attempt"), run, outcome),
                 row.getLong("applied_offset"),
                 Columns.number(row, "first_offset"),
-                named,
+                started,
                 Columns.number(row, "started_ms"),
                 Columns.number(row, "finished_ms"),
                 row.getInt("attempts"),

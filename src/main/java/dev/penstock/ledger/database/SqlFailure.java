@@ -101,9 +101,9 @@ public record SqlFailure(Kind kind, String words) {
     }
 
     private static @Nullable String constraint(SQLException failure) {
-        ServerErrorMessage said =
+        ServerErrorMessage reported =
                 failure instanceof PSQLException postgresql ? postgresql.getServerErrorMessage() : null;
-        return said == null ? null : said.getConstraint();
+        return reported == null ? null : reported.getConstraint();
     }
 
     private static SqlFailure ofState(String state, @Nullable String constraint) {

@@ -102,10 +102,10 @@ public final class Audit {
         TopicPlaces.committed(admin, settings.deferredGroup())
                 .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
 
-        List<String> told =
+        List<String> topics =
                 List.of(settings.topics().replies(), settings.topics().deferred());
         try {
-            if (!catchUp.await(catchUp.ends(told, ASK_WITHIN), PROJECT_WITHIN)) {
+            if (!catchUp.await(catchUp.ends(topics, ASK_WITHIN), PROJECT_WITHIN)) {
                 return;
             }
         } catch (TimeoutException e) {
@@ -123,10 +123,10 @@ public final class Audit {
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
                 if (isDropped(row, record, below)
-                        && (!gone || row.life().named() == null)
+                        && (!gone || row.life().startedRecord() == null)
                         && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
                         && outcomes.isOurs(row)) {
-                    tell(row, record);
+                    publishLost(row, record);
                 }
             });
         }
@@ -160,10 +160,10 @@ public final class Audit {
      * all records of a job, every one has to be gone.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
-        RecordPlace named = row.life().named();
-        RecordPlace owner = named == null ? record.stamp().place() : named;
+        RecordPlace started = row.life().startedRecord();
+        RecordPlace owner = started == null ? record.stamp().place() : started;
         Submissions arrivals = row.arrivals();
-        boolean all = !arrivals.leftOut().isEmpty() || arrivals.copies().size() >= Submissions.MOST;
+        boolean all = !arrivals.leftOut().isEmpty() || arrivals.deferred().size() >= Submissions.MOST;
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && liesBelow(owner, below)
                 && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
@@ -174,9 +174,9 @@ public final class Audit {
                                         highest.getKey().partition(),
                                         highest.getValue()),
                                 below))
-                && arrivals.copies().stream()
-                        .filter(copy -> all || copy.origin().equals(owner))
-                        .allMatch(copy -> liesBelow(copy.stamp().place(), below));
+                && arrivals.deferred().stream()
+                        .filter(each -> all || each.origin().equals(owner))
+                        .allMatch(each -> liesBelow(each.stamp().place(), below));
     }
 
     private static boolean liesBelow(RecordPlace place, Map<TopicPartition, Long> below) {
@@ -184,7 +184,7 @@ public final class Audit {
                 || place.offset() < below.getOrDefault(new TopicPartition(place.topic(), place.partition()), 0L);
     }
 
-    private void tell(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {
+    private void publishLost(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable {
         RecordPlace place = record.stamp().place();
         String topic = Origin.nameOf(place.topic());
         Optional<ConsumerRecord<byte[], byte[]>> dropped =
@@ -226,7 +226,7 @@ public final class Audit {
         Header trace = dropped.map(ConsumerRecord::headers)
                 .map(headers -> headers.lastHeader(TraceHeader.NAME))
                 .orElse(null);
-        outcomes.tell(
+        outcomes.publish(
                 row,
                 record,
                 new JobEvent.Failed(failure, null, record.metadata()),

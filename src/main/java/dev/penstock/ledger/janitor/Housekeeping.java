@@ -1,20 +1,20 @@
 package dev.penstock.ledger.janitor;
 
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Retention;
 import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.Projector;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
+import java.util.List;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
@@ -33,12 +33,10 @@ public final class Housekeeping implements AutoCloseable {
     private final Projector projector;
     private final Settings settings;
     private final Clock clock;
-    private final Janitor janitor;
     private final Audit audit;
     private final TopicPartition first;
-    // an audit waits for the projection; no deadline waits for an audit
-    private final ScheduledExecutorService timer = Executors.newScheduledThreadPool(
-            2, Thread.ofPlatform().daemon().name("penstock-housekeeping-", 0).factory());
+    /** An audit waits for the projection; no deadline waits for an audit. */
+    private final List<Task> tasks;
 
     public Housekeeping(
             LedgerDatabase database,
@@ -56,15 +54,17 @@ public final class Housekeeping implements AutoCloseable {
         this.settings = settings;
         this.clock = clock;
         OutcomePublisher outcomes = new OutcomePublisher(replies, projector, clock, meters);
-        janitor = new Janitor(database, outcomes, clock);
+        Janitor janitor = new Janitor(database, outcomes, clock);
         audit = new Audit(database, catchUp, outcomes, kafka, settings, mode, deadLetters, clock, meters);
         first = new TopicPartition(replies.name(), 0);
+        tasks = List.of(
+                new Task("janitor", JANITOR, janitor::round),
+                new Task("audit", AUDIT, audit::round),
+                new Task("retention", RETENTION, this::forget));
     }
 
     public void start() {
-        every(JANITOR, "janitor", janitor::round);
-        every(AUDIT, "audit", audit::round);
-        every(RETENTION, "retention", this::forget);
+        tasks.forEach(task -> task.thread.start());
     }
 
     /** One replica does it for all. */
@@ -81,31 +81,39 @@ public final class Housekeeping implements AutoCloseable {
         void run() throws InterruptedException, LedgerDatabase.Unavailable;
     }
 
-    private void every(Duration period, String name, Round round) {
-        var _ = timer.scheduleWithFixedDelay(
-                () -> {
-                    try {
-                        if (database.isThere()) {
-                            round.run();
-                        }
-                    } catch (InterruptedException _) {
-                        Thread.currentThread().interrupt();
-                    } catch (LedgerDatabase.Unwritable e) {
-                        LOG.warnf("the ledger's %s could not do its round: %s", name, e.why());
-                    } catch (LedgerDatabase.Unavailable e) {
-                        LOG.debugf("%s: %s", name, e.why());
-                    } catch (RuntimeException | Error e) {
-                        // an exception from a timer's task would end the timer
-                        LOG.warnf("the ledger's %s could not do its round: %s", name, e);
+    /** Repeats one round, on a thread of its own. */
+    private final class Task {
+        private final String name;
+        private final Duration period;
+        private final Round round;
+        private final SupervisedThread thread;
+
+        Task(String name, Duration period, Round round) {
+            this.name = name;
+            this.period = period;
+            this.round = round;
+            thread = new SupervisedThread("penstock-" + name, this::run);
+        }
+
+        private void run() throws InterruptedException {
+            while (thread.pause(period)) {
+                try {
+                    if (database.isThere()) {
+                        round.run();
                     }
-                },
-                period.toMillis(),
-                period.toMillis(),
-                TimeUnit.MILLISECONDS);
+                } catch (LedgerDatabase.Unwritable e) {
+                    LOG.warnf("the ledger's %s could not do its round: %s", name, e.why());
+                } catch (LedgerDatabase.Unavailable e) {
+                    LOG.debugf("%s: %s", name, e.why());
+                } catch (KafkaException e) {
+                    LOG.warnf("the ledger's %s could not do its round: %s", name, e);
+                }
+            }
+        }
     }
 
     @Override
     public void close() {
-        timer.shutdownNow();
+        tasks.forEach(task -> task.thread.interrupt());
     }
 }

@@ -49,7 +49,7 @@ final class Janitor {
             Submission record = row.arrivals().chosen().orElse(null);
             JobEvent outcome = record == null ? null : outcome(row, record, now);
             if (record != null && outcome != null) {
-                outcomes.tell(row, record, outcome, null);
+                outcomes.publish(row, record, outcome, null);
             }
         }
     }

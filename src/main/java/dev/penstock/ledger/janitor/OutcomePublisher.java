@@ -31,7 +31,7 @@ final class OutcomePublisher {
     private final Projector projector;
     private final Clock clock;
     private final MeterRegistry meters;
-    private final ExpiringSet<JobId> told = new ExpiringSet<>();
+    private final ExpiringSet<JobId> published = new ExpiringSet<>();
 
     OutcomePublisher(ReplyTopic replies, Projector projector, Clock clock, MeterRegistry meters) {
         this.replies = replies;
@@ -42,8 +42,8 @@ final class OutcomePublisher {
 
     /** Whether this replica projects the partition of the job's events, and has not just published an outcome. */
     boolean isOurs(JobRow row) {
-        told.forget(clock.instant());
-        return !told.contains(row.id()) && projector.owned().contains(partitionOf(row));
+        published.forget(clock.instant());
+        return !published.contains(row.id()) && projector.owned().contains(partitionOf(row));
     }
 
     /** Where the job's events lie. */
@@ -56,19 +56,19 @@ final class OutcomePublisher {
      *
      * @param traceparent the header of the job's record, where it is available
      */
-    void tell(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+    void publish(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
             throws InterruptedException {
         MDC.put("job", row.id().value());
         MDC.put("tenant", record.tenant());
         try {
-            say(row, record, outcome, traceparent);
+            send(row, record, outcome, traceparent);
         } finally {
             MDC.remove("job");
             MDC.remove("tenant");
         }
     }
 
-    private void say(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
+    private void send(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
             throws InterruptedException {
         EventMark mark =
                 new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
@@ -78,7 +78,7 @@ final class OutcomePublisher {
             LOG.warnf("job=%s its outcome could not be published, trying again: %s", row.id(), Reason.of(e));
             return;
         }
-        told.add(row.id(), clock.instant().plus(PATIENCE));
+        published.add(row.id(), clock.instant().plus(PATIENCE));
         LOG.infof(
                 "job=%s record=%s outcome=%s: no worker ended it",
                 row.id(), record.stamp().place(), outcome.kind().wireName());

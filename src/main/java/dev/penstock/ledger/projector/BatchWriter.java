@@ -94,7 +94,7 @@ public final class BatchWriter {
             return true;
         });
         if (written) {
-            tell(apart);
+            report(apart);
         }
         return written;
     }
@@ -153,7 +153,7 @@ public final class BatchWriter {
         }
     }
 
-    private void tell(List<SetApart> apart) {
+    private void report(List<SetApart> apart) {
         for (SetApart record : apart) {
             meters.counter("penstock.ledger.set.apart", "topic", record.place().topic())
                     .increment();

@@ -43,6 +43,7 @@ public class CatchUp {
     /** Guarded by this. */
     private @Nullable Broker broker;
 
+    /** One thread for each series of batches; each request starts another one where none runs. */
     private final ExecutorService threads = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("ledger-catch-up-", 0).factory());
     private final RequestBatcher<Collection<String>, Map<TopicPartition, End>> ends =

@@ -76,11 +76,6 @@ public final class GroupPresence implements AutoCloseable {
 
     @Override
     public void close() {
-        thread.stop();
-        try {
-            thread.join(Duration.ofSeconds(5));
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
+        thread.stopAndJoin(Duration.ofSeconds(5));
     }
 }

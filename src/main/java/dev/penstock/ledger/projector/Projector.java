@@ -1,34 +1,24 @@
 package dev.penstock.ledger.projector;
 
-import dev.penstock.kafka.KafkaClients;
-import dev.penstock.kafka.RecordGuard;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
-import dev.penstock.ledger.row.Submissions;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.kafka.RecordGuard;
 import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
-import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
@@ -66,19 +56,13 @@ public final class Projector implements AutoCloseable {
 
     private final LedgerDatabase database;
     private final Supplier<Consumer<byte[], byte[]>> consumers;
-    private final Beginning beginning;
+    private final Beginnings.Source beginning;
     private final Settings settings;
     private final BatchWriter writer;
     private final TopicWatch topics;
     private final Clock clock;
     private final SupervisedThread thread;
-    /**
-     * The position of each partition that this replica has; where the database differs, another projector has the
-     * partition.
-     */
-    private final Map<TopicPartition, Long> next = new ConcurrentHashMap<>();
-
-    private final Set<TopicPartition> unplaced = new HashSet<>();
+    private final OwnPartitions partitions = new OwnPartitions();
     private long lookedNanos = System.nanoTime();
     private long topicsLookedNanos = System.nanoTime();
     private volatile long behindSince;
@@ -100,7 +84,7 @@ public final class Projector implements AutoCloseable {
         this(
                 database,
                 () -> consumer(kafka, settings, instance),
-                () -> beginnings(kafka, settings, mode, clock),
+                () -> Beginnings.of(kafka, settings, mode, clock),
                 settings,
                 writer,
                 topics,
@@ -114,7 +98,7 @@ public final class Projector implements AutoCloseable {
     Projector(
             LedgerDatabase database,
             Supplier<Consumer<byte[], byte[]>> consumers,
-            Beginning beginning,
+            Beginnings.Source beginning,
             Settings settings,
             BatchWriter writer,
             TopicWatch topics,
@@ -135,7 +119,7 @@ public final class Projector implements AutoCloseable {
 
     /** The partitions that this replica projects now. */
     public Set<TopicPartition> owned() {
-        return Set.copyOf(next.keySet());
+        return partitions.placed();
     }
 
     /** The age of the last record that was projected, where more follow; else 0. */
@@ -156,8 +140,7 @@ public final class Projector implements AutoCloseable {
             LOG.errorf("Penstock cannot go on: %s", e.getMessage());
             Quarkus.asyncExit(1);
         } finally {
-            next.clear();
-            unplaced.clear();
+            partitions.clear();
             member = "";
         }
     }
@@ -179,7 +162,7 @@ public final class Projector implements AutoCloseable {
         names.add(settings.topics().replies());
         names.add(settings.topics().commands());
         names.add(settings.topics().deferred());
-        consumer.subscribe(names, new Assignments());
+        consumer.subscribe(names, partitions);
         while (!isClosing()) {
             try {
                 if (!database.isThere()) {
@@ -206,8 +189,7 @@ public final class Projector implements AutoCloseable {
         if (behindSince == 0) {
             behindSince = clock.millis();
         }
-        unplaced.addAll(consumer.assignment());
-        next.clear();
+        partitions.unplaceAll(consumer.assignment());
         topics.forget();
         consumer.pause(consumer.assignment());
         consumer.poll(Duration.ZERO);
@@ -222,7 +204,7 @@ public final class Projector implements AutoCloseable {
     private void lookAtTopics(Consumer<byte[], byte[]> consumer)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         long now = System.nanoTime();
-        if (unplaced.isEmpty() && now - topicsLookedNanos < TOPICS.toNanos()) {
+        if (partitions.unplaced().isEmpty() && now - topicsLookedNanos < TOPICS.toNanos()) {
             return;
         }
         topicsLookedNanos = now;
@@ -230,8 +212,7 @@ public final class Projector implements AutoCloseable {
             Set<String> madeAgain = topics.look();
             for (TopicPartition partition : consumer.assignment()) {
                 if (madeAgain.contains(partition.topic())) {
-                    unplaced.add(partition);
-                    next.remove(partition);
+                    partitions.unplace(partition);
                 }
             }
         } catch (KafkaException e) {
@@ -241,6 +222,7 @@ public final class Projector implements AutoCloseable {
 
     /** Goes to the position that the database has of a partition. */
     private void place(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
+        Set<TopicPartition> unplaced = partitions.unplaced();
         if (unplaced.isEmpty()) {
             return;
         }
@@ -254,7 +236,7 @@ public final class Projector implements AutoCloseable {
         }
         Map<TopicPartition, OffsetAndMetadata> begun = new HashMap<>();
         Map<TopicPartition, Long> logStarts = consumer.beginningOffsets(unplaced);
-        for (TopicPartition partition : Set.copyOf(unplaced)) {
+        for (TopicPartition partition : unplaced) {
             long known = positions.getOrDefault(partition, 0L);
             long position = Math.max(known, logStarts.getOrDefault(partition, 0L));
             if (position > known) {
@@ -267,33 +249,13 @@ public final class Projector implements AutoCloseable {
                 });
             }
             consumer.seek(partition, position);
-            next.put(partition, position);
+            partitions.place(partition, position);
             begun.put(partition, new OffsetAndMetadata(position));
         }
         // also for partitions without records yet: a scaler by this group's lag sees only partitions with a committed
         // offset
         commit(consumer, begun);
         consumer.resume(unplaced);
-        unplaced.clear();
-    }
-
-    /** Where a new ledger begins, and of which topics that is. */
-    record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {}
-
-    @FunctionalInterface
-    interface Beginning {
-        Beginnings find() throws InterruptedException;
-    }
-
-    private static Beginnings beginnings(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
-            throws InterruptedException {
-        Admin admin = kafka.admin();
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
-            TopicPlaces places = TopicPlaces.of(admin, settings);
-            return new Beginnings(
-                    places.beginnings(admin, reader, settings, mode, clock.instant()),
-                    places.origin().topicIds());
-        }
     }
 
     private void project(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
@@ -304,34 +266,22 @@ public final class Projector implements AutoCloseable {
             return;
         }
         long begun = System.nanoTime();
-        Map<TopicPartition, Long> ends = new TreeMap<>(Submissions.inOrder());
-        records.nextOffsets().forEach((partition, offset) -> {
-            Long from = next.get(partition);
-            if (from != null && offset.offset() < from) {
-                // the log of the partition begins anew: its position has to be found again
-                unplaced.add(partition);
-                next.remove(partition);
-            } else if (from != null) {
-                ends.put(partition, offset.offset());
-            }
-        });
-        if (write(records, ends)) {
-            next.putAll(ends);
-            Map<TopicPartition, OffsetAndMetadata> told = new HashMap<>();
-            ends.forEach((partition, end) -> told.put(partition, new OffsetAndMetadata(end)));
-            commit(consumer, told);
+        Map<TopicPartition, Long> ends = partitions.ends(records);
+        if (writer.write(partitions.newRecords(records, ends.keySet()), partitions.positions(), ends)) {
+            partitions.advance(ends);
+            Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+            ends.forEach((partition, end) -> offsets.put(partition, new OffsetAndMetadata(end)));
+            commit(consumer, offsets);
             measure(consumer, records);
         } else {
             // another projector has moved one of them: read the positions again
-            unplaced.addAll(ends.keySet());
-            unplaced.retainAll(consumer.assignment());
-            next.keySet().removeAll(ends.keySet());
+            partitions.unplace(ends.keySet(), consumer.assignment());
         }
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
     }
 
-    private static void commit(Consumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> told) {
-        consumer.commitAsync(told, (_, failure) -> {
+    private static void commit(Consumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> offsets) {
+        consumer.commitAsync(offsets, (_, failure) -> {
             if (failure != null) {
                 LOG.debugf("the offsets could not be committed: %s", failure.getMessage());
             }
@@ -347,21 +297,6 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    /** @return false where another projector has moved a partition */
-    private boolean write(ConsumerRecords<byte[], byte[]> records, Map<TopicPartition, Long> ends)
-            throws LedgerDatabase.Unavailable {
-        List<ConsumerRecord<byte[], byte[]>> mine = new ArrayList<>();
-        for (TopicPartition partition : ends.keySet()) {
-            long from = next.getOrDefault(partition, Long.MAX_VALUE);
-            for (ConsumerRecord<byte[], byte[]> record : records.records(partition)) {
-                if (record.offset() >= from) {
-                    mine.add(record);
-                }
-            }
-        }
-        return writer.write(mine, next, ends);
-    }
-
     private void measure(Consumer<byte[], byte[]> consumer, ConsumerRecords<byte[], byte[]> records) {
         long oldest = 0;
         for (TopicPartition partition : records.partitions()) {
@@ -371,25 +306,6 @@ public final class Projector implements AutoCloseable {
             }
         }
         behindSince = oldest;
-    }
-
-    /** The consumer calls this, in this thread. */
-    private final class Assignments implements ConsumerRebalanceListener {
-        @Override
-        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-            unplaced.addAll(partitions);
-        }
-
-        @Override
-        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            unplaced.removeAll(partitions);
-            next.keySet().removeAll(partitions);
-        }
-
-        @Override
-        public void onPartitionsLost(Collection<TopicPartition> partitions) {
-            onPartitionsRevoked(partitions);
-        }
     }
 
     private boolean isClosing() {
@@ -404,11 +320,6 @@ public final class Projector implements AutoCloseable {
 
     @Override
     public void close() {
-        thread.stop();
-        try {
-            thread.join(Duration.ofSeconds(5));
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
+        thread.stopAndJoin(Duration.ofSeconds(5));
     }
 }

@@ -174,17 +174,17 @@ public record TopicPlaces(
         Map<TopicPartition, Long> unfinished = groupStarts(admin, settings, mode, jobs);
         Map<TopicPartition, Long> earliest = offsets(admin, jobs, OffsetSpec.earliest());
         Instant horizon = horizon(reader, replyStarts, now);
-        Map<TopicPartition, Long> told = new HashMap<>();
+        Map<TopicPartition, Long> byTime = new HashMap<>();
         if (horizon.isAfter(Instant.EPOCH)) {
             long millis = horizon.plus(CLOCK_SKEW).toEpochMilli();
             Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
             offsets(admin, jobs, OffsetSpec.forTimestamp(millis))
                     .forEach((partition, offset) ->
-                            told.put(partition, offset >= 0 ? offset : ends.getOrDefault(partition, 0L)));
+                            byTime.put(partition, offset >= 0 ? offset : ends.getOrDefault(partition, 0L)));
         }
         for (TopicPartition partition : jobs) {
             long first = earliest.getOrDefault(partition, 0L);
-            long byReplies = told.getOrDefault(partition, first);
+            long byReplies = byTime.getOrDefault(partition, first);
             long byGroup = unfinished.getOrDefault(partition, first);
             starts.put(partition, Math.max(first, Math.min(byReplies, byGroup)));
         }

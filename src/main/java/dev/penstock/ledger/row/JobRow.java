@@ -76,10 +76,10 @@ public record JobRow(
             }
         }
 
-        record Copied(Submissions.Copy copy) implements Change {
+        record Deferred(Submissions.DeferredRecord record) implements Change {
             @Override
             public long millis() {
-                return copy.stamp().millis();
+                return record.stamp().millis();
             }
         }
 
@@ -103,7 +103,7 @@ public record JobRow(
             switch (change) {
                 case Change.Submitted(Submission submission, String _) -> submitted.add(submission);
                 case Change.Refused(Refusal refusal) -> refused.add(refusal);
-                case Change.Copied _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
+                case Change.Deferred _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
             }
         }
         Submissions merged = row.arrivals.withRefusals(submitted, refused);
@@ -113,8 +113,8 @@ public record JobRow(
     public JobRow after(Change change) {
         return switch (change) {
             case Change.Submitted _, Change.Refused _ -> after(List.of(change));
-            case Change.Copied(Submissions.Copy copy) ->
-                new JobRow(id, arrivals.withCopy(copy), cancelMillis, life, ending, forgotten);
+            case Change.Deferred(Submissions.DeferredRecord record) ->
+                new JobRow(id, arrivals.withDeferred(record), cancelMillis, life, ending, forgotten);
             case Change.Cancel(long millis) ->
                 new JobRow(
                         id,
@@ -123,13 +123,13 @@ public record JobRow(
                         life,
                         ending,
                         forgotten);
-            case Change.Happened(JobTimeline.Event event, Ending said) ->
+            case Change.Happened(JobTimeline.Event event, Ending outcome) ->
                 new JobRow(
                         id,
                         arrivals,
                         cancelMillis,
                         life.after(event),
-                        said != null && life.accepts(event) ? said : ending,
+                        outcome != null && life.accepts(event) ? outcome : ending,
                         forgotten);
         };
     }

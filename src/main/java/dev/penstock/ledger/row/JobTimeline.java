@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param appliedOffset −1: no event yet
  * @param firstOffset the offset of the first valid event
- * @param named the record in the last valid {@code started}
+ * @param startedRecord the record in the last valid {@code started}
  * @param startedMillis the time of the first valid {@code started}
  * @param finishedMillis the time of the outcome
  * @param attempts the last attempt that started
@@ -22,7 +22,7 @@ public record JobTimeline(
         Reading reading,
         long appliedOffset,
         @Nullable Long firstOffset,
-        @Nullable RecordPlace named,
+        @Nullable RecordPlace startedRecord,
         @Nullable Long startedMillis,
         @Nullable Long finishedMillis,
         int attempts,
@@ -52,21 +52,25 @@ public record JobTimeline(
             @Nullable String model) {}
 
     JobTimeline ofTopic(String topic, String name) {
-        return named == null || !named.topic().equals(topic)
+        return startedRecord == null || !startedRecord.topic().equals(topic)
                 ? this
-                : new JobTimeline(
-                        reading,
-                        appliedOffset,
-                        firstOffset,
-                        named.ofTopic(topic, name),
-                        startedMillis,
-                        finishedMillis,
-                        attempts,
-                        runs,
-                        node,
-                        backend,
-                        model,
-                        outcomeOffset);
+                : with(appliedOffset, startedRecord.ofTopic(topic, name));
+    }
+
+    private JobTimeline with(long applied, @Nullable RecordPlace record) {
+        return new JobTimeline(
+                reading,
+                applied,
+                firstOffset,
+                record,
+                startedMillis,
+                finishedMillis,
+                attempts,
+                runs,
+                node,
+                backend,
+                model,
+                outcomeOffset);
     }
 
     /** Whether this event counts. */
@@ -79,19 +83,7 @@ public record JobTimeline(
             return this;
         }
         if (!accepts(event)) {
-            return new JobTimeline(
-                    reading,
-                    event.offset(),
-                    firstOffset,
-                    named,
-                    startedMillis,
-                    finishedMillis,
-                    attempts,
-                    runs,
-                    node,
-                    backend,
-                    model,
-                    outcomeOffset);
+            return with(event.offset(), startedRecord);
         }
         Started started = event.started();
         boolean over = event.mark().kind().isOutcome();
@@ -99,7 +91,7 @@ public record JobTimeline(
                 reading.after(event.mark()),
                 event.offset(),
                 firstOffset == null ? (Long) event.offset() : firstOffset,
-                started == null ? named : started.record(),
+                started == null ? startedRecord : started.record(),
                 startedMillis == null && started != null ? (Long) event.millis() : startedMillis,
                 over ? (Long) event.millis() : null,
                 started == null ? attempts : event.mark().attempt(),

@@ -40,7 +40,7 @@ public final class Projection {
     private final Map<String, JobDocument.Defaults> jobTopics = new HashMap<>();
 
     /** What one record adds to one job. */
-    record Said(JobId id, JobRow.Change change) {}
+    record Added(JobId id, JobRow.Change change) {}
 
     /** @param topicIds the id of each job topic; an id changes when its topic is made again */
     public Projection(Settings settings, Map<String, UUID> topicIds) {
@@ -58,13 +58,13 @@ public final class Projection {
             GUARD.read(
                     record,
                     () -> read(record)
-                            .ifPresent(said -> changes.computeIfAbsent(said.id(), _ -> new ArrayList<>())
-                                    .add(said.change())));
+                            .ifPresent(added -> changes.computeIfAbsent(added.id(), _ -> new ArrayList<>())
+                                    .add(added.change())));
         }
         return changes;
     }
 
-    Optional<Said> read(ConsumerRecord<byte[], byte[]> record) {
+    Optional<Added> read(ConsumerRecord<byte[], byte[]> record) {
         JobDocument.Defaults defaults = jobTopics.get(record.topic());
         if (defaults != null) {
             UUID topicId = topicIds.get(record.topic());
@@ -73,14 +73,14 @@ public final class Projection {
             return event(record);
         } else if (record.topic().equals(settings.topics().commands())) {
             return CommandDocument.cancelled(record.value())
-                    .map(id -> new Said(id, new JobRow.Change.Cancel(record.timestamp())));
+                    .map(id -> new Added(id, new JobRow.Change.Cancel(record.timestamp())));
         } else if (record.topic().equals(settings.topics().deferred())) {
-            return copied(record);
+            return deferred(record);
         }
         return Optional.empty();
     }
 
-    private Optional<Said> submitted(
+    private Optional<Added> submitted(
             ConsumerRecord<byte[], byte[]> record, UUID topicId, JobDocument.Defaults defaults) {
         byte[] value = record.value();
         if (value == null || RecordSize.tooLarge(record, settings.maxRecord()).isPresent()) {
@@ -93,7 +93,7 @@ public final class Projection {
         return switch (JobDocument.parse(value, arrival, defaults)) {
             case JobDocument.Parsed.Refused _ -> Optional.empty();
             case JobDocument.Parsed.Valid(PromptJob job) ->
-                Optional.of(new Said(
+                Optional.of(new Added(
                         job.id(),
                         new JobRow.Change.Submitted(
                                 Submission.of(job, stamp(record), BodyHash.of(value)),
@@ -101,7 +101,7 @@ public final class Projection {
         };
     }
 
-    private static Optional<Said> copied(ConsumerRecord<byte[], byte[]> record) {
+    private static Optional<Added> deferred(ConsumerRecord<byte[], byte[]> record) {
         String id = String.valueOf(EventHeaders.text(record.headers(), EventHeaders.JOB_ID));
         // a record whose origin cannot be read still keeps its job from being lost
         RecordPlace origin = RecordPlace.ofPath(
@@ -112,9 +112,10 @@ public final class Projection {
         Long due = EventHeaders.number(record.headers(), EventHeaders.NOT_BEFORE);
         Waiting.Code why = Waiting.Code.of(String.valueOf(EventHeaders.text(record.headers(), EventHeaders.WAITS_FOR)))
                 .orElse(Waiting.Code.DEFERRED);
-        Submissions.Copy copy = new Submissions.Copy(stamp(record), origin, lastAttempt, due == null ? 0 : due, why);
+        Submissions.DeferredRecord deferred =
+                new Submissions.DeferredRecord(stamp(record), origin, lastAttempt, due == null ? 0 : due, why);
         return JobId.isValid(id)
-                ? Optional.of(new Said(new JobId(id), new JobRow.Change.Copied(copy)))
+                ? Optional.of(new Added(new JobId(id), new JobRow.Change.Deferred(deferred)))
                 : Optional.empty();
     }
 
@@ -123,7 +124,7 @@ public final class Projection {
                 record.timestamp(), new RecordPlace(record.topic(), record.partition(), record.offset()));
     }
 
-    private static Optional<Said> event(ConsumerRecord<byte[], byte[]> record) {
+    private static Optional<Added> event(ConsumerRecord<byte[], byte[]> record) {
         EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
         if (mark == null || mark.kind() == EventMark.Kind.CHUNK || record.key() == null || record.value() == null) {
             return Optional.empty();
@@ -132,7 +133,7 @@ public final class Projection {
         if (!JobId.isValid(id)) {
             return Optional.empty();
         }
-        return change(record, mark).map(change -> new Said(new JobId(id), change));
+        return change(record, mark).map(change -> new Added(new JobId(id), change));
     }
 
     private static Optional<JobRow.Change> change(ConsumerRecord<byte[], byte[]> record, EventMark mark) {

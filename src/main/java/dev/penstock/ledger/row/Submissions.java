@@ -38,14 +38,14 @@ import org.jspecify.annotations.Nullable;
  *
  * @param records each once, in the duplicate rule's order
  * @param refused the refused records; they strike out
- * @param copies the deferred records: for each origin, in each partition of their topic, the last
+ * @param deferred the deferred records: for each origin, in each partition of their topic, the last
  * @param leftOut the highest offset, in each partition, of the records that are not kept
  * @param refusal the content of the last refusal; null: there was none
  */
 public record Submissions(
         List<Submission> records,
         SortedSet<RecordStamp> refused,
-        SortedSet<Copy> copies,
+        SortedSet<DeferredRecord> deferred,
         SortedMap<TopicPartition, Long> leftOut,
         @Nullable Refusal refusal) {
     /**
@@ -65,23 +65,24 @@ public record Submissions(
      * @param dueMillis when it is taken, if not before
      * @param why what the job waits for
      */
-    public record Copy(RecordStamp stamp, RecordPlace origin, int lastAttempt, long dueMillis, Waiting.Code why)
-            implements Comparable<Copy> {
-        private static final Comparator<Copy> ORDER = Comparator.comparing(Copy::stamp)
-                .thenComparing((Copy copy) -> copy.origin().path())
-                .thenComparingInt(Copy::lastAttempt);
+    public record DeferredRecord(
+            RecordStamp stamp, RecordPlace origin, int lastAttempt, long dueMillis, Waiting.Code why)
+            implements Comparable<DeferredRecord> {
+        private static final Comparator<DeferredRecord> ORDER = Comparator.comparing(DeferredRecord::stamp)
+                .thenComparing((DeferredRecord each) -> each.origin().path())
+                .thenComparingInt(DeferredRecord::lastAttempt);
 
         public boolean isDueAfter(Instant now) {
             return dueMillis > now.toEpochMilli();
         }
 
         /** A later one of the same origin means that this one is finished. */
-        private boolean isOfOneLine(Copy other) {
+        private boolean isOfOneLine(DeferredRecord other) {
             return partition(stamp).equals(partition(other.stamp)) && origin.equals(other.origin);
         }
 
         @Override
-        public int compareTo(Copy other) {
+        public int compareTo(DeferredRecord other) {
             return ORDER.compare(this, other);
         }
     }
@@ -94,7 +95,7 @@ public record Submissions(
     public Submissions {
         records = List.copyOf(records);
         refused = Collections.unmodifiableSortedSet(new TreeSet<>(refused));
-        copies = Collections.unmodifiableSortedSet(new TreeSet<>(copies));
+        deferred = Collections.unmodifiableSortedSet(new TreeSet<>(deferred));
         leftOut = Collections.unmodifiableSortedMap(new TreeMap<>(leftOut));
     }
 
@@ -115,17 +116,17 @@ public record Submissions(
         // behind the highest offset a record may still come; below it every record that counts is kept
         refusals.removeIf(refusal -> !all.containsKey(refusal.place())
                 && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
-        return new Submissions(kept, refusals, copies, others, refusal);
+        return new Submissions(kept, refusals, deferred, others, refusal);
     }
 
     /** The refusals strike out records, and the last one is kept with its content. */
-    Submissions withRefusals(Collection<Submission> more, Collection<Refusal> told) {
+    Submissions withRefusals(Collection<Submission> more, Collection<Refusal> refusals) {
         Refusal last = refusal;
-        for (Refusal each : told) {
+        for (Refusal each : refusals) {
             last = Refusal.later(last, each);
         }
-        Submissions merged = with(more, told.stream().map(Refusal::record).toList());
-        return new Submissions(merged.records, merged.refused, merged.copies, merged.leftOut, last);
+        Submissions merged = with(more, refusals.stream().map(Refusal::record).toList());
+        return new Submissions(merged.records, merged.refused, merged.deferred, merged.leftOut, last);
     }
 
     private static TopicPartition partition(RecordStamp stamp) {
@@ -133,15 +134,15 @@ public record Submissions(
     }
 
     /** A partition with many keeps the last ones. */
-    Submissions withCopy(Copy copy) {
-        if (hasLaterCopy(copy.stamp().place(), copy.origin()) || copies.contains(copy)) {
+    Submissions withDeferred(DeferredRecord record) {
+        if (isDeferredAgain(record.stamp().place(), record.origin()) || deferred.contains(record)) {
             return this;
         }
-        TreeSet<Copy> last = new TreeSet<>(copies);
-        last.removeIf(copy::isOfOneLine);
-        last.add(copy);
-        TopicPartition partition = partition(copy.stamp());
-        List<Copy> ofPartition = last.stream()
+        TreeSet<DeferredRecord> last = new TreeSet<>(deferred);
+        last.removeIf(record::isOfOneLine);
+        last.add(record);
+        TopicPartition partition = partition(record.stamp());
+        List<DeferredRecord> ofPartition = last.stream()
                 .filter(other -> partition(other.stamp()).equals(partition))
                 .sorted(Comparator.comparingLong(other -> other.stamp().place().offset()))
                 .toList();
@@ -150,21 +151,21 @@ public record Submissions(
     }
 
     /** Whether the same origin was deferred again, in the same partition, after this deferred record. */
-    public boolean hasLaterCopy(RecordPlace copy, RecordPlace origin) {
-        Copy asked = new Copy(new RecordStamp(0, copy), origin, 0, 0, Waiting.Code.DEFERRED);
-        return copies.stream()
+    public boolean isDeferredAgain(RecordPlace place, RecordPlace origin) {
+        DeferredRecord asked = new DeferredRecord(new RecordStamp(0, place), origin, 0, 0, Waiting.Code.DEFERRED);
+        return deferred.stream()
                 .anyMatch(
-                        last -> last.isOfOneLine(asked) && last.stamp().place().offset() > copy.offset());
+                        last -> last.isOfOneLine(asked) && last.stamp().place().offset() > place.offset());
     }
 
     /** The last one that was written. */
-    public Optional<Copy> lastCopy() {
-        return copies.stream().max(Comparator.comparing(Copy::stamp));
+    public Optional<DeferredRecord> lastDeferred() {
+        return deferred.stream().max(Comparator.comparing(DeferredRecord::stamp));
     }
 
     /** Whether the job was deferred after its attempt of that number, so that no worker runs it. */
     public boolean isDeferredAfter(int attempt) {
-        return copies.stream().anyMatch(copy -> copy.lastAttempt() >= attempt && copy.lastAttempt() > 0);
+        return deferred.stream().anyMatch(each -> each.lastAttempt() >= attempt && each.lastAttempt() > 0);
     }
 
     /** The records that count, the smallest first. */
@@ -189,13 +190,13 @@ public record Submissions(
     Submissions ofTopic(String topic, String name) {
         TreeSet<RecordStamp> struck = new TreeSet<>();
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));
-        TreeSet<Copy> last = new TreeSet<>();
-        copies.forEach(copy -> last.add(new Copy(
-                copy.stamp().ofTopic(topic, name),
-                copy.origin().ofTopic(topic, name),
-                copy.lastAttempt(),
-                copy.dueMillis(),
-                copy.why())));
+        TreeSet<DeferredRecord> last = new TreeSet<>();
+        deferred.forEach(each -> last.add(new DeferredRecord(
+                each.stamp().ofTopic(topic, name),
+                each.origin().ofTopic(topic, name),
+                each.lastAttempt(),
+                each.dueMillis(),
+                each.why())));
         TreeMap<TopicPartition, Long> others = new TreeMap<>(inOrder());
         leftOut.forEach((partition, offset) -> others.put(
                 partition.topic().equals(topic) ? new TopicPartition(name, partition.partition()) : partition, offset));
@@ -208,7 +209,7 @@ public record Submissions(
     }
 
     public Submissions slim() {
-        return new Submissions(records.stream().map(Submission::slim).toList(), refused, copies, leftOut, null);
+        return new Submissions(records.stream().map(Submission::slim).toList(), refused, deferred, leftOut, null);
     }
 
     public String toJson() {
@@ -242,15 +243,15 @@ public record Submissions(
             ArrayNode struck = root.putArray("refused");
             refused.forEach(stamp -> write(struck.addObject(), stamp));
         }
-        if (!copies.isEmpty()) {
+        if (!deferred.isEmpty()) {
             ArrayNode last = root.putArray("copies");
-            copies.forEach(copy -> write(
+            deferred.forEach(each -> write(
                     last.addObject()
-                            .put("of", copy.origin().path())
-                            .put("attempt", copy.lastAttempt())
-                            .put("due", copy.dueMillis())
-                            .put("why", copy.why().wireName()),
-                    copy.stamp()));
+                            .put("of", each.origin().path())
+                            .put("attempt", each.lastAttempt())
+                            .put("due", each.dueMillis())
+                            .put("why", each.why().wireName()),
+                    each.stamp()));
         }
         if (!leftOut.isEmpty()) {
             ArrayNode others = root.putArray("left_out");
@@ -277,8 +278,8 @@ public record Submissions(
             records.add(new Submission(
                     stamp(node),
                     node.path("hash").asText(),
-                    named(Task.values(), Task::wireName, node.path("task").asText()),
-                    named(
+                    find(Task.values(), Task::wireName, node.path("task").asText()),
+                    find(
                             Priority.values(),
                             Priority::wireName,
                             node.path("priority").asText()),
@@ -292,9 +293,9 @@ public record Submissions(
         }
         TreeSet<RecordStamp> refused = new TreeSet<>();
         root.path("refused").forEach(node -> refused.add(stamp(node)));
-        TreeSet<Copy> copies = new TreeSet<>();
+        TreeSet<DeferredRecord> deferred = new TreeSet<>();
         root.path("copies")
-                .forEach(node -> copies.add(new Copy(
+                .forEach(node -> deferred.add(new DeferredRecord(
                         stamp(node),
                         RecordPlace.ofPath(node.path("of").asText()).orElse(UNKNOWN),
                         node.path("attempt").asInt(),
@@ -305,7 +306,7 @@ public record Submissions(
             RecordPlace highest = place(node);
             leftOut.put(new TopicPartition(highest.topic(), highest.partition()), highest.offset());
         }
-        return new Submissions(records, refused, copies, leftOut, Refusal.ofJson(root.get("refusal")));
+        return new Submissions(records, refused, deferred, leftOut, Refusal.ofJson(root.get("refusal")));
     }
 
     private static void write(ObjectNode node, RecordStamp stamp) {
@@ -328,7 +329,7 @@ public record Submissions(
                 node.path("offset").asLong());
     }
 
-    private static <T> T named(T[] values, Function<T, String> name, String wanted) {
+    private static <T> T find(T[] values, Function<T, String> name, String wanted) {
         for (T value : values) {
             if (name.apply(value).equals(wanted)) {
                 return value;

@@ -204,7 +204,7 @@ public final class NodeClient implements Upstream, Probe.Server {
             }
             throw new Unreachable(errors.unreachable(cause).message(), false);
         } catch (TimeoutException _) {
-            throw new Unreachable(errors.silent(path, timeout.toString()), true);
+            throw new Unreachable(errors.timedOut(path, timeout.toString()), true);
         } finally {
             call.close();
         }

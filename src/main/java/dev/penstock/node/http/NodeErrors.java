@@ -198,7 +198,7 @@ public final class NodeErrors {
         return JobFailure.of(JobFailure.Code.NODE_UNREACHABLE, node.title() + what);
     }
 
-    public String silent(String path, String within) {
+    public String timedOut(String path, String within) {
         return "%s did not answer %s within %s".formatted(node.title(), path, within);
     }
 

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
-/** Runs a task after a delay. */
+/** Runs a task once, after a delay. A task that fails ends no other task. */
 public interface Later {
     void run(Duration delay, Runnable task);
 

@@ -8,6 +8,7 @@ import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.vertx.core.Vertx;
 import java.io.BufferedReader;
@@ -63,6 +64,7 @@ public final class LlamaServerProcess implements Upstream {
     private final CompletableFuture<?> afterwards;
     private final CompletableFuture<Boolean> ended = new CompletableFuture<>();
     private final CountDownLatch closing = new CountDownLatch(1);
+    private final SupervisedThread keeper;
 
     /* Guarded by this. */
     private @Nullable KeptProgram running;
@@ -91,7 +93,9 @@ public final class LlamaServerProcess implements Upstream {
         URI address = URI.create("http://127.0.0.1:" + port.number());
         client = new NodeClient(settings.listeningAt(address, key), vertx, connectTimeout);
         stranger = new NodeClient(settings.listeningAt(address, newKey()), vertx, connectTimeout);
-        Thread.ofVirtual().name("penstock-server-" + settings.name()).start(this::keepRunning);
+        keeper = SupervisedThread.ofVirtual(
+                "penstock-server-" + settings.name(), this::keepRunning, () -> ended.complete(true));
+        keeper.start();
     }
 
     /** A port of the loopback interface. */
@@ -158,7 +162,7 @@ public final class LlamaServerProcess implements Upstream {
                 yield loading;
             }
             case ProbeResult.Away away
-            when away.silent() -> {
+            when away.timedOut() -> {
                 unanswered(probed);
                 yield away;
             }
@@ -224,34 +228,29 @@ public final class LlamaServerProcess implements Upstream {
     @Override
     public void close() {
         closing.countDown();
+        keeper.stop();
         client.close();
         stranger.close();
     }
 
-    private void keepRunning() {
-        try {
-            afterwards.handle((_, _) -> true).join();
-            Duration wait = FIRST_WAIT;
-            while (closing.getCount() > 0) {
-                long begun = System.nanoTime();
-                String why = runOnce();
-                boolean sound = System.nanoTime() - begun > SOUND.toNanos();
-                wait = sound ? FIRST_WAIT : wait;
-                if (closing.getCount() > 0) {
-                    LOG.warnf("node=%s %s; it is started again in %d ms", settings, why, wait.toMillis());
-                    synchronized (this) {
-                        lastWords = why;
-                    }
-                    if (closing.await(wait.toMillis(), TimeUnit.MILLISECONDS)) {
-                        break;
-                    }
-                    wait = wait.multipliedBy(2).compareTo(LONGEST_WAIT) > 0 ? LONGEST_WAIT : wait.multipliedBy(2);
+    private void keepRunning() throws InterruptedException {
+        afterwards.handle((_, _) -> true).join();
+        Duration wait = FIRST_WAIT;
+        while (closing.getCount() > 0) {
+            long begun = System.nanoTime();
+            String why = runOnce();
+            boolean sound = System.nanoTime() - begun > SOUND.toNanos();
+            wait = sound ? FIRST_WAIT : wait;
+            if (closing.getCount() > 0) {
+                LOG.warnf("node=%s %s; it is started again in %d ms", settings, why, wait.toMillis());
+                synchronized (this) {
+                    lastWords = why;
                 }
+                if (closing.await(wait.toMillis(), TimeUnit.MILLISECONDS)) {
+                    break;
+                }
+                wait = wait.multipliedBy(2).compareTo(LONGEST_WAIT) > 0 ? LONGEST_WAIT : wait.multipliedBy(2);
             }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        } finally {
-            ended.complete(true);
         }
     }
 
@@ -284,8 +283,11 @@ public final class LlamaServerProcess implements Upstream {
                 hung = false;
                 unanswered = 0;
             }
-            // a platform thread: reading from a pipe would hold the carrier of a virtual thread
+            // a platform thread: reading from a pipe would hold the carrier of a virtual thread. If it dies, the full
+            // pipe
+            // stops the server, the probes find it hung, and the next server gets a new reader
             Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, output));
+            // it only waits: nothing in it can fail before the end
             Thread ending = Thread.ofVirtual().start(() -> endWhenClosing(kept));
             int status = process.waitFor();
             ending.interrupt();

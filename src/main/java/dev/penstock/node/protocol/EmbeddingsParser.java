@@ -7,7 +7,7 @@ import dev.penstock.job.Usage;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.protocol.answer.Cutter;
 import dev.penstock.node.protocol.answer.LineSplitter;
-import dev.penstock.node.protocol.answer.SaidModel;
+import dev.penstock.node.protocol.answer.ReportedModel;
 import dev.penstock.node.protocol.answer.ServerErrors;
 import dev.penstock.wire.Json;
 import java.nio.ByteBuffer;
@@ -33,7 +33,7 @@ public final class EmbeddingsParser implements AnswerParser {
     private final boolean base64;
     private final Shape shape;
     private final StringBuilder document = new StringBuilder();
-    private final SaidModel model = new SaidModel();
+    private final ReportedModel model = new ReportedModel();
     private int batch;
     private int before;
     private Usage spent = Usage.NONE;
@@ -117,7 +117,7 @@ public final class EmbeddingsParser implements AnswerParser {
             if (found.size() != expected || found.firstKey() != 0 || found.lastKey() != expected - 1) {
                 throw new Unusable("sent %d embeddings for %d inputs".formatted(found.size(), expected));
             }
-            model.tell(json.path("model"), events);
+            model.report(json.path("model"), events);
             found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
         } catch (Unusable e) {
             stop(events, JobFailure.Code.STREAM_BROKEN, String.valueOf(e.getMessage()));

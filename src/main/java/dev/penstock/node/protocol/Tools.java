@@ -28,7 +28,7 @@ record Tools(@Nullable Object list, @Nullable Object choice) {
                                 .map(function -> Map.of("type", "function", "function", function))
                                 .toList()
                         : null,
-                call instanceof Map<?, ?> named ? Map.of("type", "function", "function", named) : call);
+                call instanceof Map<?, ?> function ? Map.of("type", "function", "function", function) : call);
     }
 
     void into(Translation translation) {

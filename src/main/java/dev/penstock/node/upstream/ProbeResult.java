@@ -23,10 +23,10 @@ public sealed interface ProbeResult {
     record Loading(String words) implements ProbeResult {}
 
     /**
-     * @param silent the answer did not come in time, and the connection was not refused
+     * @param timedOut the answer did not come in time, and the connection was not refused
      * @param unauthorized the server answers, and requires another key
      */
-    record Away(String words, boolean silent, boolean unauthorized) implements ProbeResult {
+    record Away(String words, boolean timedOut, boolean unauthorized) implements ProbeResult {
         public static Away of(String words) {
             return new Away(words, false, false);
         }

@@ -1,21 +1,17 @@
 package dev.penstock.settings.start;
 
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.PreDestroy;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
@@ -35,11 +31,10 @@ public final class BrokerWatch {
 
     private final KafkaClients kafka;
     private final Clock clock;
-    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
-            Thread.ofPlatform().daemon().name("penstock-broker-watch").factory());
+    private final SupervisedThread thread = new SupervisedThread("penstock-broker-watch", this::run, this::closeAdmin);
     private volatile @Nullable Away away;
-    /** The start of the first request that has no answer yet. The timer's thread writes it. */
-    private @Nullable Instant silentSince;
+    /** The start of the first request that has no answer yet. The watch's thread writes it. */
+    private @Nullable Instant unansweredSince;
 
     private @Nullable Admin admin;
 
@@ -64,46 +59,44 @@ public final class BrokerWatch {
                 .register(meters);
     }
 
-    void start(@Observes StartupEvent event) {
-        var _ = timer.scheduleWithFixedDelay(this::look, 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
+    /** Starts the requests to the broker. */
+    public void start() {
+        thread.start();
     }
 
-    /** Returns null while Kafka answers, or until it has been silent for five seconds. */
+    /** Returns null while Kafka answers, or until it has not answered for five seconds. */
     public @Nullable Away away() {
         return away;
     }
 
-    private void look() {
-        try {
+    private void run() throws InterruptedException {
+        do {
             look(() -> admin().describeCluster().nodes().get());
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
+        } while (thread.pause(PERIOD));
     }
 
-    /** Called on the timer's thread. */
+    /** Called on the watch's thread. */
     void look(Question question) throws InterruptedException {
         Instant began = clock.instant();
         try {
             question.ask();
             answered();
-        } catch (ExecutionException | RuntimeException | Error e) {
-            // an exception out of a timer's task would end the task
-            silent(began, e);
+        } catch (ExecutionException | RuntimeException e) {
+            unanswered(began, e);
         }
     }
 
     private void answered() {
-        silentSince = null;
+        unansweredSince = null;
         if (away != null) {
             away = null;
             LOG.infof("Kafka at %s is back", kafka.bootstrapServers());
         }
     }
 
-    private void silent(Instant began, Throwable why) {
-        Instant since = silentSince == null ? began : silentSince;
-        silentSince = since;
+    private void unanswered(Instant began, Throwable why) {
+        Instant since = unansweredSince == null ? began : unansweredSince;
+        unansweredSince = since;
         if (away == null && !clock.instant().isBefore(since.plus(SILENCE))) {
             String message =
                     "Kafka at %s does not answer: jobs wait there, submissions over REST are answered 503, and all goes on by itself when it is back (%s). The address is kafka.bootstrap.servers, KAFKA_BOOTSTRAP_SERVERS in the environment"
@@ -132,13 +125,14 @@ public final class BrokerWatch {
         return known;
     }
 
+    private void closeAdmin() {
+        if (admin != null) {
+            admin.close(Duration.ZERO);
+        }
+    }
+
     @PreDestroy
     void close() {
-        var _ = timer.submit(() -> {
-            if (admin != null) {
-                admin.close(Duration.ZERO);
-            }
-        });
-        timer.shutdown();
+        thread.stop();
     }
 }

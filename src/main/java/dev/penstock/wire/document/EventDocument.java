@@ -262,8 +262,8 @@ public final class EventDocument {
         json.writeObjectFieldStart("message");
         json.writeStringField("role", choice.role());
         String content = choice.text().get(TokenEvent.Field.CONTENT);
-        boolean silent = content == null && !choice.toolCalls().isEmpty();
-        json.writeStringField("content", silent ? null : content == null ? "" : content);
+        boolean onlyCalls = content == null && !choice.toolCalls().isEmpty();
+        json.writeStringField("content", onlyCalls ? null : content == null ? "" : content);
         for (Map.Entry<TokenEvent.Field, String> text : choice.text().entrySet()) {
             if (text.getKey() != TokenEvent.Field.CONTENT) {
                 json.writeStringField(text.getKey().wireName(), text.getValue());

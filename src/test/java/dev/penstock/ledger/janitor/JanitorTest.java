@@ -109,7 +109,7 @@ class JanitorTest {
 
     private static JobRow deferred(JobRow row, int lastAttempt) {
         RecordStamp stamp = new RecordStamp(3_000, new RecordPlace("prompt-jobs-deferred", 1, lastAttempt));
-        return row.after(new JobRow.Change.Copied(
-                new Submissions.Copy(stamp, RECORD, lastAttempt, 8_000, Waiting.Code.NODE_DOWN)));
+        return row.after(new JobRow.Change.Deferred(
+                new Submissions.DeferredRecord(stamp, RECORD, lastAttempt, 8_000, Waiting.Code.NODE_DOWN)));
     }
 }

@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Runs many rounds of the property of {@link ProjectionPropertyTest}, against both databases; and what a database refuses, on the same server. */
+/**
+ * Runs many rounds of the property of {@link ProjectionPropertyTest}, against both databases. It also tests what a
+ * database refuses, on the same server.
+ */
 class ProjectionPropertyIT {
     private static final int ROUNDS = 60;
 

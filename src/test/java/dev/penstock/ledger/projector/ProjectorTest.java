@@ -66,8 +66,8 @@ class ProjectorTest {
     private final class Log extends MockConsumer<byte[], byte[]> {
         private static final int AT_ONCE = 4;
 
-        /** The offset of each partition that the group was told last. */
-        final Map<TopicPartition, Long> told = new ConcurrentHashMap<>();
+        /** The offset of each partition that the projector committed last. */
+        final Map<TopicPartition, Long> committed = new ConcurrentHashMap<>();
 
         final AtomicInteger read = new AtomicInteger();
         /** So many records of each partition are there. */
@@ -90,7 +90,7 @@ class ProjectorTest {
         @Override
         public synchronized void commitAsync(
                 Map<TopicPartition, OffsetAndMetadata> offsets, OffsetCommitCallback callback) {
-            offsets.forEach((partition, offset) -> told.put(partition, offset.offset()));
+            offsets.forEach((partition, offset) -> committed.put(partition, offset.offset()));
             super.commitAsync(offsets, callback);
         }
 
@@ -139,7 +139,7 @@ class ProjectorTest {
         Projector projector = new Projector(
                 database,
                 () -> consumer,
-                () -> new Projector.Beginnings(beginnings, TOPIC_IDS),
+                () -> new Beginnings(beginnings, TOPIC_IDS),
                 settings,
                 new BatchWriter(
                         database,
@@ -160,7 +160,7 @@ class ProjectorTest {
         awaitEnd();
 
         assertThat(TestLedgers.dump(database)).isEqualTo(wanted());
-        await(() -> log.told.equals(ends()));
+        await(() -> log.committed.equals(ends()));
         assertThat(projector.owned()).isEqualTo(topics.logs().keySet());
         assertThat(projector.member()).isNotEmpty();
         await(() -> projector.behindMillis() == 0);
@@ -176,7 +176,7 @@ class ProjectorTest {
 
         start(next);
         // the group learns where it stands, although nothing comes
-        await(() -> next.told.equals(ends()));
+        await(() -> next.committed.equals(ends()));
 
         assertThat(next.read.get())
                 .as("at most one poll before it was placed")

@@ -32,7 +32,7 @@ public final class AnthropicStream implements AnswerParser {
     /** The open blocks of thinking. The API expects them back whole, with their signature. */
     private final Map<Integer, ObjectNode> thinking = new HashMap<>();
 
-    private final SaidModel model = new SaidModel();
+    private final ReportedModel model = new ReportedModel();
     private long freshTokens;
     private long writtenToCache;
     private long readFromCache;
@@ -99,7 +99,7 @@ public final class AnthropicStream implements AnswerParser {
     }
 
     private void begin(JsonNode message, Consumer<TokenEvent> events) throws UnreadText {
-        model.tell(message.path("model"), events);
+        model.report(message.path("model"), events);
         events.accept(new TokenEvent.Role(0));
         calls.of(message.path("id").asText(""));
         spent(message.path("usage"), events);

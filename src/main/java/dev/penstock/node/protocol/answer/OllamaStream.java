@@ -34,7 +34,7 @@ public final class OllamaStream implements AnswerParser {
             "content");
 
     private final boolean chat;
-    private final SaidModel model = new SaidModel();
+    private final ReportedModel model = new ReportedModel();
     private final JsonValues values = new JsonValues(LONGEST);
     private final ToolCalls calls = new ToolCalls(0);
     private String lastPiece = "";
@@ -98,23 +98,23 @@ public final class OllamaStream implements AnswerParser {
 
     private void chunk(JsonNode chunk, Consumer<TokenEvent> events) throws UnreadText {
         UnreadText.check("", chunk, OF_LINE);
-        model.tell(chunk.path("model"), events);
+        model.report(chunk.path("model"), events);
         JsonNode message = chunk.path("message");
-        model.tell(chunk.path("model"), events);
+        model.report(chunk.path("model"), events);
         if (!spoken && chat && message.path("role").isTextual()) {
             spoken = true;
             events.accept(new TokenEvent.Role(0));
         }
         calls.of(chunk.path("created_at").asText(""));
         if (message.isObject()) {
-            UnreadText.check("message", message, SaidText.READ);
-            text(SaidText.of("message", message), events);
+            UnreadText.check("message", message, MessageText.READ);
+            text(MessageText.of("message", message), events);
         } else {
-            text(SaidText.of("message", TokenEvent.Field.CONTENT, message), events);
+            text(MessageText.of("message", TokenEvent.Field.CONTENT, message), events);
         }
-        text(SaidText.of("response", TokenEvent.Field.CONTENT, chunk.path("response")), events);
+        text(MessageText.of("response", TokenEvent.Field.CONTENT, chunk.path("response")), events);
         // text beside the message has the message's field names
-        text(SaidText.of("line", chunk), events);
+        text(MessageText.of("line", chunk), events);
         for (JsonNode part : List.of(message, chunk)) {
             for (JsonNode call : part.path("tool_calls")) {
                 JsonNode function = call.path("function");

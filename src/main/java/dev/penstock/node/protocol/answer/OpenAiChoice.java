@@ -60,7 +60,7 @@ final class OpenAiChoice {
         emit(repeats ? rest(ofMessage) : ofMessage, events);
         calls("message", message, events);
         // the provider Together sends each piece both in delta and in text
-        Map<Field, StringBuilder> ofText = SaidText.of("text", Field.CONTENT, choice.path("text"));
+        Map<Field, StringBuilder> ofText = MessageText.of("text", Field.CONTENT, choice.path("text"));
         Map<Field, StringBuilder> before = ofDelta.isEmpty() ? ofMessage : ofDelta;
         if (!before.containsKey(Field.CONTENT)) {
             emit(ofText, events);
@@ -93,10 +93,10 @@ final class OpenAiChoice {
     private Map<Field, StringBuilder> text(String name, JsonNode message) throws UnreadText {
         String path = "choices[%d].%s".formatted(index, name);
         if (!message.isObject()) {
-            return SaidText.of(path, Field.CONTENT, message);
+            return MessageText.of(path, Field.CONTENT, message);
         }
-        UnreadText.check(path, message, SaidText.READ);
-        return SaidText.of(path, message);
+        UnreadText.check(path, message, MessageText.READ);
+        return MessageText.of(path, message);
     }
 
     private void role(boolean chat, JsonNode message, Consumer<TokenEvent> events) {

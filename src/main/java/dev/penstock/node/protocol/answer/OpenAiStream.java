@@ -48,7 +48,7 @@ public final class OpenAiStream implements AnswerParser {
     private final int choices;
     private final Map<Integer, OpenAiChoice> byIndex = new HashMap<>();
     private final Set<Integer> finished = new HashSet<>();
-    private final SaidModel model = new SaidModel();
+    private final ReportedModel model = new ReportedModel();
     private boolean over;
 
     /** @param chat whether the deltas belong to a message, and not to a text */
@@ -107,7 +107,7 @@ public final class OpenAiStream implements AnswerParser {
                 throw new UnreadText(name);
             }
         }
-        model.tell(chunk.path("model"), events);
+        model.report(chunk.path("model"), events);
         String answer =
                 chunk.path("id").asText("") + " " + chunk.path("created").asText("");
         int at = 0;

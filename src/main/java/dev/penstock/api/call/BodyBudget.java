@@ -1,0 +1,188 @@
+package dev.penstock.api.call;
+
+import dev.penstock.api.connection.CallEnd;
+import dev.penstock.job.JobFailure;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.Json;
+import dev.penstock.wire.document.ErrorDocument;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.vertx.http.runtime.filters.Filters;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
+import java.io.InputStream;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicLong;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Limits the memory that the bodies of all calls take together, and how large and how slow one body may be. The
+ * announced length of a call is taken before its body is read, and the rest as its bytes come, whatever it announced. A
+ * call gives its share back at its end, or when it does not need its body any more.
+ */
+@Singleton
+public final class BodyBudget {
+    private static final int FIRST = 1_000;
+    private static final int HEAP_SHARE = 8;
+    private static final String SHARE = BodyBudget.class.getName();
+
+    private final AtomicLong taken = new AtomicLong();
+    private final long largest;
+    private final long budget;
+    private final int largestJob;
+    private final Duration patience;
+
+    @Inject
+    BodyBudget(Settings settings, @ConfigProperty(name = "quarkus.http.limits.max-body-size") MemorySize maxBody) {
+        this(
+                maxBody.asLongValue(),
+                settings.maxRecord(),
+                Runtime.getRuntime().maxMemory() / HEAP_SHARE,
+                settings.api().body());
+    }
+
+    /**
+     * @param largest the limit of a body of many lines
+     * @param largestJob the limit of any other body, and of a line
+     * @param patience the time limit of a whole body
+     */
+    BodyBudget(long largest, int largestJob, long budget, Duration patience) {
+        this.largest = largest;
+        this.largestJob = largestJob;
+        this.budget = Math.max(largestJob, budget);
+        this.patience = patience;
+    }
+
+    void register(@Observes Filters filters) {
+        filters.register(this::admit, FIRST);
+    }
+
+    void admit(RoutingContext call) {
+        if (call.get(SHARE) != null) {
+            // it was sent on to another path
+            call.next();
+            return;
+        }
+        Share share = new Share(isLines(call.request()));
+        try {
+            share.announced(call.request().getHeader("Content-Length"));
+        } catch (ApiException e) {
+            refuse(call, e.failure());
+            return;
+        }
+        call.put(SHARE, share);
+        CallEnd.then(call, share::giveBack);
+        call.next();
+    }
+
+    private static boolean isLines(HttpServerRequest request) {
+        String type = request.getHeader("Content-Type");
+        return type != null && type.toLowerCase(Locale.ROOT).contains("ndjson");
+    }
+
+    /** The body of a call, counted as it is read. */
+    CountedBody counted(InputStream body, Share share, CountedBody.Timer timer) {
+        return new CountedBody(body, patience, share::read, timer);
+    }
+
+    /** The body of a call that was admitted, counted as it is read; another one stays as it is. */
+    static InputStream counted(RoutingContext call, InputStream body) {
+        if (!(call.get(SHARE) instanceof Share share)) {
+            return body;
+        }
+        CountedBody counted = share.budget().counted(body, share, (delay, task) -> {
+            long timer = call.vertx().setTimer(Math.max(1, delay.toMillis()), _ -> task.run());
+            return () -> call.vertx().cancelTimer(timer);
+        });
+        CallEnd.then(call, counted::end);
+        return counted;
+    }
+
+    /** The call does not need its body any more: streams and waits go on for long. */
+    public static void giveBack(RoutingContext call) {
+        if (call.get(SHARE) instanceof Share share) {
+            share.giveBack();
+        }
+    }
+
+    /** The share of a call that has announced nothing yet. */
+    Share share(boolean lines) {
+        return new Share(lines);
+    }
+
+    /**
+     * The share of one call. A body of lines, which are read one after the other, holds no more than the largest line.
+     */
+    final class Share {
+        private final AtomicLong held = new AtomicLong();
+        private final boolean lines;
+        private final long most;
+        private long read;
+
+        private Share(boolean lines) {
+            this.lines = lines;
+            most = lines ? largest : largestJob;
+        }
+
+        /** @param length as the call's header has it; null: it has none */
+        void announced(@Nullable String length) {
+            try {
+                takeUpTo(length == null ? 0 : Long.parseLong(length));
+            } catch (NumberFormatException _) {
+                // the server refuses it, or another header tells where the body ends
+            }
+        }
+
+        private BodyBudget budget() {
+            return BodyBudget.this;
+        }
+
+        private void read(int bytes) {
+            read += bytes;
+            takeUpTo(read);
+        }
+
+        private void takeUpTo(long size) {
+            if (size > most) {
+                throw new ApiException(JobFailure.of(
+                        JobFailure.Code.TOO_LARGE,
+                        "the body has more than %d bytes, the limit that %s sets"
+                                .formatted(
+                                        most,
+                                        lines ? "quarkus.http.limits.max-body-size" : "penstock.kafka.max-record")));
+            }
+            long more = Math.min(size, largestJob) - held.get();
+            if (more <= 0) {
+                return;
+            }
+            if (taken.addAndGet(more) > budget) {
+                taken.addAndGet(-more);
+                throw new ApiException(
+                        JobFailure.of(
+                                JobFailure.Code.BROKER_UNAVAILABLE,
+                                "the bodies of the calls under way take all the memory there is for them: send this one again in a moment"));
+            }
+            held.addAndGet(more);
+        }
+
+        void giveBack() {
+            taken.addAndGet(-held.getAndSet(0));
+        }
+    }
+
+    static void refuse(RoutingContext call, JobFailure failure) {
+        int status = failure.code().httpStatus();
+        if (status == 503) {
+            call.response().putHeader("Retry-After", "2");
+        }
+        var _ = call.response()
+                .setStatusCode(status)
+                .putHeader("Content-Type", "application/json")
+                .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))));
+    }
+}

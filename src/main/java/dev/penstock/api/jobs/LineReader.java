@@ -1,0 +1,136 @@
+package dev.penstock.api.jobs;
+
+import dev.penstock.api.call.ApiException;
+import dev.penstock.job.JobFailure;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import org.apache.kafka.common.utils.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads the lines of a body, one after the other. It holds no more than one line, and only the length of a line that is
+ * too long.
+ */
+final class LineReader {
+    private static final int PIECE = 1 << 16;
+
+    private final InputStream in;
+    private final int longest;
+    private final byte[] piece = new byte[PIECE];
+    private int at;
+    private int end;
+    private long number;
+    private @Nullable JobFailure failure;
+
+    /**
+     * A line that is not blank.
+     *
+     * @param number counted from 1, blank lines too
+     * @param size in bytes
+     */
+    record Line(long number, Bytes document, long size) {
+        /** It is too long: its document is left out. */
+        boolean isTooLong() {
+            return size > document.get().length;
+        }
+    }
+
+    /** @param longest the longest line that is kept, in bytes */
+    LineReader(InputStream in, int longest) {
+        this.in = in;
+        this.longest = longest;
+    }
+
+    /** Why the rest of the body is not read; null: it is. */
+    @Nullable
+    JobFailure failure() {
+        return failure;
+    }
+
+    /** The number of the line that was read last, or that could not be read. */
+    long number() {
+        return number;
+    }
+
+    /** @return null: there is none */
+    @Nullable
+    Line next() throws IOException {
+        try {
+            return read();
+        } catch (ApiException e) {
+            failure = e.failure();
+            at = end;
+            return null;
+        }
+    }
+
+    private @Nullable Line read() throws IOException {
+        ByteArrayOutputStream line = new ByteArrayOutputStream();
+        long size = 0;
+        boolean blank = true;
+        boolean any = false;
+        while (true) {
+            if (at == end && (failure != null || !fill())) {
+                return any && !blank ? line(line, size) : null;
+            }
+            if (!any) {
+                number++;
+                any = true;
+            }
+            int start = at;
+            while (at < end && piece[at] != '\n' && piece[at] != '\r') {
+                blank &= piece[at] == ' ' || piece[at] == '\t';
+                at++;
+            }
+            size += at - start;
+            if (blank || size > longest) {
+                // blank bytes so far are no part of a document
+                line.reset();
+            } else {
+                line.write(piece, start, at - start);
+            }
+            if (at < end) {
+                endLine();
+                if (!blank) {
+                    return line(line, size);
+                }
+                line.reset();
+                size = 0;
+                any = false;
+            }
+        }
+    }
+
+    private Line line(ByteArrayOutputStream line, long size) {
+        return size > longest
+                ? new Line(number, Bytes.wrap(new byte[0]), size)
+                : new Line(number, Bytes.wrap(line.toByteArray()), line.size());
+    }
+
+    /** Lines end with a line feed, a carriage return, or both. */
+    private void endLine() throws IOException {
+        boolean carriageReturn = piece[at++] == '\r';
+        if (carriageReturn && (at < end || fill()) && piece[at] == '\n') {
+            at++;
+        }
+    }
+
+    /** Reads the rest, and keeps nothing of it. */
+    void drop() throws IOException {
+        try {
+            while (failure == null && fill()) {
+                at = end;
+            }
+        } catch (ApiException e) {
+            failure = e.failure();
+        }
+    }
+
+    private boolean fill() throws IOException {
+        at = 0;
+        end = 0;
+        end = Math.max(0, in.read(piece, 0, piece.length));
+        return end > 0;
+    }
+}

@@ -1,0 +1,41 @@
+package dev.penstock.ledger.projector;
+
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.record.IntakeMode;
+import java.time.Clock;
+import java.util.Map;
+import java.util.UUID;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+
+/**
+ * Where a new ledger begins.
+ *
+ * @param topicIds the topics that the offsets belong to
+ */
+record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {
+    Beginnings {
+        offsets = Map.copyOf(offsets);
+        topicIds = Map.copyOf(topicIds);
+    }
+
+    /** Finds them when a partition has no position yet. */
+    @FunctionalInterface
+    interface Source {
+        Beginnings find() throws InterruptedException;
+    }
+
+    /** Asks the broker. */
+    static Beginnings of(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
+            throws InterruptedException {
+        Admin admin = kafka.admin();
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
+            TopicPlaces places = TopicPlaces.of(admin, settings);
+            return new Beginnings(
+                    places.beginnings(admin, reader, settings, mode, clock.instant()),
+                    places.origin().topicIds());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.thread.SupervisedThread;
+import java.time.Duration;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.jboss.logging.Logger;
+
+/** Probes one node until it drains or the service ends, on a thread of its own. */
+final class ProbeLoop {
+    private static final Logger LOG = Logger.getLogger(ProbeLoop.class);
+    private static final Duration PROBE_WHEN_UP = Duration.ofSeconds(10);
+    private static final Duration PROBE_WHEN_DOWN = Duration.ofSeconds(1);
+
+    private final Node node;
+    private final BooleanSupplier closed;
+    private final SupervisedThread thread;
+
+    ProbeLoop(Node node, BooleanSupplier closed) {
+        this.node = node;
+        this.closed = closed;
+        thread = SupervisedThread.ofVirtual("penstock-probe-" + node.name(), this::run, () -> {});
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    private void run() throws InterruptedException {
+        while (!closed.getAsBoolean() && node.health().state() != Node.State.DRAINING) {
+            probe();
+            pause(node.health().state() == Node.State.UP ? PROBE_WHEN_UP : PROBE_WHEN_DOWN);
+        }
+    }
+
+    /** A server may give an answer that breaks the probe. Then its node is down, and the next probe follows. */
+    void probe() throws InterruptedException {
+        try {
+            node.probe();
+        } catch (RuntimeException | StackOverflowError _) {
+            // not its message: it may contain a header
+            String what = "its answer to a probe cannot be read";
+            LOG.debugf("node=%s %s", node.name(), what);
+            node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
+        }
+    }
+
+    /** Waits in steps, so that a node that just went down is probed soon. */
+    private void pause(Duration wait) {
+        long until = System.nanoTime() + wait.toNanos();
+        Node.State state = node.health().state();
+        while (!closed.getAsBoolean()
+                && System.nanoTime() < until
+                && node.health().state() == state) {
+            LockSupport.parkNanos(PROBE_WHEN_DOWN.toNanos());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package dev.penstock.settings.read;
+
+import dev.penstock.job.Priority;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.source.PenstockConfig;
+import dev.penstock.wire.record.IntakeMode;
+import io.quarkus.runtime.configuration.MemorySize;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** Turns the keys of the intake into the job topics, and the limits on the records in flight. */
+final class IntakeReader {
+    private final Mistakes mistakes;
+
+    IntakeReader(Mistakes mistakes) {
+        this.mistakes = mistakes;
+    }
+
+    Settings.Intake read(PenstockConfig config) {
+        var intake = config.intake();
+        mistakes.atLeast("intake.slots", intake.slots(), 1);
+        mistakes.atLeast("intake.consumers", intake.consumers(), 1);
+        mistakes.positive("intake.park", intake.park());
+        long maxBytes = intake.maxBytes()
+                .map(MemorySize::asLongValue)
+                .orElse(Math.max(config.kafka().maxRecord(), LimitsReader.ofHeap()));
+        if (maxBytes < config.kafka().maxRecord()) {
+            mistakes.mistake(
+                    "intake.max-bytes",
+                    "must be at least kafka.max-record, %d"
+                            .formatted(config.kafka().maxRecord()));
+        }
+        if (!(intake.lowShare() >= 0 && intake.lowShare() <= 1)) {
+            mistakes.mistake("intake.low-share", "must lie between 0 and 1");
+        }
+        intake.batch().ifPresent(batch -> mistakes.atLeast("intake.batch", batch, 1));
+        List<Settings.JobTopic> topics = topics(config);
+        check(topics, config.topics());
+        return new Settings.Intake(
+                intake.enabled(),
+                mode(intake.mode()),
+                intake.slots(),
+                intake.consumers(),
+                intake.batch(),
+                maxBytes,
+                intake.park(),
+                intake.lowShare(),
+                List.copyOf(topics));
+    }
+
+    private List<Settings.JobTopic> topics(PenstockConfig config) {
+        var intake = config.intake();
+        List<Settings.JobTopic> topics = new ArrayList<>();
+        if (intake.topics().isEmpty()) {
+            topics.add(new Settings.JobTopic(config.topics().jobsHigh(), Priority.HIGH, "default", intake.slots()));
+            topics.add(new Settings.JobTopic(config.topics().jobs(), Priority.NORMAL, "default", intake.slots()));
+            topics.add(new Settings.JobTopic(config.topics().jobsLow(), Priority.LOW, "default", intake.slots()));
+        } else {
+            for (int i = 0; i < intake.topics().get().size(); i++) {
+                var topic = intake.topics().get().get(i);
+                String key = "intake.topics[" + i + "]";
+                topic.slots().ifPresent(slots -> mistakes.atLeast(key + ".slots", slots, 1));
+                topics.add(new Settings.JobTopic(
+                        topic.name(),
+                        priority(key + ".priority", topic.priority()),
+                        topic.tenant(),
+                        topic.slots().orElse(intake.slots())));
+            }
+        }
+        return topics;
+    }
+
+    /** Checks the names: each topic is there once, and is no internal topic. */
+    private void check(List<Settings.JobTopic> topics, PenstockConfig.TopicsConfig internal) {
+        Set<String> names = new HashSet<>();
+        List<String> internalNames = List.of(
+                internal.deferred(), internal.replies(), internal.commands(), internal.dlq(), internal.settings());
+        for (Settings.JobTopic topic : topics) {
+            if (internalNames.contains(topic.name())) {
+                mistakes.mistake(
+                        "intake.topics",
+                        "'%s' is the name of an internal topic (penstock.topics)".formatted(topic.name()));
+            }
+            if (!topic.name().matches("[a-zA-Z0-9._-]{1,249}")) {
+                mistakes.mistake("intake.topics", "'%s' is no name of a Kafka topic".formatted(topic.name()));
+            }
+            if (!names.add(topic.name())) {
+                mistakes.mistake("intake.topics", "'%s' is there twice".formatted(topic.name()));
+            }
+        }
+    }
+
+    private Optional<IntakeMode> mode(String given) {
+        Optional<IntakeMode> mode = IntakeMode.of(given);
+        if (mode.isEmpty() && !given.equals("auto")) {
+            mistakes.mistake("intake.mode", "'%s' is none of auto, share, classic".formatted(given));
+        }
+        return mode;
+    }
+
+    private Priority priority(String key, String value) {
+        Optional<Priority> priority = Arrays.stream(Priority.values())
+                .filter(known -> known.wireName().equals(value))
+                .findFirst();
+        if (priority.isEmpty()) {
+            mistakes.mistake(key, "'%s' is none of high, normal, low".formatted(value));
+        }
+        return priority.orElse(Priority.NORMAL);
+    }
+}

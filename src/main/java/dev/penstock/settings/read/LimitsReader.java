@@ -1,0 +1,73 @@
+package dev.penstock.settings.read;
+
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.source.PenstockConfig;
+import io.quarkus.runtime.configuration.MemorySize;
+
+/** Turns the keys that limit memory, streams and waits into the limits of the API and of the nodes' answers. */
+final class LimitsReader {
+    /** The default limits are this part of the largest heap; a running job takes several times its record's size. */
+    private static final int HEAP_SHARE = 16;
+
+    private static final int SMALLEST_SIZE = 1024;
+    private static final int LARGEST_SIZE = 1 << 30;
+
+    private final Mistakes mistakes;
+
+    LimitsReader(Mistakes mistakes) {
+        this.mistakes = mistakes;
+    }
+
+    /** Returns the default of a limit on memory, in bytes. */
+    static long ofHeap() {
+        return Runtime.getRuntime().maxMemory() / HEAP_SHARE;
+    }
+
+    Settings.Api api(PenstockConfig.ApiConfig api) {
+        mistakes.atLeast("api.max-lines", api.maxLines(), 1);
+        mistakes.atLeast("api.max-streams", api.maxStreams(), 1);
+        mistakes.positive("api.header-timeout", api.headerTimeout());
+        mistakes.positive("api.body-timeout", api.bodyTimeout());
+        mistakes.positive("api.idle-timeout", api.idleTimeout());
+        mistakes.positive("api.answer-timeout", api.answerTimeout());
+        int stream = size("api.max-stream-bytes", api.maxStreamBytes());
+        long streams = api.maxStreamsBytes().map(MemorySize::asLongValue).orElse(Math.max(stream, ofHeap()));
+        if (streams < stream) {
+            mistakes.mistake("api.max-streams-bytes", "must be at least api.max-stream-bytes, " + stream);
+        }
+        return new Settings.Api(
+                api.maxLines(),
+                api.headerTimeout(),
+                api.bodyTimeout(),
+                api.idleTimeout(),
+                api.answerTimeout(),
+                api.maxStreams(),
+                stream,
+                streams);
+    }
+
+    Settings.Answers answers(PenstockConfig.AnswersConfig answers) {
+        long bytes = answers.maxBytes()
+                .map(MemorySize::asLongValue)
+                .orElse(Math.clamp(ofHeap(), SMALLEST_SIZE, Settings.Answers.USUAL.bytes()));
+        if (bytes < SMALLEST_SIZE) {
+            mistakes.mistake("answers.max-bytes", "must be at least " + SMALLEST_SIZE);
+        }
+        size("answers.max-pull", answers.maxPull());
+        return new Settings.Answers(
+                bytes,
+                size("answers.max-line", answers.maxLine()),
+                size("answers.max-listing", answers.maxListing()),
+                size("answers.max-embeddings", answers.maxEmbeddings()),
+                answers.maxPull().asLongValue());
+    }
+
+    /** Limits the size of one block of memory to the maximum of an array. */
+    private int size(String key, MemorySize given) {
+        long size = given.asLongValue();
+        if (size < SMALLEST_SIZE) {
+            mistakes.mistake(key, "must be at least " + SMALLEST_SIZE);
+        }
+        return (int) Math.min(size, LARGEST_SIZE);
+    }
+}

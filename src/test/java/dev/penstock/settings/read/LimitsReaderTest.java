@@ -1,0 +1,50 @@
+package dev.penstock.settings.read;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.settings.Settings;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class LimitsReaderTest {
+    private final Mistakes mistakes = new Mistakes();
+    private final LimitsReader reader = new LimitsReader(mistakes);
+
+    @Test
+    void all_streams_together_have_room_for_one() {
+        Settings.Api api = reader.api(TestSettings.config(Map.of("penstock.api.max-stream-bytes", "100G"))
+                .api());
+
+        assertThat(api.streamBytes()).as("the largest array").isEqualTo(1 << 30);
+        assertThat(api.allStreamsBytes()).isGreaterThanOrEqualTo(api.streamBytes());
+        assertThat(mistakes.lines()).isEmpty();
+    }
+
+    @Test
+    void the_answers_in_memory_are_limited_by_the_heap() {
+        Settings.Answers answers = reader.answers(TestSettings.config(Map.of()).answers());
+
+        assertThat(answers.bytes()).isLessThanOrEqualTo(LimitsReader.ofHeap());
+        assertThat(mistakes.lines()).isEmpty();
+    }
+
+    @Test
+    void each_limit_that_is_too_small_is_listed_with_its_key() {
+        var config = TestSettings.config(Map.of(
+                "penstock.api.max-lines", "0",
+                "penstock.api.idle-timeout", "0s",
+                "penstock.api.max-streams-bytes", "10K",
+                "penstock.answers.max-bytes", "10",
+                "penstock.answers.max-pull", "10"));
+        reader.api(config.api());
+        reader.answers(config.answers());
+
+        assertThat(mistakes.lines())
+                .satisfiesExactly(
+                        lines -> assertThat(lines).startsWith("penstock.api.max-lines: must be at least 1"),
+                        idle -> assertThat(idle).startsWith("penstock.api.idle-timeout: must be a positive duration"),
+                        streams -> assertThat(streams).startsWith("penstock.api.max-streams-bytes: must be at least"),
+                        bytes -> assertThat(bytes).startsWith("penstock.answers.max-bytes: must be at least 1024"),
+                        pull -> assertThat(pull).startsWith("penstock.answers.max-pull: must be at least 1024"));
+    }
+}
