@@ -29,9 +29,8 @@ class SizesTest {
             files.merge(name(Objects.requireNonNull(file.getParent())), 1, Integer::sum);
         }
 
-        files.forEach((name, number) -> assertThat(number)
-                .as("files of the package " + name)
-                .isLessThanOrEqualTo(MOST_FILES));
+        files.forEach((name, number) ->
+                assertThat(number).as("files of the package " + name).isLessThanOrEqualTo(MOST_FILES));
     }
 
     @Test

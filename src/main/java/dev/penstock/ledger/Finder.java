@@ -30,6 +30,7 @@ final class Finder implements AutoCloseable {
     private final ReplyTopic replies;
     /** One thread for each series of batches; each request starts another one where none runs. */
     private final ExecutorService threads;
+
     private final RequestBatcher<JobId, Ledger.Found> requests;
 
     /** The rows of the jobs, and the positions of the reply partitions just before. */

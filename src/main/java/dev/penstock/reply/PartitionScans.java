@@ -48,6 +48,7 @@ public class PartitionScans {
     /** The executor replaces a thread that dies. */
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
+
     private final Map<Integer, RequestBatcher<Request, Long>> partitions = new ConcurrentHashMap<>();
 
     @Inject

@@ -2,8 +2,8 @@ package dev.penstock.intake.record;
 
 import dev.penstock.dispatch.Deferral;
 import dev.penstock.job.JobId;
-import dev.penstock.schedule.Delay;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.schedule.Delay;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;

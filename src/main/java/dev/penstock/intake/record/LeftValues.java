@@ -1,8 +1,8 @@
 package dev.penstock.intake.record;
 
 import dev.penstock.kafka.KafkaClients;
-import dev.penstock.settings.Settings;
 import dev.penstock.kafka.RecordGuard;
+import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

@@ -1,12 +1,12 @@
 package dev.penstock.intake.setup;
 
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.topic.SettingsLog;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.MigrateLine;
 import dev.penstock.wire.record.SettingsVersion;
-import dev.penstock.kafka.ShareSupport;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;

@@ -1,9 +1,9 @@
 package dev.penstock.intake.setup;
 
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
-import dev.penstock.kafka.ShareSupport;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -80,9 +80,8 @@ public final class TopicSetup {
                 .toList();
         if (!missing.isEmpty()) {
             if (!settings.createTopics()) {
-                throw new Unusable(
-                        "topics are missing: %s. Create them, or set penstock.kafka.create-topics to true"
-                                .formatted(String.join(", ", missing)));
+                throw new Unusable("topics are missing: %s. Create them, or set penstock.kafka.create-topics to true"
+                        .formatted(String.join(", ", missing)));
             }
             create(admin, missing);
             there.putAll(describe(admin));
@@ -90,9 +89,7 @@ public final class TopicSetup {
         }
         warnOf(
                 admin,
-                there.keySet().stream()
-                        .filter(name -> !missing.contains(name))
-                        .toList());
+                there.keySet().stream().filter(name -> !missing.contains(name)).toList());
         List<Found> found = new ArrayList<>();
         for (Settings.JobTopic topic : settings.intake().topics()) {
             TopicDescription description = there.get(topic.name());

@@ -1,12 +1,12 @@
 package dev.penstock.ledger.janitor;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Retention;
 import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.Projector;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;

@@ -46,6 +46,7 @@ public class CatchUp {
     /** One thread for each series of batches; each request starts another one where none runs. */
     private final ExecutorService threads = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("ledger-catch-up-", 0).factory());
+
     private final RequestBatcher<Collection<String>, Map<TopicPartition, End>> ends =
             new RequestBatcher<>(threads, 1, Integer.MAX_VALUE, this::readEnds);
     private final RequestBatcher<Boolean, Map<TopicPartition, Positions.Position>> positions =

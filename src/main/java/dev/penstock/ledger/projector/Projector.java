@@ -1,12 +1,12 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
-import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.kafka.RecordGuard;
 import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
