@@ -31,6 +31,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.thread")
             .layer("wire")
             .definedBy("dev.penstock.wire..")
+            .layer("kafka")
+            .definedBy("dev.penstock.kafka..")
             .layer("settings")
             .definedBy("dev.penstock.settings..")
             .layer("tenant")
@@ -62,9 +64,10 @@ class ArchitectureTest {
             .whereLayer("cli")
             .mayOnlyBeAccessedByLayers("app")
             .whereLayer("cli")
-            .mayOnlyAccessLayers("wire", "job")
+            .mayOnlyAccessLayers("kafka", "wire", "job")
             .whereLayer("intake")
-            .mayOnlyAccessLayers("dispatch", "schedule", "reply", "settings", "tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers(
+                    "dispatch", "schedule", "reply", "settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("dispatch")
             .mayOnlyAccessLayers(
                     "execution",
@@ -75,6 +78,7 @@ class ArchitectureTest {
                     "ledger",
                     "settings",
                     "tenant",
+                    "kafka",
                     "wire",
                     "job",
                     "thread")
@@ -83,15 +87,17 @@ class ArchitectureTest {
             .whereLayer("schedule")
             .mayOnlyAccessLayers("route", "node", "settings", "wire", "job")
             .whereLayer("ledger")
-            .mayOnlyAccessLayers("reply", "settings", "tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers("reply", "settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("reply")
-            .mayOnlyAccessLayers("settings", "tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers("settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("node")
             .mayOnlyAccessLayers("settings", "tenant", "wire", "job", "thread")
             .whereLayer("route")
             .mayOnlyAccessLayers("settings", "tenant", "wire", "job", "thread")
             .whereLayer("settings")
-            .mayOnlyAccessLayers("tenant", "wire", "job", "thread")
+            .mayOnlyAccessLayers("tenant", "kafka", "wire", "job", "thread")
+            .whereLayer("kafka")
+            .mayOnlyAccessLayers("wire", "job", "thread")
             .whereLayer("tenant")
             .mayOnlyAccessLayers("wire", "job", "thread")
             .whereLayer("wire")

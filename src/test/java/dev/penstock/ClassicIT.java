@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.EventMark;
+import dev.penstock.kafka.SettingsTopic;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
@@ -172,7 +173,7 @@ class ClassicIT {
                 Map.of("bootstrap.servers", rig.broker().bootstrap()),
                 new ByteArrayDeserializer(),
                 new ByteArrayDeserializer())) {
-            now = SettingsVersion.read(reader, "penstock-settings");
+            now = SettingsTopic.read(reader, "penstock-settings");
         }
         try (JobSender settings = new JobSender(rig.broker().bootstrap(), "penstock-settings", Map.of())) {
             settings.sendRaw(0, now.next(change.apply(now)));

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.EventMark;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.ChildProcess;
 import dev.penstock.testkit.ExampleGroup;
@@ -63,7 +63,7 @@ class ExamplesIT {
                         .startReady();
                 JobSender jobs = new JobSender(broker.bootstrap())) {
             assertThat(penstock.process().isAlive()).isTrue();
-            assertThat(new KafkaSettings(Map.of("bootstrap.servers", broker.bootstrap()), 1)
+            assertThat(new KafkaClients(Map.of("bootstrap.servers", broker.bootstrap()), 1)
                             .topicConfig("prompt-replies", TopicConfig.COMPRESSION_TYPE_CONFIG))
                     .as("what KafkaJS has no codec for by itself")
                     .hasValue("lz4");

@@ -3,10 +3,10 @@ package dev.penstock.app;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.intake.Intake;
 import dev.penstock.intake.setup.TopicSetup;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.Registry;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
@@ -19,7 +19,6 @@ import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.util.concurrent.ExecutionException;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
@@ -34,7 +33,7 @@ final class Lifecycle {
     private static final Logger LOG = Logger.getLogger(Lifecycle.class);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Registry registry;
     private final Nodes nodes;
     private final BrokerWatch broker;
@@ -45,7 +44,7 @@ final class Lifecycle {
 
     Lifecycle(
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Registry registry,
             Nodes nodes,
             BrokerWatch broker,
@@ -104,8 +103,8 @@ final class Lifecycle {
      * at once.
      */
     private void shareNodes() throws InterruptedException {
-        try (Admin admin = kafka.admin("penstock-replicas")) {
-            dispatcher.shareNodes(admin);
+        try {
+            dispatcher.shareNodes(kafka.admin());
         } catch (ExecutionException | KafkaException e) {
             LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
         }

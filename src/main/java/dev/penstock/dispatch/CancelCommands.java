@@ -2,12 +2,10 @@ package dev.penstock.dispatch;
 
 import dev.penstock.job.ExpiringSet;
 import dev.penstock.job.JobId;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.TopicTail;
 import dev.penstock.settings.Settings;
-import dev.penstock.thread.SupervisedThread;
-import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.CommandDocument;
-import dev.penstock.wire.record.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -15,11 +13,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HashSet;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
@@ -27,36 +22,26 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.TopicPartition;
-import org.jboss.logging.Logger;
 
 /**
  * The commands topic. The replica that gets a cancel request writes to it. Every replica reads all partitions, without
  * a group and from the beginning. So a command reaches the replica that runs the job now, and any that takes it later.
  */
 @Singleton
-public class CancelCommands {
-    private static final Logger LOG = Logger.getLogger(CancelCommands.class);
-    private static final RecordGuard GUARD = RecordGuard.of("commands");
+public final class CancelCommands {
+    private static final TopicTail.Names NAMES = new TopicTail.Names("penstock-commands", "commands", "commands");
     /** As long as the topic keeps them. */
     private static final Duration KEPT = Duration.ofHours(24);
 
-    private static final Duration RETRY = Duration.ofSeconds(1);
-
-    private static final Duration POLL = Duration.ofMillis(500);
-
-    private final Supplier<Consumer<byte[], byte[]>> consumers;
     private final String topic;
     private final Clock clock;
     private final Producer<byte[], byte[]> producer;
     private final ExpiringSet<JobId> cancelled = new ExpiringSet<>();
-    private final CountDownLatch caughtUp = new CountDownLatch(1);
-    private final SupervisedThread reader = new SupervisedThread("penstock-commands", this::read);
+    private final TopicTail tail;
     private volatile java.util.function.Consumer<JobId> onCancel = _ -> {};
 
     @Inject
-    public CancelCommands(KafkaSettings kafka, Settings settings, Clock clock) {
+    public CancelCommands(KafkaClients kafka, Settings settings, Clock clock) {
         this(
                 () -> kafka.reader("penstock-commands", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
                 kafka.producer(
@@ -78,16 +63,16 @@ public class CancelCommands {
             Producer<byte[], byte[]> producer,
             String topic,
             Clock clock) {
-        this.consumers = consumers;
         this.producer = producer;
         this.topic = topic;
         this.clock = clock;
+        tail = TopicTail.ofTopic(NAMES, consumers, topic, Commands::new);
     }
 
     /** Sends every replica the command to cancel a job; completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
-        return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
+        return KafkaClients.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
     }
 
     boolean isCancelled(JobId id) {
@@ -101,65 +86,27 @@ public class CancelCommands {
      */
     void follow(java.util.function.Consumer<JobId> listener) throws InterruptedException {
         onCancel = listener;
-        reader.start();
-        caughtUp.await();
+        tail.follow();
     }
 
-    private void read() throws InterruptedException {
-        do {
-            try (Consumer<byte[], byte[]> consumer = consumers.get()) {
-                read(consumer);
-            } catch (KafkaException e) {
-                LOG.warnf("commands could not be read, trying again: %s", Reason.of(e));
-            }
-        } while (reader.pause(RETRY));
-    }
+    private final class Commands implements TopicTail.Reader {
+        @Override
+        public void read(ConsumerRecord<byte[], byte[]> record) {
+            CommandDocument.cancelled(record.value()).ifPresent(id -> {
+                cancelled.add(id, Instant.ofEpochMilli(record.timestamp()).plus(KEPT));
+                onCancel.accept(id);
+            });
+        }
 
-    private void read(Consumer<byte[], byte[]> consumer) {
-        Set<TopicPartition> assigned = new HashSet<>();
-        Map<TopicPartition, Long> ends = Map.of();
-        while (!reader.isStopping()) {
-            if (follow(consumer, assigned)) {
-                ends = consumer.endOffsets(assigned);
-            }
-            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
-                apply(record);
-            }
-            if (caughtUp.getCount() > 0
-                    && ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
-                caughtUp.countDown();
-            }
+        @Override
+        public void polled(boolean caughtUp) {
             cancelled.forget(clock.instant());
         }
     }
 
-    /** @return whether there are partitions that were not there before; their commands are read from the beginning */
-    private boolean follow(Consumer<byte[], byte[]> consumer, Set<TopicPartition> assigned) {
-        Set<TopicPartition> added = new HashSet<>();
-        consumer.partitionsFor(topic).forEach(partition -> added.add(new TopicPartition(topic, partition.partition())));
-        added.removeAll(assigned);
-        if (added.isEmpty()) {
-            return false;
-        }
-        assigned.addAll(added);
-        consumer.assign(assigned);
-        consumer.seekToBeginning(added);
-        return true;
-    }
-
-    /** A command that fails does not delay the others. */
-    private void apply(ConsumerRecord<byte[], byte[]> record) {
-        GUARD.read(
-                record,
-                () -> CommandDocument.cancelled(record.value()).ifPresent(id -> {
-                    cancelled.add(id, Instant.ofEpochMilli(record.timestamp()).plus(KEPT));
-                    onCancel.accept(id);
-                }));
-    }
-
     @PreDestroy
     void close() {
-        reader.stop();
+        tail.close();
         producer.close(Duration.ofSeconds(5));
     }
 }

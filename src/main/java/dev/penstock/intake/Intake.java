@@ -17,17 +17,17 @@ import dev.penstock.intake.share.LeaderEpochs;
 import dev.penstock.intake.share.ShareDelivery;
 import dev.penstock.intake.share.TopicIntake;
 import dev.penstock.intake.watch.QueueWatch;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -54,7 +54,7 @@ public final class Intake {
     private static final Duration RETRY = Duration.ofSeconds(2);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Dispatcher dispatcher;
     private final RecordDelivery.Writers writers;
     private final Clock clock;
@@ -81,7 +81,7 @@ public final class Intake {
 
     public Intake(
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             SettingsFeed feed,
             Dispatcher dispatcher,
             DeadLetters deadLetters,

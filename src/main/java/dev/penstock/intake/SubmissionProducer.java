@@ -5,7 +5,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.wire.Reason;
@@ -55,12 +55,12 @@ public final class SubmissionProducer {
     private final Clock clock;
     private final Tracer tracer;
     private final BrokerWatch broker;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final KafkaProducer<byte[], byte[]> producer;
     private final RandomGenerator random = new SecureRandom();
     private final AtomicInteger next = new AtomicInteger();
 
-    public SubmissionProducer(KafkaSettings kafka, Settings settings, Clock clock, Traces traces, BrokerWatch broker) {
+    public SubmissionProducer(KafkaClients kafka, Settings settings, Clock clock, Traces traces, BrokerWatch broker) {
         this.kafka = kafka;
         this.broker = broker;
         this.settings = settings;
@@ -185,12 +185,12 @@ public final class SubmissionProducer {
 
     /** Why the broker did not take a job, for its submitter. */
     public JobFailure refused(Throwable failure, Checked.Fit fit) {
-        Throwable cause = KafkaSettings.cause(failure);
+        Throwable cause = KafkaClients.cause(failure);
         if (cause instanceof NotSent) {
             return JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, Reason.of(cause));
         }
         String topic = fit.topic().name();
-        if (KafkaSettings.isTooLarge(cause)) {
+        if (KafkaClients.isTooLarge(cause)) {
             String limit = kafka.topicConfig(topic, TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
                     .map(value -> ", which is %s".formatted(value))
                     .orElse("");
@@ -218,7 +218,7 @@ public final class SubmissionProducer {
             if (traceparent != null) {
                 headers.add(TraceHeader.NAME, EventHeaders.utf8(traceparent));
             }
-            return KafkaSettings.send(
+            return KafkaClients.send(
                     producer,
                     new ProducerRecord<>(topic, partition, id, fit.document().get(), headers));
         } catch (KafkaException e) {

@@ -6,95 +6,76 @@ import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.database.Queries;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.thread.RequestBatcher;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.common.TopicPartition;
 
 /** Finds jobs by their ids. One query serves all callers that ask at the same time. */
 final class Finder implements AutoCloseable {
-    private static final int THREADS = 2;
     /** Whether their small answers are read too. */
-    private static final int AT_ONCE = 64;
+    private static final int PER_QUERY = 64;
+
+    private static final int AT_ONCE = 2;
 
     private final LedgerDatabase database;
     private final ReplyTopic replies;
-    private final LinkedBlockingQueue<Request> asked = new LinkedBlockingQueue<>();
-    private final List<Thread> threads = new ArrayList<>();
+    /** One thread for each series of batches; each request starts another one where none runs. */
+    private final ExecutorService threads;
 
-    private record Request(JobId id, CompletableFuture<Ledger.Found> found) {}
+    private final RequestBatcher<JobId, Ledger.Found> requests;
 
     /** The rows of the jobs, and the positions of the reply partitions just before. */
     private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
 
     Finder(LedgerDatabase database, ReplyTopic replies) {
-        this.database = database;
-        this.replies = replies;
+        this(database, replies, Thread.ofVirtual().name("ledger-finder-", 0).factory());
     }
 
-    void start() {
-        for (int i = 0; i < THREADS; i++) {
-            threads.add(Thread.ofVirtual().name("ledger-finder-" + i).start(this::serve));
-        }
+    Finder(LedgerDatabase database, ReplyTopic replies, ThreadFactory factory) {
+        threads = Executors.newThreadPerTaskExecutor(factory);
+        this.database = database;
+        this.replies = replies;
+        requests = new RequestBatcher<>(threads, AT_ONCE, PER_QUERY, this::answer);
     }
 
     /** What the ledger has of a job now. */
     Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
-        Request mine = new Request(id, new CompletableFuture<>());
-        asked.add(mine);
         try {
-            return mine.found().get(atMost.toMillis(), TimeUnit.MILLISECONDS);
+            return requests.ask(id, atMost);
         } catch (TimeoutException e) {
-            asked.remove(mine);
             throw new LedgerDatabase.Unavailable("the ledger does not answer in time", e);
         } catch (ExecutionException e) {
             throw new LedgerDatabase.Unavailable("the ledger cannot be read", e.getCause());
         }
     }
 
-    private void serve() {
-        try {
-            while (true) {
-                List<Request> batch = new ArrayList<>();
-                batch.add(asked.take());
-                asked.drainTo(batch, AT_ONCE - 1);
-                try {
-                    answer(batch);
-                } catch (LedgerDatabase.Unavailable | RuntimeException | Error e) {
-                    batch.forEach(each -> each.found().completeExceptionally(e));
-                }
-            }
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private void answer(List<Request> batch) throws LedgerDatabase.Unavailable, InterruptedException {
-        List<JobId> ids = batch.stream().map(Request::id).distinct().toList();
+    private List<Ledger.Found> answer(List<JobId> asked) throws LedgerDatabase.Unavailable, InterruptedException {
+        List<JobId> ids = asked.stream().distinct().toList();
         Read read = database.read(
                 connection -> new Read(Positions.all(connection), Queries.findWithOutcome(connection, ids)));
         Map<JobId, JobRow> rows = new HashMap<>();
         read.rows().forEach(row -> rows.put(row.id(), row));
-        for (Request each : batch) {
-            TopicPartition partition = new TopicPartition(replies.name(), replies.partitionOf(each.id()));
-            each.found()
-                    .complete(new Ledger.Found(
-                            Optional.ofNullable(rows.get(each.id())),
-                            read.positions().getOrDefault(partition, 0L)));
-        }
+        return asked.stream()
+                .map(id -> {
+                    TopicPartition partition = new TopicPartition(replies.name(), replies.partitionOf(id));
+                    return new Ledger.Found(
+                            Optional.ofNullable(rows.get(id)), read.positions().getOrDefault(partition, 0L));
+                })
+                .toList();
     }
 
     @Override
     public void close() {
-        threads.forEach(Thread::interrupt);
+        threads.shutdownNow();
     }
 }

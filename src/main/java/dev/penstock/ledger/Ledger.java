@@ -2,6 +2,7 @@ package dev.penstock.ledger;
 
 import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Queries;
 import dev.penstock.ledger.database.Rows;
@@ -16,7 +17,6 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
@@ -58,7 +58,7 @@ public class Ledger {
 
     private final LedgerDatabase database;
     private final CatchUp catchUp;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final ReplyTopic replies;
     private final DeadLetters deadLetters;
@@ -77,7 +77,7 @@ public class Ledger {
     public Ledger(
             LedgerDatabase database,
             CatchUp catchUp,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             ReplyTopic replies,
             DeadLetters deadLetters,
@@ -122,7 +122,6 @@ public class Ledger {
         } catch (LedgerDatabase.Unavailable e) {
             LOG.warnf("%s, and will be asked again: %s", e.getMessage(), e.why());
         }
-        finder.start();
         BatchWriter writing =
                 new BatchWriter(database, new Projection(settings, topicIds), replies::partitionOf, clock, meters);
         writer = writing;
@@ -139,8 +138,8 @@ public class Ledger {
 
     private void awaitAlone() throws InterruptedException, LedgerDatabase.Unusable {
         while (true) {
-            try (Admin admin = kafka.admin("penstock-ledger-setup")) {
-                Membership.awaitAlone(admin, settings.groups(), instance);
+            try {
+                Membership.awaitAlone(kafka.admin(), settings.groups(), instance);
                 return;
             } catch (KafkaException e) {
                 LOG.warnf("the ledger cannot begin yet: %s", e.getMessage());

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.upstream.ProbeResult;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Secrets;
 import dev.penstock.settings.Settings;
@@ -37,11 +36,11 @@ public class Registry {
     private final Settings settings;
     private final SettingsLog log;
 
-    public Registry(Nodes nodes, SettingsFeed feed, KafkaSettings kafka, Settings settings) {
+    public Registry(Nodes nodes, SettingsFeed feed, SettingsLog log, Settings settings) {
         this.nodes = nodes;
         this.feed = feed;
         this.settings = settings;
-        log = new SettingsLog(kafka, settings);
+        this.log = log;
     }
 
     /** The result of a change. */

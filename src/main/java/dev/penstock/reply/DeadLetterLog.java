@@ -1,8 +1,8 @@
 package dev.penstock.reply;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.LogRange;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.LogRange;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -31,10 +31,10 @@ public class DeadLetterLog {
     /** Limits the number of records per read. At most their open dead letters are in memory at once. */
     private static final int LARGEST_WINDOW = 3_200;
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
 
-    public DeadLetterLog(KafkaSettings kafka, Settings settings) {
+    public DeadLetterLog(KafkaClients kafka, Settings settings) {
         this.kafka = kafka;
         this.settings = settings;
     }

@@ -3,7 +3,7 @@ package dev.penstock.reply;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.EventHeaders;
 import io.micrometer.core.instrument.Counter;
@@ -41,7 +41,7 @@ public class DeadLetters {
     private final MeterRegistry meters;
 
     @Inject
-    public DeadLetters(KafkaSettings kafka, Settings settings, MeterRegistry meters) {
+    public DeadLetters(KafkaClients kafka, Settings settings, MeterRegistry meters) {
         this(
                 settings.topics().deadLetters(),
                 kafka.producer(
@@ -81,9 +81,9 @@ public class DeadLetters {
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
         boolean notKept = record.value() == null && record.serializedValueSize() > 0;
         JobFailure reported = notKept ? withoutValue(record, failure) : failure;
-        return KafkaSettings.send(producer, letter(record, record.value(), record.headers(), id, reported, attempts))
-                .exceptionallyCompose(failed -> KafkaSettings.isTooLarge(failed)
-                        ? KafkaSettings.send(
+        return KafkaClients.send(producer, letter(record, record.value(), record.headers(), id, reported, attempts))
+                .exceptionallyCompose(failed -> KafkaClients.isTooLarge(failed)
+                        ? KafkaClients.send(
                                 producer,
                                 letter(record, null, new RecordHeaders(), id, withoutValue(record, failure), attempts))
                         : CompletableFuture.failedFuture(failed))
@@ -130,7 +130,7 @@ public class DeadLetters {
      * @param how how it was closed, in a word or two
      */
     public CompletableFuture<?> close(DeadLetter letter, String how) {
-        return KafkaSettings.send(
+        return KafkaClients.send(
                 producer,
                 new ProducerRecord<>(
                         topic, letter.partition(), null, null, null, DeadLetter.closing(letter.offset(), how)));

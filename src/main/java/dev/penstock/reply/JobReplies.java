@@ -6,7 +6,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.TokenEvent;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.document.ChunkPieces;
 import dev.penstock.wire.document.EventDocument;
 import java.util.ArrayList;
@@ -140,7 +140,7 @@ public final class JobReplies {
             attemptSent.get();
             return true;
         } catch (ExecutionException e) {
-            tooLarge = KafkaSettings.isTooLarge(e);
+            tooLarge = KafkaClients.isTooLarge(e);
             return false;
         }
     }

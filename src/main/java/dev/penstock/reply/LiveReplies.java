@@ -1,37 +1,23 @@
 package dev.penstock.reply;
 
-import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
-import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.RecordGuard;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
-import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
-import java.util.function.LongSupplier;
 import org.apache.kafka.clients.consumer.Consumer;
-import org.apache.kafka.clients.consumer.ConsumerConfig;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -43,35 +29,15 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public final class LiveReplies {
     private static final Logger LOG = Logger.getLogger(LiveReplies.class);
-    private static final RecordGuard GUARD = RecordGuard.of("live");
-    private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration ATTACH_WITHIN = Duration.ofSeconds(10);
-    private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
-    private static final JobFailure UNREADABLE =
-            JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
 
-    private final Function<Map<String, Object>, Consumer<byte[], byte[]>> readers;
+    private final LiveReader reader;
     private final ReplyTopic topic;
     private final PartitionScans scans;
-    private final int maxRecord;
     private final WatchRoom room;
-    private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
-    private volatile boolean closed;
-    private volatile @Nullable Consumer<byte[], byte[]> polling;
-    private volatile @Nullable SupervisedThread reader;
-
-    /** Owned by the reading thread. */
-    private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
-
-    private sealed interface Request {
-        /** @param attached completes with the offset from which the watch sees everything live */
-        record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
-
-        record Detach(Watch watch) implements Request {}
-    }
 
     @Inject
-    public LiveReplies(KafkaSettings kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
+    public LiveReplies(KafkaClients kafka, Settings settings, ReplyTopic topic, PartitionScans scans) {
         this(
                 properties -> kafka.reader("penstock-live", properties),
                 settings.maxRecord(),
@@ -87,9 +53,8 @@ public final class LiveReplies {
             ReplyTopic topic,
             PartitionScans scans,
             WatchRoom room) {
+        reader = new LiveReader(readers, topic.name(), maxRecord);
         this.room = room;
-        this.readers = readers;
-        this.maxRecord = maxRecord;
         this.topic = topic;
         this.scans = scans;
     }
@@ -187,7 +152,7 @@ public final class LiveReplies {
                 .whenComplete((next, failure) -> {
                     if (failure != null) {
                         LOG.warnf("job=%s its events could not be read: %s", watch.id(), Reason.of(failure));
-                        watch.fail(UNREADABLE);
+                        watch.fail(LiveReader.UNREADABLE);
                     } else if (!watch.goOnWhenThereIsRoom(() -> catchUp(watch, past, next))) {
                         Kept outcome = past.outcome();
                         if (outcome != null && outcome.offset() < next && watch.mayNeed(outcome.offset())) {
@@ -206,16 +171,14 @@ public final class LiveReplies {
                 watch.caughtUp(outcome.read());
             } catch (Exception e) {
                 LOG.warnf("job=%s its outcome could not be read: %s", watch.id(), Reason.of(e));
-                watch.fail(UNREADABLE);
+                watch.fail(LiveReader.UNREADABLE);
             }
         });
     }
 
     private Watch attach(JobId id, ResumePoint from) throws Unavailable, InterruptedException {
-        Watch watch = new Watch(id, partitionOf(id), from, this::detach, room);
-        CompletableFuture<Long> attached = new CompletableFuture<>();
-        begin();
-        send(new Request.Attach(watch, attached));
+        Watch watch = new Watch(id, partitionOf(id), from, reader::detach, room);
+        CompletableFuture<Long> attached = reader.attach(watch);
         boolean done = false;
         try {
             long unused = attached.get(ATTACH_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
@@ -240,170 +203,8 @@ public final class LiveReplies {
         }
     }
 
-    private void detach(Watch watch) {
-        send(new Request.Detach(watch));
-    }
-
-    private void send(Request request) {
-        requests.add(request);
-        Consumer<byte[], byte[]> consumer = polling;
-        if (consumer != null) {
-            consumer.wakeup();
-        }
-    }
-
-    private synchronized void begin() {
-        if (reader == null) {
-            SupervisedThread thread = new SupervisedThread("penstock-live", this::read);
-            thread.start();
-            reader = thread;
-        }
-    }
-
-    /** Fails all watchers whenever it ends, so that no watcher waits for a thread that does not read. */
-    private void read() throws InterruptedException {
-        try {
-            follow();
-        } finally {
-            watches.values()
-                    .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
-            watches.clear();
-        }
-    }
-
-    private void follow() throws InterruptedException {
-        Map<String, Object> properties = Map.of(
-                // a new partition waits for the fetch that is under way
-                ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
-                50,
-                ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
-                5_000,
-                ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
-                maxRecord + 65_536);
-        while (!closed) {
-            try (Consumer<byte[], byte[]> consumer = readers.apply(properties)) {
-                follow(consumer);
-            } catch (KafkaException e) {
-                LOG.warnf("the live end of %s was lost: %s", topic.name(), Reason.of(e));
-                watches.values()
-                        .forEach(keys -> keys.values().forEach(list -> list.forEach(watch -> watch.fail(UNREADABLE))));
-                watches.clear();
-                Thread.sleep(AFTER_FAILURE);
-            }
-        }
-    }
-
-    private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException {
-        while (!closed) {
-            // with nothing to read, the thread waits for the first watcher
-            Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
-            while (request != null) {
-                serve(request, consumer);
-                request = requests.poll();
-            }
-            if (!watches.isEmpty()) {
-                poll(consumer);
-            }
-        }
-    }
-
-    private void poll(Consumer<byte[], byte[]> consumer) {
-        polling = consumer;
-        try {
-            if (!requests.isEmpty()) {
-                return;
-            }
-            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
-                Map<ByteBuffer, List<Watch>> keys = watches.get(record.partition());
-                if (keys != null && record.key() != null) {
-                    keys.getOrDefault(ByteBuffer.wrap(record.key()), List.of()).forEach(watch -> show(watch, record));
-                }
-            }
-        } catch (WakeupException _) {
-            // a watcher attaches or leaves
-        } finally {
-            polling = null;
-        }
-    }
-
-    /** Gives a record to one watch. If the watch cannot read it, other watches are not affected. */
-    private static void show(Watch watch, ConsumerRecord<byte[], byte[]> record) {
-        GUARD.read(record, () -> watch.live(record));
-    }
-
-    private void serve(Request request, Consumer<byte[], byte[]> consumer) {
-        switch (request) {
-            case Request.Attach(Watch watch, CompletableFuture<Long> attached) -> {
-                try {
-                    attached.complete(attach(watch, consumer));
-                } catch (KafkaException e) {
-                    attached.completeExceptionally(e);
-                } catch (RuntimeException e) {
-                    attached.completeExceptionally(e);
-                    throw e;
-                }
-            }
-            case Request.Detach(Watch watch) -> {
-                Map<ByteBuffer, List<Watch>> keys = watches.getOrDefault(watch.partition(), Map.of());
-                ByteBuffer key = ByteBuffer.wrap(watch.key());
-                List<Watch> same = keys.get(key);
-                if (same != null && same.remove(watch) && same.isEmpty()) {
-                    keys.remove(key);
-                    if (keys.isEmpty()) {
-                        watches.remove(watch.partition());
-                        consumer.assign(assigned());
-                    }
-                }
-            }
-        }
-    }
-
-    private long attach(Watch watch, Consumer<byte[], byte[]> consumer) {
-        TopicPartition partition = new TopicPartition(topic.name(), watch.partition());
-        boolean isNew = !watches.containsKey(watch.partition());
-        if (isNew) {
-            long end = untroubled(() -> consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L));
-            Set<TopicPartition> all = new HashSet<>(assigned());
-            all.add(partition);
-            consumer.assign(all);
-            consumer.seek(partition, end);
-        }
-        watches.computeIfAbsent(watch.partition(), _ -> new HashMap<>())
-                .computeIfAbsent(ByteBuffer.wrap(watch.key()), _ -> new ArrayList<>())
-                .add(watch);
-        return untroubled(() -> consumer.position(partition));
-    }
-
-    /**
-     * Repeats a call that a wake-up interrupts. Wake-ups are meant for a poll, and may hit the calls after it: one
-     * for each watcher that attached or left in the meantime.
-     */
-    private static long untroubled(LongSupplier call) {
-        while (true) {
-            try {
-                return call.getAsLong();
-            } catch (WakeupException _) {
-                // each wake-up hits one call
-            }
-        }
-    }
-
-    private Set<TopicPartition> assigned() {
-        Set<TopicPartition> partitions = new HashSet<>();
-        watches.keySet().forEach(partition -> partitions.add(new TopicPartition(topic.name(), partition)));
-        return partitions;
-    }
-
     @PreDestroy
     void close() {
-        closed = true;
-        SupervisedThread thread = reader;
-        if (thread != null) {
-            thread.stop();
-        }
-        Consumer<byte[], byte[]> consumer = polling;
-        if (consumer != null) {
-            consumer.wakeup();
-        }
+        reader.close();
     }
 }

@@ -1,8 +1,9 @@
 package dev.penstock.reply;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.thread.RequestBatcher;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
@@ -11,9 +12,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -44,11 +48,11 @@ public class PartitionScans {
     /** The executor replaces a thread that dies. */
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
-    /** Guarded by itself. A key is a partition with a running read; its requests wait for the next read. */
-    private final Map<Integer, List<Request>> waiting = new HashMap<>();
+
+    private final Map<Integer, RequestBatcher<Request, Long>> partitions = new ConcurrentHashMap<>();
 
     @Inject
-    public PartitionScans(KafkaSettings kafka, Settings settings) {
+    public PartitionScans(KafkaClients kafka, Settings settings) {
         this(
                 properties -> kafka.reader("penstock-scan", properties),
                 kafka.maxRecord(),
@@ -70,7 +74,7 @@ public class PartitionScans {
         record Offset(long offset) implements Start {}
     }
 
-    private record Request(Start start, ByteBuffer key, Visitor visitor, CompletableFuture<Long> scanned) {}
+    private record Request(Start start, ByteBuffer key, Visitor visitor) {}
 
     /**
      * Receives the records of a scan. It runs on a thread of this class that other callers wait for, so it must not
@@ -88,43 +92,27 @@ public class PartitionScans {
      * @return that end, or the offset of the record that the visitor did not take
      */
     public CompletableFuture<Long> scan(int partition, Start start, byte[] key, Visitor visitor) {
-        Request request = new Request(start, ByteBuffer.wrap(key), visitor, new CompletableFuture<>());
-        synchronized (waiting) {
-            List<Request> others = waiting.get(partition);
-            if (others == null) {
-                waiting.put(partition, new ArrayList<>(List.of(request)));
-                readers.execute(() -> read(partition));
-            } else {
-                others.add(request);
-            }
-        }
-        return request.scanned();
+        return partitions
+                .computeIfAbsent(partition, this::reads)
+                .ask(new Request(start, ByteBuffer.wrap(key), visitor));
     }
 
-    private void read(int partition) {
-        while (true) {
-            List<Request> requests;
-            synchronized (waiting) {
-                requests = waiting.getOrDefault(partition, List.of());
-                if (requests.isEmpty()) {
-                    waiting.remove(partition);
-                    return;
-                }
-                waiting.put(partition, new ArrayList<>());
-            }
+    private RequestBatcher<Request, Long> reads(int partition) {
+        return new RequestBatcher<>(readers, 1, Integer.MAX_VALUE, requests -> {
             try {
-                read(new TopicPartition(topic, partition), requests)
-                        .forEach((request, next) -> request.scanned().complete(next));
+                IdentityHashMap<Request, Long> next = read(new TopicPartition(topic, partition), requests);
+                return requests.stream()
+                        .map(request -> Objects.requireNonNull(next.get(request)))
+                        .toList();
             } catch (RuntimeException | Error e) {
-                // the next scan of the partition begins here too, so the thread continues
                 LOG.debugf(e, "topic=%s partition=%d a read failed", topic, partition);
-                requests.forEach(request -> request.scanned().completeExceptionally(e));
+                throw e;
             }
-        }
+        });
     }
 
     /** @return for each request the first offset that was not shown */
-    private Map<Request, Long> read(TopicPartition partition, List<Request> requests) {
+    private IdentityHashMap<Request, Long> read(TopicPartition partition, List<Request> requests) {
         Map<String, Object> properties = Map.of(
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
                 10_000,
@@ -135,7 +123,8 @@ public class PartitionScans {
         try (Consumer<byte[], byte[]> consumer = consumers.apply(properties)) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-            Map<Request, Long> next = new HashMap<>();
+            // two callers may ask the same
+            IdentityHashMap<Request, Long> next = new IdentityHashMap<>();
             Map<ByteBuffer, List<Placed>> byKey = new HashMap<>();
             long from = end;
             for (Request request : requests) {
@@ -162,7 +151,9 @@ public class PartitionScans {
     private record Placed(Request request, long offset) {}
 
     private static void show(
-            ConsumerRecord<byte[], byte[]> record, Map<ByteBuffer, List<Placed>> byKey, Map<Request, Long> next) {
+            ConsumerRecord<byte[], byte[]> record,
+            Map<ByteBuffer, List<Placed>> byKey,
+            IdentityHashMap<Request, Long> next) {
         ByteBuffer key = ByteBuffer.wrap(record.key());
         List<Placed> matching = byKey.get(key);
         if (matching == null) {

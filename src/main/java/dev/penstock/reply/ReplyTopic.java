@@ -3,7 +3,7 @@ package dev.penstock.reply;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.document.EventDocument;
 import dev.penstock.wire.record.EventHeaders;
@@ -15,7 +15,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.producer.Producer;
@@ -76,7 +75,7 @@ public class ReplyTopic {
     }
 
     @Inject
-    public ReplyTopic(KafkaSettings kafka, Settings settings) {
+    public ReplyTopic(KafkaClients kafka, Settings settings) {
         this(
                 settings.topics().replies(),
                 producer(kafka, settings.replies().compression()),
@@ -94,17 +93,16 @@ public class ReplyTopic {
     }
 
     /** @return {@code max.message.bytes} of the topic */
-    private static int ask(KafkaSettings kafka, Settings settings) throws InterruptedException, ExecutionException {
+    private static int ask(KafkaClients kafka, Settings settings) throws InterruptedException, ExecutionException {
         ConfigResource topic =
                 new ConfigResource(ConfigResource.Type.TOPIC, settings.topics().replies());
-        try (Admin admin = kafka.admin("penstock-reply-limit")) {
-            Config config = admin.describeConfigs(List.of(topic)).all().get().get(topic);
-            ConfigEntry most = config == null ? null : config.get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG);
-            return Integer.parseInt(String.valueOf(most == null ? null : most.value()));
-        }
+        Config config =
+                kafka.admin().describeConfigs(List.of(topic)).all().get().get(topic);
+        ConfigEntry most = config == null ? null : config.get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG);
+        return Integer.parseInt(String.valueOf(most == null ? null : most.value()));
     }
 
-    private static Producer<byte[], byte[]> producer(KafkaSettings kafka, Settings.Compression compression) {
+    private static Producer<byte[], byte[]> producer(KafkaClients kafka, Settings.Compression compression) {
         return kafka.producer(
                 "penstock-replies",
                 Map.of(
@@ -187,7 +185,7 @@ public class ReplyTopic {
     /** Sends an event in its serialized form. */
     CompletableFuture<@Nullable Void> send(JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
-        return KafkaSettings.send(
+        return KafkaClients.send(
                         producer,
                         new ProducerRecord<>(name, null, null, key, value, EventHeaders.of(key, mark, traceparent)))
                 .thenApply(place -> {

@@ -5,14 +5,8 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.wire.document.EventDocument;
 import dev.penstock.wire.record.EventHeaders;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -27,29 +21,19 @@ import org.jspecify.annotations.Nullable;
  * number of bytes and one event. A watcher that does not read is dropped, and can resume.
  */
 public final class Watch implements AutoCloseable {
-    private static final int MOST_REFUSALS = 16;
-    /** While an event is being sent, it is in memory both as bytes and as text. */
-    private static final int SENT_TIMES = 2;
-
     private final JobId id;
     private final byte[] key;
     private final int partition;
     private final Consumer<Watch> onClose;
     private final WatchRoom room;
-    private final int maxBytes;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     /* Guarded by the lock. */
-    private final Deque<Next.Event> events = new ArrayDeque<>();
-    private final List<ConsumerRecord<byte[], byte[]>> early = new ArrayList<>();
+    private final WatchBuffer buffer;
+    private final Refusals refusals = new Refusals();
     private Reading reading;
     private long nextOffset;
     private boolean catchingUp = true;
-    private int bytes;
-    private int earlyBytes;
-    private long sendingBytes;
-    private long charged;
-    private volatile long lastRead;
     private Runnable onDrop = () -> {};
     /** Older events were dropped because the watcher did not read. */
     private boolean full;
@@ -57,16 +41,6 @@ public final class Watch implements AutoCloseable {
     private @Nullable Runnable whenThereIsRoom;
     private @Nullable Next last;
     private boolean chunks = true;
-    /**
-     * The records whose refusal ends the watch, once all of them are refused; null for any record, while the job has
-     * no event.
-     */
-    private @Nullable Set<RecordPlace> records = Set.of();
-    /** Refusals that came before the watch's own record was known. */
-    private final List<Known> undecided = new ArrayList<>();
-
-    private boolean ownIsComing;
-    private @Nullable Known lastRefusal;
 
     /** @param onClose detaches the watch from the live reader */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose) {
@@ -76,14 +50,13 @@ public final class Watch implements AutoCloseable {
     /** @param room the memory that this watch shares with all others */
     Watch(JobId id, int partition, ResumePoint from, Consumer<Watch> onClose, WatchRoom room) {
         this.room = room;
-        maxBytes = room.each();
-        lastRead = room.now();
         this.id = id;
         this.partition = partition;
         this.onClose = onClose;
         key = EventHeaders.utf8(id.value());
         reading = from.reading();
         nextOffset = from.nextOffset();
+        buffer = new WatchBuffer(this, room);
     }
 
     /** What a watcher gets. */
@@ -130,16 +103,12 @@ public final class Watch implements AutoCloseable {
         lock.lockInterruptibly();
         try {
             long left = atMost.toNanos();
-            while (events.isEmpty() && last == null && left > 0) {
+            while (buffer.isEmpty() && last == null && left > 0) {
                 left = arrived.awaitNanos(left);
             }
-            Next.Event event = events.poll();
-            bytes -= event == null ? 0 : event.value().get().length;
-            sendingBytes = event == null ? 0 : (long) SENT_TIMES * event.value().get().length;
-            lastRead = room.now();
-            charge();
+            Next.Event event = buffer.next();
             next = event != null ? event : last == null ? new Next.Nothing() : last;
-            goOn = hasRoom() ? whenThereIsRoom : null;
+            goOn = buffer.hasRoom() ? whenThereIsRoom : null;
             whenThereIsRoom = goOn == null ? whenThereIsRoom : null;
         } finally {
             lock.unlock();
@@ -150,25 +119,9 @@ public final class Watch implements AutoCloseable {
         return next;
     }
 
-    /** Requires three quarters of the limit to be free: then another read of older events is worth its cost. */
-    private boolean hasRoom() {
-        return bytes <= maxBytes / 4;
-    }
-
-    /** Reports the held bytes to the shared room; the caller has the lock. */
-    private void charge() {
-        long now = bytes + earlyBytes + sendingBytes;
-        if (charged == 0 && now > 0 && sendingBytes == 0) {
-            // it had nothing to read until now
-            lastRead = room.now();
-        }
-        room.changed(this, charged, now);
-        charged = now;
-    }
-
     /** Returns when the watcher last read, by the clock of its room. */
     long lastRead() {
-        return lastRead;
+        return buffer.lastRead();
     }
 
     /** @param then closes the connection, and so frees the bytes that are on their way there */
@@ -186,15 +139,11 @@ public final class Watch implements AutoCloseable {
         Runnable then;
         lock.lock();
         try {
-            events.clear();
-            early.clear();
-            bytes = 0;
-            earlyBytes = 0;
-            sendingBytes = 0;
+            buffer.clear();
             whenThereIsRoom = null;
             last = new Next.TooSlow();
             arrived.signalAll();
-            charge();
+            buffer.charge();
             then = onDrop;
         } finally {
             lock.unlock();
@@ -210,13 +159,10 @@ public final class Watch implements AutoCloseable {
                 apply(record);
             } else if (!chunks && isChunk(record)) {
                 // an unwanted chunk does not change how later events are read
-            } else if (earlyBytes > maxBytes / 2) {
+            } else if (!buffer.addEarly(record)) {
                 end(new Next.TooSlow());
-            } else {
-                earlyBytes += size(record);
-                early.add(record);
             }
-            charge();
+            buffer.charge();
         } finally {
             lock.unlock();
         }
@@ -233,12 +179,12 @@ public final class Watch implements AutoCloseable {
     boolean older(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
         try {
-            full = last == null && bytes > maxBytes / 2;
+            full = last == null && buffer.isHalfFull();
             if (full || last != null) {
                 return false;
             }
             apply(record);
-            charge();
+            buffer.charge();
         } finally {
             lock.unlock();
         }
@@ -259,7 +205,7 @@ public final class Watch implements AutoCloseable {
                 return false;
             }
             full = false;
-            if (!hasRoom()) {
+            if (!buffer.hasRoom()) {
                 whenThereIsRoom = scan;
                 return true;
             }
@@ -295,12 +241,10 @@ public final class Watch implements AutoCloseable {
             if (outcome != null && !refusal && last == null && outcome.offset() >= nextOffset) {
                 apply(outcome);
             }
-            early.forEach(this::apply);
-            early.clear();
-            earlyBytes = 0;
+            buffer.takeEarly().forEach(this::apply);
             catchingUp = false;
-            endWithRefusal(refusal ? outcome : lastRefusal);
-            charge();
+            endWithRefusal(refusal ? outcome : refusals.last());
+            buffer.charge();
         } finally {
             lock.unlock();
         }
@@ -330,7 +274,7 @@ public final class Watch implements AutoCloseable {
         nextOffset = event.offset() + 1;
         EventMark mark = event.mark();
         if (mark.kind() == EventMark.Kind.REJECTED) {
-            refused(event);
+            endWithRefusal(refusals.add(event, catchingUp));
             return;
         }
         if (reading.judge(mark) == Reading.Verdict.VOID) {
@@ -342,12 +286,11 @@ public final class Watch implements AutoCloseable {
         }
         // measured before the event is added: one event may be as large as a record, and that is no fault of the
         // reader
-        if (bytes > maxBytes) {
+        if (buffer.isFull()) {
             end(new Next.TooSlow());
             return;
         }
-        bytes += event.value().get().length;
-        events.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, event.value(), event.millis()));
+        buffer.add(new Next.Event(new ResumePoint(nextOffset, reading), mark, event.value(), event.millis()));
         if (reading.isClosed()) {
             end(new Next.Ended());
         }
@@ -362,11 +305,7 @@ public final class Watch implements AutoCloseable {
         lock.lock();
         try {
             chunks = false;
-            events.removeIf(event -> event.mark().kind() == EventMark.Kind.CHUNK);
-            bytes = events.stream()
-                    .mapToInt(event -> event.value().get().length)
-                    .sum();
-            charge();
+            buffer.dropChunks();
         } finally {
             lock.unlock();
         }
@@ -376,7 +315,7 @@ public final class Watch implements AutoCloseable {
     public void expectOwnRecord() {
         lock.lock();
         try {
-            ownIsComing = true;
+            refusals.expectOwn();
         } finally {
             lock.unlock();
         }
@@ -386,10 +325,7 @@ public final class Watch implements AutoCloseable {
     public void ownRecord(RecordPlace place) {
         lock.lock();
         try {
-            ownIsComing = false;
-            records = Set.of(place);
-            undecided.forEach(this::refused);
-            undecided.clear();
+            endWithRefusal(refusals.own(place));
         } finally {
             lock.unlock();
         }
@@ -404,30 +340,9 @@ public final class Watch implements AutoCloseable {
     void endsWithRefusalOf(@Nullable Set<RecordPlace> known) {
         lock.lock();
         try {
-            records = known == null ? null : Set.copyOf(known);
+            refusals.endWith(known);
         } finally {
             lock.unlock();
-        }
-    }
-
-    private void refused(Known event) {
-        Set<RecordPlace> open = records;
-        if (ownIsComing) {
-            if (undecided.size() < MOST_REFUSALS) {
-                undecided.add(event);
-            }
-        } else if (open == null) {
-            boolean another = EventDocument.failure(event.value().get())
-                    .filter(failure -> failure.code() == JobFailure.Code.ID_CONFLICT)
-                    .isPresent();
-            lastRefusal = another ? lastRefusal : event;
-            endWithRefusal(catchingUp ? null : lastRefusal);
-        } else {
-            Set<RecordPlace> left = new HashSet<>(open);
-            boolean ofOurs =
-                    left.remove(EventDocument.rejectedPlace(event.value().get()));
-            records = Set.copyOf(left);
-            endWithRefusal(ofOurs && left.isEmpty() ? event : null);
         }
     }
 
@@ -435,8 +350,7 @@ public final class Watch implements AutoCloseable {
     private void endWithRefusal(@Nullable Known refusal) {
         if (refusal != null && last == null && reading.attempt() < 0) {
             ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);
-            events.add(new Next.Event(resume, refusal.mark(), refusal.value(), refusal.millis()));
-            bytes += refusal.value().get().length;
+            buffer.add(new Next.Event(resume, refusal.mark(), refusal.value(), refusal.millis()));
             end(new Next.Ended());
         }
     }
@@ -454,21 +368,13 @@ public final class Watch implements AutoCloseable {
                 .isPresent();
     }
 
-    private static int size(ConsumerRecord<byte[], byte[]> record) {
-        return record.value() == null ? 0 : record.value().length;
-    }
-
     @Override
     public void close() {
         fail(JobFailure.of(JobFailure.Code.INTERNAL, "the watch was closed"));
         lock.lock();
         try {
-            events.clear();
-            early.clear();
-            bytes = 0;
-            earlyBytes = 0;
-            sendingBytes = 0;
-            charge();
+            buffer.clear();
+            buffer.charge();
         } finally {
             lock.unlock();
         }

@@ -1,4 +1,4 @@
-/** Threads that survive an unexpected exception. */
+/** Threads that survive an unexpected exception, and requests that share one answer. */
 @NullMarked
 package dev.penstock.thread;
 

@@ -7,7 +7,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings.Compression;
 import dev.penstock.testkit.BrokerProcess;
 import dev.penstock.testkit.TestEnvironment;
@@ -177,7 +177,7 @@ final class RepliesLane {
     }
 
     private KafkaProducer<byte[], byte[]> producer(Compression compression) {
-        KafkaSettings kafka = new KafkaSettings(Map.of("bootstrap.servers", broker.bootstrap()), 8 * 1024 * 1024);
+        KafkaClients kafka = new KafkaClients(Map.of("bootstrap.servers", broker.bootstrap()), 8 * 1024 * 1024);
         return kafka.producer(
                 "bench-replies",
                 Map.of(

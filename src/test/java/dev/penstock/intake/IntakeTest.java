@@ -6,12 +6,12 @@ import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.dispatch.Waits;
 import dev.penstock.intake.record.DeferredJobs;
 import dev.penstock.intake.record.PausedTime;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
@@ -31,8 +31,8 @@ class IntakeTest {
             "penstock.nodes.gpu-a.backend", "vllm",
             "penstock.nodes.gpu-a.url", "http://127.0.0.1:1"));
     private final FakeNodes nodes = new FakeNodes(settings, time);
-    private final KafkaSettings kafka =
-            new KafkaSettings(Map.of("bootstrap.servers", "broker.example:9092"), settings.maxRecord());
+    private final KafkaClients kafka =
+            new KafkaClients(Map.of("bootstrap.servers", "broker.example:9092"), settings.maxRecord());
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     private final Intake intake = intake();
 

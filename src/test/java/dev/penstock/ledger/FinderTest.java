@@ -70,8 +70,6 @@ class FinderTest {
 
     @Test
     void a_job_is_found_with_the_place_of_its_later_events() throws Exception {
-        finder.start();
-
         Ledger.Found found = finder.find(new JobId("job-1"), LONG);
         assertThat(found.row()).hasValueSatisfying(row -> assertThat(row.id()).isEqualTo(new JobId("job-1")));
         assertThat(found.replyOffset()).isEqualTo(42);
@@ -94,8 +92,6 @@ class FinderTest {
                 }));
             }
             asking.await();
-            finder.start();
-
             for (int i = 0; i < 100; i++) {
                 Ledger.Found found = answers.get(i).get(20, TimeUnit.SECONDS);
                 String id = "job-" + i % 10;
@@ -106,7 +102,6 @@ class FinderTest {
 
     @Test
     void a_ledger_that_is_away_says_so_at_once() {
-        finder.start();
         assertThatThrownBy(() -> database.write(_ -> {
                     throw new SQLException("disk I/O error", null, 10);
                 }))
@@ -117,15 +112,15 @@ class FinderTest {
 
     @Test
     void a_question_that_is_not_answered_in_time_ends() {
-        // nothing answers
-        assertThatThrownBy(() -> finder.find(new JobId("job-1"), Duration.ofMillis(20)))
+        Finder stuck = new Finder(database, replies(), _ -> new Thread(() -> {}));
+
+        assertThatThrownBy(() -> stuck.find(new JobId("job-1"), Duration.ofMillis(20)))
                 .isInstanceOf(LedgerDatabase.Unavailable.class)
                 .hasMessageContaining("in time");
     }
 
     @Test
     void a_question_that_fails_is_told_to_those_that_asked_and_the_next_is_answered() throws Exception {
-        finder.start();
         database.write(connection -> execute(connection, "ALTER TABLE jobs RENAME TO gone"));
         assertThatThrownBy(() -> finder.find(new JobId("job-1"), LONG))
                 .isInstanceOf(LedgerDatabase.Unavailable.class)

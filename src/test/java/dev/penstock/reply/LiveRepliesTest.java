@@ -3,7 +3,7 @@ package dev.penstock.reply;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobId;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.read.TestSettings;
 import java.util.List;
 import java.util.Map;
@@ -30,7 +30,7 @@ class LiveRepliesTest {
     void a_watch_is_attached_although_the_reader_failed_unexpectedly_before() throws Exception {
         AtomicInteger made = new AtomicInteger();
         ReplyTopic topic = new ReplyTopic(TOPIC, producer(), MAX_RECORD, () -> MAX_RECORD);
-        PartitionScans scans = new PartitionScans(new KafkaSettings(Map.of(), MAX_RECORD), TestSettings.defaults());
+        PartitionScans scans = new PartitionScans(new KafkaClients(Map.of(), MAX_RECORD), TestSettings.defaults());
         LiveReplies live = new LiveReplies(
                 _ -> {
                     if (made.getAndIncrement() == 0) {

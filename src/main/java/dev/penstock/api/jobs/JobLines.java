@@ -5,8 +5,8 @@ import dev.penstock.api.call.ApiException;
 import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.row.JobRow;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.wire.document.BodyHash;
 import dev.penstock.wire.document.ErrorDocument;
 import java.time.Instant;
@@ -153,7 +153,7 @@ final class JobLines {
             return () -> failed(number, id, e.failure());
         }
         CompletableFuture<RecordMetadata> record = written.record().whenComplete((_, failure) -> {
-            if (failure != null && KafkaSettings.isTimeout(failure)) {
+            if (failure != null && KafkaClients.isTimeout(failure)) {
                 isAway = true;
             }
         });

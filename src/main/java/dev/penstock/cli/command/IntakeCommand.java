@@ -7,11 +7,12 @@ import dev.penstock.cli.kafka.KafkaAccess;
 import dev.penstock.cli.kafka.KafkaOptions;
 import dev.penstock.cli.rest.RestOptions;
 import dev.penstock.cli.view.Terminal;
+import dev.penstock.kafka.SettingsTopic;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.wire.record.GroupNames;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.SettingsVersion;
 import dev.penstock.wire.record.SettingsVersion.Moving;
-import dev.penstock.wire.record.ShareSupport;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -295,7 +296,7 @@ public final class IntakeCommand implements Runnable {
     private static SettingsVersion read(KafkaAccess access, String topic) throws Problem {
         try (KafkaConsumer<byte[], byte[]> reader = access.consumer()) {
             access.partitions(reader, topic);
-            return SettingsVersion.read(reader, topic);
+            return SettingsTopic.read(reader, topic);
         } catch (KafkaException e) {
             throw access.problem(e);
         }

@@ -2,11 +2,12 @@ package dev.penstock.cli.doctor;
 
 import dev.penstock.cli.job.Problem;
 import dev.penstock.cli.kafka.KafkaAccess;
+import dev.penstock.kafka.SettingsTopic;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.MigrateLine;
 import dev.penstock.wire.record.SettingsVersion;
-import dev.penstock.wire.record.ShareSupport;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -234,7 +235,7 @@ final class KafkaLook {
 
     private SettingsVersion settings() throws Problem {
         try (KafkaConsumer<byte[], byte[]> reader = access.consumer()) {
-            return SettingsVersion.read(reader, here.topics().settings());
+            return SettingsTopic.read(reader, here.topics().settings());
         } catch (KafkaException e) {
             throw access.problem(e);
         }

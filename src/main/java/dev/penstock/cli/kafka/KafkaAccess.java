@@ -3,7 +3,7 @@ package dev.penstock.cli.kafka;
 import dev.penstock.cli.job.Problem;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
-import dev.penstock.wire.BoundedValues;
+import dev.penstock.kafka.BoundedValues;
 import dev.penstock.wire.document.ErrorDocument;
 import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;

@@ -8,7 +8,7 @@ import dev.penstock.intake.record.OriginRecord;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.record.Source;
 import dev.penstock.job.Waiting;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import java.time.Clock;
@@ -31,14 +31,14 @@ public final class GroupIntake implements Source {
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final GroupConsumerLoop loop;
     private final SupervisedThread thread;
 
     /** What every consumer of this class needs. */
     public record Parts(
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             JobRecords records,
             Dispatcher dispatcher,
             Waits waits,

@@ -2,8 +2,8 @@ package dev.penstock.intake.record;
 
 import dev.penstock.dispatch.Deferral;
 import dev.penstock.job.JobId;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.schedule.Delay;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -41,7 +41,7 @@ public class DeferredJobs {
     private final Counter strange;
 
     @Inject
-    public DeferredJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+    public DeferredJobs(KafkaClients kafka, Settings settings, Clock clock, MeterRegistry meters) {
         this(
                 kafka.producer(
                         "penstock-deferred",
@@ -89,7 +89,7 @@ public class DeferredJobs {
             int partitions = producer.partitionsFor(topic).size();
             Optional<OriginRecord.TopicDefaults> from =
                     settings.topic(origin.record().topic()).map(OriginRecord.TopicDefaults::of);
-            return KafkaSettings.send(
+            return KafkaClients.send(
                             producer,
                             origin.copyTo(topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))
                     .thenRun(() -> counter(deferral.delay()).increment());

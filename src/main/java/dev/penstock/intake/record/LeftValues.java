@@ -1,8 +1,8 @@
 package dev.penstock.intake.record;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -30,7 +30,7 @@ public final class LeftValues implements AutoCloseable {
     /* Guarded by this. */
     private @Nullable Consumer<byte[], byte[]> consumer;
 
-    public LeftValues(KafkaSettings kafka, Settings settings) {
+    public LeftValues(KafkaClients kafka, Settings settings) {
         this(() -> kafka.reader(
                 "penstock-left-values",
                 Map.of(

@@ -1,12 +1,12 @@
 package dev.penstock.intake.setup;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.topic.SettingsLog;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.MigrateLine;
 import dev.penstock.wire.record.SettingsVersion;
-import dev.penstock.wire.record.ShareSupport;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -29,10 +29,10 @@ public final class ModeChoice {
     private static final Logger LOG = Logger.getLogger(ModeChoice.class);
 
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final SettingsLog log;
 
-    public ModeChoice(Settings settings, KafkaSettings kafka) {
+    public ModeChoice(Settings settings, KafkaClients kafka) {
         this.settings = settings;
         this.kafka = kafka;
         log = new SettingsLog(kafka, settings);
@@ -51,7 +51,8 @@ public final class ModeChoice {
 
     /** @throws KafkaException the broker cannot be reached now */
     public Chosen choose() throws InterruptedException, TopicSetup.Unusable {
-        try (Admin admin = kafka.admin("penstock-mode")) {
+        try {
+            Admin admin = kafka.admin();
             Collection<GroupListing> all = listed(admin);
             Map<String, GroupListing> groups = ours(all);
             SettingsVersion version = log.read();

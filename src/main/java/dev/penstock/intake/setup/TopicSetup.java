@@ -1,9 +1,9 @@
 package dev.penstock.intake.setup;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.ShareSupport;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.ShareSupport;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -45,10 +45,10 @@ public final class TopicSetup {
     /** A topic's compression that leaves records as their producer compressed them. */
     private static final String PRODUCERS_COMPRESSION = "producer";
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
 
-    public TopicSetup(KafkaSettings kafka, Settings settings) {
+    public TopicSetup(KafkaClients kafka, Settings settings) {
         this.kafka = kafka;
         this.settings = settings;
     }
@@ -73,40 +73,36 @@ public final class TopicSetup {
      * @throws KafkaException the broker cannot be reached now
      */
     public List<Found> ensure() throws Unusable, InterruptedException {
-        try (Admin admin = kafka.admin("penstock-setup")) {
-            Map<String, TopicDescription> there = describe(admin);
-            List<String> missing = wanted().keySet().stream()
-                    .filter(name -> !there.containsKey(name))
-                    .toList();
-            if (!missing.isEmpty()) {
-                if (!settings.createTopics()) {
-                    throw new Unusable(
-                            "topics are missing: %s. Create them, or set penstock.kafka.create-topics to true"
-                                    .formatted(String.join(", ", missing)));
-                }
-                create(admin, missing);
-                there.putAll(describe(admin));
-                awaitLeaders(admin, there.values());
+        Admin admin = kafka.admin();
+        Map<String, TopicDescription> there = describe(admin);
+        List<String> missing = wanted().keySet().stream()
+                .filter(name -> !there.containsKey(name))
+                .toList();
+        if (!missing.isEmpty()) {
+            if (!settings.createTopics()) {
+                throw new Unusable("topics are missing: %s. Create them, or set penstock.kafka.create-topics to true"
+                        .formatted(String.join(", ", missing)));
             }
-            warnOf(
-                    admin,
-                    there.keySet().stream()
-                            .filter(name -> !missing.contains(name))
-                            .toList());
-            List<Found> found = new ArrayList<>();
-            for (Settings.JobTopic topic : settings.intake().topics()) {
-                TopicDescription description = there.get(topic.name());
-                if (description == null) {
-                    throw new KafkaException("topic " + topic.name() + " is not visible yet");
-                }
-                Uuid id = description.topicId();
-                found.add(new Found(
-                        topic,
-                        new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits()),
-                        description.partitions().size()));
-            }
-            return found;
+            create(admin, missing);
+            there.putAll(describe(admin));
+            awaitLeaders(admin, there.values());
         }
+        warnOf(
+                admin,
+                there.keySet().stream().filter(name -> !missing.contains(name)).toList());
+        List<Found> found = new ArrayList<>();
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            TopicDescription description = there.get(topic.name());
+            if (description == null) {
+                throw new KafkaException("topic " + topic.name() + " is not visible yet");
+            }
+            Uuid id = description.topicId();
+            found.add(new Found(
+                    topic,
+                    new UUID(id.getMostSignificantBits(), id.getLeastSignificantBits()),
+                    description.partitions().size()));
+        }
+        return found;
     }
 
     /**
@@ -118,10 +114,9 @@ public final class TopicSetup {
      */
     public Map<String, GroupLimits> ensureShareGroups() throws Unusable, InterruptedException {
         Map<String, GroupLimits> limits = new HashMap<>();
-        try (Admin admin = kafka.admin("penstock-setup")) {
-            for (Settings.JobTopic topic : settings.intake().topics()) {
-                limits.put(topic.name(), configureGroup(admin, settings.group(topic)));
-            }
+        Admin admin = kafka.admin();
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            limits.put(topic.name(), configureGroup(admin, settings.group(topic)));
         }
         return limits;
     }

@@ -1,6 +1,6 @@
 package dev.penstock.intake.share;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.thread.SupervisedThread;
 import java.time.Duration;
 import java.util.HashMap;
@@ -39,7 +39,7 @@ public final class LeaderEpochs implements AutoCloseable {
     /** Guarded by this. */
     private @Nullable CompletableFuture<@Nullable Void> next;
 
-    public LeaderEpochs(KafkaSettings kafka, List<TopicPartition> partitions) {
+    public LeaderEpochs(KafkaClients kafka, List<TopicPartition> partitions) {
         this(() -> kafka.admin("penstock-epochs"), partitions);
     }
 

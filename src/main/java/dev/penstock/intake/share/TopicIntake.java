@@ -7,10 +7,10 @@ import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.record.Source;
 import dev.penstock.intake.setup.TopicSetup;
 import dev.penstock.intake.watch.QueueWatch;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.BoundedValues;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
-import dev.penstock.wire.BoundedValues;
 import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
 import java.util.List;
@@ -44,7 +44,7 @@ public final class TopicIntake implements Source {
 
     private final TopicSetup.Found topic;
     private final Settings settings;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final JobRecords records;
     private final Dispatcher dispatcher;
     private final RecordDelivery.Writers writers;
@@ -62,7 +62,7 @@ public final class TopicIntake implements Source {
     public TopicIntake(
             TopicSetup.Found topic,
             Settings settings,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             JobRecords records,
             Dispatcher dispatcher,
             RecordDelivery.Writers writers,

@@ -1,7 +1,7 @@
 package dev.penstock.intake.watch;
 
 import dev.penstock.intake.record.PartitionsInFlight;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -18,7 +18,7 @@ import org.apache.kafka.common.TopicPartition;
 final class LockWindows {
     private static final double NEARLY_FULL = 0.8;
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final PartitionsInFlight inFlight;
     private final Warnings warnings;
@@ -29,7 +29,7 @@ final class LockWindows {
     private final Map<TopicPartition, Double> used = new ConcurrentHashMap<>();
 
     LockWindows(
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             PartitionsInFlight inFlight,
             Warnings warnings,

@@ -2,7 +2,7 @@ package dev.penstock.intake.watch;
 
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.intake.record.PartitionsInFlight;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.wire.Reason;
@@ -46,7 +46,7 @@ public final class QueueWatch implements AutoCloseable {
     private @Nullable Admin admin;
 
     public QueueWatch(
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             Clock clock,
             MeterRegistry meters,
@@ -70,7 +70,7 @@ public final class QueueWatch implements AutoCloseable {
 
     /** @param admins makes the client that asks the broker */
     QueueWatch(
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             Clock clock,
             MeterRegistry meters,

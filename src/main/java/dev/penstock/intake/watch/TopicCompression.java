@@ -1,7 +1,7 @@
 package dev.penstock.intake.watch;
 
 import dev.penstock.intake.setup.TopicShape;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
@@ -25,13 +25,13 @@ final class TopicCompression {
     private static final Duration PERIOD = Duration.ofSeconds(30);
     private static final String ABOUT = "compression.";
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final Clock clock;
     private final Warnings warnings;
     private Instant nextAt = Instant.MIN;
 
-    TopicCompression(KafkaSettings kafka, Settings settings, Clock clock, Warnings warnings, MeterRegistry meters) {
+    TopicCompression(KafkaClients kafka, Settings settings, Clock clock, Warnings warnings, MeterRegistry meters) {
         this.kafka = kafka;
         this.settings = settings;
         this.clock = clock;

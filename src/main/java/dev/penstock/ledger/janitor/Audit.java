@@ -3,6 +3,8 @@ package dev.penstock.ledger.janitor;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.database.Queries;
@@ -13,11 +15,9 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Submission;
 import dev.penstock.ledger.row.Submissions;
 import dev.penstock.reply.DeadLetters;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
 import dev.penstock.wire.record.TraceHeader;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -39,7 +39,6 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.jboss.logging.Logger;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Finds records that the broker dropped: by retention, at the delivery limit, or because another client acknowledged
@@ -51,7 +50,7 @@ import org.jspecify.annotations.Nullable;
  * the ledger now. The replies may have forgotten that before the ledger saw it. So the audit reports nothing about jobs
  * from before such a gap.
  */
-public final class Audit implements AutoCloseable {
+public final class Audit {
     private static final Logger LOG = Logger.getLogger(Audit.class);
     private static final Duration OLD = Duration.ofMinutes(1);
     private static final Duration ASK_WITHIN = Duration.ofSeconds(10);
@@ -61,20 +60,19 @@ public final class Audit implements AutoCloseable {
     private final LedgerDatabase database;
     private final CatchUp catchUp;
     private final OutcomePublisher outcomes;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final IntakeMode mode;
     private final DeadLetters deadLetters;
     private final Clock clock;
     private final Counter lost;
     private final Counter rounds;
-    private @Nullable Admin admin;
 
     Audit(
             LedgerDatabase database,
             CatchUp catchUp,
             OutcomePublisher outcomes,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             IntakeMode mode,
             DeadLetters deadLetters,
@@ -93,14 +91,15 @@ public final class Audit implements AutoCloseable {
     }
 
     void round() throws InterruptedException, LedgerDatabase.Unavailable {
-        TopicPlaces places = TopicPlaces.of(admin(), settings);
+        Admin admin = kafka.admin();
+        TopicPlaces places = TopicPlaces.of(admin, settings);
         List<TopicPartition> deferred = places.deferred(settings);
         Map<TopicPartition, Long> below =
-                new HashMap<>(TopicPlaces.offsets(admin(), places.jobs(), OffsetSpec.earliest()));
-        TopicPlaces.groupStarts(admin(), settings, mode, places.jobs())
+                new HashMap<>(TopicPlaces.offsets(admin, places.jobs(), OffsetSpec.earliest()));
+        TopicPlaces.groupStarts(admin, settings, mode, places.jobs())
                 .forEach((partition, start) -> below.merge(partition, start, Math::max));
-        below.putAll(TopicPlaces.offsets(admin(), deferred, OffsetSpec.earliest()));
-        TopicPlaces.committed(admin(), settings.deferredGroup())
+        below.putAll(TopicPlaces.offsets(admin, deferred, OffsetSpec.earliest()));
+        TopicPlaces.committed(admin, settings.deferredGroup())
                 .forEach((partition, offset) -> below.merge(partition, offset, Math::max));
 
         List<String> topics =
@@ -253,23 +252,6 @@ public final class Audit implements AutoCloseable {
                 }
             }
             return Optional.empty();
-        }
-    }
-
-    private Admin admin() {
-        Admin known = admin;
-        if (known == null) {
-            known = kafka.admin("penstock-audit");
-            admin = known;
-        }
-        return known;
-    }
-
-    @Override
-    public void close() {
-        Admin known = admin;
-        if (known != null) {
-            known.close(Duration.ofSeconds(2));
         }
     }
 }

@@ -1,12 +1,12 @@
 package dev.penstock.ledger.janitor;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Retention;
 import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.Projector;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
@@ -42,7 +42,7 @@ public final class Housekeeping implements AutoCloseable {
             LedgerDatabase database,
             CatchUp catchUp,
             Projector projector,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             IntakeMode mode,
             ReplyTopic replies,
@@ -115,6 +115,5 @@ public final class Housekeeping implements AutoCloseable {
     @Override
     public void close() {
         tasks.forEach(task -> task.thread.interrupt());
-        audit.close();
     }
 }

@@ -1,6 +1,6 @@
 package dev.penstock.ledger.projector;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import java.time.Clock;
@@ -28,10 +28,10 @@ record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds)
     }
 
     /** Asks the broker. */
-    static Beginnings of(KafkaSettings kafka, Settings settings, IntakeMode mode, Clock clock)
+    static Beginnings of(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
             throws InterruptedException {
-        try (Admin admin = kafka.admin("penstock-ledger-start");
-                KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
+        Admin admin = kafka.admin();
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
             TopicPlaces places = TopicPlaces.of(admin, settings);
             return new Beginnings(
                     places.beginnings(admin, reader, settings, mode, clock.instant()),

@@ -1,20 +1,24 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.thread.RequestBatcher;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
@@ -39,11 +43,14 @@ public class CatchUp {
     /** Guarded by this. */
     private @Nullable Broker broker;
 
-    /* Guarded by this. */
-    private final Set<String> asked = new HashSet<>();
-    private @Nullable CompletableFuture<Map<TopicPartition, End>> next;
-    private boolean asking;
-    private @Nullable CompletableFuture<Map<TopicPartition, Positions.Position>> look;
+    /** One thread for each series of batches; each request starts another one where none runs. */
+    private final ExecutorService threads = Executors.newThreadPerTaskExecutor(
+            Thread.ofVirtual().name("ledger-catch-up-", 0).factory());
+
+    private final RequestBatcher<Collection<String>, Map<TopicPartition, End>> ends =
+            new RequestBatcher<>(threads, 1, Integer.MAX_VALUE, this::readEnds);
+    private final RequestBatcher<Boolean, Map<TopicPartition, Positions.Position>> positions =
+            new RequestBatcher<>(threads, 1, Integer.MAX_VALUE, this::readPositions);
 
     /**
      * Where a partition ends.
@@ -71,7 +78,7 @@ public class CatchUp {
     }
 
     @Inject
-    public CatchUp(LedgerDatabase database, KafkaSettings kafka) {
+    public CatchUp(LedgerDatabase database, KafkaClients kafka) {
         this(database, () -> new AdminBroker(kafka.admin("penstock-ledger-ends")));
     }
 
@@ -121,9 +128,9 @@ public class CatchUp {
     public Map<TopicPartition, End> ends(Collection<String> topics, Duration atMost)
             throws InterruptedException, TimeoutException {
         try {
-            Map<TopicPartition, End> ends = new HashMap<>(ask(topics).get(atMost.toMillis(), TimeUnit.MILLISECONDS));
-            ends.keySet().removeIf(partition -> !topics.contains(partition.topic()));
-            return ends;
+            Map<TopicPartition, End> found = new HashMap<>(ends.ask(topics, atMost));
+            found.keySet().removeIf(partition -> !topics.contains(partition.topic()));
+            return found;
         } catch (ExecutionException e) {
             TimeoutException timeout = new TimeoutException("the broker did not report where its topics end");
             timeout.initCause(e);
@@ -131,45 +138,13 @@ public class CatchUp {
         }
     }
 
-    private synchronized CompletableFuture<Map<TopicPartition, End>> ask(Collection<String> topics) {
-        asked.addAll(topics);
-        if (next == null) {
-            next = new CompletableFuture<>();
-        }
-        CompletableFuture<Map<TopicPartition, End>> mine = next;
-        if (!asking) {
-            askNow();
-        }
-        return mine;
-    }
-
-    /** A request under way may have been answered before this caller came: the caller waits for the next one. */
-    private synchronized void askNow() {
-        CompletableFuture<Map<TopicPartition, End>> waiting = next;
-        next = null;
-        asking = waiting != null;
-        if (waiting == null) {
-            return;
-        }
-        Set<String> topics = Set.copyOf(asked);
-        asked.clear();
-        CompletionStage<Map<TopicPartition, End>> answer;
-        try {
-            answer = broker().ends(topics);
-        } catch (RuntimeException e) {
-            // no client could be made, as a name does not resolve: the next request makes one
-            asking = false;
-            waiting.completeExceptionally(e);
-            return;
-        }
-        var _ = answer.whenComplete((ends, failure) -> {
-            if (failure == null) {
-                waiting.complete(ends);
-            } else {
-                waiting.completeExceptionally(failure);
-            }
-            askNow();
-        });
+    private List<Map<TopicPartition, End>> readEnds(List<Collection<String>> asked)
+            throws ExecutionException, InterruptedException {
+        Set<String> topics = new HashSet<>();
+        asked.forEach(topics::addAll);
+        Map<TopicPartition, End> found =
+                broker().ends(topics).toCompletableFuture().get();
+        return Collections.nCopies(asked.size(), found);
     }
 
     /**
@@ -181,8 +156,8 @@ public class CatchUp {
             throws InterruptedException, LedgerDatabase.Unavailable {
         long until = System.nanoTime() + atMost.toNanos();
         while (true) {
-            Map<TopicPartition, Positions.Position> positions = positions();
-            if (ends.entrySet().stream().allMatch(end -> end.getValue().isPassedBy(positions.get(end.getKey())))) {
+            Map<TopicPartition, Positions.Position> now = positions();
+            if (ends.entrySet().stream().allMatch(end -> end.getValue().isPassedBy(now.get(end.getKey())))) {
                 return true;
             }
             if (System.nanoTime() > until) {
@@ -194,36 +169,22 @@ public class CatchUp {
 
     private Map<TopicPartition, Positions.Position> positions()
             throws InterruptedException, LedgerDatabase.Unavailable {
-        CompletableFuture<Map<TopicPartition, Positions.Position>> others;
-        CompletableFuture<Map<TopicPartition, Positions.Position>> own = new CompletableFuture<>();
-        synchronized (this) {
-            others = look;
-            if (others == null) {
-                look = own;
-            }
-        }
-        if (others != null) {
-            try {
-                return others.get();
-            } catch (ExecutionException e) {
-                throw new LedgerDatabase.Unavailable("the ledger is away", e.getCause());
-            }
-        }
         try {
-            Map<TopicPartition, Positions.Position> positions = database.read(Positions::identified);
-            own.complete(positions);
-            return positions;
-        } catch (LedgerDatabase.Unavailable | InterruptedException | RuntimeException | Error e) {
-            own.completeExceptionally(e);
-            throw e;
-        } finally {
-            synchronized (this) {
-                look = null;
-            }
+            return positions.ask(Boolean.TRUE).get();
+        } catch (ExecutionException e) {
+            Throwable cause = e.getCause();
+            throw cause instanceof LedgerDatabase.Unavailable
+                    ? new LedgerDatabase.Unavailable(String.valueOf(cause.getMessage()), cause)
+                    : new LedgerDatabase.Unavailable("the ledger cannot be read", cause);
         }
     }
 
-    private Broker broker() {
+    private List<Map<TopicPartition, Positions.Position>> readPositions(List<Boolean> asked)
+            throws LedgerDatabase.Unavailable, InterruptedException {
+        return Collections.nCopies(asked.size(), database.read(Positions::identified));
+    }
+
+    private synchronized Broker broker() {
         Broker known = broker;
         if (known == null) {
             known = brokers.get();
@@ -234,6 +195,7 @@ public class CatchUp {
 
     @PreDestroy
     synchronized void close() {
+        threads.shutdownNow();
         if (broker != null) {
             broker.close();
         }

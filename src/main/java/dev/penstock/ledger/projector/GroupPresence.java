@@ -1,6 +1,6 @@
 package dev.penstock.ledger.projector;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
@@ -23,12 +23,12 @@ public final class GroupPresence implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(250);
     private static final Duration RETRY = Duration.ofSeconds(5);
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final SupervisedThread thread = new SupervisedThread("penstock-member", this::run);
     private volatile String member = "";
 
-    public GroupPresence(KafkaSettings kafka, Settings settings) {
+    public GroupPresence(KafkaClients kafka, Settings settings) {
         this.kafka = kafka;
         this.settings = settings;
     }

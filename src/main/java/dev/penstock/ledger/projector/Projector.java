@@ -1,12 +1,12 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
 import io.quarkus.runtime.Quarkus;
 import java.time.Clock;
 import java.time.Duration;
@@ -74,7 +74,7 @@ public final class Projector implements AutoCloseable {
      */
     public Projector(
             LedgerDatabase database,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             BatchWriter writer,
             TopicWatch topics,
@@ -145,7 +145,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    private static Consumer<byte[], byte[]> consumer(KafkaSettings kafka, Settings settings, String instance) {
+    private static Consumer<byte[], byte[]> consumer(KafkaClients kafka, Settings settings, String instance) {
         Map<String, Object> properties = Membership.joining(settings.groups());
         properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
         properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, FETCH_BYTES);

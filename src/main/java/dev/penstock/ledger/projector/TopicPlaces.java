@@ -1,8 +1,8 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -1,7 +1,7 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import java.time.Clock;
 import java.time.Duration;
@@ -23,7 +23,7 @@ public final class TopicWatch implements AutoCloseable {
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
 
     private final LedgerDatabase database;
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Settings settings;
     private final Map<String, UUID> jobTopicIds;
     private final Clock clock;
@@ -35,7 +35,7 @@ public final class TopicWatch implements AutoCloseable {
     /** @param jobTopicIds changed here when a job topic is made again */
     public TopicWatch(
             LedgerDatabase database,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             Map<String, UUID> jobTopicIds,
             Clock clock) {
@@ -55,7 +55,7 @@ public final class TopicWatch implements AutoCloseable {
     /** @param admins makes its client */
     TopicWatch(
             LedgerDatabase database,
-            KafkaSettings kafka,
+            KafkaClients kafka,
             Settings settings,
             Map<String, UUID> jobTopicIds,
             Clock clock,

@@ -1,6 +1,6 @@
 package dev.penstock.settings.start;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import io.micrometer.core.instrument.Gauge;
@@ -29,7 +29,7 @@ public final class BrokerWatch {
     private static final int PATIENCE_MILLIS = 2_000;
     private static final Duration SILENCE = Duration.ofSeconds(5);
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final Clock clock;
     private final SupervisedThread thread = new SupervisedThread("penstock-broker-watch", this::run, this::closeAdmin);
     private volatile @Nullable Away away;
@@ -51,7 +51,7 @@ public final class BrokerWatch {
         void ask() throws ExecutionException, InterruptedException;
     }
 
-    public BrokerWatch(KafkaSettings kafka, Clock clock, MeterRegistry meters) {
+    public BrokerWatch(KafkaClients kafka, Clock clock, MeterRegistry meters) {
         this.kafka = kafka;
         this.clock = clock;
         Gauge.builder("penstock.broker.up", this, watch -> watch.away == null ? 1 : 0)

@@ -1,6 +1,6 @@
 package dev.penstock.settings.start;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.Nearest;
 import dev.penstock.wire.Reason;
 import io.smallrye.config.SmallRyeConfig;
@@ -111,7 +111,7 @@ final class KafkaCheck {
 
     /** One address that resolves is enough, as for Kafka's clients. */
     private boolean addresses() {
-        String servers = given.getOrDefault(SERVERS, KafkaSettings.DEFAULT_SERVERS);
+        String servers = given.getOrDefault(SERVERS, KafkaClients.DEFAULT_SERVERS);
         List<String> unresolved = new ArrayList<>();
         boolean any = false;
         boolean valid = true;
@@ -145,7 +145,7 @@ final class KafkaCheck {
     private boolean values() {
         Set<String> found = new TreeSet<>();
         Map<String, String> values = new HashMap<>(given);
-        values.putIfAbsent(SERVERS, KafkaSettings.DEFAULT_SERVERS);
+        values.putIfAbsent(SERVERS, KafkaClients.DEFAULT_SERVERS);
         for (ConfigDef definition : DEFINITIONS) {
             Map<String, String> known = new HashMap<>(values);
             known.keySet().retainAll(definition.names());

@@ -1,6 +1,6 @@
 package dev.penstock.settings.start;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.SettingsReader;
 import dev.penstock.settings.source.KnownKeys;
@@ -10,6 +10,7 @@ import dev.penstock.settings.source.PenstockConfig;
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.smallrye.common.annotation.Identifier;
 import io.smallrye.config.SmallRyeConfig;
+import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -66,8 +67,12 @@ final class SettingsInForce {
 
     @Produces
     @Singleton
-    static KafkaSettings kafka(@Identifier("default-kafka-broker") Map<String, Object> common, Settings settings) {
-        return new KafkaSettings(common, settings.maxRecord());
+    static KafkaClients kafka(@Identifier("default-kafka-broker") Map<String, Object> common, Settings settings) {
+        return new KafkaClients(common, settings.maxRecord());
+    }
+
+    static void close(@Disposes KafkaClients kafka) {
+        kafka.close();
     }
 
     @Produces

@@ -1,25 +1,19 @@
 package dev.penstock.settings.topic;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.TopicTail;
 import dev.penstock.settings.Settings;
-import dev.penstock.thread.SupervisedThread;
-import dev.penstock.wire.Reason;
-import dev.penstock.wire.record.RecordGuard;
 import dev.penstock.wire.record.SettingsVersion;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
@@ -27,22 +21,16 @@ import org.jboss.logging.Logger;
 @Singleton
 public final class SettingsFeed {
     private static final Logger LOG = Logger.getLogger(SettingsFeed.class);
-    private static final Duration POLL = Duration.ofMillis(500);
-    private static final Duration RETRY = Duration.ofSeconds(1);
+    private static final TopicTail.Names NAMES = new TopicTail.Names("penstock-settings", "settings", "the settings");
 
-    private static final RecordGuard GUARD = RecordGuard.of("settings");
-
-    private final Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers;
-    private final TopicPartition partition;
-    private final SupervisedThread thread = new SupervisedThread("penstock-settings", this::read);
-    private final CountDownLatch caughtUp = new CountDownLatch(1);
+    private final TopicTail tail;
 
     /* Guarded by this. */
     private final List<Consumer<SettingsVersion>> listeners = new ArrayList<>();
     private SettingsVersion version = SettingsVersion.start();
 
     @Inject
-    public SettingsFeed(KafkaSettings kafka, Settings settings) {
+    public SettingsFeed(KafkaClients kafka, Settings settings) {
         this(
                 () -> kafka.reader("penstock-settings-feed", Map.of(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 500)),
                 settings.topics().settings());
@@ -50,8 +38,7 @@ public final class SettingsFeed {
 
     /** @param consumers the reading thread assigns and closes each consumer */
     SettingsFeed(Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers, String topic) {
-        this.consumers = consumers;
-        partition = new TopicPartition(topic, 0);
+        tail = TopicTail.ofPartition(NAMES, consumers, new TopicPartition(topic, 0), Log::new);
     }
 
     /**
@@ -73,37 +60,27 @@ public final class SettingsFeed {
 
     /** Returns whether this replica knows everything that was written before it started. */
     public boolean isCaughtUp() {
-        return caughtUp.getCount() == 0;
+        return tail.isCaughtUp();
     }
 
     /** Starts to follow the settings from the beginning. Returns when the current version is known. */
     public void follow() throws InterruptedException {
-        thread.start();
-        caughtUp.await();
+        tail.follow();
     }
 
-    private void read() throws InterruptedException {
-        do {
-            try (org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> consumer = consumers.get()) {
-                read(consumer);
-            } catch (KafkaException e) {
-                LOG.warnf("the settings could not be read, trying again: %s", Reason.of(e));
-            }
-        } while (thread.pause(RETRY));
-    }
+    /** One read of the log: the version so far. */
+    private final class Log implements TopicTail.Reader {
+        private SettingsVersion read = SettingsVersion.start();
 
-    private void read(org.apache.kafka.clients.consumer.Consumer<byte[], byte[]> consumer) {
-        consumer.assign(List.of(partition));
-        consumer.seekToBeginning(List.of(partition));
-        long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-        AtomicReference<SettingsVersion> read = new AtomicReference<>(SettingsVersion.start());
-        while (!thread.isStopping()) {
-            for (ConsumerRecord<byte[], byte[]> record : GUARD.poll(consumer, POLL)) {
-                GUARD.read(record, () -> read.set(read.get().after(record.offset(), record.value())));
-            }
-            if (consumer.position(partition) >= end) {
-                accept(read.get());
-                caughtUp.countDown();
+        @Override
+        public void read(ConsumerRecord<byte[], byte[]> record) {
+            read = read.after(record.offset(), record.value());
+        }
+
+        @Override
+        public void polled(boolean caughtUp) {
+            if (caughtUp) {
+                accept(read);
             }
         }
     }
@@ -124,6 +101,6 @@ public final class SettingsFeed {
 
     @PreDestroy
     void close() {
-        thread.stop();
+        tail.close();
     }
 }

@@ -1,9 +1,11 @@
 package dev.penstock.settings.topic;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.SettingsTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.SettingsVersion;
+import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -19,13 +21,14 @@ import org.apache.kafka.common.KafkaException;
  * The topic of the settings that change at run time. It has one partition, keeps its records for ever, and is read
  * from the beginning.
  */
+@Singleton
 public final class SettingsLog {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
-    private final KafkaSettings kafka;
+    private final KafkaClients kafka;
     private final String topic;
 
-    public SettingsLog(KafkaSettings kafka, Settings settings) {
+    public SettingsLog(KafkaClients kafka, Settings settings) {
         this.kafka = kafka;
         topic = settings.topics().settings();
     }
@@ -38,7 +41,7 @@ public final class SettingsLog {
     public SettingsVersion read() {
         Map<String, Object> impatient = Map.of(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) PATIENCE.toMillis());
         try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", impatient)) {
-            return SettingsVersion.read(reader, topic);
+            return SettingsTopic.read(reader, topic);
         }
     }
 
@@ -65,7 +68,7 @@ public final class SettingsLog {
                 if (changed.equals(before.settings())) {
                     return before;
                 }
-                long offset = KafkaSettings.send(producer, new ProducerRecord<>(topic, 0, null, before.next(changed)))
+                long offset = KafkaClients.send(producer, new ProducerRecord<>(topic, 0, null, before.next(changed)))
                         .get()
                         .offset();
                 SettingsVersion after = read();

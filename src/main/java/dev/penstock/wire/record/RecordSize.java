@@ -1,6 +1,5 @@
 package dev.penstock.wire.record;
 
-import dev.penstock.wire.BoundedValues;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
@@ -40,7 +39,7 @@ public final class RecordSize {
                 : Optional.empty();
     }
 
-    /** Returns whether a poll had no room for the value ({@link BoundedValues}). Then the record must be read again. */
+    /** Returns whether a poll had no room for the value. Then the record must be read again. */
     public static boolean isLeft(ConsumerRecord<byte[], byte[]> record, int maxRecord) {
         return record.value() == null
                 && record.serializedValueSize() > 0

@@ -8,8 +8,6 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.apache.kafka.clients.consumer.Consumer;
-import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,15 +43,6 @@ public record SettingsVersion(long number, ObjectNode settings) {
                         && record.path(BASED_ON).asLong() == number
                 ? new SettingsVersion(offset, changed)
                 : this;
-    }
-
-    /** Returns the version in force now. */
-    public static SettingsVersion read(Consumer<byte[], byte[]> reader, String topic) {
-        SettingsVersion[] version = {start()};
-        LogRange.read("settings", reader, new TopicPartition(topic, 0), record -> {
-            version[0] = version[0].after(record.offset(), record.value());
-        });
-        return version[0];
     }
 
     /** Returns a record that makes these settings the next version. */

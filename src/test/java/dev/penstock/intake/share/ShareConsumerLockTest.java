@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.intake.record.PausedTime;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.setup.ModeChoice;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.wire.record.IntakeMode;
 import java.time.Duration;
@@ -53,7 +53,7 @@ class ShareConsumerLockTest {
                 new ShareDelivery.Origins(
                         new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
                         new LeaderEpochs(
-                                new KafkaSettings(
+                                new KafkaClients(
                                         Map.of(), TestSettings.defaults().maxRecord()),
                                 List.of())),
                 20,

@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.intake.record.LoopTime;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.setup.ModeChoice;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.wire.record.IntakeMode;
-import dev.penstock.wire.record.RecordGuard;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -72,8 +72,7 @@ class ShareConsumerLoopTest {
 
     @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
     private ShareConsumerLoop loop(Supplier<MockShareConsumer<byte[], byte[]>> made) {
-        KafkaSettings kafka =
-                new KafkaSettings(Map.of(), TestSettings.defaults().maxRecord());
+        KafkaClients kafka = new KafkaClients(Map.of(), TestSettings.defaults().maxRecord());
         return new ShareConsumerLoop(new ShareConsumerLoop.Setup(
                 () -> {
                     consumers.incrementAndGet();

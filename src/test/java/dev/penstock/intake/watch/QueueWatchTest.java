@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.intake.record.PartitionsInFlight;
 import dev.penstock.intake.record.PausedTime;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
@@ -43,7 +43,7 @@ class QueueWatchTest {
     private final QueueWatch watch = watch();
 
     private QueueWatch watch() {
-        KafkaSettings kafka = new KafkaSettings(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
+        KafkaClients kafka = new KafkaClients(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
         SimpleMeterRegistry meters = new SimpleMeterRegistry();
         MockProducer<byte[], byte[]> producer =
                 new MockProducer<>(true, null, new ByteArraySerializer(), new ByteArraySerializer());

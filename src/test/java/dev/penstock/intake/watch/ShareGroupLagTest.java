@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.intake.record.PartitionsInFlight;
 import dev.penstock.intake.record.PausedTime;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -25,8 +25,8 @@ class ShareGroupLagTest {
 
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     private final Settings settings = TestSettings.ofFile(Map.of("penstock.intake.slots", "8"));
-    private final KafkaSettings kafka =
-            new KafkaSettings(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
+    private final KafkaClients kafka =
+            new KafkaClients(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
     private final PartitionsInFlight inFlight = new PartitionsInFlight(settings, new PausedTime(), meters);
     private final Warnings warnings = new Warnings();
     private final Backlog backlog = new Backlog(settings, meters);

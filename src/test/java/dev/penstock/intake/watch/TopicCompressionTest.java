@@ -3,7 +3,7 @@ package dev.penstock.intake.watch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.intake.record.PausedTime;
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -27,8 +27,8 @@ import org.junit.jupiter.api.Test;
 class TopicCompressionTest {
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     private final Settings settings = TestSettings.defaults();
-    private final KafkaSettings kafka =
-            new KafkaSettings(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
+    private final KafkaClients kafka =
+            new KafkaClients(Map.of("bootstrap.servers", "broker:9092"), settings.maxRecord());
     private final PausedTime time = new PausedTime();
     private final Warnings warnings = new Warnings();
     private final TopicCompression compression = new TopicCompression(kafka, settings, time, warnings, meters);

@@ -1,10 +1,10 @@
 package dev.penstock.ledger.projector;
 
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.TestLedgers;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.ReplyTopic;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Postgres;
@@ -26,7 +26,7 @@ final class ProjectorProcess {
 
     public static void main(String... args) throws Exception {
         Settings settings = TestSettings.defaults();
-        KafkaSettings kafka = new KafkaSettings(Map.of("bootstrap.servers", args[0]), settings.maxRecord());
+        KafkaClients kafka = new KafkaClients(Map.of("bootstrap.servers", args[0]), settings.maxRecord());
         LedgerDatabase database = args[1].startsWith("jdbc:")
                 ? TestLedgers.postgres(args[1], Postgres.USERNAME)
                 : TestLedgers.sqlite(Path.of(args[1]));

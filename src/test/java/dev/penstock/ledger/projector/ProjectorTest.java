@@ -4,13 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobId;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Positions;
 import dev.penstock.ledger.database.Rows;
 import dev.penstock.ledger.database.TestLedgers;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
-import dev.penstock.settings.KafkaSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.LogLines;
@@ -132,7 +132,7 @@ class ProjectorTest {
     }
 
     private Projector start(Log consumer) {
-        KafkaSettings kafka = new KafkaSettings(Map.of(), settings.maxRecord());
+        KafkaClients kafka = new KafkaClients(Map.of(), settings.maxRecord());
         Map<String, UUID> ids = new ConcurrentHashMap<>(TOPIC_IDS);
         Map<TopicPartition, Long> beginnings = new HashMap<>();
         topics.logs().keySet().forEach(partition -> beginnings.put(partition, 0L));

@@ -2,9 +2,9 @@ package dev.penstock.ledger.row;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.HostileBytes;
-import dev.penstock.wire.record.RecordGuard;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,7 +2,7 @@ package dev.penstock.settings.start;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.settings.KafkaSettings;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.testkit.PlayedClock;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
@@ -26,7 +26,7 @@ class BrokerWatchTest {
     private final Clock clock = PlayedClock.of(() -> now);
 
     private final BrokerWatch watch = new BrokerWatch(
-            new KafkaSettings(Map.of("bootstrap.servers", "kafka.example:9092"), 1), clock, new SimpleMeterRegistry());
+            new KafkaClients(Map.of("bootstrap.servers", "kafka.example:9092"), 1), clock, new SimpleMeterRegistry());
 
     @Test
     void five_seconds_without_an_answer_are_an_outage_and_the_next_answer_ends_it() throws InterruptedException {

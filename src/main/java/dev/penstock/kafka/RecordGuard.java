@@ -1,6 +1,5 @@
-package dev.penstock.wire.record;
+package dev.penstock.kafka;
 
-import dev.penstock.wire.BoundedValues;
 import io.micrometer.core.instrument.Metrics;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,4 +1,4 @@
-package dev.penstock.wire;
+package dev.penstock.kafka;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;

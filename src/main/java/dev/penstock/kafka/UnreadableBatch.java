@@ -1,4 +1,4 @@
-package dev.penstock.wire.record;
+package dev.penstock.kafka;
 
 import java.time.Duration;
 import java.util.Collection;

@@ -1,4 +1,4 @@
-package dev.penstock.wire;
+package dev.penstock.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,7 +1,7 @@
-package dev.penstock.settings;
+package dev.penstock.kafka;
 
-import dev.penstock.wire.BoundedValues;
 import dev.penstock.wire.record.RecordSize;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -13,8 +13,8 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeConfigsOptions;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -29,14 +29,13 @@ import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The settings of every Kafka client of Penstock: the user's {@code kafka.*} keys, then the product's own.
- *
- * @param common the user's keys without their prefix
- * @param maxRecord the largest record, in bytes
+ * Makes every Kafka client of Penstock: with the user's {@code kafka.*} keys, then the product's own. One {@link
+ * #admin()} serves all occasional requests. Thread-safe.
  */
-public record KafkaSettings(Map<String, Object> common, int maxRecord) {
+public final class KafkaClients implements AutoCloseable {
     private static final String COMMITTED =
             IsolationLevel.READ_COMMITTED.toString().toLowerCase(Locale.ROOT);
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
@@ -45,21 +44,56 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     /** The default address of Kafka. */
     public static final String DEFAULT_SERVERS = "localhost:9092";
 
-    public KafkaSettings {
+    private final Map<String, Object> common;
+    private final int maxRecord;
+    /** Guarded by this. */
+    private @Nullable Admin shared;
+
+    /**
+     * @param common the user's keys without their prefix
+     * @param maxRecord the largest record, in bytes
+     */
+    public KafkaClients(Map<String, Object> common, int maxRecord) {
         Map<String, Object> all = new HashMap<>(common);
         all.putIfAbsent(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, DEFAULT_SERVERS);
-        common = Map.copyOf(all);
+        this.common = Map.copyOf(all);
+        this.maxRecord = maxRecord;
+    }
+
+    /** Returns the size of the largest record, in bytes. */
+    public int maxRecord() {
+        return maxRecord;
     }
 
     public String bootstrapServers() {
         return String.valueOf(common.get(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG));
     }
 
+    /**
+     * Returns the client for all requests that have the user's timeouts. Its callers do not close it.
+     *
+     * @throws KafkaException it cannot be made now; the next call tries again
+     */
+    public synchronized Admin admin() {
+        Admin known = shared;
+        if (known == null) {
+            known = admin("penstock-admin");
+            shared = known;
+        }
+        return known;
+    }
+
+    /** Returns a client of its own, with the user's timeouts. */
     public Admin admin(String clientId) {
         return admin(clientId, Map.of());
     }
 
-    /** @param more the properties of this client only */
+    /**
+     * Returns a client of its own, for a caller with other timeouts, or for one that must not wait for others: a
+     * client has one request at a time in flight to each broker (4.3.1).
+     *
+     * @param more the properties of this client only
+     */
     public Admin admin(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(more);
         properties.put(CommonClientConfigs.CLIENT_ID_CONFIG, clientId);
@@ -150,12 +184,9 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     /** Returns a topic's setting from the broker; empty if the broker does not answer at once. */
     public Optional<String> topicConfig(String topic, String key) {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        try (Admin admin = admin(
-                "penstock-topic-config",
-                Map.of(
-                        AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, CONFIG_MILLIS,
-                        AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, CONFIG_MILLIS))) {
-            return admin.describeConfigs(List.of(resource)).all().get().values().stream()
+        DescribeConfigsOptions impatient = new DescribeConfigsOptions().timeoutMs(CONFIG_MILLIS);
+        try {
+            return admin().describeConfigs(List.of(resource), impatient).all().get().values().stream()
                     .map(config -> config.get(key))
                     .filter(Objects::nonNull)
                     .map(ConfigEntry::value)
@@ -174,5 +205,12 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         Map<String, Object> properties = new HashMap<>(common);
         properties.putAll(more);
         return properties;
+    }
+
+    @Override
+    public synchronized void close() {
+        if (shared != null) {
+            shared.close(Duration.ofSeconds(2));
+        }
     }
 }

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.kafka;
+
+import org.jspecify.annotations.NullMarked;
