@@ -290,7 +290,8 @@ public final class LlamaServerProcess implements Upstream {
                 hung = false;
                 unanswered = 0;
             }
-            // a platform thread, because reading from a pipe would block the carrier of a virtual thread. If it dies, the
+            // a platform thread, because reading from a pipe would block the carrier of a virtual thread. If it dies,
+            // the
             // full pipe stops the server, the probes find it hung, and the next server gets a new reader
             Thread reading = Thread.ofPlatform().daemon().start(() -> read(process, output));
             // this thread only waits, so nothing in it can fail before the end
