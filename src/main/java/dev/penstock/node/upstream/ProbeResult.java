@@ -23,7 +23,7 @@ public sealed interface ProbeResult {
     record Loading(String words) implements ProbeResult {}
 
     /**
-     * @param silent whether the answer did not come in time, although the connection was not refused
+     * @param timedOut whether the answer did not come in time, although the connection was not refused
      * @param unauthorized whether the server answers, but requires another key
      */
     record Away(String words, boolean timedOut, boolean unauthorized) implements ProbeResult {
