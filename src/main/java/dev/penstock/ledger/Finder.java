@@ -22,7 +22,7 @@ import org.apache.kafka.common.TopicPartition;
 /** Finds jobs by their ids. One query serves all callers that ask at the same time. */
 final class Finder implements AutoCloseable {
     private static final int THREADS = 2;
-    /** Whether their small answers are read too. */
+    /** The most jobs in one query. The query also reads their small outcomes. */
     private static final int AT_ONCE = 64;
 
     private final LedgerDatabase database;
@@ -32,7 +32,7 @@ final class Finder implements AutoCloseable {
 
     private record Request(JobId id, CompletableFuture<Ledger.Found> found) {}
 
-    /** The rows of the jobs, and the positions of the reply partitions just before. */
+    /** The rows of the jobs, and the positions of the reply partitions just before the rows were read. */
     private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
 
     Finder(LedgerDatabase database, ReplyTopic replies) {
@@ -46,7 +46,7 @@ final class Finder implements AutoCloseable {
         }
     }
 
-    /** What the ledger has of a job now. */
+    /** Returns the current content of the ledger about a job. */
     Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
         Request mine = new Request(id, new CompletableFuture<>());

@@ -26,9 +26,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Waits until the projection has passed what the topics contain now, so that every replica finds a job that any replica
- * accepted. It asks the broker for the partitions too, so it also waits for a partition that was added and for a topic
- * that was made again. One request to the broker, and one read of the positions, serve all callers that wait.
+ * Waits until the projection has passed the current ends of the topics. So every replica finds a job that any replica
+ * accepted. It asks the broker for the partitions too, so it also waits for a new partition and for a recreated topic.
+ * One request to the broker and one read of the positions serve all callers that wait.
  */
 @Singleton
 public class CatchUp {
@@ -46,13 +46,16 @@ public class CatchUp {
     private @Nullable CompletableFuture<Map<TopicPartition, Positions.Position>> look;
 
     /**
-     * Where a partition ends.
+     * The end of a partition.
      *
-     * @param offset behind the last settled record: an open transaction is not waited for
-     * @param topicId the topic that the offset belongs to
+     * @param offset the end for read_committed; records of open transactions lie behind it, and no caller waits for
+     *     them
+     * @param topicId the id of the topic that the offset belongs to
      */
     public record End(long offset, String topicId) {
-        /** A position in an earlier topic of this name does not count. */
+        /**
+         * Returns whether a position has passed this end. A position in an earlier topic with the same name has not.
+         */
         boolean isPassedBy(Positions.@Nullable Position position) {
             return position == null
                     ? offset == 0
@@ -63,7 +66,7 @@ public class CatchUp {
 
     /** Reports the ends of topics. */
     interface Broker extends AutoCloseable {
-        /** The ends of every partition of these topics. */
+        /** Returns the end of each partition of these topics. */
         CompletionStage<Map<TopicPartition, End>> ends(Collection<String> topics);
 
         @Override
@@ -75,13 +78,13 @@ public class CatchUp {
         this(database, () -> new AdminBroker(kafka.admin("penstock-ledger-ends")));
     }
 
-    /** @param brokers asked again after it has failed */
+    /** @param brokers creates a client of the broker; it is called again after a failure */
     CatchUp(LedgerDatabase database, Supplier<Broker> brokers) {
         this.database = database;
         this.brokers = brokers;
     }
 
-    /** The broker itself. */
+    /** Asks a Kafka broker. */
     private record AdminBroker(Admin admin) implements Broker {
         private static final ListOffsetsOptions COMMITTED = new ListOffsetsOptions(IsolationLevel.READ_COMMITTED);
 
@@ -115,7 +118,9 @@ public class CatchUp {
     }
 
     /**
-     * @return the ends that every partition of these topics had after this call
+     * Returns the ends of the topics, read after this call began.
+     *
+     * @return the end of each partition of these topics
      * @throws TimeoutException the broker did not answer in time
      */
     public Map<TopicPartition, End> ends(Collection<String> topics, Duration atMost)
@@ -143,7 +148,10 @@ public class CatchUp {
         return mine;
     }
 
-    /** A request under way may have been answered before this caller came: the caller waits for the next one. */
+    /**
+     * Sends one request for all callers that wait. A caller that comes during a request waits for the next one, because
+     * the broker may have answered the current request before the caller came.
+     */
     private synchronized void askNow() {
         CompletableFuture<Map<TopicPartition, End>> waiting = next;
         next = null;
@@ -157,7 +165,8 @@ public class CatchUp {
         try {
             answer = broker().ends(topics);
         } catch (RuntimeException e) {
-            // no client could be made, as a name does not resolve: the next request makes one
+            // no client could be created, for example because a host name does not resolve: the next request tries
+            // again
             asking = false;
             waiting.completeExceptionally(e);
             return;
@@ -175,7 +184,7 @@ public class CatchUp {
     /**
      * Waits until the projection has passed these ends.
      *
-     * @return false where it has not by then
+     * @return false if it has not passed them in time
      */
     public boolean await(Map<TopicPartition, End> ends, Duration atMost)
             throws InterruptedException, LedgerDatabase.Unavailable {
