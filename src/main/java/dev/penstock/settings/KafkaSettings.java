@@ -31,10 +31,10 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * The settings of every Kafka client of Penstock: the user's {@code kafka.*} keys, then the product's own.
+ * The settings of all Kafka clients of Penstock. Penstock's own settings override the user's {@code kafka.*} keys.
  *
  * @param common the user's keys without their prefix
- * @param maxRecord the largest record, in bytes
+ * @param maxRecord the size of the largest record, in bytes
  */
 public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     private static final String COMMITTED =
@@ -79,7 +79,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
                 "all",
                 ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG,
                 true,
-                // the record's own overhead (key, headers, batch) comes on top of the value
+                // a record is larger than its value: it also has a key, headers and a share of the batch
                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                 maxRecord + 65_536,
                 ProducerConfig.BUFFER_MEMORY_CONFIG,
@@ -89,8 +89,8 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     }
 
     /**
-     * Returns a consumer without a group: its caller assigns partitions and seeks. It does not see records of aborted
-     * or open transactions. It discovers a new partition within seconds.
+     * Returns a consumer without a group: its caller assigns partitions and seeks. It returns no records of aborted or
+     * open transactions. It discovers a new partition within seconds.
      */
     public KafkaConsumer<byte[], byte[]> reader(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(Map.of(
@@ -111,7 +111,7 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
         return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));
     }
 
-    /** Sends a record; done when the broker has it. */
+    /** Sends a record. The future completes when the broker has the record. */
     public static CompletableFuture<RecordMetadata> send(
             Producer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
         CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
@@ -132,14 +132,14 @@ public record KafkaSettings(Map<String, Object> common, int maxRecord) {
     }
 
     /**
-     * Returns whether a wait for the broker timed out: for the topic's partitions, for room in the buffer, or for its
+     * Returns whether a wait for the broker timed out: for the metadata of the topic, for room in the buffer, or for an
      * answer.
      */
     public static boolean isTimeout(Throwable failure) {
         return cause(failure) instanceof TimeoutException;
     }
 
-    /** Returns the original failure, without the exceptions that carry it from one thread to another. */
+    /** Returns the original failure, without the exceptions that carried it from another thread. */
     public static Throwable cause(Throwable failure) {
         Throwable cause = failure.getCause();
         return cause != null && (failure instanceof CompletionException || failure instanceof ExecutionException)

@@ -137,8 +137,8 @@ public final class Positions {
     }
 
     /**
-     * Returns, for each partition that has such a gap, the time at which it was found. The ledger may lack events of
-     * older jobs.
+     * Returns the time of the last gap, for each partition that has one. In a gap, the topic dropped records before
+     * they were projected, so the ledger may lack events of older jobs.
      */
     public static Map<TopicPartition, Long> gaps(Connection connection) throws SQLException {
         Map<TopicPartition, Long> gaps = new HashMap<>();

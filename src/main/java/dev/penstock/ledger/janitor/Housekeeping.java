@@ -19,8 +19,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Schedules the rounds of the janitor, the audit and the retention. Each replica's janitor and audit end the jobs that
- * this replica projects.
+ * Schedules the rounds of the janitor, the audit and the retention. The janitor and the audit of a replica end only
+ * jobs that this replica projects.
  */
 public final class Housekeeping implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Housekeeping.class);

@@ -26,8 +26,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * The partitions of the topics that the ledger reads, with their first and last offsets and the positions of their
- * groups.
+ * The partitions of the topics that the ledger reads. Its methods ask the broker for offsets of these partitions, and
+ * for the positions of the groups.
  *
  * @param jobs the partitions of every job topic
  * @param replies the partitions of the reply topic

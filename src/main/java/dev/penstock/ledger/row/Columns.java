@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads and writes the values of columns that may be null. */
 public final class Columns {
-    /** The most characters of a name. Jobs have no longer names, and nodes list none. */
+    /** The most characters of a name. All names of jobs and of nodes' models are this short. */
     public static final int LONGEST_NAME = 256;
 
     private static final int REPLACEMENT = 0xFFFD;
