@@ -118,7 +118,7 @@ public final class Audit implements AutoCloseable {
         List<TopicPartition> partitions = new ArrayList<>(places.jobs());
         partitions.addAll(database.read(Origin::gonePartitions));
         for (TopicPartition partition : partitions) {
-            // no recreated topic delivers a record of the old topic. A started job is skipped: a replica runs it, or
+            // a recreated topic delivers no record of the old topic. A started job is skipped: a replica runs it, or
             // the janitor ends it
             boolean gone = Origin.isGone(partition.topic());
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
@@ -160,8 +160,9 @@ public final class Audit implements AutoCloseable {
 
     /**
      * Returns whether the broker will not deliver the record that the job depends on. This is the record in the last
-     * {@code started}, or else the first record. The other records with this id are duplicates, and would wait for the
-     * job for ever. If the ledger does not keep all records of the job, the broker must have dropped every one of them.
+     * {@code started}. If no run has started, it is the first valid record in the order of the duplicate rule. The
+     * other records with this id are duplicates, and would wait for the job for ever. If the ledger does not keep all
+     * records of the job, the broker must have dropped every one of them.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         RecordPlace started = row.life().startedRecord();

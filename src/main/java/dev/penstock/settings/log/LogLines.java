@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Filters each log line before any formatter. It drops repeated lines of libraries, and their reports that a client
- * closed its connection. It removes control characters from the text of callers, servers and records, so that this text
- * cannot start a new line or control the terminal. Stack traces keep their lines.
+ * closed its connection. It escapes control characters, so that text from callers, servers and records cannot start a
+ * new line or control the terminal. Stack traces keep their lines.
  */
 @LoggingFilter(name = "penstock-log-lines")
 public final class LogLines implements Filter {
