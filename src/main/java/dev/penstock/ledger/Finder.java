@@ -22,7 +22,7 @@ import org.apache.kafka.common.TopicPartition;
 /** Finds jobs by their ids. One query serves all callers that ask at the same time. */
 final class Finder implements AutoCloseable {
     private static final int THREADS = 2;
-    /** The most jobs in one query. The query also reads their small outcomes. */
+    /** The maximum number of jobs in one query. The query also reads their small outcomes. */
     private static final int AT_ONCE = 64;
 
     private final LedgerDatabase database;
@@ -46,7 +46,7 @@ final class Finder implements AutoCloseable {
         }
     }
 
-    /** Returns the current content of the ledger about a job. */
+    /** Returns the current row of a job. */
     Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
         Request mine = new Request(id, new CompletableFuture<>());

@@ -198,7 +198,7 @@ public class Ledger {
      * The live replicas, including the replicas without a ledger.
      *
      * @param all the member ids of the group
-     * @param own the member id of this replica; it is not in the list before the replica has joined
+     * @param own the member id of this replica; before the replica has joined, the list does not contain it
      */
     public record Members(List<String> all, String own) {}
 
@@ -257,7 +257,7 @@ public class Ledger {
         if (found.state().isPresent()) {
             return found;
         }
-        // the replies too, because a refused record may be the only one with its id
+        // wait for the replies too: if the only record with this id was refused, only the reply topic shows it
         List<String> topics = new ArrayList<>(jobTopics);
         topics.add(replies.name());
         int partition = replies.partitionOf(id);
@@ -265,7 +265,7 @@ public class Ledger {
         return findNow(id);
     }
 
-    /** Returns those of the given jobs that any replica accepted before this call, without their answers. */
+    /** Returns the jobs with these ids, without their answers, if any replica accepted them before this call. */
     public List<JobRow> findAll(Collection<JobId> ids) throws LedgerDatabase.Unavailable, InterruptedException {
         List<JobRow> rows = database.read(connection -> Rows.find(connection, ids));
         boolean all =
@@ -307,7 +307,7 @@ public class Ledger {
         throw new LedgerDatabase.Unavailable("the ledger is behind the topics", null);
     }
 
-    /** Returns the current content of the ledger about a job. */
+    /** Returns the current row of a job. It does not wait for the projection. */
     public Found findNow(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         return finder.find(id, FIND_WITHIN);
     }

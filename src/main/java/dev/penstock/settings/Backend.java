@@ -37,8 +37,8 @@ public enum Backend {
     }
 
     /**
-     * Returns the default for the most requests at once. If a llama-server reports its total_slots, that number takes
-     * precedence.
+     * Returns the default for the maximum number of requests at once. If a llama-server reports its total_slots, that
+     * number takes precedence.
      */
     public int defaultMaxInFlight() {
         return defaultMaxInFlight;

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * One model server that was configured or found.
  *
  * @param url scheme, host and port, and a path if the server has one; never ends with a slash or {@code /v1}
- * @param maxInFlight the most requests at once; if empty, the server's own number applies, or else the backend's
- *     default
+ * @param maxInFlight the maximum number of requests at once; if empty, the server's own number applies, or else the
+ *     backend's default
  * @param model the only model to use; null for all models that the server lists
  * @param requests the settings and timeouts of its requests
  * @param fetchesMissing whether the node fetches a model that a job names and no node has
@@ -74,7 +74,7 @@ public record NodeSettings(
      *
      * @param parameters parameters for jobs that do not set them; they override the service's parameters
      * @param extraBody fields of each request; they override the job's fields
-     * @param embeddingBatch the most inputs in one request; empty for the backend's default
+     * @param embeddingBatch the maximum number of inputs in one request; empty for the backend's default
      * @param apiVersion the API version of Azure OpenAI; null for the version that Penstock was written for
      */
     public record Requests(

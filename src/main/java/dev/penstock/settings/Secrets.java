@@ -13,10 +13,10 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The API keys for nodes that are added at run time. Such a node contains a reference to its key: an environment
- * variable with a prefix, or a file in one folder. The caller who adds a node chooses both the reference and the
- * address. To prevent the theft of keys, a reference belongs to fixed addresses: the hosts that the configuration lists
- * for it, or else the address of the first node that used it.
+ * The API keys for nodes that are added at run time. Such a node contains a reference to its key. The reference names
+ * an environment variable with a prefix, or a file in one folder. The caller who adds a node chooses both the reference
+ * and the address. To prevent the theft of keys, a reference belongs to fixed addresses: the hosts that the
+ * configuration lists for it, or else the address of the first node that used it.
  *
  * @param prefix the prefix of the variables' names
  * @param folder the folder of the files; empty if no file is allowed
@@ -92,7 +92,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
 
     /**
      * Returns the file behind a reference. The file must be directly in the folder, also after links are resolved. Each
-     * file has exactly one valid reference, because a second spelling could escape the binding to a place.
+     * file has exactly one valid reference, because a second spelling could belong to another address.
      */
     private Optional<Path> file(String reference) {
         try {

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * The settings in force. Every value is checked and valid.
  *
  * @param nodes the nodes from the configuration and the environment; if there are none, Penstock probes localhost
- * @param unknownFor the time for which a node that was never reached counts as having any model
+ * @param unknownFor how long a node that was never reached is assumed to have any model
  * @param profiles for each alias, the model of each backend
  * @param parameters the default parameters of every request
  * @param permissions the optional fields that a job's body may have
@@ -74,14 +74,14 @@ public record Settings(
     /**
      * The limits of API calls, for each replica.
      *
-     * @param lines the most jobs in one call
+     * @param lines the maximum number of jobs in one call
      * @param header the longest time from the first byte of a request to the end of its headers
      * @param body the longest time for a request's whole body
      * @param idle how long a connection may stay open between two requests
      * @param answer how long an answer may wait while its caller reads nothing
-     * @param streams the most event streams at once
-     * @param streamBytes the most unread events of one stream, in bytes
-     * @param allStreamsBytes the most unread events of all streams, in bytes
+     * @param streams the maximum number of event streams at once
+     * @param streamBytes the maximum size of the unread events of one stream
+     * @param allStreamsBytes the maximum size of the unread events of all streams
      */
     public record Api(
             int lines,
@@ -96,11 +96,11 @@ public record Settings(
     /**
      * The size limits of a model server's answers, in bytes.
      *
-     * @param bytes the size of one answer
-     * @param line the size of one line or event of an answer
-     * @param listing the size of a list of models, or of another answer about the server itself
-     * @param embeddings the size of the document that answers one request for embeddings
-     * @param pull the size of all progress messages of one pull or load
+     * @param bytes the maximum size of one answer
+     * @param line the maximum size of one line or event of an answer
+     * @param listing the maximum size of a list of models, or of another answer about the server itself
+     * @param embeddings the maximum size of the document that answers one request for embeddings
+     * @param pull the maximum size of all progress messages of one pull or load
      */
     public record Answers(long bytes, int line, int listing, int embeddings, long pull) {
         private static final int MEGABYTE = 1 << 20;
@@ -124,10 +124,11 @@ public record Settings(
      * @param mode the configured mode; if empty, the mode in use applies, or else the best mode that the broker
      *     supports
      * @param consumers the number of consumers for each topic
-     * @param batch the records in flight per consumer; if empty, consumers × batch = slots × partitions
-     * @param maxBytes the bytes of records in flight in this replica; above this limit it receives no more records
+     * @param batch the records in flight per consumer; if empty, slots × partitions / consumers
+     * @param maxBytes the limit on the bytes of records in flight in this replica; above it, the replica receives no
+     *     more records
      * @param park how long a job keeps its queue entry here while all its nodes are down; after that it is deferred
-     * @param lowShare the least share of the starts for low-priority jobs while any of them wait; 0 to 1
+     * @param lowShare the minimum share of job starts that low-priority jobs get while any of them wait; 0 to 1
      */
     public record Intake(
             boolean enabled,
@@ -158,7 +159,7 @@ public record Settings(
     /**
      * A job topic.
      *
-     * @param slots the most slots of a replica that the topic's jobs may hold
+     * @param slots the maximum number of slots of a replica that the topic's jobs may hold
      */
     public record JobTopic(String name, Priority priority, String tenant, int slots) {}
 

@@ -12,8 +12,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread whose body runs as long as the service, or as long as the object that it serves. An unexpected exception
- * does not end the thread. The thread logs the exception with its stack and counts it in {@code
+ * A thread whose body runs as long as the service runs, or as long as the object that it serves exists. An unexpected
+ * exception does not end the thread. The thread logs the exception with its stack and counts it in {@code
  * penstock_thread_failures_total{thread}}. Then it runs the body again after a pause, which doubles with each failure
  * up to a maximum. If the same failure repeats, the thread logs its stack only once. {@link #gone} lists the threads
  * that ended without a request to stop. If there are any, the process is incomplete, and the liveness check fails.

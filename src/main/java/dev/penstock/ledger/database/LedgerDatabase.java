@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
 public class LedgerDatabase {
     private static final Logger LOG = Logger.getLogger(LedgerDatabase.class);
     private static final Duration READ_WITHIN = Duration.ofSeconds(2);
-    /** A transaction that conflicts with other transactions is repeated for this time. */
+    /** How long a transaction is repeated if it conflicts with other transactions. */
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
     /** The number is smaller than the number of connections in the pool, because writers need connections too. */
     private static final int SQLITE_READERS = 4;
@@ -108,8 +108,8 @@ public class LedgerDatabase {
     /**
      * Locks the SQLite file, so that no second process uses it.
      *
-     * @return the name of the file in the group, the same for each process that opens the file; empty if the database
-     *     serves many replicas
+     * @return the file's member name in the ledgers' group, the same for each process that opens the file; empty if the
+     *     database serves many replicas
      */
     public String open() throws Unusable {
         if (settings.kind() != Settings.LedgerKind.SQLITE) {
@@ -253,8 +253,8 @@ public class LedgerDatabase {
                 if (settings.kind() != Settings.LedgerKind.SQLITE) {
                     connection.commit();
                 }
-                // this commits in SQLite, whose commit() also begins the next transaction: it could throw after the
-                // commit has succeeded
+                // setAutoCommit(true) commits in SQLite. Its commit() also begins the next transaction, and could throw
+                // after the commit has succeeded
                 connection.setAutoCommit(true);
                 done = true;
                 return result;

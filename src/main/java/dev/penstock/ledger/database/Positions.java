@@ -77,7 +77,7 @@ public final class Positions {
     }
 
     /**
-     * Replaces the positions of a recreated topic by its beginnings.
+     * Replaces the positions of a recreated topic by the first offsets of the new topic.
      *
      * @param gapMillis the ledger may lack events of jobs from before this time; 0 if it has all
      */

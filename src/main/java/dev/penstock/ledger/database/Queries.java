@@ -30,10 +30,10 @@ import org.jspecify.annotations.Nullable;
 public final class Queries {
     /** The highest queue position that is counted exactly. */
     public static final int FARTHEST_PLACE = 1_000;
-    /** The most rows that a list reads for one page if no index covers all its filters. */
+    /** The maximum number of rows that a list reads for one page if no index covers all its filters. */
     private static final int MOST_LOOKED_THROUGH = 20_000;
 
-    /** A larger outcome, in bytes, is read separately, when there is memory for it. */
+    /** An outcome with more bytes is read separately, when there is memory for it. */
     private static final int SMALL_OUTCOME = 16_384;
 
     private static final String WITH_OUTCOME = Rows.WITHOUT_OUTCOME
@@ -119,7 +119,10 @@ public final class Queries {
                     && state.metadata().entrySet().containsAll(metadata.entrySet());
         }
 
-        /** Returns whether a refused record satisfies the filter. It has no tenant, model, node or metadata. */
+        /**
+         * Returns whether a refused record satisfies the filter. A refused record has no tenant, model, node or
+         * metadata.
+         */
         private boolean fits(Refusal refusal) {
             JsonNode event = Json.parseLenient(refusal.event());
             return tenant == null
@@ -146,7 +149,7 @@ public final class Queries {
             return createdMillis + "." + id;
         }
 
-        /** Returns empty if the text is no cursor. */
+        /** Parses a cursor; returns empty if the text is not a cursor. */
         public static Optional<Cursor> parse(String text) {
             Matcher matcher = FORM.matcher(text);
             return matcher.matches()
@@ -230,8 +233,8 @@ public final class Queries {
     }
 
     /**
-     * Returns the cursor or the end of the filter, whichever is earlier. The end of the filter has the empty id,
-     * because no id sorts before it.
+     * Returns the cursor, or the end time of the filter as a cursor, whichever is earlier. The second cursor has the
+     * empty id, because no id sorts before it.
      */
     private static Cursor begin(Filter filter, @Nullable Cursor after) {
         Cursor until = new Cursor(

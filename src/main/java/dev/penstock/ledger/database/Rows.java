@@ -157,7 +157,7 @@ public final class Rows {
         return rows;
     }
 
-    /** Updates rows. If a new row was loaded without its ending, the stored ending stays. */
+    /** Updates rows. If a row was loaded without its ending, the stored ending stays. */
     public static void update(Connection connection, List<JobRow> rows) throws SQLException {
         try (PreparedStatement open = connection.prepareStatement(UPDATE_OPEN);
                 PreparedStatement ended = connection.prepareStatement(UPDATE)) {

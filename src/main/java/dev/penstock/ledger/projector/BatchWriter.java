@@ -33,7 +33,7 @@ public final class BatchWriter {
     private static final Logger LOG = Logger.getLogger(BatchWriter.class);
     /** The duration of the warning about a skipped record. */
     private static final Duration WARNED_FOR = Duration.ofHours(1);
-    /** The most log lines about single skipped records of one batch. */
+    /** The maximum number of skipped records in one batch that get their own log line. */
     private static final int MOST_LINES = 5;
 
     private final LedgerDatabase database;

@@ -48,8 +48,8 @@ public class CatchUp {
     /**
      * The end of a partition.
      *
-     * @param offset the end for read_committed; records of open transactions lie behind it, and no caller waits for
-     *     them
+     * @param offset the end that a read_committed consumer sees; records of open transactions lie behind it, and no
+     *     caller waits for them
      * @param topicId the id of the topic that the offset belongs to
      */
     public record End(long offset, String topicId) {

@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A ledger serves one cluster. If a topic was deleted and recreated, the ledger reads the new topic from its
  * beginning. The rows of the old topic stay valid, but they now contain a topic name that no Kafka topic can have. An
- * ended job of the old topic keeps its outcome and its id until the reply topic is recreated too. A record that had not
- * run is lost.
+ * ended job of the old topic keeps its outcome and its id until the reply topic is recreated too. A job of the old
+ * topic that has not started is lost.
  */
 public record Origin(String clusterId, Map<String, UUID> topicIds) {
     /** Marks the name of a topic that does not exist any more. No Kafka topic has this character in its name. */

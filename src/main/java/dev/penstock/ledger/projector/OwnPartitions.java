@@ -15,9 +15,9 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * The partitions that the group assigns to this replica. A placed partition has a position: the offset below which the
- * ledger has all its records. The ledger takes no record of an unplaced partition. Only the projector's thread uses
- * this class, also for the consumer's callbacks; {@link #placed} is for all threads.
+ * The partitions that the group assigns to this replica. A placed partition has a position: the ledger has all its
+ * records below this offset. The ledger takes no record of an unplaced partition. Only the projector's thread may call
+ * the methods, except {@link #placed}. The consumer calls the listener's methods on the same thread.
  */
 final class OwnPartitions implements ConsumerRebalanceListener {
     /** If the position in the database differs, another projector owns the partition. */

@@ -41,9 +41,9 @@ public final class Projector implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Projector.class);
     private static final RecordGuard GUARD = RecordGuard.of("ledger");
     /**
-     * The most bytes of one fetch, and of one partition in it. While the ledger is behind, memory contains such a fetch
-     * three times. A larger record comes alone. Larger fetches need much memory: with 40,000 queued jobs, a transaction
-     * of 5,000 records of 10 kB takes 76 MiB.
+     * The maximum number of bytes of one fetch, and of one partition in it. While the ledger is behind, such a fetch is
+     * in memory three times. A larger record comes alone. Larger fetches need much memory: with 40,000 queued jobs, a
+     * transaction of 5,000 records of 10 kB takes 76 MiB.
      */
     private static final int FETCH_BYTES = 2 << 20;
 
@@ -74,8 +74,8 @@ public final class Projector implements AutoCloseable {
     private volatile String member = "";
 
     /**
-     * @param instance the fixed name in the group; a replica that restarts with the same name gets its old membership
-     *     at once. Empty if there is none
+     * @param instance the fixed name in the group; empty if there is none. A replica that restarts with the same name
+     *     gets its old membership at once
      */
     public Projector(
             LedgerDatabase database,

@@ -96,8 +96,8 @@ public record TopicPlaces(
     }
 
     /**
-     * Returns the requested offset of each partition, such as its first or its end. The end is the one for
-     * read_committed: records of an open transaction lie behind it.
+     * Returns the requested offset of each partition, such as its first offset or its end. The end is the one that a
+     * read_committed consumer sees: records of an open transaction lie behind it.
      */
     public static Map<TopicPartition, Long> offsets(Admin admin, List<TopicPartition> partitions, OffsetSpec which)
             throws InterruptedException {

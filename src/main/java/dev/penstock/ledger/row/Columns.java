@@ -8,7 +8,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads and writes the values of columns that may be null. */
 public final class Columns {
-    /** The most characters of a name. All names of jobs and of nodes' models are this short. */
+    /**
+     * The maximum number of characters in a name. The names in jobs and in the nodes' lists of models are within this
+     * limit.
+     */
     public static final int LONGEST_NAME = 256;
 
     private static final int REPLACEMENT = 0xFFFD;
@@ -54,8 +57,8 @@ public final class Columns {
     }
 
     /**
-     * Returns a name that an index accepts. An index entry of PostgreSQL has at most 2,704 bytes, and a character at
-     * most three.
+     * Returns a name that an index accepts. An index entry of PostgreSQL has at most 2,704 bytes, and a character has
+     * at most three bytes.
      */
     static String name(String value) {
         String text = text(value);

@@ -162,7 +162,7 @@ public record JobRow(
         return life.reading().isClosed() || rejected().isPresent();
     }
 
-    /** Returns the row of an id after the refusal of the record that a reader waits for. */
+    /** Returns the row of an id whose record was refused while a reader waited for it. */
     public JobRow rejectedBy(long offset, long millis, Bytes value) {
         return Refusal.of(offset, millis, value.get())
                 .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
@@ -183,7 +183,7 @@ public record JobRow(
                         id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
     }
 
-    /** Returns the status that the filter of a list compares. */
+    /** Returns the status that the filters of lists use. */
     public JobState.Status status() {
         return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
     }

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The parts of one job record that the ledger keeps. It is a pure function of the record.
  *
- * @param bodyHash the hash of the body, to recognise another body under the same id
- * @param pins the pool or the node that the request demands
+ * @param bodyHash the hash of the body; two records with the same id and different hashes have different bodies
+ * @param pins the pool or the node that the request requires
  * @param timeoutMillis the longest running time, counted from the first {@code started}
  * @param deadlineMillis the deadline, in milliseconds since 1970; null if there is none
  */

@@ -32,9 +32,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The records of one job, merged by union, so that the order in which the partitions are read makes no difference. A
- * producer may give the same id to all its records. Then only the smallest records are kept, including refused records.
- * The set of all records alone decides which ones are kept. A smaller record is never left out for a larger one, and
- * the records of a partition arrive in order.
+ * producer may give the same id to all its records. Then only the first {@link #MOST} records in the order of the
+ * duplicate rule are kept, including refused records. Which records are kept depends only on the set of all records. No
+ * record is left out in favour of a later one in this order, and the records of a partition arrive in order.
  *
  * @param records each record once, in the order of the duplicate rule
  * @param refused the refused records; they do not count
@@ -49,8 +49,8 @@ public record Submissions(
         SortedMap<TopicPartition, Long> leftOut,
         @Nullable Refusal refusal) {
     /**
-     * The most records that are kept, and the most deferred records of each partition. If so many records are refused,
-     * a later record is not shown.
+     * The maximum number of records that are kept, and of deferred records that each partition keeps. If so many
+     * records are refused, a later record is not shown.
      */
     public static final int MOST = 256;
 
@@ -171,7 +171,7 @@ public record Submissions(
         return deferred.stream().anyMatch(each -> each.lastAttempt() >= attempt && each.lastAttempt() > 0);
     }
 
-    /** Returns the records that were not refused, the smallest first. */
+    /** Returns the records that were not refused, in the order of the duplicate rule. */
     public List<Submission> standing() {
         Set<RecordPlace> struck = refused.stream().map(RecordStamp::place).collect(Collectors.toSet());
         return records.stream()

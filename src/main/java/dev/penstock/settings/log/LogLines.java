@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class LogLines implements Filter {
     private static final int MOST_CAUSES = 20;
     private static final String CONNECTION = "io.vertx.core.net.impl.ConnectionBase";
-    /** The system's messages after the other side has closed a connection. They are no errors of the service. */
+    /** The system's messages after the other side has closed a connection. They are not errors of the service. */
     private static final Set<String> LEFT = Set.of("Connection reset", "Connection reset by peer", "Broken pipe");
 
     private static final ExtFormatter MESSAGES = new PatternFormatter("%s");

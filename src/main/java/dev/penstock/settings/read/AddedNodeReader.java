@@ -119,7 +119,7 @@ public final class AddedNodeReader {
                     key,
                     value instanceof ObjectNode headers ? headers.deepCopy().without("") : value);
         } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
-            // JSON keeps the types of numbers and texts
+            // as JSON, so that numbers and texts keep their types
             value.properties()
                     .forEach(field -> keys.put(
                             prefix(key + "." + quoted(field.getKey())),

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 
 /**
  * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object has
- * one of two forms: one key for each of its values, as from YAML, or JSON in one string.
+ * one of two forms: one key for each of its values, as YAML produces them, or JSON in one string.
  */
 public final class FreeForm {
     private static final Pattern KEY = Pattern.compile(

@@ -37,7 +37,7 @@ public final class KnownVariables {
 
     private static final Pattern ADDRESS = Pattern.compile("(?:tcp|udp|sctp)://.*");
 
-    /** Variables that do not exist, each with the right one: the ports and the host are keys of Quarkus. */
+    /** Wrong variables for the ports and the host, each with the right one, which is a variable of Quarkus. */
     private static final Map<String, String> OF_QUARKUS = Map.of(
             "PENSTOCK_PORT", "QUARKUS_HTTP_PORT",
             "PENSTOCK_HTTP_PORT", "QUARKUS_HTTP_PORT",

@@ -22,8 +22,8 @@ public interface NodeConfig {
     Optional<String> pool();
 
     /**
-     * The most requests at once. Default: 64 for vllm, its total_slots for llama-server, 1 for ollama and llama-cli, 16
-     * for the other backends.
+     * The maximum number of requests at once. Default: 64 for vllm, its total_slots for llama-server, 1 for ollama and
+     * llama-cli, 16 for the other backends.
      */
     Optional<Integer> maxInFlight();
 
@@ -51,12 +51,12 @@ public interface NodeConfig {
     /** The API version of azure-openai. */
     Optional<String> apiVersion();
 
-    /** The most inputs of one embeddings request. More inputs are sent as several requests. */
+    /** The maximum number of inputs of one embeddings request. More inputs are sent as several requests. */
     Optional<Integer> embeddingBatch();
 
     /**
-     * With missing, this node fetches a model that a job names and no node has. With never (default), it fetches no
-     * model.
+     * If the value is {@code missing}, this node fetches a model that a job names and no node has. If it is {@code
+     * never}, the node fetches no model.
      */
     @WithDefault("never")
     String pull();

@@ -20,7 +20,7 @@ public interface PenstockConfig {
     Map<String, NodeConfig> nodes();
 
     /**
-     * For this time, a node that was never up counts as having any model. After that, a job fails with {@code
+     * How long a node that was never up is assumed to have any model. After that, a job fails with {@code
      * model_not_found} if no other node has its model.
      */
     @WithName("nodes.unknown-for")
@@ -116,18 +116,18 @@ public interface PenstockConfig {
 
     /** How this replica receives jobs. */
     interface IntakeConfig {
-        /** false: this replica serves the API only. */
+        /** Whether this replica receives jobs. If not, it serves the API only. */
         @WithDefault("true")
         boolean enabled();
 
         /**
-         * share (Kafka 4.3), classic (any broker) or auto. With auto, the mode in use applies, or else the best mode
-         * that the broker supports.
+         * The intake mode: share (Kafka 4.3), classic (any broker) or auto. With auto, the mode in use applies, or else
+         * the best mode that the broker supports.
          */
         @WithDefault("auto")
         String mode();
 
-        /** The most jobs that run at once in this replica. */
+        /** The maximum number of jobs that run at once in this replica. */
         @WithDefault("64")
         int slots();
 
@@ -135,12 +135,12 @@ public interface PenstockConfig {
         @WithDefault("16")
         int consumers();
 
-        /** The records in flight per consumer. Default: consumers × batch = slots × partitions. */
+        /** The records in flight per consumer. Default: slots × partitions / consumers. */
         Optional<Integer> batch();
 
         /**
-         * The bytes of records in flight in this replica. Above this limit it receives no more records. Default: a
-         * sixteenth of the largest heap.
+         * The limit on the bytes of records in flight in this replica. Above it, the replica receives no more records.
+         * Default: a sixteenth of the largest heap.
          */
         Optional<MemorySize> maxBytes();
 
@@ -148,7 +148,7 @@ public interface PenstockConfig {
         @WithDefault("5s")
         Duration park();
 
-        /** The least share of the starts for low-priority jobs while any of them wait. */
+        /** The minimum share of job starts that low-priority jobs get while any of them wait. */
         @WithDefault("0.1")
         double lowShare();
 
@@ -167,7 +167,7 @@ public interface PenstockConfig {
         @WithDefault("default")
         String tenant();
 
-        /** The most slots of a replica that the topic's jobs may hold. Default: all. */
+        /** The maximum number of slots of a replica that the topic's jobs may hold. Default: all. */
         Optional<Integer> slots();
     }
 
@@ -177,18 +177,21 @@ public interface PenstockConfig {
         @WithDefault("50ms")
         Duration chunkLinger();
 
-        /** The most text in a chunk, in characters. */
+        /** The maximum number of characters in a chunk. */
         @WithDefault("256")
         int chunkMaxChars();
 
-        /** none, gzip or lz4. It applies to the events, and to the topic if Penstock creates it. */
+        /** The compression: none, gzip or lz4. It applies to the events, and to the topic if Penstock creates it. */
         @WithDefault("lz4")
         String compression();
     }
 
     /** The database in which Penstock keeps the outcome of each job. */
     interface LedgerConfig {
-        /** sqlite (one replica, no set-up), postgresql (any number of replicas) or none (no polling). */
+        /**
+         * The kind of database: sqlite (one replica, no set-up), postgresql (any number of replicas) or none (clients
+         * cannot poll).
+         */
         @WithDefault("sqlite")
         String kind();
 
@@ -232,7 +235,7 @@ public interface PenstockConfig {
 
     /** What Penstock requires of the broker. */
     interface KafkaConfig {
-        /** false: the topics must exist already. */
+        /** Whether Penstock creates missing topics. If not, the topics must exist. */
         @WithDefault("true")
         boolean createTopics();
 
@@ -270,7 +273,7 @@ public interface PenstockConfig {
 
     /** Whether the configuration can change at run time. */
     interface ChangesConfig {
-        /** false: REST calls can neither add nor remove nodes. */
+        /** Whether REST calls can add and remove nodes. */
         @WithDefault("true")
         boolean runtimeChanges();
     }
@@ -290,7 +293,7 @@ public interface PenstockConfig {
          */
         Optional<Set<String>> allowedHosts();
 
-        /** The most jobs in one call with JSON lines. Further lines are not read. */
+        /** The maximum number of jobs in one call with JSON lines. Further lines are not read. */
         @WithDefault("10000")
         int maxLines();
 
@@ -313,36 +316,36 @@ public interface PenstockConfig {
         @WithDefault("1m")
         Duration answerTimeout();
 
-        /** The most event streams that are open at once. */
+        /** The maximum number of event streams that are open at once. */
         @WithDefault("1000")
         int maxStreams();
 
-        /** The most unread events of one stream, in bytes. */
+        /** The maximum size of the unread events of one stream. */
         @WithDefault("256K")
         MemorySize maxStreamBytes();
 
-        /** The most unread events of all streams, in bytes. Default: a sixteenth of the largest heap. */
+        /** The maximum size of the unread events of all streams. Default: a sixteenth of the largest heap. */
         Optional<MemorySize> maxStreamsBytes();
     }
 
     /** The size limits of a model server's answers. */
     interface AnswersConfig {
-        /** The size of one answer on the wire. Default: a sixteenth of the largest heap, but at most 64M. */
+        /** The maximum size of one answer on the wire. Default: a sixteenth of the largest heap, but at most 64M. */
         Optional<MemorySize> maxBytes();
 
-        /** The size of one line or event of an answer. */
+        /** The maximum size of one line or event of an answer. */
         @WithDefault("16M")
         MemorySize maxLine();
 
-        /** The size of a list of models, or of another answer about the server itself. */
+        /** The maximum size of a list of models, or of another answer about the server itself. */
         @WithDefault("4M")
         MemorySize maxListing();
 
-        /** The size of the document that answers one request for embeddings. */
+        /** The maximum size of the document that answers one request for embeddings. */
         @WithDefault("32M")
         MemorySize maxEmbeddings();
 
-        /** The total size of the progress messages of one pull or load of a model. */
+        /** The maximum size of all progress messages of one pull or load of a model. */
         @WithDefault("256M")
         MemorySize maxPull();
     }

@@ -35,8 +35,8 @@ final class KafkaCheck {
             List.of(AdminClientConfig.configDef(), ProducerConfig.configDef(), ConsumerConfig.configDef());
 
     /**
-     * The most typing mistakes with which a variable counts as a misspelt key. The number is small, because other
-     * programs have variables that begin with KAFKA_ too.
+     * The maximum number of typing mistakes in a misspelt key. It is small, because other programs have variables that
+     * begin with KAFKA_ too.
      */
     private static final int TYPING_MISTAKES = 2;
 

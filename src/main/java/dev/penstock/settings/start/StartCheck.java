@@ -47,7 +47,7 @@ public final class StartCheck {
     private static final int PLACEHOLDERS = 500;
     private static final int OVER_OTHER_CONVERTERS = 1_000;
     /**
-     * The most times that the configuration is read. Each time may reveal mistakes that the earlier mistakes had
+     * How often the configuration is read at most. Each reading may reveal mistakes that the earlier mistakes had
      * hidden.
      */
     private static final int MOST_READINGS = 5;
