@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# docker/test-images.sh [jvm|native]...: builds the images (both by default) and runs them, without a Docker engine and without a
-# registry: buildah and podman, on stand-ins for the base images that debootstrap makes. That proves the Dockerfiles, not the bases.
-# As root on Debian; installs what is missing. A broker and a model server on this machine's loopback are the test's own
-# (dev.penstock.deploy.ImageRun); the container shares the host's network for it.
+# docker/test-images.sh [jvm|native]...: builds the images (both by default) and runs them. It needs no Docker engine and no
+# registry: it uses buildah and podman, and debootstrap creates substitutes for the base images. So it tests the Dockerfiles, but
+# not the real base images. It must run as root on Debian, and installs missing tools. The test (dev.penstock.deploy.ImageRun)
+# starts a broker and a model server on this machine's loopback, so the container uses the host's network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
@@ -22,7 +22,7 @@ if ((${#missing[@]})); then
   DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}" >/dev/null
 fi
 
-# stand_in NAME [with-jdk]: Debian's smallest system under the name of the real base
+# stand_in NAME [with-jdk]: creates an image with a minimal Debian, under the name of the real base image
 stand_in() {
   local name=$1 jdk=${2:-}
   buildah inspect --type image "$name" >/dev/null 2>&1 && return
@@ -34,7 +34,7 @@ stand_in() {
   container=$(buildah from scratch)
   buildah copy -q "$container" "$store/debian" / >/dev/null
   if [[ -n $jdk ]]; then
-    # its certificates are a link out of it on Debian
+    # copies through links, because on Debian the JDK's certificates are a link to a file outside the JDK
     [[ -d $store/jdk ]] || cp -rL "$JAVA_HOME" "$store/jdk"
     buildah copy -q "$container" "$store/jdk" /opt/java/openjdk >/dev/null
     buildah config --env JAVA_HOME=/opt/java/openjdk --env PATH=/opt/java/openjdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
@@ -42,14 +42,14 @@ stand_in() {
   buildah commit -q --rm "$container" "$name" >/dev/null
 }
 
-# no more than this shell may have itself: raising a limit takes a privilege
+# limit FLAG NUMBER: prints the number, or this shell's own limit if that is lower, because raising a limit needs a privilege
 limit() { local now; now=$(ulimit "$1"); [[ $now == unlimited || $now -gt $2 ]] && now=$2; echo "$now:$now"; }
 
-# the Maven wrapper and repository of this machine spare the download; on a clean one they are filled
+# the build uses this machine's Maven repository, so that it downloads only what is missing
 mkdir -p "$HOME/.m2"
 build() {
   local kind=$1
-  # a stand-in has the name of its base, and another digest
+  # a substitute has the name of the base image but another digest
   sed 's/@sha256:[0-9a-f]*//' "docker/Dockerfile.$kind" >"$store/Dockerfile.$kind"
   buildah bud --pull=never --format docker --layers \
     --ulimit "nofile=$(limit -Hn 20000)" --ulimit "nproc=$(limit -Hu 32768)" --network host \
@@ -57,7 +57,8 @@ build() {
     --build-arg REVISION="$(git rev-parse HEAD)" -f "$store/Dockerfile.$kind" -t "penstock:$kind" .
 }
 
-# how_to_run IMAGE: crun does without cgroups, but not beside both kinds of them; runc wants one that it may write to
+# how_to_run IMAGE: finds a runtime that works on this machine. crun works without cgroups, but not if both versions of cgroups are
+# mounted. runc needs a cgroup that it can write to
 how_to_run() {
   local limits=(--ulimit "nofile=$(limit -Hn 20000)" --ulimit "nproc=$(limit -Hu 32768)")
   local base=("${podman[@]}") options
@@ -84,7 +85,7 @@ for kind in "${kinds[@]}"; do
     native)
       GRAALVM_HOME=$(src/native/find-graalvm.sh "${IMAGES_GRAALVM:-target/graalvm}")
       stand_in quay.io/quarkus/ubi9-quarkus-micro-image:2.0
-      # python3 is for a GRAALVM_HOME that find-graalvm.sh had to lay out
+      # a GRAALVM_HOME that find-graalvm.sh assembled needs python3
       [[ -d $store/graalvm-base ]] || { cp -a "$store/debian" "$store/graalvm-base" && chroot "$store/graalvm-base" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y gcc libc6-dev zlib1g-dev python3 >/dev/null'; }
       buildah inspect --type image quay.io/quarkus/ubi9-quarkus-mandrel-builder-image:jdk-25 >/dev/null 2>&1 || {
         container=$(buildah from scratch)

@@ -32,7 +32,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes every Kafka client of Penstock: with the user's {@code kafka.*} keys, then the product's own. One {@link
+ * Makes every Kafka client of Penstock. Penstock's own settings override the user's {@code kafka.*} keys. One {@link
  * #admin()} serves all occasional requests. Thread-safe.
  */
 public final class KafkaClients implements AutoCloseable {
@@ -113,7 +113,7 @@ public final class KafkaClients implements AutoCloseable {
                 "all",
                 ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG,
                 true,
-                // the record's own overhead (key, headers, batch) comes on top of the value
+                // a record is larger than its value: it also has a key, headers and a share of the batch
                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                 maxRecord + 65_536,
                 ProducerConfig.BUFFER_MEMORY_CONFIG,
@@ -123,8 +123,8 @@ public final class KafkaClients implements AutoCloseable {
     }
 
     /**
-     * Returns a consumer without a group: its caller assigns partitions and seeks. It does not see records of aborted
-     * or open transactions. It discovers a new partition within seconds.
+     * Returns a consumer without a group: its caller assigns partitions and seeks. It returns no records of aborted or
+     * open transactions. It discovers a new partition within seconds.
      */
     public KafkaConsumer<byte[], byte[]> reader(String clientId, Map<String, Object> more) {
         Map<String, Object> properties = with(Map.of(
@@ -145,7 +145,7 @@ public final class KafkaClients implements AutoCloseable {
         return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));
     }
 
-    /** Sends a record; done when the broker has it. */
+    /** Sends a record. The future completes when the broker has the record. */
     public static CompletableFuture<RecordMetadata> send(
             Producer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
         CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
@@ -166,14 +166,14 @@ public final class KafkaClients implements AutoCloseable {
     }
 
     /**
-     * Returns whether a wait for the broker timed out: for the topic's partitions, for room in the buffer, or for its
+     * Returns whether a wait for the broker timed out: for the metadata of the topic, for room in the buffer, or for an
      * answer.
      */
     public static boolean isTimeout(Throwable failure) {
         return cause(failure) instanceof TimeoutException;
     }
 
-    /** Returns the original failure, without the exceptions that carry it from one thread to another. */
+    /** Returns the original failure, without the exceptions that carried it from another thread. */
     public static Throwable cause(Throwable failure) {
         Throwable cause = failure.getCause();
         return cause != null && (failure instanceof CompletionException || failure instanceof ExecutionException)

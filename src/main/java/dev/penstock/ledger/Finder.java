@@ -21,9 +21,10 @@ import org.apache.kafka.common.TopicPartition;
 
 /** Finds jobs by their ids. One query serves all callers that ask at the same time. */
 final class Finder implements AutoCloseable {
-    /** Whether their small answers are read too. */
+    /** The maximum number of jobs in one query. The query also reads their small outcomes. */
     private static final int PER_QUERY = 64;
 
+    /** The maximum number of queries at the same time. */
     private static final int AT_ONCE = 2;
 
     private final LedgerDatabase database;
@@ -33,7 +34,7 @@ final class Finder implements AutoCloseable {
 
     private final RequestBatcher<JobId, Ledger.Found> requests;
 
-    /** The rows of the jobs, and the positions of the reply partitions just before. */
+    /** The rows of the jobs, and the positions of the reply partitions just before the rows were read. */
     private record Read(Map<TopicPartition, Long> positions, List<JobRow> rows) {}
 
     Finder(LedgerDatabase database, ReplyTopic replies) {
@@ -47,7 +48,7 @@ final class Finder implements AutoCloseable {
         requests = new RequestBatcher<>(threads, AT_ONCE, PER_QUERY, this::answer);
     }
 
-    /** What the ledger has of a job now. */
+    /** Returns the current row of a job. */
     Ledger.Found find(JobId id, Duration atMost) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
         try {

@@ -44,7 +44,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The state and the outcome of each job, as far as the topics have been projected. A run never waits for it for long.
+ * The state and the outcome of each job, as far as the topics have been projected. A run waits for the ledger for a few
+ * seconds at most.
  */
 @Singleton
 public class Ledger {
@@ -71,7 +72,7 @@ public class Ledger {
     private volatile @Nullable BatchWriter writer;
     private volatile @Nullable Housekeeping housekeeping;
     private volatile @Nullable GroupPresence attendance;
-    /** The own fixed name in the group; empty: none. */
+    /** The fixed name of this replica in the group; empty if it has none. */
     private volatile String instance = "";
 
     public Ledger(
@@ -97,11 +98,11 @@ public class Ledger {
     }
 
     /**
-     * Begins to project; the topics exist.
+     * Begins to project. The topics must exist.
      *
-     * @param topicIds the id of each job topic; changed when a topic is made again
-     * @param mode how jobs are taken
-     * @throws LedgerDatabase.Unusable the message has the way out
+     * @param topicIds the id of each job topic; an id changes when its topic is recreated
+     * @param mode the intake mode
+     * @throws LedgerDatabase.Unusable the operator must act; the message contains the remedy
      */
     public void start(Map<String, UUID> topicIds, IntakeMode mode)
             throws InterruptedException, LedgerDatabase.Unusable {
@@ -148,7 +149,10 @@ public class Ledger {
         }
     }
 
-    /** Before the first job is taken: otherwise the contents of another cluster's ledger would count. */
+    /**
+     * Checks that the ledger belongs to this cluster, before the first job is taken. Otherwise jobs of another cluster
+     * would count as known.
+     */
     private static void awaitOrigin(TopicWatch topics)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
         while (true) {
@@ -178,7 +182,7 @@ public class Ledger {
         finder.close();
     }
 
-    /** Its kind and its state. */
+    /** Returns the ledger's kind and state. */
     public String standing() {
         String kind = database.kind().wireName();
         if (database.kind() == Settings.LedgerKind.NONE) {
@@ -190,20 +194,23 @@ public class Ledger {
     }
 
     /**
-     * The live replicas, also those without a ledger.
+     * The live replicas, including the replicas without a ledger.
      *
      * @param all the member ids of the group
-     * @param own the id of this replica; where it has not joined yet it is not among them
+     * @param own the member id of this replica; before the replica has joined, the list does not contain it
      */
     public record Members(List<String> all, String own) {}
 
-    /** Asks the broker; a dead replica is gone after {@link Projector#SESSION_TIMEOUT}. */
+    /**
+     * Asks the broker for the live replicas. The broker removes a dead replica after {@link Projector#SESSION_TIMEOUT}.
+     */
     public Members members(Admin admin) throws ExecutionException, InterruptedException {
         List<MemberDescription> members = Membership.all(admin, settings.groups());
         Projector projecting = projector;
         GroupPresence attending = attendance;
         String own = projecting != null ? projecting.member() : attending != null ? attending.member() : "";
-        // a replica that died under the same name has left its place to this one
+        // this replica takes over the membership of a dead process with the same fixed name, so that member counts as
+        // this replica
         String before = members.stream()
                 .filter(member -> !instance.isEmpty()
                         && member.groupInstanceId().orElse("").equals(instance))
@@ -213,25 +220,26 @@ public class Ledger {
         return new Members(members.stream().map(MemberDescription::consumerId).toList(), before);
     }
 
-    /** The warning for the operator; empty: there is none. */
+    /** Returns the warning for the operator; empty if there is none. */
     public Optional<String> warning() {
         BatchWriter writing = writer;
         return writing == null ? Optional.empty() : writing.warning();
     }
 
     /**
-     * A job, and the offset from which its further events count.
+     * The row of a job, and an offset in its reply partition.
      *
-     * @param row empty: no record, event or command of it is known; it has its outcome where that is small
-     * @param replyOffset every event of the job that lies below it is in the row
+     * @param row the row, with the outcome if the outcome is small; empty if no record, event or command of the job is
+     *     known
+     * @param replyOffset the row contains every event of the job below this offset
      */
     public record Found(Optional<JobRow> row, long replyOffset) {
-        /** The job, where a record of it was seen and is not forgotten. */
+        /** Returns the job; empty if no record of it was read, or if its retention is over. */
         public Optional<JobState> state() {
             return row.flatMap(JobRow::state);
         }
 
-        /** Whether there is anything to show: the job, or the refusal of its record. */
+        /** Returns whether a client can see anything: the job, or the refusal of its record. */
         public boolean isThere() {
             return row.filter(found ->
                             found.state().isPresent() || found.rejected().isPresent())
@@ -240,15 +248,15 @@ public class Ledger {
     }
 
     /**
-     * Finds a job that any replica accepted before this call. Where it is not there yet, the projection catches up
-     * first.
+     * Finds a job that any replica accepted before this call. If the ledger does not have the job yet, this method
+     * first waits for the projection.
      */
     public Found find(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         Found found = findNow(id);
         if (found.state().isPresent()) {
             return found;
         }
-        // its refusal too: an id may have no other record
+        // wait for the replies too: if the only record with this id was refused, only the reply topic shows it
         List<String> topics = new ArrayList<>(jobTopics);
         topics.add(replies.name());
         int partition = replies.partitionOf(id);
@@ -256,7 +264,7 @@ public class Ledger {
         return findNow(id);
     }
 
-    /** The jobs with these ids that any replica accepted before this call; without their answers. */
+    /** Returns the jobs with these ids, without their answers, if any replica accepted them before this call. */
     public List<JobRow> findAll(Collection<JobId> ids) throws LedgerDatabase.Unavailable, InterruptedException {
         List<JobRow> rows = database.read(connection -> Rows.find(connection, ids));
         boolean all =
@@ -273,7 +281,9 @@ public class Ledger {
         return row.forgotten() || row.state().isPresent();
     }
 
-    /** The row of a job with at least all events from before this call; for a job that may have run before. */
+    /**
+     * Returns the row of a job that may have run before. The row contains at least all events from before this call.
+     */
     public Found lookUp(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         database.mustBeThere();
         int partition = replies.partitionOf(id);
@@ -296,17 +306,20 @@ public class Ledger {
         throw new LedgerDatabase.Unavailable("the ledger is behind the topics", null);
     }
 
-    /** What the ledger has of a job now. */
+    /** Returns the current row of a job. It does not wait for the projection. */
     public Found findNow(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         return finder.find(id, FIND_WITHIN);
     }
 
-    /** The bytes of a job's outcome; 0 where none is kept. */
+    /** Returns the size of a job's outcome in bytes; 0 if the ledger keeps none. */
     public long outcomeBytes(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         return database.read(connection -> Queries.outcomeBytes(connection, id));
     }
 
-    /** A job's outcome as JSON, however large; empty where none is kept. Few are read at once. */
+    /**
+     * Returns a job's outcome as JSON, whatever its size; empty if the ledger keeps none. Only few outcomes are read at
+     * once.
+     */
     public String outcome(JobId id) throws LedgerDatabase.Unavailable, InterruptedException {
         outcomes.acquire();
         try {
@@ -316,7 +329,7 @@ public class Ledger {
         }
     }
 
-    /** The row of a job at this moment; empty where the ledger does not answer at once. */
+    /** Returns the current row of a job; empty if the ledger does not answer at once. */
     public Optional<JobRow> glance(JobId id) throws InterruptedException {
         try {
             return database.isThere() ? finder.find(id, GLANCE_WITHIN).row() : Optional.empty();
@@ -325,21 +338,21 @@ public class Ledger {
         }
     }
 
-    /** A page of jobs, newest first; without their answers. */
+    /** Returns a page of jobs, newest first, without their answers. */
     public Queries.Page list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit)
             throws LedgerDatabase.Unavailable, InterruptedException {
         return database.read(connection -> Queries.list(connection, filter, after, limit));
     }
 
     /**
-     * A queued job's place.
+     * The place of a queued job in the order of all queued jobs.
      *
-     * @param ahead how many go before it; null where there are very many
-     * @param estimatedWait at the pace of the last minute; null where no job has ended in it
+     * @param ahead the number of jobs before it; null if there are very many
+     * @param estimatedWait the wait at the pace of the last minute; null if no job ended in that minute
      */
     public record Place(@Nullable Integer ahead, @Nullable Duration estimatedWait) {}
 
-    /** Empty: it does not wait. */
+    /** Returns the place of a job; empty if the job is not queued. */
     public Optional<Place> place(JobState job) throws LedgerDatabase.Unavailable, InterruptedException {
         if (job.status() != JobState.Status.QUEUED) {
             return Optional.empty();
@@ -357,7 +370,7 @@ public class Ledger {
         }));
     }
 
-    /** The request of a job, for as long as it is kept. */
+    /** Returns the request of a job; empty if the ledger does not keep it any more. */
     public Optional<String> request(JobId id, String bodyHash) throws LedgerDatabase.Unavailable, InterruptedException {
         return database.read(connection -> Queries.request(connection, id, bodyHash));
     }

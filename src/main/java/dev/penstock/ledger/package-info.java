@@ -1,6 +1,6 @@
 /**
- * The state and the outcome of each job: a projection of the topics in a database, its queries, and the end of jobs
- * that no worker ends.
+ * Keeps the state and the outcome of each job: projects the topics into a database, answers queries, and ends jobs that
+ * no replica ends.
  */
 @NullMarked
 package dev.penstock.ledger;

@@ -13,7 +13,7 @@ public enum Backend {
     ANTHROPIC("anthropic", "cloud", 16),
     LM_STUDIO("lm-studio", "cpu", 16),
     LLAMA_SERVER("llama-server", "cpu", 16),
-    /** Not a server: Penstock starts a process for each request. */
+    /** A program, not a server: Penstock starts a process for each request. */
     LLAMA_CLI("llama-cli", "cpu", 1),
     OPENAI_COMPATIBLE("openai-compatible", "cpu", 16);
 
@@ -36,7 +36,10 @@ public enum Backend {
         return defaultPool;
     }
 
-    /** Returns the default number of requests at once. A llama-server's own total_slots takes precedence. */
+    /**
+     * Returns the default for the maximum number of requests at once. If a llama-server reports its total_slots, that
+     * number takes precedence.
+     */
     public int defaultMaxInFlight() {
         return defaultMaxInFlight;
     }

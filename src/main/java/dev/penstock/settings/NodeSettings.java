@@ -10,14 +10,15 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One model server, as configured or found.
+ * One model server that was configured or found.
  *
  * @param url scheme, host and port, and a path if the server has one; never ends with a slash or {@code /v1}
- * @param maxInFlight requests at once; empty for the server's own number, else the backend's default
- * @param model the only model to use; null for all that the server lists
+ * @param maxInFlight the maximum number of requests at once; if empty, the server's own number applies, or else the
+ *     backend's default
+ * @param model the only model to use; null for all models that the server lists
  * @param requests the settings and timeouts of its requests
- * @param fetchesMissing whether it fetches a model that a job names and no node has
- * @param program the program that Penstock starts; null if the server runs on its own
+ * @param fetchesMissing whether the node fetches a model that a job names and no node has
+ * @param program the program that Penstock starts; null if Penstock does not start the server
  */
 public record NodeSettings(
         String name,
@@ -35,8 +36,8 @@ public record NodeSettings(
     /**
      * A program of llama.cpp that Penstock starts: a server that it keeps running, or one process for each request.
      *
-     * @param command its file, or its name on the PATH
-     * @param modelPath a model's file, or a folder of models
+     * @param command the file of the program, or its name on the PATH
+     * @param modelPath the file of a model, or a folder of models
      * @param gpuLayers a number, auto or all
      * @param mmproj the projector of a model that takes images
      * @param arguments further arguments, unchanged
@@ -71,9 +72,9 @@ public record NodeSettings(
     /**
      * The settings of the requests to one node.
      *
-     * @param parameters apply if the job does not set them; they override the service's own
-     * @param extraBody added to each request; it overrides the job
-     * @param embeddingBatch inputs in one request; empty for the backend's default
+     * @param parameters parameters for jobs that do not set them; they override the service's parameters
+     * @param extraBody fields of each request; they override the job's fields
+     * @param embeddingBatch the maximum number of inputs in one request; empty for the backend's default
      * @param apiVersion the API version of Azure OpenAI; null for the version that Penstock was written for
      */
     public record Requests(
@@ -91,7 +92,7 @@ public record NodeSettings(
         }
     }
 
-    /** A node's own timeouts; empty for the service's. */
+    /** The timeouts of one node. If a timeout is empty, the service's timeout applies. */
     public record OwnTimeouts(Optional<Duration> connect, Optional<Duration> firstToken, Optional<Duration> idle) {
         public static final OwnTimeouts NONE = new OwnTimeouts(Optional.empty(), Optional.empty(), Optional.empty());
 
@@ -134,7 +135,7 @@ public record NodeSettings(
         this(name, backend, url, pool, maxInFlight, model, apiKey, headers, requests, fetchesMissing, null);
     }
 
-    /** Returns a node that Penstock starts. */
+    /** Returns a node whose program Penstock starts. */
     public static NodeSettings started(String name, Backend backend, Program program) {
         return new NodeSettings(
                 name,
@@ -156,12 +157,12 @@ public record NodeSettings(
                 name, backend, address, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
     }
 
-    /** Returns a server that the environment or a probe of localhost found, with its address only. */
+    /** Returns a server from the environment or from a probe of localhost, of which only the address is known. */
     public static NodeSettings at(Backend backend, URI url) {
         return at(backend, url, null, null);
     }
 
-    /** Returns a server from the environment, with its other values. */
+    /** Returns a server from the environment, with its model and key. */
     public static NodeSettings at(Backend backend, URI url, @Nullable String model, @Nullable String apiKey) {
         return new NodeSettings(
                 backend.wireName(),
@@ -192,7 +193,7 @@ public record NodeSettings(
         return (name.equals(backend.wireName()) ? "" : "node '" + name + "': ") + backend.wireName() + where();
     }
 
-    /** The text never contains the key. */
+    /** Returns the node's name, backend, address and pool, but never the key. */
     @Override
     public String toString() {
         return name + " (" + backend.wireName() + where() + ", pool " + pool + ")";

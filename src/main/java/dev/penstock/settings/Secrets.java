@@ -13,19 +13,19 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The keys that nodes added at run time may refer to: environment variables with a prefix, and files in one folder.
- * The caller who adds a node chooses both the reference and the address. To prevent theft, a reference belongs to
- * fixed addresses: the hosts that the configuration lists for it, else the address of the first node that used it.
+ * The API keys for nodes that are added at run time. Such a node contains a reference to its key. The reference names
+ * an environment variable with a prefix, or a file in one folder. The caller who adds a node chooses both the reference
+ * and the address. To prevent the theft of keys, a reference belongs to fixed addresses: the hosts that the
+ * configuration lists for it, or else the address of the first node that used it.
  *
  * @param prefix the prefix of the variables' names
  * @param folder the folder of the files; empty if no file is allowed
- * @param hosts by the name of a variable, or of a file in the folder: the host names, with or without a port, that
- *     may receive it
+ * @param hosts for each variable or file, by its name: the host names that may receive its key, with or without a port
  */
 public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<String>> hosts) {
     public static final String DEFAULT_PREFIX = "PENSTOCK_SECRET_";
 
-    /** The defaults without a configuration. Any reference fails, because no variable has this prefix. */
+    /** The defaults: the default prefix, no folder, no hosts. */
     public static final Secrets DEFAULTS = new Secrets(DEFAULT_PREFIX, Optional.empty(), Map.of());
 
     private static final int LONGEST = 16_384;
@@ -42,7 +42,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
         return REFERENCE.matcher(text).matches();
     }
 
-    /** Returns the place where a key is sent. Another scheme or port is another place. */
+    /** Returns the place to which a key is sent: scheme, host and port. Another scheme or port is another place. */
     public static String place(URI url) {
         String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
         int port = url.getPort() >= 0 ? url.getPort() : scheme.equals("https") ? 443 : 80;
@@ -52,7 +52,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     /**
      * Returns the key behind a reference; empty if there is none for this address, whatever the reason.
      *
-     * @param boundTo the place of the first node that used it; null if no node did
+     * @param boundTo the place of the first node that used the reference; null if no node did
      */
     public Optional<String> find(String reference, URI url, @Nullable String boundTo, Map<String, String> environment) {
         if (!isReference(reference) || !mayGo(reference, url, boundTo)) {
@@ -71,7 +71,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
                 .filter(key -> !key.isEmpty() && key.chars().noneMatch(Character::isISOControl));
     }
 
-    /** Returns whether a reference may be sent to this address. */
+    /** Returns whether the key behind a reference may be sent to this address. */
     public boolean mayGo(String reference, URI url, @Nullable String boundTo) {
         Set<String> listed = hosts.get(name(reference));
         if (listed == null) {
@@ -82,7 +82,7 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
         return listed.contains(host) || listed.contains(place.substring(place.indexOf("//") + 2));
     }
 
-    /** Returns the configuration's name for the target of a reference. */
+    /** Returns the name of the variable or of the file in a reference. */
     private String name(String reference) {
         if (reference.startsWith(VARIABLE)) {
             return reference.substring(VARIABLE.length());
@@ -91,8 +91,8 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     }
 
     /**
-     * Returns the file behind a reference. It must be directly in the folder, also after links are resolved. Each
-     * file has exactly one valid reference: otherwise another spelling could escape the binding to a place.
+     * Returns the file behind a reference. The file must be directly in the folder, also after links are resolved. Each
+     * file has exactly one valid reference, because a second spelling could belong to another address.
      */
     private Optional<Path> file(String reference) {
         try {
@@ -127,8 +127,8 @@ public record Secrets(String prefix, Optional<Path> folder, Map<String, Set<Stri
     }
 
     /**
-     * Returns the message for a missing key. It is the same for every reason, because the reason would reveal what
-     * exists.
+     * Returns the message for a missing key. It is the same for every reason, because the reason would reveal which
+     * variables and files exist.
      */
     public String missing() {
         return "no key for this node is found by the reference. Use env:NAME, where NAME begins with %s, or file:/path of a file in the folder penstock.auth.secret-dir. The key has one line, and is not bound to another address (penstock.auth.secret-hosts)"

@@ -17,11 +17,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The settings in force. Every value is checked and valid.
  *
- * @param nodes from the configuration and the environment; if empty, Penstock probes localhost
- * @param unknownFor how long a node that was never reached may turn out to have any model
- * @param profiles alias → backend → model
- * @param parameters defaults for every request
- * @param permissions optional fields that a job's body may have
+ * @param nodes the nodes from the configuration and the environment; if there are none, Penstock probes localhost
+ * @param unknownFor how long a node that was never reached is assumed to have any model
+ * @param profiles for each alias, the model of each backend
+ * @param parameters the default parameters of every request
+ * @param permissions the optional fields that a job's body may have
  * @param groups the names of the consumer groups
  * @param runtimeChanges whether nodes may be added and removed at run time
  * @param access how callers reach the API, and which secrets they may refer to
@@ -50,7 +50,7 @@ public record Settings(
         Api api,
         Answers answers) {
 
-    /** Returns the part of {@code intake.max-bytes} for media that jobs name by URL; 0 if URLs are not allowed. */
+    /** Returns the part of {@code intake.max-bytes} for the media that jobs name by URL; 0 if URLs are not allowed. */
     public long mediaBytes() {
         return permissions.hosts().names().isEmpty() ? 0 : intake.maxBytes() / 4;
     }
@@ -61,9 +61,9 @@ public record Settings(
     }
 
     /**
-     * @param allowedHosts further host names of the API, beside those of loopback, in lower case, with or without a
+     * @param allowedHosts the host names of the API in addition to those of loopback, in lower case, with or without a
      *     port
-     * @param secrets the keys that callers may refer to
+     * @param secrets the API keys that callers may refer to
      */
     public record Access(Set<String> allowedHosts, Secrets secrets) {
         public Access {
@@ -72,16 +72,16 @@ public record Settings(
     }
 
     /**
-     * The limits of API calls per replica.
+     * The limits of API calls, for each replica.
      *
-     * @param lines jobs in one call
-     * @param header from the first byte of a request to the end of its headers
-     * @param body how long a request's whole body may take
+     * @param lines the maximum number of jobs in one call
+     * @param header the longest time from the first byte of a request to the end of its headers
+     * @param body the longest time for a request's whole body
      * @param idle how long a connection may stay open between two requests
      * @param answer how long an answer may wait while its caller reads nothing
-     * @param streams event streams at once
-     * @param streamBytes unread events of one stream
-     * @param allStreamsBytes unread events of all streams
+     * @param streams the maximum number of event streams at once
+     * @param streamBytes the maximum size of the unread events of one stream
+     * @param allStreamsBytes the maximum size of the unread events of all streams
      */
     public record Api(
             int lines,
@@ -94,13 +94,13 @@ public record Settings(
             long allStreamsBytes) {}
 
     /**
-     * The limits of what a model server may send, in bytes.
+     * The size limits of a model server's answers, in bytes.
      *
-     * @param bytes the size of one answer
-     * @param line the size of one line or event of it
-     * @param listing the size of a list of models, or of another answer about the server itself
-     * @param embeddings the size of the document that answers one request for embeddings
-     * @param pull the size of all progress messages of one pull or load
+     * @param bytes the maximum size of one answer
+     * @param line the maximum size of one line or event of an answer
+     * @param listing the maximum size of a list of models, or of another answer about the server itself
+     * @param embeddings the maximum size of the document that answers one request for embeddings
+     * @param pull the maximum size of all progress messages of one pull or load
      */
     public record Answers(long bytes, int line, int listing, int embeddings, long pull) {
         private static final int MEGABYTE = 1 << 20;
@@ -121,12 +121,14 @@ public record Settings(
     }
 
     /**
-     * @param mode empty for the mode in use, else the best mode that the broker supports
-     * @param consumers for each topic
-     * @param batch records in flight per consumer; empty for consumers × batch = slots × partitions
-     * @param maxBytes bytes of records in flight in this replica; above it the replica receives no more
-     * @param park how long a job whose nodes are all down keeps its queue entry here before it is deferred
-     * @param lowShare the least share of the starts for low jobs while any of them wait; 0 to 1
+     * @param mode the configured mode; if empty, the mode in use applies, or else the best mode that the broker
+     *     supports
+     * @param consumers the number of consumers for each topic
+     * @param batch the records in flight per consumer; if empty, slots × partitions / consumers
+     * @param maxBytes the limit on the bytes of records in flight in this replica; above it, the replica receives no
+     *     more records
+     * @param park how long a job keeps its queue entry here while all its nodes are down; after that it is deferred
+     * @param lowShare the minimum share of job starts that low-priority jobs get while any of them wait; 0 to 1
      */
     public record Intake(
             boolean enabled,
@@ -146,8 +148,8 @@ public record Settings(
         }
 
         /**
-         * Returns the bytes that one consumer fetches at once. All consumers together may fetch as many bytes again
-         * as may be in flight.
+         * Returns the bytes that one consumer fetches at once. The fetches of all consumers together may be as large as
+         * the limit on records in flight.
          */
         public int fetchBytes() {
             return Math.clamp(maxBytes / (consumers * (long) topics.size()), MIN_FETCH_BYTES, MAX_FETCH_BYTES);
@@ -155,13 +157,13 @@ public record Settings(
     }
 
     /**
-     * A topic of jobs.
+     * A job topic.
      *
-     * @param slots the most slots of a replica that its jobs may hold
+     * @param slots the maximum number of slots of a replica that the topic's jobs may hold
      */
     public record JobTopic(String name, Priority priority, String tenant, int slots) {}
 
-    /** @param compression for the events, and for the topic if Penstock creates it */
+    /** @param compression the compression of the events, and of the topic if Penstock creates it */
     public record Replies(Duration chunkLinger, int chunkMaxChars, Compression compression) {}
 
     /** The compression of records. */
@@ -175,7 +177,7 @@ public record Settings(
             return name().toLowerCase(Locale.ROOT);
         }
 
-        /** Returns the topic's {@code compression.type}. */
+        /** Returns the value of the topic's {@code compression.type}. */
         public String ofTopic() {
             return this == NONE ? "uncompressed" : wireName();
         }
@@ -183,7 +185,7 @@ public record Settings(
 
     public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {}
 
-    /** @param retention counts from a job's outcome */
+    /** @param retention how long a job is kept after its outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
 
     /** The kind of database for the ledger. */
@@ -229,8 +231,8 @@ public record Settings(
     }
 
     /**
-     * Returns the topic for a submission with this priority and tenant. The tenant's own topic takes precedence over
-     * a shared one.
+     * Returns the topic for a submission with this priority and tenant. A topic of the tenant takes precedence over a
+     * shared topic.
      */
     public Optional<JobTopic> topicFor(Priority priority, String tenant) {
         return Stream.of(tenant, JobDocument.TENANT_FROM_RECORD)

@@ -12,11 +12,11 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread whose body runs for the whole life of the service, or of what it serves. An unexpected exception does not end the
- * thread. The thread logs the exception with its stack and counts it in {@code
- * penstock_thread_failures_total{thread}}. Then it runs the body again after a pause, which doubles up to a maximum.
- * It logs the stack of a repeated failure once. {@link #gone} lists the threads that ended without a request to stop.
- * Then the process is incomplete, and liveness reports it.
+ * A thread whose body runs as long as the service runs, or as long as the object that it serves exists. An unexpected
+ * exception does not end the thread. The thread logs the exception with its stack and counts it in {@code
+ * penstock_thread_failures_total{thread}}. Then it runs the body again after a pause, which doubles with each failure
+ * up to a maximum. If the same failure repeats, the thread logs its stack only once. {@link #gone} lists the threads
+ * that ended without a request to stop. If there are any, the process is incomplete, and the liveness check fails.
  */
 public final class SupervisedThread {
     /** After this time without a failure, the next failure counts as the first. */
@@ -25,19 +25,19 @@ public final class SupervisedThread {
     private static final Pauses PAUSES = new Pauses(Duration.ofSeconds(1), Duration.ofSeconds(30));
     private static final Logger LOG = Logger.getLogger(SupervisedThread.class);
     private static final Map<SupervisedThread, Failure> FAILING = new ConcurrentHashMap<>();
-    /** The reason of each unexpected end, by the thread's name. */
+    /** The reasons of unexpected ends, by the thread's name. */
     private static final Map<String, String> GONE = new ConcurrentHashMap<>();
 
     private final Thread thread;
     private final Body body;
     private final Runnable atEnd;
     private final Pauses pauses;
-    /** Whether the body may return by itself. */
+    /** Whether the thread may end because its body returns. */
     private final boolean mayLeave;
 
     private final CountDownLatch stopping = new CountDownLatch(1);
 
-    /** The work of the thread. After a failure it runs again, so it creates its own resources. */
+    /** The work of the thread. After a failure it runs again, so it must create its own resources. */
     @FunctionalInterface
     public interface Body {
         void run() throws InterruptedException;
@@ -116,23 +116,23 @@ public final class SupervisedThread {
         return stopping.getCount() == 0;
     }
 
-    /** Asks the body to return, and ends a pause. */
+    /** Asks the body to return, and ends its pause. */
     public void stop() {
         stopping.countDown();
     }
 
-    /** Stops the thread, and interrupts the body's wait. */
+    /** Stops the thread, and interrupts it. */
     public void interrupt() {
         stop();
         thread.interrupt();
     }
 
-    /** Waits until the thread has ended, or the time is over. */
+    /** Waits until the thread has ended, or until the time is over. */
     public void join(Duration atMost) throws InterruptedException {
         thread.join(atMost);
     }
 
-    /** Stops the thread, and waits until it has ended, or the time is over, or the caller is interrupted. */
+    /** Stops the thread, and waits until it has ended, the time is over, or the caller is interrupted. */
     public void stopAndJoin(Duration atMost) {
         stop();
         try {
@@ -143,7 +143,7 @@ public final class SupervisedThread {
     }
 
     /**
-     * Waits inside the body, unless the thread must stop.
+     * Waits inside the body, until the time is over or the thread must stop.
      *
      * @return false if the thread must stop
      */
@@ -151,7 +151,7 @@ public final class SupervisedThread {
         return !stopping.await(duration.toNanos(), TimeUnit.NANOSECONDS);
     }
 
-    /** Returns the threads whose body failed within the last minute, each with its failure, by the thread's name. */
+    /** Returns a description of each failure within the last minute, by the thread's name. */
     public static Map<String, String> failing() {
         Instant now = Instant.now();
         Map<String, String> failing = new TreeMap<>();
@@ -163,12 +163,12 @@ public final class SupervisedThread {
         return failing;
     }
 
-    /** Returns the threads that ended unexpectedly, each with the reason, by the thread's name. */
+    /** Returns the reason of each unexpected end, by the thread's name. */
     public static Map<String, String> gone() {
         return new TreeMap<>(GONE);
     }
 
-    /** Clears the unexpected ends; for tests. */
+    /** Clears the reasons of unexpected ends, for tests. */
     static void forgetGone() {
         GONE.clear();
     }
@@ -187,7 +187,11 @@ public final class SupervisedThread {
         }
     }
 
-    /** @return how the body ended; empty if its end was expected */
+    /**
+     * Runs the body until it ends.
+     *
+     * @return how the body ended; empty if its end was expected
+     */
     private String superviseBody() {
         try {
             while (!isStopping()) {

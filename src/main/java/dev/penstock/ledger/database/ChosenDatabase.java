@@ -9,7 +9,7 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import org.flywaydb.core.Flyway;
 
-/** Both databases are in the build; the settings choose one at start. */
+/** Provides the database of the ledger. The build contains both kinds, and the settings choose one at the start. */
 final class ChosenDatabase {
     private ChosenDatabase() {}
 

@@ -29,32 +29,36 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The database that was chosen at start. Only the projector finds out whether the database is available. While it is
- * away, readers fail at once, and none of them waits for a connection.
+ * The database that was chosen at the start. Only the threads that write find out whether it is available. While it is
+ * unavailable, each reader fails at once and waits for no connection.
  */
 public class LedgerDatabase {
     private static final Logger LOG = Logger.getLogger(LedgerDatabase.class);
     private static final Duration READ_WITHIN = Duration.ofSeconds(2);
-    /** After so many tries, a transaction that conflicts with another is not repeated. */
+    /** How long a transaction is repeated if it conflicts with other transactions. */
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
-    /** Fewer than the pool's connections: writers need some too. */
+    /** The number is smaller than the number of connections in the pool, because writers need connections too. */
     private static final int SQLITE_READERS = 4;
 
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
     private final @Nullable Flyway flyway;
-    /** The executor replaces a thread that dies. */
+    /** If one of its threads dies, the executor replaces it. */
     private final Executor readers;
 
     private volatile boolean there;
     private @Nullable FileLock fileLock;
 
-    /** @param source and its migrations; both null: there is no ledger */
+    /**
+     * @param source the connections; null if there is no ledger
+     * @param flyway the migrations; null if there is no ledger
+     */
     LedgerDatabase(Settings.Ledger settings, @Nullable DataSource source, @Nullable Flyway flyway) {
         this.settings = settings;
         this.source = source;
         this.flyway = flyway;
-        // SQLite's driver waits in native code and under a monitor, which would hold a virtual thread's carrier
+        // platform threads, because SQLite's driver waits in native code with a monitor locked: a virtual thread would
+        // block its carrier
         readers = settings.kind() == Settings.LedgerKind.SQLITE
                 ? Executors.newFixedThreadPool(
                         SQLITE_READERS,
@@ -67,8 +71,8 @@ public class LedgerDatabase {
     }
 
     /**
-     * The database cannot be read now, or there is none; the message has which. It has no cause: a driver's message may
-     * contain prompts and answers.
+     * The database is unavailable, or there is no ledger; the message distinguishes the two. The exception has no
+     * cause, because a driver's message may contain prompts and answers.
      */
     public static class Unavailable extends Exception {
         private final String why;
@@ -78,20 +82,20 @@ public class LedgerDatabase {
             this.why = why == null ? message : SqlFailure.words(why);
         }
 
-        /** The message contains nothing of what was asked or written. */
+        /** Returns the reason. It contains no value of a query or of a row. */
         public final String why() {
             return why;
         }
     }
 
-    /** The database refuses a value. The database is available all the same. */
+    /** The database refuses a value, but it is available. */
     public static final class Unwritable extends Unavailable {
         Unwritable(SQLException why) {
             super("the ledger does not take a value", why);
         }
     }
 
-    /** A task with a connection. */
+    /** A task that uses a connection. */
     @FunctionalInterface
     public interface Work<T extends @Nullable Object> {
         T with(Connection connection) throws SQLException;
@@ -102,9 +106,10 @@ public class LedgerDatabase {
     }
 
     /**
-     * Keeps a second process away from the file.
+     * Locks the SQLite file, so that no second process uses it.
      *
-     * @return the file's own name in the group, whichever process has it; empty: the database serves many
+     * @return the file's member name in the ledgers' group, the same for each process that opens the file; empty if the
+     *     database serves many replicas
      */
     public String open() throws Unusable {
         if (settings.kind() != Settings.LedgerKind.SQLITE) {
@@ -116,7 +121,7 @@ public class LedgerDatabase {
             FileChannel channel = OwnerOnly.open(file.resolveSibling(file.getFileName() + ".lock"));
             fileLock = channel.tryLock();
             if (fileLock != null) {
-                // SQLite gives the files beside it the same permissions
+                // SQLite creates its -wal and -shm files with the permissions of this file
                 OwnerOnly.open(file).close();
                 return name(channel);
             }
@@ -143,7 +148,7 @@ public class LedgerDatabase {
         return name;
     }
 
-    /** The operator of Penstock has to act. */
+    /** The ledger cannot be used until the operator acts. The message contains the remedy. */
     public static final class Unusable extends Exception {
         public Unusable(String message) {
             super(message);
@@ -151,9 +156,9 @@ public class LedgerDatabase {
     }
 
     /**
-     * Brings the tables up to date; from then on the database is available. Flyway (12.0) does not give back its
-     * connections where the database goes away during a migration. So Flyway runs only where the database answers, and
-     * the connections that it keeps are closed; otherwise the pool would run dry.
+     * Brings the tables up to date. After that, the database is available. If the database becomes unavailable during a
+     * migration, Flyway (12.0) does not return its connections, and the pool would run out of connections. So Flyway
+     * runs only if the database answers, and after a failure the pool closes the connections that Flyway keeps.
      */
     public void migrate() throws Unavailable {
         write(connection -> {
@@ -175,7 +180,7 @@ public class LedgerDatabase {
         write(Positions::all);
     }
 
-    /** Fails at once where the database is away. */
+    /** Throws at once if the database is unavailable. */
     public void mustBeThere() throws Unavailable {
         if (source == null) {
             throw new Unavailable("there is no ledger (penstock.ledger.kind is none)", null);
@@ -185,7 +190,7 @@ public class LedgerDatabase {
         }
     }
 
-    /** Reads, within two seconds. */
+    /** Reads from the database within two seconds. */
     public <T extends @Nullable Object> T read(Work<T> work) throws Unavailable, InterruptedException {
         mustBeThere();
         CompletableFuture<T> answer = new CompletableFuture<>();
@@ -210,10 +215,11 @@ public class LedgerDatabase {
     }
 
     /**
-     * Writes all of it, or nothing; repeats it where another transaction wrote at the same moment. For the threads that
-     * keep the ledger. While other processes hold the database it is busy, and not away: readers go on.
+     * Runs a transaction, and repeats it if it conflicts with another transaction. Only the threads that maintain the
+     * ledger call this method. If other processes keep the database busy, the database still counts as available, so
+     * readers continue.
      *
-     * @throws Unwritable the database refuses a value, and stays available
+     * @throws Unwritable the database refuses a value; it stays available
      */
     public <T extends @Nullable Object> T write(Work<T> work) throws Unavailable {
         long until = System.nanoTime() + WRITE_WITHIN.toNanos();
@@ -247,8 +253,8 @@ public class LedgerDatabase {
                 if (settings.kind() != Settings.LedgerKind.SQLITE) {
                     connection.commit();
                 }
-                // it commits; SQLite's commit() also begins the next transaction; where that is refused, the commit
-                // itself has succeeded
+                // setAutoCommit(true) commits in SQLite. Its commit() also begins the next transaction, and could throw
+                // after the commit has succeeded
                 connection.setAutoCommit(true);
                 done = true;
                 return result;
@@ -268,7 +274,8 @@ public class LedgerDatabase {
     }
 
     /**
-     * Also where it could not begin: SQLite's driver then believes that it has begun, and would never begin another.
+     * Rolls back even if the transaction could not begin. Otherwise SQLite's driver believes that the transaction has
+     * begun, and never begins another one.
      */
     private static void rollBack(Connection connection) {
         try {

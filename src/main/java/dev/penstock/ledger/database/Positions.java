@@ -11,8 +11,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far each partition has been projected. The positions lie beside the rows and move in their transaction. A
- * projector that finds a position that another one moved has lost the partition, and writes nothing.
+ * The offset up to which each partition has been projected. The positions are in the same database as the rows, and
+ * change in the same transaction. If a projector finds that another projector has moved a position, it has lost the
+ * partition and writes nothing.
  */
 public final class Positions {
     private Positions() {}
@@ -30,13 +31,14 @@ public final class Positions {
     }
 
     /**
-     * How far a partition has been projected.
+     * The offset up to which one partition has been projected.
      *
-     * @param topicId the topic that the offset belongs to; null: not known
+     * @param next the offset of the next record
+     * @param topicId the id of the topic that the offset belongs to; null if it is not known
      */
     public record Position(long next, @Nullable String topicId) {}
 
-    /** With the topics that the offsets belong to. */
+    /** Returns all positions, each with the id of its topic. */
     public static Map<TopicPartition, Position> identified(Connection connection) throws SQLException {
         Map<TopicPartition, Position> positions = new HashMap<>();
         try (PreparedStatement select = connection.prepareStatement(
@@ -51,7 +53,7 @@ public final class Positions {
         return positions;
     }
 
-    /** The id of each topic that has a position with an id. */
+    /** Returns the id of each topic whose positions have an id. */
     public static Map<String, String> topicIds(Connection connection) throws SQLException {
         Map<String, String> ids = new HashMap<>();
         identified(connection).forEach((partition, position) -> {
@@ -62,7 +64,7 @@ public final class Positions {
         return ids;
     }
 
-    /** Gives the positions without an id the present one. */
+    /** Adds the current topic id to each position without an id. */
     public static void adopt(Connection connection, Map<String, UUID> topicIds) throws SQLException {
         try (PreparedStatement update =
                 connection.prepareStatement("UPDATE positions SET topic_id = ? WHERE topic = ? AND topic_id IS NULL")) {
@@ -75,9 +77,9 @@ public final class Positions {
     }
 
     /**
-     * Begins anew in a topic that was made again.
+     * Replaces the positions of a recreated topic by the first offsets of the new topic.
      *
-     * @param gapMillis the ledger may know too little about jobs from before this time; 0: it knows all
+     * @param gapMillis the ledger may lack events of jobs from before this time; 0 if it has all
      */
     public static void restart(
             Connection connection,
@@ -100,7 +102,7 @@ public final class Positions {
         }
     }
 
-    /** Where there is none yet. */
+    /** Writes the first position of each partition that has none yet. */
     public static void begin(Connection connection, Map<TopicPartition, Long> starts, Map<String, UUID> topicIds)
             throws SQLException {
         try (PreparedStatement insert = connection.prepareStatement(
@@ -117,7 +119,10 @@ public final class Positions {
         }
     }
 
-    /** Moves a position to where the log begins by now: it has forgotten records that were not projected. */
+    /**
+     * Moves a position to the current start of the partition, because the topic dropped records before they were
+     * projected.
+     */
     public static void jump(Connection connection, TopicPartition partition, long from, long to, long nowMillis)
             throws SQLException {
         try (PreparedStatement update = connection.prepareStatement(
@@ -131,7 +136,10 @@ public final class Positions {
         }
     }
 
-    /** The time of the last such move, for each partition that had one. The ledger may know too little about older jobs. */
+    /**
+     * Returns the time of the last gap, for each partition that has one. In a gap, the topic dropped records before
+     * they were projected, so the ledger may lack events of older jobs.
+     */
     public static Map<TopicPartition, Long> gaps(Connection connection) throws SQLException {
         Map<TopicPartition, Long> gaps = new HashMap<>();
         try (PreparedStatement select = connection.prepareStatement(
@@ -144,7 +152,11 @@ public final class Positions {
         return gaps;
     }
 
-    /** @return false where another projector has moved it */
+    /**
+     * Moves a position.
+     *
+     * @return false if another projector has moved it
+     */
     public static boolean advance(Connection connection, TopicPartition partition, long from, long to)
             throws SQLException {
         try (PreparedStatement update = connection.prepareStatement(

@@ -24,18 +24,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The queries of the ledger. Each is served by one index, from its beginning, and touches no more rows than it is
- * allowed to return (a list with several filters: see {@link #list}).
+ * The queries of the ledger. Each query uses one index, and reads no more rows than it may return. Only {@link #list}
+ * with several filters may read more rows.
  */
 public final class Queries {
     /** The highest queue position that is counted exactly. */
     public static final int FARTHEST_PLACE = 1_000;
-    /**
-     * How many rows a list reads for a page, at most, where one of its filters has no index together with the other.
-     */
+    /** The maximum number of rows that a list reads for one page if no index covers all its filters. */
     private static final int MOST_LOOKED_THROUGH = 20_000;
 
-    /** A larger outcome is read by itself, when there is memory for it. */
+    /** An outcome with more bytes is read separately, when there is memory for it. */
     private static final int SMALL_OUTCOME = 16_384;
 
     private static final String WITH_OUTCOME = Rows.WITHOUT_OUTCOME
@@ -43,7 +41,7 @@ public final class Queries {
 
     private Queries() {}
 
-    /** The bytes of a job's outcome; 0 where none is kept. */
+    /** Returns the size of a job's outcome in bytes; 0 if the ledger keeps none. */
     public static long outcomeBytes(Connection connection, JobId id) throws SQLException {
         try (PreparedStatement select =
                 connection.prepareStatement("SELECT octet_length(outcome) FROM jobs WHERE id = ?")) {
@@ -54,7 +52,7 @@ public final class Queries {
         }
     }
 
-    /** A job's outcome, whatever its size; empty where none is kept. */
+    /** Returns a job's outcome, whatever its size; empty if the ledger keeps none. */
     public static String outcome(Connection connection, JobId id) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement("SELECT outcome FROM jobs WHERE id = ?")) {
             select.setString(1, id.value());
@@ -65,7 +63,7 @@ public final class Queries {
         }
     }
 
-    /** Jobs, each with its outcome where that is small. */
+    /** Returns the jobs with these ids, each with its outcome if that is small. */
     public static List<JobRow> findWithOutcome(Connection connection, Collection<JobId> ids) throws SQLException {
         return Rows.find(connection, WITH_OUTCOME, ids, "", Queries::withEnding);
     }
@@ -83,15 +81,16 @@ public final class Queries {
     }
 
     /**
-     * The jobs that a list shows; all given filters must hold.
+     * Selects the jobs of a list. A job must satisfy every part that is set.
      *
-     * @param status null: any
-     * @param model as jobs show it; null: any
-     * @param node the one of the last attempt; null: any
-     * @param code the code of the job's error; null: any
-     * @param since created at this time or later; null: any
-     * @param until created before this time; null: any
-     * @param metadata pairs that the job has
+     * @param status the status; null for any
+     * @param tenant the tenant; null for any
+     * @param model the model that the job's state shows; null for any
+     * @param node the node of the last attempt; null for any
+     * @param code the code of the job's error; null for any
+     * @param since the job was created at this time or later; null for any
+     * @param until the job was created before this time; null for any
+     * @param metadata the job has all these pairs
      */
     public record Filter(
             JobState.@Nullable Status status,
@@ -120,7 +119,10 @@ public final class Queries {
                     && state.metadata().entrySet().containsAll(metadata.entrySet());
         }
 
-        /** A refused record has no tenant and no node. */
+        /**
+         * Returns whether a refused record satisfies the filter. A refused record has no tenant, model, node or
+         * metadata.
+         */
         private boolean fits(Refusal refusal) {
             JsonNode event = Json.parseLenient(refusal.event());
             return tenant == null
@@ -138,7 +140,7 @@ public final class Queries {
         }
     }
 
-    /** Where the next page begins: behind this job. */
+    /** The last job of a page. The next page begins after this job. */
     public record Cursor(long createdMillis, String id) {
         private static final Pattern FORM = Pattern.compile("(\\d{1,18})\\.([A-Za-z0-9._:-]{1,128})");
 
@@ -147,7 +149,7 @@ public final class Queries {
             return createdMillis + "." + id;
         }
 
-        /** Empty where the text is no cursor of this list. */
+        /** Parses a cursor; returns empty if the text is not a cursor. */
         public static Optional<Cursor> parse(String text) {
             Matcher matcher = FORM.matcher(text);
             return matcher.matches()
@@ -156,12 +158,13 @@ public final class Queries {
         }
     }
 
-    /** @param next null: there are no more */
+    /** @param next null if this is the last page */
     public record Page(List<JobRow> rows, @Nullable Cursor next) {}
 
     /**
-     * With one filter an index contains just those rows. With several, the index of the first filter is read until the
-     * page is full or the limit of rows is reached; then the page is short, and there is a next one.
+     * Returns one page of jobs, newest first. With one filter, an index contains exactly the wanted rows. With several
+     * filters, the method reads the index of one of them until the page is full or it has read the maximum of rows. In
+     * the second case the page is short, and has a next page.
      */
     public static Page list(Connection connection, Filter filter, @Nullable Cursor after, int limit)
             throws SQLException {
@@ -210,7 +213,7 @@ public final class Queries {
         String value = filter.status() != null
                 ? filter.status().wireName()
                 : filter.model() != null ? filter.model() : filter.tenant();
-        // an id that has only refused records was never created
+        // an id with refused records only has no created_ms
         String time = filter.status() == JobState.Status.REJECTED ? "stub_ms" : "created_ms";
         PreparedStatement select = connection.prepareStatement("SELECT " + time + " AS listed_ms, "
                 + Rows.WITHOUT_OUTCOME + " FROM jobs WHERE " + where
@@ -229,14 +232,17 @@ public final class Queries {
         return select;
     }
 
-    /** The cursor, or the filter's own end where that is earlier: no id is before the empty one. */
+    /**
+     * Returns the cursor, or the end time of the filter as a cursor, whichever is earlier. The second cursor has the
+     * empty id, because no id sorts before it.
+     */
     private static Cursor begin(Filter filter, @Nullable Cursor after) {
         Cursor until = new Cursor(
                 filter.until() == null ? Long.MAX_VALUE : filter.until().toEpochMilli(), "");
         return after == null || after.createdMillis() >= until.createdMillis() ? until : after;
     }
 
-    /** How many queued jobs go before this one; {@link #FARTHEST_PLACE} stands for that many or more. */
+    /** Returns the number of queued jobs before this one, at most {@link #FARTHEST_PLACE}. */
     public static int placeInLine(Connection connection, Priority priority, long createdMillis, JobId id)
             throws SQLException {
         int before = 0;
@@ -259,7 +265,7 @@ public final class Queries {
         return before;
     }
 
-    /** How many jobs have ended since then; {@link #FARTHEST_PLACE} at most. */
+    /** Returns the number of jobs that ended after this time, at most {@link #FARTHEST_PLACE}. */
     public static int finishedSince(Connection connection, long millis) throws SQLException {
         try (PreparedStatement count = connection.prepareStatement(
                 "SELECT count(*) FROM (SELECT 1 AS one FROM jobs WHERE finished_ms > ? LIMIT ?) AS done")) {
@@ -271,7 +277,7 @@ public final class Queries {
         }
     }
 
-    /** Jobs with a cancel command that have not ended. */
+    /** Returns jobs that have a cancel command and have not ended. */
     public static List<JobRow> cancelled(Connection connection, int limit) throws SQLException {
         return rows(
                 connection,
@@ -279,7 +285,7 @@ public final class Queries {
                 limit);
     }
 
-    /** Jobs past their deadline that have not ended. */
+    /** Returns jobs that are past their deadline and have not ended. */
     public static List<JobRow> expired(Connection connection, long nowMillis, int limit) throws SQLException {
         return rows(
                 connection,
@@ -288,16 +294,13 @@ public final class Queries {
                 limit);
     }
 
-    /** Running jobs whose time was over by then. */
+    /** Returns running jobs that had exceeded their timeout at this time. */
     public static List<JobRow> overdue(Connection connection, long millis, int limit) throws SQLException {
         return rows(
                 connection, "overdue_ms IS NOT NULL AND overdue_ms <= ? ORDER BY overdue_ms LIMIT ?", millis, limit);
     }
 
-    /**
-     * Open jobs whose first record lies between two offsets, in their order; the jobs at the offsets themselves left
-     * out.
-     */
+    /** Returns open jobs whose first record lies between two offsets, both excluded, in the order of the offsets. */
     public static List<JobRow> openBetween(
             Connection connection, TopicPartition partition, long after, long below, int limit) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(
@@ -312,7 +315,7 @@ public final class Queries {
         }
     }
 
-    /** Jobs whose retention is over. */
+    /** Returns jobs whose retention is over. */
     static List<JobRow> outlived(Connection connection, Settings.LedgerKind kind, long finishedBefore, int limit)
             throws SQLException {
         String lock = kind == Settings.LedgerKind.POSTGRESQL ? " FOR UPDATE SKIP LOCKED" : "";

@@ -10,9 +10,9 @@ import java.time.Instant;
 import java.util.List;
 
 /**
- * Deletes what is old enough, in small steps, so that nothing waits for it. It counts from the outcome: a job that has
- * not ended is kept. Id, body hash and kind of outcome stay for eight days at least, longer than any record, so that a
- * late duplicate is recognised.
+ * Deletes old jobs in small steps, so that no other transaction waits long. The retention of a job begins with its
+ * outcome, so a job without an outcome is kept. The id, the body hash and the kind of the outcome are kept for at least
+ * eight days. No record is kept for that long, so the ledger recognises a late duplicate.
  */
 public final class Retention {
     private static final Duration KNOWN_FOR = Duration.ofDays(8);
@@ -20,7 +20,11 @@ public final class Retention {
 
     private Retention() {}
 
-    /** @return whether there may be more to delete */
+    /**
+     * Deletes one step of jobs.
+     *
+     * @return whether there may be more to delete
+     */
     public static boolean step(LedgerDatabase database, Instant now, Duration retention)
             throws LedgerDatabase.Unavailable {
         long shownUntil = now.minus(retention).toEpochMilli();

@@ -34,7 +34,7 @@ public final class Rows {
             id, arrivals, cancel_ms, status, attempt, run, applied_offset, first_offset, named_topic, named_partition, \
             named_offset, started_ms, finished_ms, attempts, run_starts, node, backend, model, outcome_offset, forgotten, error, usage""";
 
-    /** A few sizes, so that few statements are prepared. */
+    /** The possible numbers of ids in one query. They are few, so that few statements are prepared. */
     private static final int[] SIZES = {1, 8, 64, 512};
 
     private static final List<String> OWN = List.of(
@@ -78,10 +78,10 @@ public final class Rows {
     private Rows() {}
 
     /**
-     * Merges changes from the topics into the rows, in one transaction. Rows are locked in the order of their ids.
+     * Merges changes from the topics into the rows, in one transaction. It locks the rows in the order of their ids.
      *
-     * @param changes the changes of each job, in the order in which its partitions have them
-     * @param replyPartition the reply partition of a job
+     * @param changes the changes of each job; the changes from one partition are in the order of the partition
+     * @param replyPartition returns the reply partition of a job
      */
     public static void apply(
             Connection connection,
@@ -111,7 +111,7 @@ public final class Rows {
 
     private static Map<JobId, JobRow> load(Connection connection, Settings.LedgerKind kind, Collection<JobId> ids)
             throws SQLException {
-        // SQLite has one writer at a time
+        // SQLite needs no lock, because it has only one writer at a time
         String lock = kind == Settings.LedgerKind.POSTGRESQL ? " ORDER BY id FOR UPDATE" : "";
         Map<JobId, JobRow> rows = new HashMap<>();
         for (JobRow row : find(connection, WITHOUT_OUTCOME, ids, lock, Rows::read)) {
@@ -157,7 +157,7 @@ public final class Rows {
         return rows;
     }
 
-    /** The ending of a row stays as it is where the new row was loaded without one. */
+    /** Updates rows. If a row was loaded without its ending, the stored ending stays. */
     public static void update(Connection connection, List<JobRow> rows) throws SQLException {
         try (PreparedStatement open = connection.prepareStatement(UPDATE_OPEN);
                 PreparedStatement ended = connection.prepareStatement(UPDATE)) {
@@ -186,7 +186,11 @@ public final class Rows {
         }
     }
 
-    /** @return the changes of rows that another projector may have inserted in the meantime */
+    /**
+     * Inserts rows.
+     *
+     * @return the changes of rows that were not inserted, because another projector may have inserted them
+     */
     private static SortedMap<JobId, List<JobRow.Change>> insert(
             Connection connection,
             List<JobRow> rows,
@@ -207,8 +211,8 @@ public final class Rows {
             }
             int[] inserted = insert.executeBatch();
             for (int i = 0; i < inserted.length; i++) {
-                // a driver that rewrites a batch (reWriteBatchedInserts) does not report which rows it inserted; a
-                // second merge of the same changes into a row changes nothing
+                // a driver that rewrites a batch (reWriteBatchedInserts) does not report which rows it inserted, so
+                // these changes are applied again; a second merge of a change into its row has no effect
                 if (inserted[i] != 1) {
                     JobId id = rows.get(i).id();
                     again.put(id, changes.getOrDefault(id, List.of()));
@@ -240,7 +244,11 @@ public final class Rows {
         }
     }
 
-    /** @return the index of the next parameter */
+    /**
+     * Sets the parameters for a row.
+     *
+     * @return the index of the next parameter
+     */
     private static int write(PreparedStatement statement, JobRow row) throws SQLException {
         Submission record = row.arrivals().chosen().orElse(null);
         JobTimeline life = row.life();
@@ -286,7 +294,10 @@ public final class Rows {
         return i;
     }
 
-    /** A row that waits for its record and has no outcome is kept for as long as the last of its contents. */
+    /**
+     * Returns the time of the newest content of a row that has neither a record nor an outcome; null for any other row.
+     * The retention of such a row begins at this time.
+     */
     private static @Nullable Long stubMillis(JobRow row) {
         if (row.arrivals().chosen().isPresent() || row.life().finishedMillis() != null) {
             return null;
@@ -311,7 +322,7 @@ public final class Rows {
         return index + 3;
     }
 
-    /** A row without its ending. */
+    /** Returns the row without its ending. */
     public static JobRow read(ResultSet row) throws SQLException {
         String run = row.getString("run");
         JobState.Status status = JobState.Status.valueOf(row.getString("status").toUpperCase(Locale.ROOT));

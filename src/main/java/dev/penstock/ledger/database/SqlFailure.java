@@ -10,16 +10,16 @@ import org.postgresql.util.ServerErrorMessage;
 import org.sqlite.SQLiteErrorCode;
 
 /**
- * The meaning of a database's refusal. This is the one place that distinguishes a mistake in the data from an outage.
+ * The reason why the database refused a statement. Only this class distinguishes a mistake in the data from an outage.
  *
- * @param words a code and the name of a constraint. A driver's message quotes the statement with its values, prompts
- *     and answers among them, so a driver's message is never passed on
+ * @param words a code, and the name of a constraint if there is one. They never contain a driver's message, because it
+ *     quotes the statement with its values, which may be prompts and answers
  */
 public record SqlFailure(Kind kind, String words) {
     public enum Kind {
-        /** The database does not take a value, and never will. */
+        /** The database refuses a value, and will always refuse it. */
         DATA,
-        /** Another transaction was in the way: the same one may succeed now. */
+        /** The transaction conflicted with another one. A repetition may succeed. */
         CONFLICT,
         /** The database cannot be used now. */
         AWAY
@@ -27,10 +27,10 @@ public record SqlFailure(Kind kind, String words) {
 
     private static final int MOST_CAUSES = 20;
 
-    /** Data exception, integrity constraint violation, program limit exceeded. */
+    /** The SQLSTATE classes of data exceptions, violated constraints and exceeded limits. */
     private static final Set<String> DATA_CLASSES = Set.of("22", "23", "54");
 
-    /** serialization_failure and deadlock_detected. */
+    /** The SQLSTATEs serialization_failure and deadlock_detected. */
     private static final Set<String> CONFLICTS = Set.of("40001", "40P01");
 
     private static final Set<SQLiteErrorCode> SQLITE_DATA = Set.of(
@@ -42,7 +42,7 @@ public record SqlFailure(Kind kind, String words) {
     private static final Set<SQLiteErrorCode> SQLITE_CONFLICTS =
             Set.of(SQLiteErrorCode.SQLITE_BUSY, SQLiteErrorCode.SQLITE_LOCKED);
 
-    /** By the class of an SQLSTATE, its first two characters. */
+    /** The meaning of each class of SQLSTATEs. The class is the first two characters. */
     private static final Map<String, String> CLASSES = Map.ofEntries(
             Map.entry("08", "there is no connection to the database"),
             Map.entry("22", "the database does not take a value"),
@@ -59,7 +59,7 @@ public record SqlFailure(Kind kind, String words) {
             Map.entry("58", "the database's system has a failure"),
             Map.entry("XX", "the database has an internal failure"));
 
-    /** The failure of a statement, a batch, or of getting a connection. */
+    /** Returns the reason why a statement, a batch or a request for a connection failed. */
     public static SqlFailure of(SQLException failure) {
         String state = null;
         String constraint = null;
@@ -78,7 +78,7 @@ public record SqlFailure(Kind kind, String words) {
                 : code != 0 ? ofCode(code) : new SqlFailure(Kind.AWAY, "the database gives no connection");
     }
 
-    /** The reason of a failure, in words that contain nothing of the values. */
+    /** Returns the reason of a failure in words. They contain no values. */
     public static String words(Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {
@@ -93,7 +93,10 @@ public record SqlFailure(Kind kind, String words) {
         return Reason.of(failure);
     }
 
-    /** A batch has its first failure behind it, others their cause. */
+    /**
+     * Returns the next exception of the chain. Exceptions of a batch are chained by getNextException, others by their
+     * cause.
+     */
     private static @Nullable Throwable next(Throwable failure) {
         return failure instanceof SQLException each && each.getNextException() != null
                 ? each.getNextException()
@@ -114,7 +117,7 @@ public record SqlFailure(Kind kind, String words) {
                 kind, "%s (SQLSTATE %s%s)".formatted(CLASSES.getOrDefault(group, "the database refuses"), state, of));
     }
 
-    /** @param code the code of SQLite, the extended one or the plain one, which is its last byte */
+    /** @param code SQLite's primary code, or an extended code, whose last byte is the primary code */
     private static SqlFailure ofCode(int code) {
         SQLiteErrorCode plain = SQLiteErrorCode.getErrorCode(code & 0xFF);
         Kind kind =

@@ -41,14 +41,14 @@ import org.apache.kafka.common.header.Header;
 import org.jboss.logging.Logger;
 
 /**
- * Finds records that the broker dropped: by retention, at the delivery limit, or because another client acknowledged
- * them.
+ * Finds records that the broker dropped because of retention, at the delivery limit, or because another client
+ * acknowledged them.
  *
- * <p>The order of the steps makes it correct. It reads the positions of the groups and the starts of the logs first,
- * then the ends of the replies and of the deferred records. Then it waits until the projection has passed those ends. A
- * finished record had its outcome, its refusal or its deferred record on the broker before it was finished, and so in
- * the ledger now. The replies may have forgotten that before the ledger saw it. So the audit reports nothing about jobs
- * from before such a gap.
+ * <p>The order of its steps makes the audit correct. First it reads the positions of the groups and the starts of the
+ * partitions. Then it reads the ends of the reply topic and of the deferred topic. Then it waits until the projection
+ * has passed those ends. Before a record is finished, its outcome, its refusal or its deferred record is on the broker.
+ * So the ledger contains that event now, unless the topic dropped it before the ledger read it. Such a loss is a gap,
+ * and the audit reports no job from before a gap.
  */
 public final class Audit {
     private static final Logger LOG = Logger.getLogger(Audit.class);
@@ -117,8 +117,8 @@ public final class Audit {
         List<TopicPartition> partitions = new ArrayList<>(places.jobs());
         partitions.addAll(database.read(Origin::gonePartitions));
         for (TopicPartition partition : partitions) {
-            // a topic that was made again delivers no record of the old one; a job that has started has a worker, or is
-            // overdue
+            // a recreated topic delivers no record of the old topic. A started job is skipped: a replica runs it, or
+            // the janitor ends it
             boolean gone = Origin.isGone(partition.topic());
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
@@ -138,7 +138,10 @@ public final class Audit {
         void at(JobRow row, Submission record) throws InterruptedException, LedgerDatabase.Unavailable;
     }
 
-    /** Reads page after page: deferred jobs stay open, and may fill more than one page. */
+    /**
+     * Calls the lookup for each open job of a partition below an offset. It reads page by page, because deferred jobs
+     * stay open and may fill more than one page.
+     */
     public static void eachOpen(LedgerDatabase database, TopicPartition partition, long end, Lookup look)
             throws InterruptedException, LedgerDatabase.Unavailable {
         long seen = -1;
@@ -155,9 +158,10 @@ public final class Audit {
     }
 
     /**
-     * Whether the broker will not deliver the record that the job depends on: the one that started last, else the
-     * smallest. Other records of its id are duplicates, and would wait for it for ever. Where the ledger does not keep
-     * all records of a job, every one has to be gone.
+     * Returns whether the broker will not deliver the record that the job depends on. This is the record in the last
+     * {@code started}. If no run has started, it is the first valid record in the order of the duplicate rule. The
+     * other records with this id are duplicates, and would wait for the job for ever. If the ledger does not keep all
+     * records of the job, the broker must have dropped every one of them.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
         RecordPlace started = row.life().startedRecord();
@@ -233,7 +237,7 @@ public final class Audit {
                 trace == null ? null : trace.value());
     }
 
-    /** Empty where the log does not have it any more. */
+    /** Reads a record again; returns empty if the topic has dropped it. */
     private Optional<ConsumerRecord<byte[], byte[]>> reread(RecordPlace place) {
         TopicPartition partition = new TopicPartition(place.topic(), place.partition());
         Map<String, Object> properties = Map.of(

@@ -19,8 +19,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Schedules the rounds of the janitor, the audit and the retention. Each replica does them for the jobs that it
- * projects.
+ * Schedules the rounds of the janitor, the audit and the retention. The janitor and the audit of a replica end only
+ * jobs that this replica projects.
  */
 public final class Housekeeping implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Housekeeping.class);
@@ -35,7 +35,7 @@ public final class Housekeeping implements AutoCloseable {
     private final Clock clock;
     private final Audit audit;
     private final TopicPartition first;
-    /** An audit waits for the projection; no deadline waits for an audit. */
+    /** Each task has its own thread. So the janitor does not wait for the audit, which waits for the projection. */
     private final List<Task> tasks;
 
     public Housekeeping(
@@ -67,7 +67,7 @@ public final class Housekeeping implements AutoCloseable {
         tasks.forEach(task -> task.thread.start());
     }
 
-    /** One replica does it for all. */
+    /** Deletes old jobs. Only the replica that projects the first reply partition does it. */
     private void forget() throws LedgerDatabase.Unavailable {
         int steps = 0;
         while (projector.owned().contains(first)
@@ -81,7 +81,7 @@ public final class Housekeeping implements AutoCloseable {
         void run() throws InterruptedException, LedgerDatabase.Unavailable;
     }
 
-    /** Repeats one round, on a thread of its own. */
+    /** Repeats one round on its own thread. */
     private final class Task {
         private final String name;
         private final Duration period;

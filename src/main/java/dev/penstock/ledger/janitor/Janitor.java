@@ -15,11 +15,11 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ends jobs that no worker ends: queued and deferred jobs at once, when they are cancelled or past their time, and
- * running jobs whose worker has not ended them for a while.
+ * Ends jobs that no replica ends. It ends a cancelled or expired job at once if the job is queued or deferred. It ends
+ * a running job if the job's replica has not ended it within the grace period.
  */
 final class Janitor {
-    /** The time that a worker has to end its job itself. */
+    /** The grace period: the time that a replica has to end its own job. */
     private static final Duration GRACE = Duration.ofSeconds(30);
 
     private static final int AT_ONCE = 1_000;
@@ -54,7 +54,7 @@ final class Janitor {
         }
     }
 
-    /** How a job ends that no worker has ended; null: it does not end yet. */
+    /** Returns the outcome of a job that no replica has ended; null if the job does not end yet. */
     static @Nullable JobEvent outcome(JobRow row, Submission record, long now) {
         boolean started = row.life().reading().attempt() >= 0;
         boolean deferred = started && row.arrivals().isDeferredAfter(row.life().attempts());

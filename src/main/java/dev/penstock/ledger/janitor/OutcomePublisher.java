@@ -19,12 +19,15 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ends a job that no worker runs. It publishes one more outcome on the reply topic, which the reading rule judges like
- * any other: a worker that was there first, or comes back with a later attempt, makes it void.
+ * Ends a job that no replica runs. It publishes one more outcome on the reply topic, and the reading rule applies to
+ * this outcome as to any other. An earlier outcome of a run, or a later attempt, makes it void.
  */
 final class OutcomePublisher {
     private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
-    /** How long it waits until the ledger has seen the published outcome. */
+    /**
+     * For this time after its outcome was published, a job is not ended again, because the ledger may not have read the
+     * outcome yet.
+     */
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private final ReplyTopic replies;
@@ -40,21 +43,24 @@ final class OutcomePublisher {
         this.meters = meters;
     }
 
-    /** Whether this replica projects the partition of the job's events, and has not just published an outcome. */
+    /**
+     * Returns whether this replica projects the partition of the job's events, and has not just published an outcome
+     * for the job.
+     */
     boolean isOurs(JobRow row) {
         published.forget(clock.instant());
         return !published.contains(row.id()) && projector.owned().contains(partitionOf(row));
     }
 
-    /** Where the job's events lie. */
+    /** Returns the partition of the job's events. */
     TopicPartition partitionOf(JobRow row) {
         return new TopicPartition(replies.name(), replies.partitionOf(row.id()));
     }
 
     /**
-     * Publishes an outcome that no attempt led to; returns when it is on the broker.
+     * Publishes an outcome that no attempt produced, and waits until the broker has it. Logs a failure.
      *
-     * @param traceparent the header of the job's record, where it is available
+     * @param traceparent the header of the job's record; null if the record is not available
      */
     void publish(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
             throws InterruptedException {

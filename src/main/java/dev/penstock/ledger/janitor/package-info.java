@@ -1,4 +1,4 @@
-/** Ends jobs that no worker gets to, checks the ledger against the topics, and deletes old rows. */
+/** Ends jobs that no replica ends, finds records that the broker dropped, and deletes old jobs. */
 @NullMarked
 package dev.penstock.ledger.janitor;
 

@@ -25,15 +25,15 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes a batch of records into the ledger, in one transaction with the positions. A record that the database does not
- * take is logged, counted, shown in health and skipped, so that it blocks no other record. For one thread, except
- * {@link #warning()}.
+ * Writes a batch of records into the ledger, in one transaction with the positions. If the database refuses a record,
+ * the writer skips, logs and counts it, and the health check shows it. So the record blocks no other record. Only one
+ * thread may use a writer, except for {@link #warning()}.
  */
 public final class BatchWriter {
     private static final Logger LOG = Logger.getLogger(BatchWriter.class);
-    /** The warning about a skipped record ends after this time. */
+    /** The duration of the warning about a skipped record. */
     private static final Duration WARNED_FOR = Duration.ofHours(1);
-    /** Where many records are skipped at once, so many are logged one by one. */
+    /** The maximum number of skipped records in one batch that get their own log line. */
     private static final int MOST_LINES = 5;
 
     private final LedgerDatabase database;
@@ -43,10 +43,10 @@ public final class BatchWriter {
     private final MeterRegistry meters;
     private volatile @Nullable Last last;
 
-    /** The last record that was skipped, and how many there were in all. */
+    /** The last skipped record, and the number of skipped records since the start. */
     private record Last(SetApart record, long count, Instant at) {}
 
-    /** @param why contains nothing of the record */
+    /** @param why the reason; it contains nothing of the record */
     private record SetApart(RecordPlace place, String why) {}
 
     public BatchWriter(
@@ -63,9 +63,11 @@ public final class BatchWriter {
     }
 
     /**
-     * @param from the position of each partition
-     * @param ends the position of each partition afterwards
-     * @return false where another projector has moved a partition; nothing is written then
+     * Writes records, and moves the positions of their partitions.
+     *
+     * @param from the position of each partition before the records
+     * @param ends the position of each partition after the records
+     * @return false if another projector has moved a position; then nothing is written
      */
     boolean write(
             List<ConsumerRecord<byte[], byte[]>> records,
@@ -85,7 +87,7 @@ public final class BatchWriter {
         }
         List<SetApart> apart = new ArrayList<>();
         boolean written = database.write(connection -> {
-            // the transaction may be repeated
+            // the transaction may run more than once
             apart.clear();
             if (!advance(connection, from, ends)) {
                 return false;
@@ -114,7 +116,7 @@ public final class BatchWriter {
         Rows.apply(connection, database.kind(), projection.changes(records), replyPartition);
     }
 
-    /** Halves a refused batch until one record is left. Any split of a batch gives the same rows. */
+    /** Halves a refused batch until one record is left. The rows do not depend on how a batch is split. */
     private void applyPieces(Connection connection, List<ConsumerRecord<byte[], byte[]>> records, List<SetApart> apart)
             throws SQLException {
         if (records.isEmpty()) {
@@ -145,7 +147,7 @@ public final class BatchWriter {
         if (records.size() == 1) {
             ConsumerRecord<byte[], byte[]> record = records.getFirst();
             RecordPlace place = new RecordPlace(record.topic(), record.partition(), record.offset());
-            // an unexpected exception may quote the record as well
+            // only the class of an unexpected exception, because its message may quote the record
             String words = why instanceof SQLException refused
                     ? SqlFailure.of(refused).words()
                     : why.getClass().getSimpleName();
@@ -173,7 +175,7 @@ public final class BatchWriter {
         }
     }
 
-    /** The warning that records were skipped, for an hour after the last one. */
+    /** Returns a warning for an hour after the last skipped record, else empty. */
     public Optional<String> warning() {
         Last known = last;
         return known == null || known.at().plus(WARNED_FOR).isBefore(clock.instant())

@@ -11,9 +11,9 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * Where a new ledger begins.
+ * The offsets at which a new ledger begins to read.
  *
- * @param topicIds the topics that the offsets belong to
+ * @param topicIds the ids of the topics that the offsets belong to
  */
 record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds) {
     Beginnings {
@@ -21,13 +21,13 @@ record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds)
         topicIds = Map.copyOf(topicIds);
     }
 
-    /** Finds them when a partition has no position yet. */
+    /** Finds the offsets. It is called when a partition has no position yet. */
     @FunctionalInterface
     interface Source {
         Beginnings find() throws InterruptedException;
     }
 
-    /** Asks the broker. */
+    /** Asks the broker for the offsets. */
     static Beginnings of(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
             throws InterruptedException {
         Admin admin = kafka.admin();

@@ -30,9 +30,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Waits until the projection has passed what the topics contain now, so that every replica finds a job that any replica
- * accepted. It asks the broker for the partitions too, so it also waits for a partition that was added and for a topic
- * that was made again. One request to the broker, and one read of the positions, serve all callers that wait.
+ * Waits until the projection has passed the current ends of the topics. So every replica finds a job that any replica
+ * accepted. It asks the broker for the partitions too, so it also waits for a new partition and for a recreated topic.
+ * One request to the broker and one read of the positions serve all callers that wait.
  */
 @Singleton
 public class CatchUp {
@@ -53,13 +53,16 @@ public class CatchUp {
             new RequestBatcher<>(threads, 1, Integer.MAX_VALUE, this::readPositions);
 
     /**
-     * Where a partition ends.
+     * The end of a partition.
      *
-     * @param offset behind the last settled record: an open transaction is not waited for
-     * @param topicId the topic that the offset belongs to
+     * @param offset the end that a read_committed consumer sees; records of open transactions lie behind it, and no
+     *     caller waits for them
+     * @param topicId the id of the topic that the offset belongs to
      */
     public record End(long offset, String topicId) {
-        /** A position in an earlier topic of this name does not count. */
+        /**
+         * Returns whether a position has passed this end. A position in an earlier topic with the same name has not.
+         */
         boolean isPassedBy(Positions.@Nullable Position position) {
             return position == null
                     ? offset == 0
@@ -70,7 +73,7 @@ public class CatchUp {
 
     /** Reports the ends of topics. */
     interface Broker extends AutoCloseable {
-        /** The ends of every partition of these topics. */
+        /** Returns the end of each partition of these topics. */
         CompletionStage<Map<TopicPartition, End>> ends(Collection<String> topics);
 
         @Override
@@ -82,13 +85,13 @@ public class CatchUp {
         this(database, () -> new AdminBroker(kafka.admin("penstock-ledger-ends")));
     }
 
-    /** @param brokers asked again after it has failed */
+    /** @param brokers creates a client of the broker; it is called again after a failure */
     CatchUp(LedgerDatabase database, Supplier<Broker> brokers) {
         this.database = database;
         this.brokers = brokers;
     }
 
-    /** The broker itself. */
+    /** Asks a Kafka broker. */
     private record AdminBroker(Admin admin) implements Broker {
         private static final ListOffsetsOptions COMMITTED = new ListOffsetsOptions(IsolationLevel.READ_COMMITTED);
 
@@ -122,7 +125,9 @@ public class CatchUp {
     }
 
     /**
-     * @return the ends that every partition of these topics had after this call
+     * Returns the ends of the topics, read after this call began.
+     *
+     * @return the end of each partition of these topics
      * @throws TimeoutException the broker did not answer in time
      */
     public Map<TopicPartition, End> ends(Collection<String> topics, Duration atMost)
@@ -150,7 +155,7 @@ public class CatchUp {
     /**
      * Waits until the projection has passed these ends.
      *
-     * @return false where it has not by then
+     * @return false if it has not passed them in time
      */
     public boolean await(Map<TopicPartition, End> ends, Duration atMost)
             throws InterruptedException, LedgerDatabase.Unavailable {

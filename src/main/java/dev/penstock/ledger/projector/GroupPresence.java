@@ -14,9 +14,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps a replica without a ledger in the group of those that have one, because the members of the group share what the
- * nodes take at once. It subscribes to a topic that no ledger is kept of, and reads nothing, so that it takes no
- * partition from another member.
+ * Keeps a replica without a ledger in the ledgers' group, because the members of this group share the slots of the
+ * nodes. It subscribes to a topic that no ledger reads, and reads nothing itself. So it takes no partition from another
+ * member.
  */
 public final class GroupPresence implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(GroupPresence.class);
@@ -37,7 +37,7 @@ public final class GroupPresence implements AutoCloseable {
         thread.start();
     }
 
-    /** The member id of this replica in the group; empty: it has not joined. */
+    /** Returns the member id of this replica in the group; empty if it has not joined. */
     public String member() {
         return member;
     }
@@ -61,7 +61,7 @@ public final class GroupPresence implements AutoCloseable {
         } while (thread.pause(RETRY));
     }
 
-    /** The consumer calls this, in this thread. */
+    /** Pauses all assigned partitions. The consumer calls it on this class's thread. */
     private record Pausing(KafkaConsumer<byte[], byte[]> consumer) implements ConsumerRebalanceListener {
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
@@ -70,7 +70,7 @@ public final class GroupPresence implements AutoCloseable {
 
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            // it read nothing
+            // nothing to do, because it reads no records
         }
     }
 

@@ -16,18 +16,21 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * The members of the ledgers' group: every replica, also one that keeps no ledger. With SQLite only one replica may
- * keep a ledger: several would each know a part of the jobs only.
+ * The members of the ledgers' group: every replica, including replicas without a ledger. With SQLite only one replica
+ * may have a ledger. Otherwise each ledger would know only some of the jobs.
  */
 public final class Membership {
-    /** The name of replicas that keep no ledger. */
+    /** The client id of replicas without a ledger. */
     static final String WITHOUT_LEDGER = "penstock-member";
 
     private static final Duration LOOK_EVERY = Duration.ofMillis(500);
 
     private Membership() {}
 
-    /** The consumer settings by which a replica joins. The broker removes a dead replica within seconds. */
+    /**
+     * Returns the consumer settings with which a replica joins. With them, the broker removes a dead replica within
+     * seconds.
+     */
     static Map<String, Object> joining(GroupNames groups) {
         return new HashMap<>(Map.of(
                 ConsumerConfig.GROUP_ID_CONFIG,
@@ -41,10 +44,11 @@ public final class Membership {
     }
 
     /**
-     * Waits until a replica that is gone has left the group.
+     * Waits until no other replica with a ledger is in the group. A dead replica leaves it after the session timeout.
      *
-     * @param instance the own name in the group; a process that died under it does not count as another
-     * @throws LedgerDatabase.Unusable another one is still there
+     * @param instance the fixed name of this replica in the group; a dead process with this name does not count as
+     *     another replica
+     * @throws LedgerDatabase.Unusable another replica is still in the group
      */
     public static void awaitAlone(Admin admin, GroupNames groups, String instance)
             throws InterruptedException, LedgerDatabase.Unusable {
@@ -70,7 +74,7 @@ public final class Membership {
         }
     }
 
-    /** All members. */
+    /** Returns all members of the group. */
     public static List<MemberDescription> all(Admin admin, GroupNames groups)
             throws ExecutionException, InterruptedException {
         try {

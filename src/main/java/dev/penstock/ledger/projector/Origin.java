@@ -18,14 +18,15 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The cluster and the topics that a ledger belongs to. An offset has a meaning in one topic of one cluster only.
+ * The cluster and the topics that a ledger belongs to. An offset has a meaning only in one topic of one cluster.
  *
- * <p>A ledger serves one cluster. A topic that was deleted and made again is read from its beginning. The rows of the
- * earlier topic stay true, under a name that no topic has. A job that ended keeps its answer and its id for as long as
- * its events are there too; a record that was not run is lost.
+ * <p>A ledger serves one cluster. If a topic was deleted and recreated, the ledger reads the new topic from its
+ * beginning. The rows of the old topic stay valid, but they now contain a topic name that no Kafka topic can have. An
+ * ended job of the old topic keeps its outcome and its id until the reply topic is recreated too. A job of the old
+ * topic that has not started is lost.
  */
 public record Origin(String clusterId, Map<String, UUID> topicIds) {
-    /** No topic has it in its name. */
+    /** Marks the name of a topic that does not exist any more. No Kafka topic has this character in its name. */
     private static final String GONE = "@";
 
     private static final int PAGE = 500;
@@ -35,29 +36,29 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
     }
 
     /**
-     * What was found in the ledger.
+     * The result of a comparison of the ledger with the topics.
      *
-     * @param otherCluster the cluster that the ledger belongs to, where that is another one; nothing was changed then
-     * @param madeAgain the topics that had another id
+     * @param otherCluster the cluster that the ledger belongs to, if it is another one; then nothing was changed
+     * @param madeAgain the topics that were recreated: they had another id
      */
     record Found(@Nullable String otherCluster, Set<String> madeAgain) {}
 
-    /** Whether a place in the ledger belongs to a topic that does not exist any more. */
+    /** Returns whether a topic in the ledger does not exist any more. */
     public static boolean isGone(String topic) {
         return topic.contains(GONE);
     }
 
-    /** The name that a topic had. */
+    /** Returns the name that the topic had in Kafka. */
     public static String nameOf(String topic) {
         int end = topic.indexOf(GONE);
         return end < 0 ? topic : topic.substring(0, end);
     }
 
     /**
-     * Adapts the ledger to the topics as they are now.
+     * Adapts the ledger to the current topics.
      *
-     * @param starts where the topics begin
-     * @param replies the reply topic
+     * @param starts the first offset of each partition
+     * @param replies the name of the reply topic
      */
     Found reconcile(Connection connection, Map<TopicPartition, Long> starts, String replies, long nowMillis)
             throws SQLException {
@@ -136,7 +137,9 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** The offsets of events lose their meaning; the contents of the events stay. */
+    /**
+     * Clears the offsets of all events, because they belong to the old reply topic. The contents of the events stay.
+     */
     private static void forgetEvents(Connection connection) throws SQLException {
         try (Statement update = connection.createStatement()) {
             update.executeUpdate(
@@ -144,7 +147,10 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** Deletes jobs that have ended, and whose record and events are all gone: their ids are free. */
+    /**
+     * Deletes each ended job whose record and events were all in topics that do not exist any more. Its id becomes
+     * free.
+     */
     private static void forgetWithoutTopics(Connection connection) throws SQLException {
         String gone = "finished_ms IS NOT NULL AND applied_offset < 0 AND record_topic LIKE '%" + GONE + "%'";
         try (Statement delete = connection.createStatement()) {
@@ -153,7 +159,7 @@ public record Origin(String clusterId, Map<String, UUID> topicIds) {
         }
     }
 
-    /** The partitions of open jobs, in topics that do not exist any more. */
+    /** Returns the partitions that contain open jobs, in topics that do not exist any more. */
     public static List<TopicPartition> gonePartitions(Connection connection) throws SQLException {
         List<TopicPartition> partitions = new ArrayList<>();
         try (PreparedStatement select = connection.prepareStatement(

@@ -15,12 +15,12 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * The partitions that the group assigns to this replica. A placed one has a position: the offset up to which the ledger
- * has its records. The ledger takes no record of an unplaced one. Belongs to the projector's thread, on which the
- * consumer calls it too, except {@link #placed}.
+ * The partitions that the group assigns to this replica. A placed partition has a position: the ledger has all its
+ * records below this offset. The ledger takes no record of an unplaced partition. Only the projector's thread may call
+ * the methods, except {@link #placed}. The consumer calls the listener's methods on the same thread.
  */
 final class OwnPartitions implements ConsumerRebalanceListener {
-    /** Where the database has another position, another projector has the partition. */
+    /** If the position in the database differs, another projector owns the partition. */
     private final Map<TopicPartition, Long> positions = new ConcurrentHashMap<>();
 
     private final Set<TopicPartition> unplaced = new HashSet<>();
@@ -41,12 +41,12 @@ final class OwnPartitions implements ConsumerRebalanceListener {
         onPartitionsRevoked(partitions);
     }
 
-    /** The partitions that this replica projects now. Any thread may call it. */
+    /** Returns the partitions that this replica projects now. Any thread may call this method. */
     Set<TopicPartition> placed() {
         return Set.copyOf(positions.keySet());
     }
 
-    /** The assigned partitions without a position. */
+    /** Returns the assigned partitions without a position. */
     Set<TopicPartition> unplaced() {
         return Set.copyOf(unplaced);
     }
@@ -60,20 +60,23 @@ final class OwnPartitions implements ConsumerRebalanceListener {
         unplaced.remove(partition);
     }
 
-    /** The partition's position has to be found again. */
+    /** Removes the position of a partition. The projector then reads it again. */
     void unplace(TopicPartition partition) {
         unplaced.add(partition);
         positions.remove(partition);
     }
 
-    /** The positions of these partitions have to be found again, where they are still assigned. */
+    /**
+     * Removes the positions of these partitions. The projector then reads the positions of those that are still
+     * assigned.
+     */
     void unplace(Collection<TopicPartition> partitions, Set<TopicPartition> assigned) {
         unplaced.addAll(partitions);
         unplaced.retainAll(assigned);
         positions.keySet().removeAll(partitions);
     }
 
-    /** No partition has a position any more. */
+    /** Removes all positions. */
     void unplaceAll(Set<TopicPartition> assigned) {
         unplaced.addAll(assigned);
         positions.clear();
@@ -85,8 +88,8 @@ final class OwnPartitions implements ConsumerRebalanceListener {
     }
 
     /**
-     * Returns where the placed partitions stand after these records. A partition that went back has a log that begins
-     * anew, so its position has to be found again.
+     * Returns the positions of the placed partitions after these records. If the offset of a partition went back, the
+     * partition was recreated, so this method removes its position.
      */
     Map<TopicPartition, Long> ends(ConsumerRecords<?, ?> records) {
         Map<TopicPartition, Long> ends = new TreeMap<>(Submissions.inOrder());
@@ -116,7 +119,7 @@ final class OwnPartitions implements ConsumerRebalanceListener {
         return fresh;
     }
 
-    /** The ledger has everything below these ends. */
+    /** Moves the positions to these ends, after the ledger has written all records below them. */
     void advance(Map<TopicPartition, Long> ends) {
         positions.putAll(ends);
     }

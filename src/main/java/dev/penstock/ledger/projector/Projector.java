@@ -26,12 +26,14 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * Writes the contents of the topics into the ledger: the partitions that the ledgers' group assigns to this replica, in
- * batches, apart from the runs of jobs. Its positions are in the database, and move in the transaction of the rows. So
- * a projector that dies, is late, or shares a partition with another for a moment writes nothing twice and leaves
- * nothing out. The offsets that the group gets are for lag and scaling only.
+ * Writes the contents of the topics into the ledger, in batches. It reads the partitions that the ledgers' group
+ * assigns to this replica, and no run waits for it. Its positions are in the database, and change in the same
+ * transaction as the rows. So a projector that dies, is late, or briefly shares a partition with another projector
+ * writes nothing twice and omits nothing. The offsets that it commits to the group are only for lag metrics and
+ * scaling.
  *
- * <p>Everything here belongs to its own thread, except {@link #owned()}, {@link #behindMillis()} and {@link #member()}.
+ * <p>All fields belong to the projector's own thread. Other threads may call {@link #owned()}, {@link #behindMillis()}
+ * and {@link #member()}.
  */
 public final class Projector implements AutoCloseable {
     static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
@@ -39,19 +41,22 @@ public final class Projector implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Projector.class);
     private static final RecordGuard GUARD = RecordGuard.of("ledger");
     /**
-     * The bytes of one fetch, and of one partition. So much is in memory three times while the ledger is behind. A
-     * larger record comes alone. Larger fetches need much memory: 5,000 records of 10 kB in a transaction take 76 MiB
-     * for 40,000 queued jobs.
+     * The maximum number of bytes of one fetch, and of one partition in it. While the ledger is behind, such a fetch is
+     * in memory three times. A larger record comes alone. Larger fetches need much memory: with 40,000 queued jobs, a
+     * transaction of 5,000 records of 10 kB takes 76 MiB.
      */
     private static final int FETCH_BYTES = 2 << 20;
 
     private static final int PARTITION_FETCH_BYTES = 256 << 10;
     private static final Duration POLL = Duration.ofMillis(250);
-    /** Under load a transaction for every few records would cost more than the records. */
+    /**
+     * The least time between the starts of two transactions. Under load, a transaction for every few records would cost
+     * more than the records.
+     */
     private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
 
     private static final Duration RETRY = Duration.ofSeconds(1);
-    /** How long it may take to see that a topic was made again. */
+    /** The time between two checks whether a topic was recreated. */
     private static final Duration TOPICS = Duration.ofSeconds(1);
 
     private final LedgerDatabase database;
@@ -69,8 +74,8 @@ public final class Projector implements AutoCloseable {
     private volatile String member = "";
 
     /**
-     * @param instance the name in the group; a replica that comes back under the same name takes its place at once.
-     *     Empty: none
+     * @param instance the fixed name in the group; empty if there is none. A replica that restarts with the same name
+     *     gets its old membership at once
      */
     public Projector(
             LedgerDatabase database,
@@ -92,8 +97,8 @@ public final class Projector implements AutoCloseable {
     }
 
     /**
-     * @param consumers makes a member of the group of the ledgers; the projector's thread closes it
-     * @param beginning asked when a partition has no position yet
+     * @param consumers creates a member of the ledgers' group; the projector's thread closes it
+     * @param beginning called when a partition has no position yet
      */
     Projector(
             LedgerDatabase database,
@@ -117,18 +122,18 @@ public final class Projector implements AutoCloseable {
         thread.start();
     }
 
-    /** The partitions that this replica projects now. */
+    /** Returns the partitions that this replica projects now. */
     public Set<TopicPartition> owned() {
         return partitions.placed();
     }
 
-    /** The age of the last record that was projected, where more follow; else 0. */
+    /** Returns the age of the last projected record if more records follow, else 0. */
     public long behindMillis() {
         long since = behindSince;
         return since == 0 ? 0 : Math.max(0, clock.millis() - since);
     }
 
-    /** The member id of this replica in the group; empty: it has not joined. */
+    /** Returns the member id of this replica in the group; empty if it has not joined. */
     public String member() {
         return member;
     }
@@ -177,12 +182,15 @@ public final class Projector implements AutoCloseable {
             } catch (LedgerDatabase.Unavailable e) {
                 waitForDatabase(consumer, e);
             } catch (WakeupException _) {
-                // closing
+                // the thread is stopping
             }
         }
     }
 
-    /** Stays in the group, reads nothing, and begins again at the positions of the database. */
+    /**
+     * Waits for the database. Meanwhile the projector stays in the group and reads nothing. Later it begins again at
+     * the positions in the database.
+     */
     private void waitForDatabase(Consumer<byte[], byte[]> consumer, LedgerDatabase.Unavailable why)
             throws InterruptedException {
         LOG.debugf("%s: %s", why.getMessage(), why.why());
@@ -198,8 +206,8 @@ public final class Projector implements AutoCloseable {
     }
 
     /**
-     * What is read while a topic is being made again may belong to the new one: the topic is read again from its
-     * beginning.
+     * Removes the positions of recreated topics. Records that are read while a topic is recreated may belong to the new
+     * topic. So the projector reads the topic again from its beginning.
      */
     private void lookAtTopics(Consumer<byte[], byte[]> consumer)
             throws InterruptedException, LedgerDatabase.Unusable, LedgerDatabase.Unavailable {
@@ -220,7 +228,7 @@ public final class Projector implements AutoCloseable {
         }
     }
 
-    /** Goes to the position that the database has of a partition. */
+    /** Moves the consumer to the position that the database has for each unplaced partition. */
     private void place(Consumer<byte[], byte[]> consumer) throws LedgerDatabase.Unavailable, InterruptedException {
         Set<TopicPartition> unplaced = partitions.unplaced();
         if (unplaced.isEmpty()) {
@@ -252,8 +260,8 @@ public final class Projector implements AutoCloseable {
             partitions.place(partition, position);
             begun.put(partition, new OffsetAndMetadata(position));
         }
-        // also for partitions without records yet: a scaler by this group's lag sees only partitions with a committed
-        // offset
+        // also for partitions without records: a scaler that uses this group's lag sees only partitions with a
+        // committed offset
         commit(consumer, begun);
         consumer.resume(unplaced);
     }
@@ -274,7 +282,7 @@ public final class Projector implements AutoCloseable {
             commit(consumer, offsets);
             measure(consumer, records);
         } else {
-            // another projector has moved one of them: read the positions again
+            // another projector has moved a position: read the positions again
             partitions.unplace(ends.keySet(), consumer.assignment());
         }
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
@@ -288,7 +296,10 @@ public final class Projector implements AutoCloseable {
         });
     }
 
-    /** Finds out, while there is nothing to write, that the database is gone, or that it is back and empty. */
+    /**
+     * Checks the database while there is nothing to write. It may be unavailable, or it may have been replaced by an
+     * empty one.
+     */
     private void lookAfterDatabase() throws LedgerDatabase.Unavailable {
         long now = System.nanoTime();
         if (now - lookedNanos > RETRY.toNanos()) {

@@ -26,16 +26,20 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * Where the topics begin and end, and the positions of their groups.
+ * The partitions of the topics that the ledger reads. Its methods ask the broker for offsets of these partitions, and
+ * for the positions of the groups.
  *
  * @param jobs the partitions of every job topic
  * @param replies the partitions of the reply topic
- * @param others the partitions of commands and deferred records
- * @param origin the cluster, and all these topics
+ * @param others the partitions of the command topic and of the deferred topic
+ * @param origin the ids of the cluster and of all topics above
  */
 public record TopicPlaces(
         List<TopicPartition> jobs, List<TopicPartition> replies, List<TopicPartition> others, Origin origin) {
-    /** A worker's clock stamps its events, the broker's clock the records. */
+    /**
+     * The largest difference between the clock of a replica, which stamps events, and the clock that stamps job
+     * records.
+     */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
     private static final Duration FIRST_WITHIN = Duration.ofSeconds(5);
@@ -77,7 +81,7 @@ public record TopicPlaces(
                 topic.topicId().getMostSignificantBits(), topic.topicId().getLeastSignificantBits());
     }
 
-    /** Where the logs begin. */
+    /** Returns the first offset of each partition. */
     Map<TopicPartition, Long> logStarts(Admin admin) throws InterruptedException {
         List<TopicPartition> all = new ArrayList<>(jobs);
         all.addAll(replies);
@@ -91,7 +95,10 @@ public record TopicPlaces(
                 .toList();
     }
 
-    /** The ends of the settled records: those of an open transaction lie behind them. */
+    /**
+     * Returns the requested offset of each partition, such as its first offset or its end. The end is the one that a
+     * read_committed consumer sees: records of an open transaction lie behind it.
+     */
     public static Map<TopicPartition, Long> offsets(Admin admin, List<TopicPartition> partitions, OffsetSpec which)
             throws InterruptedException {
         Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
@@ -103,10 +110,10 @@ public record TopicPlaces(
     }
 
     /**
-     * The offset below which a group has finished everything, for every job partition that it has begun. The broker
-     * reports the start of a share group as of its last write but one (4.3.1: it is written with an acknowledgement,
-     * and moved after it). So a partition whose records are all finished may look as if the last ones were not; its lag
-     * shows that they are.
+     * Returns, for each job partition that a group has begun, the offset below which the group has finished every
+     * record. The broker reports the start of a share group as it was before the last write of the group's state.
+     * (Kafka 4.3.1 writes the state at an acknowledgement, and moves the start afterwards.) So the last finished
+     * records of a partition may look unfinished. But if the group's lag is 0, all records are finished.
      *
      * @throws KafkaException the broker did not answer
      */
@@ -119,7 +126,7 @@ public record TopicPlaces(
             }
             return committed;
         }
-        // asked first: the lag counts at least what lies below
+        // read before the lag, so that the lag covers all records below these ends
         Map<TopicPartition, Long> ends = offsets(admin, jobs, OffsetSpec.latest());
         Map<String, ListShareGroupOffsetsSpec> groups = new HashMap<>();
         settings.intake().topics().forEach(topic -> groups.put(settings.group(topic), new ListShareGroupOffsetsSpec()));
@@ -139,7 +146,7 @@ public record TopicPlaces(
         return starts;
     }
 
-    /** The committed offsets of a consumer group; empty where the group does not exist. */
+    /** Returns the committed offsets of a consumer group; empty if the group does not exist. */
     public static Map<TopicPartition, Long> committed(Admin admin, String group) throws InterruptedException {
         Map<TopicPartition, Long> committed = new HashMap<>();
         try {
@@ -160,9 +167,9 @@ public record TopicPlaces(
     }
 
     /**
-     * Where a new ledger begins: replies and commands at their start; each job topic where the replies still contain
-     * its jobs, or at the oldest unfinished record, whichever comes first. The events of earlier jobs may be gone, and
-     * such a job would look as if it had never run.
+     * Returns the offsets at which a new ledger begins. Replies and commands begin at their start. A job topic begins
+     * at the first job whose replies still exist, or at its oldest unfinished record, whichever comes first. The reply
+     * topic may have dropped the events of earlier jobs, and such a job would look as if it had never run.
      */
     Map<TopicPartition, Long> beginnings(
             Admin admin, KafkaConsumer<byte[], byte[]> reader, Settings settings, IntakeMode mode, Instant now)
@@ -191,7 +198,10 @@ public record TopicPlaces(
         return starts;
     }
 
-    /** The time from which on every reply partition is complete; the epoch where none has forgotten anything. */
+    /**
+     * Returns the time after which every reply partition has all its records; the epoch if no partition has dropped
+     * any.
+     */
     private static Instant horizon(
             KafkaConsumer<byte[], byte[]> reader, Map<TopicPartition, Long> starts, Instant now) {
         long horizon = 0;
@@ -202,7 +212,7 @@ public record TopicPlaces(
                 long first = Long.MAX_VALUE;
                 long end = reader.endOffsets(List.of(start.getKey())).getOrDefault(start.getKey(), 0L);
                 long until = System.nanoTime() + FIRST_WITHIN.toNanos();
-                // aborted records come as a position that moves
+                // a poll over aborted records returns no record, but moves the position
                 while (first == Long.MAX_VALUE
                         && reader.position(start.getKey()) < end
                         && System.nanoTime() - until < 0) {
@@ -211,7 +221,7 @@ public record TopicPlaces(
                         first = Math.min(first, record.timestamp());
                     }
                 }
-                // an empty partition has forgotten everything that was there
+                // a partition without records has dropped all that it had
                 horizon = Math.max(horizon, first == Long.MAX_VALUE ? now.toEpochMilli() : first);
             }
         }

@@ -17,7 +17,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Checks whether the ledger still belongs to the topics. Not thread-safe. */
+/** Checks whether the ledger still belongs to the current topics. Not thread-safe. */
 public final class TopicWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(TopicWatch.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
@@ -29,10 +29,10 @@ public final class TopicWatch implements AutoCloseable {
     private final Clock clock;
     private final Supplier<Admin> admins;
     private @Nullable Admin admin;
-    /** The ledger belongs to these. */
+    /** The cluster and the topics of the last check; null before the first check. */
     private @Nullable Origin known;
 
-    /** @param jobTopicIds changed here when a job topic is made again */
+    /** @param jobTopicIds the id of each job topic; this class changes an id when its topic is recreated */
     public TopicWatch(
             LedgerDatabase database,
             KafkaClients kafka,
@@ -52,7 +52,7 @@ public final class TopicWatch implements AutoCloseable {
                                 AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS)));
     }
 
-    /** @param admins makes its client */
+    /** @param admins creates the client for the checks */
     TopicWatch(
             LedgerDatabase database,
             KafkaClients kafka,
@@ -69,9 +69,9 @@ public final class TopicWatch implements AutoCloseable {
     }
 
     /**
-     * Adapts the ledger to the topics as they are now.
+     * Adapts the ledger to the current topics.
      *
-     * @return the topics that were made again since the last check
+     * @return the topics that were recreated since the last check
      * @throws KafkaException the broker does not answer
      * @throws LedgerDatabase.Unusable the ledger belongs to another cluster
      */
@@ -94,7 +94,7 @@ public final class TopicWatch implements AutoCloseable {
                 topic));
         Origin before = known;
         if (before != null) {
-            // another replica may have been first
+            // another replica may have adapted the ledger first, so compare the topics with those of the last check
             Map<String, UUID> others = new HashMap<>(origin.topicIds());
             others.entrySet().removeAll(before.topicIds().entrySet());
             changed = others.keySet();
@@ -104,12 +104,12 @@ public final class TopicWatch implements AutoCloseable {
         return Set.copyOf(changed);
     }
 
-    /** Whether the ledger is known to belong to this cluster. */
+    /** Returns whether a check has found that the ledger belongs to this cluster. */
     boolean isKnown() {
         return known != null;
     }
 
-    /** The database was away, and may be another one now. */
+    /** Forgets the last check, because the database was unavailable and may be another one now. */
     void forget() {
         known = null;
     }

@@ -1,4 +1,4 @@
-/** Reads the topics into the database, and waits until it has caught up with them. */
+/** Writes the contents of the topics into the database, and lets callers wait until it is up to date. */
 @NullMarked
 package dev.penstock.ledger.projector;
 

@@ -6,9 +6,12 @@ import java.sql.SQLException;
 import java.sql.Types;
 import org.jspecify.annotations.Nullable;
 
-/** Values in and out of columns that may be empty. */
+/** Reads and writes the values of columns that may be null. */
 public final class Columns {
-    /** No job has a longer name, and no node lists one. */
+    /**
+     * The maximum number of characters in a name. The names in jobs and in the nodes' lists of models are within this
+     * limit.
+     */
     public static final int LONGEST_NAME = 256;
 
     private static final int REPLACEMENT = 0xFFFD;
@@ -32,8 +35,8 @@ public final class Columns {
     }
 
     /**
-     * Text that every database takes: PostgreSQL has no character 0, and half of a surrogate pair is no character in
-     * UTF-8. U+FFFD replaces them.
+     * Returns a text that every database accepts. PostgreSQL refuses the character 0, and half of a surrogate pair is
+     * no character in UTF-8. U+FFFD replaces both.
      */
     static String text(String value) {
         for (int i = 0; i < value.length(); ) {
@@ -54,8 +57,8 @@ public final class Columns {
     }
 
     /**
-     * A name from outside, as an index takes it: PostgreSQL's index entries end at 2,704 bytes, and a character has
-     * three at most.
+     * Returns a name that an index accepts. An index entry of PostgreSQL has at most 2,704 bytes, and a character has
+     * at most three bytes.
      */
     static String name(String value) {
         String text = text(value);

@@ -14,12 +14,12 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the ledger knows of one job. Events are merged in the order of their partition; everything else by union or
- * minimum. So any interleaving of the partitions, and any repeat, gives the same row.
+ * Everything that the ledger knows about one job. It merges events in the order of their partition, and everything else
+ * by union or minimum. So any interleaving of the partitions, and any repetition, gives the same row.
  *
- * @param cancelMillis the time of the first request to cancel it
- * @param ending the content of its outcome; null while the job is open, and where it was not loaded
- * @param forgotten its retention is over: only what recognises a late duplicate is left
+ * @param cancelMillis the time of the first command to cancel the job
+ * @param ending the content of the outcome; null if the job is open or the outcome was not loaded
+ * @param forgotten whether the retention is over; then the row has only the values that identify a late duplicate
  */
 public record JobRow(
         JobId id,
@@ -30,11 +30,11 @@ public record JobRow(
         boolean forgotten) {
 
     /**
-     * An outcome's value, and its parts that lists show.
+     * The value of an outcome, and the parts of it that lists show.
      *
-     * @param event the whole event as JSON; empty: it is large, or not kept any more
-     * @param error JSON; null where there is none
-     * @param usage JSON; null where there is none
+     * @param event the whole event as JSON; empty if it is large, or not kept any more
+     * @param error JSON; null if there is none
+     * @param usage JSON; null if there is none
      */
     public record Ending(
             String event, @Nullable String error, @Nullable String usage) {}
@@ -43,25 +43,28 @@ public record JobRow(
         return new JobRow(id, Submissions.NONE, null, JobTimeline.NONE, null, false);
     }
 
-    /** A job that was just accepted, and of which nothing else is known. */
+    /** Returns the row of a job that was just accepted. It contains only the submission. */
     public static JobRow accepted(PromptJob job, Instant at) {
         RecordStamp nowhere = new RecordStamp(at.toEpochMilli(), new RecordPlace("", 0, 0));
         return unknown(job.id()).after(new Change.Submitted(Submission.of(job, nowhere, ""), ""));
     }
 
-    /** The row after one more event of its reply partition. */
+    /** Returns the row after one more event of its reply partition. */
     public JobRow after(EventMark mark, long offset, long millis, Bytes value) {
         return Projection.happened(mark, offset, millis, value.get())
                 .map(this::after)
                 .orElse(this);
     }
 
-    /** One fact about a job from the topics. */
+    /** One change of a job, read from a topic. */
     public sealed interface Change {
-        /** If nothing else is known of the job, its row is kept from this time on. */
+        /**
+         * Returns the time of the change. If nothing else is known about the job, the retention of its row begins at
+         * this time.
+         */
         long millis();
 
-        /** @param document the request; kept beside the row */
+        /** @param document the request; the ledger stores it in another table */
         record Submitted(Submission submission, String document) implements Change {
             @Override
             public long millis() {
@@ -85,7 +88,7 @@ public record JobRow(
 
         record Cancel(long millis) implements Change {}
 
-        /** @param ending null for a {@code started} */
+        /** @param ending null if the event is a {@code started} */
         record Happened(JobTimeline.Event event, @Nullable Ending ending) implements Change {
             @Override
             public long millis() {
@@ -94,7 +97,9 @@ public record JobRow(
         }
     }
 
-    /** Records and refusals are merged all at once: any order gives the same result. */
+    /**
+     * Returns the row after these changes. It merges all records and refusals at once, so their order does not matter.
+     */
     public JobRow after(List<Change> changes) {
         List<Submission> submitted = new ArrayList<>();
         List<Refusal> refused = new ArrayList<>();
@@ -134,42 +139,42 @@ public record JobRow(
         };
     }
 
-    /** The same row after a topic has got another name. */
+    /** Returns the same row with a new name for a topic. */
     public JobRow ofTopic(String topic, String name) {
         return new JobRow(
                 id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);
     }
 
-    /** The job, once a record of it was seen; a row without one is not a job yet. */
+    /** Returns the job; empty if no record of it was read, or if its retention is over. */
     public Optional<JobState> state() {
         return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
     }
 
-    /** The refusal, where nothing else is known of this id: no valid record, and no event. */
+    /** Returns the refusal if nothing else is known about this id: no valid record, and no event. */
     public Optional<Refusal> rejected() {
         return forgotten || life.reading().attempt() >= 0 || arrivals.chosen().isPresent()
                 ? Optional.empty()
                 : Optional.ofNullable(arrivals.refusal());
     }
 
-    /** Whether there is nothing to wait for: the job has an outcome, or there is no job. */
+    /** Returns whether a reader has nothing to wait for: the job has an outcome, or there is no job. */
     public boolean isOver() {
         return life.reading().isClosed() || rejected().isPresent();
     }
 
-    /** The row of an id when the record that a reader waits for is refused. */
+    /** Returns the row of an id whose record was refused while a reader waited for it. */
     public JobRow rejectedBy(long offset, long millis, Bytes value) {
         return Refusal.of(offset, millis, value.get())
                 .map(refusal -> unknown(id).after(new Change.Refused(refusal)))
                 .orElse(this);
     }
 
-    /** Whether its outcome, where it is kept, is not loaded yet. */
+    /** Returns whether the job has an outcome that the ledger may keep and that is not loaded yet. */
     public boolean lacksOutcome() {
         return ending != null && ending.event().isEmpty() && !forgotten;
     }
 
-    /** The same with its outcome. */
+    /** Returns the same row with its outcome. */
     public JobRow withOutcome(String event) {
         Ending known = ending;
         return known == null
@@ -178,7 +183,7 @@ public record JobRow(
                         id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
     }
 
-    /** The status by which lists filter it. */
+    /** Returns the status that the filters of lists use. */
     public JobState.Status status() {
         return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
     }
@@ -200,7 +205,10 @@ public record JobRow(
                 record.metadata());
     }
 
-    /** When a running job's time is over; null: it does not run, or no record of it was seen. */
+    /**
+     * Returns the time at which a running job exceeds its timeout; null if it does not run, or no record of it was
+     * read.
+     */
     public @Nullable Long overdueMillis() {
         Long started = life.startedMillis();
         if (started == null || life.finishedMillis() != null || forgotten) {

@@ -7,15 +7,15 @@ import dev.penstock.job.RunStarts;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the events of a job contain, read in the order of their partition by the reading rule. A repeat changes nothing:
- * the offset of the last event that was applied is kept.
+ * The contents of a job's events, read in the order of their partition by the reading rule. It keeps the offset of the
+ * last applied event, so a repeated event has no effect.
  *
- * @param appliedOffset −1: no event yet
+ * @param appliedOffset the offset of the last applied event; −1 if there is none
  * @param firstOffset the offset of the first valid event
  * @param startedRecord the record in the last valid {@code started}
  * @param startedMillis the time of the first valid {@code started}
  * @param finishedMillis the time of the outcome
- * @param attempts the last attempt that started
+ * @param attempts the number of the last attempt that started
  * @param outcomeOffset the offset of the outcome
  */
 public record JobTimeline(
@@ -35,7 +35,7 @@ public record JobTimeline(
             new JobTimeline(Reading.START, -1, null, null, null, null, 0, RunStarts.NONE, null, null, null, null);
 
     /**
-     * A {@code started} or an outcome, with what the ledger keeps of its value.
+     * A {@code started} or an outcome, with the parts that the ledger keeps.
      *
      * @param started null for an outcome
      */
@@ -73,7 +73,7 @@ public record JobTimeline(
                 outcomeOffset);
     }
 
-    /** Whether this event counts. */
+    /** Returns whether this event is new and valid. */
     boolean accepts(Event event) {
         return event.offset() > appliedOffset && reading.judge(event.mark()) != Reading.Verdict.VOID;
     }

@@ -30,7 +30,10 @@ import java.util.UUID;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jspecify.annotations.Nullable;
 
-/** What a record of any topic adds to a job; a pure function of the record. Chunks add nothing, and are not parsed. */
+/**
+ * Turns a record of any topic into a change of a job, as a pure function of the record. A chunk changes nothing and is
+ * not parsed.
+ */
 public final class Projection {
     public static final Comparator<JobId> BY_VALUE = Comparator.comparing(JobId::value);
     private static final RecordGuard GUARD = RecordGuard.of("ledger");
@@ -39,10 +42,10 @@ public final class Projection {
     private final Map<String, UUID> topicIds;
     private final Map<String, JobDocument.Defaults> jobTopics = new HashMap<>();
 
-    /** What one record adds to one job. */
+    /** The change that one record makes to one job. */
     record Added(JobId id, JobRow.Change change) {}
 
-    /** @param topicIds the id of each job topic; an id changes when its topic is made again */
+    /** @param topicIds the id of each job topic; an id changes when its topic is recreated */
     public Projection(Settings settings, Map<String, UUID> topicIds) {
         this.settings = settings;
         this.topicIds = topicIds;
@@ -51,7 +54,7 @@ public final class Projection {
         }
     }
 
-    /** The changes of each job, in the order of the records. */
+    /** Returns the changes of each job, in the order of the records. */
     public SortedMap<JobId, List<JobRow.Change>> changes(Iterable<ConsumerRecord<byte[], byte[]>> records) {
         TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(BY_VALUE);
         for (ConsumerRecord<byte[], byte[]> record : records) {
@@ -103,7 +106,7 @@ public final class Projection {
 
     private static Optional<Added> deferred(ConsumerRecord<byte[], byte[]> record) {
         String id = String.valueOf(EventHeaders.text(record.headers(), EventHeaders.JOB_ID));
-        // a record whose origin cannot be read still keeps its job from being lost
+        // a record with an unreadable origin counts too, so that its job is not lost
         RecordPlace origin = RecordPlace.ofPath(
                         String.valueOf(EventHeaders.text(record.headers(), EventHeaders.ORIGIN)))
                 .orElse(Submissions.UNKNOWN);
@@ -144,7 +147,7 @@ public final class Projection {
         return happened(mark, record.offset(), record.timestamp(), record.value());
     }
 
-    /** The change by a {@code started} or an outcome; a chunk changes nothing. */
+    /** Returns the change that a {@code started} or an outcome makes. A chunk changes nothing. */
     static Optional<JobRow.Change> happened(EventMark mark, long offset, long millis, byte[] value) {
         if (mark.kind() == EventMark.Kind.CHUNK) {
             return Optional.empty();

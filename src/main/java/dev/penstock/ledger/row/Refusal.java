@@ -12,8 +12,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The content of a {@code rejected} event. A row keeps only the last one of the reply partition, in whatever order they
- * are seen.
+ * The content of a {@code rejected} event. A row keeps only the refusal that is last in the reply partition, in
+ * whatever order the refusals are read.
  *
  * @param record the refused record, with the time of the event
  * @param offset the offset of the event in its reply partition
@@ -24,7 +24,7 @@ public record Refusal(RecordStamp record, long offset, String event) {
             .thenComparing(Refusal::record)
             .thenComparing(Refusal::event);
 
-    /** Empty where the event has no record. */
+    /** Returns the refusal; empty if the event names no record. */
     public static Optional<Refusal> of(long offset, long millis, byte[] value) {
         RecordPlace place = EventDocument.rejectedPlace(value);
         return place == null
@@ -33,7 +33,7 @@ public record Refusal(RecordStamp record, long offset, String event) {
                         new Refusal(new RecordStamp(millis, place), offset, new String(value, StandardCharsets.UTF_8)));
     }
 
-    /** The same after a topic has got another name. */
+    /** Returns the same refusal with a new name for a topic. */
     Refusal ofTopic(String topic, String name) {
         return new Refusal(record.ofTopic(topic, name), offset, event);
     }

@@ -8,12 +8,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One record of a job as the ledger keeps it; a pure function of the record.
+ * The parts of one job record that the ledger keeps. It is a pure function of the record.
  *
- * @param bodyHash differs for another body under the same id
- * @param pins where the job may run, by its own request
- * @param timeoutMillis the running time, from the first {@code started}
- * @param deadlineMillis since 1970; null: none
+ * @param bodyHash the hash of the body; two records with the same id and different hashes have different bodies
+ * @param pins the pool or the node that the request requires
+ * @param timeoutMillis the longest running time, counted from the first {@code started}
+ * @param deadlineMillis the deadline, in milliseconds since 1970; null if there is none
  */
 public record Submission(
         RecordStamp stamp,
@@ -58,7 +58,7 @@ public record Submission(
                 metadata);
     }
 
-    /** What is left of it when the retention is over. */
+    /** Returns the parts that remain after the retention. */
     Submission slim() {
         return new Submission(
                 stamp,

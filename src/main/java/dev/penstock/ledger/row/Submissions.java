@@ -31,16 +31,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The records that a job came in, merged by union, so that the order in which partitions are seen makes no difference.
- * A producer may give all its records one id. Then only the smallest records are kept, struck out or not. What is kept
- * depends on all records alone: a smaller record is never left out for a larger one, and within a partition no record
- * comes late.
+ * The records of one job, merged by union, so that the order in which the partitions are read makes no difference. A
+ * producer may give the same id to all its records. Then only the first {@link #MOST} records in the order of the
+ * duplicate rule are kept, including refused records. Which records are kept depends only on the set of all records. No
+ * record is left out in favour of a later one in this order, and the records of a partition arrive in order.
  *
- * @param records each once, in the duplicate rule's order
- * @param refused the refused records; they strike out
- * @param deferred the deferred records: for each origin, in each partition of their topic, the last
- * @param leftOut the highest offset, in each partition, of the records that are not kept
- * @param refusal the content of the last refusal; null: there was none
+ * @param records each record once, in the order of the duplicate rule
+ * @param refused the refused records; they do not count
+ * @param deferred the last deferred record of each origin, for each partition of the deferred topic
+ * @param leftOut for each partition, the highest offset of a record that is not kept
+ * @param refusal the content of the last refusal; null if there was none
  */
 public record Submissions(
         List<Submission> records,
@@ -49,8 +49,8 @@ public record Submissions(
         SortedMap<TopicPartition, Long> leftOut,
         @Nullable Refusal refusal) {
     /**
-     * The most records that are kept, and the most deferred records in each partition. Where so many records are struck
-     * out, a later one is not shown.
+     * The maximum number of records that are kept, and of deferred records that each partition keeps. If so many
+     * records are refused, a later record is not shown.
      */
     public static final int MOST = 256;
 
@@ -58,12 +58,12 @@ public record Submissions(
             new Submissions(List.of(), new TreeSet<>(), new TreeSet<>(), new TreeMap<>(inOrder()), null);
 
     /**
-     * A record on the topic of deferred jobs.
+     * A record on the deferred topic.
      *
      * @param origin the record that it stands for
-     * @param lastAttempt the last attempt that had started when it was written; 0: none had
-     * @param dueMillis when it is taken, if not before
-     * @param why what the job waits for
+     * @param lastAttempt the number of the last attempt that started before the record was written; 0 if none did
+     * @param dueMillis the time at which the record is due; a replica may take it earlier
+     * @param why the reason why the job waits
      */
     public record DeferredRecord(
             RecordStamp stamp, RecordPlace origin, int lastAttempt, long dueMillis, Waiting.Code why)
@@ -76,7 +76,10 @@ public record Submissions(
             return dueMillis > now.toEpochMilli();
         }
 
-        /** A later one of the same origin means that this one is finished. */
+        /**
+         * Returns whether both records defer the same origin in the same partition. If so, the earlier record is
+         * finished.
+         */
         private boolean isOfOneLine(DeferredRecord other) {
             return partition(stamp).equals(partition(other.stamp)) && origin.equals(other.origin);
         }
@@ -87,7 +90,7 @@ public record Submissions(
         }
     }
 
-    /** The origin of a deferred record that lacks it. */
+    /** The origin of a deferred record whose own origin cannot be read. */
     static final RecordPlace UNKNOWN = new RecordPlace("?", 0, 0);
 
     private static final Comparator<Submission> ORDER = Comparator.comparing(Submission::stamp);
@@ -99,7 +102,7 @@ public record Submissions(
         leftOut = Collections.unmodifiableSortedMap(new TreeMap<>(leftOut));
     }
 
-    /** Many at once, and in any order. */
+    /** Adds many records and refusals at once; their order does not matter. */
     Submissions with(Collection<Submission> more, Collection<RecordStamp> struck) {
         Map<RecordPlace, Submission> all = new HashMap<>();
         records.forEach(record -> all.put(record.stamp().place(), record));
@@ -113,13 +116,13 @@ public record Submissions(
         }
         TreeSet<RecordStamp> refusals = new TreeSet<>(refused);
         refusals.addAll(struck);
-        // behind the highest offset a record may still come; below it every record that counts is kept
+        // keep a refusal only if its record is kept, or may still arrive behind the highest offset that was left out
         refusals.removeIf(refusal -> !all.containsKey(refusal.place())
                 && refusal.place().offset() <= others.getOrDefault(partition(refusal), -1L));
         return new Submissions(kept, refusals, deferred, others, refusal);
     }
 
-    /** The refusals strike out records, and the last one is kept with its content. */
+    /** Adds records and refusals. A refused record does not count. The content of the last refusal is kept. */
     Submissions withRefusals(Collection<Submission> more, Collection<Refusal> refusals) {
         Refusal last = refusal;
         for (Refusal each : refusals) {
@@ -133,7 +136,7 @@ public record Submissions(
         return new TopicPartition(stamp.place().topic(), stamp.place().partition());
     }
 
-    /** A partition with many keeps the last ones. */
+    /** Adds a deferred record. If a partition has too many, only its last ones are kept. */
     Submissions withDeferred(DeferredRecord record) {
         if (isDeferredAgain(record.stamp().place(), record.origin()) || deferred.contains(record)) {
             return this;
@@ -150,7 +153,7 @@ public record Submissions(
         return new Submissions(records, refused, last, leftOut, refusal);
     }
 
-    /** Whether the same origin was deferred again, in the same partition, after this deferred record. */
+    /** Returns whether the same origin was deferred again, in the same partition, after this deferred record. */
     public boolean isDeferredAgain(RecordPlace place, RecordPlace origin) {
         DeferredRecord asked = new DeferredRecord(new RecordStamp(0, place), origin, 0, 0, Waiting.Code.DEFERRED);
         return deferred.stream()
@@ -158,17 +161,17 @@ public record Submissions(
                         last -> last.isOfOneLine(asked) && last.stamp().place().offset() > place.offset());
     }
 
-    /** The last one that was written. */
+    /** Returns the deferred record that was written last. */
     public Optional<DeferredRecord> lastDeferred() {
         return deferred.stream().max(Comparator.comparing(DeferredRecord::stamp));
     }
 
-    /** Whether the job was deferred after its attempt of that number, so that no worker runs it. */
+    /** Returns whether the job was deferred after the attempt with this number. Then no replica runs it. */
     public boolean isDeferredAfter(int attempt) {
         return deferred.stream().anyMatch(each -> each.lastAttempt() >= attempt && each.lastAttempt() > 0);
     }
 
-    /** The records that count, the smallest first. */
+    /** Returns the records that were not refused, in the order of the duplicate rule. */
     public List<Submission> standing() {
         Set<RecordPlace> struck = refused.stream().map(RecordStamp::place).collect(Collectors.toSet());
         return records.stream()
@@ -176,17 +179,17 @@ public record Submissions(
                 .toList();
     }
 
-    /** The record that the job belongs to; empty: none has been seen yet. */
+    /** Returns the record that the job belongs to; empty if none was read yet. */
     public Optional<Submission> chosen() {
         return standing().stream().findFirst();
     }
 
-    /** In the form that the duplicate rule needs. */
+    /** Returns the stamps of the records, for the duplicate rule. */
     public Collection<RecordStamp> stamps() {
         return standing().stream().map(Submission::stamp).toList();
     }
 
-    /** The same after a topic has got another name. */
+    /** Returns the same submissions with a new name for a topic. */
     Submissions ofTopic(String topic, String name) {
         TreeSet<RecordStamp> struck = new TreeSet<>();
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));

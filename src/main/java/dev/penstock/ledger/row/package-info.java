@@ -1,4 +1,4 @@
-/** A job in the ledger: its row, its submissions, its timeline, and what an event changes. */
+/** A job in the ledger: its row, its submissions, its timeline, and the changes that records make. */
 @NullMarked
 package dev.penstock.ledger.row;
 

@@ -12,15 +12,15 @@ import org.jboss.logmanager.formatters.PatternFormatter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Filters each log line before any formatter. It drops the repeated lines of libraries, and their reports about clients that
- * have left. It keeps text from callers, servers and records from starting a new line or reaching the terminal as a command.
- * Stack traces keep their lines.
+ * Filters each log line before any formatter. It drops repeated lines of libraries, and their reports that a client
+ * closed its connection. It escapes control characters, so that text from callers, servers and records cannot start a
+ * new line or control the terminal. Stack traces keep their lines.
  */
 @LoggingFilter(name = "penstock-log-lines")
 public final class LogLines implements Filter {
     private static final int MOST_CAUSES = 20;
     private static final String CONNECTION = "io.vertx.core.net.impl.ConnectionBase";
-    /** What the system says where the other side of a connection has left: no error of the service. */
+    /** The system's messages after the other side has closed a connection. They are not errors of the service. */
     private static final Set<String> LEFT = Set.of("Connection reset", "Connection reset by peer", "Broken pipe");
 
     private static final ExtFormatter MESSAGES = new PatternFormatter("%s");
@@ -76,7 +76,7 @@ public final class LogLines implements Filter {
         return isClean(String.valueOf(thrown)) && (cause == null || isClean(cause, depth - 1));
     }
 
-    /** Prints like another exception, with its message on one line. */
+    /** Prints like another exception, but with the message on one line. */
     private static final class CleanThrowable extends Throwable {
         private static final long serialVersionUID = 1L;
         private final String line;
@@ -103,7 +103,7 @@ public final class LogLines implements Filter {
         }
 
         @Override
-        @SuppressWarnings("OverrideThrowableToString") // it begins with the name of the other class
+        @SuppressWarnings("OverrideThrowableToString") // the text begins with the name of the other class
         public String toString() {
             return line;
         }

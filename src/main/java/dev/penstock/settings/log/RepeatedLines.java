@@ -9,9 +9,9 @@ import java.util.logging.LogRecord;
 import java.util.regex.Pattern;
 
 /**
- * Passes a repeated line of a library once a minute. Kafka's clients, Vert.x, Netty, the database's pool and the
- * exporter of traces repeat their lines with every retry. Two lines are equal if only numbers or the Kafka client
- * differ. Penstock's own lines all pass.
+ * Passes a repeated line of a library only once a minute. Kafka's clients, Vert.x, Netty, the database's pool and the
+ * exporter of traces repeat their lines at every retry. Two lines count as equal if they differ only in numbers or in
+ * the Kafka client. All lines of Penstock itself pass.
  */
 final class RepeatedLines implements Filter {
     private static final long PERIOD_NANOS = 60_000_000_000L;
@@ -19,13 +19,13 @@ final class RepeatedLines implements Filter {
     private static final List<String> LIBRARIES = List.of(
             "org.apache.kafka", "io.vertx", "io.netty", "io.agroal", "io.opentelemetry", "io.quarkus.opentelemetry");
 
-    /** Every client of one broker logs the same. */
+    /** The prefix with a client's name. All Kafka clients of one broker log the same lines. */
     private static final Pattern CLIENT = Pattern.compile("^\\[[^\\]]*\\bclientId=[^\\]]*\\]\\s*");
 
     private static final Pattern NUMBERS = Pattern.compile("-?\\d+");
 
     private final LongSupplier nanos;
-    /** The last time of each line; guarded by itself. */
+    /** The time at which each line passed last. Guarded by itself. */
     private final Map<String, Long> lastSeen = new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, Long> eldest) {

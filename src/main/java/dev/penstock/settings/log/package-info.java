@@ -1,4 +1,4 @@
-/** Filters log lines: repeated ones go, and text from outside starts no new line. */
+/** Filters log lines: drops repeated lines, and prevents text from outside from starting a new line. */
 @NullMarked
 package dev.penstock.settings.log;
 

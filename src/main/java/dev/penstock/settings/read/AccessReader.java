@@ -13,7 +13,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** Turns the keys that allow something into permissions: fields and hosts of jobs, hosts of the API, secrets. */
+/**
+ * Reads the keys that permit access: the allowed fields and media hosts of jobs, the host names of the API, and the
+ * secrets.
+ */
 final class AccessReader {
     private final Mistakes mistakes;
 
@@ -21,7 +24,7 @@ final class AccessReader {
         this.mistakes = mistakes;
     }
 
-    /** Returns what a job may contain. */
+    /** Returns the fields and media hosts that a job may use. */
     JobDocument.Permissions permissions(PenstockConfig config) {
         Set<String> fields = config.jobs().allowedFields().orElse(Set.of());
         Set<String> hosts = config.images().allowedHosts().orElse(Set.of());
@@ -38,7 +41,7 @@ final class AccessReader {
         return new JobDocument.Permissions(fields, new AllowedHosts(hosts));
     }
 
-    /** Returns the hosts of the API, and where secrets are. */
+    /** Returns the host names of the API and the places of the secrets. */
     Settings.Access read(PenstockConfig config) {
         return new Settings.Access(
                 hosts("api.allowed-hosts", config.api().allowedHosts().orElse(Set.of())), secrets(config.auth()));

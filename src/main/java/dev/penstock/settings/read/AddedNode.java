@@ -8,12 +8,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A node that was added at run time, with the same keys as a configured node. It is read and checked like a
- * configured node, with two differences: it starts no process here, and it refers to its API key by place only.
+ * A node that was added at run time, with the same keys as a configured node. It is read and checked like a configured
+ * node, with two differences: it starts no process, and it has a reference to its API key instead of the key.
  */
 public sealed interface AddedNode {
 
-    /** @param lacking what the node needs and this replica cannot find; the node is added all the same */
+    /** @param lacking one sentence for each secret that this replica cannot find; the node is added anyway */
     record Fit(NodeSettings node, List<String> lacking) implements AddedNode {
         public Fit {
             lacking = List.copyOf(lacking);
@@ -27,10 +27,10 @@ public sealed interface AddedNode {
     }
 
     /**
-     * Where a node's API key is looked up.
+     * The sources of the nodes' API keys.
      *
      * @param environment the environment's variables
-     * @param boundTo by reference, the address that the reference belongs to
+     * @param boundTo for each reference, the address that it belongs to
      */
     record Keys(Secrets secrets, Map<String, String> environment, Map<String, String> boundTo) {
         /** No keys. */
@@ -42,7 +42,7 @@ public sealed interface AddedNode {
         }
     }
 
-    /** Reads a node. Only the reference to its key is looked up in the environment. */
+    /** Reads a node. It takes nothing from the environment except the key behind the node's reference. */
     static AddedNode read(String name, JsonNode document, Keys keys) {
         return new AddedNodeReader(name, keys).read(document);
     }

@@ -119,7 +119,7 @@ public final class AddedNodeReader {
                     key,
                     value instanceof ObjectNode headers ? headers.deepCopy().without("") : value);
         } else if ((key.equals("extra-body") || key.equals("parameters")) && value.isObject()) {
-            // kept as JSON, so that numbers and texts keep their types
+            // as JSON, so that numbers and texts keep their types
             value.properties()
                     .forEach(field -> keys.put(
                             prefix(key + "." + quoted(field.getKey())),
@@ -129,7 +129,10 @@ public final class AddedNodeReader {
         }
     }
 
-    /** The reader looks up the key itself at the end, because the lookup depends on the address. */
+    /**
+     * Remembers the reference to the key. The reader looks up the key at the end, because the lookup depends on the
+     * node's address.
+     */
     private void takeReference(String text) {
         if (Secrets.isReference(text)) {
             reference = text;

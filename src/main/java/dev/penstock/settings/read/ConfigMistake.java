@@ -7,9 +7,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A problem that SmallRye found in a configuration, in the form of all other mistakes: the key, then plain words.
+ * A mistake that SmallRye found in a configuration. It has the form of all other mistakes: the key, then plain words.
  *
- * @param key null if the problem names none
+ * @param key the wrong key; null if SmallRye's message has none
  * @param isMissing whether a required key is absent
  */
 public record ConfigMistake(@Nullable String key, String words, boolean isMissing) {

@@ -11,9 +11,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The environment variables that make a node. The backend's own tools use the same variables.
+ * The environment variables that configure a node of one backend. The backend's own tools use the same variables.
  *
- * @param alone the address if only the key is given; null if there is no node without an address
+ * @param alone the address if only the key is set; null if a node needs an explicit address
  */
 record EnvironmentNode(
         Backend backend,
@@ -45,14 +45,18 @@ record EnvironmentNode(
                     "ANTHROPIC_MODEL",
                     "https://api.anthropic.com"));
 
-    /** @return null if the environment has no such node */
+    /**
+     * Returns the address of the node.
+     *
+     * @return null if the environment has no such node
+     */
     @Nullable
     String address(Map<String, String> environment) {
         String address = given(environment, addressVariable);
         return address == null && given(environment, keyVariable) != null ? alone : address;
     }
 
-    /** Returns a normal form of a server's address, so that two spellings of one address are one server. */
+    /** Returns a normal form of a server's address. Two spellings of one address have the same form. */
     static String place(URI url) {
         String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
         String host = String.valueOf(url.getHost()).toLowerCase(Locale.ROOT);

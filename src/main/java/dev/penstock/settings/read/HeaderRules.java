@@ -12,7 +12,7 @@ final class HeaderRules {
     /** Blanks, visible ASCII characters and the upper half of Latin-1: the bytes that a header may have. */
     private static final Pattern VALUE = Pattern.compile("[\\t\\x20-\\x7E\\x80-\\xFF]{0,8192}");
 
-    /** The headers of one connection, and the headers that decide where a message goes and where it ends. */
+    /** The headers of one connection, and the headers that decide the target and the end of a message. */
     private static final Set<String> OF_CONNECTION = Set.of(
             "connection",
             "keep-alive",
@@ -30,7 +30,7 @@ final class HeaderRules {
 
     private HeaderRules() {}
 
-    /** Returns what is wrong with a header, without its value; empty if nothing is wrong. */
+    /** Returns the mistake in a header, without the header's value; empty if there is none. */
     static Optional<String> mistake(String name, String value) {
         if (!TOKEN.matcher(name).matches()) {
             return Optional.of("is no name of a header: letters, digits and !#$%&'*+-.^_`|~ are allowed");

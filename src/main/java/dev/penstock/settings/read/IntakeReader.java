@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** Turns the keys of the intake into the job topics, and the limits on the records in flight. */
+/** Reads the keys of the intake: the job topics, and the limits on the records in flight. */
 final class IntakeReader {
     private final Mistakes mistakes;
 
@@ -74,7 +74,7 @@ final class IntakeReader {
         return topics;
     }
 
-    /** Checks the names: each topic is there once, and is no internal topic. */
+    /** Checks the names: no name occurs twice, and none is the name of an internal topic. */
     private void check(List<Settings.JobTopic> topics, PenstockConfig.TopicsConfig internal) {
         Set<String> names = new HashSet<>();
         List<String> internalNames = List.of(

@@ -4,7 +4,7 @@ import dev.penstock.settings.NodeSettings;
 import java.util.List;
 import java.util.Locale;
 
-/** The hosts that require a key. A node at such a host without a key is a mistake in the configuration. */
+/** The hosts that require an API key. If a node at such a host has no key, the configuration has a mistake. */
 final class KeyedHosts {
     private static final List<String> DOMAINS = List.of(
             "api.openai.com",

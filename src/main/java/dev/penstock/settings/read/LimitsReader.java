@@ -4,9 +4,12 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.PenstockConfig;
 import io.quarkus.runtime.configuration.MemorySize;
 
-/** Turns the keys that limit memory, streams and waits into the limits of the API and of the nodes' answers. */
+/** Reads the limits of the API and of the model servers' answers. */
 final class LimitsReader {
-    /** The default limits are this part of the largest heap; a running job takes several times its record's size. */
+    /**
+     * A default limit is the size of the largest heap divided by this number. A running job takes several times the
+     * size of its record.
+     */
     private static final int HEAP_SHARE = 16;
 
     private static final int SMALLEST_SIZE = 1024;
@@ -18,7 +21,7 @@ final class LimitsReader {
         this.mistakes = mistakes;
     }
 
-    /** Returns the default of a limit on memory, in bytes. */
+    /** Returns the default limit of an amount of memory, in bytes. */
     static long ofHeap() {
         return Runtime.getRuntime().maxMemory() / HEAP_SHARE;
     }
@@ -62,7 +65,7 @@ final class LimitsReader {
                 answers.maxPull().asLongValue());
     }
 
-    /** Limits the size of one block of memory to the maximum of an array. */
+    /** Checks a size, and limits it to one that fits into an array. */
     private int size(String key, MemorySize given) {
         long size = given.asLongValue();
         if (size < SMALLEST_SIZE) {

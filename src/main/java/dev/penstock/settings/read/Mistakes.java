@@ -44,7 +44,7 @@ final class Mistakes {
         lines.add("penstock." + key + ": " + message);
     }
 
-    /** Adds a mistake that no key of Penstock has. */
+    /** Adds a mistake that belongs to no key of Penstock. */
     void line(String mistake) {
         lines.add(mistake);
     }

@@ -16,7 +16,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Turns the keys of nodes, and the variables of known servers, into nodes. */
+/** Creates the nodes from the keys of nodes and from the environment variables of known servers. */
 final class NodesReader {
     static final String NODE_NAME = "(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}";
     static final String NODE_NAME_RULE =
@@ -26,7 +26,10 @@ final class NodesReader {
 
     private static final int LONGEST_POOL = 64;
 
-    /** The servers that fetch a model on request. {@link ProgramReader} decides for programs that Penstock starts. */
+    /**
+     * The servers that can fetch a model on request. {@link ProgramReader} decides this for programs that Penstock
+     * starts.
+     */
     private static final Set<Backend> FETCHING = EnumSet.of(Backend.OLLAMA, Backend.LLAMA_SERVER, Backend.LLAMA_CLI);
 
     private static final Pattern OLLAMA = Pattern.compile(
@@ -105,7 +108,7 @@ final class NodesReader {
         return nodes;
     }
 
-    /** @param backend empty if its value is wrong; that mistake is reported already */
+    /** @param backend empty if its value is wrong; that mistake is already reported */
     private boolean fetchesMissing(String key, String pull, Optional<Backend> backend) {
         if (!pull.equals("missing") && !pull.equals("never")) {
             mistakes.mistake(key, "'%s' is none of missing, never".formatted(pull));
@@ -138,8 +141,8 @@ final class NodesReader {
     }
 
     /**
-     * Parses Ollama's own forms: host, host:port, :port, [::1]:port, 0.0.0.0, with or without a scheme and a path.
-     * The default port is 11434.
+     * Parses the forms that Ollama accepts: host, host:port, :port, [::1]:port, 0.0.0.0, with or without a scheme and a
+     * path. The default port is 11434.
      */
     static String ollamaAddress(String value) {
         Matcher form = OLLAMA.matcher(value.strip());
@@ -168,13 +171,13 @@ final class NodesReader {
         return url;
     }
 
-    /** Returns the name in a form for messages: one line, and not too long. */
+    /** Returns the name in a form for messages: one line, with a limited length. */
     private static String shownHeader(String name) {
         String line = name.replaceAll("[^\\x20-\\x7E]", "?");
         return line.length() > 64 ? line.substring(0, 64) + "…" : line;
     }
 
-    /** Returns the address without what may be a password. */
+    /** Returns the address without the parts that may contain a password. */
     private static String shown(String address) {
         return address.replaceFirst("//[^/]*@", "//…@").replaceFirst("\\?.*$", "?…");
     }
@@ -191,7 +194,7 @@ final class NodesReader {
         }
     }
 
-    /** Checks the name of a pool, which is a label in metrics. */
+    /** Checks the name of a pool, because the name is a label in metrics. */
     private void poolName(String key, String name) {
         if (name.isBlank() || name.length() > LONGEST_POOL || name.chars().anyMatch(Character::isISOControl)) {
             mistakes.mistake(key, "a pool's name has 1 to %d characters on one line".formatted(LONGEST_POOL));

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** Decides whether Penstock starts a node's program, and how. */
+/** Decides whether and how Penstock starts a node's program. */
 final class ProgramReader {
     private static final String GPU_LAYERS = "\\d{1,4}|auto|all";
 
@@ -19,7 +19,7 @@ final class ProgramReader {
 
     /**
      * @param key the key of the node
-     * @param mistakes gets every mistake
+     * @param mistakes receives every mistake
      */
     ProgramReader(String key, NodeConfig node, List<String> mistakes) {
         this.key = key;
@@ -28,8 +28,8 @@ final class ProgramReader {
     }
 
     /**
-     * Returns empty if the node has an address, because Penstock does not start it. Also returns empty if something
-     * is missing, and reports that.
+     * Returns the program; empty if the node has an address, because then Penstock does not start it. Also returns
+     * empty, and reports a mistake, if a required key is missing.
      */
     Optional<NodeSettings.Program> read(Backend backend) {
         boolean each = backend == Backend.LLAMA_CLI;

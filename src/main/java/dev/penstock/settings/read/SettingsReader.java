@@ -27,7 +27,10 @@ public final class SettingsReader {
         freeForm = new FreeForm(keys);
     }
 
-    /** All mistakes of a configuration, one per line. Quarkus ends the start with this message only. */
+    /**
+     * All mistakes of a configuration, one per line. When it is thrown, Quarkus ends the start and prints only this
+     * message.
+     */
     public static final class InvalidSettings extends ConfigurationException {
         InvalidSettings(List<String> mistakes) {
             super(listed(mistakes));
@@ -35,8 +38,8 @@ public final class SettingsReader {
     }
 
     /**
-     * @param environment variables such as VLLM_URL and OLLAMA_HOST
-     * @throws InvalidSettings with every mistake
+     * @param environment the environment variables, such as VLLM_URL and OLLAMA_HOST
+     * @throws InvalidSettings the message lists every mistake
      */
     public static Settings read(PenstockConfig config, Map<String, String> environment) {
         return read(config, environment, Map.of());
@@ -53,7 +56,7 @@ public final class SettingsReader {
         return settings;
     }
 
-    /** Returns all mistakes of a configuration; it does not stop at the first. */
+    /** Returns all mistakes of a configuration, not only the first. */
     public static List<String> mistakes(
             PenstockConfig config, Map<String, String> environment, Map<String, String> keys) {
         SettingsReader reader = new SettingsReader(keys);
@@ -72,16 +75,16 @@ public final class SettingsReader {
         keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::line));
     }
 
-    /** Returns the mistakes, one per line, in the form of every such list. */
+    /** Returns the mistakes as one text, one mistake per line. */
     public static String listed(List<String> mistakes) {
         return "the configuration has %d mistake%s:\n  - %s"
                 .formatted(mistakes.size(), mistakes.size() == 1 ? "" : "s", String.join("\n  - ", mistakes));
     }
 
     /**
-     * Returns the one node of a configuration that has nothing else.
+     * Returns the node of a configuration that contains one node and nothing else.
      *
-     * @param mistakes gets every mistake
+     * @param mistakes receives every mistake
      */
     static Optional<NodeSettings> node(PenstockConfig config, List<String> mistakes) {
         SettingsReader reader = new SettingsReader(Map.of());

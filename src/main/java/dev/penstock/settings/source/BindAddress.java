@@ -9,9 +9,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Without {@code penstock.auth.mode} it is not decided who may call. Then the API and the management port listen on
- * loopback only. These interceptors are outside SmallRye's own (LIBRARY), which resolve the keys of profiles and
- * expressions in <code>${}</code>.
+ * Sets the addresses of the API and of the management port. If {@code penstock.auth.mode} is not set, the operator has
+ * not decided who may call. Then both listen on loopback only. This interceptor runs outside SmallRye's own
+ * interceptors (LIBRARY), which resolve the keys of profiles and the expressions in <code>${}</code>.
  */
 @Priority(Priorities.APPLICATION)
 public final class BindAddress implements ConfigSourceInterceptor {

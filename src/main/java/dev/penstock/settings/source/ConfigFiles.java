@@ -28,7 +28,8 @@ import org.yaml.snakeyaml.error.MarkedYAMLException;
 import org.yaml.snakeyaml.error.YAMLException;
 
 /**
- * The configuration files. They are read before anything starts, so that each mistake has its file, line and column.
+ * Reads the configuration files before the service starts, so that it can report each mistake with its file, line and
+ * column.
  */
 public final class ConfigFiles {
     private static final List<String> NAMES = List.of("application.yaml", "application.yml", "application.properties");
@@ -36,12 +37,12 @@ public final class ConfigFiles {
 
     private final Path folder;
     private final Consumer<String> mistakes;
-    /** By file, in the order of precedence. */
+    /** The keys and values of each file. The files are in the order of precedence. */
     private final Map<Path, Map<String, String>> read = new LinkedHashMap<>();
 
     /**
      * @param folder the working directory
-     * @param mistakes gets every mistake
+     * @param mistakes receives every mistake
      */
     public ConfigFiles(Path folder, Consumer<String> mistakes) {
         this.folder = folder;
@@ -52,7 +53,7 @@ public final class ConfigFiles {
      * Reads the files that Quarkus reads.
      *
      * @param key the key that lists further files
-     * @param locations separated by commas; empty if there are no further files
+     * @param locations the further files, separated by commas; empty if there are none
      */
     public void read(String key, String locations) {
         readFolder(folder.resolve("config"));
@@ -152,7 +153,7 @@ public final class ConfigFiles {
         return path.startsWith(base) ? base.relativize(path).toString() : path.toString();
     }
 
-    /** @param without keys to leave out */
+    /** @param without the keys to omit */
     public List<ConfigSource> sources(Set<String> without) {
         List<ConfigSource> sources = new ArrayList<>();
         read.forEach((file, keys) -> {

@@ -7,7 +7,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** A value of a free-form key. The configuration has only text; a request's body has numbers, lists and objects. */
+/**
+ * The value of a free-form key. A configuration contains only text, but a request's body has numbers, lists and
+ * objects.
+ */
 final class ConfigValue {
     private ConfigValue() {}
 

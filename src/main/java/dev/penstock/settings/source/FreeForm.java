@@ -12,20 +12,23 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object
- * comes in one of two forms: as one key for each of its values, as YAML gives it, or as JSON in one string.
+ * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object has
+ * one of two forms: one key for each of its values, as YAML produces them, or JSON in one string.
  */
 public final class FreeForm {
     private static final Pattern KEY = Pattern.compile(
             "penstock\\.(?<place>(?:nodes\\.(?:\"[^\"]+\"|[^.\"]+)\\.)?(?:extra-body|parameters))\\.(?<path>.+)");
     private static final Pattern SEGMENT = Pattern.compile("(?:^|\\.)(?:\"([^\"]+)\"|([^.\\[\"]+))|\\[(\\d{1,4})\\]");
 
-    /** By place, such as {@code nodes.gpu.extra-body}. The keys are in order, so that lists keep their order. */
+    /**
+     * The nested values of each place, such as {@code nodes.gpu.extra-body}. The keys are sorted, so that lists keep
+     * their order.
+     */
     private final Map<String, Map<String, Object>> nested = new HashMap<>();
-    /** By place, the keys of those values in the mapping, where they appear as names with dots. */
+    /** For each place, the keys of its nested values. The mapping also contains these keys, as names with dots. */
     private final Map<String, Set<String>> paths = new HashMap<>();
 
-    /** @param keys all configured keys with their values; all others are ignored */
+    /** @param keys all configured keys with their values; this class uses only the free-form keys */
     public FreeForm(Map<String, String> keys) {
         new TreeMap<>(keys).forEach((key, text) -> {
             Matcher free = KEY.matcher(key);
@@ -48,7 +51,7 @@ public final class FreeForm {
     /**
      * Returns all values of one place.
      *
-     * @param flat the values with a single key
+     * @param flat the values whose keys are not nested
      */
     public Map<String, Object> at(String place, Map<String, String> flat) {
         Map<String, Object> all = ConfigValue.all(flat);
@@ -61,7 +64,7 @@ public final class FreeForm {
         return place.replace("\"", "");
     }
 
-    /** Returns the segments of a path: names, and numbers for the indexes of lists. */
+    /** Returns the segments of a path. A name is a text, and the index of a list is a number. */
     private static List<Object> path(String text) {
         List<Object> path = new ArrayList<>();
         Matcher segment = SEGMENT.matcher(text);
@@ -73,7 +76,7 @@ public final class FreeForm {
         return path;
     }
 
-    @SuppressWarnings("unchecked") // each value below a map's key here is such a map or a plain value
+    @SuppressWarnings("unchecked") // only this method creates the nested maps
     private static void put(Map<?, Object> into, List<Object> path, Object value) {
         Map<Object, Object> map = (Map<Object, Object>) into;
         for (Object name : path.subList(0, path.size() - 1)) {

@@ -14,7 +14,7 @@ public final class KnownKeys {
             ConfigMappings.ConfigClass.configClass(PenstockConfig.class);
     private static final PropertyNamesMatcher MATCHER = ConfigMappings.propertyNamesMatcher(List.of(MAPPED));
 
-    /** Keys that are documented for a later version. A file may have them already. */
+    /** The keys of a later version that are already documented. A file may contain them. */
     private static final Pattern LATER = Pattern.compile(
             "penstock\\.(?:(?:routes|admission|tenants|auth|cloud-fallback)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
 
@@ -39,7 +39,7 @@ public final class KnownKeys {
         return LATER.matcher(key).matches() && !MATCHER.matches(key);
     }
 
-    /** Returns what is wrong with a key; empty if Penstock reads it. */
+    /** Returns the mistake in a key; empty if Penstock reads the key. */
     public static Optional<String> mistake(String key) {
         if (MATCHER.matches(key) || FreeForm.isNested(key) || LATER.matcher(key).matches()) {
             return Optional.empty();

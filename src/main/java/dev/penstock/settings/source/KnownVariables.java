@@ -13,12 +13,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** Detects environment variables that look like a key of Penstock and have no effect, such as misspelt variables. */
+/** Detects environment variables that look like keys of Penstock but have no effect, such as misspelt variables. */
 public final class KnownVariables {
     private static final String START = "PENSTOCK_";
     private static final String OF_NODE = "PENSTOCK_NODES_";
 
-    /** Variables of the client, of bin/penstock and of the tests. They are no keys. */
+    /** The variables of the client, of bin/penstock and of the tests. They are not keys. */
     private static final Set<String> OTHERS = Set.of(
             "PENSTOCK_URL",
             "PENSTOCK_API_KEY",
@@ -26,16 +26,18 @@ public final class KnownVariables {
             "PENSTOCK_DOCKERFILE",
             "PENSTOCK_TEST_REQUIRE_ALL");
 
-    /** The variables that Kubernetes and Docker set for a Service or a container whose name begins with penstock. */
+    /**
+     * The variables that Kubernetes and Docker set for a Service or a container with a name that begins with penstock.
+     */
     private static final Pattern SERVICE_LINK = Pattern.compile(
             "PENSTOCK_(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)");
 
-    /** Such a variable too, if its value is an address. */
+    /** A variable that Kubernetes and Docker set too, but only if its value is an address. */
     private static final Pattern PORT = Pattern.compile("PENSTOCK_(?:.+_)?PORT");
 
     private static final Pattern ADDRESS = Pattern.compile("(?:tcp|udp|sctp)://.*");
 
-    /** The ports are keys of Quarkus. */
+    /** Wrong variables for the ports and the host, each with the right one, which is a variable of Quarkus. */
     private static final Map<String, String> OF_QUARKUS = Map.of(
             "PENSTOCK_PORT", "QUARKUS_HTTP_PORT",
             "PENSTOCK_HTTP_PORT", "QUARKUS_HTTP_PORT",
@@ -44,13 +46,13 @@ public final class KnownVariables {
 
     private final Map<String, String> environment;
     private final Collection<String> keys = KnownKeys.names();
-    /** The names of the variables as patterns; the name of a node or a profile is a group. */
+    /** The names of all variables, as patterns. A group matches the name of a node or a profile. */
     private final List<Pattern> known = keys.stream()
             .map(KnownVariables::variable)
             .map(name -> name.replace("_*_", "_(.+)_").replaceAll("\\*$", ".+").replace("#", "\\d+"))
             .map(Pattern::compile)
             .toList();
-    /** The nodes from files and arguments, in the spelling of variables. */
+    /** The names of the nodes from files and arguments, as variables spell them. */
     private final Set<String> nodes;
 
     public KnownVariables(Map<String, String> environment, Collection<NodeSettings> nodes) {
@@ -97,8 +99,9 @@ public final class KnownVariables {
     }
 
     /**
-     * Returns whether the variable is for a node that nothing configures. A node that exists only in the environment
-     * has a name without an underscore: otherwise its name and the words of the key are ambiguous.
+     * Returns whether the variable is for a node that nothing configures. If only the environment configures a node,
+     * the node's name must not contain an underscore. Otherwise it would be ambiguous where the name ends and the key
+     * begins.
      */
     private boolean isOfNoNode(String variable) {
         return known.stream()
@@ -111,8 +114,7 @@ public final class KnownVariables {
     }
 
     /**
-     * Returns the most similar variable. Where a key allows any name, the result keeps the name from the given
-     * variable.
+     * Returns the most similar variable. If a key allows any name, the result contains the name in the given variable.
      */
     private String nearest(String name) {
         String port = OF_QUARKUS.get(name);

@@ -8,7 +8,9 @@ import jakarta.annotation.Priority;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** One build contains both databases. At the start, {@code penstock.ledger.kind} decides which one is active. */
+/**
+ * Activates one of the two databases at the start, according to {@code penstock.ledger.kind}. The build contains both.
+ */
 @Priority(Priorities.APPLICATION + 1)
 public final class LedgerChoice implements ConfigSourceInterceptor {
     private static final long serialVersionUID = 1L;

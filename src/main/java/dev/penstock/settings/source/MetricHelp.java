@@ -5,7 +5,7 @@ import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.config.MeterFilter;
 import java.util.Map;
 
-/** The HELP text of each metric, in one place, because several places register the same counter. */
+/** The HELP text of each metric. All texts are here, because several classes register the same counter. */
 public final class MetricHelp implements MeterFilter {
     static final Map<String, String> TEXTS = Map.ofEntries(
             Map.entry("penstock.jobs", "Jobs that ended, by outcome, task, backend and pool"),

@@ -9,56 +9,67 @@ import java.util.Optional;
 
 /** One model server. */
 public interface NodeConfig {
-    /** vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server, llama-cli or openai-compatible. */
+    /**
+     * The backend: vllm, ollama, openai, azure-openai, anthropic, lm-studio, llama-server, llama-cli or
+     * openai-compatible.
+     */
     String backend();
 
-    /** With or without {@code /v1}. Omit it if Penstock starts the program itself. */
+    /** The address, with or without {@code /v1}. Omit it if Penstock starts the program itself. */
     Optional<String> url();
 
-    /** Default: gpu for vllm, cloud for openai, azure-openai and anthropic, else cpu. */
+    /** The pool. Default: gpu for vllm; cloud for openai, azure-openai and anthropic; cpu for the other backends. */
     Optional<String> pool();
 
-    /** Requests at once. Default: vllm 64, llama-server its total_slots, ollama and llama-cli 1, others 16. */
+    /**
+     * The maximum number of requests at once. Default: 64 for vllm, its total_slots for llama-server, 1 for ollama and
+     * llama-cli, 16 for the other backends.
+     */
     Optional<Integer> maxInFlight();
 
-    /**
-     * The share of a pool's jobs, relative to other nodes. It has no effect yet: routes by weight come in a later
-     * version.
-     */
+    /** The share of a pool's jobs, relative to other nodes. It has no effect yet: a later version will use it. */
     @WithDefault("1")
     int weight();
 
-    /** The only model to use here. Default: all that the server lists. */
+    /** The only model to use at this node. Default: all models that the server lists. */
     Optional<String> model();
 
-    /** Sent in the header that the backend expects. */
+    /** The API key. Penstock sends it in the header that the backend expects. */
     Optional<String> apiKey();
 
     /** Further request headers. */
     Map<String, String> headers();
 
-    /** Added to each request; it overrides the job. A value that is JSON counts as JSON. */
+    /** Further fields of each request; they override the job's fields. A value that is JSON is used as JSON. */
     Map<String, String> extraBody();
 
-    /** These override the parameters of the whole service. */
+    /** Parameters for jobs that do not set them. They override the parameters of the whole service. */
     Map<String, String> parameters();
 
     NodeTimeoutsConfig timeouts();
 
-    /** The api-version of azure-openai. */
+    /** The API version of azure-openai. */
     Optional<String> apiVersion();
 
-    /** Inputs of one embeddings request. More inputs go out as several requests. */
+    /** The maximum number of inputs of one embeddings request. More inputs are sent as several requests. */
     Optional<Integer> embeddingBatch();
 
-    /** missing: this node fetches a model that a job names and no node has; never (default): it does not. */
+    /**
+     * If the value is {@code missing}, this node fetches a model that a job names and no node has. If it is {@code
+     * never}, the node fetches no model.
+     */
     @WithDefault("never")
     String pull();
 
-    /** The program that Penstock starts for llama-server and llama-cli. Default: the one on the PATH. */
+    /**
+     * The program that Penstock starts for llama-server and llama-cli. Default: the program with that name on the PATH.
+     */
     Optional<String> command();
 
-    /** The file of its model; for llama-cli also a folder of models. If it is set, Penstock starts the program. */
+    /**
+     * The file of the program's model; for llama-cli also a folder of models. If it is set, Penstock starts the
+     * program.
+     */
     Optional<Path> modelPath();
 
     Optional<Integer> ctxSize();
@@ -67,16 +78,16 @@ public interface NodeConfig {
 
     Optional<Integer> ubatchSize();
 
-    /** A number, auto or all. */
+    /** The number of model layers on the GPU: a number, auto or all. */
     Optional<String> gpuLayers();
 
-    /** The file of its projector, for images. */
+    /** The file of the model's projector, for images. */
     Optional<Path> mmproj();
 
     /** Further arguments of the program, unchanged. */
     Optional<List<String>> arguments();
 
-    /** The timeouts of this node. The service's timeouts are the default. */
+    /** The timeouts of this node. The defaults are the service's timeouts. */
     interface NodeTimeoutsConfig {
         Optional<Duration> connect();
 

@@ -13,27 +13,27 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** The keys under {@code penstock}, as users write them. {@link Settings} has the checked values. */
+/** The keys under {@code penstock}, as users write them. {@link Settings} contains the checked values. */
 @ConfigMapping(prefix = "penstock")
 public interface PenstockConfig {
     /** The model servers, by name. */
     Map<String, NodeConfig> nodes();
 
     /**
-     * How long a node that was never up may turn out to have any model. After that, jobs for a model that no other
-     * node has fail with {@code model_not_found}.
+     * How long a node that was never up is assumed to have any model. After that, a job fails with {@code
+     * model_not_found} if no other node has its model.
      */
     @WithName("nodes.unknown-for")
     @WithDefault("5m")
     Duration unknownFor();
 
-    /** Aliases for models: one model for each backend. */
+    /** The aliases for models. Each alias has one model for each backend. */
     Map<String, Map<String, String>> profiles();
 
-    /** The profile of jobs that name no model. */
+    /** The profile for jobs that name no model. */
     Optional<String> defaultProfile();
 
-    /** Defaults for the parameters of every request. A value that is JSON counts as JSON. */
+    /** The default parameters of every request. A value that is JSON is used as JSON. */
     Map<String, String> parameters();
 
     TimeoutsConfig timeouts();
@@ -67,27 +67,29 @@ public interface PenstockConfig {
 
     AnswersConfig answers();
 
-    /** What Penstock fetches for a job. */
+    /** The media that Penstock fetches for a job. */
     interface ImagesConfig {
-        /** Hosts whose images, audio, video and files a job may name by URL; host:port for a specific port. */
+        /**
+         * The hosts of the images, audio, video and files that a job may name by URL; host:port for a specific port.
+         */
         Optional<Set<String>> allowedHosts();
     }
 
-    /** How long a node may take. */
+    /** The timeouts of a request to a node. */
     interface TimeoutsConfig {
         @WithDefault("2s")
         Duration connect();
 
-        /** From the request to the first token. */
+        /** The longest time from the request to the first token. */
         @WithDefault("120s")
         Duration firstToken();
 
-        /** Between two tokens. */
+        /** The longest time between two tokens. */
         @WithDefault("30s")
         Duration idle();
     }
 
-    /** Attempts after a node failed. */
+    /** The limits of further attempts after a node failed. */
     interface RetriesConfig {
         @WithDefault("3")
         int maxAttempts();
@@ -108,37 +110,37 @@ public interface PenstockConfig {
         @WithDefault("1h")
         Duration maxTimeout();
 
-        /** Fields with access to a model server's internals that jobs may use anyway. */
+        /** Fields that jobs may use although they give access to a model server's internals. */
         Optional<Set<String>> allowedFields();
     }
 
     /** How this replica receives jobs. */
     interface IntakeConfig {
-        /** false: this replica serves the API only. */
+        /** Whether this replica receives jobs. If not, it serves the API only. */
         @WithDefault("true")
         boolean enabled();
 
         /**
-         * share (Kafka 4.3), classic (any broker) or auto: the mode in use, else the best mode that the broker
-         * supports.
+         * The intake mode: share (Kafka 4.3), classic (any broker) or auto. With auto, the mode in use applies, or else
+         * the best mode that the broker supports.
          */
         @WithDefault("auto")
         String mode();
 
-        /** Jobs that run at once in this replica. */
+        /** The maximum number of jobs that run at once in this replica. */
         @WithDefault("64")
         int slots();
 
-        /** Consumers per topic; docs/kafka.md has the measurement behind the default. */
+        /** The number of consumers for each topic. docs/kafka.md explains the default. */
         @WithDefault("16")
         int consumers();
 
-        /** Records in flight per consumer; consumers × batch = slots × partitions. Default: computed. */
+        /** The records in flight per consumer. Default: slots × partitions / consumers. */
         Optional<Integer> batch();
 
         /**
-         * Bytes of records in flight in this replica. Above the limit it receives no more. Default: a sixteenth of
-         * the largest heap.
+         * The limit on the bytes of records in flight in this replica. Above it, the replica receives no more records.
+         * Default: a sixteenth of the largest heap.
          */
         Optional<MemorySize> maxBytes();
 
@@ -146,11 +148,11 @@ public interface PenstockConfig {
         @WithDefault("5s")
         Duration park();
 
-        /** The least share of the starts for low jobs while any of them wait. */
+        /** The minimum share of job starts that low-priority jobs get while any of them wait. */
         @WithDefault("0.1")
         double lowShare();
 
-        /** The job topics. Default: one for each priority, with its name under {@code penstock.topics}. */
+        /** The job topics. Default: one topic for each priority; its name is under {@code penstock.topics}. */
         Optional<List<IntakeTopicConfig>> topics();
     }
 
@@ -161,32 +163,35 @@ public interface PenstockConfig {
         @WithDefault("normal")
         String priority();
 
-        /** The owner of its jobs. */
+        /** The tenant that owns the topic's jobs. */
         @WithDefault("default")
         String tenant();
 
-        /** The most slots of a replica that its jobs may hold. Default: all. */
+        /** The maximum number of slots of a replica that the topic's jobs may hold. Default: all. */
         Optional<Integer> slots();
     }
 
-    /** How answers are batched onto the reply topic. */
+    /** How Penstock combines the text of answers into chunks on the reply topic. */
     interface RepliesConfig {
         /** How long text may wait for more text. The first chunk never waits. */
         @WithDefault("50ms")
         Duration chunkLinger();
 
-        /** The most text in a chunk, in characters. */
+        /** The maximum number of characters in a chunk. */
         @WithDefault("256")
         int chunkMaxChars();
 
-        /** none, gzip or lz4: for the events, and for the topic if Penstock creates it. */
+        /** The compression: none, gzip or lz4. It applies to the events, and to the topic if Penstock creates it. */
         @WithDefault("lz4")
         String compression();
     }
 
-    /** Where Penstock keeps the outcome of each job. */
+    /** The database in which Penstock keeps the outcome of each job. */
     interface LedgerConfig {
-        /** sqlite (one replica, no set-up), postgresql (any number of replicas) or none (no polling). */
+        /**
+         * The kind of database: sqlite (one replica, no set-up), postgresql (any number of replicas) or none (clients
+         * cannot poll).
+         */
         @WithDefault("sqlite")
         String kind();
 
@@ -194,11 +199,11 @@ public interface PenstockConfig {
         @WithDefault("24h")
         Duration retention();
 
-        /** The file of sqlite. Penstock creates its folder. */
+        /** The file of the SQLite database. Penstock creates its folder. */
         @WithDefault("data/penstock.db")
         String path();
 
-        /** The address of postgresql: jdbc:postgresql://host:5432/database. */
+        /** The address of the PostgreSQL database: jdbc:postgresql://host:5432/database. */
         Optional<String> url();
 
         Optional<String> username();
@@ -206,29 +211,35 @@ public interface PenstockConfig {
         Optional<String> password();
     }
 
-    /** Who may call. */
+    /** Who may call the API. */
     interface AuthConfig {
-        /** none must be explicit. If the mode is not set, the API listens on loopback only. */
+        /** The only mode is none, and it must be set explicitly. Without it, the API listens on loopback only. */
         Optional<String> mode();
 
-        /** The prefix of the variables that nodes added at run time may refer to, as env:NAME. */
+        /**
+         * The prefix of the environment variables that contain API keys. A node that is added at run time may refer to
+         * such a variable as env:NAME.
+         */
         @WithDefault(Secrets.DEFAULT_PREFIX)
         String secretPrefix();
 
-        /** The folder of the files that such nodes may refer to, as file:/path. Default: no files are allowed. */
+        /**
+         * The folder of the files that contain API keys. Such a node may refer to a file as file:/path. Default: no
+         * files are allowed.
+         */
         Optional<Path> secretDir();
 
-        /** Where such a key may be sent: for each variable or file name, a list of host or host:port. */
+        /** The hosts that may receive such a key: for each variable or file name, a list of host or host:port. */
         Map<String, Set<String>> secretHosts();
     }
 
     /** What Penstock requires of the broker. */
     interface KafkaConfig {
-        /** false: the topics must exist already. */
+        /** Whether Penstock creates missing topics. If not, the topics must exist. */
         @WithDefault("true")
         boolean createTopics();
 
-        /** The largest record, in bytes, for topics, producers, fetches and REST. */
+        /** The size of the largest record, in bytes. It applies to topics, producers, fetches and REST. */
         @WithDefault("8388608")
         int maxRecord();
     }
@@ -260,34 +271,40 @@ public interface PenstockConfig {
         String settings();
     }
 
-    /** Whether this configuration is final. */
+    /** Whether the configuration can change at run time. */
     interface ChangesConfig {
-        /** false: REST calls can neither add nor remove nodes. */
+        /** Whether REST calls can add and remove nodes. */
         @WithDefault("true")
         boolean runtimeChanges();
     }
 
-    /** How a replica stops. */
+    /** How a replica drains when it stops. */
     interface DrainConfig {
-        /** How long running jobs may continue. */
+        /** How long running jobs may continue during a drain. */
         @WithDefault("60s")
         Duration timeout();
     }
 
-    /** The limits of API calls per replica. */
+    /** The limits of API calls, for each replica. */
     interface ApiConfig {
-        /** Further names in the Host header of calls, as host or host:port. The names of loopback are always valid. */
+        /**
+         * Further host names that the Host header of a call may have, as host or host:port. The names of loopback are
+         * always valid.
+         */
         Optional<Set<String>> allowedHosts();
 
-        /** Jobs in one call of JSON lines. The lines after them are not read. */
+        /** The maximum number of jobs in one call with JSON lines. Further lines are not read. */
         @WithDefault("10000")
         int maxLines();
 
-        /** From the connection, or the first byte of a request, to the end of its headers. */
+        /**
+         * The longest time from the connection, or from the first byte of a further request, to the end of the
+         * request's headers.
+         */
         @WithDefault("10s")
         Duration headerTimeout();
 
-        /** How long a request's body may take in total, with all pauses. */
+        /** The longest time for a request's whole body, including pauses. */
         @WithDefault("1m")
         Duration bodyTimeout();
 
@@ -299,36 +316,36 @@ public interface PenstockConfig {
         @WithDefault("1m")
         Duration answerTimeout();
 
-        /** Event streams that are open at once. */
+        /** The maximum number of event streams that are open at once. */
         @WithDefault("1000")
         int maxStreams();
 
-        /** Unread events of one stream, in bytes. */
+        /** The maximum size of the unread events of one stream. */
         @WithDefault("256K")
         MemorySize maxStreamBytes();
 
-        /** Unread events of all streams, in bytes. Default: a sixteenth of the largest heap. */
+        /** The maximum size of the unread events of all streams. Default: a sixteenth of the largest heap. */
         Optional<MemorySize> maxStreamsBytes();
     }
 
-    /** What a model server may send. */
+    /** The size limits of a model server's answers. */
     interface AnswersConfig {
-        /** The size of one answer on the wire. Default: a sixteenth of the largest heap, 64M at most. */
+        /** The maximum size of one answer on the wire. Default: a sixteenth of the largest heap, but at most 64M. */
         Optional<MemorySize> maxBytes();
 
-        /** The size of one line or event of an answer. */
+        /** The maximum size of one line or event of an answer. */
         @WithDefault("16M")
         MemorySize maxLine();
 
-        /** The size of a list of models, or of another answer about the server itself. */
+        /** The maximum size of a list of models, or of another answer about the server itself. */
         @WithDefault("4M")
         MemorySize maxListing();
 
-        /** The size of the document that answers one request for embeddings. */
+        /** The maximum size of the document that answers one request for embeddings. */
         @WithDefault("32M")
         MemorySize maxEmbeddings();
 
-        /** The total size of the progress messages of one pull or load of a model. */
+        /** The maximum size of all progress messages of one pull or load of a model. */
         @WithDefault("256M")
         MemorySize maxPull();
     }

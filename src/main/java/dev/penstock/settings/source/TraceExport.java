@@ -10,10 +10,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Traces are off until an endpoint is set. OpenTelemetry's own variables count like Quarkus's keys:
- * OTEL_EXPORTER_OTLP_ENDPOINT is {@code quarkus.otel.exporter.otlp.endpoint}. This interceptor is outside of
- * expressions and profiles (LIBRARY + 300), and inside Quarkus's fallbacks from one key to another (LIBRARY + 400),
- * which must see the values that it sets.
+ * Turns traces off until an endpoint is set. OpenTelemetry's own variables work like Quarkus's keys: for example,
+ * OTEL_EXPORTER_OTLP_ENDPOINT sets {@code quarkus.otel.exporter.otlp.endpoint}. This interceptor runs outside the
+ * interceptors for expressions and profiles (LIBRARY + 300). It runs inside the interceptors for Quarkus's fallbacks
+ * from one key to another (LIBRARY + 400), because these must see the values that it sets.
  */
 @Priority(Priorities.LIBRARY + 350)
 public final class TraceExport implements ConfigSourceInterceptor {
@@ -53,7 +53,7 @@ public final class TraceExport implements ConfigSourceInterceptor {
                 .build();
     }
 
-    /** Returns a value that a user has set; defaults do not count. */
+    /** Returns a value that a user has set; null if there is only a default. */
     private static @Nullable ConfigValue explicit(ConfigSourceInterceptorContext context, String name) {
         ConfigValue value = context.proceed(name);
         if (isExplicit(value)) {

@@ -1,4 +1,4 @@
-/** Where settings come from: the documented keys, files, variables, and the defaults that depend on them. */
+/** The sources of settings: the documented keys, files, variables, and the defaults that depend on other settings. */
 @NullMarked
 package dev.penstock.settings.source;
 

@@ -19,8 +19,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Watches whether Kafka answers. It asks the brokers for their list once a second, from the start on. After five
- * seconds without an answer Kafka counts as away. The first answer ends that. Each change is one log line.
+ * Watches whether Kafka answers. From the start on, it asks for the list of brokers once a second. After five seconds
+ * without an answer, Kafka counts as unavailable until the next answer. Each change is one log line.
  */
 @Singleton
 public final class BrokerWatch {
@@ -33,16 +33,19 @@ public final class BrokerWatch {
     private final Clock clock;
     private final SupervisedThread thread = new SupervisedThread("penstock-broker-watch", this::run, this::closeAdmin);
     private volatile @Nullable Away away;
-    /** The start of the first request that has no answer yet. The watch's thread writes it. */
+    /**
+     * The start of the first request without an answer; null if the last request was answered. Only the watch's thread
+     * uses it.
+     */
     private @Nullable Instant unansweredSince;
 
     private @Nullable Admin admin;
 
     /**
-     * The state in which Kafka does not answer.
+     * An outage of Kafka.
      *
-     * @param since the time of its last answer, or of the start
-     * @param message what is wrong and what it means
+     * @param since the start of the first request without an answer
+     * @param message the problem and its consequences
      */
     public record Away(Instant since, String message) {}
 
@@ -64,7 +67,7 @@ public final class BrokerWatch {
         thread.start();
     }
 
-    /** Returns null while Kafka answers, or until it has not answered for five seconds. */
+    /** Returns the outage; null if Kafka answers, or if it has not answered for less than five seconds. */
     public @Nullable Away away() {
         return away;
     }
@@ -75,7 +78,7 @@ public final class BrokerWatch {
         } while (thread.pause(PERIOD));
     }
 
-    /** Called on the watch's thread. */
+    /** Asks once. The watch's thread calls it. */
     void look(Question question) throws InterruptedException {
         Instant began = clock.instant();
         try {

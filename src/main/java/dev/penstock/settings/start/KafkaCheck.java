@@ -26,7 +26,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigDef;
 
-/** Checks how Kafka is configured: its addresses, and the values of {@code kafka.*}. It calls no broker. */
+/** Checks the configuration of Kafka: the addresses, and the values of {@code kafka.*}. It calls no broker. */
 final class KafkaCheck {
     private static final String SERVERS = "bootstrap.servers";
     private static final Pattern ADDRESS = Pattern.compile(
@@ -35,8 +35,8 @@ final class KafkaCheck {
             List.of(AdminClientConfig.configDef(), ProducerConfig.configDef(), ConsumerConfig.configDef());
 
     /**
-     * The largest distance of a variable from a key at which it counts as misspelt. Other programs have variables
-     * that begin with KAFKA_ too.
+     * The maximum number of typing mistakes in a misspelt key. It is small, because other programs have variables that
+     * begin with KAFKA_ too.
      */
     private static final int TYPING_MISTAKES = 2;
 
@@ -70,7 +70,7 @@ final class KafkaCheck {
         }
     }
 
-    /** Returns the properties of the clients. */
+    /** Returns the configured properties of the Kafka clients. */
     Map<String, String> given() {
         return Map.copyOf(given);
     }
@@ -109,7 +109,7 @@ final class KafkaCheck {
         }
     }
 
-    /** One address that resolves is enough, as for Kafka's clients. */
+    /** Checks the addresses. As for Kafka's clients, one address that resolves is enough. */
     private boolean addresses() {
         String servers = given.getOrDefault(SERVERS, KafkaClients.DEFAULT_SERVERS);
         List<String> unresolved = new ArrayList<>();
@@ -166,14 +166,17 @@ final class KafkaCheck {
                 .replaceFirst(": $", " is not a valid value");
     }
 
-    /** A constant, because a logger without a reference loses its level. */
+    /** A constant, because a logger without a reference would lose its level. */
     private static final Logger OF_CLIENTS = Logger.getLogger("org.apache.kafka");
 
-    /** Finds mistakes that only a client finds: missing key stores, or mechanisms that do not fit. */
+    /**
+     * Creates a client, because only a client finds some mistakes, such as a missing key store or a mechanism that does
+     * not fit.
+     */
     private void client() {
         Map<String, Object> properties = new HashMap<>(given);
         properties.putIfAbsent(SERVERS, "localhost:9092");
-        // a client lists all its settings at INFO
+        // a client logs all its settings at INFO
         OF_CLIENTS.setLevel(Level.WARNING);
         try (Admin admin = Admin.create(properties)) {
             admin.close(Duration.ZERO);

@@ -49,8 +49,8 @@ final class SettingsInForce {
     }
 
     /**
-     * Returns the keys under {@code penstock}, with their values. Other keys of the environment may be for other
-     * programs.
+     * Returns the keys under {@code penstock} with their values, except those from the environment. {@link
+     * KnownVariables} checks the environment's variables.
      */
     static Map<String, String> keys(Config config) {
         Map<String, String> keys = new HashMap<>();

@@ -37,16 +37,19 @@ import org.eclipse.microprofile.config.spi.Converter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds all reasons that would stop the start, before anything starts, and lists them at once: files, keys, values,
- * ports, and the connection to Kafka. It reads the configuration as the service does. The service finds the remaining
- * reasons itself.
+ * Finds the mistakes that would prevent the start, before the service starts, and lists them all. It checks the files,
+ * the keys, their values, the ports and the settings for Kafka. It reads the configuration as the service does. Only
+ * the service itself can find the remaining mistakes.
  */
 public final class StartCheck {
     private static final int ENVIRONMENT = 300;
     private static final int ARGUMENTS = 400;
     private static final int PLACEHOLDERS = 500;
     private static final int OVER_OTHER_CONVERTERS = 1_000;
-    /** Each reading finds the mistakes that the earlier mistakes have hidden. */
+    /**
+     * How often the configuration is read at most. Each reading may reveal mistakes that the earlier mistakes had
+     * hidden.
+     */
     private static final int MOST_READINGS = 5;
 
     private static final int LARGEST_PORT = 65_535;
@@ -82,10 +85,10 @@ public final class StartCheck {
      * The result of a check of the configuration.
      *
      * @param ports the reasons why the service cannot listen
-     * @param warnings keys and variables without effect
-     * @param settings with defaults in place of wrong values
+     * @param warnings one sentence for each key and variable without effect
+     * @param settings the settings, with defaults in place of wrong values
      * @param api the address of the API on this machine
-     * @param kafka properties of the Kafka clients
+     * @param kafka the properties of the Kafka clients
      */
     public record Found(
             List<String> mistakes,
@@ -111,7 +114,7 @@ public final class StartCheck {
                 configured("quarkus.config.locations") + "," + configured("smallrye.config.locations"));
         SmallRyeConfig config = null;
         if (mistakes.isEmpty()) {
-            // the keys of an unreadable file are unknown, and would count as missing
+            // only if all files could be read: the keys of an unreadable file would count as missing
             config = read(files);
         }
         Set<String> ports = new LinkedHashSet<>();
@@ -166,7 +169,11 @@ public final class StartCheck {
         return key.replaceAll("[^A-Za-z0-9]", "_").toUpperCase(Locale.ROOT);
     }
 
-    /** @return null if it could not be read at all; that mistake is reported */
+    /**
+     * Reads the configuration, and reports its mistakes.
+     *
+     * @return null if it could not be read at all
+     */
     private @Nullable SmallRyeConfig read(ConfigFiles files) {
         for (int i = 0; i < MOST_READINGS; i++) {
             try {
@@ -191,7 +198,7 @@ public final class StartCheck {
         return null;
     }
 
-    /** Records a mistake, and hides its key from the next reading. */
+    /** Reports a mistake, and hides its key from the next reading. */
     private boolean hide(ConfigMistake mistake) {
         mistakes.add(mistake.toString());
         String key = mistake.key();

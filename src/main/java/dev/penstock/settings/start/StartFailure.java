@@ -15,23 +15,23 @@ import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
 /**
- * Shows a start that failed because of a configuration value as that mistake. Without it, Quarkus shows a stack
+ * Prints a plain message if a configuration value made the start fail. Without this filter, Quarkus prints a stack
  * trace.
  */
 public final class StartFailure implements Filter {
-    /** A constant, because a logger without a reference loses its filter. */
+    /** A constant, because a logger without a reference would lose its filter. */
     private static final Logger OF_QUARKUS = Logger.getLogger("io.quarkus.runtime.Application");
 
     private static final int MOST_CAUSES = 20;
 
     private final Consumer<String> errors;
 
-    /** @param errors gets the messages */
+    /** @param errors receives the messages */
     StartFailure(Consumer<String> errors) {
         this.errors = errors;
     }
 
-    /** Installs this filter for the error output. */
+    /** Installs this filter, which prints to the error output. */
     public static void showPlainly() {
         OF_QUARKUS.setFilter(new StartFailure(System.err::println));
     }
@@ -43,7 +43,7 @@ public final class StartFailure implements Filter {
         return words.isEmpty();
     }
 
-    /** Returns empty if the start failed for another reason than a value. Then the stack trace is useful. */
+    /** Returns the message; empty if no configuration value made the start fail. Then the stack trace is useful. */
     static Optional<String> words(Throwable failure) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MOST_CAUSES; i++) {

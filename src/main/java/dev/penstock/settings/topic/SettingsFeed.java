@@ -17,7 +17,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
-/** Follows the settings that change at run time. Every replica reads their log, without a group. */
+/** Follows the settings that change at run time. Every replica reads their topic, without a group. */
 @Singleton
 public final class SettingsFeed {
     private static final Logger LOG = Logger.getLogger(SettingsFeed.class);
@@ -36,34 +36,35 @@ public final class SettingsFeed {
                 settings.topics().settings());
     }
 
-    /** @param consumers the reading thread assigns and closes each consumer */
+    /** @param consumers creates a consumer; the reading thread assigns the partition and closes the consumer */
     SettingsFeed(Supplier<org.apache.kafka.clients.consumer.Consumer<byte[], byte[]>> consumers, String topic) {
         tail = TopicTail.ofPartition(NAMES, consumers, new TopicPartition(topic, 0), Log::new);
     }
 
     /**
-     * Adds a listener. It gets each version from now on, one after the other, and before any waiting caller resumes.
+     * Adds a listener. It receives each later version, one at a time. A caller that waits for a version resumes only
+     * after all listeners have received it.
      */
     public synchronized void onChange(Consumer<SettingsVersion> listener) {
         listeners.add(listener);
     }
 
-    /** Returns the number of the version in force here; −1 before any. */
+    /** Returns the number of the version that is in force in this replica; −1 if there is none. */
     public synchronized long number() {
         return version.number();
     }
 
-    /** Returns the version in force here. */
+    /** Returns the version that is in force in this replica. */
     public synchronized SettingsVersion version() {
         return version;
     }
 
-    /** Returns whether this replica knows everything that was written before it started. */
+    /** Returns whether this replica has read all changes that were written before it started. */
     public boolean isCaughtUp() {
         return tail.isCaughtUp();
     }
 
-    /** Starts to follow the settings from the beginning. Returns when the current version is known. */
+    /** Starts to read the settings from the beginning of their topic. Returns when the current version is known. */
     public void follow() throws InterruptedException {
         tail.follow();
     }
@@ -85,7 +86,7 @@ public final class SettingsFeed {
         }
     }
 
-    /** Takes a version that another caller has read to the end of the log. An old version has no effect. */
+    /** Applies a version that was read up to the end of the topic. An old version has no effect. */
     public synchronized void accept(SettingsVersion read) {
         if (read.number() > version.number()) {
             version = read;

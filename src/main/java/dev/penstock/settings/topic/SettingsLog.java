@@ -18,8 +18,8 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 
 /**
- * The topic of the settings that change at run time. It has one partition, keeps its records for ever, and is read
- * from the beginning.
+ * Reads and writes the topic of the settings that change at run time. The topic has one partition, keeps its records
+ * for ever, and is read from the beginning.
  */
 @Singleton
 public final class SettingsLog {
@@ -46,9 +46,10 @@ public final class SettingsLog {
     }
 
     /**
-     * Changes the settings. If another replica's change came first, the change is repeated on top of it.
+     * Changes the settings. If another replica has changed them at the same time, this method repeats the change on top
+     * of the other change.
      *
-     * @param change may return its argument; then nothing changes
+     * @param change returns the changed settings; if it returns its argument, nothing changes
      * @return the version in force
      * @throws KafkaException the broker did not answer; the change may have been made
      */

@@ -1,4 +1,4 @@
-/** The settings that change at run time, on the topic of settings. */
+/** The settings that change at run time, and the topic that stores them. */
 @NullMarked
 package dev.penstock.settings.topic;
 
