@@ -15,8 +15,9 @@ import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
 
 /**
- * Live never depends on the broker or the nodes: it requires that every thread is there. Ready requires that the broker
- * was reached once, and that this replica does not drain.
+ * Reports the health of the process. {@code live} requires that no thread has ended unexpectedly; it never depends on
+ * the broker or the nodes. {@code ready} requires that the broker was reached once and that this replica does not
+ * drain.
  */
 final class HealthChecks {
     private HealthChecks() {}
