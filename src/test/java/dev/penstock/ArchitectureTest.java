@@ -50,7 +50,7 @@ class ArchitectureTest {
             .layer("dispatch")
             .definedBy("dev.penstock.dispatch")
             .layer("intake")
-            .definedBy("dev.penstock.intake")
+            .definedBy("dev.penstock.intake..")
             .layer("api")
             .definedBy("dev.penstock.api..")
             .layer("cli")
@@ -281,6 +281,34 @@ class ArchitectureTest {
             .whereLayer("call")
             .mayOnlyAccessLayers("connection")
             .whereLayer("connection")
+            .mayNotAccessAnyLayer();
+
+    @ArchTest
+    static final ArchRule ARROWS_IN_INTAKE = layeredArchitecture()
+            .consideringOnlyDependenciesInAnyPackage("dev.penstock.intake..")
+            .layer("root")
+            .definedBy("dev.penstock.intake")
+            .layer("record")
+            .definedBy("dev.penstock.intake.record")
+            .layer("setup")
+            .definedBy("dev.penstock.intake.setup")
+            .layer("watch")
+            .definedBy("dev.penstock.intake.watch")
+            .layer("share")
+            .definedBy("dev.penstock.intake.share")
+            .layer("group")
+            .definedBy("dev.penstock.intake.group")
+            .whereLayer("root")
+            .mayNotBeAccessedByAnyLayer()
+            .whereLayer("share")
+            .mayOnlyAccessLayers("watch", "setup", "record")
+            .whereLayer("group")
+            .mayOnlyAccessLayers("record")
+            .whereLayer("watch")
+            .mayOnlyAccessLayers("setup", "record")
+            .whereLayer("setup")
+            .mayNotAccessAnyLayer()
+            .whereLayer("record")
             .mayNotAccessAnyLayer();
 
     /** Its limits hold for everything that is read. */

@@ -1,7 +1,7 @@
 package dev.penstock.app;
 
 import dev.penstock.cli.doctor.Installation;
-import dev.penstock.intake.TopicShape;
+import dev.penstock.intake.setup.TopicShape;
 import dev.penstock.node.NodeCheck;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;

@@ -2,7 +2,7 @@ package dev.penstock.app;
 
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.intake.Intake;
-import dev.penstock.intake.TopicSetup;
+import dev.penstock.intake.setup.TopicSetup;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.Registry;
 import dev.penstock.reply.ReplyTopic;

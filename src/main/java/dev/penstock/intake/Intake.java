@@ -3,6 +3,20 @@ package dev.penstock.intake;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.dispatch.Traces;
 import dev.penstock.dispatch.Waits;
+import dev.penstock.intake.group.GroupIntake;
+import dev.penstock.intake.record.DeferredJobs;
+import dev.penstock.intake.record.InFlightRecords;
+import dev.penstock.intake.record.JobRecords;
+import dev.penstock.intake.record.LeftValues;
+import dev.penstock.intake.record.PartitionsInFlight;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.intake.record.Source;
+import dev.penstock.intake.setup.ModeChoice;
+import dev.penstock.intake.setup.TopicSetup;
+import dev.penstock.intake.share.LeaderEpochs;
+import dev.penstock.intake.share.ShareDelivery;
+import dev.penstock.intake.share.TopicIntake;
+import dev.penstock.intake.watch.QueueWatch;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
@@ -26,9 +40,7 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ExecutionException;
 import java.util.stream.IntStream;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
@@ -91,29 +103,12 @@ public final class Intake {
         this.traces = traces;
         this.broker = broker;
         this.waits = waits;
-        watch = new QueueWatch(kafka, settings, clock, meters, broker, new DispatcherLook(dispatcher));
-        hand = new InFlightRecords(settings, watch, meters);
+        PartitionsInFlight partitions = new PartitionsInFlight(settings, clock, meters);
+        watch = new QueueWatch(kafka, settings, clock, meters, broker, dispatcher, partitions);
+        hand = new InFlightRecords(settings, partitions, meters);
         left = new LeftValues(kafka, settings);
         dispatcher.crowdedWhile(hand::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
-    }
-
-    /** What the watch asks about the jobs in flight. */
-    private record DispatcherLook(Dispatcher dispatcher) implements QueueWatch.Replica {
-        @Override
-        public Map<String, String> share(Admin admin) throws ExecutionException, InterruptedException {
-            return dispatcher.shareNodes(admin);
-        }
-
-        @Override
-        public boolean isOpen() {
-            return dispatcher.isOpen();
-        }
-
-        @Override
-        public void logWaits() {
-            dispatcher.logWaits();
-        }
     }
 
     public State state() {

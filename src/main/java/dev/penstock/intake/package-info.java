@@ -1,4 +1,4 @@
-/** Jobs enter: records of the job topics become runs, and are acknowledged when their outcome is on the broker. */
+/** Jobs enter: records of the job topics become runs, and REST submissions become records. */
 @NullMarked
 package dev.penstock.intake;
 

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.dispatch.TestDispatchers;
 import dev.penstock.dispatch.Waits;
+import dev.penstock.intake.record.DeferredJobs;
+import dev.penstock.intake.record.PausedTime;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;

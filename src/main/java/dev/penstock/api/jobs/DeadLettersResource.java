@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.Lists;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
@@ -52,7 +52,7 @@ public final class DeadLettersResource {
 
     private final DeadLetterLog log;
     private final DeadLetters letters;
-    private final Submissions submissions;
+    private final SubmissionProducer submissions;
     private final JobLookup jobs;
     private final AnswerBudget answers;
     private final long atOnce;
@@ -60,7 +60,7 @@ public final class DeadLettersResource {
     public DeadLettersResource(
             DeadLetterLog log,
             DeadLetters letters,
-            Submissions submissions,
+            SubmissionProducer submissions,
             JobLookup jobs,
             AnswerBudget answers,
             Settings settings) {
@@ -116,10 +116,10 @@ public final class DeadLettersResource {
         // a caller that repeats the call, for example after a crash, gets the same job
         JobId again = JobId.fromIdempotencyKey("penstock-dlq", letter.at().toEpochMilli() + "-" + id);
         return switch (submissions.checkAgain(document, letter.origin().topic(), again)) {
-            case Submissions.Checked.Unfit(JobFailure failure) ->
+            case SubmissionProducer.Checked.Unfit(JobFailure failure) ->
                 throw new ApiException(JobFailure.of(
                         failure.code(), "dead letter %s is no job that can run: %s".formatted(id, failure.message())));
-            case Submissions.Checked.Fit fit -> {
+            case SubmissionProducer.Checked.Fit fit -> {
                 RecordMetadata record = written(fit);
                 sent(() -> letters.close(letter, "retried as " + fit.job().id()).get());
                 yield Response.status(202)
@@ -211,7 +211,7 @@ public final class DeadLettersResource {
         }
     }
 
-    private RecordMetadata written(Submissions.Checked.Fit fit) throws InterruptedException {
+    private RecordMetadata written(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         try {
             return submissions.write(fit, null).get();
         } catch (ExecutionException e) {

@@ -2,7 +2,7 @@ package dev.penstock.api.jobs;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.ApiException;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.ledger.row.JobRow;
@@ -33,10 +33,10 @@ final class JobLines {
     /** The operations of the service that a line needs. */
     interface Door {
         /** Writes a job to its topic. */
-        Written write(Submissions.Checked.Fit fit) throws InterruptedException;
+        Written write(SubmissionProducer.Checked.Fit fit) throws InterruptedException;
 
         /** Returns why the broker did not take a job. */
-        JobFailure refused(Throwable failure, Submissions.Checked.Fit fit);
+        JobFailure refused(Throwable failure, SubmissionProducer.Checked.Fit fit);
 
         /** Returns the job object, without the job's place in the queue. */
         ObjectNode show(JobRow row);
@@ -96,17 +96,17 @@ final class JobLines {
     /**
      * Writes the job unless it exists already. Does not wait for the broker's confirmation; the returned answer does.
      */
-    Answer submit(long number, Submissions.Checked checked) throws InterruptedException {
+    Answer submit(long number, SubmissionProducer.Checked checked) throws InterruptedException {
         return switch (checked) {
-            case Submissions.Checked.Unfit(JobFailure failure) -> {
+            case SubmissionProducer.Checked.Unfit(JobFailure failure) -> {
                 ObjectNode refused = failed(number, failure);
                 yield () -> refused;
             }
-            case Submissions.Checked.Fit fit -> submit(number, fit);
+            case SubmissionProducer.Checked.Fit fit -> submit(number, fit);
         };
     }
 
-    private Answer submit(long number, Submissions.Checked.Fit fit) throws InterruptedException {
+    private Answer submit(long number, SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         Earlier same = earlier.get(id);
         String hash = BodyHash.of(fit.document().get());
@@ -139,7 +139,7 @@ final class JobLines {
         return answer;
     }
 
-    private Answer write(long number, Submissions.Checked.Fit fit) throws InterruptedException {
+    private Answer write(long number, SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (isAway) {
             return () -> failed(
@@ -172,9 +172,9 @@ final class JobLines {
         private final JobId id;
         private @Nullable Answer settled;
         private @Nullable Written written;
-        private Submissions.Checked.@Nullable Fit fit;
+        private SubmissionProducer.Checked.@Nullable Fit fit;
 
-        Sent(long number, Written written, Submissions.Checked.Fit fit) {
+        Sent(long number, Written written, SubmissionProducer.Checked.Fit fit) {
             this.number = number;
             this.written = written;
             this.fit = fit;
@@ -191,7 +191,7 @@ final class JobLines {
             return settled;
         }
 
-        private Answer after(Written sent, Submissions.Checked.Fit job) {
+        private Answer after(Written sent, SubmissionProducer.Checked.Fit job) {
             try {
                 JobRow row = JobLookup.accepted(
                         job, Instant.ofEpochMilli(sent.record().join().timestamp()));

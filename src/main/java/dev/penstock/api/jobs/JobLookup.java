@@ -6,7 +6,7 @@ import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.Lists;
 import dev.penstock.dispatch.Waits;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
@@ -162,9 +162,10 @@ public final class JobLookup {
     }
 
     /** Returns the jobs that the ledger already has, by their ids. If the ledger is unavailable, the map is empty. */
-    Map<JobId, JobRow> alreadyThere(Collection<Submissions.Checked.Fit> submissions) throws InterruptedException {
+    Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions)
+            throws InterruptedException {
         List<JobId> given = submissions.stream()
-                .filter(Submissions.Checked.Fit::idWasGiven)
+                .filter(SubmissionProducer.Checked.Fit::idWasGiven)
                 .map(fit -> fit.job().id())
                 .toList();
         Map<JobId, JobRow> there = new HashMap<>();
@@ -179,7 +180,7 @@ public final class JobLookup {
     }
 
     /** Returns why a job cannot be submitted with the id of an existing job; empty if both are the same job. */
-    static Optional<JobFailure> conflict(JobRow there, Submissions.Checked.Fit fit) {
+    static Optional<JobFailure> conflict(JobRow there, SubmissionProducer.Checked.Fit fit) {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.ID_CONFLICT,
@@ -212,7 +213,7 @@ public final class JobLookup {
     /**
      * Watches a job whose record is not written yet. A new id has no events. An id that the client chose may have some.
      */
-    Watch watchSubmitted(Submissions.Checked.Fit fit) throws InterruptedException {
+    Watch watchSubmitted(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (fit.idWasGiven()) {
             return watch(id, ResumePoint.START, false);
@@ -360,7 +361,7 @@ public final class JobLookup {
     }
 
     /** Returns the state of a job that was just accepted. */
-    static JobRow accepted(Submissions.Checked.Fit fit, Instant at) {
+    static JobRow accepted(SubmissionProducer.Checked.Fit fit, Instant at) {
         return JobRow.accepted(fit.job(), at);
     }
 }

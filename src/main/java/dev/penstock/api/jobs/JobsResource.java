@@ -5,7 +5,7 @@ import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.BodyBudget;
 import dev.penstock.dispatch.CancelCommands;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
@@ -55,7 +55,7 @@ public final class JobsResource {
     private static final int LONGEST_EVENT_ID = 256;
     private static final String NDJSON = "application/x-ndjson";
 
-    private final Submissions submissions;
+    private final SubmissionProducer submissions;
     private final CancelCommands commands;
     private final JobLookup jobs;
     private final EventStreams streams;
@@ -64,7 +64,7 @@ public final class JobsResource {
     private final Clock clock;
 
     public JobsResource(
-            Submissions submissions,
+            SubmissionProducer submissions,
             CancelCommands commands,
             JobLookup jobs,
             EventStreams streams,
@@ -91,7 +91,7 @@ public final class JobsResource {
             @Context RoutingContext call)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
-        Submissions.Checked.Fit fit = checked(document, key);
+        SubmissionProducer.Checked.Fit fit = checked(document, key);
         AnswerBudget.Share share = answers.share(call);
         JobRow there = alreadyThere(fit);
         if (there != null) {
@@ -119,7 +119,7 @@ public final class JobsResource {
     }
 
     /** @return the existing job; null if the job is new or its state is not known */
-    private @Nullable JobRow alreadyThere(Submissions.Checked.Fit fit) throws InterruptedException {
+    private @Nullable JobRow alreadyThere(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobRow there = jobs.alreadyThere(List.of(fit)).get(fit.job().id());
         if (there == null) {
             return null;
@@ -139,7 +139,8 @@ public final class JobsResource {
         }
     }
 
-    private Watch writeAndWatch(Submissions.Checked.Fit fit, @Nullable String traceparent) throws InterruptedException {
+    private Watch writeAndWatch(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent)
+            throws InterruptedException {
         refuseWhileAway();
         Watch watch = jobs.watchSubmitted(fit);
         boolean written = false;
@@ -167,7 +168,7 @@ public final class JobsResource {
             @Context Sse sse,
             @Context RoutingContext call)
             throws InterruptedException {
-        Submissions.Checked.Fit fit = checked(document, key);
+        SubmissionProducer.Checked.Fit fit = checked(document, key);
         return streams.of(call, sse, () -> {
             Watch watch = alreadyThere(fit) == null
                     ? writeAndWatch(fit, traceparent)
@@ -283,14 +284,14 @@ public final class JobsResource {
         return new JobId(id);
     }
 
-    private Submissions.Checked.Fit checked(byte[] document, @Nullable String key) {
+    private SubmissionProducer.Checked.Fit checked(byte[] document, @Nullable String key) {
         return switch (submissions.check(document, key)) {
-            case Submissions.Checked.Unfit(JobFailure failure) -> throw new ApiException(failure);
-            case Submissions.Checked.Fit fit -> fit;
+            case SubmissionProducer.Checked.Unfit(JobFailure failure) -> throw new ApiException(failure);
+            case SubmissionProducer.Checked.Fit fit -> fit;
         };
     }
 
-    private RecordMetadata write(Submissions.Checked.Fit fit, @Nullable String traceparent)
+    private RecordMetadata write(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent)
             throws InterruptedException {
         try {
             return submissions.write(fit, traceparent).get();

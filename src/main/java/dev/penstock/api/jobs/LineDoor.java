@@ -3,7 +3,7 @@ package dev.penstock.api.jobs;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.ledger.row.JobRow;
@@ -40,7 +40,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
      */
     private static final int GROWS = 2;
 
-    private final Submissions submissions;
+    private final SubmissionProducer submissions;
     private final JobLookup jobs;
     private final @Nullable String traceparent;
     private final boolean waits;
@@ -54,7 +54,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
      * @param share the call's share of the memory for answers
      */
     LineDoor(
-            Submissions submissions,
+            SubmissionProducer submissions,
             JobLookup jobs,
             @Nullable String traceparent,
             Duration wait,
@@ -141,14 +141,14 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     }
 
     private List<JobLines.Answer> submit(JobLines submitted, List<LineReader.Line> lines) throws InterruptedException {
-        List<Submissions.Checked> checked = lines.stream()
+        List<SubmissionProducer.Checked> checked = lines.stream()
                 .map(line -> line.isTooLong()
                         ? submissions.tooLarge(line.size())
                         : submissions.check(line.document().get(), null))
                 .toList();
         submitted.known(jobs.alreadyThere(checked.stream()
-                .filter(Submissions.Checked.Fit.class::isInstance)
-                .map(Submissions.Checked.Fit.class::cast)
+                .filter(SubmissionProducer.Checked.Fit.class::isInstance)
+                .map(SubmissionProducer.Checked.Fit.class::cast)
                 .toList()));
         List<JobLines.Answer> answers = new ArrayList<>();
         for (int i = 0; i < lines.size(); i++) {
@@ -170,7 +170,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     }
 
     @Override
-    public JobLines.Written write(Submissions.Checked.Fit fit) throws InterruptedException {
+    public JobLines.Written write(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         if (!waits || submissions.away().isPresent()) {
             return new JobLines.Written(submissions.write(fit, traceparent), row -> row);
         }
@@ -188,7 +188,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     }
 
     @Override
-    public JobFailure refused(Throwable failure, Submissions.Checked.Fit fit) {
+    public JobFailure refused(Throwable failure, SubmissionProducer.Checked.Fit fit) {
         return submissions.refused(failure, fit);
     }
 

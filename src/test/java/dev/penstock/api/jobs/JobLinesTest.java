@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.ApiException;
-import dev.penstock.intake.Submissions;
+import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -67,7 +67,7 @@ class JobLinesTest {
 
     @Test
     void a_wait_whose_events_cannot_be_read_tells_what_is_known() throws InterruptedException {
-        Submissions.Checked.Fit fit = fit("job", "hello");
+        SubmissionProducer.Checked.Fit fit = fit("job", "hello");
 
         try (Watch watch = TestWatches.unreadable(new JobId("job"))) {
             assertThat(JobLookup.await(watch, JobLookup.accepted(fit, NOW), Duration.ofSeconds(60), _ -> true))
@@ -97,7 +97,7 @@ class JobLinesTest {
         JobFailure malformed =
                 JobFailure.of(JobFailure.Code.INVALID_REQUEST, "not valid JSON: unexpected '\"' (line 1, column 12)");
         ObjectNode answer = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())))
-                .submit(4, new Submissions.Checked.Unfit(malformed))
+                .submit(4, new SubmissionProducer.Checked.Unfit(malformed))
                 .await();
 
         assertThat(answer.path("line").asInt()).isEqualTo(4);
@@ -109,7 +109,7 @@ class JobLinesTest {
     void a_line_is_answered_with_the_outcome_that_was_waited_for() throws InterruptedException {
         JobLines lines = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())) {
             @Override
-            public JobLines.Written write(Submissions.Checked.Fit fit) {
+            public JobLines.Written write(SubmissionProducer.Checked.Fit fit) {
                 return new JobLines.Written(super.write(fit).record(), row -> {
                     throw new ApiException(JobFailure.of(JobFailure.Code.TOO_LARGE, "the record was refused"));
                 });
@@ -127,7 +127,7 @@ class JobLinesTest {
         AtomicInteger waited = new AtomicInteger();
         JobLines lines = new JobLines(new Broker(_ -> CompletableFuture.completedFuture(written())) {
             @Override
-            public JobLines.Written write(Submissions.Checked.Fit fit) {
+            public JobLines.Written write(SubmissionProducer.Checked.Fit fit) {
                 return new JobLines.Written(super.write(fit).record(), row -> {
                     waited.incrementAndGet();
                     return row;
@@ -152,16 +152,18 @@ class JobLinesTest {
         assertThat(answer.path("line").asInt()).isEqualTo(10_001);
     }
 
-    private List<ObjectNode> answers(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker)
+    private List<ObjectNode> answers(Function<SubmissionProducer.Checked.Fit, CompletableFuture<RecordMetadata>> broker)
             throws InterruptedException {
         return answers(
                 broker,
-                IntStream.range(0, 4).mapToObj(i -> fit("line-" + i, "hello")).toArray(Submissions.Checked.Fit[]::new));
+                IntStream.range(0, 4)
+                        .mapToObj(i -> fit("line-" + i, "hello"))
+                        .toArray(SubmissionProducer.Checked.Fit[]::new));
     }
 
     private List<ObjectNode> answers(
-            Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker,
-            Submissions.Checked.Fit... fits)
+            Function<SubmissionProducer.Checked.Fit, CompletableFuture<RecordMetadata>> broker,
+            SubmissionProducer.Checked.Fit... fits)
             throws InterruptedException {
         JobLines lines = new JobLines(new Broker(broker));
         List<JobLines.Answer> answers = new ArrayList<>();
@@ -176,20 +178,20 @@ class JobLinesTest {
     }
 
     private class Broker implements JobLines.Door {
-        private final Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker;
+        private final Function<SubmissionProducer.Checked.Fit, CompletableFuture<RecordMetadata>> broker;
 
-        Broker(Function<Submissions.Checked.Fit, CompletableFuture<RecordMetadata>> broker) {
+        Broker(Function<SubmissionProducer.Checked.Fit, CompletableFuture<RecordMetadata>> broker) {
             this.broker = broker;
         }
 
         @Override
-        public JobLines.Written write(Submissions.Checked.Fit fit) {
+        public JobLines.Written write(SubmissionProducer.Checked.Fit fit) {
             tried.add(fit.job().id().value());
             return new JobLines.Written(broker.apply(fit), row -> row);
         }
 
         @Override
-        public JobFailure refused(Throwable failure, Submissions.Checked.Fit fit) {
+        public JobFailure refused(Throwable failure, SubmissionProducer.Checked.Fit fit) {
             return JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "not confirmed");
         }
 
@@ -208,7 +210,7 @@ class JobLinesTest {
         return new RecordMetadata(new TopicPartition("prompt-jobs", 0), 0, 0, NOW.toEpochMilli(), 0, 0);
     }
 
-    private static Submissions.Checked.Fit fit(String id, String prompt) {
+    private static SubmissionProducer.Checked.Fit fit(String id, String prompt) {
         byte[] document = "{\"prompt\":\"%s\",\"job\":{\"id\":\"%s\"}}"
                 .formatted(prompt, id)
                 .getBytes(StandardCharsets.UTF_8);
@@ -220,6 +222,6 @@ class JobLinesTest {
             case JobDocument.Parsed.Refused refused ->
                 throw new IllegalStateException(refused.failure().message());
         };
-        return new Submissions.Checked.Fit(job, Bytes.wrap(document), true, TOPIC);
+        return new SubmissionProducer.Checked.Fit(job, Bytes.wrap(document), true, TOPIC);
     }
 }

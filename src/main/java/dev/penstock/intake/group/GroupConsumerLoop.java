@@ -1,0 +1,354 @@
+package dev.penstock.intake.group;
+
+import dev.penstock.intake.record.LoopTime;
+import dev.penstock.intake.record.OriginRecord;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.RecordGuard;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.WakeupException;
+import org.jboss.logging.Logger;
+
+/**
+ * One member of a classic consumer group and its thread. It starts a run for each record as it comes, without waiting
+ * for the records before it. For each partition it commits the offset below which everything is finished. It polls all
+ * the time, so that no job is too long for the group: partitions pause while enough records are in flight.
+ * {@link GroupPartition} decides which record it takes when.
+ *
+ * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
+ */
+public final class GroupConsumerLoop implements Runnable {
+    private static final Logger LOG = Logger.getLogger(GroupConsumerLoop.class);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
+    private static final Duration POLL = Duration.ofMillis(100);
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+    private static final Duration HAND_BACK_WITHIN = Duration.ofSeconds(3);
+    private static final Duration COMMIT_WITHIN = Duration.ofSeconds(5);
+
+    private final Setup setup;
+    private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
+    private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
+    private int inHand;
+    /** Its heartbeats continue while it waits for the group or the broker. */
+    private long movedAt;
+
+    private volatile boolean stopping;
+    private volatile boolean closing;
+
+    private record Finish(GroupDelivery held, boolean done) {}
+
+    /**
+     * What the loop needs.
+     *
+     * @param consumers makes its consumer, a member of a group, with no auto commit
+     * @param origins finds the origin of a record; empty: the record is no job, and is skipped
+     * @param alwaysMayHaveRun whether every record may have been run before; else only those that were in a partition
+     *     when this replica got it
+     * @param capacity how many records may be in flight
+     * @param sessionTimeout the group's limit: a member that is silent for so long has lost its partitions
+     * @param open whether there is any node for a job now
+     * @param early which records need not wait for their time
+     * @param onRecord must not block: it starts the record's run
+     * @param onLost the run of that record has to stop
+     * @param onLeave the run of that record has to stop and to hand it back
+     * @param clock the clock for the times of records
+     */
+    public record Setup(
+            String topic,
+            Supplier<Consumer<byte[], byte[]>> consumers,
+            Function<ConsumerRecord<byte[], byte[]>, Optional<OriginRecord>> origins,
+            boolean alwaysMayHaveRun,
+            int capacity,
+            Duration sessionTimeout,
+            BooleanSupplier open,
+            GroupPartition.Early early,
+            java.util.function.Consumer<RecordDelivery> onRecord,
+            java.util.function.Consumer<RecordDelivery> onLost,
+            java.util.function.Consumer<RecordDelivery> onLeave,
+            RecordDelivery.Writers writers,
+            Clock clock,
+            LoopTime time) {}
+
+    public GroupConsumerLoop(Setup setup) {
+        this.setup = setup;
+    }
+
+    /** From the thread of a run. */
+    void finished(GroupDelivery held, boolean done) {
+        finishes.add(new Finish(held, done));
+    }
+
+    /** Takes no further records. */
+    void stop() {
+        stopping = true;
+    }
+
+    /** Ends the loop, and leaves the group. */
+    public void close() {
+        stopping = true;
+        closing = true;
+    }
+
+    @Override
+    public void run() {
+        while (!closing) {
+            try (Consumer<byte[], byte[]> consumer = setup.consumers().get()) {
+                serve(consumer);
+            } catch (InterruptedException _) {
+                return;
+            } catch (RuntimeException e) {
+                LOG.errorf(e, "topic=%s a consumer failed; it starts anew", setup.topic());
+                loseAll(Set.copyOf(partitions.keySet()));
+                setup.time().pause(AFTER_FAILURE);
+            }
+        }
+    }
+
+    private void serve(Consumer<byte[], byte[]> consumer) throws InterruptedException {
+        consumer.subscribe(List.of(setup.topic()), new Assignments(consumer));
+        movedAt = setup.time().now();
+        while (!closing) {
+            try {
+                long stoodStill = setup.time().now() - movedAt;
+                if (stoodStill > setup.sessionTimeout().toNanos()) {
+                    throw new IllegalStateException("it stood still for %d ms: another consumer may have the partitions"
+                            .formatted(stoodStill / 1_000_000));
+                }
+                movedAt = setup.time().now();
+                settle(Duration.ZERO);
+                commit(consumer);
+                regulate(consumer);
+                accept(GUARD.poll(consumer, POLL));
+                handOverAgain();
+            } catch (WakeupException _) {
+                // no other thread wakes it
+            }
+        }
+        settle(Duration.ZERO);
+        commitNow(consumer, partitions.keySet());
+        loseAll(Set.copyOf(partitions.keySet()));
+    }
+
+    /** Takes note of runs that have ended, and waits up to this time for one. */
+    private void settle(Duration wait) throws InterruptedException {
+        Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
+        while (finish != null) {
+            GroupDelivery held = finish.held();
+            GroupPartition partition = partitions.get(partitionOf(held));
+            if (partition != null
+                    && partition.offsets().isUnfinished(held.place().offset(), held)) {
+                if (finish.done()) {
+                    partition.offsets().finish(held.place().offset(), held);
+                } else {
+                    held.lose();
+                    partition.retry(held, setup.clock().instant().plus(AFTER_FAILURE));
+                }
+            }
+            finish = finishes.poll();
+        }
+        inHand = partitions.values().stream()
+                .mapToInt(partition -> partition.offsets().size())
+                .sum();
+    }
+
+    private void handOverAgain() {
+        if (stopping) {
+            return;
+        }
+        Instant now = setup.clock().instant();
+        for (GroupPartition partition : partitions.values()) {
+            for (GroupDelivery due : partition.retriesDue(now)) {
+                // this replica counts it if no deferred record could
+                handOver(partition, due.origin().withBrokenRuns(due.brokenRuns()), true);
+            }
+        }
+    }
+
+    private void regulate(Consumer<byte[], byte[]> consumer) {
+        boolean full = stopping || inHand >= setup.capacity() || !setup.open().getAsBoolean();
+        if (full) {
+            consumer.pause(partitions.keySet());
+            return;
+        }
+        Instant now = setup.clock().instant();
+        partitions.forEach(
+                (place, partition) -> partition.readAgain(now).ifPresent(offset -> consumer.seek(place, offset)));
+        consumer.resume(partitions.keySet());
+    }
+
+    private void accept(ConsumerRecords<byte[], byte[]> records) {
+        Instant now = setup.clock().instant();
+        for (Map.Entry<TopicPartition, OffsetAndMetadata> after :
+                records.nextOffsets().entrySet()) {
+            TopicPartition place = after.getKey();
+            GroupPartition partition = partitions.get(place);
+            if (partition == null) {
+                continue;
+            }
+            for (ConsumerRecord<byte[], byte[]> record : records.records(place)) {
+                if (!GUARD.read(record, () -> accept(partition, record, now))) {
+                    passOver(partition, record);
+                }
+            }
+            partition.readTo(after.getValue().offset());
+        }
+    }
+
+    private void accept(GroupPartition partition, ConsumerRecord<byte[], byte[]> record, Instant now) {
+        if (partition.passes(record.offset())) {
+            return;
+        }
+        OriginRecord origin = setup.origins().apply(record).orElse(null);
+        if (!partition.takes(record.offset(), origin, now)) {
+            return;
+        }
+        if (origin == null) {
+            partition.offsets().skip(record.offset());
+        } else {
+            handOver(partition, origin, setup.alwaysMayHaveRun() || partition.mayHaveRun(record.offset()));
+        }
+    }
+
+    /** A record that the loop could not read is refused by its run, like any other record that is no job. */
+    private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
+        GroupDelivery held = new GroupDelivery(OriginRecord.itself(record), true, setup.writers(), this);
+        held.unread();
+        partition.readTo(record.offset());
+        partition.offsets().take(record.offset(), held);
+        if (!GUARD.read(record, () -> setup.onRecord().accept(held))) {
+            partition.offsets().finish(record.offset(), held);
+        }
+    }
+
+    private void handOver(GroupPartition partition, OriginRecord origin, boolean mayHaveRun) {
+        GroupDelivery held = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
+        partition.offsets().take(held.place().offset(), held);
+        setup.onRecord().accept(held);
+    }
+
+    private void commit(Consumer<byte[], byte[]> consumer) {
+        Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
+        partitions.forEach((place, partition) -> partition.offsets().due().ifPresent(offset -> {
+            due.put(place, new OffsetAndMetadata(offset));
+            partition.offsets().committed(offset);
+        }));
+        if (!due.isEmpty()) {
+            consumer.commitAsync(due, (_, failure) -> {
+                if (failure != null) {
+                    LOG.debugf("topic=%s a commit failed, trying again: %s", setup.topic(), failure);
+                    ours(due.keySet()).forEach(partition -> partition.offsets().commitFailed());
+                }
+            });
+        }
+    }
+
+    private void commitNow(Consumer<byte[], byte[]> consumer, Collection<TopicPartition> places) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (TopicPartition place : places) {
+            GroupPartition partition = partitions.get(place);
+            if (partition != null) {
+                offsets.put(place, new OffsetAndMetadata(partition.offsets().committable()));
+            }
+        }
+        try {
+            consumer.commitSync(offsets, COMMIT_WITHIN);
+        } catch (KafkaException e) {
+            LOG.warnf("topic=%s a commit failed, the records come again: %s", setup.topic(), Reason.of(e));
+        }
+    }
+
+    /** The ones of these partitions that this replica still has. */
+    private List<GroupPartition> ours(Collection<TopicPartition> places) {
+        return places.stream().map(partitions::get).filter(Objects::nonNull).toList();
+    }
+
+    private void loseAll(Collection<TopicPartition> places) {
+        for (TopicPartition place : places) {
+            GroupPartition partition = partitions.remove(place);
+            if (partition != null) {
+                partition.offsets().unfinished().forEach(held -> {
+                    held.lose();
+                    setup.onLost().accept(held);
+                });
+            }
+        }
+    }
+
+    private static TopicPartition partitionOf(GroupDelivery held) {
+        RecordPlace place = held.place();
+        return new TopicPartition(place.topic(), place.partition());
+    }
+
+    /** The consumer calls this, in this thread. */
+    private final class Assignments implements ConsumerRebalanceListener {
+        private final Consumer<byte[], byte[]> consumer;
+
+        Assignments(Consumer<byte[], byte[]> consumer) {
+            this.consumer = consumer;
+        }
+
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> places) {
+            if (places.isEmpty()) {
+                return;
+            }
+            Map<TopicPartition, Long> ends = consumer.endOffsets(places);
+            for (TopicPartition place : places) {
+                long end = ends.getOrDefault(place, Long.MAX_VALUE);
+                partitions.put(place, new GroupPartition(consumer.position(place), end, setup.early()));
+            }
+            movedAt = setup.time().now();
+        }
+
+        /** Jobs that have started are handed back before another member gets the partition. */
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> places) {
+            List<GroupDelivery> leaving = ours(places).stream()
+                    .flatMap(partition -> partition.offsets().unfinished().stream())
+                    .toList();
+            // a record that still waits for memory has no run that could be stopped
+            leaving.forEach(GroupDelivery::leave);
+            leaving.forEach(setup.onLeave());
+            try {
+                Instant until = setup.clock().instant().plus(HAND_BACK_WITHIN);
+                while (!leaving.stream().allMatch(GroupDelivery::isOver)
+                        && setup.clock().instant().isBefore(until)) {
+                    settle(POLL);
+                }
+                settle(Duration.ZERO);
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+            }
+            commitNow(consumer, places);
+            loseAll(places);
+            movedAt = setup.time().now();
+        }
+
+        @Override
+        public void onPartitionsLost(Collection<TopicPartition> places) {
+            loseAll(places);
+        }
+    }
+}

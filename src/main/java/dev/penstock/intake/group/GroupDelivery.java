@@ -1,0 +1,83 @@
+package dev.penstock.intake.group;
+
+import dev.penstock.dispatch.Deferral;
+import dev.penstock.intake.record.OriginRecord;
+import dev.penstock.intake.record.RecordDelivery;
+
+/**
+ * A record of a partition that a consumer group assigned to this replica. The replica owns the record as long as the
+ * partition.
+ */
+final class GroupDelivery extends RecordDelivery {
+    private final GroupConsumerLoop owner;
+    private final boolean mayHaveRun;
+    private volatile boolean lost;
+    private volatile boolean over;
+
+    /** @param mayHaveRun another consumer had the partition before, and the record was there */
+    GroupDelivery(OriginRecord origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
+        super(origin, writers);
+        this.mayHaveRun = mayHaveRun;
+        this.owner = owner;
+    }
+
+    /** Another consumer has the partition now. */
+    void lose() {
+        lost = true;
+        leave();
+    }
+
+    boolean isOver() {
+        return over;
+    }
+
+    /** A consumer group counts no deliveries. */
+    @Override
+    public int deliveries() {
+        return 1;
+    }
+
+    @Override
+    public boolean mayHaveRun() {
+        return mayHaveRun;
+    }
+
+    /** The offset was known when the record was taken. */
+    @Override
+    public boolean mayHaveRunAfterAll() {
+        return mayHaveRun;
+    }
+
+    @Override
+    public boolean isLastDelivery() {
+        return false;
+    }
+
+    @Override
+    public boolean renew() {
+        return !lost;
+    }
+
+    @Override
+    public void acknowledge() {
+        finish(true);
+    }
+
+    /** A job that has not started stays where it is, and the next owner of the partition takes it. */
+    @Override
+    public void handBack(int lastAttempt) throws InterruptedException {
+        finish(lastAttempt > 0 && copy(Deferral.HANDED_BACK, lastAttempt, failures()));
+    }
+
+    @Override
+    public void end() {
+        if (!over) {
+            finish(false);
+        }
+    }
+
+    private void finish(boolean done) {
+        owner.finished(this, done);
+        over = true;
+    }
+}

@@ -1,0 +1,105 @@
+package dev.penstock.intake.record;
+
+import dev.penstock.dispatch.Deferral;
+import dev.penstock.job.JobId;
+import dev.penstock.schedule.Delay;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.KafkaException;
+import org.jboss.logging.Logger;
+
+/**
+ * The writer of the topic of deferred jobs; the topic has a partition for each delay. A deferred record is not given
+ * back to the broker: that would raise its delivery count, and the broker would deliver it again at once.
+ */
+@Singleton
+public class DeferredJobs {
+    private static final Logger LOG = Logger.getLogger(DeferredJobs.class);
+
+    /** The largest deferred record has some more headers than its origin. */
+    private static final int MORE_HEADERS = 131_072;
+
+    private final String topic;
+    private final Producer<byte[], byte[]> producer;
+    private final Settings settings;
+    private final Clock clock;
+    private final MeterRegistry meters;
+    private final Counter strange;
+
+    @Inject
+    public DeferredJobs(KafkaSettings kafka, Settings settings, Clock clock, MeterRegistry meters) {
+        this(
+                kafka.producer(
+                        "penstock-deferred",
+                        Map.of(
+                                ProducerConfig.COMPRESSION_TYPE_CONFIG,
+                                "lz4",
+                                ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+                                settings.maxRecord() + MORE_HEADERS)),
+                settings,
+                clock,
+                meters);
+    }
+
+    public DeferredJobs(Producer<byte[], byte[]> producer, Settings settings, Clock clock, MeterRegistry meters) {
+        topic = settings.topics().deferred();
+        this.producer = producer;
+        this.settings = settings;
+        this.clock = clock;
+        this.meters = meters;
+        strange = meters.counter("penstock.deferred.strange");
+        for (Delay delay : Delay.values()) {
+            counter(delay);
+        }
+    }
+
+    private Counter counter(Delay delay) {
+        return meters.counter("penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT));
+    }
+
+    /** The job of a record of the topic. A record that Penstock did not write is counted, logged and skipped. */
+    public Optional<OriginRecord> read(ConsumerRecord<byte[], byte[]> record) {
+        Optional<OriginRecord> origin = OriginRecord.ofCopy(record);
+        if (origin.isEmpty()) {
+            strange.increment();
+            LOG.warnf(
+                    "record=%s was not written by Penstock: it is skipped. Only Penstock may have WRITE on %s",
+                    OriginRecord.placeOf(record), topic);
+        }
+        return origin;
+    }
+
+    /** Completes when the deferred record is on the broker. */
+    CompletableFuture<?> write(OriginRecord origin, JobId id, Deferral deferral, int handedBack, int failures) {
+        try {
+            int partitions = producer.partitionsFor(topic).size();
+            Optional<OriginRecord.TopicDefaults> from =
+                    settings.topic(origin.record().topic()).map(OriginRecord.TopicDefaults::of);
+            return KafkaSettings.send(
+                            producer,
+                            origin.copyTo(topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))
+                    .thenRun(() -> counter(deferral.delay()).increment());
+        } catch (KafkaException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    @PreDestroy
+    void close() {
+        producer.close(Duration.ofSeconds(5));
+    }
+}

@@ -1,0 +1,92 @@
+package dev.penstock.intake.record;
+
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.record.RecordSize;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+
+/**
+ * The records in flight in this replica: how many and how large they are, so that no more are taken than memory allows,
+ * and how often the broker had delivered each before. Thread-safe.
+ */
+public final class InFlightRecords {
+    private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
+    private final MemoryBudget shares;
+    private final PartitionsInFlight partitions;
+    private final MeterRegistry meters;
+    private final int maxRecord;
+
+    public InFlightRecords(Settings settings, PartitionsInFlight partitions, MeterRegistry meters) {
+        List<Settings.JobTopic> topics = settings.intake().topics();
+        shares = new MemoryBudget(
+                settings.recordBytes(),
+                Stream.concat(
+                                topics.stream()
+                                        .sorted(Comparator.comparingInt(
+                                                topic -> topic.priority().rank()))
+                                        .map(Settings.JobTopic::name),
+                                Stream.of(settings.topics().deferred()))
+                        .toList());
+        maxRecord = settings.maxRecord();
+        this.partitions = partitions;
+        this.meters = meters;
+        Gauge.builder("penstock.intake.bytes", shares, MemoryBudget::taken).register(meters);
+    }
+
+    /** Whether there is memory for more records of that topic. */
+    boolean hasRoom(String topic) {
+        return shares.isOpen(topic);
+    }
+
+    /** Whether records wait for memory, or would. */
+    public boolean isCrowded() {
+        return shares.isCrowded();
+    }
+
+    void take(RecordDelivery held) {
+        shares.take(held.place().topic(), size(held));
+        if (held.origin().copy() == null) {
+            partitions.taken(held.place(), held.record().timestamp());
+            deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
+        }
+    }
+
+    /** Waits until there is memory for the record's run. */
+    MemoryBudget.Reservation admit(RecordDelivery held) throws InterruptedException {
+        return shares.admit(held.place().topic(), size(held));
+    }
+
+    private AtomicLong counted(int count) {
+        AtomicLong records = new AtomicLong();
+        FunctionCounter.builder("penstock.deliveries", records, AtomicLong::get)
+                .tag("count", Integer.toString(count))
+                .register(meters);
+        return records;
+    }
+
+    /** How many records this replica took at their first delivery, their second and so on, since it started. */
+    public Map<Integer, Long> deliveries() {
+        Map<Integer, Long> now = new TreeMap<>();
+        deliveries.forEach((count, records) -> now.put(count, records.get()));
+        return now;
+    }
+
+    void release(RecordDelivery held) {
+        shares.release(held.place().topic(), size(held));
+        if (held.origin().copy() == null) {
+            partitions.released(held.place());
+        }
+    }
+
+    private long size(RecordDelivery held) {
+        return RecordSize.bytes(held.record(), maxRecord);
+    }
+}

@@ -1,0 +1,306 @@
+package dev.penstock.intake.record;
+
+import dev.penstock.dispatch.Deferral;
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.dispatch.JobTrace;
+import dev.penstock.dispatch.Quarantine;
+import dev.penstock.dispatch.TakenJob;
+import dev.penstock.job.EventMark;
+import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.job.RecordStamp;
+import dev.penstock.reply.Recovery;
+import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.Reason;
+import dev.penstock.wire.document.JobDocument;
+import dev.penstock.wire.record.EventHeaders;
+import dev.penstock.wire.record.RecordGuard;
+import dev.penstock.wire.record.RecordSize;
+import dev.penstock.wire.record.TraceHeader;
+import io.opentelemetry.api.trace.Tracer;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.utils.Bytes;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Turns a taken record into a run, or into a dead letter and a {@code rejected} event. */
+public final class JobRecords {
+    private static final Logger LOG = Logger.getLogger(JobRecords.class);
+    private static final Settings.JobTopic UNKNOWN =
+            new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
+    private static final UUID NO_TOPIC = new UUID(0, 0);
+    /** A run that fails unexpectedly ends as poison first. A record that cannot even end so is refused. */
+    private static final int MOST_BROKEN = Quarantine.POISON + 2;
+
+    private static final JobFailure UNHANDLED = JobFailure.of(
+            JobFailure.Code.POISON,
+            "an unexpected exception ended each of %d tries to run or to refuse the record: the log has it"
+                    .formatted(MOST_BROKEN));
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
+
+    /** A later version of Trace Context may have more than the 55 characters of version 00. */
+    private static final int LONGEST_TRACEPARENT = 256;
+
+    /** They change when a topic is made again. */
+    private final Map<String, UUID> topicIds;
+
+    private final Settings settings;
+    private final Dispatcher dispatcher;
+    private final ReplyTopic replies;
+    private final Recovery recovery;
+    private final InFlightRecords hand;
+    private final LeftValues left;
+    private final Tracer tracer;
+
+    public JobRecords(
+            Map<String, UUID> topicIds,
+            Settings settings,
+            Dispatcher dispatcher,
+            ReplyTopic replies,
+            Recovery recovery,
+            InFlightRecords hand,
+            LeftValues left,
+            Tracer tracer) {
+        this.topicIds = topicIds;
+        this.settings = settings;
+        this.dispatcher = dispatcher;
+        this.replies = replies;
+        this.recovery = recovery;
+        this.hand = hand;
+        this.left = left;
+        this.tracer = tracer;
+    }
+
+    /** Starts the record's run on a virtual thread of its own. */
+    public void start(RecordDelivery held) {
+        hand.take(held);
+        Thread.ofVirtual().name("job-" + held.place()).start(() -> handle(held));
+    }
+
+    private void handle(RecordDelivery held) {
+        try (MemoryBudget.Reservation _ = hand.admit(held);
+                JobTrace trace = trace(held)) {
+            if (!load(held)) {
+                return;
+            }
+            switch (read(held)) {
+                case JobDocument.Parsed.Valid(PromptJob job) -> {
+                    held.named(job.id());
+                    trace.named(job.id());
+                    trace.valid(job.tenant(), job.task().wireName());
+                    Optional<JobFailure> refused = dispatcher.run(taken(held, job, trace), held);
+                    if (refused.isPresent()) {
+                        refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()), trace);
+                    }
+                }
+                case JobDocument.Parsed.Refused refused -> refuse(held, refused, trace);
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException | StackOverflowError e) {
+            GUARD.failed(held.record(), e);
+            LOG.errorf(
+                    e, "record=%s could not be handled; after %d times it is a dead letter", held.place(), MOST_BROKEN);
+            broke(held);
+        } finally {
+            hand.release(held);
+            held.end();
+        }
+    }
+
+    /**
+     * Neither a run nor a refusal succeeded. After so many tries there is only a dead letter; the audit ends the job as
+     * lost, where the ledger knows it.
+     */
+    private void broke(RecordDelivery held) {
+        if (held.isGone()) {
+            return;
+        }
+        try {
+            if (!held.isNamed()) {
+                held.named(derivedId(held.record()));
+            }
+            if (held.brokenRuns() < MOST_BROKEN) {
+                held.deferBroken(Deferral.broken(held.brokenRuns() + 1));
+            } else if (held.deadLetter(UNHANDLED, 0)) {
+                held.acknowledge();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            LOG.warnf("record=%s could not be deferred, it comes again: %s", held.place(), Reason.of(e));
+        }
+    }
+
+    /**
+     * Reads the value that the poll had no memory for; the run has reserved some now.
+     *
+     * @return false: the record was lost meanwhile
+     */
+    private boolean load(RecordDelivery held) throws InterruptedException {
+        while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
+            try {
+                byte[] value = left.read(held.record());
+                if (value == null) {
+                    // deleted since: it is refused like a record that cannot be read
+                    held.unread();
+                    return true;
+                }
+                held.load(value);
+                return true;
+            } catch (KafkaException e) {
+                LOG.warnf("record=%s its value could not be read, trying again: %s", held.place(), Reason.of(e));
+            }
+            if (!held.renew()) {
+                return false;
+            }
+            Thread.sleep(RecordDelivery.AFTER_FAILURE);
+        }
+        return true;
+    }
+
+    /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
+    private JobDocument.Parsed read(RecordDelivery held) {
+        AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
+        if (!held.isUnread() && GUARD.read(held.record(), () -> parsed.set(parse(held)))) {
+            JobDocument.Parsed known = parsed.get();
+            if (known != null) {
+                return known;
+            }
+        }
+        String id = String.valueOf(EventHeaders.text(held.record().headers(), EventHeaders.JOB_ID));
+        return new JobDocument.Parsed.Refused(
+                JobId.isValid(id) ? new JobId(id) : derivedId(held.record()),
+                JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the record cannot be read as a job"));
+    }
+
+    private JobTrace trace(RecordDelivery held) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
+        String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
+        int bytes = Math.max(0, record.serializedValueSize());
+        byte[] traceparent = header(record, TraceHeader.NAME);
+        // each event of the job would have it
+        boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;
+        AtomicReference<@Nullable JobTrace> trace = new AtomicReference<>();
+        GUARD.read(
+                record,
+                () -> trace.set(JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null)));
+        JobTrace begun = trace.get();
+        // a broken header of the producer costs nothing but the trace
+        return begun == null ? JobTrace.begin(tracer, held.place(), group, bytes, null) : begun;
+    }
+
+    /** Whether further records of that topic should be taken: there is a node for them, and memory. */
+    public boolean isOpen(String topic) {
+        return hand.hasRoom(topic) && dispatcher.isOpen();
+    }
+
+    private TakenJob taken(RecordDelivery held, PromptJob job, JobTrace trace) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
+        return new TakenJob(
+                job,
+                new RecordStamp(record.timestamp(), held.origin().place()),
+                Bytes.wrap(record.value()),
+                !job.id().equals(derivedId(record)),
+                held.origin().copy(),
+                Bytes.wrap(trace.traceparent()));
+    }
+
+    private JobId derivedId(ConsumerRecord<byte[], byte[]> record) {
+        UUID topicId = topicIds.getOrDefault(record.topic(), NO_TOPIC);
+        return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
+    }
+
+    private JobDocument.Parsed parse(RecordDelivery held) {
+        ConsumerRecord<byte[], byte[]> record = held.record();
+        Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
+        // deferred records may have a topic that this replica does not know
+        JobId named = held.origin().id();
+        JobId derived = named == null ? derivedId(record) : named;
+        var arrival =
+                new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
+        Optional<String> tooLarge = RecordSize.tooLarge(record, settings.maxRecord());
+        if (tooLarge.isPresent()) {
+            return new JobDocument.Parsed.Refused(
+                    JobDocument.idOfTooLarge(record.value(), arrival),
+                    JobFailure.of(JobFailure.Code.TOO_LARGE, tooLarge.get()));
+        }
+        return JobDocument.parse(record.value(), arrival, settings.defaults(topicOf(held)));
+    }
+
+    /**
+     * A deferred record may have a topic that this replica lacks, because its configuration is newer or older. The
+     * record carries what its topic is.
+     */
+    private Settings.JobTopic topicOf(RecordDelivery held) {
+        String name = held.record().topic();
+        OriginRecord.TopicDefaults carried = held.origin().topic();
+        return settings.topic(name)
+                .orElse(
+                        carried == null
+                                ? UNKNOWN
+                                : new Settings.JobTopic(name, carried.priority(), carried.tenant(), UNKNOWN.slots()));
+    }
+
+    /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
+    private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace)
+            throws InterruptedException {
+        held.named(refused.id());
+        trace.named(refused.id());
+        trace.refused(refused.failure());
+        AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
+        // a record that is given back would come again at once, and be dropped after a few times
+        while (!isRejected(held, refused, trace, letter) && held.renew()) {
+            Thread.sleep(RecordDelivery.AFTER_FAILURE);
+        }
+    }
+
+    /** @param letter where its dead letter lies; set here once it is on the broker */
+    private boolean isRejected(
+            RecordDelivery held,
+            JobDocument.Parsed.Refused refused,
+            JobTrace trace,
+            AtomicReference<@Nullable RecordPlace> letter)
+            throws InterruptedException {
+        try {
+            if (!held.mayHaveRun()
+                    || !recovery.wasRejected(
+                            refused.id(), held.origin().place(), held.record().timestamp())) {
+                EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, EventMark.newRun(), 0);
+                RecordPlace lies = letter.get() == null ? held.letter(refused.failure(), 0) : letter.get();
+                if (lies == null) {
+                    return false;
+                }
+                letter.set(lies);
+                JobEvent event = new JobEvent.Rejected(held.origin().place(), lies, refused.failure());
+                replies.send(refused.id(), mark, event, trace.traceparent()).get();
+            }
+            LOG.debugf(
+                    "job=%s record=%s rejected: %s",
+                    refused.id(), held.place(), refused.failure().message());
+            held.acknowledge();
+            return true;
+        } catch (ExecutionException | Recovery.LookUpFailed e) {
+            LOG.warnf("record=%s could not be rejected, trying again: %s", held.place(), Reason.of(e));
+            return false;
+        }
+    }
+
+    private static byte @Nullable [] header(ConsumerRecord<byte[], byte[]> record, String name) {
+        Header header = record.headers().lastHeader(name);
+        return header == null ? null : header.value();
+    }
+}

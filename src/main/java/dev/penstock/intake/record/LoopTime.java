@@ -1,0 +1,36 @@
+package dev.penstock.intake.record;
+
+import java.time.Duration;
+import java.util.function.LongSupplier;
+
+/**
+ * The time of a consumer loop. A test supplies one that stands still.
+ *
+ * @param nanos a clock such as {@link System#nanoTime}
+ * @param pausing puts the loop's thread to sleep
+ */
+public record LoopTime(LongSupplier nanos, Wait pausing) {
+    public static final LoopTime SYSTEM = new LoopTime(System::nanoTime, Thread::sleep);
+
+    @FunctionalInterface
+    interface Wait {
+        void sleep(Duration duration) throws InterruptedException;
+    }
+
+    public long now() {
+        return nanos.getAsLong();
+    }
+
+    public void sleep(Duration duration) throws InterruptedException {
+        pausing.sleep(duration);
+    }
+
+    /** Sleeps. An interrupt ends the sleep and stays set. */
+    public void pause(Duration duration) {
+        try {
+            sleep(duration);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,384 @@
+package dev.penstock.intake.share;
+
+import dev.penstock.intake.record.LoopTime;
+import dev.penstock.intake.record.OriginRecord;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.job.RecordPlace;
+import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.RecordGuard;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ShareConsumer;
+import org.apache.kafka.common.TopicIdPartition;
+import org.apache.kafka.common.errors.CorruptRecordException;
+import org.apache.kafka.common.errors.GroupMaxSizeReachedException;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One share consumer and its thread. It takes a batch, starts a run for each record, and acknowledges the records as
+ * their runs end. It gets no new records before the whole batch is finished (clients 4.3.1). It renews the locks of the
+ * records in flight; a record whose lock cannot be renewed may belong to another consumer.
+ *
+ * <p>Everything here belongs to the loop's thread, except {@link #wish} and {@link #stop}.
+ */
+final class ShareConsumerLoop implements Runnable {
+    private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
+    private static final Duration POLL = Duration.ofMillis(500);
+    /** Acknowledging a part of a batch can wait: a crash before it costs a look-up. */
+    private static final long ACKNOWLEDGE_AFTER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    private static final Duration ACKNOWLEDGE_WITHIN = Duration.ofSeconds(10);
+    private static final int DEFAULT_LOCK_MILLIS = 30_000;
+    private static final Duration AFTER_FAILURE = Duration.ofSeconds(2);
+    private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
+
+    private final Setup setup;
+    private final LinkedBlockingQueue<ShareDelivery.LockCommand> wishes = new LinkedBlockingQueue<>();
+    private final Map<RecordPlace, ShareDelivery> hand = new LinkedHashMap<>();
+    private final Map<ShareDelivery, AcknowledgeType> finished = new LinkedHashMap<>();
+    private volatile int inHand;
+    private volatile boolean stopping;
+    private volatile boolean closing;
+    private volatile boolean ended;
+    /** Why the consumer rejects records that it cannot read; null: it does not. */
+    private @Nullable CorruptRecordException unreadable;
+
+    private long renewAtNanos;
+    private long acknowledgeAtNanos;
+
+    /**
+     * What the loop needs.
+     *
+     * @param origins which records may have been run before their first delivery
+     * @param deliveryLimit the number of deliveries after which the broker drops a record
+     * @param open whether there is any node for a job now
+     * @param onRecord must not block: it starts the record's run
+     * @param onLost the run of that record has to stop
+     * @param onBusy called when records were taken, and now and then while they are in flight
+     * @param leaveAfter the loop ends after so long without records
+     */
+    record Setup(
+            Supplier<ShareConsumer<byte[], byte[]>> consumers,
+            ShareDelivery.Origins origins,
+            int deliveryLimit,
+            RecordDelivery.Writers writers,
+            BooleanSupplier open,
+            Consumer<RecordDelivery> onRecord,
+            Consumer<RecordDelivery> onLost,
+            Runnable onBusy,
+            Duration leaveAfter,
+            LoopTime time) {}
+
+    ShareConsumerLoop(Setup setup) {
+        this.setup = setup;
+    }
+
+    /** From the thread of a run. */
+    void wish(ShareDelivery.LockCommand wish) {
+        wishes.add(wish);
+        if (ended) {
+            answerStale();
+        }
+    }
+
+    /** How many of its records are in flight; while there are any it gets no others. From any thread. */
+    int inHand() {
+        return inHand;
+    }
+
+    /** Whether the loop has taken up every command; for tests. */
+    boolean hasNoCommands() {
+        return wishes.isEmpty();
+    }
+
+    /** Takes no further records. */
+    void stop() {
+        stopping = true;
+    }
+
+    /** Ends the loop; records that are still in flight go back to the broker. */
+    void close() {
+        stopping = true;
+        closing = true;
+    }
+
+    @Override
+    public void run() {
+        ended = false;
+        try {
+            consume();
+        } finally {
+            // also at an unexpected error: no run waits for a loop that is gone
+            ended = true;
+            loseAll();
+        }
+    }
+
+    private void consume() {
+        while (!closing) {
+            try (ShareConsumer<byte[], byte[]> consumer = setup.consumers().get()) {
+                serve(consumer);
+                return;
+            } catch (InterruptedException _) {
+                return;
+            } catch (GroupMaxSizeReachedException e) {
+                LOG.warnf(
+                        "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
+                        Reason.of(e));
+                loseAll();
+                if (setup.leaveAfter().toDays() < 1) {
+                    return;
+                }
+                setup.time().pause(AFTER_FAILURE);
+            } catch (RuntimeException e) {
+                // the session is gone, and the broker delivers its records again
+                LOG.errorf(e, "a share consumer failed; it starts anew");
+                loseAll();
+                setup.time().pause(AFTER_FAILURE);
+            }
+        }
+    }
+
+    private void serve(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
+            CorruptRecordException why = unreadable;
+            if (failure == null && why != null && hand.isEmpty()) {
+                rejected(offsets, why);
+            }
+            if (failure != null) {
+                LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, Reason.of(failure));
+            }
+        });
+        long idleSince = setup.time().now();
+        boolean armed = false;
+        while (!closing) {
+            if (!hand.isEmpty()) {
+                work(consumer);
+                idleSince = setup.time().now();
+                armed = false;
+            } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
+                // a request of a poll cannot be taken back, so a poll that has sent one goes on
+                answerStale();
+                setup.time().sleep(WHILE_CLOSED);
+            } else if (stopping
+                    || (setup.time().now() - idleSince) / 1_000_000
+                            > setup.leaveAfter().toMillis()) {
+                break;
+            } else {
+                answerStale();
+                take(poll(consumer), lockMillis(consumer));
+                armed = true;
+            }
+        }
+        // closing the consumer gives back the records of an unfinished fetch, and those in flight
+        note(drained()).forEach(ShareConsumerLoop::refuse);
+        flush(consumer);
+        loseAll();
+    }
+
+    /**
+     * The consumer rejects a batch that it cannot read. The answer to the acknowledgement has the place of the batch.
+     */
+    private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
+        try {
+            return consumer.poll(POLL);
+        } catch (CorruptRecordException e) {
+            unreadable = e;
+            return List.of();
+        }
+    }
+
+    private void rejected(Map<TopicIdPartition, Set<Long>> offsets, CorruptRecordException why) {
+        offsets.forEach((partition, rejected) -> {
+            long first = rejected.stream().mapToLong(Long::longValue).min().orElse(0);
+            long last = rejected.stream().mapToLong(Long::longValue).max().orElse(first);
+            GUARD.passedOver(partition.topicPartition(), first, last + 1, why);
+        });
+        unreadable = null;
+    }
+
+    /** One round while records are in flight. */
+    private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
+        long now = setup.time().now();
+        long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
+        ShareDelivery.@Nullable LockCommand first =
+                wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
+        List<ShareDelivery.LockCommand> all = new ArrayList<>();
+        if (first != null) {
+            all.add(first);
+            all.addAll(drained());
+        }
+        List<ShareDelivery.LockCommand.Renew> renewals = note(all);
+        boolean answered = false;
+        try {
+            if (first == null) {
+                setup.onBusy().run();
+            }
+            now = setup.time().now();
+            boolean allDone = finished.size() == hand.size();
+            if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
+                renew(consumer);
+            } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
+                flush(consumer);
+            }
+            answered = true;
+        } finally {
+            inHand = hand.size();
+            for (ShareDelivery.LockCommand.Renew renewal : renewals) {
+                renewal.renewed().complete(answered && hand.get(renewal.held().place()) == renewal.held());
+            }
+        }
+    }
+
+    private List<ShareDelivery.LockCommand> drained() {
+        List<ShareDelivery.LockCommand> all = new ArrayList<>();
+        wishes.drainTo(all);
+        return all;
+    }
+
+    /** @return the locks that have to be renewed */
+    private List<ShareDelivery.LockCommand.Renew> note(List<ShareDelivery.LockCommand> asked) {
+        List<ShareDelivery.LockCommand.Renew> renewals = new ArrayList<>();
+        for (ShareDelivery.LockCommand wish : asked) {
+            switch (wish) {
+                case ShareDelivery.LockCommand.Finish(ShareDelivery held, AcknowledgeType how) -> {
+                    if (hand.get(held.place()) == held) {
+                        if (finished.isEmpty()) {
+                            acknowledgeAtNanos = setup.time().now() + ACKNOWLEDGE_AFTER_NANOS;
+                        }
+                        finished.put(held, how);
+                    }
+                }
+                case ShareDelivery.LockCommand.Renew renewal -> renewals.add(renewal);
+            }
+        }
+        return renewals;
+    }
+
+    /**
+     * Acknowledges the finished records, by a request of its own. With the next fetch, acknowledgements of a partition
+     * that another member just got may vanish (clients 4.3.1). A failure needs no action here: the record comes again
+     * and is recovered.
+     */
+    private void flush(ShareConsumer<byte[], byte[]> consumer) {
+        finished.forEach((held, how) -> {
+            consumer.acknowledge(held.record(), how);
+            hand.remove(held.place());
+        });
+        finished.clear();
+        report(consumer);
+    }
+
+    private void renew(ShareConsumer<byte[], byte[]> consumer) {
+        finished.forEach((held, how) -> {
+            consumer.acknowledge(held.record(), how);
+            hand.remove(held.place());
+        });
+        finished.clear();
+        hand.values().forEach(held -> consumer.acknowledge(held.record(), AcknowledgeType.RENEW));
+        report(consumer);
+        // returns the renewed records, and fetches nothing; a record that is missing has lost its lock
+        Set<RecordPlace> kept = new HashSet<>();
+        List<ShareDelivery> unexpected = new ArrayList<>();
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
+            RecordPlace place = OriginRecord.placeOf(record);
+            if (hand.containsKey(place)) {
+                kept.add(place);
+            } else {
+                unexpected.add(held(record, setup.origins().epochs().ask()));
+            }
+        }
+        List<RecordPlace> lost =
+                hand.keySet().stream().filter(place -> !kept.contains(place)).toList();
+        lost.forEach(this::lose);
+        unexpected.forEach(this::accept);
+        renewAtNanos = setup.time().now() + lockMillis(consumer) * 1_000_000L / 3;
+    }
+
+    private static void report(ShareConsumer<byte[], byte[]> consumer) {
+        consumer.commitSync(ACKNOWLEDGE_WITHIN)
+                .forEach((partition, failure) -> failure.ifPresent(
+                        why -> LOG.warnf("partition=%s an acknowledgement failed: %s", partition, Reason.of(why))));
+    }
+
+    private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
+        CompletableFuture<@Nullable Void> epochsKnown = null;
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            // the leader is looked up after the records have come from it
+            epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
+            accept(held(record, epochsKnown));
+        }
+        renewAtNanos = setup.time().now() + lockMillis * 1_000_000L / 3;
+        inHand = hand.size();
+        if (inHand > 0) {
+            setup.onBusy().run();
+        }
+    }
+
+    private void accept(ShareDelivery held) {
+        if (held.deliveries() > 1) {
+            LOG.debugf("record=%s was delivered %d times", held.place(), held.deliveries());
+        }
+        hand.put(held.place(), held);
+        if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
+            held.unread();
+            if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
+                held.end();
+            }
+        }
+    }
+
+    private ShareDelivery held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
+        return new ShareDelivery(record, setup.origins(), epochsKnown, setup.deliveryLimit(), setup.writers(), this);
+    }
+
+    private void lose(RecordPlace place) {
+        LOG.warnf("record=%s its lock is lost; the replica that takes it next recovers the job", place);
+        ShareDelivery held = hand.remove(place);
+        if (held != null) {
+            held.leave();
+            setup.onLost().accept(held);
+        }
+    }
+
+    private void loseAll() {
+        new ArrayList<>(hand.keySet()).forEach(this::lose);
+        finished.clear();
+        inHand = 0;
+        answerStale();
+    }
+
+    /** Nothing is in flight: any further lock command is about a record that is gone. */
+    private void answerStale() {
+        ShareDelivery.LockCommand wish;
+        while ((wish = wishes.poll()) != null) {
+            if (wish instanceof ShareDelivery.LockCommand.Renew renewal) {
+                refuse(renewal);
+            }
+        }
+    }
+
+    /** This consumer has lost the lock, or soon will. */
+    private static void refuse(ShareDelivery.LockCommand.Renew renewal) {
+        renewal.renewed().complete(false);
+    }
+
+    private static long lockMillis(ShareConsumer<byte[], byte[]> consumer) {
+        return consumer.acquisitionLockTimeoutMs().orElse(DEFAULT_LOCK_MILLIS);
+    }
+}

@@ -1,0 +1,129 @@
+package dev.penstock.intake.share;
+
+import dev.penstock.dispatch.Deferral;
+import dev.penstock.intake.record.OriginRecord;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.intake.setup.ModeChoice;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A record in flight in a share consumer. The thread of its run sends lock commands; the consumer's own thread executes
+ * them.
+ */
+public final class ShareDelivery extends RecordDelivery {
+    private final ShareConsumerLoop owner;
+    private final Origins origins;
+    private final CompletableFuture<@Nullable Void> epochsKnown;
+    private final int deliveryLimit;
+    private boolean over;
+
+    ShareDelivery(
+            ConsumerRecord<byte[], byte[]> record,
+            Origins origins,
+            CompletableFuture<@Nullable Void> epochsKnown,
+            int deliveryLimit,
+            RecordDelivery.Writers writers,
+            ShareConsumerLoop owner) {
+        super(OriginRecord.itself(record), writers);
+        this.owner = owner;
+        this.origins = origins;
+        this.epochsKnown = epochsKnown;
+        this.deliveryLimit = deliveryLimit;
+    }
+
+    /**
+     * What is known of records apart from their deliveries.
+     *
+     * @param mode records from before a change of mode may have been run in the other mode
+     * @param epochs a delivery under an earlier leader was counted by that leader
+     */
+    public record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
+        boolean mayHaveRun(ConsumerRecord<?, ?> record) {
+            return mode.mayHaveRun(record.topic(), record.partition(), record.offset())
+                    || epochs.isFromEarlierLeader(record);
+        }
+    }
+
+    /** What the thread of a run asks of the consumer's thread. */
+    sealed interface LockCommand {
+        ShareDelivery held();
+
+        /** The run is over. */
+        record Finish(ShareDelivery held, AcknowledgeType how) implements LockCommand {}
+
+        /** @param renewed completed with whether this consumer still has the lock */
+        record Renew(ShareDelivery held, CompletableFuture<Boolean> renewed) implements LockCommand {}
+    }
+
+    @Override
+    public int deliveries() {
+        return record().deliveryCount().map(Short::intValue).orElse(1);
+    }
+
+    @Override
+    public boolean mayHaveRun() {
+        return deliveries() > 1 || origins.mayHaveRun(record());
+    }
+
+    @Override
+    public boolean mayHaveRunAfterAll() throws InterruptedException {
+        try {
+            epochsKnown.get();
+            return mayHaveRun();
+        } catch (ExecutionException _) {
+            return true;
+        }
+    }
+
+    /**
+     * Above a quarter of the broker's limit. The broker also counts deliveries that no consumer sees, to fetches that a
+     * killed process had under way, several with each kill, and drops the record at the limit. A deferred record has no
+     * such limit.
+     */
+    @Override
+    public boolean isLastDelivery() {
+        return 4 * deliveries() > deliveryLimit;
+    }
+
+    @Override
+    public boolean renew() throws InterruptedException {
+        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
+        owner.wish(new LockCommand.Renew(this, renewed));
+        return renewed.join();
+    }
+
+    @Override
+    public void acknowledge() {
+        finish(AcknowledgeType.ACCEPT);
+    }
+
+    /**
+     * A first delivery is released, so that no consumer has to wait for the lock to expire. A second release would come
+     * too near to the limit.
+     */
+    @Override
+    public void handBack(int lastAttempt) throws InterruptedException {
+        if (deliveries() == 1) {
+            finish(AcknowledgeType.RELEASE);
+        } else {
+            defer(Deferral.HANDED_BACK, lastAttempt, failures());
+        }
+    }
+
+    /** Without an acknowledgement the record goes back; its delivery count stays raised. */
+    @Override
+    public void end() {
+        if (!over) {
+            finish(AcknowledgeType.RELEASE);
+        }
+    }
+
+    private void finish(AcknowledgeType how) {
+        over = true;
+        owner.wish(new LockCommand.Finish(this, how));
+    }
+}

@@ -1,0 +1,198 @@
+package dev.penstock.intake.watch;
+
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.intake.record.PartitionsInFlight;
+import dev.penstock.settings.KafkaSettings;
+import dev.penstock.settings.Settings;
+import dev.penstock.settings.start.BrokerWatch;
+import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.IntakeMode;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Checks the state of the queue every second, while the broker answers. */
+public final class QueueWatch implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(QueueWatch.class);
+    private static final Duration PERIOD = Duration.ofSeconds(1);
+    private static final int PATIENCE_MILLIS = 4_000;
+
+    private final Settings settings;
+    private final BrokerWatch broker;
+    private final Dispatcher dispatcher;
+    private final Supplier<Admin> admins;
+    private final Warnings warnings = new Warnings();
+    private final Backlog backlog;
+    private final LockWindows windows;
+    private final ShareGroupLag shareGroups;
+    private final ShareAssignment assignment;
+    private final TopicCompression compression;
+    private final NodeSharing nodes;
+    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
+    /** Made and used by the timer's thread. */
+    private @Nullable Admin admin;
+
+    public QueueWatch(
+            KafkaSettings kafka,
+            Settings settings,
+            Clock clock,
+            MeterRegistry meters,
+            BrokerWatch broker,
+            Dispatcher dispatcher,
+            PartitionsInFlight inFlight) {
+        this(
+                kafka,
+                settings,
+                clock,
+                meters,
+                broker,
+                dispatcher,
+                inFlight,
+                () -> kafka.admin(
+                        "penstock-queue-watch",
+                        Map.of(
+                                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, PATIENCE_MILLIS,
+                                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, PATIENCE_MILLIS)));
+    }
+
+    /** @param admins makes the client that asks the broker */
+    QueueWatch(
+            KafkaSettings kafka,
+            Settings settings,
+            Clock clock,
+            MeterRegistry meters,
+            BrokerWatch broker,
+            Dispatcher dispatcher,
+            PartitionsInFlight inFlight,
+            Supplier<Admin> admins) {
+        this.settings = settings;
+        this.broker = broker;
+        this.dispatcher = dispatcher;
+        this.admins = admins;
+        backlog = new Backlog(settings, meters);
+        windows = new LockWindows(kafka, settings, inFlight, warnings, meters);
+        shareGroups = new ShareGroupLag(settings, inFlight, backlog, windows);
+        assignment = new ShareAssignment(settings, clock, warnings);
+        compression = new TopicCompression(kafka, settings, clock, warnings, meters);
+        nodes = new NodeSharing(settings, warnings);
+    }
+
+    /**
+     * @param windowLimits the limit for each topic that share groups take; empty in classic mode, where there is no window
+     * @param partitions the partitions of the job topics
+     */
+    public void start(IntakeMode mode, Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
+        windows.start(windowLimits, partitions);
+        shareGroups.start(partitions);
+        assignment.waitAnew();
+        var _ = timer.scheduleWithFixedDelay(() -> watch(mode), 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /** Whether the broker had more of some partition than was in flight here, at each of the last two checks. */
+    public boolean isBehind(String topic) {
+        return shareGroups.isBehind(topic);
+    }
+
+    /** By topic; what was known last. */
+    public Map<String, Long> lag() {
+        return backlog.all();
+    }
+
+    /** The fullest window of each topic that a share group takes, 1 is full. */
+    public Map<String, Double> windowUsed() {
+        return windows.fullest();
+    }
+
+    /** The warnings that an operator has to act on, by what they are about. */
+    public Map<String, String> warnings() {
+        return warnings.all();
+    }
+
+    /** Logs it, and keeps it for health. */
+    public void warn(String about, String words) {
+        warnings.warn(about, words);
+    }
+
+    private void watch(IntakeMode mode) {
+        try {
+            dispatcher.logWaits();
+            check(mode);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException | Error e) {
+            // such as a host name that is not resolved for a moment; an exception from a timer's task would end the
+            // timer
+            LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
+        }
+    }
+
+    /** One round of all checks. One that fails does not keep the others from being made. */
+    void check(IntakeMode mode) throws InterruptedException {
+        Admin asked = admin();
+        asking(() -> nodes.check(() -> dispatcher.shareNodes(asked)));
+        asking(() -> compression.check(asked));
+        for (Settings.JobTopic topic : settings.intake().topics()) {
+            switch (mode) {
+                case SHARE -> asking(() -> shareGroups.check(asked, topic));
+                case CLASSIC -> asking(() -> ofConsumerGroup(asked, topic.name(), settings.group(topic)));
+            }
+        }
+        if (mode == IntakeMode.SHARE && settings.intake().enabled()) {
+            asking(() -> assignment.check(asked, dispatcher.isOpen()));
+        }
+        asking(() -> ofConsumerGroup(asked, settings.topics().deferred(), settings.deferredGroup()));
+    }
+
+    private Admin admin() {
+        Admin known = admin;
+        if (known == null) {
+            known = admins.get();
+            admin = known;
+        }
+        return known;
+    }
+
+    private void ofConsumerGroup(Admin asked, String topic, String group)
+            throws ExecutionException, InterruptedException {
+        backlog.set(topic, GroupLag.ofConsumerGroup(asked, group));
+    }
+
+    private interface Check {
+        void make() throws ExecutionException, InterruptedException;
+    }
+
+    private void asking(Check check) throws InterruptedException {
+        if (broker.away() != null) {
+            return;
+        }
+        try {
+            check.make();
+        } catch (ExecutionException | RuntimeException e) {
+            // a group that does not exist yet, a coordinator that is being elected, a partition without a leader
+            LOG.debugf("the queue could not be checked: %s", Reason.of(e));
+        }
+    }
+
+    @Override
+    public void close() {
+        var _ = timer.submit(() -> {
+            if (admin != null) {
+                admin.close(Duration.ZERO);
+            }
+        });
+        timer.shutdown();
+    }
+}

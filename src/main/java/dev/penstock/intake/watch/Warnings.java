@@ -1,0 +1,45 @@
+package dev.penstock.intake.watch;
+
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/** The warnings that an operator has to act on, by what they are about. Each is logged once. Thread-safe. */
+final class Warnings {
+    private static final Logger LOG = Logger.getLogger(Warnings.class);
+
+    private final Map<String, String> inForce = new ConcurrentHashMap<>();
+
+    /** A warning with other words replaces the one in force. */
+    void warn(String about, String words) {
+        if (!words.equals(inForce.put(about, words))) {
+            LOG.warn(words);
+        }
+    }
+
+    /** The first words stay until the warning ends, because they hold figures that change all the time. */
+    void warnOnce(String about, Supplier<String> words) {
+        if (!inForce.containsKey(about)) {
+            warn(about, words.get());
+        }
+    }
+
+    void end(String about) {
+        inForce.remove(about);
+    }
+
+    void endIf(Predicate<String> about) {
+        inForce.keySet().removeIf(about);
+    }
+
+    boolean isInForce(String about) {
+        return inForce.containsKey(about);
+    }
+
+    Map<String, String> all() {
+        return new TreeMap<>(inForce);
+    }
+}
