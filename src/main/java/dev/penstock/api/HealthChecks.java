@@ -29,7 +29,7 @@ final class HealthChecks {
         return () -> alive(SupervisedThread.gone());
     }
 
-    /** @param gone the threads that ended unexpectedly, each with the reason */
+    /** @param gone the names of the threads that ended unexpectedly, each with the reason */
     static HealthCheckResponse alive(Map<String, String> gone) {
         HealthCheckResponseBuilder check = HealthCheckResponse.named("penstock").status(gone.isEmpty());
         gone.forEach((thread, how) -> check.withData("thread." + thread, how));

@@ -55,7 +55,7 @@ public final class OpenApiDocument {
         answers.send(call, Buffer.buffer(asJson ? document().toString() : Yaml.text(document())));
     }
 
-    /** Returns the whole description. All its references are to itself. */
+    /** Returns the whole description. It contains everything that it refers to. */
     public ObjectNode document() {
         ObjectNode known = document;
         if (known == null) {
@@ -79,8 +79,8 @@ public final class OpenApiDocument {
     }
 
     /**
-     * Returns the query parameters of each operation. The keys have the form {@code METHOD /path/template}. A parameter
-     * that ends in {@code .KEY} stands for all parameters with any key in place of {@code KEY}.
+     * Returns the query parameters of each operation. The keys of the map have the form {@code METHOD /path/template}.
+     * In a parameter such as {@code metadata.KEY}, {@code KEY} stands for any key.
      */
     public Map<String, List<String>> queryParameters() {
         Map<String, List<String>> operations = new LinkedHashMap<>();

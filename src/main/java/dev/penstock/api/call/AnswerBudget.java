@@ -154,7 +154,8 @@ public class AnswerBudget {
 
     /**
      * Adjusts a call's share to the size of its document, before the document is written. A GET with a large document
-     * is refused if there is no memory for it. Any other call is answered, because it may have changed something.
+     * is refused if there is no memory for it. A call with another method is answered anyway, because it may have
+     * changed something.
      */
     @ServerResponseFilter
     void weigh(ContainerResponseContext answer, RoutingContext call) throws InterruptedException {

@@ -108,8 +108,8 @@ public final class BodyBudget {
     }
 
     /**
-     * Gives back the share of a call that does not need its body any more. Streams and waits use it, because they take
-     * long.
+     * Gives back the share of a call that does not need its body any more. Calls that stream or wait use it, because
+     * they last long.
      */
     public static void giveBack(RoutingContext call) {
         if (call.get(SHARE) instanceof Share share) {

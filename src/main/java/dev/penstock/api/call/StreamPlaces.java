@@ -15,8 +15,8 @@ import java.util.function.Predicate;
 import org.jboss.logging.Logger;
 
 /**
- * Limits the number of open event streams. If a new stream would exceed the limit, the stream that has read nothing for
- * the longest time is closed. If no stream is stalled, the new stream is refused.
+ * Limits the number of open event streams. If a new stream would exceed the limit, the stream whose caller has read
+ * nothing for the longest time is closed. If no stream is stalled, the new stream is refused.
  */
 @Singleton
 public final class StreamPlaces {
@@ -39,7 +39,7 @@ public final class StreamPlaces {
         this(settings.api().streams(), replies::dropStalled);
     }
 
-    /** @param makeRoom closes a stream that has read nothing for at least the given time; false if there is none */
+    /** @param makeRoom closes a stream that was stalled for at least the given time; false if there is none */
     StreamPlaces(int most, Predicate<Duration> makeRoom) {
         this.most = most;
         this.makeRoom = makeRoom;

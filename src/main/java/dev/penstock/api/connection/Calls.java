@@ -55,7 +55,7 @@ public final class Calls {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            // an answer may end on any thread, but the request's events come on the connection's event loop
+            // an answer may end on any thread, but the request's events come on the event loop, so dropRest runs on it
             call.addEndHandler(_ -> ConnectionDeadline.run(
                     channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }

@@ -13,10 +13,10 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Closes a connection without progress: its next request does not come or comes too slowly, or its caller reads nothing
- * of an answer. If the caller of an HTTP/2 connection reads nothing of one answer, only that stream is reset ({@link
- * ShutStreams}). {@code api.call.CountedBody} limits the time of a request's body. The connection's event loop owns
- * this handler.
+ * Closes a connection that makes no progress: its next request does not come or comes too slowly, or its caller reads
+ * nothing of an answer. If the caller of an HTTP/2 connection reads nothing of one answer, only that stream is reset
+ * ({@link ShutStreams}). {@code api.call.CountedBody} limits the time of a request's body. The connection's event loop
+ * owns this handler.
  */
 final class ConnectionDeadline extends ChannelDuplexHandler {
     static final AttributeKey<ConnectionDeadline> KEY = AttributeKey.valueOf(ConnectionDeadline.class, "deadline");
@@ -95,7 +95,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         return bytes.readableBytes() > 4 && bytes.getByte(bytes.readerIndex()) == 'H';
     }
 
-    /** Records that the headers of a request have come. Any thread may call it. */
+    /** Records that the headers of a request have come. Any thread may call this method. */
     static void began(Channel channel, boolean manyAtOnce) {
         ConnectionDeadline deadline = channel.attr(KEY).get();
         if (deadline != null) {
@@ -103,7 +103,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    /** Records that a call has ended. Any thread may call it. */
+    /** Records that a call has ended. Any thread may call this method. */
     static void ended(Channel channel) {
         ConnectionDeadline deadline = channel.attr(KEY).get();
         if (deadline != null) {

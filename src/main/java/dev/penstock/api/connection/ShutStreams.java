@@ -72,7 +72,7 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
      * Resets the streams whose window stays shut. A writer that waits for a window may hold bytes that it has not
      * handed over, so the check considers every stream with a shut window.
      *
-     * @param most the number of checks in a row without a new frame after which a stream is reset
+     * @param most the limit on the checks in a row that find no new frame; at this limit the stream is reset
      */
     void look(ChannelHandlerContext connection, int most) {
         ChannelHandlerContext frames = connection.pipeline().context(http2);

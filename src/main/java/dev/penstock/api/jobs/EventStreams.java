@@ -43,8 +43,8 @@ public final class EventStreams {
     /**
      * Streams a watch until the watch ends or the client leaves. Then the watch is closed. The next event is taken only
      * when the event before it is written, so a client that does not read delays only its own watch. A sink of JAX-RS
-     * would not need Mutiny. But its first event races with the return of the method that received the sink ("Response
-     * head already sent", observed with Quarkus 3.34.1).
+     * would not need Mutiny. But a sink races with the return of the method that received it ("Response head already
+     * sent", observed with Quarkus 3.34.1).
      */
     private static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
         Pending pending = new Pending(watch, sse);

@@ -198,10 +198,7 @@ public final class JobLookup {
                                 .formatted(there.id())));
     }
 
-    /**
-     * Watches a job. If the ledger is configured and {@code mustBeThere} is true, the call fails unless the ledger has
-     * the job.
-     */
+    /** Watches a job. With {@code mustBeThere}, the call fails if the ledger does not have the job. */
     Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
         try {
             return replies.watch(id, from, () -> past(id, mustBeThere));

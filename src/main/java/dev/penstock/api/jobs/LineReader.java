@@ -42,7 +42,7 @@ final class LineReader {
         this.longest = longest;
     }
 
-    /** Returns why the rest of the body is not read; null if nothing prevents it. */
+    /** Returns the failure that stopped the reading of the body; null if there is none. */
     @Nullable
     JobFailure failure() {
         return failure;

@@ -1,5 +1,5 @@
 /**
- * The REST resources that submit, list, watch and cancel jobs, one by one or many in one call, and those for dead
+ * The REST resources that submit, list, watch and cancel jobs, one by one or many in one call, and that handle dead
  * letters.
  */
 @NullMarked
