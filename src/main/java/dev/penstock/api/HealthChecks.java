@@ -15,8 +15,9 @@ import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
 
 /**
- * Live never depends on the broker or the nodes: it requires that every thread is there. Ready requires that the broker
- * was reached once, and that this replica does not drain.
+ * Reports the health of the process. {@code live} requires that no thread has ended unexpectedly; it never depends on
+ * the broker or the nodes. {@code ready} requires that the broker was reached once and that this replica does not
+ * drain.
  */
 final class HealthChecks {
     private HealthChecks() {}
@@ -28,7 +29,7 @@ final class HealthChecks {
         return () -> alive(SupervisedThread.gone());
     }
 
-    /** @param gone the threads that ended unexpectedly, each with the reason */
+    /** @param gone the names of the threads that ended unexpectedly, each with the reason */
     static HealthCheckResponse alive(Map<String, String> gone) {
         HealthCheckResponseBuilder check = HealthCheckResponse.named("penstock").status(gone.isEmpty());
         gone.forEach((thread, how) -> check.withData("thread." + thread, how));

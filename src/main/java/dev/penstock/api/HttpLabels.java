@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Limits the labels of the metrics about HTTP calls: a path has the form of the API's description, with its variables,
- * and all other paths share one label; so do all methods that HTTP does not define.
+ * Limits the number of labels in the metrics about HTTP calls. The label of a path is its template in the API's
+ * description. All paths without a template share one label, and so do all methods that HTTP does not define.
  */
 final class HttpLabels implements MeterFilter {
     private static final String NAMES = "http.server";
@@ -20,14 +20,14 @@ final class HttpLabels implements MeterFilter {
     private static final Set<String> METHODS =
             Set.of("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "UNKNOWN");
 
-    /** The labels that Micrometer and Quarkus use in place of a path. */
+    /** The labels that Micrometer and Quarkus use instead of a path. */
     private static final List<String> NO_PATHS = List.of("NOT_FOUND", "REDIRECTION", "root", "UNKNOWN");
 
     private static final List<String> PAGES = List.of("/q/openapi", "/q/swagger-ui");
 
     private final Map<String, String> paths = new HashMap<>();
 
-    /** @param paths those of the API's description */
+    /** @param paths the path templates in the API's description */
     HttpLabels(Collection<String> paths) {
         NO_PATHS.forEach(none -> this.paths.put(none, none));
         PAGES.forEach(page -> this.paths.put(page, page));

@@ -24,9 +24,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The published description of the REST API: {@code docs/wire/openapi.yaml} and the JSON Schemas that it refers to, in
- * one document. It is served at {@code /q/openapi}, as YAML or, with {@code ?format=json} or
- * {@code Accept: application/json}, as JSON; Swagger UI shows it. Read from the program's resources at the first use.
+ * The published description of the REST API. It combines {@code docs/wire/openapi.yaml} and the JSON Schemas that this
+ * file refers to. {@code /q/openapi} serves it as YAML, or as JSON if the call has {@code ?format=json} or {@code
+ * Accept: application/json}. Swagger UI shows it. It is read from the program's resources at the first use.
  */
 @Singleton
 public final class OpenApiDocument {
@@ -36,7 +36,10 @@ public final class OpenApiDocument {
 
     private volatile @Nullable ObjectNode document;
 
-    /** Before Quarkus's own route of that path, which knows nothing but the Java signatures, and after the filters. */
+    /**
+     * Adds the route after the filters and before Quarkus's own route for this path. Quarkus's route describes only the
+     * Java signatures.
+     */
     void route(@Observes Router router, AnswerBudget answers) {
         router.get(PATH).order(EARLY).handler(call -> serve(call, answers));
     }
@@ -52,7 +55,7 @@ public final class OpenApiDocument {
         answers.send(call, Buffer.buffer(asJson ? document().toString() : Yaml.text(document())));
     }
 
-    /** The whole description; it refers to nothing outside itself. */
+    /** Returns the whole description. It contains everything that it refers to. */
     public ObjectNode document() {
         ObjectNode known = document;
         if (known == null) {
@@ -62,7 +65,7 @@ public final class OpenApiDocument {
         return known;
     }
 
-    /** The path templates of all operations. */
+    /** Returns the path templates of all operations. */
     List<String> paths() {
         List<String> paths = new ArrayList<>();
         document().path("paths").fieldNames().forEachRemaining(paths::add);
@@ -76,8 +79,8 @@ public final class OpenApiDocument {
     }
 
     /**
-     * The query parameters of each operation, by {@code METHOD /path/template}. A name that ends in {@code .KEY} stands
-     * for any key.
+     * Returns the query parameters of each operation. The keys of the map have the form {@code METHOD /path/template}.
+     * In a parameter such as {@code metadata.KEY}, {@code KEY} stands for any key.
      */
     public Map<String, List<String>> queryParameters() {
         Map<String, List<String>> operations = new LinkedHashMap<>();
@@ -123,7 +126,7 @@ public final class OpenApiDocument {
             if (resource == null) {
                 throw new IllegalStateException("the program lacks its resource wire/" + file);
             }
-            // JSON is YAML too
+            // a YAML reader reads JSON too
             return Yaml.read(resource);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -133,7 +136,7 @@ public final class OpenApiDocument {
     /**
      * Turns references to files into references to components.
      *
-     * @param home the component that the node is part of; empty: the OpenAPI document itself
+     * @param home the component that contains the node; empty for the OpenAPI document itself
      */
     private static JsonNode pointing(JsonNode node, String home) {
         if (node instanceof ObjectNode object && object.get("$ref") instanceof TextNode reference) {
@@ -157,7 +160,7 @@ public final class OpenApiDocument {
         return "#/components/schemas/" + component + inside;
     }
 
-    /** {@code job-object} is {@code JobObject}. */
+    /** Returns the component name for a file name: {@code JobObject} for {@code job-object}. */
     private static String component(String file) {
         StringBuilder name = new StringBuilder();
         for (String word : file.split("-", -1)) {

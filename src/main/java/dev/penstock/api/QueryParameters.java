@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
 import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 import org.jspecify.annotations.Nullable;
 
-/** Refuses a query parameter that the API description does not have: a mistyped filter must not be no filter. */
+/** Refuses query parameters that the API description does not have. Otherwise a mistyped filter would be ignored. */
 @Singleton
 public final class QueryParameters {
     private static final String ANY_KEY = "KEY";
@@ -38,9 +38,9 @@ public final class QueryParameters {
     }
 
     /**
-     * The first mistake in the parameters of a call.
+     * Returns the first mistake in the parameters of a call.
      *
-     * @param path as it came, still encoded
+     * @param path the path as the caller sent it, still encoded
      */
     Optional<JobFailure> unknown(String method, String path, Map<String, List<String>> given) {
         Optional<Operation> operation = operations().stream()
@@ -61,7 +61,7 @@ public final class QueryParameters {
         return Optional.empty();
     }
 
-    /** For a message: one line, and not too long. */
+    /** Shortens a name to at most 64 characters on one line, for a message. */
     private static String shown(String name) {
         String line = name.replaceAll("\\p{Cntrl}", "?");
         return line.length() > 64 ? line.substring(0, 64) + "…" : line;
@@ -95,7 +95,9 @@ public final class QueryParameters {
         return known;
     }
 
-    /** A model's name may have slashes, any other variable is one segment. */
+    /**
+     * Returns the pattern of a path template. A model's name may contain slashes; any other variable is one segment.
+     */
     private static Pattern pattern(String template) {
         boolean ofModels = template.startsWith("/v1/models/");
         StringBuilder regex = new StringBuilder();

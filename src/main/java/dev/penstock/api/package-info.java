@@ -1,4 +1,7 @@
-/** What describes the REST API and the process: the published document, its query parameters, labels and health. */
+/**
+ * Publishes the API's description, checks query parameters against it, limits the labels of metrics, and reports
+ * health.
+ */
 @NullMarked
 package dev.penstock.api;
 

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** What is configured here, for the client: it knows neither settings nor nodes. */
+/** Describes the configured installation for the package {@code cli}, which may use neither settings nor nodes. */
 final class InstallationReader {
     private InstallationReader() {}
 
@@ -49,7 +49,10 @@ final class InstallationReader {
                 settings.nodes().stream().map(InstallationReader::node).toList());
     }
 
-    /** What has no job and no answer in it may have records as small as the broker's default. */
+    /**
+     * Returns the configuration that a topic needs. The topics for commands and settings contain neither jobs nor
+     * answers, so the broker's default record size is enough for them.
+     */
     private static Map<String, String> configs(Settings settings, String name, TopicShape shape) {
         Settings.Topics topics = settings.topics();
         return name.equals(topics.commands()) || name.equals(topics.settings()) ? Map.of() : shape.configs();

@@ -23,10 +23,10 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * The order in which the parts of the service start and stop. {@link Penstock} has checked the configuration before.
+ * Starts and stops the parts of the service in a fixed order. {@link Penstock} checks the configuration first.
  *
- * <p>HTTP opens when {@link #start} returns, and closes after {@link #drain}. A part that only holds a client of Kafka
- * closes it by itself, at the very end ({@code @PreDestroy}).
+ * <p>HTTP opens when {@link #start} returns, and closes after {@link #drain}. A part that only holds a Kafka client
+ * closes the client itself at the very end ({@code @PreDestroy}).
  */
 @Singleton
 final class Lifecycle {
@@ -63,7 +63,7 @@ final class Lifecycle {
         this.intake = intake;
     }
 
-    /** Starts what needs no broker, and waits for nothing. */
+    /** Starts the parts that need no broker. Does not wait. */
     void start(@Observes StartupEvent event) {
         registry.start();
         nodes.start();
@@ -80,27 +80,30 @@ final class Lifecycle {
             LOG.errorf("Penstock cannot start: %s", e.getMessage());
             Quarkus.asyncExit(1);
         } catch (RuntimeException | Error e) {
-            // half a start cannot be repeated in this process
+            // a start that failed halfway cannot be repeated in this process
             LOG.error("Penstock cannot start, for an unexpected reason", e);
             Quarkus.asyncExit(1);
         }
     }
 
-    /** Each step waits for the one before it. A drain that begins meanwhile keeps the last step from taking jobs. */
+    /**
+     * Starts the parts that need the broker, one after the other. If a drain begins during the start, the intake takes
+     * no jobs.
+     */
     private void takeJobs() throws InterruptedException, TopicSetup.Unusable, Dispatcher.Unusable {
         Intake.Prepared prepared = intake.prepare();
         replies.learnLimit();
-        // all nodes that were added at run time are known when it returns
+        // returns when all nodes that were added at run time are known
         feed.follow();
-        // all cancellations are known when it returns; the ledger begins to read
+        // returns when all cancellations are known; the ledger begins to read
         dispatcher.start(prepared.topicIds(), prepared.mode());
         shareNodes();
         intake.takeJobs(prepared);
     }
 
     /**
-     * Before this replica takes its first job, the other replicas must give up a part of their slots. They cannot do so
-     * at once.
+     * Shares the limits of the nodes with the other replicas. This step comes before the first job, because the other
+     * replicas need time to give up a part of their slots.
      */
     private void shareNodes() throws InterruptedException {
         try {
@@ -110,7 +113,10 @@ final class Lifecycle {
         }
     }
 
-    /** While HTTP is still served: clients see the end of their jobs, and the probes report the drain. */
+    /**
+     * Drains the replica while HTTP is still served. Clients see their jobs end, and the health probes report the
+     * drain.
+     */
     void drain(@Observes ShutdownDelayInitiatedEvent event) {
         intake.stopTaking();
         try {
@@ -121,7 +127,7 @@ final class Lifecycle {
         }
     }
 
-    /** Before the beans that runs need are closed. */
+    /** Stops the remaining parts before Quarkus closes the beans that runs need. */
     void stop(@Observes @Priority(100) ShutdownEvent event) {
         dispatcher.stop();
         intake.close();

@@ -13,7 +13,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The program: without arguments the service, with arguments its client. */
+/** The main class. Without arguments it runs the service; with arguments it runs the command-line client. */
 @QuarkusMain
 public final class Penstock {
     private Penstock() {}

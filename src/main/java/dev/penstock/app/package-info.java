@@ -1,4 +1,4 @@
-/** Starts and stops the program: its entry point, and the order in which the parts of the service start and drain. */
+/** Contains the entry point of the program, and starts and drains the parts of the service in a fixed order. */
 @NullMarked
 package dev.penstock.app;
 

@@ -6,18 +6,18 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 
-/** Reads bodies other than jobs. */
+/** Reads the bodies of calls that submit no job. */
 final class Bodies {
     private Bodies() {}
 
-    /** A body that is a JSON object. */
+    /** Returns the JSON object in a body. */
     static ObjectNode object(byte[] body) {
         try {
             var _ = Json.parseStrict(body);
         } catch (Json.MalformedJson e) {
             throw new ApiException(e.failure());
         }
-        // read again in the way of stored documents, so that the two can be compared
+        // parsed in the same way as stored documents, so that the two can be compared
         if (Json.parseLenient(new String(body, StandardCharsets.UTF_8)) instanceof ObjectNode object) {
             return object;
         }

@@ -33,7 +33,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Models at a node, or with {@code ?pool=} at every node of a pool: pulled, loaded, unloaded, deleted. */
+/** Pulls, loads, unloads and deletes models at a node. With {@code ?pool=}, it does so at every node of the pool. */
 @Path("/v1/nodes/{name}/models")
 @RunOnVirtualThread
 public final class NodeModelsResource {
@@ -133,7 +133,7 @@ public final class NodeModelsResource {
         return Lists.of(answers);
     }
 
-    /** The message lists the models that the node has. */
+    /** If the node does not have the model, returns a failure whose message lists the node's models. */
     private static JobFailure helped(Node node, String model, JobFailure failure) {
         if (failure.code() != JobFailure.Code.MODEL_NOT_FOUND) {
             return failure;

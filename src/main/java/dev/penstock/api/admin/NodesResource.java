@@ -25,7 +25,7 @@ import jakarta.ws.rs.core.Response;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** The model servers as they are now; added and removed. */
+/** Shows the current nodes, and adds and removes nodes. */
 @Path("/v1/nodes")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread

@@ -19,7 +19,10 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
-/** Model transfers as server-sent events: {@code progress}, then for each node {@code done} or {@code failed}. */
+/**
+ * Sends the progress of model transfers as server-sent events: {@code progress}, then {@code done} or {@code failed}
+ * for each node.
+ */
 final class TransferStreams {
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
     private static final Duration TURN = Duration.ofMillis(200);
@@ -28,7 +31,10 @@ final class TransferStreams {
 
     private TransferStreams() {}
 
-    /** Streams the transfers to their ends, or until the client leaves, which stops none of them. */
+    /**
+     * Streams the progress until all transfers have ended or the client leaves. If the client leaves, the transfers
+     * continue.
+     */
     static Multi<OutboundSseEvent> of(
             String model, Collection<ModelTransfer.Watch> watches, Collection<JobFailure> refusals, Sse sse) {
         Pending pending = new Pending(model, watches, refusals, sse);
@@ -42,7 +48,7 @@ final class TransferStreams {
                 .invoke(StreamPlaces.FAILED);
     }
 
-    /** The rest of the events. Used by one thread after the other. */
+    /** The events that are not sent yet. Only one thread at a time uses it. */
     private static final class Pending {
         private final String model;
         private final Deque<ModelTransfer.Watch> watches;
@@ -57,7 +63,7 @@ final class TransferStreams {
             this.sse = sse;
         }
 
-        /** @return empty: there is no more */
+        /** @return the next event; empty if there are no more events */
         Optional<OutboundSseEvent> next() throws InterruptedException {
             JobFailure refusal = refusals.poll();
             if (refusal != null) {

@@ -1,4 +1,4 @@
-/** The nodes and their models, for operators. */
+/** The REST resources for operators: the nodes and their models. */
 @NullMarked
 package dev.penstock.api.admin;
 

@@ -19,24 +19,28 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jboss.resteasy.reactive.server.ServerResponseFilter;
 
 /**
- * Limits the memory that the answers of all calls take together until their callers have read them. A call takes its
- * share before its answer is read from the ledger or from a topic. It gives the share back when the answer is written,
- * or when the connection is closed.
+ * Limits the total memory of the answers that callers have not read yet. A call takes its share of the memory before it
+ * reads its answer from the ledger or from a topic. It gives the share back when the answer is written or the
+ * connection is closed.
  *
- * <p>It has a filter, and a filter is made while the executable is built. So it is no singleton: it measures the heap at
- * its first call.
+ * <p>This bean has a filter, and Quarkus creates a bean with a filter while it builds the native executable. The scope
+ * {@code ApplicationScoped} creates only a proxy at that time. So the heap is measured at the first call, and not
+ * during the build.
  */
 @ApplicationScoped
 public class AnswerBudget {
-    /** An answer is in memory as it was read, and as it is sent; while it is read, the database's driver has it too. */
+    /**
+     * The number of copies of an answer in memory: one as it was read, one as it is sent, and one in the database's
+     * driver during the read.
+     */
     public static final int COPIES = 3;
 
-    /** One row of a list, with all the metadata that a job may have. */
+    /** The memory for one row of a list, with the most metadata that a job may have. */
     public static final int ROW = 32 << 10;
 
     private static final int HEAP_SHARE = 16;
     private static final int UNIT = 1 << 10;
-    /** A call without an answer takes about as much. */
+    /** A document up to this size needs no share. Every call takes about as much memory anyway. */
     private static final int SMALL = 16 << 10;
 
     private static final int NODE = 64;
@@ -56,16 +60,16 @@ public class AnswerBudget {
         this(Runtime.getRuntime().maxMemory() / HEAP_SHARE, PATIENCE);
     }
 
-    /** @param patience how long a call waits for others to give back their shares */
+    /** @param patience how long a call waits until other calls give back their shares */
     AnswerBudget(long bytes, Duration patience) {
         all = Math.clamp(bytes / UNIT, 1, Integer.MAX_VALUE);
         free = new Semaphore(all);
         this.patience = patience;
     }
 
-    /** Takes memory before something is read. */
+    /** A source of memory. A caller takes memory for a value before it reads the value. */
     public interface Room {
-        /** @return false: there is none now */
+        /** @return false if the memory is not available now */
         boolean take(long bytes) throws InterruptedException;
     }
 
@@ -73,7 +77,7 @@ public class AnswerBudget {
         return new ApiException(FULL);
     }
 
-    /** The share of a call; the call gives it back at its end. */
+    /** Returns the share of a call. The call gives the share back at its end. */
     public Share share(RoutingContext call) {
         if (call.get(SHARE) instanceof Share share) {
             return share;
@@ -84,19 +88,19 @@ public class AnswerBudget {
         return share;
     }
 
-    /** A share that no call holds. */
+    /** Returns a share that belongs to no call. */
     Share share() {
         return new Share();
     }
 
-    /** The share of one call, up to a maximum. One thread after the other may take; any thread may give back. */
+    /** The share of one call. Only one thread at a time may take memory; any thread may give it back. */
     public final class Share implements Room {
         private final AtomicInteger held = new AtomicInteger();
         private volatile boolean over;
 
         private Share() {}
 
-        /** Takes the difference up to so many bytes, as soon as it is available. */
+        /** Raises the share to this number of bytes, as soon as the memory is available. */
         @Override
         public boolean take(long bytes) throws InterruptedException {
             return take(bytes, patience);
@@ -116,14 +120,14 @@ public class AnswerBudget {
             return true;
         }
 
-        /** As {@link #take}; where no memory is available the call is refused. */
+        /** Like {@link #take}, but refuses the call if no memory is available. */
         public void mustTake(long bytes) throws InterruptedException {
             if (!take(bytes)) {
                 throw full();
             }
         }
 
-        /** Corrects the share to the true number of bytes. */
+        /** Lowers the share to the true number of bytes. */
         private void settle(long bytes) {
             int now = held.get();
             int less = now - units(bytes);
@@ -138,18 +142,20 @@ public class AnswerBudget {
         }
     }
 
-    /** An answer that is larger than the whole budget takes the whole budget. */
+    /** Converts bytes to units. An answer that is larger than the whole budget takes the whole budget. */
     private int units(long bytes) {
         return (int) Math.min(all, (bytes + UNIT - 1) / UNIT);
     }
 
-    /** The bytes that no call holds, for a test. */
+    /** Returns the number of bytes that no call holds. Only tests use it. */
     long free() {
         return (long) free.availablePermits() * UNIT;
     }
 
     /**
-     * Each document that is about to be written takes its size. A call that has changed something is answered anyway.
+     * Adjusts a call's share to the size of its document, before the document is written. A GET with a large document
+     * is refused if there is no memory for it. A call with another method is answered anyway, because it may have
+     * changed something.
      */
     @ServerResponseFilter
     void weigh(ContainerResponseContext answer, RoutingContext call) throws InterruptedException {
@@ -157,7 +163,7 @@ public class AnswerBudget {
             Share share = share(call);
             long size = size(document);
             boolean reads = call.request().method().equals(HttpMethod.GET);
-            // on the event loop, for an error: it waits for nothing
+            // does not wait, because errors are answered on the event loop
             if (reads && size > SMALL && !share.take(size, Duration.ZERO)) {
                 answer.setStatus(FULL.code().httpStatus());
                 answer.getHeaders().putSingle("Retry-After", "2");
@@ -169,7 +175,7 @@ public class AnswerBudget {
         }
     }
 
-    /** Sends a document that is not a resource's; without waiting for memory. */
+    /** Sends a document that comes from no resource. Answers with an error if no memory is available now. */
     public void send(RoutingContext call, Buffer document) {
         try {
             if (share(call).take(document.length(), Duration.ZERO)) {
@@ -182,7 +188,7 @@ public class AnswerBudget {
         BodyBudget.refuse(call, FULL);
     }
 
-    /** The approximate memory of a document. */
+    /** Returns the approximate memory of a document. */
     static long size(JsonNode document) {
         if (document instanceof POJONode node) {
             return NODE

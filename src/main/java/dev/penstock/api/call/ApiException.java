@@ -4,7 +4,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import org.jspecify.annotations.Nullable;
 
-/** A call that ends with an error, as data. */
+/** Ends a call with an error. */
 public final class ApiException extends RuntimeException {
     private final transient JobFailure failure;
     private final transient @Nullable JobId id;
@@ -13,7 +13,7 @@ public final class ApiException extends RuntimeException {
         this(failure, null);
     }
 
-    /** @param id the id of a job that may have been accepted all the same; null: none */
+    /** @param id the id of a job that may have been accepted in spite of the error; null if there is none */
     public ApiException(JobFailure failure, @Nullable JobId id) {
         super(failure.message());
         this.failure = failure;

@@ -8,10 +8,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A host and a port, as a Host header and an origin have them.
+ * A host and a port, as in the header Host or in an origin.
  *
- * @param host in lower case, without a dot at its end; an IPv6 address in brackets
- * @param port empty: the scheme's own
+ * @param host the host in lower case, without a dot at its end; an IPv6 address is in brackets
+ * @param port the port; empty means the default port of the scheme
  */
 record Authority(String host, OptionalInt port) {
     private static final Pattern FORM =
@@ -34,7 +34,7 @@ record Authority(String host, OptionalInt port) {
                 port == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(port))));
     }
 
-    /** Whether it reaches only this machine; no name is looked up. */
+    /** Returns whether the host reaches only this machine. Looks up no name. */
     boolean isLoopback() {
         if (host.equals("localhost")) {
             return true;
@@ -46,7 +46,7 @@ record Authority(String host, OptionalInt port) {
         }
     }
 
-    /** The same place, for a scheme whose own port is this one. */
+    /** Returns whether both have the same host and port. If a port is empty, {@code usualPort} is used. */
     boolean isSame(Authority other, int usualPort) {
         return host.equals(other.host) && port.orElse(usualPort) == other.port.orElse(usualPort);
     }

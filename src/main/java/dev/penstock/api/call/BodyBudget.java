@@ -21,9 +21,10 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Limits the memory that the bodies of all calls take together, and how large and how slow one body may be. The
- * announced length of a call is taken before its body is read, and the rest as its bytes come, whatever it announced. A
- * call gives its share back at its end, or when it does not need its body any more.
+ * Limits the memory that the bodies of all calls take together, and the size and the time of each body. A call takes
+ * memory for the announced length before its body is read. If the body is longer than announced, the call takes more
+ * memory while the body comes. A call gives its share back at its end, or earlier if it does not need its body any
+ * more.
  */
 @Singleton
 public final class BodyBudget {
@@ -47,9 +48,9 @@ public final class BodyBudget {
     }
 
     /**
-     * @param largest the limit of a body of many lines
-     * @param largestJob the limit of any other body, and of a line
-     * @param patience the time limit of a whole body
+     * @param largest the size limit of a body with many lines
+     * @param largestJob the size limit of any other body, and of a line
+     * @param patience the limit on the total time that a call waits for its body
      */
     BodyBudget(long largest, int largestJob, long budget, Duration patience) {
         this.largest = largest;
@@ -64,7 +65,7 @@ public final class BodyBudget {
 
     void admit(RoutingContext call) {
         if (call.get(SHARE) != null) {
-            // it was sent on to another path
+            // the call was rerouted to another path, and already has its share
             call.next();
             return;
         }
@@ -85,12 +86,15 @@ public final class BodyBudget {
         return type != null && type.toLowerCase(Locale.ROOT).contains("ndjson");
     }
 
-    /** The body of a call, counted as it is read. */
+    /** Wraps the body of a call. The wrapper counts the bytes while they are read. */
     CountedBody counted(InputStream body, Share share, CountedBody.Timer timer) {
         return new CountedBody(body, patience, share::read, timer);
     }
 
-    /** The body of a call that was admitted, counted as it is read; another one stays as it is. */
+    /**
+     * Wraps the body of an admitted call. The wrapper counts the bytes while they are read. Returns any other body
+     * unchanged.
+     */
     static InputStream counted(RoutingContext call, InputStream body) {
         if (!(call.get(SHARE) instanceof Share share)) {
             return body;
@@ -103,20 +107,24 @@ public final class BodyBudget {
         return counted;
     }
 
-    /** The call does not need its body any more: streams and waits go on for long. */
+    /**
+     * Gives back the share of a call that does not need its body any more. Calls that stream or wait use it, because
+     * they last long.
+     */
     public static void giveBack(RoutingContext call) {
         if (call.get(SHARE) instanceof Share share) {
             share.giveBack();
         }
     }
 
-    /** The share of a call that has announced nothing yet. */
+    /** Returns the share of a call. The share holds no memory yet. */
     Share share(boolean lines) {
         return new Share(lines);
     }
 
     /**
-     * The share of one call. A body of lines, which are read one after the other, holds no more than the largest line.
+     * The share of one call. A body with many lines is read one line after the other, so its share is at most the
+     * largest line.
      */
     final class Share {
         private final AtomicLong held = new AtomicLong();
@@ -129,12 +137,12 @@ public final class BodyBudget {
             most = lines ? largest : largestJob;
         }
 
-        /** @param length as the call's header has it; null: it has none */
+        /** @param length the value of the header {@code Content-Length}; null if the call has none */
         void announced(@Nullable String length) {
             try {
                 takeUpTo(length == null ? 0 : Long.parseLong(length));
             } catch (NumberFormatException _) {
-                // the server refuses it, or another header tells where the body ends
+                // the server refuses the call, or another header gives the end of the body
             }
         }
 

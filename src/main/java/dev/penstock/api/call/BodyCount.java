@@ -6,7 +6,10 @@ import jakarta.ws.rs.container.ContainerRequestContext;
 import java.util.Set;
 import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 
-/** Counts bodies as resources read them. It is made before the configuration is read, so it needs nothing. */
+/**
+ * Counts the bytes of each body while a resource reads it. Quarkus creates this bean before it reads the configuration,
+ * so the bean has no dependencies.
+ */
 @Singleton
 final class BodyCount {
     private static final Set<String> WITHOUT_BODY = Set.of("GET", "HEAD");

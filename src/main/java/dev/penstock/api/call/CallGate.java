@@ -16,8 +16,8 @@ import java.util.Set;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
- * Checks every call, of the API and of the management port, by the rules before its body is read and before any other
- * handler.
+ * Checks every call by {@link CallRules}, on the API's port and on the management port. The check comes before the body
+ * is read and before a handler serves the call.
  */
 @Singleton
 final class CallGate {
@@ -33,7 +33,8 @@ final class CallGate {
             @ConfigProperty(name = "quarkus.management.host") String managementHost) {
         this(
                 new CallRules(isLoopback(host), settings.access().allowedHosts()),
-                // probes and scrapers reach a pod by its address
+                // probes and scrapers call a pod by its address, so any Host is allowed unless the port listens on
+                // loopback
                 new CallRules(
                         isLoopback(managementHost),
                         isLoopback(managementHost) ? settings.access().allowedHosts() : Set.of()));
@@ -71,7 +72,7 @@ final class CallGate {
         }
     }
 
-    /** The head of a request of Vert.x. */
+    /** Reads the head of a Vert.x request. */
     private record Head(HttpServerRequest request) implements CallRules.Head {
         @Override
         public String method() {

@@ -11,12 +11,13 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses calls that a web page of another site may make a browser send, and calls whose head is ambiguous. A browser
- * sends a body with a JSON type, and any other method than GET, HEAD and POST, only after it has asked by OPTIONS;
- * nothing here allows that.
+ * Refuses calls that a web page of another site can make a browser send, and calls with an ambiguous head. Before a
+ * browser sends a body with a JSON type, or uses another method than GET, HEAD and POST, it asks for permission by
+ * OPTIONS. The service never gives this permission.
  *
- * @param loopbackOnly the service listens on loopback: another name as Host is one that a web page has directed here
- * @param allowedHosts further names that reach the service, {@code host} or {@code host:port}, in lower case
+ * @param loopbackOnly true if the service listens only on loopback. Then any other name as Host is refused, because a
+ *     web page can direct such a name to loopback
+ * @param allowedHosts further names of the service, as {@code host} or {@code host:port}, in lower case
  */
 record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     static final String JSON = "application/json";
@@ -40,20 +41,20 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     interface Head {
         String method();
 
-        /** As it came, without the query. */
+        /** Returns the path as the caller sent it, without the query. */
         String path();
 
-        /** Whether this version of HTTP requires a host in every call. */
+        /** Returns whether this version of HTTP requires a host in every call. */
         boolean namesHost();
 
-        /** The host of the call; HTTP/2 has it in {@code :authority}. */
+        /** Returns the values of {@code Host}, or of HTTP/2's {@code :authority}. */
         List<String> hosts();
 
-        /** All the values of a header, one for each of its lines. */
+        /** Returns all values of a header, one for each of its lines. */
         List<String> values(String header);
     }
 
-    /** Why a call is refused; empty: it is not. */
+    /** Returns why the call is refused; empty if it is allowed. */
     Optional<JobFailure> refusal(Head head) {
         return host(head)
                 .or(() -> path(head))
@@ -92,8 +93,9 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     }
 
     /**
-     * The router takes dot segments out of a path and ends a segment at a semicolon: that would be another path than
-     * the one that the caller sent. An encoded slash is part of a name, and is also checked as a slash.
+     * Refuses control characters and dot segments. The router removes dot segments, and ends a segment at a semicolon,
+     * so it would serve another path than the caller sent. An encoded slash is part of a name, but this check also
+     * treats it as a slash.
      */
     private static Optional<JobFailure> path(Head head) {
         String decoded;
@@ -134,7 +136,10 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                 .isPresent();
     }
 
-    /** A link that a user follows to here shows its answer to the user, and not to the page that has the link. */
+    /**
+     * Returns whether the user followed a link. Then the browser shows the answer to the user, and the page with the
+     * link cannot read it.
+     */
     private static boolean isFollowedLink(Head head) {
         return (head.method().equals("GET") || head.method().equals("HEAD"))
                 && head.values("Sec-Fetch-Mode").equals(List.of("navigate"))
@@ -158,7 +163,10 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                                 : "send the header Content-Type: application/json: every POST, PUT and PATCH needs it, also one without a body, and every DELETE with one");
     }
 
-    /** A browser asks by OPTIONS before any DELETE, and clients send no type where they send no body. */
+    /**
+     * Returns whether the call is a DELETE without a body, which needs no content type. Clients send no content type
+     * without a body, and a browser asks by OPTIONS before any DELETE.
+     */
     private static boolean isBareDelete(Head head) {
         return head.method().equals("DELETE")
                 && head.values("Content-Type").isEmpty()
@@ -166,7 +174,10 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                 && head.values("Content-Length").stream().allMatch("0"::equals);
     }
 
-    /** A key that is empty or there twice identifies no job, but it is not absent either. */
+    /**
+     * Refuses an Idempotency-Key that is empty, too long or given twice. Such a key identifies no job, but the call
+     * must not be treated as a call without a key.
+     */
     private static Optional<JobFailure> key(Head head) {
         List<String> keys = head.values(IDEMPOTENCY_KEY);
         if (keys.size() > 1) {
@@ -178,7 +189,10 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                         JobFailure.invalid(IDEMPOTENCY_KEY, "1 to %d characters are allowed".formatted(LONGEST_KEY)));
     }
 
-    /** Exactly that type, and no parameter but the charset that it has anyway. */
+    /**
+     * Returns whether a content type is exactly this type. The only allowed parameter is {@code charset=utf-8}, the
+     * type's own charset.
+     */
     private static boolean is(String type, String value) {
         String given = value.strip().toLowerCase(Locale.ROOT);
         return given.startsWith(type)

@@ -9,8 +9,9 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A body whose bytes are counted as they come. The sum of its pauses has a time limit, and a read that waits at that
- * time is interrupted. The server's own deadline of a read would close the connection without an answer.
+ * Counts the bytes of a body while they come. The reads of a body may wait only for a limited total time. When that
+ * time is over, the waiting read is interrupted, and the call gets an error. The server's own read timeout would close
+ * the connection without an answer.
  */
 public final class CountedBody extends FilterInputStream {
     private final Duration patience;
@@ -22,14 +23,14 @@ public final class CountedBody extends FilterInputStream {
     private long waitsSince;
     private long waitedNanos;
 
-    /** Runs a task once, on any thread. */
+    /** Runs a task once after a delay, on any thread. */
     @FunctionalInterface
     public interface Timer {
-        /** @return cancels it */
+        /** @return a task that cancels the timer */
         Runnable after(Duration delay, Runnable task);
     }
 
-    /** @param count gets the size of each piece; an exception from it ends the reading */
+    /** @param count receives the size of each piece; an exception from it ends the reading */
     public CountedBody(InputStream body, Duration patience, IntConsumer count, Timer timer) {
         super(body);
         this.patience = patience;
@@ -77,13 +78,13 @@ public final class CountedBody extends FilterInputStream {
         }
     }
 
-    /** Ends the wait. Returns whether the body's time is over too. */
+    /** Ends the wait of a read. Returns whether the time of the body is over. */
     private synchronized boolean isOver() {
         if (waiting != null) {
             waitedNanos += System.nanoTime() - waitsSince;
             waiting = null;
             if (left() <= 0) {
-                // it may have been interrupted
+                // clears the interrupt that the timer may have sent
                 var _ = Thread.interrupted();
             }
         }
@@ -106,7 +107,7 @@ public final class CountedBody extends FilterInputStream {
         }
     }
 
-    /** The call has ended, or the body has. */
+    /** Stops the timer when the call or its body has ended. */
     synchronized void end() {
         ended = true;
         if (cancel != null) {

@@ -9,7 +9,7 @@ import jakarta.ws.rs.core.Response;
 import org.jboss.logging.Logger;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
-/** Every error of the REST API in OpenAI's shape, whichever part found it. */
+/** Answers every error of the REST API in OpenAI's format, whichever part of the service found the error. */
 final class ErrorAnswers {
     private static final Logger LOG = Logger.getLogger(ErrorAnswers.class);
     private static final String RETRY_AFTER_SECONDS = "2";

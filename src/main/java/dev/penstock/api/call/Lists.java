@@ -4,11 +4,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.Json;
 
-/** The shape of every list. */
+/** Creates the document of a list. All lists of the API have the same fields. */
 public final class Lists {
     private Lists() {}
 
-    /** A list that is whole. */
+    /** Returns a list that has no next page. */
     public static ObjectNode of(ArrayNode data) {
         ObjectNode list = Json.mapper().createObjectNode().put("object", "list");
         list.set("data", data);

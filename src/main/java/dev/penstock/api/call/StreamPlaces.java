@@ -15,16 +15,19 @@ import java.util.function.Predicate;
 import org.jboss.logging.Logger;
 
 /**
- * Limits the number of open event streams. Where one more comes, the one that has read nothing for the longest time
- * loses its place.
+ * Limits the number of open event streams. If a new stream would exceed the limit, the stream whose caller has read
+ * nothing for the longest time is closed. If no stream is stalled, the new stream is refused.
  */
 @Singleton
 public final class StreamPlaces {
     private static final Logger LOG = Logger.getLogger(StreamPlaces.class);
-    /** A stream that is behind for less than this is not stalled. */
+    /** A stream that has been behind for a shorter time is not stalled. */
     private static final Duration STALLED = Duration.ofSeconds(1);
 
-    /** RESTEasy's own line is off: it cannot distinguish this from a caller that has left. */
+    /**
+     * Logs the failure of a stream. RESTEasy's own log line for it is off, because RESTEasy also writes that line when
+     * a caller leaves.
+     */
     public static final Consumer<Throwable> FAILED = e -> LOG.error("an event stream failed", e);
 
     private final int most;
@@ -36,13 +39,13 @@ public final class StreamPlaces {
         this(settings.api().streams(), replies::dropStalled);
     }
 
-    /** @param makeRoom ends a stream that has read nothing for so long; false: there is none */
+    /** @param makeRoom closes a stream that was stalled for at least the given time; false if there is none */
     StreamPlaces(int most, Predicate<Duration> makeRoom) {
         this.most = most;
         this.makeRoom = makeRoom;
     }
 
-    /** Takes a place for one more stream. */
+    /** The place of one open stream. */
     final class Place {
         private final AtomicBoolean given = new AtomicBoolean();
 
@@ -53,7 +56,7 @@ public final class StreamPlaces {
         }
     }
 
-    /** Before anything is done for a stream: a stream without a place is refused. */
+    /** Takes a place before any work is done for a stream. If there is no place, the stream is refused. */
     Place take() {
         if (open.incrementAndGet() > most && !makeRoom.test(STALLED)) {
             open.decrementAndGet();
@@ -70,7 +73,7 @@ public final class StreamPlaces {
         T open() throws InterruptedException;
     }
 
-    /** Takes a place, which is given back when the call ends, and opens the source. */
+    /** Takes a place and opens the source. The place is given back when the call ends. */
     public <T> T opened(RoutingContext call, Opening<T> opening) throws InterruptedException {
         Place place = take();
         CallEnd.then(call, place::giveBack);

@@ -1,4 +1,4 @@
-/** Checks each call before its resource handles it, limits its memory and its time, and answers its errors. */
+/** Checks each call before its resource handles it, limits the memory and the time of the call, and answers errors. */
 @NullMarked
 package dev.penstock.api.call;
 

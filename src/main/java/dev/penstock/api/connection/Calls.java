@@ -12,14 +12,17 @@ import jakarta.inject.Singleton;
 import java.time.Duration;
 
 /**
- * Signals to the deadline of a connection when a call on it begins, and when it has ended: it is answered, and all of
- * its body has come.
+ * Reports the beginning and the end of each call to the deadline of its connection. A call has ended when it is
+ * answered and its whole body has come.
  */
 @Singleton
 public final class Calls {
-    /** Before the filters that refuse calls: {@code api.call.CallGate} and {@code api.call.BodyBudget}. */
+    /**
+     * The order of this filter. It comes before the filters that refuse calls: {@code api.call.CallGate} and {@code
+     * api.call.BodyBudget}.
+     */
     private static final int BEFORE_ALL_OTHERS = 3_000;
-    /** RFC 9113: the answer is complete, and the rest of the body is not wanted. */
+    /** HTTP/2's error code for a complete answer to a request whose remaining body is not needed (RFC 9113). */
     private static final long NO_ERROR = 0;
 
     private static final long CANCEL = 8;
@@ -40,10 +43,10 @@ public final class Calls {
         follow(call, LINGERS);
     }
 
-    /** @param lingers for how long the rest of a body may come when its call is answered */
+    /** @param lingers how long the rest of a body may take after its call is answered */
     public static void follow(RoutingContext call, Duration lingers) {
         if (call.get(FOLLOWED) != null) {
-            // it was sent on to another path, and passes the filters once more
+            // the call was rerouted to another path, and passes the filters once more
             call.next();
             return;
         }
@@ -52,7 +55,7 @@ public final class Calls {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            // an answer may end on any thread; the events of the request come on this one
+            // an answer may end on any thread, but the request's events come on the event loop, so dropRest runs on it
             call.addEndHandler(_ -> ConnectionDeadline.run(
                     channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }
@@ -60,13 +63,14 @@ public final class Calls {
     }
 
     /**
-     * Ends a call whose caller reads nothing; from any thread. The unsent part of the answer is dropped, and the call's
-     * end is run.
+     * Ends a call whose caller reads nothing. The unsent part of the answer is dropped, and the tasks for the end of
+     * the call run. Any thread may call this method.
      */
     public static void cut(RoutingContext call) {
         HttpServerRequest request = call.request();
         if (request.version() != HttpVersion.HTTP_2 && request.connection() instanceof ConnectionBase connection) {
-            // a response that is reset does not run its end, and its connection is closed only behind the unsent part
+            // in HTTP/1, a reset does not run the end of the call, and closes the connection only after the unsent part
+            // is sent
             var _ = connection.channel().close();
         } else {
             var _ = request.response().reset(CANCEL);
@@ -74,12 +78,12 @@ public final class Calls {
     }
 
     /**
-     * The call is answered. The rest of its body is read and dropped, for a moment: a connection that is closed with
-     * unread bytes is reset, and the client may see that in place of the answer.
+     * Reads and drops the rest of the body of an answered call, for a limited time. If a connection is closed while it
+     * has unread bytes, TCP resets it, and the client may see the reset instead of the answer.
      *
-     * <p>Called on the connection's event loop.
+     * <p>Runs on the connection's event loop.
      *
-     * @param then runs when the call is complete
+     * @param then the task to run when the call is complete
      */
     private static void dropRest(RoutingContext call, Duration lingers, Runnable then) {
         HttpServerRequest request = call.request();
@@ -100,14 +104,15 @@ public final class Calls {
                 then.run();
             }
         };
-        // a handler alone would let the end come, after which none may be set
+        // without the pause, the request may end after the first handler is set, and then the next handler cannot be
+        // set
         request.pause()
                 .handler(_ -> {})
                 .endHandler(_ -> ended.run())
                 .exceptionHandler(_ -> ended.run())
                 .resume();
         if (request.isEnded()) {
-            // its reader had paused it at its end, which comes only once
+            // the end comes only once, and may have come while the reader had paused the request
             ended.run();
         }
     }

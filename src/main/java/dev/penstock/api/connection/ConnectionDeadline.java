@@ -13,9 +13,10 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Closes a connection that holds its place without use: one whose next request does not come, or comes too slowly, and
- * one that takes nothing of an answer that waits for it. With HTTP/2 it ends the stream alone ({@link ShutStreams}).
- * The speed of a request's body is another matter ({@code api.call.CountedBody}). Owned by the event loop of its connection.
+ * Closes a connection that makes no progress: its next request does not come or comes too slowly, or its caller reads
+ * nothing of an answer. If the caller of an HTTP/2 connection reads nothing of one answer, only that stream is reset
+ * ({@link ShutStreams}). {@code api.call.CountedBody} limits the time of a request's body. The connection's event loop
+ * owns this handler.
  */
 final class ConnectionDeadline extends ChannelDuplexHandler {
     static final AttributeKey<ConnectionDeadline> KEY = AttributeKey.valueOf(ConnectionDeadline.class, "deadline");
@@ -29,19 +30,19 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
     private boolean inHeader;
     private boolean manyAtOnce;
     private boolean looking;
-    /** The pieces that were taken whole, and how much of the next one was. */
+    /** The number of written pieces that were sent completely. */
     private long taken;
 
     private long lastTaken;
     private long lastProgress;
     private int unchanged;
-    /** Null until a second call may begin before the first is answered. */
+    /** Null while the connection allows only one call at a time. */
     private @Nullable ShutStreams streams;
 
     /**
-     * @param header the time from the first byte of a request to the end of its headers
-     * @param idle the time between two requests
-     * @param answer the time for which nothing of an answer is taken
+     * @param header the maximum time from the first byte of a request to the end of its headers
+     * @param idle the maximum time between two requests
+     * @param answer the maximum time in which the caller reads nothing of an answer
      */
     record Times(Duration header, Duration idle, Duration answer) {}
 
@@ -81,7 +82,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
     @Override
     public void write(ChannelHandlerContext writing, Object message, ChannelPromise promise) {
         if (calls == 0 && message instanceof ByteBuf bytes && isAnswer(bytes)) {
-            // to a request that the server has answered by itself
+            // the server itself has answered a request that did not become a call
             idle();
         }
         if (!looking) {
@@ -94,7 +95,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         return bytes.readableBytes() > 4 && bytes.getByte(bytes.readerIndex()) == 'H';
     }
 
-    /** A request's headers have come; from any thread. */
+    /** Records that the headers of a request have come. Any thread may call this method. */
     static void began(Channel channel, boolean manyAtOnce) {
         ConnectionDeadline deadline = channel.attr(KEY).get();
         if (deadline != null) {
@@ -102,7 +103,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    /** A request is answered; from any thread. */
+    /** Records that a call has ended. Any thread may call this method. */
     static void ended(Channel channel) {
         ConnectionDeadline deadline = channel.attr(KEY).get();
         if (deadline != null) {
@@ -110,7 +111,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    /** Runs a task on the connection's event loop: at once where the caller is on it. */
+    /** Runs a task on the connection's event loop: at once if the caller is on that event loop. */
     static void run(Channel channel, Runnable task) {
         if (channel.eventLoop().inEventLoop()) {
             task.run();
@@ -167,7 +168,7 @@ final class ConnectionDeadline extends ChannelDuplexHandler {
         }
     }
 
-    /** Checks that the unsent bytes move, for as long as there are any. */
+    /** Checks that the unsent bytes move, as long as there are unsent bytes. */
     private void look() {
         ChannelHandlerContext here = context;
         if (here == null) {

@@ -6,20 +6,21 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 import java.time.Duration;
 
 /**
- * Gives each connection that a caller opens its {@link ConnectionDeadline}. Netty finds this class as a service after
- * {@link #turnOn}. Vert.x has deadlines for silence only, and a request that comes a byte at a time is not silent.
+ * Adds a {@link ConnectionDeadline} to each connection that a caller opens. After {@link #turnOn}, Netty loads this
+ * class as a service. Vert.x only has timeouts for silent connections, and a connection is not silent if its request
+ * comes one byte at a time.
  */
 @RegisterForReflection
 public final class ConnectionDeadlines extends ChannelInitializerExtension {
     private static volatile ConnectionDeadline.Times times =
             new ConnectionDeadline.Times(Duration.ofSeconds(10), Duration.ofMinutes(5), Duration.ofMinutes(1));
 
-    /** Called before the first server is made. */
+    /** Makes Netty load this class. Must be called before the first server is created. */
     public static void turnOn() {
         System.setProperty(EXTENSIONS_SYSTEM_PROPERTY, "serviceload");
     }
 
-    /** For all connections from now on. */
+    /** Sets the times of all later connections. */
     static void set(ConnectionDeadline.Times others) {
         times = others;
     }

@@ -18,9 +18,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Resets the streams of an HTTP/2 connection whose flow-control window stays shut while an answer waits for it. The
- * channel's own buffer does not hold those bytes. The other streams go on. This handler stands between the writer of
- * the frames and the connection, and its event loop owns it.
+ * Resets an HTTP/2 stream if its flow-control window stays shut while an answer waits for it. The other streams of the
+ * connection continue. The waiting bytes are not in the channel's own buffer, so {@link ConnectionDeadline} cannot see
+ * them. In the pipeline, this handler is between the writer of the frames and the connection. The connection's event
+ * loop owns it.
  */
 final class ShutStreams extends ChannelOutboundHandlerAdapter {
     private static final int FRAME_HEAD = 9;
@@ -36,8 +37,8 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
     /**
      * A stream whose window is shut.
      *
-     * @param sent the number of frames
-     * @param unchanged the number of checks without a change
+     * @param sent the number of data frames that the stream has sent
+     * @param unchanged the number of checks in a row at which {@code sent} did not change
      */
     private record Seen(long sent, int unchanged) {}
 
@@ -45,7 +46,7 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
         this.http2 = http2;
     }
 
-    /** For a connection that speaks HTTP/2; null: it does not. */
+    /** Adds this handler to a connection. Returns null if the connection does not use HTTP/2. */
     static @Nullable ShutStreams of(ChannelHandlerContext connection) {
         ChannelHandlerContext frames = connection.pipeline().context(Http2ConnectionHandler.class);
         if (frames == null) {
@@ -58,7 +59,7 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
 
     @Override
     public void write(ChannelHandlerContext writing, Object message, ChannelPromise promise) {
-        // the head of a frame is written by itself
+        // the writer of the frames writes the head of a frame separately
         if (message instanceof ByteBuf bytes
                 && bytes.readableBytes() == FRAME_HEAD
                 && bytes.getByte(bytes.readerIndex() + TYPE) == Http2FrameTypes.DATA) {
@@ -68,10 +69,10 @@ final class ShutStreams extends ChannelOutboundHandlerAdapter {
     }
 
     /**
-     * Finds the streams whose window is shut. A writer that waits for a window may hold bytes that it has not handed
-     * over.
+     * Resets the streams whose window stays shut. A writer that waits for a window may hold bytes that it has not
+     * handed over, so the check considers every stream with a shut window.
      *
-     * @param most the checks in a row at which a stream sends nothing; then the stream ends
+     * @param most the limit on the checks in a row that find no new frame; at this limit the stream is reset
      */
     void look(ChannelHandlerContext connection, int most) {
         ChannelHandlerContext frames = connection.pipeline().context(http2);

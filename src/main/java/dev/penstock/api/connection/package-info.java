@@ -1,4 +1,4 @@
-/** Follows each connection and each call to its end, and closes those that hold their place without use. */
+/** Follows each connection and each call to its end, and closes connections and calls that make no progress. */
 @NullMarked
 package dev.penstock.api.connection;
 

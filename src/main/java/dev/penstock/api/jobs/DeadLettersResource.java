@@ -40,13 +40,14 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Dead letters: records that became no answered job. An id is the partition and the offset on the dead-letter topic.
+ * Lists, shows, retries and drops dead letters. The id of a dead letter is its partition and its offset on the
+ * dead-letter topic.
  */
 @Path("/v1/dlq")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread
 public final class DeadLettersResource {
-    /** The bytes that a read of the topic has in memory at once. */
+    /** A read of the topic reserves memory for this many records of the largest size. */
     private static final int PARTITIONS = 4;
 
     private final DeadLetterLog log;
@@ -112,7 +113,7 @@ public final class DeadLettersResource {
         answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
         byte[] document = again(letter);
-        // a caller that asks twice, or again after a crash in between, gets the same job
+        // a caller that repeats the call, for example after a crash, gets the same job
         JobId again = JobId.fromIdempotencyKey("penstock-dlq", letter.at().toEpochMilli() + "-" + id);
         return switch (submissions.checkAgain(document, letter.origin().topic(), again)) {
             case SubmissionProducer.Checked.Unfit(JobFailure failure) ->
@@ -142,7 +143,7 @@ public final class DeadLettersResource {
                 .put("dropped", true);
     }
 
-    /** The document without its id; its {@code retry_of} is the id that it had. */
+    /** Returns the document of the dead letter without the job's id. The field {@code retry_of} contains that id. */
     private byte[] again(DeadLetter letter) {
         Bytes value = letter.value();
         try {
@@ -179,7 +180,7 @@ public final class DeadLettersResource {
         return new ApiException(JobFailure.of(JobFailure.Code.NOT_FOUND, message));
     }
 
-    /** A cursor is the time and the place of the last one that was listed. */
+    /** Parses a cursor: the time, the partition and the offset of the last dead letter of a page. */
     private static DeadLetter cursor(String after) {
         String[] parts = after.split("-", -1);
         if (parts.length != 3 || !after.matches("\\d{1,15}-\\d{1,6}-\\d{1,18}")) {
@@ -197,7 +198,7 @@ public final class DeadLettersResource {
         }
     }
 
-    /** A write to the broker. */
+    /** Waits for a write to the broker. */
     private interface Writing<T> {
         T await() throws ExecutionException, InterruptedException;
     }

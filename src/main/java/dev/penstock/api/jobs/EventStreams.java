@@ -17,7 +17,8 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 
 /**
- * Job events as server-sent events: {@code event:} its name, {@code data:} the event, {@code id:} where to resume.
+ * Sends the events of a job as server-sent events. {@code event:} contains the event's name, {@code data:} its
+ * document, and {@code id:} the point after which a client can resume.
  */
 @Singleton
 public final class EventStreams {
@@ -31,7 +32,7 @@ public final class EventStreams {
         this.places = places;
     }
 
-    /** The events of a job, while there is a place for one more stream. */
+    /** Streams the events of a job, if there is a place for one more stream. */
     Multi<OutboundSseEvent> of(RoutingContext call, Sse sse, StreamPlaces.Opening<Watch> opening)
             throws InterruptedException {
         Watch watch = places.opened(call, opening);
@@ -40,10 +41,10 @@ public final class EventStreams {
     }
 
     /**
-     * Streams a watch to its end, or until the client leaves; then the watch is closed. The next event is taken when
-     * the one before it is written, so that a client that does not read stops only its own watch. A sink of JAX-RS
-     * would do without Mutiny, but races with the return of the call that got it ("Response head already sent", Quarkus
-     * 3.34.1).
+     * Streams a watch until the watch ends or the client leaves. Then the watch is closed. The next event is taken only
+     * when the event before it is written, so a client that does not read delays only its own watch. A sink of JAX-RS
+     * would not need Mutiny. But a sink races with the return of the method that received it ("Response head already
+     * sent", observed with Quarkus 3.34.1).
      */
     private static Multi<OutboundSseEvent> of(Watch watch, Sse sse) {
         Pending pending = new Pending(watch, sse);
@@ -59,7 +60,7 @@ public final class EventStreams {
                 .invoke(watch::close);
     }
 
-    /** The rest of a stream. Used by one thread after the other. */
+    /** The part of a stream that is not sent yet. Only one thread at a time uses it. */
     private static final class Pending {
         private final Watch watch;
         private final Sse sse;
@@ -71,7 +72,7 @@ public final class EventStreams {
             this.sse = sse;
         }
 
-        /** @return empty: there is no more */
+        /** @return the next event; empty if there are no more events */
         Optional<OutboundSseEvent> next() throws InterruptedException {
             if (!greeted) {
                 greeted = true;

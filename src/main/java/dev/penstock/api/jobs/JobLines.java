@@ -20,66 +20,70 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs that come in one call, one a line. A line that meets an absent broker waits for as long as the producer blocks.
- * After that, no other line of the call is tried.
+ * Submits the jobs of one call, which has one job on each line. If the broker cannot be reached, a line waits until the
+ * producer's timeout ends. After that, the call sends no other line.
  */
 final class JobLines {
     private final Door door;
     private final Map<JobId, Earlier> earlier = new HashMap<>();
     private Map<JobId, JobRow> there = Map.of();
-    /** The producer's thread finds it out too. */
+    /** Whether the broker was unreachable for a line. The producer's thread can set it. */
     private volatile boolean isAway;
 
-    /** The parts of the service that a line needs. */
+    /** The operations of the service that a line needs. */
     interface Door {
         /** Writes a job to its topic. */
         Written write(SubmissionProducer.Checked.Fit fit) throws InterruptedException;
 
-        /** The reason why that failed. */
+        /** Returns why the broker did not take a job. */
         JobFailure refused(Throwable failure, SubmissionProducer.Checked.Fit fit);
 
-        /** A job as it is shown, without its answer. */
+        /** Returns the job object, without the job's place in the queue. */
         ObjectNode show(JobRow row);
 
-        /** The state of a job that was there before, once its outcome has been waited for. */
+        /**
+         * Returns the state of a job that existed before the call. If the caller waits, the method first waits for the
+         * outcome.
+         */
         JobRow known(JobRow row) throws InterruptedException;
     }
 
     /**
-     * A job on its way to the broker.
+     * A job that was handed to the producer.
      *
-     * @param following waits for its outcome
+     * @param record the coordinates of the job's record, when the broker has confirmed it
+     * @param following waits for the job's outcome
      */
     record Written(CompletableFuture<RecordMetadata> record, Following following) {}
 
-    /** Waits for a job's outcome, for as long as the caller wants. */
+    /** Waits for a job's outcome, at most as long as the caller wants. */
     interface Following {
         JobRow await(JobRow row) throws InterruptedException;
     }
 
-    /** The answer to a line, once it is known. */
+    /** The answer to one line. */
     interface Answer {
         ObjectNode await() throws InterruptedException;
 
-        /** Waits for the broker's confirmation alone; the result holds no document any more. */
+        /** Waits only for the broker's confirmation. The result does not hold the job's document any more. */
         default Answer settled() throws InterruptedException {
             return this;
         }
     }
 
-    /** A job of an earlier line of this call. */
+    /** A job on an earlier line of this call. */
     private record Earlier(long line, String bodyHash, Answer answer) {}
 
     JobLines(Door door) {
         this.door = door;
     }
 
-    /** Before the next lines: those of their jobs that are there already. */
+    /** Sets, before the next lines are submitted, which of their jobs exist already. */
     void known(Map<JobId, JobRow> jobs) {
         there = jobs;
     }
 
-    /** One line too many: it and all after it are left out. */
+    /** Returns the error for the first line above the limit. This line and all later lines are left out. */
     static ObjectNode tooMany(long number, int most) {
         return failed(
                 number,
@@ -90,8 +94,7 @@ final class JobLines {
     }
 
     /**
-     * Writes the job, where it has to be written, without waiting for the broker's confirmation; the answer waits for
-     * that.
+     * Writes the job unless it exists already. Does not wait for the broker's confirmation; the returned answer does.
      */
     Answer submit(long number, SubmissionProducer.Checked checked) throws InterruptedException {
         return switch (checked) {
@@ -160,7 +163,10 @@ final class JobLines {
         return new Sent(number, new Written(record, written.following()), fit);
     }
 
-    /** A job that the broker has, or will have. Its document is held only until then. */
+    /**
+     * A job whose record was handed to the producer. The job's document is held only until the broker has confirmed the
+     * record.
+     */
     private final class Sent implements Answer {
         private final long number;
         private final JobId id;
@@ -216,7 +222,7 @@ final class JobLines {
         return failed(number, failure).put("id", id.value());
     }
 
-    /** A line is one line of JSON: the column says where the mistake is. */
+    /** Returns the error of a line. Each job is one line of JSON, so the message gives only the column of a mistake. */
     static ObjectNode failed(long number, JobFailure failure) {
         String message = "line %d: %s".formatted(number, failure.message().replace("(line 1, column ", "(column "));
         return ErrorDocument.of(new JobFailure(failure.code(), message, failure.param(), failure.node()))

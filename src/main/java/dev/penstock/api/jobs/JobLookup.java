@@ -44,7 +44,7 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Finds jobs in the ledger, shows them, waits for them and watches them, for callers. */
+/** Finds jobs in the ledger for callers, shows and watches them, and waits for their outcomes. */
 @Singleton
 public final class JobLookup {
     private static final Logger LOG = Logger.getLogger(JobLookup.class);
@@ -61,7 +61,7 @@ public final class JobLookup {
         this.waits = waits;
     }
 
-    /** A job that any replica has accepted; else not_found, or ledger_unavailable. */
+    /** Returns a job that any replica has accepted. Otherwise the call fails with not_found or ledger_unavailable. */
     JobRow find(JobId id) throws InterruptedException {
         return found(id).row().orElseThrow();
     }
@@ -87,12 +87,12 @@ public final class JobLookup {
                 "%s: the state of jobs cannot be read now. Jobs and replies go on".formatted(e.getMessage())));
     }
 
-    /** False: the configuration has no ledger, and nothing can be looked up. */
+    /** Returns whether the configuration has a ledger. Without a ledger, no job can be looked up. */
     boolean isKept() {
         return settings.ledger().kind() != Settings.LedgerKind.NONE;
     }
 
-    /** A job with its answer, as soon as there is memory for that. */
+    /** Returns the job with its answer, as soon as there is memory for the answer. */
     JobRow withAnswer(JobRow row, AnswerBudget.Share share) throws InterruptedException {
         JobRow.Ending ending = row.ending();
         if (ending == null) {
@@ -109,7 +109,7 @@ public final class JobLookup {
         }
     }
 
-    /** A page of jobs; their answers are left out. */
+    /** Returns a page of jobs without their answers. */
     ObjectNode list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit, AnswerBudget.Share share)
             throws InterruptedException {
         share.mustTake((long) limit * AnswerBudget.ROW);
@@ -126,7 +126,7 @@ public final class JobLookup {
         }
     }
 
-    /** The job object, with its place where it waits. */
+    /** Returns the job object. If the job waits, the object has its place in the queue. */
     ObjectNode show(JobRow row) throws InterruptedException {
         if (row.rejected().isPresent()) {
             return shortly(row);
@@ -142,7 +142,7 @@ public final class JobLookup {
         }
     }
 
-    /** The job object without its answer. */
+    /** Returns the job object without a place in the queue. It contains the job's answer only if the row does. */
     ObjectNode shortly(JobRow row) {
         return row.rejected()
                 .map(refusal -> JobObject.rejected(
@@ -161,7 +161,7 @@ public final class JobLookup {
         return ending == null ? null : new JobObject.Ending(ending.event(), ending.error(), ending.usage());
     }
 
-    /** The jobs that are there already, by their ids; none where the ledger is away. */
+    /** Returns the jobs that the ledger already has, by their ids. If the ledger is unavailable, the map is empty. */
     Map<JobId, JobRow> alreadyThere(Collection<SubmissionProducer.Checked.Fit> submissions)
             throws InterruptedException {
         List<JobId> given = submissions.stream()
@@ -179,7 +179,7 @@ public final class JobLookup {
         return there;
     }
 
-    /** Why a job cannot be submitted under an id that is there already; empty: it is the same job. */
+    /** Returns why a job cannot be submitted with the id of an existing job; empty if both are the same job. */
     static Optional<JobFailure> conflict(JobRow there, SubmissionProducer.Checked.Fit fit) {
         if (there.forgotten()) {
             return Optional.of(JobFailure.of(
@@ -198,7 +198,7 @@ public final class JobLookup {
                                 .formatted(there.id())));
     }
 
-    /** Watches a job that exists, or whose state the ledger cannot report. */
+    /** Watches a job. With {@code mustBeThere}, the call fails if the ledger does not have the job. */
     Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
         try {
             return replies.watch(id, from, () -> past(id, mustBeThere));
@@ -207,7 +207,9 @@ public final class JobLookup {
         }
     }
 
-    /** Watches a job that is about to be written. A fresh id has no events yet; an id of the client may have some. */
+    /**
+     * Watches a job whose record is not written yet. A new id has no events. An id that the client chose may have some.
+     */
     Watch watchSubmitted(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobId id = fit.job().id();
         if (fit.idWasGiven()) {
@@ -251,7 +253,10 @@ public final class JobLookup {
                 row == null || !mustBeThere ? Set.of() : records(row));
     }
 
-    /** Where all of them are refused there is no job. Where there are many, not all are known. */
+    /**
+     * Returns the records of a job. If all of them are refused, the job does not exist. If the ledger does not know all
+     * of the job's records, the set is empty.
+     */
     private static Set<RecordPlace> records(JobRow row) {
         return row.arrivals().leftOut().isEmpty()
                 ? row.arrivals().stamps().stream().map(RecordStamp::place).collect(Collectors.toSet())
@@ -264,7 +269,10 @@ public final class JobLookup {
         return new Watch.Known(mark, event, refusal.offset(), refusal.record().millis());
     }
 
-    /** Whether a stream that resumes there had its end, the refusal of the record. */
+    /**
+     * Returns whether the events before this point included the last event of the stream: the refusal of the job's
+     * record.
+     */
     boolean hasEnded(JobId id, ResumePoint from) throws InterruptedException {
         return from.nextOffset() > 0
                 && from.reading().attempt() < 0
@@ -303,12 +311,12 @@ public final class JobLookup {
     }
 
     /**
-     * Waits for a job's outcome, or for the refusal of its record. Where its events cannot be read any more the job
-     * goes on all the same, and this wait ends.
+     * Waits for a job's outcome, or for the refusal of its record. If the job's events cannot be read any more, the
+     * wait ends, and the job continues.
      *
      * @param row the present state of the job
-     * @param room the memory for its outcome; where there is none, this wait ends too
-     * @return the state then
+     * @param room the memory for the outcome; if no memory is available, the wait ends too
+     * @return the state of the job at the end of the wait
      */
     static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room) throws InterruptedException {
         JobRow known = row;
@@ -337,7 +345,10 @@ public final class JobLookup {
         }
     }
 
-    /** Where the record was refused meanwhile the answer is the same as at a refusal before it was written. */
+    /**
+     * Returns the row. If the job's record was refused, the call fails with the same error as for a document that is
+     * refused before its record is written.
+     */
     static JobRow accepted(JobRow row) {
         row.rejected().ifPresent(refusal -> {
             throw new ApiException(EventDocument.failure(refusal.event().getBytes(StandardCharsets.UTF_8))
@@ -346,7 +357,7 @@ public final class JobLookup {
         return row;
     }
 
-    /** The state of a job that was just accepted. */
+    /** Returns the state of a job that was just accepted. */
     static JobRow accepted(SubmissionProducer.Checked.Fit fit, Instant at) {
         return JobRow.accepted(fit.job(), at);
     }

@@ -47,7 +47,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Jobs over REST: submitted as records of the job topics, watched on the reply topic, cancelled by a command. */
+/** Submits jobs as records of the job topics, watches them on the reply topic, and cancels them by commands. */
 @Path("/v1/jobs")
 @RunOnVirtualThread
 public final class JobsResource {
@@ -118,7 +118,7 @@ public final class JobsResource {
                 .build();
     }
 
-    /** @return null: it is new, or its state is not known */
+    /** @return the existing job; null if the job is new or its state is not known */
     private @Nullable JobRow alreadyThere(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
         JobRow there = jobs.alreadyThere(List.of(fit)).get(fit.job().id());
         if (there == null) {
@@ -270,7 +270,7 @@ public final class JobsResource {
         return Response.accepted(JobObject.cancelling(job)).build();
     }
 
-    /** A wait that cannot succeed now ends at once. */
+    /** Refuses the call while the broker cannot be reached, instead of a wait that cannot succeed. */
     private void refuseWhileAway() {
         submissions.away().ifPresent(failure -> {
             throw new ApiException(failure);

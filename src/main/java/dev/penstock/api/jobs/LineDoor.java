@@ -21,17 +21,23 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One call with many jobs. Where the caller waits, each job is watched from before its record is written; the time is
- * that of the call, not of each line.
+ * Handles one call with many jobs. If the caller waits, the watch of each job begins before the job's record is
+ * written. The time limit of the wait applies to the call, not to each line.
  */
 final class LineDoor implements JobLines.Door, AutoCloseable {
-    /** So many lines are looked up together, and their records written before the next are read. */
+    /**
+     * The maximum number of lines that are looked up together. Their records are written before the next lines are
+     * read.
+     */
     private static final int MOST_AT_ONCE = 500;
 
     private static final int BYTES_AT_ONCE = 1 << 20;
-    /** The answer to one line, and the state of its job. */
+    /** The memory for the answer to one line and for the state of its job. */
     private static final int LINE_BYTES = 2_048;
-    /** The answer grows by halves. */
+    /**
+     * The buffer of the answer takes up to this multiple of the answer's size, because the buffer doubles when it is
+     * full.
+     */
     private static final int GROWS = 2;
 
     private final SubmissionProducer submissions;
@@ -44,8 +50,8 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     private final Written body = new Written();
 
     /**
-     * @param wait for the outcomes; zero: for none
-     * @param share the share of the memory for answers
+     * @param wait how long to wait for the outcomes; zero if the caller does not wait
+     * @param share the call's share of the memory for answers
      */
     LineDoor(
             SubmissionProducer submissions,
@@ -62,10 +68,11 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
     }
 
     /**
-     * Reads and submits the lines, some at a time. 200 where every outcome was waited for and came, else 202.
+     * Reads and submits the lines, some at a time. The status is 200 if the caller waits and every line has its outcome
+     * or an error; otherwise it is 202.
      *
-     * @param most the most jobs that are taken
-     * @param mostBytes the limit of the answer; outcomes beyond it are not waited for
+     * @param most the maximum number of jobs
+     * @param mostBytes the size limit of the answer; if the answer is longer, the call stops waiting for outcomes
      */
     Response.ResponseBuilder answer(LineReader in, int most, int mostBytes) throws InterruptedException, IOException {
         JobLines submitted = new JobLines(this);
@@ -128,7 +135,7 @@ final class LineDoor implements JobLines.Door, AutoCloseable {
         return share.take(lines * LINE_BYTES + (long) GROWS * body.bytes.size());
     }
 
-    /** The memory for an outcome, beside the answer so far. */
+    /** Reserves memory for one more outcome, in addition to the answer so far. Returns false if there is none. */
     private boolean hasRoomFor(long bytes) throws InterruptedException {
         return share.take((long) GROWS * body.bytes.size() + bytes);
     }

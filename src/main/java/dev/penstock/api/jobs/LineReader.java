@@ -9,8 +9,8 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads the lines of a body, one after the other. It holds no more than one line, and only the length of a line that is
- * too long.
+ * Reads the lines of a body, one after the other. It holds one line at a time. If a line is too long, it holds only the
+ * line's length.
  */
 final class LineReader {
     private static final int PIECE = 1 << 16;
@@ -26,34 +26,34 @@ final class LineReader {
     /**
      * A line that is not blank.
      *
-     * @param number counted from 1, blank lines too
-     * @param size in bytes
+     * @param number the number of the line; it starts at 1 and includes blank lines
+     * @param size the number of bytes
      */
     record Line(long number, Bytes document, long size) {
-        /** It is too long: its document is left out. */
+        /** Returns whether the line is too long. Then its document is empty. */
         boolean isTooLong() {
             return size > document.get().length;
         }
     }
 
-    /** @param longest the longest line that is kept, in bytes */
+    /** @param longest the maximum length of a line whose document is kept, in bytes */
     LineReader(InputStream in, int longest) {
         this.in = in;
         this.longest = longest;
     }
 
-    /** Why the rest of the body is not read; null: it is. */
+    /** Returns the failure that stopped the reading of the body; null if there is none. */
     @Nullable
     JobFailure failure() {
         return failure;
     }
 
-    /** The number of the line that was read last, or that could not be read. */
+    /** Returns the number of the line that was read last, or that could not be read. */
     long number() {
         return number;
     }
 
-    /** @return null: there is none */
+    /** @return the next line; null if there is none */
     @Nullable
     Line next() throws IOException {
         try {
@@ -85,7 +85,7 @@ final class LineReader {
             }
             size += at - start;
             if (blank || size > longest) {
-                // blank bytes so far are no part of a document
+                // blanks before a document are not part of it, and a line that is too long is not kept
                 line.reset();
             } else {
                 line.write(piece, start, at - start);
@@ -108,7 +108,7 @@ final class LineReader {
                 : new Line(number, Bytes.wrap(line.toByteArray()), line.size());
     }
 
-    /** Lines end with a line feed, a carriage return, or both. */
+    /** Skips the end of a line: a line feed, a carriage return, or both. */
     private void endLine() throws IOException {
         boolean carriageReturn = piece[at++] == '\r';
         if (carriageReturn && (at < end || fill()) && piece[at] == '\n') {
@@ -116,7 +116,7 @@ final class LineReader {
         }
     }
 
-    /** Reads the rest, and keeps nothing of it. */
+    /** Reads the rest of the body and keeps nothing of it. */
     void drop() throws IOException {
         try {
             while (failure == null && fill()) {

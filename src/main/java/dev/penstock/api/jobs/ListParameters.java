@@ -17,14 +17,14 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** The parameters of a list of jobs. */
+/** Parses the query parameters of a list of jobs. */
 final class ListParameters {
     private static final int DEFAULT_LIMIT = 20;
     private static final int MOST = 100;
     private static final String METADATA = "metadata.";
-    /** The longest key that a job can have. */
+    /** The length of the longest metadata key that a job can have. */
     private static final int LONGEST_KEY = 64;
-    /** No value that a job can have is longer. */
+    /** The length of the longest value that a job can have. */
     private static final int LONGEST = 512;
 
     private ListParameters() {}
@@ -46,7 +46,7 @@ final class ListParameters {
                                                 .collect(Collectors.joining(", "))))));
     }
 
-    /** A name to filter by; no job has one with control characters, and a database may not take them. */
+    /** Checks the value of a filter. No job has a value with control characters, and a database may refuse them. */
     static @Nullable String name(String parameter, @Nullable String given) {
         if (given != null && (given.length() > LONGEST || given.chars().anyMatch(Character::isISOControl))) {
             throw new ApiException(
@@ -55,7 +55,7 @@ final class ListParameters {
         return given;
     }
 
-    /** The filters of a list. An instant may be a duration too: {@code 1h} is an hour before now. */
+    /** Returns the filters of a list. A time may also be a duration: {@code 1h} means one hour ago. */
     static Queries.Filter filter(MultivaluedMap<String, String> given, Instant now) {
         Map<String, String> metadata = new HashMap<>();
         given.forEach((name, values) -> {
@@ -85,11 +85,11 @@ final class ListParameters {
         }
         Optional<Duration> ago = Durations.parse(given);
         try {
-            // a plus sign that came unencoded was read as a blank
+            // an unencoded plus sign arrives as a blank
             Instant time = ago.isPresent()
                     ? now.minus(ago.get())
                     : OffsetDateTime.parse(given.replace(' ', '+')).toInstant();
-            // the years that milliseconds do not reach are out of range
+            // fails for a year that milliseconds cannot represent
             return Instant.ofEpochMilli(time.toEpochMilli());
         } catch (DateTimeException | ArithmeticException _) {
             throw new ApiException(JobFailure.invalid(

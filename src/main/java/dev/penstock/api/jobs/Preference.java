@@ -8,7 +8,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** {@code Prefer: wait=N} (RFC 7240): how long a caller wants to wait for an outcome, in seconds. */
+/** Reads the header {@code Prefer: wait=N} (RFC 7240): how many seconds a caller wants to wait for an outcome. */
 final class Preference {
     private static final Pattern WAIT =
             Pattern.compile("(?:^|[,;])\\s*wait\\s*=\\s*\"?([^\",;\\s]*)", Pattern.CASE_INSENSITIVE);
@@ -17,7 +17,7 @@ final class Preference {
 
     private Preference() {}
 
-    /** Zero without such a preference; 60 s at most. */
+    /** Returns the wait that the header asks for, 60 s at most; zero if it asks for none. */
     static Duration wait(@Nullable String prefer) {
         Matcher matcher = WAIT.matcher(prefer == null ? "" : prefer);
         if (!matcher.find()) {
@@ -30,7 +30,7 @@ final class Preference {
         return Duration.ofSeconds(Math.min(MOST, Integer.parseInt(matcher.group(1))));
     }
 
-    /** The header with the wait that was granted. */
+    /** Adds the header with the wait that was granted. */
     static Response.ResponseBuilder applied(Response.ResponseBuilder answer, Duration wait) {
         return wait.isZero() ? answer : answer.header("Preference-Applied", "wait=" + wait.toSeconds());
     }

@@ -1,4 +1,7 @@
-/** Jobs: submitted, listed, watched and cancelled, one by one or by lines, and the dead letters. */
+/**
+ * The REST resources that submit, list, watch and cancel jobs, one by one or many in one call, and that handle dead
+ * letters.
+ */
 @NullMarked
 package dev.penstock.api.jobs;
 

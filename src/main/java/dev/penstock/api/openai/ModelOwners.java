@@ -7,7 +7,7 @@ import dev.penstock.wire.Json;
 import java.util.Set;
 import java.util.TreeSet;
 
-/** The owners of one model name: the backends of its nodes, and those nodes. Not thread-safe. */
+/** Collects the owners of one model name: its nodes, and their backends. Not thread-safe. */
 final class ModelOwners {
     private final Set<String> backends = new TreeSet<>();
     private final Set<String> nodes = new TreeSet<>();
@@ -22,7 +22,7 @@ final class ModelOwners {
         backends.add(backend.wireName());
     }
 
-    /** The model as OpenAI lists it, with every owner; a profile comes before a model of its name, and hides it. */
+    /** Returns the model in OpenAI's format, with all its owners. A profile hides a model of the same name. */
     ObjectNode document(String id) {
         ObjectNode document = Json.mapper()
                 .createObjectNode()

@@ -20,7 +20,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** The possible values of a job's {@code model}: the models of the nodes that are up, and the profiles. */
+/** Lists the possible values of a job's {@code model}: the models of the nodes that are up, and the profiles. */
 @Path("/v1/models")
 @Produces(MediaType.APPLICATION_JSON)
 @RunOnVirtualThread

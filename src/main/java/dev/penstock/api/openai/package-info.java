@@ -1,4 +1,4 @@
-/** What OpenAI's clients call: the list of models. */
+/** The endpoint that OpenAI's clients call: the list of models. */
 @NullMarked
 package dev.penstock.api.openai;
 
