@@ -32,14 +32,15 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * The commands topic. The replica that gets a cancel request writes to it. Every replica reads all partitions, without
- * a group and from the beginning. So a command reaches the replica that runs the job now, and any that takes it later.
+ * Writes and reads the commands topic. The replica that receives a cancel request writes a command. Every replica reads
+ * all partitions from the beginning, without a consumer group. So a command reaches the replica that runs the job now,
+ * and also a replica that takes the job later.
  */
 @Singleton
 public class CancelCommands {
     private static final Logger LOG = Logger.getLogger(CancelCommands.class);
     private static final RecordGuard GUARD = RecordGuard.of("commands");
-    /** As long as the topic keeps them. */
+    /** How long the topic keeps a command. */
     private static final Duration KEPT = Duration.ofHours(24);
 
     private static final Duration RETRY = Duration.ofSeconds(1);
@@ -72,7 +73,7 @@ public class CancelCommands {
                 clock);
     }
 
-    /** @param consumers each assigned and closed by the reading thread */
+    /** @param consumers creates a consumer; the reading thread assigns its partitions and closes it */
     CancelCommands(
             Supplier<Consumer<byte[], byte[]>> consumers,
             Producer<byte[], byte[]> producer,
@@ -84,7 +85,7 @@ public class CancelCommands {
         this.clock = clock;
     }
 
-    /** Sends every replica the command to cancel a job; completes when the command is on the broker. */
+    /** Sends the command to cancel a job to every replica. The future completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
         return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
@@ -95,9 +96,11 @@ public class CancelCommands {
     }
 
     /**
-     * Reads the commands from the beginning, for ever, and returns when all that are there now have been read.
+     * Starts a thread that reads the commands from the beginning until {@link #close}. Returns when the thread has read
+     * all commands that exist now.
      *
-     * @param listener called for each on the reading thread, after {@link #isCancelled} knows it
+     * @param listener receives the id of each cancelled job on the reading thread, after {@link #isCancelled} returns
+     *     true for it
      */
     void follow(java.util.function.Consumer<JobId> listener) throws InterruptedException {
         onCancel = listener;
@@ -133,7 +136,11 @@ public class CancelCommands {
         }
     }
 
-    /** @return whether there are partitions that were not there before; their commands are read from the beginning */
+    /**
+     * Assigns the new partitions of the topic; their commands are read from the beginning.
+     *
+     * @return whether there are new partitions
+     */
     private boolean follow(Consumer<byte[], byte[]> consumer, Set<TopicPartition> assigned) {
         Set<TopicPartition> added = new HashSet<>();
         consumer.partitionsFor(topic).forEach(partition -> added.add(new TopicPartition(topic, partition.partition())));
@@ -147,7 +154,7 @@ public class CancelCommands {
         return true;
     }
 
-    /** A command that fails does not delay the others. */
+    /** Applies a command. If it fails, the reader continues with the next command. */
     private void apply(ConsumerRecord<byte[], byte[]> record) {
         GUARD.read(
                 record,
