@@ -85,7 +85,7 @@ public class CancelCommands {
         this.clock = clock;
     }
 
-    /** Sends the command to cancel a job to every replica. The future completes when the command is on the broker. */
+    /** Sends a cancel command for a job to every replica. The future completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
         return KafkaSettings.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));

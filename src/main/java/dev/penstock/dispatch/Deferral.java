@@ -21,7 +21,7 @@ public record Deferral(
     private static final Deferral BROKEN_AGAIN = new Deferral(Delay.MEDIUM, Waiting.Code.QUARANTINED, null);
 
     /**
-     * Returns the deferral after an unexpected exception. The last run comes after a longer delay, because the fault
+     * Returns the deferral after an unexpected exception. The delay before the last run is longer, because the fault
      * may end in the meantime.
      *
      * @param runs the number of runs that an unexpected exception ended

@@ -135,7 +135,7 @@ public class Dispatcher {
         waits.taken(taken);
         try (RunsInFlight.Entry entry = runs.enter(run)) {
             try {
-                // the record may have been lost before this run was in flight, when it could not be stopped yet
+                // the record may have been lost before this run was in flight; then nothing has stopped the run
                 return delivery.isGone() || (entry.hasWaited() && !delivery.renew())
                         ? Optional.empty()
                         : Optional.ofNullable(run.run());
@@ -162,7 +162,7 @@ public class Dispatcher {
     /**
      * Stops the run of a record that this replica has lost.
      *
-     * @param origin the record that the job came in
+     * @param origin the record in which the job arrived
      * @param record the record in flight: the origin itself, or a deferred record of it
      */
     public void lost(RecordPlace origin, RecordPlace record) {
@@ -224,7 +224,7 @@ public class Dispatcher {
         return runs.size();
     }
 
-    /** Returns how many jobs in flight wait: for their turn, for a node, or for the check for earlier runs. */
+    /** Returns how many jobs in flight wait: for their turn, for a node, or for the check of earlier runs. */
     public int parked() {
         return runs.waiting().size();
     }

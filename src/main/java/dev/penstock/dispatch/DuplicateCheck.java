@@ -126,8 +126,8 @@ final class DuplicateCheck {
     }
 
     /**
-     * Returns whether this deferred record was replaced by a later one. Then a replica wrote the later record and
-     * crashed before it acknowledged this one.
+     * Returns whether a later deferred record has replaced this one. This happens if a replica wrote the later record
+     * and crashed before it acknowledged this one.
      */
     private boolean isSuperseded(JobRow row) {
         RecordPlace deferred = taken.deferred();
@@ -143,8 +143,8 @@ final class DuplicateCheck {
     }
 
     /**
-     * Returns whether the job belongs to another record. It belongs to the record that started; if none has, to the
-     * first record in the order of {@link RecordStamp}.
+     * Returns whether the job belongs to another record. It belongs to the record whose run started. If no run has
+     * started, it belongs to the first record in the order of {@link RecordStamp}.
      */
     private boolean isAnothers(JobRow row) {
         return !owner(row).equals(taken.place());
@@ -210,8 +210,8 @@ final class DuplicateCheck {
     }
 
     /**
-     * Returns the outcome to replay, as JSON; an empty text if the ledger has deleted it. The result is empty if the
-     * lock was lost before the outcome was read.
+     * Returns the outcome to replay, as JSON. The text is empty if the ledger has deleted the outcome. The result is
+     * {@code Optional.empty()} if the lock was lost before the outcome was read.
      */
     private Optional<String> outcome(JobRow row) throws InterruptedException {
         JobRow.Ending ending = row.ending();

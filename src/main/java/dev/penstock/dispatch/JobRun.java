@@ -75,7 +75,7 @@ final class JobRun {
         return deferral;
     }
 
-    /** Returns whether the run waits: for its turn, for a node, or for the check for earlier runs. */
+    /** Returns whether the run waits: for its turn, for a node, or for the check of earlier runs. */
     boolean isWaiting() {
         Execution running = execution;
         return !concluding && (running == null || running.isWaiting());

@@ -5,10 +5,10 @@ import io.micrometer.core.instrument.MeterRegistry;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Limits the jobs that may have crashed the process that ran them. After one crashed run a job runs freely, because any
- * other job of that process may have caused the crash. After two crashed runs, it runs at the same time as only few
- * other quarantined jobs; after three, it is the only quarantined job that runs. So a job that only ran at the same
- * time as the cause gets its outcome. Thread-safe.
+ * Limits the runs of jobs that may have crashed their process. After one crashed run a job runs freely, because any
+ * other job of that process may have caused the crash. After two crashed runs, it runs together with only a few other
+ * quarantined jobs. After three, it is the only quarantined job that runs. So a job that only ran at the same time as
+ * the cause gets its outcome. Thread-safe.
  */
 public final class Quarantine {
     /** The number of crashed runs after which a job is poison. */

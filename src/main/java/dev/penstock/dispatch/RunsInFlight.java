@@ -24,10 +24,10 @@ import org.jspecify.annotations.Nullable;
 final class RunsInFlight {
     private static final int REMEMBERED = 10_000;
 
-    /** The runs by the origin of their record. */
+    /** The runs, by the origin of their record. */
     private final Map<RecordPlace, Running> runs = new ConcurrentHashMap<>();
 
-    /** The records in flight by their job id, if the producer chose the id. */
+    /** The records in flight whose producer chose the job id, by that id. */
     private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
 
     /**
@@ -124,7 +124,7 @@ final class RunsInFlight {
     /**
      * Stops the run of a record.
      *
-     * @param origin the record that the job came in
+     * @param origin the record in which the job arrived
      * @param record the record in flight: the origin itself, or a deferred record of it
      */
     void stop(RecordPlace origin, RecordPlace record, StopSignal.Reason reason) {
@@ -175,7 +175,7 @@ final class RunsInFlight {
         return runs.values().stream().map(each -> each.run().taken()).toList();
     }
 
-    /** Returns the runs that wait: for their turn, for a node, or for the check for earlier runs. */
+    /** Returns the runs that wait: for their turn, for a node, or for the check of earlier runs. */
     List<JobRun> waiting() {
         return runs.values().stream()
                 .map(Running::run)

@@ -8,8 +8,8 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
  * Provides the tracer that creates the spans. If no exporter is configured ({@code settings.source.TraceExport}), this
- * tracer creates none, and each span is its parent. So the producer's own context reaches the node and each event
- * unchanged.
+ * tracer creates no new span, but uses the parent span itself. So the producer's own context reaches the node and each
+ * event unchanged.
  */
 @Singleton
 public final class Traces {

@@ -31,7 +31,7 @@ final class WaitLog {
         this.out = out;
     }
 
-    /** Logs the reasons that are due. It must be called periodically. */
+    /** Logs those reasons that are due. It must be called periodically. */
     void look(Map<Waiting.Code, WaitingJobs> waiting) {
         Instant now = clock.instant();
         for (Waiting.Code code : Waiting.Code.values()) {

@@ -185,7 +185,7 @@ public class Waits {
                 later(since, down));
     }
 
-    /** Returns the reason for a model that no node lists, but that a node may have which was never reached. */
+    /** Returns the reason if no node lists the model, but a node that was never reached may have it. */
     private Waiting unknown(RouteKey key, Instant since) {
         List<Node> never = nodes.all().stream()
                 .filter(node -> !node.health().known()

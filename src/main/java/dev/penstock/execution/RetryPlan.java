@@ -14,9 +14,9 @@ import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 
 /**
- * Decides from the failed attempts of a job which nodes the next attempt avoids, for how long, and how many attempts
- * count. An attempt does not count if the node refused it for load, was still loading its model, or could not be
- * reached, because such a node has not tried the job. Time, chance and the states of the nodes are arguments. Not
+ * Decides which nodes the next attempt of a job avoids after failed attempts, and for how long. It also counts the
+ * failed attempts. An attempt does not count if the node refused it for load, was still loading its model, or could not
+ * be reached, because such a node has not tried the job. Time, chance and the states of the nodes are arguments. Not
  * thread-safe: the thread of the run owns it.
  */
 final class RetryPlan {
@@ -47,7 +47,7 @@ final class RetryPlan {
      */
     record Failed(JobFailure failure, String node, boolean spoke) {}
 
-    /** @param counted the number of failed attempts of earlier runs that count */
+    /** @param counted the number of earlier failed attempts that count against max_attempts */
     RetryPlan(Settings.Retries retries, int maxAttempts, int counted, RandomGenerator chance) {
         this.retries = retries;
         this.maxAttempts = maxAttempts;
@@ -79,8 +79,8 @@ final class RetryPlan {
     }
 
     /**
-     * Returns another attempt. It gives up if the server asks for a longer pause than the time left, and no other node
-     * may serve the job in that time.
+     * Decides whether another attempt follows. It gives up if the server asks for a longer pause than the time left,
+     * and no other node may serve the job in that time.
      */
     private Next retry(JobFailure failure, Instant now, Duration left, Predicate<Set<String>> mayHaveOther) {
         Duration asked = failure.again().after();

@@ -23,8 +23,8 @@ public final class RunMeters {
     private final DistributionSummary completionTokens;
 
     /**
-     * Creates the meters. All meters without a label of a run exist from the start, at zero. Otherwise an alert could
-     * not see their first increase.
+     * Creates the meters. The meters whose labels do not depend on a run exist from the start, at zero. Otherwise an
+     * alert could not see their first increase.
      */
     public RunMeters(MeterRegistry meters) {
         this.meters = meters;

@@ -36,7 +36,7 @@ record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
      * @param last the failure of the last attempt; null if none failed
      */
     JobEvent over(JobEvent.@Nullable Execution execution, @Nullable JobFailure last) {
-        // do not compare with the current time: the clock may be slightly behind the wait that has just ended
+        // do not compare with the current time: the clock may lag slightly behind the wait that has just ended
         Instant deadline = job.deadline();
         if (deadline != null && (firstStarted == null || !deadline.isAfter(firstStarted.plus(job.timeout())))) {
             return new JobEvent.Expired(execution, job.metadata());

@@ -62,8 +62,8 @@ final class Transcript {
     }
 
     /**
-     * Returns the published text if another attempt can continue it instead of starting over. Empty if no text is
-     * published, if the answer is more than one plain text, or if the published text ends inside a code point.
+     * Returns the published text if another attempt can continue it instead of starting over. Returns empty if no text
+     * is published, if the answer is more than one plain text, or if the published text ends inside a code point.
      */
     Optional<String> continuable() {
         if (!plain || publishedChars == 0 || !isContinuable(job)) {

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param firstStarted the time when the job first started; null if it never started
  * @param lastAttempt the job's last attempt; 0 if there is none
  * @param outcomeAttempt the attempt number for an outcome that no attempt leads to
- * @param failures the number of failed attempts of earlier runs that count
+ * @param failures the number of earlier failed attempts that count against max_attempts
  */
 public record Work(
         PromptJob job,

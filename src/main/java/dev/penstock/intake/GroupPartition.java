@@ -109,8 +109,8 @@ final class GroupPartition {
     }
 
     /**
-     * Records that the consumer has read everything before this offset. An offset may have no record, for example if it
-     * has the marker of a transaction.
+     * Notes that the consumer has read everything before this offset. An offset may have no record, for example the
+     * offset of a transaction marker.
      */
     void readTo(long offset) {
         if (!ahead) {

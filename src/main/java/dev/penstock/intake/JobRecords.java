@@ -43,8 +43,8 @@ final class JobRecords {
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
     /**
-     * The largest number of tries for a record if unexpected exceptions end them. A job normally ends as poison before.
-     * If that fails too, the record becomes only a dead letter.
+     * The largest number of tries for a record that end with an unexpected exception. Normally the job ends as poison
+     * before that. If even this fails, Penstock only writes a dead letter.
      */
     private static final int MOST_BROKEN = Quarantine.POISON + 2;
 

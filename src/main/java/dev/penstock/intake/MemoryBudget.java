@@ -57,7 +57,7 @@ final class MemoryBudget {
         return isOpen(share(topic));
     }
 
-    /** Returns whether any topic's records have all the memory that they can get. */
+    /** Returns whether the records of at least one topic use all the memory that this topic can get. */
     synchronized boolean isCrowded() {
         return !byUrgency.stream().allMatch(this::isOpen);
     }

@@ -49,7 +49,7 @@ final class OffsetTracker<R> {
         return early.size();
     }
 
-    /** Records that no record before this offset remains to be taken. */
+    /** Notes that no record before this offset remains to be taken. */
     void reach(long offset) {
         early.headSet(offset).clear();
         next = Math.max(next, offset);
@@ -107,7 +107,7 @@ final class OffsetTracker<R> {
         return offset == committed ? OptionalLong.empty() : OptionalLong.of(offset);
     }
 
-    /** Records that the loop has sent a commit of this offset. */
+    /** Notes that the loop has sent a commit of this offset. */
     void committed(long offset) {
         committed = offset;
     }

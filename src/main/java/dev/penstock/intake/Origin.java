@@ -21,8 +21,8 @@ import org.apache.kafka.common.record.TimestampType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The record in which a job arrived, and the job's state from the headers of a deferred record. A deferred record has
- * these headers:
+ * The record in which a job arrived. If the job was deferred, this also has the job's state from the deferred record. A
+ * deferred record has these headers:
  *
  * <ul>
  *   <li>{@code job-id}: the job's id

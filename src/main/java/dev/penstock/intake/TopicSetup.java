@@ -140,8 +140,7 @@ final class TopicSetup {
     }
 
     /**
-     * Warns about settings of topics that an operator created, if they are unsuitable for large jobs or if clocks
-     * differ.
+     * Warns if an operator created a topic with settings that are unsuitable for large jobs or for clocks that differ.
      */
     private void warnOf(Admin admin, Collection<String> topics) throws InterruptedException {
         try {

@@ -43,7 +43,7 @@ public class DeadLetterLog {
     public sealed interface Found {
         record Open(DeadLetter letter) implements Found {}
 
-        /** @param how a word or two about how the dead letter was closed */
+        /** @param how the way in which the dead letter was closed, in a word or two */
         record Closed(String how) implements Found {}
 
         record Nothing() implements Found {}

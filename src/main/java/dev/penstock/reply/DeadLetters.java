@@ -51,8 +51,8 @@ public class DeadLetters {
                         Map.of(
                                 ProducerConfig.COMPRESSION_TYPE_CONFIG,
                                 "lz4",
-                                // no limit: the broker measures compressed bytes, so a record can arrive whose
-                                // uncompressed size is above the limit, and its dead letter must be sent too
+                                // no limit here: the broker's limit applies to compressed bytes, so records above it
+                                // can arrive, and their dead letters must be sent too
                                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                                 Integer.MAX_VALUE,
                                 ProducerConfig.BUFFER_MEMORY_CONFIG,
@@ -130,7 +130,7 @@ public class DeadLetters {
      * Writes a note that a dead letter is closed. The dead letter remains on the topic until the topic's retention time
      * is over.
      *
-     * @param how a word or two about how the dead letter was closed
+     * @param how the way in which the dead letter was closed, in a word or two
      */
     public CompletableFuture<?> close(DeadLetter letter, String how) {
         return KafkaSettings.send(

@@ -36,8 +36,8 @@ public class PartitionScans {
     private static final RecordGuard GUARD = RecordGuard.of("scan");
     private static final int AT_ONCE = 4;
     /**
-     * The largest expected difference between two clocks. The broker's clock stamps job records, but a replica's clock
-     * stamps events.
+     * The largest expected difference between the broker's clock, which stamps job records, and a replica's clock,
+     * which stamps events.
      */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
@@ -70,7 +70,7 @@ public class PartitionScans {
 
     /** The point at which a scan begins. */
     public sealed interface Start {
-        /** The first event that can belong to a job record of this time. */
+        /** The scan begins at the first event that can belong to a job record of this time. */
         record At(Instant time) implements Start {}
 
         record Offset(long offset) implements Start {}

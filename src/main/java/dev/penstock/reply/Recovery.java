@@ -16,7 +16,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.jspecify.annotations.Nullable;
 
-/** Reads from the reply topic what earlier runs of a job did. */
+/** Reads the results of a job's earlier runs from the reply topic. */
 @Singleton
 public class Recovery {
     private final PartitionScans scans;

@@ -34,7 +34,7 @@ public final class WatchRoom {
         this.nanos = nanos;
     }
 
-    /** Returns a room for a watch that shares it with no other watch. */
+    /** Returns a room for a single watch. */
     static WatchRoom unshared() {
         return new WatchRoom(USUAL, Long.MAX_VALUE, System::nanoTime);
     }
@@ -72,8 +72,8 @@ public final class WatchRoom {
     }
 
     /**
-     * @param least the smallest number of watches at which one is dropped; with 2, a single watch remains, because it
-     *     blocks no other watch
+     * @param least the smallest number of watches at which one is dropped; 2 keeps a single watch, which cannot block
+     *     another watch
      */
     private synchronized boolean drop(Duration atLeast, int least) {
         List<Watch> slow = List.copyOf(behind);

@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>All its nodes have been down for a while, and other nodes are up.
- *   <li>Its nodes are full, more jobs wait for them than needed to keep them busy, and another node is idle. The next
- *       records of the topics may have jobs for the idle node.
+ *   <li>Its nodes are full, more jobs wait for these nodes than are needed to keep them busy, and another node is idle.
+ *       Later records in the topics may be jobs for the idle node.
  *   <li>It arrived on a deferred record, and the jobs of its topic hold all slots that they may hold. The deferred
- *       records of all topics arrive one after the other, so it would delay the jobs of other topics.
+ *       records of all topics arrive one after the other, so this job would delay the jobs of other topics.
  * </ul>
  */
 final class DeferralPolicy {
@@ -31,23 +31,23 @@ final class DeferralPolicy {
      */
     static final long PATIENCE = Duration.ofMillis(300).toNanos();
     /**
-     * The same time for a job on a deferred record. It is longer, because a deferred record blocks no consumer's batch.
-     * It is limited, because no other deferred record arrives while this one is in flight.
+     * How long a job on a deferred record waits before it makes room. This time is longer, because a deferred record
+     * blocks no consumer's batch. It is limited, because no other deferred record arrives while this one is in flight.
      */
     static final long PATIENCE_OF_DEFERRED = Duration.ofSeconds(5).toNanos();
     /**
-     * For each route key, as many jobs may wait as started within this time. So no node becomes idle while other jobs
-     * are deferred.
+     * For each route key, the number of waiting jobs may equal the number of jobs that started within this time. So no
+     * node becomes idle while other jobs are deferred.
      */
     static final long KEPT_FOR = Duration.ofSeconds(6).toNanos();
     /**
-     * While another node is idle, each route key keeps one wait for every 8 slots of the replica. More waits could
-     * block the batches of consumers.
+     * While another node is idle, each route key keeps one waiting job for every 8 slots of the replica. More waiting
+     * jobs could block the batches of consumers.
      */
     static final int SLOTS_FOR_EACH_WAIT = 8;
     /**
-     * How often the policy decides again without an event, because starts also grow old and memory also becomes scarce
-     * without an event.
+     * How often the policy decides again without an event. This is necessary because no event reports that starts grow
+     * old or that memory becomes scarce.
      */
     static final long LOOK_AGAIN = Duration.ofSeconds(1).toNanos();
 
@@ -58,7 +58,7 @@ final class DeferralPolicy {
     private final long park;
     private final int kept;
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
-    /** The waits without a slot whose patience has not ended yet, in the order of the ends of their patience. */
+    /** The waiting jobs without a slot whose patience has not ended yet, ordered by the time when it ends. */
     private final TreeSet<Wait> patient =
             new TreeSet<>(Comparator.comparingLong(DeferralPolicy::patienceEnds).thenComparingLong(Wait::turn));
 
@@ -69,10 +69,10 @@ final class DeferralPolicy {
 
     private record Start(RouteKey key, long time) {}
 
-    /** The waits of one route key. */
+    /** The waiting jobs of one route key. */
     private static final class OfKey {
         private final TreeSet<Wait> impatient = new TreeSet<>(IN_ORDER);
-        /** The waits that an outage defers, the longest wait first. */
+        /** The jobs that an outage defers, the one with the longest wait first. */
         private final TreeSet<Wait> parked =
                 new TreeSet<>(Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn));
 
@@ -101,7 +101,7 @@ final class DeferralPolicy {
     /**
      * Adds a wait.
      *
-     * @param outage finds the outage of a route key; called only if the wait is the first one of its route key
+     * @param outage finds the outage of a route key; called only if no other job with this route key waits
      */
     void joined(Wait wait, Function<RouteKey, Placement.Outage> outage) {
         OfKey ofKey = byKey.computeIfAbsent(wait.key(), key -> new OfKey(outage.apply(key)));
@@ -141,7 +141,7 @@ final class DeferralPolicy {
         byKey.forEach((key, ofKey) -> ofKey.outage = outage.apply(key));
     }
 
-    /** Applies the changes that only time causes. It must be called before the decisions. */
+    /** Applies the changes that the passing of time causes. It must be called before each decision. */
     void passed(long now) {
         looksAgain = NEVER;
         while (!patient.isEmpty() && patienceEnds(patient.first()) <= now) {
@@ -158,7 +158,7 @@ final class DeferralPolicy {
         }
     }
 
-    /** Returns the next wait to defer because its nodes are down; null if there is none. */
+    /** Returns the next job to defer because its nodes are down; null if there is none. */
     @Nullable
     Wait nextOfOutage(long now) {
         for (OfKey ofKey : byKey.values()) {
@@ -173,10 +173,10 @@ final class DeferralPolicy {
     }
 
     /**
-     * Returns the next wait that makes room for other jobs; null if there is none.
+     * Returns the next job that makes room for other jobs; null if there is none.
      *
-     * @param crowded tests whether the jobs in flight leave no memory for further jobs; if so, even a few large jobs
-     *     that wait may be too many
+     * @param crowded tests whether the jobs in flight leave no memory for further jobs; if so, even a few large waiting
+     *     jobs may be too many
      */
     @Nullable
     Wait nextOfPressure(Pressure pressure, BooleanSupplier crowded, long now) {
@@ -227,7 +227,7 @@ final class DeferralPolicy {
         return switch (ofKey.outage) {
             case Placement.Outage.None() -> NEVER;
             case Placement.Outage.Since(long time) -> time + park;
-            // it is not known when such a node went down, so the oldest wait counts
+            // the nodes in question were never up, so the time counts from the start of the oldest wait
             case Placement.Outage.NeverUp() -> ofKey.parked.first().since() + park;
         };
     }

@@ -52,7 +52,7 @@ final class Placement {
     }
 
     /**
-     * The nodes that some waits may use.
+     * The route of some waiting jobs, and the nodes that they may use.
      *
      * @param nodes the nodes that can take one of these jobs if they have room
      */
@@ -76,9 +76,9 @@ final class Placement {
     }
 
     /**
-     * Returns the nodes that waits with a route key may use.
+     * Returns the route for a route key, and the nodes that its waiting jobs may use.
      *
-     * @param closed the nodes that these waits cannot use
+     * @param closed the nodes that these jobs cannot use
      */
     Reach reach(RouteKey key, Set<String> closed) {
         Router.Route route = routes.apply(key);
@@ -97,7 +97,7 @@ final class Placement {
     }
 
     /**
-     * Chooses the least loaded node in the first pool with room. Nodes that failed the job come last, and only when
+     * Chooses the least loaded node in the first pool with room. Nodes at which the job failed come last, and only when
      * they may serve the job again.
      */
     Choice choose(Router.Route route, Wait wait, long now) {
@@ -166,7 +166,7 @@ final class Placement {
     /**
      * Returns whether a node other than these may serve jobs with a route key.
      *
-     * @param up whether that node must be up now
+     * @param up whether the other node must be up now
      */
     boolean hasOther(RouteKey key, Collection<String> these, boolean up) {
         return routes.apply(key) instanceof Router.Route.To(List<List<Router.Candidate>> pools)

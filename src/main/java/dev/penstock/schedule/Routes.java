@@ -57,7 +57,10 @@ public final class Routes {
         };
     }
 
-    /** Returns a node as the router sees it. As long as no node was ever reached, jobs wait for the first node. */
+    /**
+     * Returns the router's view of a node. No node is given up before at least one node was reached: until then, jobs
+     * wait.
+     */
     private static Router.NodeView view(Node node, boolean anyKnown) {
         Node.Health health = node.health();
         List<String> models = health.models().stream()

@@ -28,7 +28,7 @@ final class Schedule {
     private final ReplicaSlots slots;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
-    /** For each wait that avoids a node for a time: the next time when such a node opens. */
+    /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
     private final TreeSet<Opening> openings = new TreeSet<>(Comparator.comparingLong(Opening::time)
             .thenComparingLong(opening -> opening.waiting().turn()));
 
@@ -79,7 +79,7 @@ final class Schedule {
         }
     }
 
-    /** Records that a node has given a slot to a wait, as decided. */
+    /** Records that the node of a decision has given a slot to the waiting job. */
     void granted(Wait wait, long now) {
         left(wait);
         deferral.started(wait.key(), now);
@@ -151,7 +151,7 @@ final class Schedule {
                         openings.isEmpty() ? NEVER : openings.first().time()));
     }
 
-    /** Moves each wait to another lane if a node that was closed to it is open now. */
+    /** Moves each waiting job to another lane if a node that was closed to the job is open now. */
     private void open(long now) {
         while (!openings.isEmpty() && openings.first().time() <= now) {
             Wait wait = openings.removeFirst().waiting();
@@ -192,7 +192,10 @@ final class Schedule {
         return null;
     }
 
-    /** Returns the route keys and topics that are full. A wait counts only if it could start when a node has room. */
+    /**
+     * Returns the route keys and topics that are full. A waiting job counts only if it lacks nothing but a node with
+     * room.
+     */
     private DeferralPolicy.Pressure pressure() {
         Set<RouteKey> full = new LinkedHashSet<>();
         for (WaitingLine.Lane lane : line.lanes()) {
@@ -213,7 +216,7 @@ final class Schedule {
         return line.waits(priority);
     }
 
-    /** Returns how many waits this node may serve, now or when it has their model. */
+    /** Returns how many of the waiting jobs may run at this node, now or when the node has their model. */
     int waitsFor(String node) {
         return line.waitsByKey().entrySet().stream()
                 .filter(key -> placement.mayServe(key.getKey(), node))

@@ -129,7 +129,7 @@ public final class Scheduler {
      * Sets the test for scarce memory.
      *
      * @param nothingMore tests whether the jobs in flight leave no memory for further jobs; if so, even a few large
-     *     jobs that wait may be too many
+     *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
         lock.lock();
@@ -156,8 +156,8 @@ public final class Scheduler {
     }
 
     /**
-     * Waits for a slot. If the wait is interrupted, stopped or too long after a slot was granted, the slot is given
-     * back.
+     * Waits for a slot. If a slot was granted but the wait was interrupted or stopped, or its time is over, the slot is
+     * given back.
      */
     Admission await(QueueEntry entry, Avoid avoid, Duration atMost) throws InterruptedException {
         lock.lockInterruptibly();
@@ -248,7 +248,7 @@ public final class Scheduler {
         return nodes.anyUp();
     }
 
-    /** Returns how many jobs that wait in this replica this node may serve. */
+    /** Returns how many of the jobs that wait in this replica may run at this node. */
     public int waitingFor(String node) {
         lock.lock();
         try {

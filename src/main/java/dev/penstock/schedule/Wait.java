@@ -16,7 +16,7 @@ import java.util.Set;
  * @param since the time when the wait began
  * @param end the time when the wait ends at the latest
  * @param useless the nodes that cannot serve the job
- * @param notBefore the nodes that failed the job, each with the time from which it may serve the job again
+ * @param notBefore the nodes at which the job failed, each with the time from which it may serve the job again
  */
 record Wait(
         long turn,
@@ -39,12 +39,12 @@ record Wait(
         return useless.isEmpty() && notBefore.isEmpty();
     }
 
-    /** Returns whether a node has not failed the job. */
+    /** Returns whether the job has not failed at a node. */
     boolean isFresh(String node) {
         return !useless.contains(node) && !notBefore.containsKey(node);
     }
 
-    /** Returns whether a node that failed the job may serve it again. */
+    /** Returns whether the job has failed at a node that may serve it again now. */
     boolean isAgain(String node, long now) {
         Long from = notBefore.get(node);
         return from != null && !useless.contains(node) && from <= now;

@@ -16,9 +16,9 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Orders the waits by priority, then by turn. While waits with low priority exist, they get a share of the starts.
- * Waits that may use the same nodes and the same slots form a lane. So the cost of finding the first wait depends on
- * the number of lanes, and not on the number of waits.
+ * Orders the waiting jobs by priority, then by turn. While jobs with low priority wait, they get a share of the starts.
+ * Jobs that may use the same nodes and the same slots form a lane. So the cost of finding the first job depends on the
+ * number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
     private static final Placement.Reach NO_REACH = new Placement.Reach(new Router.Route.To(List.of()), new BitSet());
@@ -28,12 +28,12 @@ final class WaitingLine {
     private final Map<RouteKey, Integer> waitsByKey = new HashMap<>();
     private final double lowShare;
     /**
-     * The credit of the waits with low priority. Each of their starts costs 1. While such a wait exists, each start of
-     * another wait adds a part of 1.
+     * The credit of the jobs with low priority. Each of their starts costs 1. While such a job waits, each start of
+     * another job adds a fraction of 1.
      */
     private double lowCredit;
 
-    /** @param lowShare the share of the starts for waits with low priority while such waits exist; from 0 to 1 */
+    /** @param lowShare the share of the starts for jobs with low priority while such jobs wait; from 0 to 1 */
     WaitingLine(double lowShare) {
         this.lowShare = lowShare;
         for (Priority priority : Priority.values()) {
@@ -41,10 +41,10 @@ final class WaitingLine {
         }
     }
 
-    /** @param topic the topic whose slots the waits need; null if the waits hold slots already */
+    /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
     private record Id(RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed) {}
 
-    /** The waits of one priority that may use the same nodes and the same slots, in the order of their turns. */
+    /** The waiting jobs of one priority that may use the same nodes and the same slots, in the order of their turns. */
     static final class Lane {
         private final Id id;
         private final Priority priority;
@@ -61,13 +61,13 @@ final class WaitingLine {
             return id.key();
         }
 
-        /** Returns the topic whose slots the waits need; null if the waits hold slots already. */
+        /** Returns the topic whose slots the jobs need; null if the jobs hold slots already. */
         @Nullable
         String topic() {
             return id.topic();
         }
 
-        /** Returns whether the waits avoid no node. */
+        /** Returns whether the jobs avoid no node. */
         boolean avoidsNothing() {
             return id.avoidsNothing();
         }
@@ -88,8 +88,8 @@ final class WaitingLine {
     /**
      * Adds a wait.
      *
-     * @param closed the nodes that the wait cannot use now
-     * @param reach finds the nodes for a lane; called only if the wait is the first one of its lane
+     * @param closed the nodes that the job cannot use now
+     * @param reach finds the nodes for a lane; called only if the lane is new
      */
     void add(Wait wait, Set<String> closed, Function<Lane, Placement.Reach> reach) {
         Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed);
@@ -119,10 +119,10 @@ final class WaitingLine {
     }
 
     /**
-     * Returns the first wait that can end now; null if there is none.
+     * Returns the first waiting job that can proceed now; null if there is none.
      *
-     * @param open tests whether the waits of a lane can end now
-     * @param starts whether a wait that holds no slot can start; if so, the share of the waits with low priority counts
+     * @param open tests whether the jobs of a lane can proceed now
+     * @param starts whether a job that holds no slot can start; if so, the share of the jobs with low priority counts
      */
     @Nullable
     Wait first(Predicate<Lane> open, boolean starts) {
@@ -150,13 +150,13 @@ final class WaitingLine {
         return first;
     }
 
-    /** Returns the route of a wait in this order. */
+    /** Returns the route of a waiting job in this order. */
     Router.Route route(Wait wait) {
         Lane lane = laneByTurn.get(wait.turn());
         return (lane == null ? NO_REACH : lane.reach).route();
     }
 
-    /** Records that a wait of this order has got one of the replica's slots. */
+    /** Records that a job of this order has got one of the replica's slots. */
     void started(Priority priority) {
         if (priority == Priority.LOW) {
             lowCredit = Math.max(0, lowCredit - 1);
@@ -170,14 +170,14 @@ final class WaitingLine {
         lanes.values().forEach(some -> some.values().forEach(lane -> lane.reach = reach.apply(lane)));
     }
 
-    /** Returns all lanes. Each lane has at least one wait. */
+    /** Returns all lanes. Each lane has at least one waiting job. */
     List<Lane> lanes() {
         List<Lane> all = new ArrayList<>();
         lanes.values().forEach(some -> all.addAll(some.values()));
         return all;
     }
 
-    /** Returns the number of waits for each route key. */
+    /** Returns the number of waiting jobs for each route key. */
     Map<RouteKey, Integer> waitsByKey() {
         return waitsByKey;
     }
