@@ -24,13 +24,14 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
- * The commands topic. The replica that gets a cancel request writes to it. Every replica reads all partitions, without
- * a group and from the beginning. So a command reaches the replica that runs the job now, and any that takes it later.
+ * Writes and reads the commands topic. The replica that receives a cancel request writes a command. Every replica reads
+ * all partitions from the beginning, without a consumer group. So a command reaches the replica that runs the job now,
+ * and also a replica that takes the job later.
  */
 @Singleton
 public final class CancelCommands {
     private static final TopicTail.Names NAMES = new TopicTail.Names("penstock-commands", "commands", "commands");
-    /** As long as the topic keeps them. */
+    /** How long the topic keeps a command. */
     private static final Duration KEPT = Duration.ofHours(24);
 
     private final String topic;
@@ -57,7 +58,7 @@ public final class CancelCommands {
                 clock);
     }
 
-    /** @param consumers each assigned and closed by the reading thread */
+    /** @param consumers creates a consumer; the reading thread assigns its partitions and closes it */
     CancelCommands(
             Supplier<Consumer<byte[], byte[]>> consumers,
             Producer<byte[], byte[]> producer,
@@ -69,7 +70,7 @@ public final class CancelCommands {
         tail = TopicTail.ofTopic(NAMES, consumers, topic, Commands::new);
     }
 
-    /** Sends every replica the command to cancel a job; completes when the command is on the broker. */
+    /** Sends a cancel command for a job to every replica. The future completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
         return KafkaClients.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
@@ -80,9 +81,11 @@ public final class CancelCommands {
     }
 
     /**
-     * Reads the commands from the beginning, for ever, and returns when all that are there now have been read.
+     * Starts a thread that reads the commands from the beginning until {@link #close}. Returns when the thread has read
+     * all commands that exist now.
      *
-     * @param listener called for each on the reading thread, after {@link #isCancelled} knows it
+     * @param listener receives the id of each cancelled job on the reading thread, after {@link #isCancelled} returns
+     *     true for it
      */
     void follow(java.util.function.Consumer<JobId> listener) throws InterruptedException {
         onCancel = listener;

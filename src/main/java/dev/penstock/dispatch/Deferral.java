@@ -6,10 +6,10 @@ import dev.penstock.schedule.RouteKey;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a job is deferred.
+ * How long a job is deferred, and why.
  *
- * @param why what it waits for
- * @param routeKey null: it does not wait for its nodes
+ * @param why the reason for the wait
+ * @param routeKey the route key of a job that waits for its nodes; null if it waits for something else
  */
 public record Deferral(
         Delay delay, Waiting.Code why, @Nullable RouteKey routeKey) {
@@ -21,8 +21,10 @@ public record Deferral(
     private static final Deferral BROKEN_AGAIN = new Deferral(Delay.MEDIUM, Waiting.Code.QUARANTINED, null);
 
     /**
-     * @param runs the number of runs that an unexpected exception ended; the fault may pass, so the last try comes
-     *     later
+     * Returns the deferral after an unexpected exception. The delay before the last run is longer, because the fault
+     * may end in the meantime.
+     *
+     * @param runs the number of runs that an unexpected exception ended
      */
     public static Deferral broken(int runs) {
         return runs < Quarantine.POISON - 1 ? QUARANTINED : BROKEN_AGAIN;

@@ -4,72 +4,80 @@ import dev.penstock.job.JobFailure;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
-/** A job's record in flight: it belongs to this replica until it is acknowledged, given back or lost. */
+/**
+ * A job's record in flight. It belongs to this replica until the replica acknowledges it, gives it back or loses it.
+ */
 public interface Delivery {
-    /** Whether the record may have been run before: by a replica that died, or by this one. */
+    /** Returns whether an earlier run of the record is possible, by this replica or by a replica that crashed. */
     boolean mayHaveRun();
 
     /**
-     * Asked before the end of what looked like a first run: whether an earlier run is possible. Waits for the broker's
-     * answer.
+     * Returns the same as {@link #mayHaveRun}, but first waits for the broker's answer. A run that seemed to be the
+     * first one calls this before it ends.
      */
     boolean mayHaveRunAfterAll() throws InterruptedException;
 
-    /** Whether the broker does not deliver the record again after this: it has to be deferred at once, and not run. */
+    /**
+     * Returns whether the broker may drop the record instead of delivering it again. If so, the job is deferred at once
+     * and does not run.
+     */
     boolean isLastDelivery();
 
-    /** The last attempt when a live replica last handed the job back; no run crashed in or before that attempt. */
+    /**
+     * Returns the last attempt of the last run that ended without a crash; 0 if there is none. Runs up to that attempt
+     * do not count as crashed.
+     */
     int handedBack();
 
-    /** How many of the job's attempts had failed at a node when it was last deferred. */
+    /** Returns how many of the job's attempts had failed at a node when the job was last deferred. */
     int failures();
 
-    /** How many runs of the job an unexpected exception ended before their {@code started} was sent. */
+    /** Returns how many runs of the job ended by an unexpected exception before they sent {@code started}. */
     int brokenRuns();
 
-    /** When the job was first deferred; null: never. */
+    /** Returns when the job was first deferred; null if it never was. */
     @Nullable
     Instant deferredSince();
 
-    /** Whether another consumer may own the record by now, as far as is known without a request. */
+    /** Returns whether another consumer may own the record now. Sends no request to find out. */
     boolean isGone();
 
     /**
      * Renews the lock now.
      *
-     * @return false when it is lost: another replica may run the job
+     * @return false if the lock is lost; then another replica may run the job
      */
     boolean renew() throws InterruptedException;
 
-    /** Acknowledges the record: a valid outcome of its job is on the broker. */
+    /** Acknowledges the record. The broker must already have a valid outcome of the job. */
     void acknowledge();
 
     /**
-     * Writes a deferred record, then acknowledges this one. Where the broker does not take the deferred record, this
-     * one comes again.
+     * Writes a deferred record, then acknowledges this record. If the broker does not take the deferred record, it
+     * delivers this record again.
      *
-     * @param handedBack the last attempt of the job, where its run here ends alive; else as it was
-     * @param failures how many attempts have failed at a node
+     * @param handedBack the job's last attempt if this run made an attempt; otherwise the value from before the run
+     * @param failures the number of the job's attempts that failed at a node
      */
     void defer(Deferral deferral, int handedBack, int failures) throws InterruptedException;
 
     /**
-     * An unexpected exception ended a run before its {@code started} was sent: like {@link #defer}, and the deferred
-     * record counts the run.
+     * Defers the job like {@link #defer}, after an unexpected exception ended its run before {@code started} was sent.
+     * The deferred record counts the run.
      */
     void deferBroken(Deferral deferral) throws InterruptedException;
 
     /**
-     * This replica ends: another one gets the job at once.
+     * Gives the job to another replica at once, because this replica stops.
      *
-     * @param lastAttempt the last attempt of the job here; 0: it has not started here
+     * @param lastAttempt the last attempt of this run; 0 if it made none
      */
     void handBack(int lastAttempt) throws InterruptedException;
 
     /**
-     * Writes the record to the dead letters.
+     * Writes a copy of the record to the dead-letter topic.
      *
-     * @return false where the broker did not take it
+     * @return false if the broker did not take the copy
      */
     boolean deadLetter(JobFailure failure, int attempts) throws InterruptedException;
 }

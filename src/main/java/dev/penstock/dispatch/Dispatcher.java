@@ -32,7 +32,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Runs the jobs of this replica. Each runs on the virtual thread that calls {@link #run}. */
+/** Runs the jobs of this replica. Each job runs on the virtual thread that calls {@link #run}. */
 @Singleton
 public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
@@ -84,11 +84,11 @@ public class Dispatcher {
     }
 
     /**
-     * Begins to follow the commands and to keep the ledger. Returns when all commands that exist now are known.
+     * Starts to read the commands, then starts the ledger. Returns after all commands that exist now have been read.
      *
      * @param topicIds the id of each job topic
-     * @param mode how jobs are taken
-     * @throws Unusable the message has the way out
+     * @param mode how the intake receives jobs
+     * @throws Unusable if the database of the ledger cannot be used; the message says what the operator must do
      */
     public void start(Map<String, UUID> topicIds, IntakeMode mode) throws InterruptedException, Unusable {
         commands.follow(runs::cancel);
@@ -100,27 +100,27 @@ public class Dispatcher {
     }
 
     /**
-     * Asks which replicas are alive, and shares the limit of each node among them.
+     * Finds the replicas that are alive, and divides the limit of each node among them.
      *
-     * @return what exceeds a node's limit all the same, by the node's name
+     * @return the warnings for nodes that still get more requests at once than they take, by the node's name
      */
     public Map<String, String> shareNodes(Admin admin) throws ExecutionException, InterruptedException {
         Ledger.Members live = ledger.members(admin);
-        // a group without members does not exist yet, or its broker has forgotten it: the known members stay
+        // if there are no members, the group does not exist yet or the broker has forgotten it: keep the known members
         if (!live.all().isEmpty()) {
             nodes.share(new Replicas(live.all(), live.own()));
         }
         return nodes.exceeded();
     }
 
-    /** The operator has to do something. */
+    /** Reports a problem that the operator must solve. The message says how. */
     public static final class Unusable extends Exception {
         Unusable(String message, Throwable cause) {
             super(message, cause);
         }
     }
 
-    /** After {@link #drain}. */
+    /** Stops the ledger. It must be called after {@link #drain}. */
     public void stop() {
         ledger.stop();
     }
@@ -128,14 +128,14 @@ public class Dispatcher {
     /**
      * Runs a job to its end, or until it is stopped or deferred.
      *
-     * @return why the record is refused; empty if it is acknowledged, or comes again
+     * @return the reason to refuse the record; empty if the record is acknowledged or will be delivered again
      */
     public Optional<JobFailure> run(TakenJob taken, Delivery delivery) throws InterruptedException {
         JobRun run = new JobRun(taken, delivery, replies(taken), context);
         waits.taken(taken);
         try (RunsInFlight.Entry entry = runs.enter(run)) {
             try {
-                // the record may have been lost before there was a run to stop
+                // the record may have been lost before this run was in flight; then nothing has stopped the run
                 return delivery.isGone() || (entry.hasWaited() && !delivery.renew())
                         ? Optional.empty()
                         : Optional.ofNullable(run.run());
@@ -160,29 +160,33 @@ public class Dispatcher {
     }
 
     /**
-     * This replica has lost the record: its run here stops.
+     * Stops the run of a record that this replica has lost.
      *
-     * @param origin the record that the job came in
-     * @param record the origin itself, or a deferred record of it
+     * @param origin the record in which the job arrived
+     * @param record the record in flight: the origin itself, or a deferred record of it
      */
     public void lost(RecordPlace origin, RecordPlace record) {
         runs.stop(origin, record, StopSignal.Reason.LOCK_LOST);
     }
 
-    /** The record goes to another replica: its run here stops, and hands it back. */
+    /** Stops the run of a record that goes to another replica. The run hands the job back. */
     public void leave(RecordPlace origin, RecordPlace record) {
         runs.stop(origin, record, StopSignal.Reason.SHUTDOWN);
     }
 
     /**
-     * Hands back the jobs that only wait, and waits for the others to end. Runs that have not ended by then are stopped,
-     * and their jobs are handed back too.
+     * Hands back the waiting jobs, and waits for the running jobs to end. After the given time it stops the remaining
+     * runs, and hands their jobs back too.
      */
     public void drain(Duration atMost) throws InterruptedException {
         new Drain(runs).run(atMost);
     }
 
-    /** @param nothingMore whether the intake takes no further jobs, because memory is short */
+    /**
+     * Sets the test for scarce memory.
+     *
+     * @param nothingMore tests whether the intake takes no further jobs because memory is short
+     */
     public void crowdedWhile(BooleanSupplier nothingMore) {
         context.scheduler().crowdedWhile(nothingMore);
     }
@@ -192,20 +196,20 @@ public class Dispatcher {
         return context.scheduler().isOpen();
     }
 
-    /** Returns why each node that is down is down, by its name. */
+    /** Returns the reason for each node that is down, by the node's name. */
     public Map<String, String> nodesDown() {
         return nodes.down();
     }
 
     /**
-     * Returns why jobs wait: those in flight here that do not run, and those that this replica deferred because their
-     * nodes are down.
+     * Returns the reasons why jobs wait. They cover jobs in flight in this replica that do not run, and jobs that this
+     * replica deferred because their nodes are down.
      */
     public Map<Waiting.Code, WaitingJobs> waits() {
         return waits.now();
     }
 
-    /** Logs why jobs wait, if they wait long. */
+    /** Logs the reasons of long waits. */
     public void logWaits() {
         waitLog.look(waits());
     }
@@ -220,7 +224,7 @@ public class Dispatcher {
         return runs.size();
     }
 
-    /** Returns how many of them only wait: for their turn, for their node, or for what happened earlier. */
+    /** Returns how many jobs in flight wait: for their turn, for a node, or for the check of earlier runs. */
     public int parked() {
         return runs.waiting().size();
     }

@@ -10,7 +10,7 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 
-/** Ends the runs of a replica that stops, and logs what it waits for. */
+/** Ends the runs of a replica that stops, and logs the jobs that it waits for. */
 final class Drain {
     private static final Logger LOG = Logger.getLogger(Drain.class);
     private static final Duration REPORT = Duration.ofSeconds(5);
@@ -25,18 +25,18 @@ final class Drain {
         this(runs, LOG::info);
     }
 
-    /** @param lines gets each line of the log */
+    /** @param lines receives each log line */
     Drain(RunsInFlight runs, Consumer<String> lines) {
         this.runs = runs;
         this.lines = lines;
     }
 
-    /** A job that still runs. */
+    /** A job whose run has not ended. */
     record Left(JobId id, Instant acceptedAt) {}
 
     /**
-     * Hands back the jobs that only wait, and waits for the others to end. Runs that have not ended by then are stopped,
-     * and their jobs are handed back too.
+     * Hands back the waiting jobs, and waits for the running jobs to end. After the given time it stops the remaining
+     * runs, and hands their jobs back too.
      */
     void run(Duration atMost) throws InterruptedException {
         runs.stopWaiting();
@@ -49,7 +49,10 @@ final class Drain {
         }
     }
 
-    /** Logs at once what it waits for, and each change, every five seconds at most. */
+    /**
+     * Waits until all runs have ended. Logs the remaining jobs at once, and again after a change, at most every five
+     * seconds.
+     */
     private boolean awaitEnds(Duration atMost) throws InterruptedException {
         long until = System.nanoTime() + atMost.toNanos();
         while (true) {
@@ -73,9 +76,9 @@ final class Drain {
     }
 
     /**
-     * Logs what the drain waits for, if that has changed.
+     * Logs the jobs that the drain waits for, if they have changed.
      *
-     * @param seconds the longest time that it waits from now on
+     * @param seconds the longest time that the drain still waits
      */
     void look(List<Left> left, long seconds) {
         List<Left> oldestFirst = left.stream()

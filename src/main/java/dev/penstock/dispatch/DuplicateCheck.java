@@ -21,8 +21,8 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds out, before a job is run, what may have happened to it earlier: a run of this record that died, or another
- * record with the same id. Owned by the thread of the run.
+ * Checks, before a job runs, whether an earlier run of its record crashed and whether another record has the same id.
+ * Owned by the thread of the run.
  */
 final class DuplicateCheck {
     private static final Logger LOG = Logger.getLogger(DuplicateCheck.class);
@@ -42,30 +42,34 @@ final class DuplicateCheck {
         this.context = context;
     }
 
-    /** What to do with the record. */
+    /** The next step for the record. */
     sealed interface Advice {
-        /** @param known null: it is the first run */
+        /**
+         * Run the job.
+         *
+         * @param known the state that earlier runs left; null if this is the first run
+         */
         record Run(Recovery.@Nullable Known known) implements Advice {}
 
-        /** The job has its outcome, or a later deferred record: acknowledge this one. */
+        /** Acknowledge the record: the job has its outcome, or a later deferred record. */
         record Over() implements Advice {}
 
-        /** It is a duplicate of an open job: check it again later. */
+        /** Defer the record and check it again later: it is a duplicate of a job that has no outcome yet. */
         record Defer() implements Advice {}
 
-        /** It is another job under a known id. */
+        /** Refuse the record: it is another job with the id of a known job. */
         record Refuse(JobFailure failure) implements Advice {}
 
-        /** The run was stopped: it publishes nothing. */
+        /** Publish nothing: the run was stopped. */
         record Stop() implements Advice {}
     }
 
-    /** @param row null: the ledger is away, and only the topic was read */
+    /** @param row the job's row in the ledger; null if the ledger has no row or is unavailable */
     private record Lookup(Recovery.Known known, @Nullable JobRow row) {}
 
     /**
-     * A duplicate is not run, and not acknowledged before the job has an outcome. It is deferred, and then checked like
-     * a record that was delivered before.
+     * Returns the next step for the record. A duplicate does not run, and it is acknowledged only when the job has an
+     * outcome. Until then it is deferred. After each deferral it is checked like a redelivered record.
      */
     Advice advise() throws InterruptedException {
         if (!delivery.mayHaveRun() && !mayBeAnothers()) {
@@ -81,8 +85,8 @@ final class DuplicateCheck {
             return new Advice.Over();
         }
         if (row == null && closed && !delivery.mayHaveRun()) {
-            // a duplicate that the first check found while the ledger is behind: the outcome is replayed when it has
-            // caught up
+            // the first check found a duplicate, but the ledger is behind: defer the record, and replay the outcome
+            // when the ledger has caught up
             return new Advice.Defer();
         }
         boolean duplicate = row == null ? context.smallerInFlight().test(taken) && !closed : isDuplicate(row);
@@ -104,7 +108,10 @@ final class DuplicateCheck {
         return signal.reason() == StopSignal.Reason.CANCELLED ? new Advice.Run(look.known()) : new Advice.Defer();
     }
 
-    /** A check that costs nothing. Two records that are closer together than the ledger's lag may both run. */
+    /**
+     * Returns whether another record may own the job. The check is fast, because it does not wait for the ledger. So
+     * two records may both run if they arrive within the ledger's lag.
+     */
     private boolean mayBeAnothers() throws InterruptedException {
         if (!taken.namesItself()) {
             return false;
@@ -119,8 +126,8 @@ final class DuplicateCheck {
     }
 
     /**
-     * Whether the record was deferred again after this deferred record, by a replica that died before it acknowledged
-     * this one.
+     * Returns whether a later deferred record has replaced this one. This happens if a replica wrote the later record
+     * and crashed before it acknowledged this one.
      */
     private boolean isSuperseded(JobRow row) {
         RecordPlace deferred = taken.deferred();
@@ -135,7 +142,10 @@ final class DuplicateCheck {
                         row.life().reading().isClosed());
     }
 
-    /** Whether the job belongs to another record: the one that started, else the smallest. */
+    /**
+     * Returns whether the job belongs to another record. It belongs to the record whose run started. If no run has
+     * started, it belongs to the first record in the order of {@link RecordStamp}.
+     */
     private boolean isAnothers(JobRow row) {
         return !owner(row).equals(taken.place());
     }
@@ -168,7 +178,11 @@ final class DuplicateCheck {
                         .formatted(id, owner));
     }
 
-    /** @return false where the lock was lost before the outcome was there */
+    /**
+     * Publishes the outcome of the job once more.
+     *
+     * @return false if the lock was lost before the outcome was published
+     */
     private boolean replay(JobRow row) throws InterruptedException {
         Optional<String> kept = outcome(row);
         if (kept.isEmpty()) {
@@ -195,7 +209,10 @@ final class DuplicateCheck {
         return true;
     }
 
-    /** The events to replay; none: the answer is forgotten. Empty where the lock was lost before they were read. */
+    /**
+     * Returns the outcome to replay, as JSON. The text is empty if the ledger has deleted the outcome. The result is
+     * {@code Optional.empty()} if the lock was lost before the outcome was read.
+     */
     private Optional<String> outcome(JobRow row) throws InterruptedException {
         JobRow.Ending ending = row.ending();
         while (row.lacksOutcome()) {
@@ -212,7 +229,7 @@ final class DuplicateCheck {
         return Optional.of(ending == null ? "" : ending.event());
     }
 
-    /** Once for each record: a deferred record's origin was counted before. */
+    /** Counts the duplicate, unless it was deferred and therefore counted before. */
     private void count() {
         if (!taken.isDeferred()) {
             context.duplicates().increment();
@@ -220,7 +237,11 @@ final class DuplicateCheck {
         }
     }
 
-    /** @return null when the run was stopped before an answer came */
+    /**
+     * Looks the job up in the ledger, or on the reply topic if the ledger is unavailable.
+     *
+     * @return null if the run was stopped before an answer arrived
+     */
     private @Nullable Lookup look() throws InterruptedException {
         JobId id = taken.job().id();
         while (signal.reason() == null || signal.reason() == StopSignal.Reason.CANCELLED) {

@@ -21,9 +21,10 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One run of one Kafka job by this replica, from its delivery to the acknowledgement of its record: it recovers what
- * earlier runs did, executes the job, publishes one outcome, looks again, acknowledges. Its virtual thread owns it; other
- * threads may call {@link #stop} and {@link #isWaiting}.
+ * One run of one Kafka job by this replica, from the delivery of its record to the acknowledgement. The run recovers
+ * the results of earlier runs, executes the job, and publishes one outcome. If an earlier run is possible, it then
+ * looks the job up once more. At the end it acknowledges the record. Its virtual thread owns it; other threads may call
+ * {@link #stop} and {@link #isWaiting}.
  *
  * <p>The invariant: {@link Delivery#acknowledge} is called only when a valid outcome of the job is on the broker.
  */
@@ -44,7 +45,7 @@ final class JobRun {
     private @Nullable ReplySink sink;
     private @Nullable Deferral deferral;
     private volatile @Nullable Execution execution;
-    /** Whether its outcome is being published. */
+    /** Whether the run is publishing its outcome. */
     private volatile boolean concluding;
 
     JobRun(TakenJob taken, Delivery delivery, JobReplies replies, RunContext context) {
@@ -63,27 +64,28 @@ final class JobRun {
         signal.stop(reason);
     }
 
-    /**
-     * Returns the first attempt of a run that ended because its record was lost while this replica lives; 0 if it did
-     * not end so.
-     */
+    /** Returns the first attempt of this run if the run ended because this replica lost the record; otherwise 0. */
     int firstAttemptOfLost() {
         return signal.reason() == StopSignal.Reason.LOCK_LOST ? firstAttempt() : 0;
     }
 
-    /** Returns how the job was deferred, since no node could take it; null if it was not. */
+    /** Returns the deferral if the run deferred the job because no node could take it; otherwise null. */
     @Nullable
     Deferral deferral() {
         return deferral;
     }
 
-    /** Returns whether it only waits: for its turn, for its node, or for what happened earlier. */
+    /** Returns whether the run waits: for its turn, for a node, or for the check of earlier runs. */
     boolean isWaiting() {
         Execution running = execution;
         return !concluding && (running == null || running.isWaiting());
     }
 
-    /** Runs of this job that this replica ended itself do not count as crashed. */
+    /**
+     * Sets the runs of this job that do not count as crashed, because this replica ended them itself.
+     *
+     * @param firstAttempts the first attempt of each of these runs
+     */
     void excuse(Collection<Integer> firstAttempts) {
         excused = List.copyOf(firstAttempts);
     }
@@ -98,12 +100,16 @@ final class JobRun {
         return running == null ? attemptsBefore : running.lastAttempt();
     }
 
-    /** Returns the last attempt for a deferred record, if this run started one; otherwise 0. */
+    /** Returns the last attempt of this run; 0 if it made none. */
     private int lastAttemptHere() {
         return firstAttempt() > 0 ? lastAttempt() : 0;
     }
 
-    /** @return why the record is refused: another job has its id; null in any other case */
+    /**
+     * Runs the job.
+     *
+     * @return the reason to refuse the record if another job has its id; otherwise null
+     */
     @Nullable
     JobFailure run() throws InterruptedException {
         if (delivery.isLastDelivery()) {
@@ -124,14 +130,14 @@ final class JobRun {
         return null;
     }
 
-    /** When this replica ends, another one gets the job at once. */
+    /** Hands the job back to another replica if this replica stops. */
     private void handBack() throws InterruptedException {
         if (signal.reason() == StopSignal.Reason.SHUTDOWN) {
             delivery.handBack(lastAttemptHere());
         }
     }
 
-    /** @param recovered null if it is the first run */
+    /** @param recovered the state that earlier runs left; null if this is the first run */
     private void run(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
         attemptsBefore = known.reading().nextRunAttempt() - 1;
         int brokenRuns = delivery.brokenRuns();
@@ -182,10 +188,11 @@ final class JobRun {
     }
 
     /**
-     * An unexpected exception ended the run. After its {@code started} the events count it; before that a deferred
-     * record does. So the job ends as poison, also over restarts.
+     * Handles an unexpected exception that ended the run. If the run has sent {@code started}, its events count the
+     * run. Otherwise a deferred record counts it. So the job ends as poison after enough runs, even if replicas restart
+     * in between.
      *
-     * @return why the record is refused: not even its end as poison was published; null in any other case
+     * @return the reason to refuse the record if the run could not even publish the poison failure; otherwise null
      */
     @Nullable
     JobFailure broke() throws InterruptedException {
@@ -200,7 +207,7 @@ final class JobRun {
         return null;
     }
 
-    /** @param recovered null if it is the first run */
+    /** @param recovered the state that earlier runs left; null if this is the first run */
     private void perform(Recovery.Known known, Recovery.@Nullable Known recovered) throws InterruptedException {
         if (context.cancelled().test(job.id())) {
             signal.stop(StopSignal.Reason.CANCELLED);
@@ -230,7 +237,7 @@ final class JobRun {
         }
     }
 
-    /** The job comes back in time to end when its own time does. */
+    /** Defers the job. The delay ends before the job's own time is over. */
     private void defer(Admission.Cause cause, Duration left) throws InterruptedException {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
@@ -246,14 +253,14 @@ final class JobRun {
                 ended == null ? delivery.failures() : ended.failures());
     }
 
-    /** @param known null if it is the first run */
+    /** @param known the state that earlier runs left; null if this is the first run */
     private void conclude(Recovery.@Nullable Known known, Outcome worked) throws InterruptedException {
         OutcomeWriter writer = new OutcomeWriter(replies, job.stream(), delivery, signal, context.settings());
         concluding = true;
         Outcome outcome = writer.publish(worked);
         boolean again = outcome != null && (known != null || delivery.mayHaveRunAfterAll());
         if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, writer))) {
-            // another replica finds what is on the broker, and publishes or acknowledges the rest
+            // the next run finds the events on the broker; it publishes the missing outcome or acknowledges the record
             handBack();
             return;
         }
@@ -263,7 +270,7 @@ final class JobRun {
         log(outcome);
     }
 
-    /** The log has no failure's message: a server's message may quote the prompt. */
+    /** Logs the outcome without a failure's message, because a server's message may quote the prompt. */
     private void log(Outcome outcome) {
         if (outcome.event() instanceof JobEvent.Failed failed) {
             LOG.infof(
@@ -277,11 +284,11 @@ final class JobRun {
     }
 
     /**
-     * Looks the job up at the end of a run that recovered, or that may not have been the first one: another run may
-     * have taken over and crashed since.
+     * Looks the job up until a valid outcome is on the broker. This is necessary at the end of a run if it may not be
+     * the job's only run: another run may have taken over and crashed in the meantime.
      *
-     * @param first what is known now; null if the run was stopped before the broker answered
-     * @return false if the run was stopped before a valid outcome was there
+     * @param first the result of the first look-up; null if the run was stopped before the broker answered
+     * @return false if the run was stopped before a valid outcome was on the broker
      */
     private boolean settle(Recovery.@Nullable Known first, Outcome outcome, OutcomeWriter writer)
             throws InterruptedException {
@@ -307,7 +314,11 @@ final class JobRun {
         Recovery.Known now() throws InterruptedException, Recovery.LookUpFailed;
     }
 
-    /** @return null if the run was stopped before the broker answered */
+    /**
+     * Repeats a look-up until the broker answers.
+     *
+     * @return null if the run was stopped before the broker answered
+     */
     private Recovery.@Nullable Known asking(LookUp lookUp) throws InterruptedException {
         while (!signal.isOver()) {
             try {

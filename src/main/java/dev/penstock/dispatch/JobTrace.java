@@ -19,9 +19,10 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The log fields and the trace of one record in flight, from its delivery to its end: a consumer's span, and the fields
- * of each line that this thread logs. The span continues its producer's trace and also links to it, so a producer that
- * sent many jobs in one span finds each. Owned by the thread of the run; the span is current on it.
+ * The log fields and the trace of one record in flight, from its delivery to its end. The log fields appear in each
+ * line that this thread logs. The span is a consumer span. It continues the trace of its producer, and also links to
+ * the producer's span. So all jobs that a producer sent in one span can be found from that span. The thread of the run
+ * owns the trace, and the span is current on that thread.
  */
 public final class JobTrace implements AutoCloseable {
     private static final List<String> FIELDS = List.of("job", "tenant", "node");
@@ -37,9 +38,11 @@ public final class JobTrace implements AutoCloseable {
     }
 
     /**
+     * Begins the trace of a record.
+     *
      * @param group the group that delivered the record
-     * @param bytes the size of its value
-     * @param traceparent the header of its producer, as it came; null where there is none
+     * @param bytes the size of the record's value
+     * @param traceparent the unchanged trace header of the producer; null if there is none
      */
     public static JobTrace begin(
             Tracer tracer, RecordPlace place, String group, int bytes, byte @Nullable [] traceparent) {
@@ -67,7 +70,7 @@ public final class JobTrace implements AutoCloseable {
                 span, Spans.current(own), header == null ? traceparent : header.getBytes(StandardCharsets.US_ASCII));
     }
 
-    /** From here on its job is known. */
+    /** Adds the job's id to the log fields and to the span. */
     public void named(JobId id) {
         MDC.put("job", id.value());
         span.setAttribute("messaging.message.id", id.value()).setAttribute("penstock.job.id", id.value());
@@ -78,7 +81,9 @@ public final class JobTrace implements AutoCloseable {
         span.setAttribute("penstock.tenant", tenant).setAttribute("penstock.task", task);
     }
 
-    /** The context for each event: this span's context, or the producer's own where there is no span. */
+    /**
+     * Returns the trace header for each event: this span's context, or the producer's own context if there is no span.
+     */
     public byte @Nullable [] traceparent() {
         return traceparent;
     }
@@ -88,7 +93,7 @@ public final class JobTrace implements AutoCloseable {
         Spans.failed(span, failure);
     }
 
-    /** The end of the job that this thread runs. */
+    /** Adds the outcome of the job to the current span of this thread. */
     static void ended(JobEvent outcome) {
         Span span = Span.current();
         span.setAttribute("penstock.outcome", outcome.kind().wireName());

@@ -13,11 +13,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Writes a run's outcome to the broker, and tries again until it is there. Owned by the thread of the run. */
+/** Writes a run's outcome to the broker, and tries again until the broker has it. Owned by the thread of the run. */
 final class OutcomeWriter {
-    /** JSON writes a control character in six. */
+    /** The largest number of bytes for a character: JSON writes a control character in six bytes. */
     private static final int MOST_BYTES_A_CHAR = 6;
-    /** The size of a completed event without its answer: at most 16 pairs of metadata. */
+    /** The largest size of a completed event without its answer. It has at most 16 pairs of metadata. */
     private static final int ROOM_FOR_THE_REST = 64 * 1024;
 
     private final JobReplies replies;
@@ -36,11 +36,12 @@ final class OutcomeWriter {
     }
 
     /**
-     * Publishes the outcome of the attempt under way, once all earlier events of it are on the broker. Where one of
-     * them is missing, a reader could not join the text: then it publishes the whole answer as a new attempt.
+     * Publishes the outcome of the current attempt after all earlier events of that attempt are on the broker. If one
+     * of these events is missing, a reader cannot join the text. Then the writer publishes the whole answer as a new
+     * attempt.
      *
-     * @return the outcome that was published: an answer that no record can hold becomes a failure; null: it is not on
-     *     the broker, and the record was lost, or this replica ends
+     * @return the published outcome, which is a failure if no record can hold the answer; null if the record was lost
+     *     or this replica stopped before the outcome was on the broker
      */
     @Nullable
     Outcome publish(Outcome worked) throws InterruptedException {
@@ -51,13 +52,13 @@ final class OutcomeWriter {
         return conclude(published) ? published : persist(published);
     }
 
-    /** Publishes the whole answer as a new attempt: {@code started}, its chunks, the outcome. */
+    /** Publishes the whole answer as a new attempt: {@code started}, its chunks and the outcome. */
     boolean publishAgain(Outcome outcome, int attempt) throws InterruptedException {
         Outcome published = begin(fitting(outcome), attempt);
         return conclude(published) || persist(published) != null;
     }
 
-    /** Sends the outcome, if everything before it is there. */
+    /** Sends the outcome if all earlier events of the attempt are on the broker. */
     private boolean conclude(Outcome outcome) throws InterruptedException {
         return replies.awaitSent() && replies.send(outcome.event()) && replies.awaitSent();
     }
@@ -102,7 +103,8 @@ final class OutcomeWriter {
     }
 
     /**
-     * The same outcome in an event that a record can hold. An answer that fits into no record is in the chunks alone.
+     * Returns the same outcome in an event that a record can hold. If no record can hold the answer, only the chunks
+     * contain it.
      */
     private Outcome fitting(Outcome outcome) {
         if (surelyFits(outcome.event()) || replies.fits(outcome.event())) {
@@ -116,7 +118,7 @@ final class OutcomeWriter {
                     outcome);
         }
         if (!completed.answer().embeddings().isEmpty()) {
-            // embeddings have no chunks that could hold them
+            // chunks cannot carry embeddings
             return alone(
                     replies.tooLarge(
                             "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
@@ -129,7 +131,7 @@ final class OutcomeWriter {
                 : alone(replies.tooLarge("the outcome is too large"), outcome);
     }
 
-    /** Makes the event without writing it. */
+    /** Returns whether the event certainly fits. It estimates the size instead of writing the event. */
     private boolean surelyFits(JobEvent event) {
         return event instanceof JobEvent.Completed completed
                 && completed.answer().embeddings().isEmpty()
@@ -138,7 +140,10 @@ final class OutcomeWriter {
                 && 2 * MOST_BYTES_A_CHAR * completed.answer().chars() + ROOM_FOR_THE_REST <= replies.room();
     }
 
-    /** A failure in place of an outcome that no record can hold; without metadata, where they are too large. */
+    /**
+     * Returns a failure in place of an outcome that no record can hold. It leaves out the metadata if they are too
+     * large.
+     */
     private Outcome alone(JobFailure failure, Outcome instead) {
         JobEvent.Execution execution = null;
         Map<String, String> metadata = Map.of();

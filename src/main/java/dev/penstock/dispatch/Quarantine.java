@@ -5,12 +5,13 @@ import io.micrometer.core.instrument.MeterRegistry;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs that may crash the process that runs them, by how many of their runs ended without an outcome. Any other job of
- * that process may have caused the first crash. After the second one, the job runs among few quarantined jobs; after
- * the third, alone among them. So a job that only ran beside the cause gets its outcome. Thread-safe.
+ * Limits the runs of jobs that may have crashed their process. After one crashed run a job runs freely, because any
+ * other job of that process may have caused the crash. After two crashed runs, it runs together with only a few other
+ * quarantined jobs. After three, it is the only quarantined job that runs. So a job that only ran at the same time as
+ * the cause gets its outcome. Thread-safe.
  */
 public final class Quarantine {
-    /** A job with so many crashed runs is poison. */
+    /** The number of crashed runs after which a job is poison. */
     public static final int POISON = 4;
 
     private static final int ALONE = 3;
@@ -25,15 +26,17 @@ public final class Quarantine {
         Gauge.builder("penstock.suspects", this, Quarantine::running).register(meters);
     }
 
-    /** The right to run; closing it gives it back. */
+    /** The right to run a job. Closing it gives the right back. */
     interface Pass extends AutoCloseable {
         @Override
         void close();
     }
 
     /**
-     * @param crashedRuns the crashed runs of the job, fewer than {@link #POISON}
-     * @return null: it has to wait
+     * Asks for the right to run a job.
+     *
+     * @param crashedRuns the number of the job's crashed runs, below {@link #POISON}
+     * @return null if the job has to wait
      */
     synchronized @Nullable Pass enter(int crashedRuns) {
         if (crashedRuns <= FREE) {

@@ -20,7 +20,7 @@ final class ReplySink implements AnswerSink {
         this.recovered = recovered;
     }
 
-    /** Returns whether a {@code started} is sent: from then on the events count this run. */
+    /** Returns whether this run has sent a {@code started}. From then on its events count the run. */
     boolean hasStarted() {
         return started;
     }
@@ -37,8 +37,8 @@ final class ReplySink implements AnswerSink {
         }
         started = true;
         if (recovered) {
-            // a job that crashes its process at once would leave no trace, and the jobs beside it would be quarantined
-            // in its place
+            // wait for the broker: without this event, a job that crashes its process at once would leave no trace, and
+            // other jobs of the process would be quarantined in its place
             var _ = replies.awaitSent();
         }
         return true;

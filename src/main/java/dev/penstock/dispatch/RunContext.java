@@ -12,11 +12,11 @@ import java.time.Clock;
 import java.util.function.Predicate;
 
 /**
- * What every run needs.
+ * The parts that every run needs.
  *
- * @param cancelled whether a client has cancelled a job
- * @param smallerInFlight whether this replica itself has an earlier record of the same job
- * @param duplicates counts records that are duplicates
+ * @param cancelled tests whether a client has cancelled a job
+ * @param smallerInFlight tests whether this replica has an earlier record of the same job in flight
+ * @param duplicates the counter of duplicates
  */
 record RunContext(
         Scheduler scheduler,

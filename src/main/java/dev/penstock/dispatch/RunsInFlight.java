@@ -24,13 +24,16 @@ import org.jspecify.annotations.Nullable;
 final class RunsInFlight {
     private static final int REMEMBERED = 10_000;
 
-    /** By the record that the job came in; a deferred record counts as its origin. */
+    /** The runs, by the origin of their record. */
     private final Map<RecordPlace, Running> runs = new ConcurrentHashMap<>();
 
-    /** The records of jobs whose producer chose the id. */
+    /** The records in flight whose producer chose the job id, by that id. */
     private final Map<JobId, SortedSet<RecordStamp>> byId = new ConcurrentHashMap<>();
 
-    /** The first attempts of runs that ended here because their records were lost; the latest of many. */
+    /**
+     * The first attempts of runs that ended because this replica lost their records, by origin. Only the latest {@link
+     * #REMEMBERED} entries are kept.
+     */
     private final Map<RecordPlace, List<Integer>> lostHere = Collections.synchronizedMap(new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<RecordPlace, List<Integer>> eldest) {
@@ -42,7 +45,7 @@ final class RunsInFlight {
 
     private record Running(JobRun run, CompletableFuture<@Nullable Void> ended) {}
 
-    /** A run that is in flight. Closing it ends that. */
+    /** The entry of a run in flight. Closing it removes the run. */
     final class Entry implements AutoCloseable {
         private final Running running;
         private final boolean waited;
@@ -64,8 +67,8 @@ final class RunsInFlight {
     }
 
     /**
-     * Adds a run. An earlier run of the same record lost its lock, and ends first. A run of a deferred record of it, or of
-     * its origin, may end by itself.
+     * Adds a run after an earlier run with the same origin has ended. If the earlier run has the same record, it has
+     * lost its lock and is stopped. If only the origin is the same, the earlier run ends by itself.
      */
     Entry enter(JobRun run) {
         TakenJob taken = run.taken();
@@ -112,7 +115,7 @@ final class RunsInFlight {
         return all.subList(Math.max(0, all.size() - RunStarts.MOST), all.size());
     }
 
-    /** Returns whether a run has a smaller record of the same job, by the duplicate rule. */
+    /** Returns whether another run has an earlier record of the same job, in the order of {@link RecordStamp}. */
     boolean hasSmaller(TakenJob taken) {
         SortedSet<RecordStamp> stamps = byId.get(taken.job().id());
         return stamps != null && !stamps.headSet(taken.stamp()).isEmpty();
@@ -121,8 +124,8 @@ final class RunsInFlight {
     /**
      * Stops the run of a record.
      *
-     * @param origin the record that the job came in
-     * @param record the origin itself, or a deferred record of it
+     * @param origin the record in which the job arrived
+     * @param record the record in flight: the origin itself, or a deferred record of it
      */
     void stop(RecordPlace origin, RecordPlace record, StopSignal.Reason reason) {
         Running running = runs.get(origin);
@@ -137,7 +140,7 @@ final class RunsInFlight {
                 .forEach(each -> each.run().stop(StopSignal.Reason.CANCELLED));
     }
 
-    /** Stops the runs that only wait, and each one that begins from now on. */
+    /** Stops the waiting runs, and each run that begins from now on. */
     void stopWaiting() {
         draining = true;
         waiting().forEach(run -> run.stop(StopSignal.Reason.SHUTDOWN));
@@ -148,7 +151,7 @@ final class RunsInFlight {
         runs.values().forEach(each -> each.run().stop(StopSignal.Reason.SHUTDOWN));
     }
 
-    /** Waits until all runs have ended, also those that begin meanwhile. */
+    /** Waits until all runs have ended, including runs that begin meanwhile. */
     boolean awaitEnds(Duration atMost) throws InterruptedException {
         long end = System.nanoTime() + atMost.toNanos();
         List<Running> left = List.copyOf(runs.values());
@@ -172,7 +175,7 @@ final class RunsInFlight {
         return runs.values().stream().map(each -> each.run().taken()).toList();
     }
 
-    /** Returns the runs that only wait: for their turn, for their node, or for what happened earlier. */
+    /** Returns the runs that wait: for their turn, for a node, or for the check of earlier runs. */
     List<JobRun> waiting() {
         return runs.values().stream()
                 .map(Running::run)

@@ -8,14 +8,14 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A valid job, as it came off a topic.
+ * A valid job with the record in which it arrived.
  *
  * @param document the record's value
- * @param namesItself whether the producer chose the id, and other records may have it too; a derived id belongs to one
- *     record
- * @param stamp the record that the job came in; for a deferred record, its origin
- * @param deferred the place of the deferred record that was taken; null: the record itself was
- * @param traceparent the header of the job's producer; null where there is none
+ * @param namesItself whether the producer chose the id, so that other records may have the same id; a derived id
+ *     belongs to only one record
+ * @param stamp the time and the place of the record in which the job arrived; for a deferred record, of its origin
+ * @param deferred the place of the deferred record; null if the job came in the origin itself
+ * @param traceparent the trace header for the job's events; null if there is none
  */
 public record TakenJob(
         PromptJob job,
@@ -32,7 +32,7 @@ public record TakenJob(
         return deferred != null;
     }
 
-    /** The record that was taken. */
+    /** Returns the place of the record in flight: the deferred record or the origin. */
     RecordPlace inHand() {
         return deferred == null ? place() : deferred;
     }

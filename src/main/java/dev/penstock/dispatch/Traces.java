@@ -7,8 +7,9 @@ import jakarta.inject.Singleton;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
- * Makes the spans. Where traces are exported nowhere ({@code settings.TraceExport}) this tracer makes none: its span is
- * the parent itself, so that a producer's own context goes on to the node and to each event unchanged.
+ * Provides the tracer that creates the spans. If no exporter is configured ({@code settings.source.TraceExport}), this
+ * tracer creates no new span, but uses the parent span itself. So the producer's own context reaches the node and each
+ * event unchanged.
  */
 @Singleton
 public final class Traces {

@@ -10,8 +10,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Logs why jobs wait: a line when jobs have waited for a while for something else than a slot, and one when the reason
- * changes. Owned by the thread that looks.
+ * Logs why jobs wait. It writes a line when jobs have waited for a while for anything other than a slot, and another
+ * line when the reason changes. Owned by the thread that calls {@link #look}.
  */
 final class WaitLog {
     private static final Duration AFTER = Duration.ofSeconds(5);
@@ -21,7 +21,7 @@ final class WaitLog {
     private final Consumer<String> out;
     private final Map<Waiting.Code, Seen> seen = new EnumMap<>(Waiting.Code.class);
 
-    /** @param reported null: nothing */
+    /** @param reported the last report in the log; null if there is none */
     private record Seen(Instant since, @Nullable Report reported) {}
 
     private record Report(String message, Instant at) {}
@@ -31,7 +31,7 @@ final class WaitLog {
         this.out = out;
     }
 
-    /** Must be called again and again. */
+    /** Logs those reasons that are due. It must be called periodically. */
     void look(Map<Waiting.Code, WaitingJobs> waiting) {
         Instant now = clock.instant();
         for (Waiting.Code code : Waiting.Code.values()) {

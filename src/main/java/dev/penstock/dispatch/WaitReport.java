@@ -13,7 +13,10 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Why jobs wait: those in flight that do not run, and those that this replica deferred since their nodes are down. Thread-safe. */
+/**
+ * Reports why jobs wait. It covers jobs in flight that do not run, and jobs that this replica deferred because their
+ * nodes are down. Thread-safe.
+ */
 final class WaitReport {
     private static final int REMEMBERED = 10_000;
 
@@ -21,7 +24,7 @@ final class WaitReport {
     private final RunsInFlight runs;
     private final Clock clock;
 
-    /** By the record that the job came in; the latest of many. */
+    /** The deferred jobs by their origin. Only the latest {@link #REMEMBERED} entries are kept. */
     private final Map<RecordPlace, Deferred> deferredHere = Collections.synchronizedMap(new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<RecordPlace, Deferred> eldest) {
@@ -37,12 +40,12 @@ final class WaitReport {
         this.clock = clock;
     }
 
-    /** The job is back here. */
+    /** Forgets the deferral of a job that is in flight again. */
     void taken(TakenJob job) {
         deferredHere.remove(job.place());
     }
 
-    /** A run of the job has ended. */
+    /** Remembers the job of a run that ended with a deferral because the job's nodes are down. */
     void ended(JobRun run) {
         Deferral deferral = run.deferral();
         if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.routeKey() != null) {
@@ -55,7 +58,7 @@ final class WaitReport {
         }
     }
 
-    /** Returns the jobs that wait, by what they wait for. */
+    /** Returns the waiting jobs by the reason of their wait. */
     Map<Waiting.Code, WaitingJobs> now() {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
         Map<RouteKey, Waiting> reasons = new HashMap<>();

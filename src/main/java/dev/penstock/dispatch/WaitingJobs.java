@@ -5,8 +5,8 @@ import dev.penstock.job.JobId;
 /**
  * Jobs that wait for the same thing.
  *
- * @param example one of them
- * @param message why that one waits
+ * @param example the id of one of these jobs
+ * @param message the reason why this job waits
  */
 public record WaitingJobs(int count, JobId example, String message) {
     WaitingJobs and(WaitingJobs more) {

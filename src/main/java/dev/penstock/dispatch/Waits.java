@@ -41,7 +41,7 @@ public class Waits {
         routes = new Routes(settings, nodes);
     }
 
-    /** Why this job waits; empty: it does not. */
+    /** Returns why this job waits; empty if it does not wait. */
     public Optional<Waiting> of(JobRow row) {
         JobState state = row.state().orElse(null);
         Submission record = row.arrivals().chosen().orElse(null);
@@ -95,8 +95,8 @@ public class Waits {
     }
 
     /**
-     * Whether jobs of that key need not wait any longer for a node that is down: one is up, or none will ever serve
-     * them.
+     * Returns whether jobs with this route key can stop waiting for a node that is down: a node is up, or no node can
+     * ever serve them.
      */
     public boolean mayGoOn(RouteKey key) {
         return switch (routes.of(key)) {
@@ -106,7 +106,7 @@ public class Waits {
         };
     }
 
-    /** Changes whenever the answer of {@link #mayGoOn} may change. */
+    /** Returns a number that changes whenever the result of {@link #mayGoOn} may change. */
     public long version() {
         return nodes.version();
     }
@@ -115,15 +115,15 @@ public class Waits {
         return nodesOf(route).anyMatch(node -> node.health().state() == Node.State.UP);
     }
 
-    /** The warning that there is no node at all; empty: there is one. */
+    /** Returns a warning if there is no node at all; otherwise empty. */
     public Optional<String> noNode() {
         return nodes.all().isEmpty() ? Optional.of(NONE) : Optional.empty();
     }
 
     /**
-     * What keeps jobs of a route key from running.
+     * Returns why jobs with a route key do not run.
      *
-     * @param since when the job came
+     * @param since the time when the job arrived
      */
     Waiting of(RouteKey key, Instant since) {
         if (nodes.all().isEmpty()) {
@@ -185,7 +185,7 @@ public class Waits {
                 later(since, down));
     }
 
-    /** No node lists the model, and a node that was never reached may have it. */
+    /** Returns the reason if no node lists the model, but a node that was never reached may have it. */
     private Waiting unknown(RouteKey key, Instant since) {
         List<Node> never = nodes.all().stream()
                 .filter(node -> !node.health().known()

@@ -1,4 +1,7 @@
-/** The whole flow of a job: one virtual thread per running job, attempts, cancelling. */
+/**
+ * Handles everything around the execution of a Kafka job: duplicates, recovery, quarantine, cancelling, outcome and
+ * acknowledgement. Each job has its own virtual thread.
+ */
 @NullMarked
 package dev.penstock.dispatch;
 

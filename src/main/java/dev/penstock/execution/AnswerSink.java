@@ -7,17 +7,17 @@ import dev.penstock.job.TokenEvent;
 import java.util.List;
 
 /**
- * Where the events of an execution go, except for its outcome, which {@link Execution#run} returns. The thread of the
- * run calls it.
+ * Receives the events of an execution, except for its outcome, which {@link Execution#run} returns. Only the thread of
+ * the run calls it.
  */
 public interface AnswerSink {
-    /** Begins an attempt: what follows belongs to it, also an outcome. */
+    /** Begins an attempt. All later events belong to it, including an outcome. */
     void begin(int attempt);
 
     /**
-     * Takes the {@code started} of the attempt.
+     * Takes the event {@code started} of the attempt.
      *
-     * @return false if it is too large; then nothing was published
+     * @return false if the event is too large; then nothing was published
      */
     boolean started(JobEvent.Started started) throws InterruptedException;
 
@@ -29,9 +29,9 @@ public interface AnswerSink {
     boolean chunk(Answer.Head head, List<TokenEvent> deltas);
 
     /**
-     * Returns the failure for something that this sink cannot take for its size.
+     * Returns the failure for an event that is too large for this sink.
      *
-     * @param what for example {@code "a part of the answer cannot be cut"}
+     * @param what the problem, for example {@code "a part of the answer cannot be cut"}
      */
     JobFailure tooLarge(String what);
 }

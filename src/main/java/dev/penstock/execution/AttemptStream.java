@@ -19,8 +19,8 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One attempt at one node, as a stream of its progress: the chunks of the answer, then its end. It publishes nothing.
- * Not thread-safe: the thread of the run owns it. Closing it ends the request.
+ * One attempt at one node, as a stream of its progress: the chunks of the answer, then the end of the attempt. It
+ * publishes nothing. Not thread-safe: the thread of the run owns it. Closing it ends the request.
  */
 final class AttemptStream implements AutoCloseable {
     private static final int MOST_OF_AN_ANSWER_IN_A_FAILURE = 100;
@@ -42,23 +42,23 @@ final class AttemptStream implements AutoCloseable {
     private @Nullable Open open;
     private @Nullable End end;
 
-    /** The request is sent. */
+    /** A request that was sent. */
     private record Open(TokenStream stream, StopSignal.Waking waking, StallTimeouts silence) implements AutoCloseable {
         @Override
         public void close() {
             try (stream;
                     waking) {
-                // closing is all
+                // the resources only have to be closed
             }
         }
     }
 
-    /** What comes out of an attempt. */
+    /** A piece of the answer, or the end of the attempt. */
     sealed interface Progress {
         /** A piece of the answer; never empty. */
         record Chunk(Answer.Head head, List<TokenEvent> deltas) implements Progress {}
 
-        /** Nothing follows. */
+        /** The end of the attempt. Nothing follows it. */
         record Ended(End end) implements Progress {}
     }
 
@@ -68,7 +68,7 @@ final class AttemptStream implements AutoCloseable {
 
         record Failed(JobFailure failure) implements End {}
 
-        /** The signal was given. */
+        /** The stop signal was given. */
         record Stopped() implements End {}
 
         /** The job's own time is over. */
@@ -76,7 +76,7 @@ final class AttemptStream implements AutoCloseable {
     }
 
     /**
-     * Begins an attempt; the first {@link #next} sends the request.
+     * Begins an attempt. The first call of {@link #next} sends the request.
      *
      * @param head the head of the answer, with the requested model
      * @param atMost the time left for the job
@@ -100,11 +100,11 @@ final class AttemptStream implements AutoCloseable {
         begunNanos = nanos.getAsLong();
         lastTokenNanos = begunNanos;
         deadlineNanos = begunNanos + atMost.toNanos();
-        // the wait for media has the system's own clock
+        // the wait for media uses the system's own clock
         until = new Until(signal.whenGiven(), System.nanoTime() + atMost.toNanos());
     }
 
-    /** Returns the model that runs: the one that the server reports, otherwise the requested one. */
+    /** Returns the model that the server reports; the requested model if the server reports none. */
     String model() {
         return head.model();
     }
@@ -115,12 +115,12 @@ final class AttemptStream implements AutoCloseable {
         return firstTokenMillis;
     }
 
-    /** Returns the fields of the job that the node's backend has no equivalent for. */
+    /** Returns the fields of the job for which the node's backend has no equivalent. */
     List<String> ignoredParameters() {
         return ignoredParameters;
     }
 
-    /** Returns the time from the first token to the last. */
+    /** Returns the time from the first token to the last token. */
     long streamMillis() {
         return firstTokenMillis == null ? 0 : (lastTokenNanos - begunNanos) / 1_000_000 - firstTokenMillis;
     }
@@ -142,7 +142,7 @@ final class AttemptStream implements AutoCloseable {
             NodeRequest sent = node.request(job, head.model(), until);
             request = sent;
             TokenStream stream = sent.stream();
-            // the node is not silent while its media are fetched
+            // the node cannot answer while the media are fetched, so the stall timeout begins here
             StallTimeouts silence = new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
             opened = new Open(stream, signal.wakeBy(stream::wake), silence);
             open = opened;
@@ -169,7 +169,7 @@ final class AttemptStream implements AutoCloseable {
             if (untilSilent <= 0) {
                 return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
             }
-            // a chunk that is due takes along what has arrived, and waits for nothing
+            // a chunk that is due includes all tokens that have arrived, and does not wait for more
             long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
             TokenEvent event = opened.stream().next(Math.max(0, wait));
             if (event != null) {
@@ -220,7 +220,10 @@ final class AttemptStream implements AutoCloseable {
         batch.add(event, now);
     }
 
-    /** A job that asks for tags gets a list of tags, or a failure. */
+    /**
+     * Returns the end of an attempt with a complete answer. If the job asks for tags and the answer is no list of tags,
+     * the attempt has failed.
+     */
     private End whole(Answer answer) {
         if (job.task() != Task.TAG) {
             return new End.Whole(answer);
@@ -244,7 +247,7 @@ final class AttemptStream implements AutoCloseable {
     public void close() {
         try (var _ = request;
                 var _ = open) {
-            // closing is all
+            // the resources only have to be closed
         }
     }
 }

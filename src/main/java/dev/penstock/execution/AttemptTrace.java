@@ -21,9 +21,9 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The log fields and the trace of one attempt: a client's span by the conventions for generative AI, without any text,
- * and the field {@code node} of each line, from then on. Owned by the thread of the run; the span is current on it, and
- * its context goes on to the node.
+ * The log field {@code node} and the span of one attempt. From the beginning of the attempt, each log line has the
+ * field. The span is a client span by the OpenTelemetry conventions for generative AI, without any text. The thread of
+ * the run owns it. The span is current on that thread, and the node receives the span's context.
  */
 final class AttemptTrace implements AutoCloseable {
     private static final AttributeKey<List<String>> FINISH_REASONS =
@@ -41,7 +41,7 @@ final class AttemptTrace implements AutoCloseable {
         scope = Spans.current(Context.current().with(span));
     }
 
-    /** A child of the job's span. */
+    /** Begins the span of an attempt, as a child of the job's span. */
     static AttemptTrace begin(Tracer tracer, PromptJob job, NodeSettings node, String model, int attempt) {
         MDC.put("node", node.name());
         String operation = operation(job.task());
@@ -54,7 +54,7 @@ final class AttemptTrace implements AutoCloseable {
                 .setAttribute("penstock.node", node.name())
                 .setAttribute("penstock.pool", node.pool())
                 .setAttribute("penstock.attempt", attempt);
-        // a program that is started for each request has none
+        // a program that is started for each request has no address
         if (node.url().getHost() != null) {
             builder.setAttribute("server.address", node.url().getHost()).setAttribute("server.port", port(node));
         }
@@ -70,7 +70,11 @@ final class AttemptTrace implements AutoCloseable {
         return new AttemptTrace(builder.startSpan());
     }
 
-    /** @param firstTokenMillis null: no token came */
+    /**
+     * Adds the end of the attempt to the span.
+     *
+     * @param firstTokenMillis the time to the first token; null if no token arrived
+     */
     void ended(AttemptStream.End end, @Nullable Long firstTokenMillis) {
         if (firstTokenMillis != null) {
             span.setAttribute("gen_ai.response.time_to_first_chunk", firstTokenMillis / 1000.0);
@@ -104,7 +108,7 @@ final class AttemptTrace implements AutoCloseable {
         };
     }
 
-    /** The conventions' own names, where they have one. */
+    /** Returns the name of a backend in the conventions, or Penstock's own name if they have none. */
     private static String provider(Backend backend) {
         return backend == Backend.AZURE_OPENAI ? "azure.ai.openai" : backend.wireName();
     }
@@ -116,7 +120,7 @@ final class AttemptTrace implements AutoCloseable {
 
     @Override
     public void close() {
-        // the scope of the job's span restores the field, where there is such a span
+        // remove the field; if the job has a span, closing the scope sets the field again
         MDC.remove("parentId");
         scope.close();
         span.end();

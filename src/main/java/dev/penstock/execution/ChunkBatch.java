@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Gathers deltas into chunk events. The first chunk goes out at once. Later chunks go out after the linger, or when
- * there is enough text. Time is an argument, in nanoseconds of one clock. Not thread-safe: the thread of the run owns
- * it.
+ * Gathers deltas into chunk events. The first chunk is due at once. Each later chunk is due after the linger time, or
+ * earlier if there is enough text. Time is an argument, in nanoseconds of one clock. Not thread-safe: the thread of the
+ * run owns it.
  */
 final class ChunkBatch {
     private final long lingerNanos;
@@ -41,7 +41,7 @@ final class ChunkBatch {
         int size = switch (delta) {
             case TokenEvent.Text text -> text.text().length();
             case TokenEvent.ToolCall call -> call.arguments().length() + 1;
-            // the text of the reasoning has been counted already
+            // the text of the reasoning was counted before
             case TokenEvent.Thinking _ -> 1;
             case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
             case TokenEvent.Model _, TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
@@ -68,8 +68,8 @@ final class ChunkBatch {
     }
 
     /**
-     * Returns the time until this batch must go out, in nanoseconds; 0 or less: now; {@code Long.MAX_VALUE}: no text
-     * yet.
+     * Returns the nanoseconds until this batch must be sent; 0 or less if it must be sent now; {@code Long.MAX_VALUE}
+     * if it has no text yet.
      */
     long dueInNanos(long nowNanos) {
         if (chars == 0) {
@@ -83,7 +83,7 @@ final class ChunkBatch {
         return chars >= maxChars;
     }
 
-    /** Returns whether there is text that no chunk has carried yet. */
+    /** Returns whether the batch has text that no chunk contains yet. */
     boolean hasText() {
         return chars > 0;
     }

@@ -12,8 +12,8 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One execution of a job: waits for a node, attempts, tries again, until there is an outcome or a reason to leave the
- * job. Its thread owns it; other threads may call {@link #isWaiting}.
+ * One execution of a job. It waits for a node, makes an attempt, and tries again after a failure, until the job has an
+ * outcome, is deferred or is released. Its thread owns it; other threads may call {@link #isWaiting}.
  */
 public final class Execution {
     private final Work work;
@@ -35,37 +35,37 @@ public final class Execution {
 
     private volatile boolean waiting = true;
 
-    /** Whom the job belongs to. */
+    /** Knows whether the job still belongs to the run. */
     @FunctionalInterface
     public interface Owner {
-        /** Asks, before a further attempt, whether the job still belongs to this run. */
+        /** Returns whether the job still belongs to this run. The execution asks this before each further attempt. */
         boolean stillOwns() throws InterruptedException;
     }
 
     /** How an execution ended. */
     public sealed interface Result {
-        /** The job has an outcome. It belongs to the attempt that the sink began last. */
+        /** The job has an outcome. The outcome belongs to the attempt that the sink began last. */
         record Concluded(Outcome outcome) implements Result {}
 
         /**
-         * The job makes room for others, and continues later.
+         * The job makes room for other jobs, and continues later.
          *
          * @param left the time left for the job
          */
         record Deferred(Admission.Cause cause, Duration left) implements Result {}
 
-        /** The run has stopped, or does not own the job any more. It has no outcome. */
+        /** The run was stopped, or does not own the job any more. There is no outcome. */
         record Released() implements Result {}
     }
 
-    /** How an attempt ended for the job. */
+    /** The next step after an attempt. */
     private sealed interface Step {
         record Done(Result result) implements Step {}
 
         record Again(JobFailure failure, boolean elsewhere) implements Step {}
     }
 
-    /** @param entry the place of the job in the queue; the caller closes it */
+    /** @param entry the job's queue entry; the caller closes it */
     public Execution(
             Work work, QueueEntry entry, AnswerSink sink, StopSignal signal, Owner owner, ExecutionContext context) {
         this.work = work;
@@ -82,7 +82,7 @@ public final class Execution {
         outcomeAttempt = work.outcomeAttempt();
     }
 
-    /** Returns whether no attempt runs. */
+    /** Returns whether no attempt is running. */
     public boolean isWaiting() {
         return waiting;
     }
@@ -97,7 +97,7 @@ public final class Execution {
         return lastAttempt;
     }
 
-    /** Returns how many attempts of the job failed and count, also in earlier runs. */
+    /** Returns how many failed attempts of the job count against its max_attempts, including those of earlier runs. */
     public int failures() {
         return plan.counted();
     }
@@ -107,7 +107,7 @@ public final class Execution {
         try {
             return execute();
         } finally {
-            // the outcome has its own copy of the text
+            // free the text: the outcome has its own copy
             transcript.startOver();
         }
     }
@@ -198,7 +198,7 @@ public final class Execution {
         transcript.startOver();
     }
 
-    /** Publishes the chunks of an attempt. */
+    /** Publishes the chunks of an attempt, and returns how the attempt ended. */
     private AttemptStream.End read(AttemptStream attempt, Node node) throws InterruptedException {
         try (attempt) {
             while (true) {
@@ -262,7 +262,7 @@ public final class Execution {
         return new Step.Done(new Result.Concluded(outcome));
     }
 
-    /** An outcome without an attempt has an attempt number of its own. */
+    /** Ends with an outcome that no attempt led to. Such an outcome has an attempt number of its own. */
     private Result withoutAttempt(JobEvent event) {
         sink.begin(outcomeAttempt);
         return new Result.Concluded(Outcome.withoutAttempt(event));

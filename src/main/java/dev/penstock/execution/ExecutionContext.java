@@ -7,10 +7,10 @@ import java.util.function.LongSupplier;
 import java.util.random.RandomGenerator;
 
 /**
- * What every execution needs.
+ * The parts that every execution needs.
  *
- * @param nanos measures durations, in nanoseconds from any origin
- * @param chance spreads the retries of jobs that failed together
+ * @param nanos a clock for durations, in nanoseconds from any origin
+ * @param chance a random generator that spreads the retries of jobs that failed at the same time
  */
 public record ExecutionContext(
         Settings settings, Clock clock, LongSupplier nanos, RandomGenerator chance, RunMeters meters, Tracer tracer) {}

@@ -6,12 +6,12 @@ import dev.penstock.node.Node;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What ends a job.
+ * The result that ends a job.
  *
- * @param event one of the outcomes
- * @param started the {@code started} of the attempt that led to it; null if no attempt did
+ * @param event the event that ends the job
+ * @param started the event {@code started} of the attempt that led to the outcome; null if no attempt led to it
  * @param answer the whole answer; null if there is none
- * @param node where the attempt ran; null if no attempt led to it
+ * @param node the node of that attempt; null if no attempt led to the outcome
  */
 public record Outcome(
         JobEvent event,
@@ -29,12 +29,15 @@ public record Outcome(
         return new Outcome(event, started, answer, node);
     }
 
-    /** Returns the same outcome with an event that a record can hold. Only the chunks have the text. */
+    /**
+     * Returns the same outcome with an event that has no text, so that a record can hold it. Only the chunks contain
+     * the text.
+     */
     public Outcome truncated(JobEvent.Completed completed) {
         return new Outcome(completed.withoutText(), started, answer, node);
     }
 
-    /** Returns whether only the chunks have the text. */
+    /** Returns whether only the chunks contain the text. */
     public boolean isTruncated() {
         return event instanceof JobEvent.Completed completed && completed.truncated();
     }

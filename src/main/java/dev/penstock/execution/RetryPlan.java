@@ -14,10 +14,10 @@ import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 
 /**
- * What the failed attempts of a job mean for its next one: which nodes it leaves out, which it asks again and when, and
- * how many attempts count. A node that refuses for load, still loads its model, or cannot be reached, has not tried:
- * such an attempt does not count. Time, chance and the states of the nodes are arguments. Not thread-safe: the thread of
- * the run owns it.
+ * Decides which nodes the next attempt of a job avoids after failed attempts, and for how long. It also counts the
+ * failed attempts. An attempt does not count if the node refused it for load, was still loading its model, or could not
+ * be reached, because such a node has not tried the job. Time, chance and the states of the nodes are arguments. Not
+ * thread-safe: the thread of the run owns it.
  */
 final class RetryPlan {
     private final Settings.Retries retries;
@@ -28,15 +28,15 @@ final class RetryPlan {
     private final Map<String, Integer> failuresAt = new HashMap<>();
     private int counted;
 
-    /** What follows a failed attempt. */
+    /** The next step after a failed attempt. */
     sealed interface Next {
         /** Another attempt, at any node that {@link #avoid} allows. */
         record Anywhere() implements Next {}
 
-        /** Another attempt, if another node is up: this one cannot serve the job. */
+        /** Another attempt if another node is up. The failed node cannot serve the job. */
         record Elsewhere() implements Next {}
 
-        /** No attempt; the failure is the job's outcome. */
+        /** No further attempt. The failure is the job's outcome. */
         record GiveUp(JobFailure failure) implements Next {}
     }
 
@@ -47,7 +47,7 @@ final class RetryPlan {
      */
     record Failed(JobFailure failure, String node, boolean spoke) {}
 
-    /** @param counted attempts that failed before, in an earlier run */
+    /** @param counted the number of earlier failed attempts that count against max_attempts */
     RetryPlan(Settings.Retries retries, int maxAttempts, int counted, RandomGenerator chance) {
         this.retries = retries;
         this.maxAttempts = maxAttempts;
@@ -56,10 +56,10 @@ final class RetryPlan {
     }
 
     /**
-     * Takes note of a failed attempt, and decides what follows.
+     * Adds a failed attempt, and returns the next step.
      *
      * @param left the time left for the job
-     * @param mayHaveOther whether a node other than these may serve the job, now or later
+     * @param mayHaveOther tests whether a node outside the given set may serve the job, now or later
      */
     Next after(Failed failed, Instant now, Duration left, Predicate<Set<String>> mayHaveOther) {
         JobFailure failure = failed.failure();
@@ -78,7 +78,10 @@ final class RetryPlan {
         };
     }
 
-    /** A server may ask for more time than the job has. */
+    /**
+     * Decides whether another attempt follows. It gives up if the server asks for a longer pause than the time left,
+     * and no other node may serve the job in that time.
+     */
     private Next retry(JobFailure failure, Instant now, Duration left, Predicate<Set<String>> mayHaveOther) {
         Duration asked = failure.again().after();
         if (asked == null || asked.compareTo(left) < 0 || mayHaveOther.test(closedUntil(now.plus(left)))) {
@@ -95,25 +98,28 @@ final class RetryPlan {
         };
     }
 
-    /** An unreachable node is down until a probe succeeds. That is pause enough, unless it fails again at once. */
+    /**
+     * Returns how long the job avoids a node that failed. An unreachable node is down until a probe succeeds, so it
+     * needs a further pause only if it fails again.
+     */
     private Duration pause(JobFailure failure, int inARow) {
         boolean unreachable = failure.code() == JobFailure.Code.NODE_UNREACHABLE;
         Duration backoff =
                 unreachable && inARow == 1 ? Duration.ZERO : retries.backoff(unreachable ? inARow - 1 : inARow);
         if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
-            // the jobs of one burst come back at different times
+            // so that the jobs of one burst return at different times
             backoff = Duration.ofNanos((long) (backoff.toNanos() * (0.5 + chance.nextDouble() / 2)));
         }
         Duration asked = failure.again().after();
         return asked != null && asked.compareTo(backoff) > 0 ? asked : backoff;
     }
 
-    /** Returns where the next attempt may not go yet, or not at all. */
+    /** Returns the nodes that the next attempt must avoid, for a time or altogether. */
     Avoid avoid() {
         return new Avoid(useless, notBefore);
     }
 
-    /** Returns the nodes that the job cannot go to until then. */
+    /** Returns the nodes that cannot take the job before the given time. */
     private Set<String> closedUntil(Instant end) {
         Set<String> closed = notBefore.entrySet().stream()
                 .filter(node -> !node.getValue().isBefore(end))
@@ -128,7 +134,7 @@ final class RetryPlan {
         return Set.copyOf(useless);
     }
 
-    /** Returns how many attempts count against the job's max_attempts. */
+    /** Returns how many failed attempts count against the job's max_attempts. */
     int counted() {
         return counted;
     }

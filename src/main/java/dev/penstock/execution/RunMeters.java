@@ -12,7 +12,7 @@ import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** What every execution counts. */
+/** The meters of all executions. */
 public final class RunMeters {
     private final MeterRegistry meters;
     private final Counter restarts;
@@ -22,7 +22,10 @@ public final class RunMeters {
     private final DistributionSummary promptTokens;
     private final DistributionSummary completionTokens;
 
-    /** All that need no label of a run are there from the start, at zero: an increase of nothing is no alert. */
+    /**
+     * Creates the meters. The meters whose labels do not depend on a run exist from the start, at zero. Otherwise an
+     * alert could not see their first increase.
+     */
     public RunMeters(MeterRegistry meters) {
         this.meters = meters;
         restarts = meters.counter("penstock.failovers", "kind", "restart");
@@ -41,14 +44,16 @@ public final class RunMeters {
         queued.record(Duration.ofMillis(millis));
     }
 
-    /** A job goes on at another node than the one that failed, and starts over there. */
+    /** Counts a job that starts over at another node after its node failed. */
     void failedOver() {
         restarts.increment();
     }
 
     /**
-     * @param firstTokenMillis null: no token came
-     * @param streamMillis from the first token to the last
+     * Records an attempt that ended.
+     *
+     * @param firstTokenMillis the time to the first token; null if no token arrived
+     * @param streamMillis the time from the first token to the last token
      */
     void attempted(
             PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
@@ -97,7 +102,11 @@ public final class RunMeters {
                 && (failure.code() == JobFailure.Code.STREAM_BROKEN || failure.code() == JobFailure.Code.IDLE_TIMEOUT);
     }
 
-    /** @param node where the last attempt ran; null if there was none */
+    /**
+     * Records a job that ended.
+     *
+     * @param node the node of the last attempt; null if there was no attempt
+     */
     public void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
         String kind = outcome.kind().wireName();
         meters.counter(

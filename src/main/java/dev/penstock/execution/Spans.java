@@ -6,11 +6,11 @@ import io.opentelemetry.api.trace.StatusCode;
 import io.opentelemetry.context.Context;
 import io.opentelemetry.context.Scope;
 
-/** What all spans of a job have in common. */
+/** Functions for all spans of a job. */
 public final class Spans {
     private Spans() {}
 
-    /** Makes a context current for this thread, unless it has no trace: a line of the log has no invalid id. */
+    /** Makes a context current for this thread if the context has a trace. So no log line has an invalid trace id. */
     @SuppressWarnings("MustBeClosedChecker") // the caller closes it
     public static Scope current(Context context) {
         return Span.fromContext(context).getSpanContext().isValid() ? context.makeCurrent() : Scope.noop();

@@ -7,8 +7,8 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stops a run, wherever it waits. The first reason counts, except that each other reason replaces a cancellation: the
- * run publishes {@code cancelled} only while the job belongs to it. Thread-safe.
+ * Stops a run, even while it waits. The first reason counts, but any other reason replaces a cancellation, because the
+ * run may publish {@code cancelled} only while the job belongs to it. Thread-safe.
  */
 public final class StopSignal {
     private final CountDownLatch given = new CountDownLatch(1);
@@ -23,11 +23,11 @@ public final class StopSignal {
         CANCELLED,
         /** Another replica may run the job now. */
         LOCK_LOST,
-        /** This replica ends. */
+        /** This replica stops. */
         SHUTDOWN
     }
 
-    /** Sets how the signal wakes an interruptible wait, while the returned handle is open. */
+    /** Sets the action with which the signal wakes a waiting run. It applies while the returned handle is open. */
     public Waking wakeBy(Runnable newWaker) {
         waker = newWaker;
         if (reason != null) {
@@ -36,7 +36,7 @@ public final class StopSignal {
         return () -> waker = null;
     }
 
-    /** Closing it ends the waking. */
+    /** The handle of such an action. Closing it removes the action. */
     public interface Waking extends AutoCloseable {
         @Override
         void close();
@@ -61,7 +61,7 @@ public final class StopSignal {
         }
     }
 
-    /** Returns a future that is done when the signal is given. */
+    /** Returns a future that completes when the signal is given. */
     CompletableFuture<@Nullable Void> whenGiven() {
         return whenGiven;
     }
@@ -71,17 +71,20 @@ public final class StopSignal {
         return reason;
     }
 
-    /** Returns whether the run stops. */
+    /** Returns whether the run must stop. */
     public boolean isGiven() {
         return reason != null;
     }
 
-    /** Returns whether the run publishes nothing more: the record is lost, or this replica ends. */
+    /** Returns whether the run must publish nothing more, because its record is lost or this replica stops. */
     public boolean isOver() {
         return reason != null && reason != Reason.CANCELLED;
     }
 
-    /** Waits, and less long if the signal is given meanwhile. A cancelled run waits until the run is over. */
+    /**
+     * Waits for a time, or until the signal is given. If the run is cancelled already, the wait ends early only when
+     * {@link #isOver} becomes true.
+     */
     public void pause(Duration wait) throws InterruptedException {
         var _ = (reason == Reason.CANCELLED ? over : given).await(wait.toNanos(), TimeUnit.NANOSECONDS);
     }

@@ -4,7 +4,10 @@ import io.micrometer.core.instrument.config.MeterFilter;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 
-/** Records may set their tenants themselves. Beyond so many tenants, further ones share one series. */
+/**
+ * Limits the tenants in the metrics, because records may set their tenants themselves. Metrics show at most {@link
+ * #MOST} tenants.
+ */
 @Singleton
 final class TenantMeters {
     static final int MOST = 200;

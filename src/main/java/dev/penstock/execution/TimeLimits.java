@@ -8,9 +8,9 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How long a job may take: until its deadline, and from its first start until its timeout.
+ * The two time limits of a job: its deadline, and its timeout, which begins with the job's first start.
  *
- * @param firstStarted null if it never ran
+ * @param firstStarted the time of the first start; null if the job never started
  */
 record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
     private static final Duration LONGEST_WAIT = Duration.ofDays(365);
@@ -20,7 +20,7 @@ record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
         return firstStarted == null ? new TimeLimits(job, now) : this;
     }
 
-    /** Returns the time left; 0 or less if it is over. */
+    /** Returns the time left; 0 or less if the job's time is over. */
     Duration left(Instant now) {
         Instant end = job.deadline() == null ? Instant.MAX : job.deadline();
         if (firstStarted != null && firstStarted.plus(job.timeout()).isBefore(end)) {
@@ -32,11 +32,11 @@ record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
     /**
      * Returns the outcome of a job whose time is over.
      *
-     * @param execution null if no attempt runs
+     * @param execution the running attempt; null if no attempt runs
      * @param last the failure of the last attempt; null if none failed
      */
     JobEvent over(JobEvent.@Nullable Execution execution, @Nullable JobFailure last) {
-        // the clock does not decide here: it may be slightly behind the wait that has just ended
+        // do not compare with the current time: the clock may lag slightly behind the wait that has just ended
         Instant deadline = job.deadline();
         if (deadline != null && (firstStarted == null || !deadline.isAfter(firstStarted.plus(job.timeout())))) {
             return new JobEvent.Expired(execution, job.metadata());

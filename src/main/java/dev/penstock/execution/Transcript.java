@@ -7,17 +7,17 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The answer of a job over all its attempts. It is the only copy of the text: what a chunk has carried is kept nowhere
- * else. Not thread-safe: the thread of the run owns it.
+ * The text of a job's answer, from all its attempts. It is the only copy: the text of a chunk that was sent is kept
+ * nowhere else. Not thread-safe: the thread of the run owns it.
  */
 final class Transcript {
-    /** Fields of a request whose answer depends on more than its text so far. */
+    /** The request fields that make the rest of the answer depend on more than the text so far. */
     private static final Set<String> NOT_CONTINUABLE = Set.of(
             "logprobs", "top_logprobs", "tools", "functions", "response_format", "structured_outputs", "grammar");
 
     private final PromptJob job;
     private Answer.Builder answer = new Answer.Builder();
-    /** Whether all of it is plain text of one choice, without an end. */
+    /** Whether the answer so far is only plain text of one choice, and has not ended. */
     private boolean plain = true;
 
     private int chars;
@@ -27,7 +27,7 @@ final class Transcript {
         this.job = job;
     }
 
-    /** Drops the answer: the next attempt begins with an empty one. */
+    /** Drops the answer, so that the next attempt begins with an empty one. */
     void startOver() {
         answer = new Answer.Builder();
         plain = true;
@@ -51,7 +51,7 @@ final class Transcript {
         }
     }
 
-    /** All text so far is published. */
+    /** Marks all text so far as published. */
     void published() {
         publishedChars = chars;
     }
@@ -62,8 +62,8 @@ final class Transcript {
     }
 
     /**
-     * Returns the published text, if another attempt can continue after it instead of starting over. Empty if there is
-     * none, if the answer is more than one plain text, or if the text ends inside a code point.
+     * Returns the published text if another attempt can continue it instead of starting over. Returns empty if no text
+     * is published, if the answer is more than one plain text, or if the published text ends inside a code point.
      */
     Optional<String> continuable() {
         if (!plain || publishedChars == 0 || !isContinuable(job)) {

@@ -6,13 +6,13 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A job, and what is known of it before this run.
+ * A job and the results of its earlier runs.
  *
- * @param record the record that the job came in; {@code started} names it
- * @param firstStarted when the job first ran; null if it never ran
- * @param lastAttempt its last attempt; 0 if there is none
- * @param outcomeAttempt the attempt of an outcome that no attempt leads to
- * @param failures attempts of earlier runs that failed and count
+ * @param record the record in which the job arrived; the event {@code started} contains its place
+ * @param firstStarted the time when the job first started; null if it never started
+ * @param lastAttempt the job's last attempt; 0 if there is none
+ * @param outcomeAttempt the attempt number for an outcome that no attempt leads to
+ * @param failures the number of earlier failed attempts that count against max_attempts
  */
 public record Work(
         PromptJob job,

@@ -1,4 +1,7 @@
-/** Executes a job: attempts at nodes, what a failure means for the next one, the answer's text. It knows no Kafka. */
+/**
+ * Executes a job: makes attempts at nodes, decides the next step after a failure, and collects the text of the answer.
+ * It does not use Kafka.
+ */
 @NullMarked
 package dev.penstock.execution;
 

@@ -38,14 +38,14 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Checks the jobs that come over REST, and writes them as records of a job topic. */
+/** Checks the jobs that arrive over REST, and writes them as records like those of any producer. */
 @Singleton
 public final class SubmissionProducer {
     private static final Logger LOG = Logger.getLogger(SubmissionProducer.class);
 
     /**
-     * A submission that the broker has not confirmed by then is answered 503; the broker may have accepted it all the
-     * same.
+     * How long a submission waits for the broker's confirmation. After this time the client gets 503, although the
+     * broker may have accepted the job.
      */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofSeconds(10);
 
@@ -79,18 +79,20 @@ public final class SubmissionProducer {
                         (int) DELIVERY_TIMEOUT.toMillis()));
     }
 
-    /** A document that may be written, or the reason why not. */
+    /** A document that may be written, or the reason why it may not be written. */
     public sealed interface Checked {
-        /** @param idWasGiven by the client: events of it may be there already */
+        /**
+         * @param idWasGiven whether the client gave the id; if so, the reply topic may already have events of the job
+         */
         record Fit(PromptJob job, Bytes document, boolean idWasGiven, Settings.JobTopic topic) implements Checked {}
 
         record Unfit(JobFailure failure) implements Checked {}
     }
 
     /**
-     * Checks a document as the worker does.
+     * Checks a document by the same rules as the intake.
      *
-     * @param idempotencyKey the same key gives the same job; null: none was sent
+     * @param idempotencyKey the key from the client; the same key gives the same job id; null if the client sent none
      */
     public Checked check(byte[] document, @Nullable String idempotencyKey) {
         if (document.length > settings.maxRecord()) {
@@ -112,10 +114,10 @@ public final class SubmissionProducer {
     }
 
     /**
-     * Checks a document that is to go back to its topic. Where Penstock has no such topic any more, it goes to the one
-     * of a submission.
+     * Checks a document that is to be written to its topic again. If Penstock has no such topic any more, the document
+     * goes to the topic of a new submission.
      *
-     * @param id the id of its job: the same for the same request
+     * @param id the id of the job; the same request always gives the same id
      */
     public Checked checkAgain(byte[] document, String from, JobId id) {
         Optional<Settings.JobTopic> topic = settings.topic(from);
@@ -133,7 +135,7 @@ public final class SubmissionProducer {
         };
     }
 
-    /** A document of so many bytes, which need not be read. */
+    /** Returns the refusal of a document of this size. The document itself is not needed. */
     public Checked tooLarge(long bytes) {
         return new Checked.Unfit(JobFailure.of(
                 JobFailure.Code.TOO_LARGE,
@@ -154,9 +156,10 @@ public final class SubmissionProducer {
     }
 
     /**
-     * Writes the record; partitions take turns. Completes when the broker has it; fails with a KafkaException.
+     * Writes the record; each record goes to the next partition in turn. The future completes when the broker has the
+     * record, or fails with a KafkaException.
      *
-     * @param traceparent the header of the caller; null where there is none
+     * @param traceparent the trace header of the caller; null if there is none
      */
     public CompletableFuture<RecordMetadata> write(Checked.Fit fit, @Nullable String traceparent) {
         String topic = fit.topic().name();
@@ -170,20 +173,20 @@ public final class SubmissionProducer {
         });
     }
 
-    /** Kafka is known to be away: the record was not sent. */
+    /** Reports that a record was not sent, because Kafka is known to be unavailable. */
     public static final class NotSent extends KafkaException {
         NotSent(Instant since) {
             super("Kafka has not answered since %s: nothing was sent, send it again later".formatted(since));
         }
     }
 
-    /** Why nothing can be submitted now; empty: Kafka answers, as far as is known. */
+    /** Returns why nothing can be submitted now; empty if Kafka is available as far as is known. */
     public Optional<JobFailure> away() {
         return Optional.ofNullable(broker.away())
                 .map(away -> JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, Reason.of(new NotSent(away.since()))));
     }
 
-    /** Why the broker did not take a job, for its submitter. */
+    /** Returns why the broker did not take a job, as a failure for the client. */
     public JobFailure refused(Throwable failure, Checked.Fit fit) {
         Throwable cause = KafkaClients.cause(failure);
         if (cause instanceof NotSent) {

@@ -14,11 +14,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A record on the dead-letter topic.
  *
- * @param at when it was written there
+ * @param at the time when the record was written to the topic
  * @param reason the code of the failure, such as invalid_request or poison
- * @param origin the record of the job
- * @param attempts attempts before the failure
- * @param value null if the record had none
+ * @param origin the place of the original record
+ * @param attempts the number of attempts before the failure
+ * @param value the value of the original record; null if it had none
  */
 public record DeadLetter(
         int partition,
@@ -33,12 +33,14 @@ public record DeadLetter(
     private static final String CLOSES = "dlq-closes";
     private static final String CLOSED = "dlq-closed";
 
-    /** Returns the id that clients use for it. */
+    /** Returns the id that clients use for the dead letter. */
     public String id() {
         return partition + "-" + offset;
     }
 
-    /** Returns empty for a note that closes another record, and for a record that Penstock did not write. */
+    /**
+     * Reads a dead letter; empty if the record is a note that closes another record, or if Penstock did not write it.
+     */
     static Optional<DeadLetter> of(ConsumerRecord<byte[], byte[]> record) {
         Headers headers = record.headers();
         String reason = EventHeaders.text(headers, "dlq-reason");
@@ -65,7 +67,7 @@ public record DeadLetter(
         }
     }
 
-    /** Returns a dead letter that only marks a place in a list. */
+    /** Returns a dead letter that only serves as a position in a list. */
     public static DeadLetter place(Instant at, int partition, long offset) {
         return new DeadLetter(partition, offset, at, "", "", new RecordPlace("", 0, 0), 0, new JobId("none"), null);
     }
@@ -80,10 +82,13 @@ public record DeadLetter(
                 .add(CLOSED, EventHeaders.utf8(how));
     }
 
-    /** Returns the offset in the same partition that a note closes; empty if the record is no note. */
+    /**
+     * A note closes an earlier record of its partition. Returns the offset of that record; empty if this record is no
+     * note.
+     */
     static Optional<Long> closes(ConsumerRecord<byte[], byte[]> record) {
         String offset = EventHeaders.text(record.headers(), CLOSES);
-        // a record that was dead-lettered may have had such a header itself
+        // a dead letter keeps the headers of its original record, which may include this one
         boolean letter = EventHeaders.text(record.headers(), "dlq-reason") != null;
         return offset != null && !letter && offset.matches("\\d{1,18}")
                 ? Optional.of(Long.valueOf(offset))

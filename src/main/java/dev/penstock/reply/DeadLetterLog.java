@@ -28,7 +28,7 @@ public class DeadLetterLog {
             .thenComparingLong(DeadLetter::offset)
             .reversed();
     private static final int FIRST_WINDOW = 200;
-    /** Limits the number of records per read. At most their open dead letters are in memory at once. */
+    /** The largest number of records in one read. It limits the number of dead letters in memory. */
     private static final int LARGEST_WINDOW = 3_200;
 
     private final KafkaClients kafka;
@@ -43,13 +43,13 @@ public class DeadLetterLog {
     public sealed interface Found {
         record Open(DeadLetter letter) implements Found {}
 
-        /** @param how how it was closed */
+        /** @param how the way in which the dead letter was closed, in a word or two */
         record Closed(String how) implements Found {}
 
         record Nothing() implements Found {}
     }
 
-    /** A part of a partition, in the order of offsets. */
+    /** Reads a part of a partition, in the order of the offsets. */
     interface Range {
         void read(TopicPartition partition, long from, long end, Consumer<ConsumerRecord<byte[], byte[]>> onRecord);
     }
@@ -57,7 +57,8 @@ public class DeadLetterLog {
     /**
      * Returns the newest dead letters, without their values.
      *
-     * @param after the last one of an earlier list, whose place may be gone; null to start at the newest
+     * @param after the last dead letter of an earlier list, even if the topic has dropped it; null to begin with the
+     *     newest one
      */
     public List<DeadLetter> newest(@Nullable DeadLetter after, int limit) {
         try (KafkaConsumer<byte[], byte[]> reader = reader()) {
@@ -72,8 +73,8 @@ public class DeadLetterLog {
     }
 
     /**
-     * Reads backwards from the end, because the note that closes a dead letter comes after it. It reads only as far
-     * as it must.
+     * Reads backwards from the end, because a note comes after the dead letter that it closes. Reads only as far as
+     * necessary.
      */
     static List<DeadLetter> newest(
             Range log,
@@ -129,7 +130,7 @@ public class DeadLetterLog {
         }
     }
 
-    /** Among the records after the offset, only the note that closes it matters. */
+    /** Reads the dead letter at the offset, and searches the later records for a note that closes it. */
     static Found find(Range log, TopicPartition partition, long offset, long end) {
         AtomicReference<Found> found = new AtomicReference<>(new Found.Nothing());
         log.read(partition, offset, end, record -> {
@@ -162,7 +163,7 @@ public class DeadLetterLog {
     }
 
     /**
-     * Returns a partition's number and an offset, from the form of {@link DeadLetter#id}; empty if the text has
+     * Parses an id in the form of {@link DeadLetter#id} into a partition number and an offset; empty if the text has
      * another form.
      */
     public static Optional<long[]> parse(String id) {

@@ -23,13 +23,15 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.jspecify.annotations.Nullable;
 
-/** Writes the dead-letter topic: records that are no valid jobs, unchanged, with headers that give the reason. */
+/** Writes dead letters: unchanged copies of records that could not run, with headers that give the reason. */
 @Singleton
 public class DeadLetters {
     private static final long LEAST_BUFFER = 32L << 20;
 
     private final String topic;
-    /** Each counter starts at zero, so that its first count is visible as an increase. */
+    /**
+     * The reasons whose counters exist from the start, at zero. Otherwise an alert could not see their first increase.
+     */
     private static final List<JobFailure.Code> REASONS = List.of(
             JobFailure.Code.INVALID_REQUEST,
             JobFailure.Code.TOO_LARGE,
@@ -49,8 +51,8 @@ public class DeadLetters {
                         Map.of(
                                 ProducerConfig.COMPRESSION_TYPE_CONFIG,
                                 "lz4",
-                                // the broker measures compressed bytes, so a record above the limit may arrive and
-                                // must go out again
+                                // no limit here: the broker's limit applies to compressed bytes, so records above it
+                                // can arrive, and their dead letters must be sent too
                                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                                 Integer.MAX_VALUE,
                                 ProducerConfig.BUFFER_MEMORY_CONFIG,
@@ -70,12 +72,12 @@ public class DeadLetters {
     }
 
     /**
-     * Writes a record to the topic: its key, value and headers unchanged, with the headers dlq-*. If the topic
-     * refuses the record for its size, a record without value and headers takes its place, and dlq-message gives the
-     * origin.
+     * Writes a record to the topic: its key, value and headers unchanged, and the headers dlq-*. If the topic refuses
+     * the record as too large, a record without value and headers replaces it, and dlq-message contains the place of
+     * the original record.
      *
-     * @param id the id of its job, if it has one
-     * @return the place on the topic, once the broker has the record
+     * @param id the job id of the record
+     * @return the place of the dead letter; completes when the broker has the dead letter
      */
     public CompletableFuture<RecordPlace> write(
             ConsumerRecord<byte[], byte[]> record, JobId id, JobFailure failure, int attempts) {
@@ -125,9 +127,10 @@ public class DeadLetters {
     }
 
     /**
-     * Notes that a dead letter is closed. The record stays on the topic for the topic's retention.
+     * Writes a note that a dead letter is closed. The dead letter remains on the topic until the topic's retention time
+     * is over.
      *
-     * @param how how it was closed, in a word or two
+     * @param how the way in which the dead letter was closed, in a word or two
      */
     public CompletableFuture<?> close(DeadLetter letter, String how) {
         return KafkaClients.send(

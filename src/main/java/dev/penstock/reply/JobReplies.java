@@ -44,7 +44,7 @@ public final class JobReplies {
         return attempt;
     }
 
-    /** Begins an attempt. The following events belong to it, from seq 0 on. */
+    /** Begins an attempt. The following events belong to it, and their seq begins at 0. */
     public void begin(int number) {
         attempt = number;
         seq = 0;
@@ -53,10 +53,10 @@ public final class JobReplies {
     }
 
     /**
-     * Sends the attempt's next event without waiting for the broker. A chunk that is larger than a record goes out in
-     * pieces.
+     * Sends the attempt's next event without waiting for the broker. A chunk that is too large for one record is sent
+     * in pieces.
      *
-     * @return false if no record can hold it; then nothing was sent, and the attempt has no gap
+     * @return false if no record can hold the event; then nothing was sent, and the attempt has no gap
      */
     public boolean send(JobEvent event) {
         byte[] value = write(event, seq);
@@ -92,9 +92,9 @@ public final class JobReplies {
     }
 
     /**
-     * Returns the failure for something that is larger than a record.
+     * Returns the failure for an event that is too large for a record.
      *
-     * @param what for example {@code "the embeddings have 9000000 bytes"}
+     * @param what the problem, for example {@code "the embeddings have 9000000 bytes"}
      */
     public JobFailure tooLarge(String what) {
         return JobFailure.of(
@@ -118,7 +118,7 @@ public final class JobReplies {
     /**
      * Publishes the outcome of another run once more, unchanged except for the mark of a replay.
      *
-     * @return false if the broker did not take it
+     * @return false if the broker did not take the outcome
      */
     public boolean replay(String outcome, EventMark.Kind kind, int ofAttempt, String ofRun)
             throws InterruptedException {
@@ -133,7 +133,7 @@ public final class JobReplies {
     /**
      * Waits until every event of the attempt is on the broker.
      *
-     * @return false if the broker did not take one of them
+     * @return false if the broker did not take one of these events
      */
     public boolean awaitSent() throws InterruptedException {
         try {
@@ -146,7 +146,7 @@ public final class JobReplies {
     }
 
     /**
-     * Returns whether the broker refused an event for its size. In that case it reads the topic's limit, and later
+     * Returns whether the broker refused an event as too large. If so, this method reads the topic's limit, and later
      * events respect it.
      */
     public boolean wasTooLarge() throws InterruptedException {

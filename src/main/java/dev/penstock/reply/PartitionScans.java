@@ -39,13 +39,16 @@ public class PartitionScans {
     private static final Logger LOG = Logger.getLogger(PartitionScans.class);
     private static final RecordGuard GUARD = RecordGuard.of("scan");
     private static final int AT_ONCE = 4;
-    /** The broker's clock stamps job records, and a replica's clock stamps events. */
+    /**
+     * The largest expected difference between the broker's clock, which stamps job records, and a replica's clock,
+     * which stamps events.
+     */
     private static final Duration CLOCK_SKEW = Duration.ofMinutes(1);
 
     private final Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers;
     private final int maxRecord;
     private final String topic;
-    /** The executor replaces a thread that dies. */
+    /** The threads that read. The executor replaces a thread that ends with an error. */
     private final ExecutorService readers = Executors.newFixedThreadPool(
             AT_ONCE, Thread.ofPlatform().daemon().name("penstock-scan-", 0).factory());
 
@@ -59,16 +62,16 @@ public class PartitionScans {
                 settings.topics().replies());
     }
 
-    /** @param consumers makes a consumer with these properties */
+    /** @param consumers creates a consumer with the given properties */
     PartitionScans(Function<Map<String, Object>, Consumer<byte[], byte[]>> consumers, int maxRecord, String topic) {
         this.consumers = consumers;
         this.maxRecord = maxRecord;
         this.topic = topic;
     }
 
-    /** Where a scan begins. */
+    /** The point at which a scan begins. */
     public sealed interface Start {
-        /** The first event that a record of that time can have. */
+        /** The scan begins at the first event that can belong to a job record of this time. */
         record At(Instant time) implements Start {}
 
         record Offset(long offset) implements Start {}
@@ -77,17 +80,18 @@ public class PartitionScans {
     private record Request(Start start, ByteBuffer key, Visitor visitor) {}
 
     /**
-     * Receives the records of a scan. It runs on a thread of this class that other callers wait for, so it must not
-     * block.
+     * Receives the records of a scan. It must not block, because it runs on a thread of this class, for which other
+     * callers wait.
      */
     @FunctionalInterface
     public interface Visitor {
-        /** @return false if it does not take this record; then it gets no further record */
+        /** @return false if the visitor does not take this record; then it gets no further record */
         boolean visit(ConsumerRecord<byte[], byte[]> record);
     }
 
     /**
-     * Shows every record with this key, in order, from the start to the end that the partition has after this call.
+     * Passes every record with this key to the visitor, in order. The scan goes from the start to the end that the
+     * partition has after this call.
      *
      * @return that end, or the offset of the record that the visitor did not take
      */
@@ -111,7 +115,7 @@ public class PartitionScans {
         });
     }
 
-    /** @return for each request the first offset that was not shown */
+    /** @return for each request, the first offset that its visitor has not taken */
     private IdentityHashMap<Request, Long> read(TopicPartition partition, List<Request> requests) {
         Map<String, Object> properties = Map.of(
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
@@ -162,7 +166,7 @@ public class PartitionScans {
         matching.removeIf(placed -> {
             AtomicBoolean leaves = new AtomicBoolean();
             if (record.offset() >= placed.offset()) {
-                // skips a record that the visitor cannot read: a repeated scan would meet the same record
+                // skip a record that the visitor cannot read, because a repeated scan would find the same record
                 GUARD.read(record, () -> leaves.set(!placed.request().visitor().visit(record)));
             }
             if (leaves.get()) {

@@ -16,7 +16,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.jspecify.annotations.Nullable;
 
-/** Reads from the reply topic what earlier runs of a job did. */
+/** Reads the results of a job's earlier runs from the reply topic. */
 @Singleton
 public class Recovery {
     private final PartitionScans scans;
@@ -31,8 +31,8 @@ public class Recovery {
      * The state of a job up to an offset of its reply partition.
      *
      * @param firstStarted when the job first ran; null if it never ran
-     * @param runs the runs that began to work on it
-     * @param nextOffset where the next read begins
+     * @param runs the runs that have started the job
+     * @param nextOffset the offset at which the next read begins
      */
     public record Known(Reading reading, @Nullable Instant firstStarted, RunStarts runs, long nextOffset) {
         public static final Known NOTHING = new Known(Reading.START, null, RunStarts.NONE, 0);
@@ -51,17 +51,17 @@ public class Recovery {
         }
     }
 
-    /** Reads everything since the job's record. */
+    /** Reads all events of the job since the time of its record. */
     public Known lookUp(JobId id, Instant recordTime) throws InterruptedException, LookUpFailed {
         return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING);
     }
 
-    /** Reads everything since the last look-up. */
+    /** Reads all events of the job since the last look-up. */
     public Known lookUpAgain(JobId id, Known last) throws InterruptedException, LookUpFailed {
         return read(id, new PartitionScans.Start.Offset(last.nextOffset()), last);
     }
 
-    /** Returns whether the reply topic already has the refusal of this record. */
+    /** Returns whether the reply topic already has the {@code rejected} event of this record. */
     public boolean wasRejected(JobId id, RecordPlace place, long recordMillis)
             throws InterruptedException, LookUpFailed {
         boolean[] found = {false};
@@ -93,7 +93,7 @@ public class Recovery {
         }
     }
 
-    /** The broker did not answer the read of the reply partition. The job waits and looks up again. */
+    /** Reports that the reply partition could not be read. The run waits and tries again. */
     public static final class LookUpFailed extends Exception {
         LookUpFailed(Throwable cause) {
             super("the reply partition could not be read: " + Reason.of(cause), cause);

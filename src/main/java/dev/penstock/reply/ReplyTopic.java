@@ -28,23 +28,26 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes the reply topic. One producer serves all jobs. The events of one job are in one partition, so they keep
- * their order.
+ * Writes events to the reply topic. One producer serves all jobs. The events of one job are in one partition, so they
+ * keep their order.
  */
 @Singleton
 public class ReplyTopic {
     private static final Logger LOG = Logger.getLogger(ReplyTopic.class);
-    /** It outlasts a restart of the broker. If an event is not on the broker after this time, its job starts over. */
+    /**
+     * How long the broker may take to confirm an event. This is longer than a restart of the broker. If an event is not
+     * on the broker after this time, its job starts over.
+     */
     private static final Duration DELIVERY_TIMEOUT = Duration.ofMinutes(2);
 
     /**
-     * Bytes for key, headers, batch and the overhead of compression. They count if the topic's limit is below the
-     * configured size.
+     * The bytes for key, headers, batch and the overhead of compression. They count only if the topic's limit is below
+     * the configured size.
      */
     private static final int AROUND_A_VALUE = 4 * 1024;
-    /** Bytes that the mark of a replay adds to an outcome. */
+    /** The bytes that the mark of a replay adds to an outcome. */
     private static final int REPLAYED = 64;
-    /** The smallest limit; it has room for a failure with a short message. */
+    /** The smallest limit. It has room for a failure with a short message. */
     private static final int LEAST = 2 * 1024;
 
     private final String name;
@@ -123,8 +126,8 @@ public class ReplyTopic {
     }
 
     /**
-     * Reads the topic's own {@code max.message.bytes}, and applies it if it is below the configured size. It is
-     * called at the start, and after the broker has refused an event for its size.
+     * Reads the topic's own {@code max.message.bytes}, and applies this limit if it is below the configured size. This
+     * happens at the start, and after the broker has refused an event as too large.
      */
     public void learnLimit() throws InterruptedException {
         try {
@@ -145,7 +148,7 @@ public class ReplyTopic {
 
     /**
      * Returns the partition of all events of a job. Any Kafka producer computes the same partition from the key. The
-     * broker gives the topic's number of partitions once, and again when an event turns up in another partition.
+     * topic's number of partitions is requested once, and again after an event was written to another partition.
      */
     public int partitionOf(JobId id) {
         int known = partitions;
@@ -164,7 +167,7 @@ public class ReplyTopic {
      * Sends an event.
      *
      * @param traceparent the trace of the job's producer; null if there is none
-     * @return done when the event is on the broker
+     * @return a future that completes when the event is on the broker
      */
     public CompletableFuture<@Nullable Void> send(
             JobId id, EventMark mark, JobEvent event, byte @Nullable [] traceparent) {

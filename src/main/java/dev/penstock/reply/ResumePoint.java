@@ -7,8 +7,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The point where a reader of a job's events continues: its state by the reading rule, and the next offset. It is
- * opaque to clients, which send it back as Last-Event-ID.
+ * The point at which a reader of a job's events continues: the reader's state by the reading rule, and the next offset.
+ * It is opaque to clients, which send it back as Last-Event-ID.
  */
 public record ResumePoint(long nextOffset, Reading reading) {
     private static final Pattern FORM = Pattern.compile("(\\d{1,18})\\.(-?\\d{1,9})\\.([^.\\s]{0,64})\\.([a-z]{0,16})");
@@ -26,7 +26,7 @@ public record ResumePoint(long nextOffset, Reading reading) {
                         reading.outcome() == null ? "" : reading.outcome().wireName());
     }
 
-    /** Returns empty if Penstock did not write the text. */
+    /** Parses a resume point; empty if Penstock did not write the text. */
     public static Optional<ResumePoint> parse(String text) {
         Matcher matcher = FORM.matcher(text);
         if (!matcher.matches()) {

@@ -10,8 +10,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * The bytes that all watchers together have not read yet. Above the limit it drops the watcher that has been idle for
- * the longest time, then the next one. A dropped watcher can resume. Thread-safe.
+ * Limits the bytes that all watchers together have not read yet. Above the limit it drops the watcher that has been
+ * idle for the longest time, then the next one, until the bytes are within the limit. A dropped watcher can resume.
+ * Thread-safe.
  */
 public final class WatchRoom {
     private static final int USUAL = 256 * 1024;
@@ -33,7 +34,7 @@ public final class WatchRoom {
         this.nanos = nanos;
     }
 
-    /** Returns a room for watches that share nothing. */
+    /** Returns a room for a single watch. */
     static WatchRoom unshared() {
         return new WatchRoom(USUAL, Long.MAX_VALUE, System::nanoTime);
     }
@@ -46,7 +47,7 @@ public final class WatchRoom {
         return nanos.getAsLong();
     }
 
-    /** Called by a watch, which may hold its lock. */
+    /** Records a change of a watch's unread bytes. The calling watch may hold its own lock. */
     void changed(Watch watch, long before, long after) {
         held.addAndGet(after - before);
         if (after > 0) {
@@ -56,7 +57,7 @@ public final class WatchRoom {
         }
     }
 
-    /** Applies the limit after a watch has grown; the caller does not hold the watch's lock. */
+    /** Applies the limit after a watch has grown. The caller must not hold the watch's lock. */
     void bound() {
         while (held.get() > all) {
             if (!drop(Duration.ZERO, 2)) {
@@ -65,12 +66,15 @@ public final class WatchRoom {
         }
     }
 
-    /** Drops the watch that has been idle for the longest time, if it is at least that long. */
+    /** Drops the watch that has been idle for the longest time, if that time is at least the given time. */
     boolean drop(Duration atLeast) {
         return drop(atLeast, 1);
     }
 
-    /** @param least the smallest number of watches at which one is dropped; a single watch never blocks others */
+    /**
+     * @param least the smallest number of watches at which one is dropped; 2 keeps a single watch, which cannot block
+     *     another watch
+     */
     private synchronized boolean drop(Duration atLeast, int least) {
         List<Watch> slow = List.copyOf(behind);
         if (slow.size() < least) {
@@ -84,7 +88,7 @@ public final class WatchRoom {
         return slowest.isPresent();
     }
 
-    /** Returns the held bytes, for a test. */
+    /** Returns the unread bytes, for a test. */
     long held() {
         return held.get();
     }

@@ -1,4 +1,4 @@
-/** Events leave on the reply topic and are read back: for watchers, and to recover a redelivered job. */
+/** Writes events to the reply topic, and reads them back for watchers and for the recovery of redelivered jobs. */
 @NullMarked
 package dev.penstock.reply;
 

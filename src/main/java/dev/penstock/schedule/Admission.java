@@ -3,26 +3,26 @@ package dev.penstock.schedule;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 
-/** How a wait for a node ended. */
+/** The result of a wait for a node. */
 public sealed interface Admission {
-    /** The job may go to this node; its run closes the slot. */
+    /** The job may run at the node of this slot. Its run closes the slot. */
     record Granted(Node.Slot slot, String model) implements Admission {}
 
     /** No node can ever serve the job. */
     record Unservable(JobFailure failure) implements Admission {}
 
-    /** The job makes room for others. */
+    /** The job makes room for other jobs. */
     record Deferred(Cause cause) implements Admission {}
 
-    /** Why a job makes room. */
+    /** The reason why a job makes room. */
     enum Cause {
-        /** Its nodes are down, and others are up. */
+        /** The job's nodes are down, and other nodes are up. */
         NODES_DOWN,
-        /** Its nodes are full, and others are idle. */
+        /** The job's nodes are full, and other nodes are idle. */
         NODES_FULL
     }
 
-    /** The entry was stopped. */
+    /** The queue entry was stopped. */
     record Stopped() implements Admission {}
 
     /** The time for the wait is over. */

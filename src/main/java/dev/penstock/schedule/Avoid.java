@@ -7,8 +7,9 @@ import java.util.Set;
 /**
  * The nodes that the next attempt of a job avoids.
  *
- * @param useless nodes that cannot serve the job
- * @param notBefore nodes that failed the job, and from when on each may serve it again; other nodes come first
+ * @param useless the nodes that cannot serve the job
+ * @param notBefore the nodes at which the job failed, each with the time from which it may serve the job again; other
+ *     nodes are preferred
  */
 public record Avoid(Set<String> useless, Map<String, Instant> notBefore) {
     public static final Avoid NOTHING = new Avoid(Set.of(), Map.of());

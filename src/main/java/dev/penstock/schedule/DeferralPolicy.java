@@ -13,27 +13,42 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides which waits make room for others, and when. A job keeps its place only while its obstacle is short. It makes
- * room
+ * Decides which waiting jobs make room for other jobs, and when. A job keeps its queue entry only while its obstacle is
+ * short. A job makes room in three cases:
  *
  * <ul>
- *   <li>when all its nodes have been down for a while and others are up,
- *   <li>when more jobs wait for its full nodes than keep them busy while another node is idle: the jobs behind them in
- *       the topics may be for that node,
- *   <li>when it came on a deferred record, and the jobs of its topic hold all slots that they may: the deferred records
- *       of all topics come one after the other.
+ *   <li>All its nodes have been down for a while, and other nodes are up.
+ *   <li>Its nodes are full, more jobs wait for these nodes than are needed to keep them busy, and another node is idle.
+ *       Later records in the topics may be jobs for the idle node.
+ *   <li>It arrived on a deferred record, and the jobs of its topic hold all slots that they may hold. The deferred
+ *       records of all topics arrive one after the other, so this job would delay the jobs of other topics.
  * </ul>
  */
 final class DeferralPolicy {
-    /** How long a job waits for a full node without making room: it may block a consumer's batch. */
+    /**
+     * How long a job waits for a full node before it makes room. The time is short, because the job may block a
+     * consumer's batch.
+     */
     static final long PATIENCE = Duration.ofMillis(300).toNanos();
-    /** A deferred record blocks no consumer's batch, but other deferred records do not come while it is here. */
+    /**
+     * How long a job on a deferred record waits before it makes room. This time is longer, because a deferred record
+     * blocks no consumer's batch. It is limited, because no other deferred record arrives while this one is in flight.
+     */
     static final long PATIENCE_OF_DEFERRED = Duration.ofSeconds(5).toNanos();
-    /** As many jobs as started within this time may wait, so that no node is idle while the deferred ones are away. */
+    /**
+     * For each route key, the number of waiting jobs may equal the number of jobs that started within this time. So no
+     * node becomes idle while other jobs are deferred.
+     */
     static final long KEPT_FOR = Duration.ofSeconds(6).toNanos();
-    /** One wait for so many slots is kept while another node is idle: each may block a consumer's batch. */
+    /**
+     * While another node is idle, each route key keeps one waiting job for every 8 slots of the replica. More waiting
+     * jobs could block the batches of consumers.
+     */
     static final int SLOTS_FOR_EACH_WAIT = 8;
-    /** Starts grow old, and memory gets scarce, without an event. */
+    /**
+     * How often the policy decides again without an event. This is necessary because no event reports that starts grow
+     * old or that memory becomes scarce.
+     */
     static final long LOOK_AGAIN = Duration.ofSeconds(1).toNanos();
 
     private static final long NEVER = Long.MAX_VALUE;
@@ -43,7 +58,7 @@ final class DeferralPolicy {
     private final long park;
     private final int kept;
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
-    /** The waits without a slot whose patience has not ended yet, by its end. */
+    /** The waiting jobs without a slot whose patience has not ended yet, ordered by the time when it ends. */
     private final TreeSet<Wait> patient =
             new TreeSet<>(Comparator.comparingLong(DeferralPolicy::patienceEnds).thenComparingLong(Wait::turn));
 
@@ -54,10 +69,10 @@ final class DeferralPolicy {
 
     private record Start(RouteKey key, long time) {}
 
-    /** The waits of one route key. */
+    /** The waiting jobs of one route key. */
     private static final class OfKey {
         private final TreeSet<Wait> impatient = new TreeSet<>(IN_ORDER);
-        /** Those that an outage defers, the longest wait first. */
+        /** The jobs that an outage defers, the one with the longest wait first. */
         private final TreeSet<Wait> parked =
                 new TreeSet<>(Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn));
 
@@ -70,7 +85,7 @@ final class DeferralPolicy {
     }
 
     /**
-     * @param park how long a job waits for nodes that are down while others are up
+     * @param park how long a job waits for nodes that are down while other nodes are up
      * @param slots the number of the replica's slots
      */
     DeferralPolicy(Duration park, int slots) {
@@ -78,10 +93,16 @@ final class DeferralPolicy {
         kept = Math.max(1, slots / SLOTS_FOR_EACH_WAIT);
     }
 
-    /** The waits for full nodes while another one is idle. */
+    /**
+     * The route keys whose nodes are full, the topics whose jobs hold all their slots, and whether any node is idle.
+     */
     record Pressure(Collection<RouteKey> fullKeys, Collection<String> fullTopics, boolean anyIdle) {}
 
-    /** @param outage asked for where the wait is the first of its key */
+    /**
+     * Adds a wait.
+     *
+     * @param outage finds the outage of a route key; called only if no other job with this route key waits
+     */
     void joined(Wait wait, Function<RouteKey, Placement.Outage> outage) {
         OfKey ofKey = byKey.computeIfAbsent(wait.key(), key -> new OfKey(outage.apply(key)));
         ofKey.waits++;
@@ -109,18 +130,18 @@ final class DeferralPolicy {
         }
     }
 
-    /** A job of that key goes to a node. */
+    /** Records that a job with this route key starts at a node. */
     void started(RouteKey key, long now) {
         starts.add(new Start(key, now));
         startsByKey.merge(key, 1, Integer::sum);
     }
 
-    /** The nodes have changed. */
+    /** Updates the outages after a change of the nodes. */
     void reroute(Function<RouteKey, Placement.Outage> outage) {
         byKey.forEach((key, ofKey) -> ofKey.outage = outage.apply(key));
     }
 
-    /** Must be called before the decisions: takes note of changes by time alone. */
+    /** Applies the changes that the passing of time causes. It must be called before each decision. */
     void passed(long now) {
         looksAgain = NEVER;
         while (!patient.isEmpty() && patienceEnds(patient.first()) <= now) {
@@ -137,7 +158,7 @@ final class DeferralPolicy {
         }
     }
 
-    /** The next wait that an outage of its nodes defers; null: none. */
+    /** Returns the next job to defer because its nodes are down; null if there is none. */
     @Nullable
     Wait nextOfOutage(long now) {
         for (OfKey ofKey : byKey.values()) {
@@ -152,10 +173,10 @@ final class DeferralPolicy {
     }
 
     /**
-     * The next wait that makes room for others; null: none.
+     * Returns the next job that makes room for other jobs; null if there is none.
      *
-     * @param crowded whether the jobs in flight leave no memory for further ones: a few large jobs may be too many to
-     *     wait
+     * @param crowded tests whether the jobs in flight leave no memory for further jobs; if so, even a few large waiting
+     *     jobs may be too many
      */
     @Nullable
     Wait nextOfPressure(Pressure pressure, BooleanSupplier crowded, long now) {
@@ -190,7 +211,7 @@ final class DeferralPolicy {
         return IN_ORDER.compare(one.impatient.last(), other.impatient.last()) > 0;
     }
 
-    /** When time alone may cause the next decision. */
+    /** Returns the time at which the next decision may become due without an event. */
     long nextTime() {
         long next = Math.min(looksAgain, patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
         for (OfKey ofKey : byKey.values()) {
@@ -206,12 +227,15 @@ final class DeferralPolicy {
         return switch (ofKey.outage) {
             case Placement.Outage.None() -> NEVER;
             case Placement.Outage.Since(long time) -> time + park;
-            // whether there is such a node at all is not known
+            // the nodes in question were never up, so the time counts from the start of the oldest wait
             case Placement.Outage.NeverUp() -> ofKey.parked.first().since() + park;
         };
     }
 
-    /** A deferred record whose time is over before it could come back stays: deferred anew, it would come again at once. */
+    /**
+     * Returns whether a job on a deferred record waits until its time is over. Its time ends before the shortest delay
+     * does, so if it were deferred again, it would return at once.
+     */
     private static boolean staysToItsEnd(Wait wait, long now) {
         return wait.deferredRecord() && wait.end() - now <= Delay.SHORT.length().toNanos();
     }

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
-/** How long a job is deferred; each is a partition of the topic of deferred jobs, in this order. */
+/** How long a job is deferred. Each delay has its own partition of the topic of deferred jobs. */
 public enum Delay {
     NONE(0, Duration.ZERO),
     SHORT(1, Duration.ofSeconds(5)),
@@ -20,10 +20,10 @@ public enum Delay {
     }
 
     /**
-     * Grows with the time since the job was first deferred. A node that is only full may have room at any moment: that delay
-     * stays short.
+     * Returns the delay for a deferral. It grows with the time since the job was first deferred. For full nodes it is
+     * always short, because they may have room at any moment.
      *
-     * @param since when the job was first deferred; null: never
+     * @param since when the job was first deferred; null if it never was
      */
     public static Delay of(Admission.Cause cause, @Nullable Instant since, Instant now) {
         if (since == null || cause == Admission.Cause.NODES_FULL) {
@@ -32,7 +32,10 @@ public enum Delay {
         return since.plus(LONG.length).isBefore(now) ? LONG : MEDIUM;
     }
 
-    /** The longest one up to this that ends within the time left; {@link #NONE} where none does. */
+    /**
+     * Returns the longest delay that ends within the time left and is no longer than this one; {@link #NONE} if there
+     * is none.
+     */
     public Delay within(Duration left) {
         Delay fitting = NONE;
         for (Delay delay : values()) {

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** The nodes at one moment, as far as the scheduler looks at them. Immutable. */
+/** The state of the nodes at one moment, with only the facts that the scheduler needs. Immutable. */
 final class NodesView {
     static final NodesView EMPTY = of(List.of());
 
@@ -25,12 +25,12 @@ final class NodesView {
     }
 
     /**
-     * One node.
+     * The load of one node.
      *
-     * @param since when it entered its state
-     * @param inFlight requests that this replica has there
-     * @param limit how many it may have there now
-     * @param free how many may begin there now
+     * @param since the time when the node entered its state
+     * @param inFlight the number of this replica's requests at the node
+     * @param limit the number of requests that this replica may have at the node now
+     * @param free the number of requests that may begin at the node now
      */
     record Load(String name, Node.State state, long since, int inFlight, int limit, int free) {
         boolean hasRoom() {
@@ -41,7 +41,7 @@ final class NodesView {
             return (double) inFlight / limit;
         }
 
-        /** The same node when it has refused a request. */
+        /** Returns the load of the same node after it refused a request. */
         Load full() {
             return new Load(name, state, since, inFlight, limit, 0);
         }
@@ -61,7 +61,7 @@ final class NodesView {
                 loads.stream().anyMatch(load -> load.state() == Node.State.UP));
     }
 
-    /** The same nodes with another load of one; a node that is not in the view changes nothing. */
+    /** Returns the same nodes with a new load of one node. If that node is not in the view, nothing changes. */
     NodesView with(Load load) {
         Integer at = index.get(load.name());
         if (at == null || loads[at].equals(load)) {
@@ -79,7 +79,7 @@ final class NodesView {
         return at == null ? Optional.empty() : Optional.of(loads[at]);
     }
 
-    /** These nodes as a set, for {@link #hasRoom}; names that are not in the view are left out. */
+    /** Returns these nodes as a set for {@link #hasRoom}, without the names that are not in the view. */
     BitSet setOf(Collection<String> nodes) {
         BitSet set = new BitSet();
         for (String node : nodes) {
@@ -91,12 +91,12 @@ final class NodesView {
         return set;
     }
 
-    /** Whether any of these nodes has room. */
+    /** Returns whether any of these nodes has room. */
     boolean hasRoom(BitSet nodes) {
         return withRoom.intersects(nodes);
     }
 
-    /** Whether any node has room. */
+    /** Returns whether any node has room. */
     boolean hasRoom() {
         return !withRoom.isEmpty();
     }

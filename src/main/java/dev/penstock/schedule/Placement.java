@@ -13,47 +13,48 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which node a job may go to now: a pure function of the job's route, of the nodes at one moment, and of what the job avoids.
- * When the nodes' states or models change, another placement takes this one's place.
+ * Decides which node a job may use now. The decision is a pure function of the job's route, of the nodes' state at one
+ * moment, and of the nodes that the job avoids. When states or models of nodes change, a new placement replaces this
+ * one.
  */
 final class Placement {
     private final NodesView nodes;
     private final Function<RouteKey, Router.Route> routes;
 
-    /** @param routes where jobs of a route key may go */
+    /** @param routes finds the route for a route key */
     Placement(NodesView nodes, Function<RouteKey, Router.Route> routes) {
         this.nodes = nodes;
         this.routes = routes;
     }
 
-    /** Where a job goes. */
+    /** The decision for a job. */
     sealed interface Choice {
         record Go(String node, String model) implements Choice {}
 
-        /** It waits until this node has fetched the model. */
+        /** The job waits until this node has fetched the model. */
         record AfterFetch(String node, String model) implements Choice {}
 
-        /** No node can take it now. */
+        /** No node can take the job now. */
         record Later() implements Choice {}
 
-        /** No node can ever serve it. */
+        /** No node can ever serve the job. */
         record Never(JobFailure failure) implements Choice {}
     }
 
-    /** Whether all nodes of a route key are down while another node is up. */
+    /** The answer to the question whether all nodes of a route key are down while another node is up. */
     sealed interface Outage {
         record None() implements Outage {}
 
         record Since(long time) implements Outage {}
 
-        /** No node lists the model; one that was never up may have it. */
+        /** No node lists the model, but a node that was never up may have it. */
         record NeverUp() implements Outage {}
     }
 
     /**
-     * Where some waits may go.
+     * The route of some waiting jobs, and the nodes that they may use.
      *
-     * @param nodes those that can take a job of theirs, where they have room
+     * @param nodes the nodes that can take one of these jobs if they have room
      */
     record Reach(Router.Route route, BitSet nodes) {
         boolean isNowhere() {
@@ -74,7 +75,11 @@ final class Placement {
         return changed == nodes ? this : new Placement(changed, routes);
     }
 
-    /** @param closed nodes that the waits cannot go to */
+    /**
+     * Returns the route for a route key, and the nodes that its waiting jobs may use.
+     *
+     * @param closed the nodes that these jobs cannot use
+     */
     Reach reach(RouteKey key, Set<String> closed) {
         Router.Route route = routes.apply(key);
         BitSet open = route instanceof Router.Route.To(List<List<Router.Candidate>> pools)
@@ -92,8 +97,8 @@ final class Placement {
     }
 
     /**
-     * The first pool with room decides, and in it the least loaded node. Nodes that failed the job come after all others, and
-     * only once they may serve it again.
+     * Chooses the least loaded node in the first pool with room. Nodes at which the job failed come last, and only when
+     * they may serve the job again.
      */
     Choice choose(Router.Route route, Wait wait, long now) {
         return switch (route) {
@@ -159,9 +164,9 @@ final class Placement {
     }
 
     /**
-     * Whether a node other than these may serve jobs of a route key.
+     * Returns whether a node other than these may serve jobs with a route key.
      *
-     * @param up whether the node has to be up now
+     * @param up whether the other node must be up now
      */
     boolean hasOther(RouteKey key, Collection<String> these, boolean up) {
         return routes.apply(key) instanceof Router.Route.To(List<List<Router.Candidate>> pools)
@@ -172,7 +177,7 @@ final class Placement {
                         .anyMatch(node -> up ? isUp(node) : nodes.find(node).isPresent());
     }
 
-    /** Whether a node may serve jobs of a route key, now or once it has the model. */
+    /** Returns whether a node may serve jobs with a route key, now or when it has the model. */
     boolean mayServe(RouteKey key, String node) {
         return Routes.candidates(routes.apply(key)).stream()
                 .flatMap(List::stream)

@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The place of one run in the scheduler, over all its attempts. It takes one of the replica's slots with its first
- * node, and holds it until it is closed. Thread-safe; one thread at a time waits.
+ * The entry of one run in the scheduler, for all attempts of the run. It takes one of the replica's slots together with
+ * its first node, and holds that slot until the entry is closed. Thread-safe, but only one thread at a time may wait.
  */
 public final class QueueEntry implements AutoCloseable {
     private final Scheduler scheduler;
@@ -32,24 +32,24 @@ public final class QueueEntry implements AutoCloseable {
     /**
      * Waits for a node.
      *
-     * @param avoid nodes that the next attempt avoids
-     * @param atMost how long to wait
+     * @param avoid the nodes that the next attempt avoids
+     * @param atMost the longest time to wait
      */
     public Admission await(Avoid avoid, Duration atMost) throws InterruptedException {
         return scheduler.await(this, avoid, atMost);
     }
 
-    /** Ends the wait and all later ones. */
+    /** Ends the current wait and all later waits. */
     public void stop() {
         scheduler.stop(this);
     }
 
-    /** Whether a node other than these may serve the job, and is up. */
+    /** Returns whether a node other than these is up and may serve the job. */
     public boolean hasOther(Set<String> failed) {
         return scheduler.hasOther(key, failed, true);
     }
 
-    /** Whether a node other than these may serve the job, now or once it is up. */
+    /** Returns whether a node other than these may serve the job, now or when it is up. */
     public boolean mayHaveOther(Set<String> closed) {
         return scheduler.hasOther(key, closed, false);
     }
@@ -79,7 +79,11 @@ public final class QueueEntry implements AutoCloseable {
         holdsSlot = true;
     }
 
-    /** @return whether it held one */
+    /**
+     * Gives back the replica's slot.
+     *
+     * @return whether the entry held a slot
+     */
     boolean giveBackSlot() {
         boolean held = holdsSlot;
         holdsSlot = false;

@@ -4,12 +4,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The replica's slots: how many are free, and how many of them the jobs of each topic may still take. */
+/** Counts the replica's free slots, and the slots that the jobs of each topic may still take. */
 final class ReplicaSlots {
     private final Map<String, Integer> leftByTopic;
     private int free;
 
-    /** @param byTopic how many slots the jobs of a topic hold at most; a topic that is not in it may hold all */
+    /**
+     * @param byTopic the largest number of slots for the jobs of each topic; the jobs of any other topic may hold all
+     *     slots
+     */
     ReplicaSlots(int slots, Map<String, Integer> byTopic) {
         free = slots;
         leftByTopic = new HashMap<>(byTopic);
@@ -33,7 +36,7 @@ final class ReplicaSlots {
         leftByTopic.computeIfPresent(topic, (_, left) -> left + 1);
     }
 
-    /** The topics whose jobs hold as many slots as they may. */
+    /** Returns the topics whose jobs hold all slots that they may hold. */
     List<String> fullTopics() {
         return leftByTopic.entrySet().stream()
                 .filter(topic -> topic.getValue() <= 0)

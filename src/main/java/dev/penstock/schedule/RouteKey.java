@@ -10,13 +10,13 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** The properties that decide which nodes may serve a job: jobs with equal keys have the same nodes. */
+/** The properties of a job that decide which nodes may serve it. Jobs with equal keys may use the same nodes. */
 public record RouteKey(@Nullable String model, Task task, PromptJob.Pins pins) {
     public static RouteKey of(PromptJob job) {
         return new RouteKey(job.model(), job.task(), job.pins());
     }
 
-    /** The value of a header. */
+    /** Returns the key as JSON, for a header. */
     public byte[] toJson() {
         ObjectNode node = Json.mapper().createObjectNode().put("task", task.wireName());
         put(node, "model", model);
@@ -31,7 +31,7 @@ public record RouteKey(@Nullable String model, Task task, PromptJob.Pins pins) {
         }
     }
 
-    /** Reads {@link #toJson}; empty where the header holds something else. */
+    /** Reads the result of {@link #toJson}; empty if the header has another value. */
     public static Optional<RouteKey> ofJson(byte @Nullable [] json) {
         JsonNode node = json == null ? null : Json.parseLenient(new String(json, StandardCharsets.UTF_8));
         return node == null

@@ -12,11 +12,11 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * Where jobs of a route key may go, by the known state of the nodes now. A change of the nodes drops the stored routes.
- * Thread-safe.
+ * Finds the route for a route key from the current state of the nodes, and caches the route. A change of the nodes
+ * clears the cache. Thread-safe.
  */
 public final class Routes {
-    /** Jobs may ask for any number of models. */
+    /** The largest number of routes in the cache. It is limited because jobs may ask for any number of models. */
     private static final int MOST_FOUND = 10_000;
 
     private final Nodes nodes;
@@ -45,7 +45,10 @@ public final class Routes {
         return found.computeIfAbsent(key, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
     }
 
-    /** Where a job may go, now or once its model is there. */
+    /**
+     * Returns the nodes of a route: those that may serve the job now, or those that may serve it after they have
+     * fetched its model.
+     */
     public static List<List<Router.Candidate>> candidates(Router.Route route) {
         return switch (route) {
             case Router.Route.To(List<List<Router.Candidate>> pools) -> pools;
@@ -54,7 +57,10 @@ public final class Routes {
         };
     }
 
-    /** Where no node has ever been reached, jobs wait for the first. */
+    /**
+     * Returns the router's view of a node. No node is given up before at least one node was reached: until then, jobs
+     * wait.
+     */
     private static Router.NodeView view(Node node, boolean anyKnown) {
         Node.Health health = node.health();
         List<String> models = health.models().stream()

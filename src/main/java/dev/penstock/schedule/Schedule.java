@@ -16,9 +16,9 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The whole state of the scheduling: events in, decisions out. After each event {@link #next} gives the decisions one
- * by one; when it gives none, no wait can go. It touches no node, no clock and no thread: the scheduler carries the
- * decisions out. Not thread-safe.
+ * The whole state of the scheduling. It takes events and returns decisions. After each event, {@link #next} returns the
+ * decisions one by one. When it returns null, there is nothing to do until the next event. It uses no node, no clock
+ * and no thread: the scheduler carries out the decisions. Not thread-safe.
  */
 final class Schedule {
     private static final long NEVER = Long.MAX_VALUE;
@@ -28,12 +28,12 @@ final class Schedule {
     private final ReplicaSlots slots;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
-    /** When a node opens that is closed to the wait now. */
+    /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
     private final TreeSet<Opening> openings = new TreeSet<>(Comparator.comparingLong(Opening::time)
             .thenComparingLong(opening -> opening.waiting().turn()));
 
     private final Map<Long, Opening> openingByTurn = new HashMap<>();
-    /** The keys whose models are being fetched by the decisions on the latest event. */
+    /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
     private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()));
@@ -66,7 +66,7 @@ final class Schedule {
         }
     }
 
-    /** The wait has ended, or was stopped; one that has left already changes nothing. */
+    /** Removes a wait that has ended or was stopped. A wait that was removed before changes nothing. */
     void left(Wait wait) {
         if (!byEnd.remove(wait)) {
             return;
@@ -79,7 +79,7 @@ final class Schedule {
         }
     }
 
-    /** The node has given a slot to the wait of a decision. */
+    /** Records that the node of a decision has given a slot to the waiting job. */
     void granted(Wait wait, long now) {
         left(wait);
         deferral.started(wait.key(), now);
@@ -89,19 +89,19 @@ final class Schedule {
         }
     }
 
-    /** An entry of that topic gives back its slot of the replica. */
+    /** Frees a slot of the replica that a queue entry with this topic held. */
     void slotGivenBack(String topic) {
         slots.giveBack(topic);
     }
 
-    /** The nodes, their states or their models have changed. */
+    /** Applies a change of the nodes, of their states or of their models. */
     void rerouted(Placement now) {
         placement = now;
         line.reroute(this::reach);
         deferral.reroute(placement::outage);
     }
 
-    /** A node has another load. */
+    /** Applies a new load of a node. */
     void changed(NodesView.Load load) {
         placement = placement.with(load);
     }
@@ -111,9 +111,9 @@ final class Schedule {
     }
 
     /**
-     * The next decision; null: there is none until the next event.
+     * Returns the next decision; null if there is none until the next event.
      *
-     * @param crowded whether the jobs in flight leave no memory for further ones
+     * @param crowded tests whether the jobs in flight leave no memory for further jobs
      */
     @Nullable
     Decision next(long now, BooleanSupplier crowded) {
@@ -142,7 +142,7 @@ final class Schedule {
         return null;
     }
 
-    /** When time alone may cause the next decision. */
+    /** Returns the time at which the next decision may become due without an event. */
     long nextTime() {
         return Math.min(
                 deferral.nextTime(),
@@ -151,7 +151,7 @@ final class Schedule {
                         openings.isEmpty() ? NEVER : openings.first().time()));
     }
 
-    /** The waits whose closed nodes open by now change their lanes. */
+    /** Moves each waiting job to another lane if a node that was closed to the job is open now. */
     private void open(long now) {
         while (!openings.isEmpty() && openings.first().time() <= now) {
             Wait wait = openings.removeFirst().waiting();
@@ -192,7 +192,10 @@ final class Schedule {
         return null;
     }
 
-    /** Only a wait that could start counts as waiting for a node. */
+    /**
+     * Returns the route keys and topics that are full. A waiting job counts only if it lacks nothing but a node with
+     * room.
+     */
     private DeferralPolicy.Pressure pressure() {
         Set<RouteKey> full = new LinkedHashSet<>();
         for (WaitingLine.Lane lane : line.lanes()) {
@@ -213,7 +216,7 @@ final class Schedule {
         return line.waits(priority);
     }
 
-    /** How many waits may go to this node, now or once it has their model. */
+    /** Returns how many of the waiting jobs may run at this node, now or when the node has their model. */
     int waitsFor(String node) {
         return line.waitsByKey().entrySet().stream()
                 .filter(key -> placement.mayServe(key.getKey(), node))

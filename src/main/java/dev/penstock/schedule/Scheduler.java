@@ -26,14 +26,14 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Jobs wait here for one of this replica's slots and for a node with a free slot, both at once, so that a job whose
- * nodes are full blocks no other. The scheduler feeds the {@link Schedule} with events under a lock, carries out its
- * decisions, and wakes a thread only to end its wait.
+ * Holds the waiting jobs. Each job waits for one of this replica's slots and for a node with a free slot, both at the
+ * same time. So a job whose nodes are full blocks no other job. The scheduler passes events to the {@link Schedule}
+ * under a lock, and carries out its decisions. It wakes a waiting thread only to end that thread's wait.
  */
 @Singleton
 public final class Scheduler {
     private static final Duration FAR = Duration.ofDays(365);
-    /** Timers cannot be cancelled: none is set for longer than this. */
+    /** The longest time of a timer. It is short because a timer cannot be cancelled. */
     private static final Duration TIMER_AT_MOST = Duration.ofSeconds(10);
 
     private static final long NEVER = Long.MAX_VALUE;
@@ -42,7 +42,7 @@ public final class Scheduler {
     private final Routes routes;
     private final Clock clock;
     private final LongSupplier nanos;
-    /** A task that fails has set the timer for the next time before. */
+    /** Runs a task after a delay. The task sets the next timer even if it fails. */
     private final BiConsumer<Duration, Runnable> timer;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -56,7 +56,7 @@ public final class Scheduler {
     private boolean settling;
     private BooleanSupplier crowded = () -> false;
 
-    /** A thread that waits. */
+    /** A waiting thread. */
     private static final class Waiter {
         private final QueueEntry entry;
         private final Wait wait;
@@ -81,8 +81,8 @@ public final class Scheduler {
     }
 
     /**
-     * @param nanos counts up from 0
-     * @param timer runs a task after a while
+     * @param nanos a clock that starts at 0
+     * @param timer runs a task after a delay
      */
     Scheduler(
             Settings settings,
@@ -126,8 +126,10 @@ public final class Scheduler {
     }
 
     /**
-     * @param nothingMore whether the jobs in flight leave no memory for further ones: a few large jobs may be too many
-     *     to wait
+     * Sets the test for scarce memory.
+     *
+     * @param nothingMore tests whether the jobs in flight leave no memory for further jobs; if so, even a few large
+     *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
         lock.lock();
@@ -139,10 +141,10 @@ public final class Scheduler {
     }
 
     /**
-     * The queue entry of a run; its turn begins now.
+     * Creates the queue entry of a run, with the next turn.
      *
-     * @param topic the job's topic, whose share of the replica's slots it needs
-     * @param deferredRecord whether the job came on a deferred record
+     * @param topic the job's topic; the job needs one of the replica's slots for this topic
+     * @param deferredRecord whether the job arrived on a deferred record
      */
     public QueueEntry enter(RouteKey key, Priority priority, String topic, boolean deferredRecord) {
         lock.lock();
@@ -154,8 +156,8 @@ public final class Scheduler {
     }
 
     /**
-     * Waits for a slot. A slot that is granted and not returned, because the wait was interrupted, stopped or too long,
-     * is given back.
+     * Waits for a slot. If a slot was granted but the wait was interrupted or stopped, or its time is over, the slot is
+     * given back.
      */
     Admission await(QueueEntry entry, Avoid avoid, Duration atMost) throws InterruptedException {
         lock.lockInterruptibly();
@@ -241,12 +243,12 @@ public final class Scheduler {
         }
     }
 
-    /** Whether any node takes jobs now. */
+    /** Returns whether any node takes jobs now. */
     public boolean isOpen() {
         return nodes.anyUp();
     }
 
-    /** How many jobs wait here that may go to this node. */
+    /** Returns how many of the jobs that wait in this replica may run at this node. */
     public int waitingFor(String node) {
         lock.lock();
         try {
@@ -266,7 +268,7 @@ public final class Scheduler {
         }
     }
 
-    /** How often a thread that waits was woken. */
+    /** Returns how often waiting threads were woken. */
     long wakeUps() {
         lock.lock();
         try {
@@ -276,7 +278,7 @@ public final class Scheduler {
         }
     }
 
-    /** A node may take more, or its state or models have changed. */
+    /** Handles a change of a node: it may take more requests, or its state or its models have changed. */
     private void changed(String node) {
         lock.lock();
         try {
@@ -300,7 +302,7 @@ public final class Scheduler {
     /** Carries out all decisions that the latest event causes. */
     private void settle() {
         if (settling) {
-            // the decisions under way take this event into account
+            // the outer call of this method also handles this event
             return;
         }
         settling = true;
@@ -333,7 +335,7 @@ public final class Scheduler {
         Node node = nodes.find(name).orElse(null);
         Node.Slot slot = node == null ? null : node.tryAcquire();
         if (node == null || slot == null) {
-            // it says when it has room again
+            // the node reports when it has room again
             schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
             return;
         }
@@ -348,7 +350,7 @@ public final class Scheduler {
         return Objects.requireNonNull(waiters.get(wait.turn()));
     }
 
-    /** Reads all nodes again where the facts that decide about the routes have changed. */
+    /** Reads all nodes again if facts that affect the routes have changed. */
     private void refresh() {
         long latest = nodes.version();
         if (latest != version) {

@@ -7,16 +7,16 @@ import java.util.OptionalLong;
 import java.util.Set;
 
 /**
- * One wait of a queue entry. All times are nanoseconds on the scheduler's own scale, which begins at 0.
+ * One wait of a queue entry. All times are nanoseconds of the scheduler's clock, which starts at 0.
  *
- * @param turn the entry's place among those of its priority; no two entries have the same
- * @param topic the job's topic, whose share of the replica's slots the entry needs
- * @param deferredRecord whether the job came on a deferred record
+ * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
+ * @param topic the job's topic; the entry needs one of the replica's slots for this topic
+ * @param deferredRecord whether the job arrived on a deferred record
  * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
- * @param since when the wait began
- * @param end when the wait is over, whatever happens
- * @param useless nodes that cannot serve the job
- * @param notBefore nodes that failed the job, and from when on each may serve it again
+ * @param since the time when the wait began
+ * @param end the time when the wait ends at the latest
+ * @param useless the nodes that cannot serve the job
+ * @param notBefore the nodes at which the job failed, each with the time from which it may serve the job again
  */
 record Wait(
         long turn,
@@ -34,23 +34,23 @@ record Wait(
         notBefore = Map.copyOf(notBefore);
     }
 
-    /** Whether the wait avoids no node. */
+    /** Returns whether the wait avoids no node. */
     boolean avoidsNothing() {
         return useless.isEmpty() && notBefore.isEmpty();
     }
 
-    /** Whether a node has not failed the job. */
+    /** Returns whether the job has not failed at a node. */
     boolean isFresh(String node) {
         return !useless.contains(node) && !notBefore.containsKey(node);
     }
 
-    /** Whether a node that failed the job may serve it again. */
+    /** Returns whether the job has failed at a node that may serve it again now. */
     boolean isAgain(String node, long now) {
         Long from = notBefore.get(node);
         return from != null && !useless.contains(node) && from <= now;
     }
 
-    /** The nodes that the job cannot go to now. */
+    /** Returns the nodes that the job cannot use now. */
     Set<String> closed(long now) {
         if (avoidsNothing()) {
             return Set.of();
@@ -64,7 +64,7 @@ record Wait(
         return closed;
     }
 
-    /** When the job may next go to a node that is closed now. */
+    /** Returns the next time when the job may use a node that is closed to it now. */
     OptionalLong nextOpening(long now) {
         return notBefore.values().stream()
                 .mapToLong(Long::longValue)

@@ -16,9 +16,9 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The order of the waits: by priority, then by turn; low ones get their share of the starts while any wait. Waits that
- * may go to the same nodes for the same slots are one lane, so that the cost of finding the first depends on the number
- * of lanes, and not on the number of waits.
+ * Orders the waiting jobs by priority, then by turn. While jobs with low priority wait, they get a share of the starts.
+ * Jobs that may use the same nodes and the same slots form a lane. So the cost of finding the first job depends on the
+ * number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
     private static final Placement.Reach NO_REACH = new Placement.Reach(new Router.Route.To(List.of()), new BitSet());
@@ -27,10 +27,13 @@ final class WaitingLine {
     private final Map<Long, Lane> laneByTurn = new HashMap<>();
     private final Map<RouteKey, Integer> waitsByKey = new HashMap<>();
     private final double lowShare;
-    /** A start of a low wait costs 1; each start of another one earns a part while a low one waits. */
+    /**
+     * The credit of the jobs with low priority. Each of their starts costs 1. While such a job waits, each start of
+     * another job adds a fraction of 1.
+     */
     private double lowCredit;
 
-    /** @param lowShare the share of the starts that low waits get while any wait; 0 to 1 */
+    /** @param lowShare the share of the starts for jobs with low priority while such jobs wait; from 0 to 1 */
     WaitingLine(double lowShare) {
         this.lowShare = lowShare;
         for (Priority priority : Priority.values()) {
@@ -38,10 +41,10 @@ final class WaitingLine {
         }
     }
 
-    /** @param topic whose slots the waits need; null: they hold slots */
+    /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
     private record Id(RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed) {}
 
-    /** Waits of one priority that may go to the same nodes for the same slots, by their turns. */
+    /** The waiting jobs of one priority that may use the same nodes and the same slots, in the order of their turns. */
     static final class Lane {
         private final Id id;
         private final Priority priority;
@@ -58,13 +61,13 @@ final class WaitingLine {
             return id.key();
         }
 
-        /** The topic whose slots the waits need; null: they hold slots. */
+        /** Returns the topic whose slots the jobs need; null if the jobs hold slots already. */
         @Nullable
         String topic() {
             return id.topic();
         }
 
-        /** Whether the waits avoid no node. */
+        /** Returns whether the jobs avoid no node. */
         boolean avoidsNothing() {
             return id.avoidsNothing();
         }
@@ -83,8 +86,10 @@ final class WaitingLine {
     }
 
     /**
-     * @param closed nodes that the wait cannot go to now
-     * @param reach asked for where the wait is the first of its lane
+     * Adds a wait.
+     *
+     * @param closed the nodes that the job cannot use now
+     * @param reach finds the nodes for a lane; called only if the lane is new
      */
     void add(Wait wait, Set<String> closed, Function<Lane, Placement.Reach> reach) {
         Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed);
@@ -100,7 +105,7 @@ final class WaitingLine {
         waitsByKey.merge(wait.key(), 1, Integer::sum);
     }
 
-    /** A wait that is not in the order changes nothing. */
+    /** Removes a wait. A wait that is not in the order changes nothing. */
     void remove(Wait wait) {
         Lane lane = laneByTurn.remove(wait.turn());
         if (lane == null) {
@@ -114,10 +119,10 @@ final class WaitingLine {
     }
 
     /**
-     * The wait that goes first.
+     * Returns the first waiting job that can proceed now; null if there is none.
      *
-     * @param open whether the waits of a lane can go now
-     * @param starts whether a wait can start that holds no slot yet: then the share of the low ones counts
+     * @param open tests whether the jobs of a lane can proceed now
+     * @param starts whether a job that holds no slot can start; if so, the share of the jobs with low priority counts
      */
     @Nullable
     Wait first(Predicate<Lane> open, boolean starts) {
@@ -145,13 +150,13 @@ final class WaitingLine {
         return first;
     }
 
-    /** Where a wait of this order may go. */
+    /** Returns the route of a waiting job in this order. */
     Router.Route route(Wait wait) {
         Lane lane = laneByTurn.get(wait.turn());
         return (lane == null ? NO_REACH : lane.reach).route();
     }
 
-    /** A wait that was in this order has got one of the replica's slots. */
+    /** Records that a job of this order has got one of the replica's slots. */
     void started(Priority priority) {
         if (priority == Priority.LOW) {
             lowCredit = Math.max(0, lowCredit - 1);
@@ -160,19 +165,19 @@ final class WaitingLine {
         }
     }
 
-    /** The nodes have changed. */
+    /** Updates the lanes after a change of the nodes. */
     void reroute(Function<Lane, Placement.Reach> reach) {
         lanes.values().forEach(some -> some.values().forEach(lane -> lane.reach = reach.apply(lane)));
     }
 
-    /** The lanes that are not empty. */
+    /** Returns all lanes. Each lane has at least one waiting job. */
     List<Lane> lanes() {
         List<Lane> all = new ArrayList<>();
         lanes.values().forEach(some -> all.addAll(some.values()));
         return all;
     }
 
-    /** The keys of the waits, and how many wait for each. */
+    /** Returns the number of waiting jobs for each route key. */
     Map<RouteKey, Integer> waitsByKey() {
         return waitsByKey;
     }

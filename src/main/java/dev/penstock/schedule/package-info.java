@@ -1,4 +1,4 @@
-/** Where jobs wait: their order, the node that each may go to, and which of them make room for others. */
+/** Schedules the waiting jobs: their order, the node for each job, and the jobs that make room for other jobs. */
 @NullMarked
 package dev.penstock.schedule;
 

@@ -32,12 +32,12 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.jboss.logging.Logger;
 
 /**
- * One member of a classic consumer group and its thread. It starts a run for each record as it comes, without waiting
- * for the records before it. For each partition it commits the offset below which everything is finished. It polls all
- * the time, so that no job is too long for the group: partitions pause while enough records are in flight.
- * {@link GroupPartition} decides which record it takes when.
+ * One member of a classic consumer group and its thread. It starts a run for each record at once, without waiting for
+ * earlier records. For each partition it commits the offset below which all records are finished. It pauses partitions
+ * while enough records are in flight, but polls all the time. So a long job does not end its membership of the group.
+ * {@link GroupPartition} decides which records the loop takes, and when.
  *
- * <p>Everything here belongs to the loop's thread, except {@link #finished}, {@link #stop} and {@link #close}.
+ * <p>Only the loop's thread uses this class, except for {@link #finished}, {@link #stop} and {@link #close}.
  */
 public final class GroupConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(GroupConsumerLoop.class);
@@ -51,7 +51,10 @@ public final class GroupConsumerLoop implements Runnable {
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
     private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
     private int inHand;
-    /** Its heartbeats continue while it waits for the group or the broker. */
+    /**
+     * The last time when the loop was known to run. A wait for the group or for the broker does not count as a
+     * standstill, because the consumer still sends heartbeats.
+     */
     private long movedAt;
 
     private volatile boolean stopping;
@@ -60,19 +63,20 @@ public final class GroupConsumerLoop implements Runnable {
     private record Finish(GroupDelivery held, boolean done) {}
 
     /**
-     * What the loop needs.
+     * The parts that the loop needs.
      *
-     * @param consumers makes its consumer, a member of a group, with no auto commit
-     * @param origins finds the origin of a record; empty: the record is no job, and is skipped
-     * @param alwaysMayHaveRun whether every record may have been run before; else only those that were in a partition
-     *     when this replica got it
-     * @param capacity how many records may be in flight
-     * @param sessionTimeout the group's limit: a member that is silent for so long has lost its partitions
-     * @param open whether there is any node for a job now
-     * @param early which records need not wait for their time
-     * @param onRecord must not block: it starts the record's run
-     * @param onLost the run of that record has to stop
-     * @param onLeave the run of that record has to stop and to hand it back
+     * @param consumers creates the loop's consumer, a member of a group without auto commit
+     * @param origins finds the origin of a record; empty if the record is no job and must be skipped
+     * @param alwaysMayHaveRun whether every record may have run before; otherwise only a record that was in its
+     *     partition before this replica got the partition
+     * @param capacity the largest number of records in flight
+     * @param sessionTimeout the session timeout of the group; a member that is silent for this time loses its
+     *     partitions
+     * @param open tests whether any node takes jobs now
+     * @param early decides which records may run before they are due
+     * @param onRecord starts the run of a record; it must not block
+     * @param onLost stops the run of a record that this replica has lost
+     * @param onLeave stops the run of a record that goes to another replica; the run hands the job back
      * @param clock the clock for the times of records
      */
     public record Setup(
@@ -95,12 +99,12 @@ public final class GroupConsumerLoop implements Runnable {
         this.setup = setup;
     }
 
-    /** From the thread of a run. */
+    /** Reports the end of a run. The thread of that run calls it. */
     void finished(GroupDelivery held, boolean done) {
         finishes.add(new Finish(held, done));
     }
 
-    /** Takes no further records. */
+    /** Stops taking records. */
     void stop() {
         stopping = true;
     }
@@ -143,7 +147,7 @@ public final class GroupConsumerLoop implements Runnable {
                 accept(GUARD.poll(consumer, POLL));
                 handOverAgain();
             } catch (WakeupException _) {
-                // no other thread wakes it
+                // cannot happen, because no other thread wakes the consumer
             }
         }
         settle(Duration.ZERO);
@@ -151,7 +155,7 @@ public final class GroupConsumerLoop implements Runnable {
         loseAll(Set.copyOf(partitions.keySet()));
     }
 
-    /** Takes note of runs that have ended, and waits up to this time for one. */
+    /** Processes the runs that have ended. If no run has ended, it waits up to this time for one. */
     private void settle(Duration wait) throws InterruptedException {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
@@ -180,7 +184,7 @@ public final class GroupConsumerLoop implements Runnable {
         Instant now = setup.clock().instant();
         for (GroupPartition partition : partitions.values()) {
             for (GroupDelivery due : partition.retriesDue(now)) {
-                // this replica counts it if no deferred record could
+                // if the deferred record could not be written, this replica counts the broken run
                 handOver(partition, due.origin().withBrokenRuns(due.brokenRuns()), true);
             }
         }
@@ -231,7 +235,9 @@ public final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    /** A record that the loop could not read is refused by its run, like any other record that is no job. */
+    /**
+     * Starts a run for a record that the loop could not read. The run refuses it like any other record that is no job.
+     */
     private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
         GroupDelivery held = new GroupDelivery(OriginRecord.itself(record), true, setup.writers(), this);
         held.unread();
@@ -279,7 +285,7 @@ public final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    /** The ones of these partitions that this replica still has. */
+    /** Returns those of these partitions that this replica still has. */
     private List<GroupPartition> ours(Collection<TopicPartition> places) {
         return places.stream().map(partitions::get).filter(Objects::nonNull).toList();
     }
@@ -301,7 +307,7 @@ public final class GroupConsumerLoop implements Runnable {
         return new TopicPartition(place.topic(), place.partition());
     }
 
-    /** The consumer calls this, in this thread. */
+    /** The consumer calls these methods on the loop's thread. */
     private final class Assignments implements ConsumerRebalanceListener {
         private final Consumer<byte[], byte[]> consumer;
 
@@ -322,13 +328,13 @@ public final class GroupConsumerLoop implements Runnable {
             movedAt = setup.time().now();
         }
 
-        /** Jobs that have started are handed back before another member gets the partition. */
+        /** Hands back the jobs that have started, before another member gets the partitions. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> places) {
             List<GroupDelivery> leaving = ours(places).stream()
                     .flatMap(partition -> partition.offsets().unfinished().stream())
                     .toList();
-            // a record that still waits for memory has no run that could be stopped
+            // mark every record, because a record that still waits for memory has no run that could be stopped
             leaving.forEach(GroupDelivery::leave);
             leaving.forEach(setup.onLeave());
             try {

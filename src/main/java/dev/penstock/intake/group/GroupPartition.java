@@ -9,19 +9,19 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A partition that the group gave this replica. It decides which record the loop takes now.
+ * A partition that the group assigned to this replica. It decides which records the loop takes now.
  *
- * <p>The record at the head may have a time in the future. Then the partition looks ahead: it takes those records behind the
- * head that need not wait for their time. When the head is due, or when more records need not wait, the loop reads again
- * from the head on, and skips what it took.
+ * <p>The head is the first record that the loop has not taken. If the head is not due yet, the partition looks ahead:
+ * it takes later records that may run before they are due. When the head is due, or when more records may run early,
+ * the loop reads again from the head, and skips the records that it has taken.
  *
  * <p>Owned by the loop's thread.
  */
 public final class GroupPartition {
-    /** So many records may be taken before their time, while the one at the head waits. */
+    /** The largest number of records that may be taken early while the head waits. */
     static final int MOST_EARLY = 1_000;
 
-    /** All that is not due is looked at again at most so often. */
+    /** The shortest time between two reads of the records that are not due. */
     static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
     private static final long UNKNOWN = -1;
@@ -31,21 +31,21 @@ public final class GroupPartition {
     private final Early early;
     private final List<Retry> retries = new ArrayList<>();
 
-    /** When the head is due. */
+    /** The time when the head is due. */
     private Instant headDue = Instant.MIN;
 
-    /** Whether the consumer reads behind the head, which is not due. */
+    /** Whether the consumer reads records after the head, because the head is not due. */
     private boolean ahead;
 
     private long earlyVersion = UNKNOWN;
     private Instant lookedAt = Instant.MIN;
 
-    /** A record whose run ended without an outcome. */
+    /** A record to run again, because its run ended without an outcome. */
     private record Retry(GroupDelivery held, Instant at) {}
 
-    /** Which records need not wait for their time. */
+    /** Decides which records may run before they are due. */
     public interface Early {
-        /** None. */
+        /** Lets no record run early. */
         Early NEVER = new Early() {
             @Override
             public boolean isDue(OriginRecord origin) {
@@ -58,16 +58,17 @@ public final class GroupPartition {
             }
         };
 
-        /** Whether the record may be taken now, before its time. */
+        /** Returns whether the record may be taken now, before it is due. */
         boolean isDue(OriginRecord origin);
 
-        /** Changes whenever an answer of {@link #isDue} may have changed. */
+        /** Returns a number that changes whenever a result of {@link #isDue} may have changed. */
         long version();
     }
 
     /**
-     * @param position where the group reads from
-     * @param endWhenGiven the partition's end at that time; another consumer may have run the records before it
+     * @param position the offset from which the group reads
+     * @param endWhenGiven the end of the partition when the group assigned it; another consumer may have run the
+     *     records before this end
      */
     GroupPartition(long position, long endWhenGiven, Early early) {
         offsets = new OffsetTracker<>(position);
@@ -79,12 +80,12 @@ public final class GroupPartition {
         return offsets;
     }
 
-    /** Whether the owner before this replica may have run the record. */
+    /** Returns whether an earlier owner of the partition may have run the record. */
     boolean mayHaveRun(long offset) {
         return offset < endWhenGiven;
     }
 
-    /** Whether the record was taken before. */
+    /** Returns whether the record was taken before, so that the loop skips it. */
     boolean passes(long offset) {
         boolean taken = offsets.isTaken(offset);
         if (taken) {
@@ -94,9 +95,9 @@ public final class GroupPartition {
     }
 
     /**
-     * Whether the loop takes this record now.
+     * Returns whether the loop takes this record now.
      *
-     * @param origin null: there is nothing to do with the record
+     * @param origin the origin of the record; null if the record is no job
      */
     boolean takes(long offset, @Nullable OriginRecord origin, Instant now) {
         readTo(offset);
@@ -108,14 +109,20 @@ public final class GroupPartition {
         return !ahead || origin == null || (offsets.takenEarly() < MOST_EARLY && early.isDue(origin));
     }
 
-    /** The consumer has read everything before this offset. Marks of transactions are offsets without a record. */
+    /**
+     * Notes that the consumer has read everything before this offset. An offset may have no record, for example the
+     * offset of a transaction marker.
+     */
     void readTo(long offset) {
         if (!ahead) {
             offsets.reach(offset);
         }
     }
 
-    /** Where the consumer has to read again from: the head is due, or more may be taken before its time. */
+    /**
+     * Returns the offset from which the consumer must read again, because the head is due or more records may run
+     * early; empty if it need not read again.
+     */
     OptionalLong readAgain(Instant now) {
         if (!ahead) {
             return OptionalLong.empty();
@@ -136,12 +143,12 @@ public final class GroupPartition {
         lookedAt = now;
     }
 
-    /** The run of a record ended without an outcome: it runs again at that time. */
+    /** Schedules a record to run again at that time, because its run ended without an outcome. */
     void retry(GroupDelivery held, Instant at) {
         retries.add(new Retry(held, at));
     }
 
-    /** The records to run again now; each is returned once. */
+    /** Returns the records to run again now. Each record is returned once. */
     List<GroupDelivery> retriesDue(Instant now) {
         List<GroupDelivery> due = retries.stream()
                 .filter(retry -> !retry.at().isAfter(now))

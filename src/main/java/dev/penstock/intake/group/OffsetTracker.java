@@ -8,60 +8,61 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
- * The offsets of one partition: which records were taken, which of them are unfinished, and how far the group may commit.
+ * Tracks the offsets of one partition: which records were taken, which of them are unfinished, and which offset the
+ * group may commit.
  *
- * <p>Every record below {@link #next} was taken or skipped. Some records behind it may be taken early. The committable
- * offset never passes a record that is unfinished or not taken. An offset without a record does not hold it back, once the
- * reader has passed it. It only grows.
+ * <p>Every record below {@link #next} was taken or skipped. Some later records may have been taken early. The
+ * committable offset only grows. It never exceeds the offset of a record that is unfinished or was not taken. An offset
+ * without a record does not limit it after the reader has read beyond that offset.
  *
  * <p>Not thread-safe.
  *
- * @param <R> what a taken record is known by; compared with {@code equals}
+ * @param <R> the type that identifies a taken record; compared with {@code equals}
  */
 final class OffsetTracker<R> {
     private static final long UNKNOWN = -1;
 
     private final TreeMap<Long, R> unfinished = new TreeMap<>();
-    /** The offsets behind {@link #next} that were taken or skipped. */
+    /** The offsets above {@link #next} that were taken or skipped. */
     private final TreeSet<Long> early = new TreeSet<>();
 
     private long next;
     private long committed = UNKNOWN;
 
-    /** @param position where the group reads from */
+    /** @param position the offset from which the group reads */
     OffsetTracker(long position) {
         next = position;
     }
 
-    /** The first offset that was not taken. */
+    /** Returns the first offset that was neither taken nor skipped. */
     long next() {
         return next;
     }
 
-    /** Whether the record at this offset was taken or skipped. */
+    /** Returns whether the record at this offset was taken or skipped. */
     boolean isTaken(long offset) {
         return offset < next || early.contains(offset);
     }
 
-    /** How many offsets behind {@link #next} were taken or skipped. */
+    /** Returns how many offsets above {@link #next} were taken or skipped. */
     int takenEarly() {
         return early.size();
     }
 
-    /** There is no record before this offset that is still to be taken. */
+    /** Notes that no record before this offset remains to be taken. */
     void reach(long offset) {
         early.headSet(offset).clear();
         next = Math.max(next, offset);
         passEarly();
     }
 
-    /** The record is in work. A record that was taken before is replaced. */
+    /** Marks a record as unfinished. It replaces a record that was taken at this offset before. */
     void take(long offset, R record) {
         skip(offset);
         unfinished.put(offset, record);
     }
 
-    /** Nothing has to be done with the record. */
+    /** Skips a record that needs no run. */
     void skip(long offset) {
         if (!isTaken(offset)) {
             early.add(offset);
@@ -75,17 +76,17 @@ final class OffsetTracker<R> {
         }
     }
 
-    /** Whether this record is in work. */
+    /** Returns whether this record is unfinished. */
     boolean isUnfinished(long offset, R record) {
         return record.equals(unfinished.get(offset));
     }
 
-    /** The record is done with. No effect if it is not in work. */
+    /** Marks an unfinished record as finished. Any other record changes nothing. */
     void finish(long offset, R record) {
         unfinished.remove(offset, record);
     }
 
-    /** The records in work, in the order of their offsets. */
+    /** Returns the unfinished records, in the order of their offsets. */
     List<R> unfinished() {
         return new ArrayList<>(unfinished.values());
     }
@@ -94,24 +95,24 @@ final class OffsetTracker<R> {
         return unfinished.size();
     }
 
-    /** The offset that the group may commit: everything below it is done. */
+    /** Returns the offset that the group may commit. All records below it are finished. */
     long committable() {
         Map.Entry<Long, R> first = unfinished.firstEntry();
         return first == null ? next : Math.min(next, first.getKey());
     }
 
-    /** The committable offset, unless it was the last one that the loop committed. */
+    /** Returns the committable offset; empty if the loop committed this offset last. */
     OptionalLong due() {
         long offset = committable();
         return offset == committed ? OptionalLong.empty() : OptionalLong.of(offset);
     }
 
-    /** The loop has sent a commit of this offset. */
+    /** Notes that the loop has sent a commit of this offset. */
     void committed(long offset) {
         committed = offset;
     }
 
-    /** A commit failed: the committable offset is due again. */
+    /** Makes the committable offset due again after a failed commit. */
     void commitFailed() {
         committed = UNKNOWN;
     }

@@ -36,13 +36,16 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Turns a taken record into a run, or into a dead letter and a {@code rejected} event. */
+/** Turns a record into a run, or into a dead letter and a {@code rejected} event. */
 public final class JobRecords {
     private static final Logger LOG = Logger.getLogger(JobRecords.class);
     private static final Settings.JobTopic UNKNOWN =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
-    /** A run that fails unexpectedly ends as poison first. A record that cannot even end so is refused. */
+    /**
+     * The largest number of tries for a record that end with an unexpected exception. Normally the job ends as poison
+     * before that. If even this fails, Penstock only writes a dead letter.
+     */
     private static final int MOST_BROKEN = Quarantine.POISON + 2;
 
     private static final JobFailure UNHANDLED = JobFailure.of(
@@ -51,10 +54,13 @@ public final class JobRecords {
                     .formatted(MOST_BROKEN));
     private static final RecordGuard GUARD = RecordGuard.of("intake");
 
-    /** A later version of Trace Context may have more than the 55 characters of version 00. */
+    /**
+     * The length of the longest trace header that is kept. Version 00 of Trace Context has 55 characters, but a later
+     * version may have more.
+     */
     private static final int LONGEST_TRACEPARENT = 256;
 
-    /** They change when a topic is made again. */
+    /** The ids of the topics. A topic that is deleted and created again gets another id. */
     private final Map<String, UUID> topicIds;
 
     private final Settings settings;
@@ -122,8 +128,8 @@ public final class JobRecords {
     }
 
     /**
-     * Neither a run nor a refusal succeeded. After so many tries there is only a dead letter; the audit ends the job as
-     * lost, where the ledger knows it.
+     * Handles a record that could neither run nor be refused. After the last try, the intake writes only a dead letter.
+     * If the ledger knows the job, the audit ends it as lost.
      */
     private void broke(RecordDelivery held) {
         if (held.isGone()) {
@@ -146,16 +152,17 @@ public final class JobRecords {
     }
 
     /**
-     * Reads the value that the poll had no memory for; the run has reserved some now.
+     * Reads the value that the poll left out because memory was short. The run has reserved memory for it in the
+     * meantime.
      *
-     * @return false: the record was lost meanwhile
+     * @return false if the record was lost in the meantime
      */
     private boolean load(RecordDelivery held) throws InterruptedException {
         while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
             try {
                 byte[] value = left.read(held.record());
                 if (value == null) {
-                    // deleted since: it is refused like a record that cannot be read
+                    // the topic has dropped the record: refuse it like a record that cannot be read
                     held.unread();
                     return true;
                 }
@@ -172,7 +179,10 @@ public final class JobRecords {
         return true;
     }
 
-    /** A record whose reading fails is refused: it would fail again at every delivery, in every replica. */
+    /**
+     * Parses the record. A record that cannot be read is refused, because every replica would fail to read it at every
+     * delivery.
+     */
     private JobDocument.Parsed read(RecordDelivery held) {
         AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
         if (!held.isUnread() && GUARD.read(held.record(), () -> parsed.set(parse(held)))) {
@@ -192,18 +202,18 @@ public final class JobRecords {
         String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
         int bytes = Math.max(0, record.serializedValueSize());
         byte[] traceparent = header(record, TraceHeader.NAME);
-        // each event of the job would have it
+        // leave out a longer header, because each event of the job would contain it
         boolean carried = traceparent != null && traceparent.length <= LONGEST_TRACEPARENT;
         AtomicReference<@Nullable JobTrace> trace = new AtomicReference<>();
         GUARD.read(
                 record,
                 () -> trace.set(JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null)));
         JobTrace begun = trace.get();
-        // a broken header of the producer costs nothing but the trace
+        // if the producer's header is broken, only its trace is lost
         return begun == null ? JobTrace.begin(tracer, held.place(), group, bytes, null) : begun;
     }
 
-    /** Whether further records of that topic should be taken: there is a node for them, and memory. */
+    /** Returns whether to receive further records of this topic: a node takes jobs now, and there is memory. */
     public boolean isOpen(String topic) {
         return hand.hasRoom(topic) && dispatcher.isOpen();
     }
@@ -227,7 +237,7 @@ public final class JobRecords {
     private JobDocument.Parsed parse(RecordDelivery held) {
         ConsumerRecord<byte[], byte[]> record = held.record();
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
-        // deferred records may have a topic that this replica does not know
+        // a deferred record contains its job id, because this replica may not know the topic of its origin
         JobId named = held.origin().id();
         JobId derived = named == null ? derivedId(record) : named;
         var arrival =
@@ -242,8 +252,8 @@ public final class JobRecords {
     }
 
     /**
-     * A deferred record may have a topic that this replica lacks, because its configuration is newer or older. The
-     * record carries what its topic is.
+     * Returns the settings of the record's topic. The origin of a deferred record may be on a topic that this replica
+     * lacks, because its configuration is newer or older. So the deferred record carries the settings of that topic.
      */
     private Settings.JobTopic topicOf(RecordDelivery held) {
         String name = held.record().topic();
@@ -255,20 +265,23 @@ public final class JobRecords {
                                 : new Settings.JobTopic(name, carried.priority(), carried.tenant(), UNKNOWN.slots()));
     }
 
-    /** The dead letter is on the broker before the event, and the event before the record is acknowledged. */
+    /**
+     * Refuses a record. First it writes the dead letter, then the event. It acknowledges the record when both are on
+     * the broker.
+     */
     private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace)
             throws InterruptedException {
         held.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());
         AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
-        // a record that is given back would come again at once, and be dropped after a few times
+        // do not give the record back: the broker would deliver it again at once, and drop it after a few deliveries
         while (!isRejected(held, refused, trace, letter) && held.renew()) {
             Thread.sleep(RecordDelivery.AFTER_FAILURE);
         }
     }
 
-    /** @param letter where its dead letter lies; set here once it is on the broker */
+    /** @param letter the place of the dead letter; this method sets it when the dead letter is on the broker */
     private boolean isRejected(
             RecordDelivery held,
             JobDocument.Parsed.Refused refused,

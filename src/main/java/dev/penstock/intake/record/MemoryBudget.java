@@ -9,9 +9,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * The memory for records in flight, in bytes, and how much of it each topic has. A quarter is reserved for the topics,
- * in equal parts, so that none waits for another's large records. The rest is common, and more urgent topics come
- * first. Thread-safe.
+ * Divides the memory for records in flight, in bytes, among the topics. A quarter is reserved in equal parts, one for
+ * each topic, so that no topic waits for the large records of another topic. All topics share the rest, and more urgent
+ * topics get it first. Thread-safe.
  */
 final class MemoryBudget {
     private static final int KEPT = 4;
@@ -21,18 +21,18 @@ final class MemoryBudget {
     private final List<Share> byUrgency;
     private final Map<String, Share> byTopic;
 
-    /** Memory for one run; closing it gives the memory back. */
+    /** The memory that one run holds. Closing it gives the memory back. */
     interface Reservation extends AutoCloseable {
         @Override
         void close();
     }
 
-    /** The share of one topic; guarded by the monitor of all shares. */
+    /** The share of one topic. Guarded by the monitor of the memory budget. */
     private static final class Share {
         private final String topic;
-        /** The bytes that were taken from the broker. */
+        /** The bytes of the topic's records that were received from the broker and are not finished. */
         private long taken;
-        /** The bytes with a reservation; the others wait, unparsed. */
+        /** The bytes that the topic's runs have reserved. A record without a reservation waits, and is not parsed. */
         private long admitted;
 
         private final Deque<Waiter> waiting = new ArrayDeque<>();
@@ -44,7 +44,7 @@ final class MemoryBudget {
 
     private record Waiter(long bytes, CountDownLatch admitted) {}
 
-    /** @param topics the most urgent first */
+    /** @param topics the topics, with the most urgent one first */
     MemoryBudget(long bytes, List<String> topics) {
         own = bytes / KEPT / topics.size();
         common = bytes - own * topics.size();
@@ -52,12 +52,12 @@ final class MemoryBudget {
         byTopic = byUrgency.stream().collect(Collectors.toMap(share -> share.topic, Function.identity()));
     }
 
-    /** Whether more of that topic may be taken from the broker. */
+    /** Returns whether further records of this topic may be received from the broker. */
     synchronized boolean isOpen(String topic) {
         return isOpen(share(topic));
     }
 
-    /** Whether the records of some topic have all the memory that they can get. */
+    /** Returns whether the records of at least one topic use all the memory that this topic can get. */
     synchronized boolean isCrowded() {
         return !byUrgency.stream().allMatch(this::isOpen);
     }
@@ -70,15 +70,16 @@ final class MemoryBudget {
         share(topic).taken -= bytes;
     }
 
-    /** The sum over all topics. */
+    /** Returns the bytes of the records in flight of all topics. */
     synchronized long taken() {
         return byUrgency.stream().mapToLong(share -> share.taken).sum();
     }
 
     /**
-     * Waits for the memory of a record's run, which takes several times the record's size. Consumers that polled before
-     * the budget was used up may bring more than it allows. The runs of one topic get memory in the order of their
-     * calls. A record of any size runs where nothing else has a reservation.
+     * Reserves the memory for a record's run, and waits until it is free. A run needs several times the size of its
+     * record. The wait is necessary because consumers that polled before the budget was used up may receive more
+     * records than it allows. The runs of one topic get memory in the order of their calls. If no other run has a
+     * reservation, a record of any size runs.
      */
     Reservation admit(String topic, long bytes) throws InterruptedException {
         Share share = share(topic);
@@ -109,7 +110,10 @@ final class MemoryBudget {
         admitNext();
     }
 
-    /** While a more urgent record waits for common memory, no other topic takes of it. */
+    /**
+     * Gives memory to runs that wait. While a record of a more urgent topic waits for shared memory, less urgent topics
+     * get none of it.
+     */
     private void admitNext() {
         boolean reserved = false;
         for (Share share : byUrgency) {

@@ -21,26 +21,36 @@ import org.apache.kafka.common.record.TimestampType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The record that a job came in, and the headers that a deferred record has for it: {@code job-id},
- * {@code penstock-origin} (topic/partition/offset), {@code penstock-created-at} and {@code penstock-not-before}
- * (milliseconds since 1970), {@code penstock-key}, {@code penstock-set-aside} (when the job was first deferred),
- * {@code penstock-handed-back} (the last attempt of a run that ended alive), {@code penstock-failures} (attempts that
- * failed at a node), {@code penstock-broken-runs} (runs that an unexpected exception ended before they started),
- * {@code penstock-waits-for} and {@code penstock-wish} (what the job waits for, and what decides which nodes may serve
- * it), {@code penstock-tenant} and {@code penstock-priority} (what its topic sets, for a replica that has no such
- * topic).
+ * The record in which a job arrived. If the job was deferred, this also has the job's state from the deferred record. A
+ * deferred record has these headers:
  *
- * @param record as it came from its producer, with its original topic, partition and offset
- * @param copy the place of the deferred record; null: this is the record itself
- * @param id the job's id, by the deferred record; null: this is the record itself
- * @param notBefore when the deferred record is due
- * @param deferredAt when the job was first deferred; null: never
- * @param topic what the deferred record has of its topic; null: this is the record itself
- * @param handedBack 0: never
- * @param failures attempts that count against the job's max_attempts
- * @param brokenRuns runs that an unexpected exception ended before they started
- * @param why what the job waits for, by the deferred record; null: it has none, or this is the record itself
- * @param routeKey the key of a job that waits for its nodes; null: it waits for something else
+ * <ul>
+ *   <li>{@code job-id}: the job's id
+ *   <li>{@code penstock-origin}: the topic, partition and offset of the record in which the job arrived
+ *   <li>{@code penstock-created-at}: the time of that record, in milliseconds since 1970
+ *   <li>{@code penstock-not-before}: the time when the deferred record is due, in milliseconds since 1970
+ *   <li>{@code penstock-key}: the key of the record in which the job arrived
+ *   <li>{@code penstock-set-aside}: when the job was first deferred
+ *   <li>{@code penstock-handed-back}: the last attempt of the last run that ended without a crash
+ *   <li>{@code penstock-failures}: the number of attempts that failed at a node
+ *   <li>{@code penstock-broken-runs}: the number of runs that an unexpected exception ended before they started
+ *   <li>{@code penstock-waits-for}: the reason for the wait
+ *   <li>{@code penstock-wish}: the route key of a job that waits for its nodes
+ *   <li>{@code penstock-tenant}, {@code penstock-priority}: the settings of the job's topic, for a replica that lacks
+ *       this topic
+ * </ul>
+ *
+ * @param record the record as its producer sent it, with its original topic, partition and offset
+ * @param copy the place of the deferred record; null if there is none
+ * @param id the job's id in the deferred record; null if there is no deferred record
+ * @param notBefore the time when the deferred record is due
+ * @param deferredAt the time when the job was first deferred; null if it never was
+ * @param topic the topic settings in the deferred record; null if it has none or there is no deferred record
+ * @param handedBack the last attempt of the last run that ended without a crash; 0 if there is none
+ * @param failures the number of failed attempts that count against the job's max_attempts
+ * @param brokenRuns the number of runs that an unexpected exception ended before they started
+ * @param why the reason for the wait in the deferred record; null if it has none or there is no deferred record
+ * @param routeKey the route key of a job that waits for its nodes; null if it waits for something else
  */
 public record OriginRecord(
         ConsumerRecord<byte[], byte[]> record,
@@ -64,33 +74,39 @@ public record OriginRecord(
     private static final String PRIORITY = PREFIX + "priority";
     private static final String WISH = PREFIX + "wish";
 
-    /** The end of the year 9999: times up to it can be added to and subtracted from. */
+    /**
+     * The end of the year 9999. Durations can be added to any earlier time, or subtracted from it, without an overflow.
+     */
     private static final long LATEST = 253_402_300_799_999L;
 
     /**
-     * A deferred record is due within minutes of its writing; the clocks of its writer and of the broker may differ by
-     * hours.
+     * The longest plausible time from the writing of a deferred record to the time when it is due. Real delays are
+     * minutes, but the clocks of the writer and of the broker may differ by hours.
      */
     private static final long FURTHEST = Duration.ofDays(1).toMillis();
 
     private static final long MOST_ATTEMPTS = 1_000_000;
     private static final int LONGEST_TENANT = 256;
 
-    /** What a topic sets for jobs that do not set it themselves. */
+    /** The settings of a topic for jobs that do not set the values themselves. */
     record TopicDefaults(String tenant, Priority priority) {
         static TopicDefaults of(Settings.JobTopic topic) {
             return new TopicDefaults(topic.tenant(), topic.priority());
         }
     }
 
-    /** A record of a job topic. Penstock's headers in it come from its producer, and have no meaning. */
+    /**
+     * Returns the origin for a record of a job topic. Headers with Penstock's prefix come from the producer of such a
+     * record, and have no meaning.
+     */
     public static OriginRecord itself(ConsumerRecord<byte[], byte[]> record) {
         return new OriginRecord(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
     }
 
     /**
-     * A record of the topic of deferred jobs. Empty where Penstock did not write it: headers are missing, or have
-     * values that Penstock never writes. A record that is due in years would block all records behind it.
+     * Returns the origin for a record of the topic of deferred jobs. The result is empty if Penstock did not write the
+     * record: then headers are missing, or have values that Penstock never writes. For example, a record that is due in
+     * years would block all later records.
      */
     public static Optional<OriginRecord> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
         RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
@@ -144,7 +160,7 @@ public record OriginRecord(
                 wish == null ? null : RouteKey.ofJson(wish.value()).orElse(null)));
     }
 
-    /** Whether Penstock can have written the values of these headers, where they are present. */
+    /** Returns whether Penstock can have written the values of those headers that are present. */
     private static boolean isPlausible(ConsumerRecord<byte[], byte[]> copy) {
         Headers headers = copy.headers();
         String origin = String.valueOf(EventHeaders.text(headers, EventHeaders.ORIGIN));
@@ -166,9 +182,11 @@ public record OriginRecord(
     }
 
     /**
+     * Returns a deferred record for this origin.
+     *
      * @param topic the topic of deferred jobs
      * @param partitions the partitions of that topic
-     * @param from what is known of the topic that the job came in by
+     * @param from the settings of the topic on which the job arrived; empty if this replica lacks the topic
      */
     ProducerRecord<byte[], byte[]> copyTo(
             String topic,
@@ -182,7 +200,8 @@ public record OriginRecord(
         Headers headers = new RecordHeaders();
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
-                // the job's own header job-id may not be one: the id depends on the value too
+                // keep the producer's header job-id under another name: it may not be the job's id, which also depends
+                // on the value
                 headers.add(
                         header.key().equals(EventHeaders.JOB_ID) ? PREFIX + EventHeaders.JOB_ID : header.key(),
                         header.value());
@@ -209,7 +228,7 @@ public record OriginRecord(
         if (failed > 0) {
             headers.add(FAILURES, utf8(failed));
         }
-        // what a run that started since then left behind is counted anew
+        // if a run has made an attempt since the count began, the count of broken runs begins again
         if (brokenRuns > 0 && lastHandedBack <= handedBack) {
             headers.add(BROKEN_RUNS, utf8(brokenRuns));
         }
@@ -231,7 +250,7 @@ public record OriginRecord(
                         .map(known -> new TopicDefaults(tenant, known));
     }
 
-    /** The record with its value, which a poll had left out. */
+    /** Returns the same origin with the value of the record, which the poll had left out. */
     OriginRecord withValue(byte[] value) {
         ConsumerRecord<byte[], byte[]> whole = new ConsumerRecord<>(
                 record.topic(),
@@ -257,7 +276,7 @@ public record OriginRecord(
                         record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
-    /** The place where the job came in. */
+    /** Returns the place of the record in which the job arrived. */
     public RecordPlace place() {
         return placeOf(record);
     }

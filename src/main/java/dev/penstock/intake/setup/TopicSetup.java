@@ -32,17 +32,20 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Makes what the broker needs before jobs are taken: the topics, and where the share groups begin. */
+/** Prepares the broker before jobs are received: creates the topics, and configures the share groups. */
 public final class TopicSetup {
     private static final Logger LOG = Logger.getLogger(TopicSetup.class);
     private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
-    /** The limit of a broker that knows none per group (before 4.3), unless its configuration has one. */
+    /**
+     * The delivery limit of a broker before 4.3, which has no limits per group, unless the broker's configuration sets
+     * another limit.
+     */
     private static final int DEFAULT_DELIVERY_LIMIT = 5;
 
     private static final int DEFAULT_LOCKS = 2000;
 
     private static final Config NO_CONFIG = new Config(List.of());
-    /** A topic's compression that leaves records as their producer compressed them. */
+    /** The compression setting of a topic that keeps the compression of the producer. */
     private static final String PRODUCERS_COMPRESSION = "producer";
 
     private final KafkaClients kafka;
@@ -54,13 +57,13 @@ public final class TopicSetup {
     }
 
     /**
-     * A job topic as it is on the broker.
+     * A job topic as the broker reports it.
      *
-     * @param id differs from that of an earlier topic of the same name
+     * @param id the id of the topic; an earlier topic with the same name had another id
      */
     public record Found(Settings.JobTopic topic, UUID id, int partitions) {}
 
-    /** The operator of the broker has to act. */
+    /** Reports a problem that the operator of the broker must solve. */
     public static final class Unusable extends Exception {
         Unusable(String message) {
             super(message);
@@ -68,9 +71,9 @@ public final class TopicSetup {
     }
 
     /**
-     * Creates what is missing and returns the job topics.
+     * Creates the missing topics and returns the job topics.
      *
-     * @throws KafkaException the broker cannot be reached now
+     * @throws KafkaException if the broker cannot be reached now
      */
     public List<Found> ensure() throws Unusable, InterruptedException {
         Admin admin = kafka.admin();
@@ -106,11 +109,11 @@ public final class TopicSetup {
     }
 
     /**
-     * Sets up the share groups of the job topics before any consumer joins them. Settings that an operator made on a
-     * group stay.
+     * Sets up the share groups of the job topics before any consumer joins them. Limits that an operator has set on a
+     * group are kept.
      *
      * @return the limits of each topic's group
-     * @throws KafkaException the broker cannot be reached now
+     * @throws KafkaException if the broker cannot be reached now
      */
     public Map<String, GroupLimits> ensureShareGroups() throws Unusable, InterruptedException {
         Map<String, GroupLimits> limits = new HashMap<>();
@@ -122,8 +125,8 @@ public final class TopicSetup {
     }
 
     /**
-     * @param deliveries how often the broker delivers a record at most
-     * @param locks how far the newest record in flight may be from the oldest that is not finished
+     * @param deliveries the largest number of deliveries of a record
+     * @param locks the largest distance from the oldest unfinished record to the newest record in flight
      */
     public record GroupLimits(int deliveries, int locks) {}
 
@@ -131,7 +134,9 @@ public final class TopicSetup {
         return TopicShape.all(settings);
     }
 
-    /** A topic that an operator created may be unsuitable: for a large job, or where clocks differ. */
+    /**
+     * Warns if an operator created a topic with settings that are unsuitable for large jobs or for clocks that differ.
+     */
     private void warnOf(Admin admin, Collection<String> topics) throws InterruptedException {
         try {
             var found = admin.describeConfigs(topics.stream()
@@ -165,13 +170,16 @@ public final class TopicSetup {
         }
     }
 
-    /** A topic without jobs and answers may have records as small as the broker's default. */
+    /**
+     * Returns whether a topic has jobs or answers. For the other topics the broker's default of the record size is
+     * sufficient.
+     */
     private boolean hasLarge(String topic) {
         return !topic.equals(settings.topics().commands())
                 && !topic.equals(settings.topics().settings());
     }
 
-    /** The warnings of the watch, as long as they hold. */
+    /** Returns whether the queue watch warns about this setting. Its warning remains as long as the problem exists. */
     private boolean isWatched(String topic, String key) {
         return key.equals(TopicConfig.COMPRESSION_TYPE_CONFIG)
                 && !topic.equals(settings.topics().replies());
@@ -186,7 +194,7 @@ public final class TopicSetup {
         };
     }
 
-    /** The effect of a topic's setting that is unsuitable. */
+    /** Returns the effect of an unsuitable setting of a topic. */
     private static String consequence(String key) {
         return switch (key) {
             case TopicConfig.MAX_MESSAGE_BYTES_CONFIG ->
@@ -250,9 +258,9 @@ public final class TopicSetup {
     }
 
     /**
-     * Waits until each partition's leader serves it. A producer with several requests in flight to a leader that does
-     * not serve yet can have the first refused and a later one taken. Then the first stays out of order, and fails
-     * after two minutes (4.3.1).
+     * Waits until the leader of each partition serves requests. A leader that is not ready can refuse the first of
+     * several requests of a producer, and accept a later one. Then the refused request remains out of order, and fails
+     * after two minutes (observed with Kafka 4.3.1).
      */
     private static void awaitLeaders(Admin admin, Collection<TopicDescription> topics) throws InterruptedException {
         Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
@@ -268,7 +276,10 @@ public final class TopicSetup {
         }
     }
 
-    /** Sets what {@link ShareSupport#GROUP_SETTINGS} requires; the limits are preferences. */
+    /**
+     * Sets the required settings, {@link ShareSupport#GROUP_SETTINGS}, and the preferred limits of a share group. Only
+     * a failure to set the required settings is an error.
+     */
     private GroupLimits configureGroup(Admin admin, String group) throws InterruptedException, Unusable {
         try {
             admin.incrementalAlterConfigs(ShareSupport.configure(group)).all().get();
@@ -288,13 +299,17 @@ public final class TopicSetup {
                                                     .map(Map.Entry::toString)
                                                     .collect(Collectors.joining(","))));
         }
-        // a limit that a broker before 4.3 does not know per group stays as the broker has it
+        // a broker before 4.3 has no such limits per group, and keeps its own limits
         return new GroupLimits(
                 limit(admin, group, DELIVERY_LIMIT, 10, DEFAULT_DELIVERY_LIMIT),
                 limit(admin, group, "share.partition.max.record.locks", 4000, DEFAULT_LOCKS));
     }
 
-    /** @param unknown the behaviour of a broker that does not report the value */
+    /**
+     * Sets a limit of a group unless an operator has set it, and returns the limit in force.
+     *
+     * @param unknown the limit of a broker that does not report it
+     */
     private static int limit(Admin admin, String group, String key, int wanted, int unknown)
             throws InterruptedException {
         try {

@@ -21,10 +21,11 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The first offset of the current leader of each job partition. The leader of a share group keeps delivery counts in
- * memory; a new leader, or the same broker after a restart, counts from the beginning (4.3.1). So a first delivery
- * proves nothing for a record that was written under an earlier leader. The epoch counts leaders, and a record carries
- * the epoch under which it was written.
+ * Knows the epoch of the current leader of each job partition. The epoch of a partition counts its leaders, and a
+ * record carries the epoch under which it was written. A partition's leader keeps the delivery counts of a share group
+ * in memory. A new leader, or the same broker after a restart, counts from the beginning (observed with Kafka 4.3.1).
+ * So if a record was written under an earlier leader, a count of one delivery does not prove that the delivery is the
+ * first one.
  */
 public final class LeaderEpochs implements AutoCloseable {
     private static final Duration BETWEEN = Duration.ofMillis(5);
@@ -43,7 +44,7 @@ public final class LeaderEpochs implements AutoCloseable {
         this(() -> kafka.admin("penstock-epochs"), partitions);
     }
 
-    /** @param admins makes a client; its thread closes it */
+    /** @param admins creates an admin client; the thread of this class closes it */
     LeaderEpochs(Supplier<Admin> admins, List<TopicPartition> partitions) {
         this.admins = admins;
         asked.addAll(partitions);
@@ -54,7 +55,8 @@ public final class LeaderEpochs implements AutoCloseable {
     }
 
     /**
-     * Completes when the broker has answered a request that was sent after this call. One request serves all that wait.
+     * Asks for the epochs. The future completes when the broker has answered a request that was sent after this call.
+     * One request serves all waiting callers.
      */
     synchronized CompletableFuture<@Nullable Void> ask() {
         CompletableFuture<@Nullable Void> waiting = next;
@@ -67,8 +69,9 @@ public final class LeaderEpochs implements AutoCloseable {
     }
 
     /**
-     * The state as this replica knows it. Only the answers that came since {@link #ask} are certain. A partition that
-     * was added is unknown at first, and its records have to be looked up.
+     * Returns whether a record may have been written under an earlier leader, as far as this replica knows. Only the
+     * answers that arrived since {@link #ask} are certain. For the first record of a partition that was added, the
+     * result is true, so that the run looks the job up.
      */
     boolean isFromEarlierLeader(ConsumerRecord<?, ?> record) {
         TopicPartition partition = new TopicPartition(record.topic(), record.partition());
@@ -85,14 +88,16 @@ public final class LeaderEpochs implements AutoCloseable {
             try (Admin admin = admins.get()) {
                 answer(admin);
             } catch (KafkaException e) {
-                // no client could be made: the jobs that wait are looked up
+                // no client could be created: fail the request, so that the waiting runs look their jobs up
                 LOG.debugf("the leaders' epochs are not known: %s", e.getMessage());
                 take().completeExceptionally(e);
             }
         } while (thread.pause(AFTER_FAILURE));
     }
 
-    /** Where the broker does not answer, the waiting runs look their jobs up. */
+    /**
+     * Answers the requests. If the broker does not answer, the requests fail, and the waiting runs look their jobs up.
+     */
     private void answer(Admin admin) throws InterruptedException {
         while (!thread.isStopping()) {
             CompletableFuture<@Nullable Void> answer = take();
@@ -108,7 +113,7 @@ public final class LeaderEpochs implements AutoCloseable {
             } catch (ExecutionException | KafkaException e) {
                 answer.completeExceptionally(e);
             } finally {
-                // at an unexpected exception too
+                // complete the request after an unexpected exception too
                 answer.completeExceptionally(new IllegalStateException("the leaders' epochs are not known"));
             }
             Thread.sleep(BETWEEN);
