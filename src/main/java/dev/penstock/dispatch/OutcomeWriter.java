@@ -40,8 +40,8 @@ final class OutcomeWriter {
      * of these events is missing, a reader cannot join the text. Then the writer publishes the whole answer as a new
      * attempt.
      *
-     * @return the published outcome, which is a failure if no record can hold the answer; null if the record was lost
-     *     or this replica stopped before the outcome was on the broker
+     * @return the published outcome; a failure if no record can hold the answer; null if the record was lost, or this
+     *     replica stopped, before the outcome was on the broker
      */
     @Nullable
     Outcome publish(Outcome worked) throws InterruptedException {

@@ -129,7 +129,7 @@ public final class Intake {
             topics.forEach(found -> topicIds.put(found.topic().name(), found.id()));
         }
 
-        /** The id of each job topic. The ledger sees when a topic is made again. */
+        /** Returns the id of each job topic. By the id, the ledger notices that a topic was recreated. */
         public Map<String, UUID> topicIds() {
             return topicIds;
         }
@@ -139,7 +139,7 @@ public final class Intake {
         }
     }
 
-    /** Waits for the broker, makes sure of the topics, and chooses the mode. */
+    /** Waits for the broker, prepares the topics, and decides the intake mode. */
     public Prepared prepare() throws InterruptedException, TopicSetup.Unusable {
         TopicSetup setup = new TopicSetup(kafka, settings);
         List<TopicSetup.Found> found = asking(setup::ensure);
@@ -193,7 +193,7 @@ public final class Intake {
                 replies.name());
     }
 
-    /** The state for people, by name: numbers, and warnings that an operator has to act on. */
+    /** Returns the details for health, by name: numbers, and warnings for the operator. */
     public Map<String, String> standing() {
         Map<String, String> standing = new TreeMap<>();
         BrokerWatch.Away away = broker.away();
@@ -254,7 +254,10 @@ public final class Intake {
                 .toList();
     }
 
-    /** A stop that came during the start may have missed the consumers that were made since. */
+    /**
+     * Adds a source of jobs and starts it, unless this replica already stops. A stop during the start could not stop
+     * this source, because the source did not exist yet.
+     */
     private synchronized void join(Source source) {
         if (state != State.DRAINING) {
             sources.add(source);
@@ -271,7 +274,7 @@ public final class Intake {
         return true;
     }
 
-    /** Takes no job from now on; {@code ready} turns down. */
+    /** Stops taking jobs. From now on, {@code ready} is down. */
     public synchronized void stopTaking() {
         state = State.DRAINING;
         sources.forEach(Source::stop);

@@ -10,12 +10,12 @@ import io.opentelemetry.context.Context;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jspecify.annotations.Nullable;
 
-/** The producer's span of one submission: a child of its caller's request. Ends on the producer's thread. */
+/** The producer span of one submission, as a child of the caller's request. The producer's thread ends the span. */
 final class SubmissionTrace {
     private final Span span;
     private final @Nullable String traceparent;
 
-    /** @param caller context of the caller, where the request has no span of its own; null: there is none */
+    /** @param caller the caller's trace header, which is used if the request has no span; null if there is none */
     SubmissionTrace(Tracer tracer, String topic, PromptJob job, @Nullable String caller) {
         Context request = Context.current();
         Context parent = Span.fromContext(request).getSpanContext().isValid() ? request : TraceHeader.read(caller);
@@ -33,7 +33,7 @@ final class SubmissionTrace {
         traceparent = TraceHeader.of(parent.with(span));
     }
 
-    /** What the record carries; null: nothing. */
+    /** Returns the trace header for the record; null if there is none. */
     @Nullable
     String traceparent() {
         return traceparent;

@@ -46,7 +46,7 @@ public final class BoundedValues implements Deserializer<byte[]> {
 
     /**
      * @param most the largest value, in bytes
-     * @param ofPoll the limit of all values of one poll, in bytes
+     * @param ofPoll the largest size of all values of one poll together, in bytes
      */
     public BoundedValues(int most, long ofPoll, Beyond beyond) {
         this.most = most;
@@ -58,7 +58,7 @@ public final class BoundedValues implements Deserializer<byte[]> {
      * Returns a consumer whose polls each bring at most a 64th of the heap and one record into memory, so that a
      * dozen consumers may read at once. A fetch of compressed records may expand to a thousand times its size.
      *
-     * @param keys the properties of the consumer, with the user's
+     * @param keys the properties of the consumer, including the properties from the user
      * @param most the largest value, in bytes; a larger one is not kept
      */
     public static KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> keys, int most) {

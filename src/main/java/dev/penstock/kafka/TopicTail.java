@@ -111,7 +111,7 @@ public final class TopicTail implements AutoCloseable {
         return new TopicTail(names, consumers, _ -> only, readers);
     }
 
-    /** Starts to read, once. Returns when all records that are there now have been read. */
+    /** Starts to read, once. Waits until the tail has read all records that the topic has now. */
     public void follow() throws InterruptedException {
         thread.start();
         caughtUp.await();

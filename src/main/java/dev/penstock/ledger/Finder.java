@@ -29,7 +29,7 @@ final class Finder implements AutoCloseable {
 
     private final LedgerDatabase database;
     private final ReplyTopic replies;
-    /** One thread for each series of batches; each request starts another one where none runs. */
+    /** Runs each series of batches on its own thread. If no series runs, a request starts one. */
     private final ExecutorService threads;
 
     private final RequestBatcher<JobId, Ledger.Found> requests;

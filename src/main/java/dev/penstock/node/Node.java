@@ -65,7 +65,8 @@ public final class Node {
      * What is known of a node.
      *
      * @param known whether the server has ever listed its models
-     * @param lastError null if all is well; for a node that is up, a mistake in its settings
+     * @param lastError the reason why the node is not up, or for a node that is up, a mistake in its settings; null
+     *     if there is none
      */
     public record Health(
             State state,
@@ -152,9 +153,9 @@ public final class Node {
     }
 
     /**
-     * An attempt here received its whole answer.
+     * Notes that an attempt at this node received its whole answer.
      *
-     * @param seconds from the first token to the last
+     * @param seconds the time from the first token to the last token
      */
     public void answered(long tokens, double seconds) {
         pace.answer(tokens, seconds);
@@ -262,7 +263,7 @@ public final class Node {
         return new NodeRequest(upstream, prompt, inlined);
     }
 
-    /** An attempt here failed. It is called before the attempt's slot is freed. */
+    /** Notes that an attempt at this node failed. The caller frees the attempt's slot afterwards. */
     public void failed(JobFailure failure) {
         if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
             refused(failure);
@@ -279,8 +280,8 @@ public final class Node {
     }
 
     /**
-     * Signals each time that the node may take more requests, until it has its full limit again. A further refusal
-     * starts its own signals in place of these.
+     * Calls {@code onSlotFreed} each time that the node may take more requests, until the node has its full limit
+     * again. After a further refusal, the calls for that refusal replace these calls.
      */
     private void relent(long refusal) {
         long next;
@@ -289,7 +290,7 @@ public final class Node {
         }
         if (next >= 0) {
             later.run(Duration.ofMillis(next + 1), () -> {
-                // first: a signal that fails ends no later one
+                // set the next timer first, so that a failure of this call does not prevent the later calls
                 relent(refusal);
                 onSlotFreed.run();
             });
@@ -344,7 +345,7 @@ public final class Node {
         warned = mismatch;
     }
 
-    /** Returns whether the server's silence is no longer than a job's wait for its first token may be. */
+    /** Returns whether the server's last sign of life is younger than the timeout for a first token. */
     private boolean heardLately() {
         return clock.millis() - heardMillis < timeouts().firstToken().toMillis();
     }
@@ -354,7 +355,7 @@ public final class Node {
         return health().models().stream().anyMatch(known -> ModelName.same(known.id(), model));
     }
 
-    /** No new request begins here from now on. */
+    /** Drains the node: from now on, no new request begins at it. */
     void drain() {
         become(State.DRAINING, health().models(), null);
     }

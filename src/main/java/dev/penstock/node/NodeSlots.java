@@ -12,7 +12,7 @@ final class NodeSlots {
     private final String node;
     private final Throttle throttle = new Throttle();
     private int inFlight;
-    /** The limit of requests for all replicas together. */
+    /** The largest number of requests at once from all replicas together. */
     private int total;
 
     private Replicas replicas = Replicas.ALONE;
@@ -76,7 +76,7 @@ final class NodeSlots {
     }
 
     /**
-     * The node refused a request for load. The request still has its slot.
+     * Notes that the node refused a request because of its load. The request still has its slot.
      *
      * @param retryAfter the wait that it asks for; null if it asks for none
      * @return the number of the refusal

@@ -52,7 +52,7 @@ final class LiveReader implements AutoCloseable {
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
 
     private sealed interface Request {
-        /** @param attached completes with the offset from which the watch sees everything live */
+        /** @param attached completes with the offset from which the watch gets every record live */
         record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
 
         record Detach(Watch watch) implements Request {}
@@ -65,7 +65,7 @@ final class LiveReader implements AutoCloseable {
         this.maxRecord = maxRecord;
     }
 
-    /** @return completes with the offset from which the watch sees everything live */
+    /** @return completes with the offset from which the watch gets every record live */
     CompletableFuture<Long> attach(Watch watch) {
         CompletableFuture<Long> attached = new CompletableFuture<>();
         begin();
@@ -93,7 +93,10 @@ final class LiveReader implements AutoCloseable {
         }
     }
 
-    /** Fails all watchers whenever it ends, so that no watcher waits for a thread that does not read. */
+    /**
+     * Follows the live end. When this method ends for any reason, it fails all watchers, so that none of them waits
+     * for a thread that has ended.
+     */
     private void read() throws InterruptedException {
         try {
             follow();
@@ -209,8 +212,8 @@ final class LiveReader implements AutoCloseable {
     }
 
     /**
-     * Repeats a call that a wake-up interrupts. Wake-ups are meant for a poll, and may hit the calls after it: one
-     * for each watcher that attached or left in the meantime.
+     * Repeats a call that a wake-up interrupts. A wake-up is meant for a poll, but may interrupt a later call. There
+     * is one wake-up for each watcher that attached or left in the meantime.
      */
     private static long untroubled(LongSupplier call) {
         while (true) {

@@ -22,9 +22,9 @@ import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads the live end of the reply partitions that this replica watches, and of no others. One consumer serves all
- * watchers. A watch attaches to the live end first, and reads older events after that. In the other order, it would
- * miss events in between.
+ * Reads the live end of those reply partitions that have a watch in this replica, and of no other partitions. One
+ * consumer serves all watchers. A watch attaches to the live end first, and reads older events after that. In the
+ * other order, it would miss events in between.
  */
 @Singleton
 public final class LiveReplies {
@@ -82,9 +82,11 @@ public final class LiveReplies {
      * What is known of a job's earlier events.
      *
      * @param offset the job has no event before it
-     * @param outcome the outcome, or the refusal in its place; null if none is known. It is read if the topic has lost it
-     * @param records the job does not exist if all of these are refused; empty to ignore refusals; null if no record
-     *     is known, and then the job does not exist if its only events are refusals
+     * @param outcome the outcome, or the refusal in its place; null if none is known. Its value is read only if the
+     *     topic has dropped it
+     * @param records the known records of the job; if all of them are refused, the job does not exist; empty to
+     *     ignore refusals. If it is null, no record is known, and the job does not exist if all its events are
+     *     refusals
      */
     public record Past(
             long offset, @Nullable Kept outcome, @Nullable Set<RecordPlace> records) {
@@ -97,13 +99,13 @@ public final class LiveReplies {
 
     /** An outcome that is kept elsewhere, and may be large. */
     public interface Kept {
-        /** Where it lies on the topic, or lay. */
+        /** Returns the offset that the outcome has, or had, on the topic. */
         long offset();
 
         /** Reads it; may take a while. */
         Watch.Known read() throws Exception;
 
-        /** One that is there already. */
+        /** Returns an outcome that is already in memory. */
         static Kept of(Watch.Known known) {
             return new Kept() {
                 @Override
@@ -164,7 +166,10 @@ public final class LiveReplies {
                 });
     }
 
-    /** With what the topic does not have any more. Others wait for the thread of the scan. */
+    /**
+     * Gives the watch an outcome that the topic has dropped. It uses its own thread, because other callers wait for
+     * the thread of the scan.
+     */
     private static void catchUp(Watch watch, Kept outcome) {
         Thread.ofVirtual().name("outcome").start(() -> {
             try {
@@ -189,7 +194,7 @@ public final class LiveReplies {
             throw new Unavailable(e);
         } finally {
             if (!done) {
-                // the watch may still be attached later, and it leaves then
+                // if the watch is attached later, it is detached at once
                 watch.close();
             }
         }

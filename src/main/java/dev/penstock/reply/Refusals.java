@@ -14,8 +14,8 @@ final class Refusals {
     private static final int MOST = 16;
 
     /**
-     * The records whose refusal ends the watch, once all of them are refused; null for any record, while the job has
-     * no event.
+     * The records of the job; when all of them are refused, the watch ends. If it is null, any refusal ends the watch
+     * as long as the job has no event.
      */
     private @Nullable Set<RecordPlace> records = Set.of();
     /** Refusals that came before the watch's own record was known. */
@@ -24,7 +24,7 @@ final class Refusals {
     private boolean ownIsComing;
     private Watch.@Nullable Known last;
 
-    /** Called before the watch's own record is written. */
+    /** Announces that the watch's own record will be written. */
     void expectOwn() {
         ownIsComing = true;
     }

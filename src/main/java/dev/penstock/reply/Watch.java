@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One reader's view of one job's events. It has only valid events, in order, each once, until the outcome. A scan
- * fills it with older events, and the live reader with new ones. The watcher's thread reads it. It holds at most a
- * number of bytes and one event. A watcher that does not read is dropped, and can resume.
+ * fills it with older events, and the live reader with new ones. The watcher's thread reads it. It holds a limited
+ * number of bytes, which at most one event may exceed. A watcher that does not read is dropped, and can resume.
  */
 public final class Watch implements AutoCloseable {
     private final JobId id;
@@ -170,11 +170,11 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * Adds a record from a scan of older events, in order. It never waits for the watcher, because other watchers
-     * wait for the scan.
+     * Adds a record from a scan of older events, in order. It does not block if the watcher is slow, because other
+     * watchers wait for the same scan.
      *
-     * @return false if it was not taken, because there is no room or the watch has ended; then it takes no further
-     *     record
+     * @return false if the watch did not take the record, because it has no room or has ended; then the scan offers
+     *     it no further record
      */
     boolean older(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
@@ -193,10 +193,10 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * Continues after a scan that ended before all older records were taken.
+     * Continues with a further scan if the last scan ended before the watch took all older records.
      *
-     * @param scan runs once, when the watcher has read
-     * @return false if it was taken
+     * @param scan the further scan; it runs once, when the watch has room
+     * @return false if the watch took all older records, so that no further scan is needed
      */
     boolean goOnWhenThereIsRoom(Runnable scan) {
         lock.lock();
@@ -216,10 +216,13 @@ public final class Watch implements AutoCloseable {
         return true;
     }
 
-    /** An outcome from another source than the topic, which may have deleted it. */
+    /** An outcome that does not come from the reply topic, because the topic may have dropped it. */
     public record Known(EventMark mark, Bytes value, long offset, long millis) {}
 
-    /** Whether an outcome at this place was not read, or is a refusal, of which that does not say. */
+    /**
+     * Returns whether the watch may need the outcome at this offset: the watch has not read it, or no attempt has
+     * begun, so it may be a refusal.
+     */
     boolean mayNeed(long offset) {
         lock.lock();
         try {
@@ -230,9 +233,10 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * All older records have been read. From here on the live reader's records count, by offset.
+     * Notes that all older records were read. From now on, the watch takes the live reader's records, except for
+     * those with offsets that it has already read.
      *
-     * @param outcome stands for itself if the topic has deleted it
+     * @param outcome the outcome, which the watch uses if the topic has dropped it; null if the watch needs none
      */
     void caughtUp(@Nullable Known outcome) {
         lock.lock();
@@ -334,8 +338,8 @@ public final class Watch implements AutoCloseable {
     /**
      * Called before anything is read.
      *
-     * @param known the watch ends if all of these are refused; null if none is known, and then any refusal ends it
-     *     while the job has no event
+     * @param known the known records of the job; if all of them are refused, the watch ends. If it is null, no record
+     *     is known, and any refusal ends the watch as long as the job has no event
      */
     void endsWithRefusalOf(@Nullable Set<RecordPlace> known) {
         lock.lock();
@@ -346,7 +350,10 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** An event of the job proves that another record of it was not refused. */
+    /**
+     * Ends the watch with a refusal. It does nothing if the job has an event, because then another record of the job
+     * was not refused.
+     */
     private void endWithRefusal(@Nullable Known refusal) {
         if (refusal != null && last == null && reading.attempt() < 0) {
             ResumePoint resume = new ResumePoint(refusal.offset() + 1, reading);

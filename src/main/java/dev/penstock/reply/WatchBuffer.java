@@ -45,7 +45,7 @@ final class WatchBuffer {
         return bytes <= maxBytes / 4;
     }
 
-    /** Returns whether it takes no older events now. */
+    /** Returns whether the buffer is too full for further older events. */
     boolean isHalfFull() {
         return bytes > maxBytes / 2;
     }
@@ -64,7 +64,7 @@ final class WatchBuffer {
         events.add(event);
     }
 
-    /** Gives the watcher its next event, which counts until it asks for another one. */
+    /** Returns the watcher's next event. The event's bytes count until the watcher asks for the next one. */
     Watch.Next.@Nullable Event next() {
         Watch.Next.Event event = events.poll();
         bytes -= event == null ? 0 : length(event);
@@ -105,7 +105,7 @@ final class WatchBuffer {
         sendingBytes = 0;
     }
 
-    /** Reports the held bytes to the room. */
+    /** Reports to the room how many bytes this buffer holds now. */
     void charge() {
         long now = bytes + earlyBytes + sendingBytes;
         if (charged == 0 && now > 0 && sendingBytes == 0) {

@@ -72,8 +72,8 @@ public final class WatchRoom {
     }
 
     /**
-     * @param least the smallest number of watches at which one is dropped; 2 keeps a single watch, which cannot block
-     *     another watch
+     * @param least the smallest number of watches with unread events at which one watch is dropped; with 2, a watch
+     *     that is the only one stays, because it cannot block another watch
      */
     private synchronized boolean drop(Duration atLeast, int least) {
         List<Watch> slow = List.copyOf(behind);

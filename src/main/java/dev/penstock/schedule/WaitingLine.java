@@ -33,7 +33,7 @@ final class WaitingLine {
      */
     private double lowCredit;
 
-    /** @param lowShare the share of the starts for jobs with low priority while such jobs wait; from 0 to 1 */
+    /** @param lowShare the share of all starts that jobs with low priority get while such jobs wait; from 0 to 1 */
     WaitingLine(double lowShare) {
         this.lowShare = lowShare;
         for (Priority priority : Priority.values()) {

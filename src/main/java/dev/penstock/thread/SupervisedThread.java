@@ -116,7 +116,7 @@ public final class SupervisedThread {
         return stopping.getCount() == 0;
     }
 
-    /** Asks the body to return, and ends its pause. */
+    /** Asks the body to return, and ends the pause before the body's next run. */
     public void stop() {
         stopping.countDown();
     }

@@ -39,7 +39,8 @@ public final class SseParser {
     /**
      * @param longest the longest line in bytes, and the longest data of an event in characters
      * @param events takes each event as soon as it is complete
-     * @param unknown takes each line whose field is not in the format; the format ignores such lines
+     * @param unknown receives each line whose field the format does not define; other readers of the format ignore
+     *     such a line
      */
     public SseParser(long longest, Consumer<Event> events, Consumer<String> unknown) {
         this.longest = longest;

@@ -55,7 +55,8 @@ public final class Calls {
         if (call.request().connection() instanceof ConnectionBase connection) {
             Channel channel = connection.channel();
             ConnectionDeadline.began(channel, call.request().version() == HttpVersion.HTTP_2);
-            // an answer may end on any thread, but the request's events come on the event loop, so dropRest runs on it
+            // an answer may end on any thread, but the request's events come on the event loop, so dropRest runs on
+            // it
             call.addEndHandler(_ -> ConnectionDeadline.run(
                     channel, () -> dropRest(call, lingers, () -> ConnectionDeadline.ended(channel))));
         }
@@ -69,8 +70,8 @@ public final class Calls {
     public static void cut(RoutingContext call) {
         HttpServerRequest request = call.request();
         if (request.version() != HttpVersion.HTTP_2 && request.connection() instanceof ConnectionBase connection) {
-            // in HTTP/1, a reset does not run the end of the call, and closes the connection only after the unsent part
-            // is sent
+            // in HTTP/1, a reset would not run the tasks for the end of the call, and would close the connection only
+            // after it has sent the unsent part
             var _ = connection.channel().close();
         } else {
             var _ = request.response().reset(CANCEL);

@@ -14,7 +14,10 @@ final class GroupDelivery extends RecordDelivery {
     private volatile boolean lost;
     private volatile boolean over;
 
-    /** @param mayHaveRun another consumer had the partition before, and the record was there */
+    /**
+     * @param mayHaveRun whether the job may have run before, because the record was in the partition before this
+     * replica got the partition
+     */
     GroupDelivery(OriginRecord origin, boolean mayHaveRun, RecordDelivery.Writers writers, GroupConsumerLoop owner) {
         super(origin, writers);
         this.mayHaveRun = mayHaveRun;
@@ -31,7 +34,7 @@ final class GroupDelivery extends RecordDelivery {
         return over;
     }
 
-    /** A consumer group counts no deliveries. */
+    /** Returns 1, because a consumer group counts no deliveries. */
     @Override
     public int deliveries() {
         return 1;
@@ -42,7 +45,7 @@ final class GroupDelivery extends RecordDelivery {
         return mayHaveRun;
     }
 
-    /** The offset was known when the record was taken. */
+    /** Returns the same as {@link #mayHaveRun}, because the answer was already certain when the record was taken. */
     @Override
     public boolean mayHaveRunAfterAll() {
         return mayHaveRun;

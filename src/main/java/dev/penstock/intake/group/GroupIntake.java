@@ -72,7 +72,10 @@ public final class GroupIntake implements Source {
         thread = new SupervisedThread("penstock-" + topic, loop::run);
     }
 
-    /** The deferred jobs; within a partition they are in the order of their due times. */
+    /**
+     * Returns the intake of the deferred jobs. Within a partition, the deferred records are in the order of their due
+     * times.
+     */
     public static GroupIntake ofDeferred(Parts parts) {
         Settings.Topics topics = parts.settings().topics();
         return new GroupIntake(
@@ -95,7 +98,10 @@ public final class GroupIntake implements Source {
                 GroupPartition.Early.NEVER);
     }
 
-    /** Jobs that wait for a node that is down come back when one is up. */
+    /**
+     * Lets the deferred record of a job run early if the job waits for a node that is down, and such a node is up
+     * again.
+     */
     private record NodesBack(Waits waits) implements GroupPartition.Early {
         @Override
         public boolean isDue(OriginRecord origin) {

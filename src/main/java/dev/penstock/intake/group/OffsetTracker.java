@@ -49,7 +49,7 @@ final class OffsetTracker<R> {
         return early.size();
     }
 
-    /** Notes that no record before this offset remains to be taken. */
+    /** Records that every record before this offset was taken or skipped. */
     void reach(long offset) {
         early.headSet(offset).clear();
         next = Math.max(next, offset);

@@ -23,8 +23,8 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * The writer of the topic of deferred jobs; the topic has a partition for each delay. A deferred record is not given
- * back to the broker: that would raise its delivery count, and the broker would deliver it again at once.
+ * The writer of the topic of deferred jobs; the topic has a partition for each delay. A record is deferred and not
+ * released, because a release raises its delivery count, and the broker delivers a released record again at once.
  */
 @Singleton
 public class DeferredJobs {
@@ -71,7 +71,10 @@ public class DeferredJobs {
         return meters.counter("penstock.deferred", "delay", delay.name().toLowerCase(Locale.ROOT));
     }
 
-    /** The job of a record of the topic. A record that Penstock did not write is counted, logged and skipped. */
+    /**
+     * Returns the origin of a record of this topic. A record that Penstock did not write is counted, logged and
+     * skipped.
+     */
     public Optional<OriginRecord> read(ConsumerRecord<byte[], byte[]> record) {
         Optional<OriginRecord> origin = OriginRecord.ofCopy(record);
         if (origin.isEmpty()) {

@@ -14,8 +14,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 
 /**
- * The records in flight in this replica: how many and how large they are, so that no more are taken than memory allows,
- * and how often the broker had delivered each before. Thread-safe.
+ * Counts the records in flight in this replica and their bytes, so that the replica takes no more records than its
+ * memory allows. It also counts the records by the number of their delivery. Thread-safe.
  */
 public final class InFlightRecords {
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
@@ -46,7 +46,7 @@ public final class InFlightRecords {
         return shares.isOpen(topic);
     }
 
-    /** Whether records wait for memory, or would. */
+    /** Returns whether records of a topic wait for memory, or would wait if they came now. */
     public boolean isCrowded() {
         return shares.isCrowded();
     }
@@ -72,7 +72,7 @@ public final class InFlightRecords {
         return records;
     }
 
-    /** How many records this replica took at their first delivery, their second and so on, since it started. */
+    /** Returns, for each number n, how many records this replica has taken at their n-th delivery since its start. */
     public Map<Integer, Long> deliveries() {
         Map<Integer, Long> now = new TreeMap<>();
         deliveries.forEach((count, records) -> now.put(count, records.get()));

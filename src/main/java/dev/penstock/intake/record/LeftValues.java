@@ -15,13 +15,13 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads the value of a record again by its offset and without a group, once there is memory for its run. The poll had
- * no memory for it. One at a time; thread-safe.
+ * Reads a value that a poll left out because memory was short. It reads the record again by its offset, without a
+ * group, when there is memory for the record's run. It reads one value at a time. Thread-safe.
  */
 public final class LeftValues implements AutoCloseable {
     private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(200);
-    /** So many records are read on the way. */
+    /** If a record is at most this number of offsets ahead, the reader reads on to it; otherwise it seeks. */
     private static final int NEAR = 64;
 
     private static final Duration PATIENCE = Duration.ofSeconds(10);
@@ -52,7 +52,7 @@ public final class LeftValues implements AutoCloseable {
     /**
      * The value of a record.
      *
-     * @return null: the topic does not have the record any more
+     * @return the value; null if the topic has dropped the record
      * @throws org.apache.kafka.common.KafkaException the broker does not answer now
      */
     synchronized byte @Nullable [] read(ConsumerRecord<byte[], byte[]> record) {
@@ -83,7 +83,10 @@ public final class LeftValues implements AutoCloseable {
         }
     }
 
-    /** The records of a batch are unpacked from its first one on. Reading them in order unpacks the batch only once. */
+    /**
+     * Moves the reader to an offset. A batch is always unpacked from its first record, so reading on in order unpacks
+     * the batch only once.
+     */
     private static void goTo(Consumer<byte[], byte[]> reader, TopicPartition partition, long offset) {
         if (reader.assignment().contains(partition)) {
             long ahead = offset - reader.position(partition);

@@ -57,7 +57,7 @@ final class MemoryBudget {
         return isOpen(share(topic));
     }
 
-    /** Returns whether the records of at least one topic use all the memory that this topic can get. */
+    /** Returns whether at least one topic has used up all the memory that it can get. */
     synchronized boolean isCrowded() {
         return !byUrgency.stream().allMatch(this::isOpen);
     }

@@ -14,16 +14,19 @@ import java.util.stream.Collectors;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * What this replica has of each partition of the job topics: how many records are in flight, and which is the newest
- * that it took. Thread-safe.
+ * For each partition of the job topics: the number of records in flight in this replica, and the newest record that
+ * this replica took. Thread-safe.
  */
 public final class PartitionsInFlight {
     private final Map<TopicPartition, Taken> partitions = new ConcurrentHashMap<>();
-    /** By job topic, in milliseconds. Before anything is taken, this is the time of the start. */
+    /**
+     * For each job topic: the timestamp of the newest record that this replica took, in milliseconds; before the first
+     * record, the time of the start.
+     */
     private final Map<String, AtomicLong> newestTaken = new ConcurrentHashMap<>();
 
     private static final class Taken {
-        /** The newest record that was taken here, plus one. */
+        /** The offset after the newest record that this replica took. */
         private final AtomicLong upTo = new AtomicLong();
 
         private final AtomicInteger inFlight = new AtomicInteger();
@@ -36,8 +39,9 @@ public final class PartitionsInFlight {
     }
 
     /**
-     * Only all replicas together know the age of the backlog. Its head is younger than what any of them took last, and
-     * there is a backlog only where more is unfinished than they have in flight.
+     * Registers the gauges from which the age of a topic's backlog can be computed. Only the figures of all replicas
+     * together give the age. The first record of the backlog is younger than the newest record that any replica took.
+     * There is a backlog only if more records are unfinished than all replicas have in flight.
      */
     private void gauges(String topic, Clock clock, MeterRegistry meters) {
         Gauge.builder("penstock.queue.in.hand", this, all -> all.inFlight(topic))
@@ -68,14 +72,14 @@ public final class PartitionsInFlight {
         return partitions.computeIfAbsent(new TopicPartition(place.topic(), place.partition()), _ -> new Taken());
     }
 
-    /** The partitions of a topic that this replica took records of. */
+    /** Returns the partitions of a topic from which this replica has taken records. */
     public Set<TopicPartition> partitions(String topic) {
         return partitions.keySet().stream()
                 .filter(partition -> partition.topic().equals(topic))
                 .collect(Collectors.toSet());
     }
 
-    /** How many records of a partition are in flight here. */
+    /** Returns the number of a partition's records that are in flight in this replica. */
     public int inFlight(TopicPartition partition) {
         Taken taken = partitions.get(partition);
         return taken == null ? 0 : taken.inFlight.get();
@@ -85,7 +89,7 @@ public final class PartitionsInFlight {
         return partitions(topic).stream().mapToInt(this::inFlight).sum();
     }
 
-    /** The offset of the newest record that was taken here, plus one; 0: none was. */
+    /** Returns the offset after the newest record that this replica took; 0 if it took none. */
     public long takenUpTo(TopicPartition partition) {
         Taken taken = partitions.get(partition);
         return taken == null ? 0 : taken.upTo.get();

@@ -14,13 +14,13 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** A record in flight in this replica, in either mode. Owned by the thread of its run. */
+/** A record in flight in this replica, in either intake mode. The thread of the record's run owns this object. */
 public abstract class RecordDelivery implements Delivery {
     private static final Logger LOG = Logger.getLogger(RecordDelivery.class);
 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
-    /** Written by its run, read by its consumer too. */
+    /** The run writes it, and the consumer's thread reads it too. */
     private volatile OriginRecord origin;
 
     private final Writers writers;
@@ -29,7 +29,7 @@ public abstract class RecordDelivery implements Delivery {
     private volatile boolean gone;
     private volatile boolean unread;
 
-    /** Where else a record may go. */
+    /** The writers of the two topics to which a record can be copied. */
     public record Writers(DeferredJobs deferred, DeadLetters deadLetters) {}
 
     protected RecordDelivery(OriginRecord origin, Writers writers) {
@@ -42,23 +42,26 @@ public abstract class RecordDelivery implements Delivery {
         return origin;
     }
 
-    /** As it came from its producer. */
+    /** Returns the record as its producer sent it. */
     public ConsumerRecord<byte[], byte[]> record() {
         return origin.record();
     }
 
-    /** Its value is read now. */
+    /** Sets the value, which the poll had left out. */
     void load(byte[] value) {
         origin = origin.withValue(value);
     }
 
-    /** The record that the consumer took: for a deferred job, the deferred record. */
+    /** Returns the place of the record that the consumer took; for a deferred job, the place of the deferred record. */
     public RecordPlace place() {
         RecordPlace copy = origin.copy();
         return copy == null ? origin.place() : copy;
     }
 
-    /** The number of its deliveries, this one included, as far as the group counts them. */
+    /**
+     * Returns the number of the record's deliveries, including this one; always 1 if the group does not count
+     * deliveries.
+     */
     public abstract int deliveries();
 
     /** From here on its job is known. */
@@ -79,8 +82,8 @@ public abstract class RecordDelivery implements Delivery {
     }
 
     /**
-     * The run is over. A run that neither acknowledged the record nor gave it back ended without an outcome: the record
-     * comes again.
+     * Notes that the run has ended. If the run neither acknowledged the record nor gave it back, it ended without an
+     * outcome, and the record is delivered again.
      */
     public abstract void end();
 
@@ -134,7 +137,7 @@ public abstract class RecordDelivery implements Delivery {
             } catch (ExecutionException e) {
                 LOG.warnf("job=%s record=%s could not be deferred: %s", job, place(), Reason.of(e));
             }
-            // at its last delivery it would not come again
+            // at the last delivery, try again: the broker would not deliver this record once more
             if (!isLastDelivery() || !renew()) {
                 return false;
             }
@@ -142,7 +145,10 @@ public abstract class RecordDelivery implements Delivery {
         }
     }
 
-    /** Its reading failed before it came to a run: it is refused. From the thread of its consumer. */
+    /**
+     * Notes that reading the record failed before its run began, so the run refuses the record. The consumer's thread
+     * calls this method.
+     */
     public final void unread() {
         unread = true;
     }
@@ -151,7 +157,7 @@ public abstract class RecordDelivery implements Delivery {
         return unread;
     }
 
-    /** Another consumer may own the record now. From the thread of its consumer. */
+    /** Notes that another consumer may own the record now. The consumer's thread calls this method. */
     public final void leave() {
         gone = true;
     }
@@ -166,7 +172,7 @@ public abstract class RecordDelivery implements Delivery {
         return letter(failure, attempts) != null;
     }
 
-    /** @return where the dead letter lies; null: it could not be written */
+    /** @return the place of the dead letter; null if it could not be written */
     final @Nullable RecordPlace letter(JobFailure failure, int attempts) throws InterruptedException {
         try {
             return writers.deadLetters()

@@ -22,7 +22,7 @@ final class SnappyBlocks {
     }
 
     /**
-     * @return bytes written, all of the block's
+     * @return the number of bytes written, which is the whole content of the block
      * @throws IOException it is not a block, is shorter than its header states, or does not fit
      */
     static int read(byte[] block, int offset, int length, byte[] to, int toOffset) throws IOException {

@@ -5,8 +5,9 @@ import com.oracle.svm.core.annotate.TargetClass;
 import java.io.IOException;
 
 /**
- * Replaces what a snappy record needs of snappy-java's native library (1.1.10.8, of Kafka's client 4.3.1) in the native
- * executable: the library crashes the process there (seen with GraalVM 25, in rawUncompress). The JVM uses the library.
+ * Replaces those functions of snappy-java's native library that reading a snappy record needs (1.1.10.8, of Kafka's
+ * client 4.3.1). In the native executable, the library crashes the process (observed with GraalVM 25, in
+ * rawUncompress). The JVM build uses the library.
  */
 @TargetClass(className = "org.xerial.snappy.SnappyNative")
 final class SnappyInExecutable {
@@ -25,7 +26,7 @@ final class SnappyInExecutable {
         System.arraycopy(from, offset, to, toOffset, length);
     }
 
-    /** Nothing is left to load. */
+    /** Loads nothing, because no function of the native library is used. */
     @TargetClass(className = "org.xerial.snappy.SnappyLoader")
     static final class Loader {
         @Substitute

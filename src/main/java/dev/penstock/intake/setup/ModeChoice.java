@@ -21,9 +21,9 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * Decides the mode in which jobs are taken. The decision of the first start stays: it is on the settings topic, and
- * only {@code penstock intake migrate} changes it, because a group of one kind does not know what the other kind has
- * done.
+ * Decides the intake mode. The first start decides it and writes it to the settings topic. Later, only {@code
+ * penstock intake migrate} changes the mode, because a share group and a consumer group do not know each other's
+ * finished records.
  */
 public final class ModeChoice {
     private static final Logger LOG = Logger.getLogger(ModeChoice.class);
@@ -39,9 +39,9 @@ public final class ModeChoice {
     }
 
     /**
-     * @param recoverBelow by topic and partition, as topic/partition: records before that offset may have been run in
-     *     the other mode
-     * @param warnings what other installations take here, by the group or topic concerned
+     * @param recoverBelow for each partition, the offset below which records may have run in the other mode; the keys
+     *     have the form topic/partition
+     * @param warnings the warnings about groups of other installations that read the same topics, by the group
      */
     public record Chosen(IntakeMode mode, Map<String, Long> recoverBelow, Map<String, String> warnings) {
         public boolean mayHaveRun(String topic, int partition, long offset) {
@@ -147,7 +147,10 @@ public final class ModeChoice {
                 settings.groups());
     }
 
-    /** What would run jobs twice: a group of another prefix takes the same topic. */
+    /**
+     * Returns a warning for each group with another prefix that reads the same topic, because each job would then run
+     * twice.
+     */
     private Map<String, String> takenByOthers(Collection<GroupListing> all) {
         Map<String, String> warnings = new HashMap<>();
         Set<String> own = ours(all).keySet();

@@ -171,8 +171,8 @@ public final class TopicSetup {
     }
 
     /**
-     * Returns whether a topic has jobs or answers. For the other topics the broker's default of the record size is
-     * sufficient.
+     * Returns whether a topic has jobs or answers. For the other topics, the broker's default limit for a record is
+     * large enough.
      */
     private boolean hasLarge(String topic) {
         return !topic.equals(settings.topics().commands())

@@ -19,15 +19,20 @@ import org.apache.kafka.common.config.TopicConfig;
 public record TopicShape(int partitions, Duration retention, Map<String, String> configs) {
     private static final int JOB_PARTITIONS = 4;
     private static final int REPLY_PARTITIONS = 12;
-    /** Kafka's −1. */
+    /** Kafka's value for no limit: −1. */
     private static final Duration FOR_EVER = Duration.ofMillis(-1);
 
     private static final Duration WEEK = Duration.ofDays(7);
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
-    /** The timestamps of records: a job's recovery uses them to find where it begins to read. */
+    /**
+     * The setting that makes the broker stamp the records. A job's recovery finds its first offset by these
+     * timestamps.
+     */
     private static final String BROKERS_TIME = "LogAppendTime";
-    /** The broker unpacks what a producer packed, so that the topic's size limit is that of the records themselves. */
+    /**
+     * The setting that makes the broker decompress records, so that the topic's size limit applies to their real size.
+     */
     private static final String UNCOMPRESSED = "uncompressed";
 
     public TopicShape {
@@ -35,8 +40,8 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
     }
 
     /**
-     * The topics that must not contain compressed records: all that replicas read but the replies, which only Penstock
-     * writes.
+     * Returns the topics that must not contain compressed records: all topics that replicas read, except for the
+     * reply topic, because only Penstock writes to it.
      */
     public static List<String> boundedOnes(Settings settings) {
         List<String> names = new ArrayList<>();
@@ -46,12 +51,12 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         return names;
     }
 
-    /** Whether a topic's size limit is that of its records as they are in memory. */
+    /** Returns whether a topic's size limit applies to the size of its records in memory. */
     public static boolean bounds(String compression) {
         return compression.equals(UNCOMPRESSED);
     }
 
-    /** The consequence of another limit for one of {@link #boundedOnes}, and the way out. */
+    /** Returns a warning for a topic of {@link #boundedOnes} with another compression, with the remedy. */
     public static String unbounded(String topic, String compression, String brokers) {
         return "topic=%s its %s is %s: its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s"
                 .formatted(

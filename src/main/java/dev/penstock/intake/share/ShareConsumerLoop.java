@@ -39,7 +39,10 @@ final class ShareConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
     private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(500);
-    /** Acknowledging a part of a batch can wait: a crash before it costs a look-up. */
+    /**
+     * The longest wait before the finished records of an unfinished batch are acknowledged. A crash during the wait
+     * only costs a look-up.
+     */
     private static final long ACKNOWLEDGE_AFTER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
     private static final Duration ACKNOWLEDGE_WITHIN = Duration.ofSeconds(10);
@@ -55,7 +58,7 @@ final class ShareConsumerLoop implements Runnable {
     private volatile boolean stopping;
     private volatile boolean closing;
     private volatile boolean ended;
-    /** Why the consumer rejects records that it cannot read; null: it does not. */
+    /** The reason why the consumer rejects unreadable records; null if it rejects none. */
     private @Nullable CorruptRecordException unreadable;
 
     private long renewAtNanos;
@@ -66,11 +69,11 @@ final class ShareConsumerLoop implements Runnable {
      *
      * @param origins which records may have been run before their first delivery
      * @param deliveryLimit the number of deliveries after which the broker drops a record
-     * @param open whether there is any node for a job now
-     * @param onRecord must not block: it starts the record's run
-     * @param onLost the run of that record has to stop
+     * @param open tests whether any node takes jobs now
+     * @param onRecord starts the run of a record; it must not block
+     * @param onLost stops the run of a record whose lock is lost
      * @param onBusy called when records were taken, and now and then while they are in flight
-     * @param leaveAfter the loop ends after so long without records
+     * @param leaveAfter the time without records after which the loop ends
      */
     record Setup(
             Supplier<ShareConsumer<byte[], byte[]>> consumers,
@@ -88,7 +91,7 @@ final class ShareConsumerLoop implements Runnable {
         this.setup = setup;
     }
 
-    /** From the thread of a run. */
+    /** Sends a lock command. The thread of a run calls this method. */
     void wish(ShareDelivery.LockCommand wish) {
         wishes.add(wish);
         if (ended) {
@@ -96,12 +99,15 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    /** How many of its records are in flight; while there are any it gets no others. From any thread. */
+    /**
+     * Returns the number of this consumer's records in flight. Until it is 0, the consumer gets no other records. Any
+     * thread may call this method.
+     */
     int inHand() {
         return inHand;
     }
 
-    /** Whether the loop has taken up every command; for tests. */
+    /** Returns whether the loop has taken every command from its queue. Only tests use it. */
     boolean hasNoCommands() {
         return wishes.isEmpty();
     }
@@ -172,7 +178,7 @@ final class ShareConsumerLoop implements Runnable {
                 idleSince = setup.time().now();
                 armed = false;
             } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
-                // a request of a poll cannot be taken back, so a poll that has sent one goes on
+                // a poll that has sent a request continues, because the request cannot be taken back
                 answerStale();
                 setup.time().sleep(WHILE_CLOSED);
             } else if (stopping
@@ -192,7 +198,8 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /**
-     * The consumer rejects a batch that it cannot read. The answer to the acknowledgement has the place of the batch.
+     * Polls. If the consumer cannot read a batch, it rejects the batch, and the answer to the acknowledgement
+     * contains the place of the batch.
      */
     private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
         try {
@@ -271,9 +278,9 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /**
-     * Acknowledges the finished records, by a request of its own. With the next fetch, acknowledgements of a partition
-     * that another member just got may vanish (clients 4.3.1). A failure needs no action here: the record comes again
-     * and is recovered.
+     * Acknowledges the finished records with a separate request. If they were sent with the next fetch, the
+     * acknowledgements of a partition that another member has just got could be lost (clients 4.3.1). A failure needs
+     * no action here, because the record is delivered again and its job is recovered.
      */
     private void flush(ShareConsumer<byte[], byte[]> consumer) {
         finished.forEach((held, how) -> {
@@ -292,7 +299,8 @@ final class ShareConsumerLoop implements Runnable {
         finished.clear();
         hand.values().forEach(held -> consumer.acknowledge(held.record(), AcknowledgeType.RENEW));
         report(consumer);
-        // returns the renewed records, and fetches nothing; a record that is missing has lost its lock
+        // this poll only returns the renewed records, and fetches nothing; a record that it does not return has lost
+        // its lock
         Set<RecordPlace> kept = new HashSet<>();
         List<ShareDelivery> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
@@ -319,7 +327,7 @@ final class ShareConsumerLoop implements Runnable {
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
         CompletableFuture<@Nullable Void> epochsKnown = null;
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            // the leader is looked up after the records have come from it
+            // ask for the leader only after its records have arrived
             epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
             accept(held(record, epochsKnown));
         }
@@ -363,7 +371,10 @@ final class ShareConsumerLoop implements Runnable {
         answerStale();
     }
 
-    /** Nothing is in flight: any further lock command is about a record that is gone. */
+    /**
+     * Answers the remaining lock commands. No record is in flight, so each command is for a record that this consumer
+     * has lost.
+     */
     private void answerStale() {
         ShareDelivery.LockCommand wish;
         while ((wish = wishes.poll()) != null) {
@@ -373,7 +384,7 @@ final class ShareConsumerLoop implements Runnable {
         }
     }
 
-    /** This consumer has lost the lock, or soon will. */
+    /** Refuses to renew a lock, because this consumer has lost the lock or is about to lose it. */
     private static void refuse(ShareDelivery.LockCommand.Renew renewal) {
         renewal.renewed().complete(false);
     }

@@ -36,10 +36,10 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * What is known of records apart from their deliveries.
+     * The facts about records that their delivery counts do not show.
      *
-     * @param mode records from before a change of mode may have been run in the other mode
-     * @param epochs a delivery under an earlier leader was counted by that leader
+     * @param mode the intake mode; records from before a change of mode may have run in the other mode
+     * @param epochs the epochs of the leaders; only the earlier leader has counted the deliveries under it
      */
     public record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
         boolean mayHaveRun(ConsumerRecord<?, ?> record) {
@@ -80,9 +80,9 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * Above a quarter of the broker's limit. The broker also counts deliveries that no consumer sees, to fetches that a
-     * killed process had under way, several with each kill, and drops the record at the limit. A deferred record has no
-     * such limit.
+     * Returns true above a quarter of the broker's limit. The broker also counts deliveries to the fetches of a
+     * killed process, which no consumer sees. Each kill can add several of them, and at the limit the broker drops
+     * the record. A deferred record has no such limit.
      */
     @Override
     public boolean isLastDelivery() {
@@ -102,8 +102,8 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * A first delivery is released, so that no consumer has to wait for the lock to expire. A second release would come
-     * too near to the limit.
+     * Releases the record if this is its first delivery, so that no consumer waits for the lock to expire. At a later
+     * delivery it defers the job, because a second release would bring the delivery count too near to the limit.
      */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
@@ -114,7 +114,7 @@ public final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** Without an acknowledgement the record goes back; its delivery count stays raised. */
+    /** Releases the record unless it was acknowledged. The delivery count stays raised. */
     @Override
     public void end() {
         if (!over) {

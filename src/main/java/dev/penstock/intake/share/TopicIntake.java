@@ -36,10 +36,16 @@ public final class TopicIntake implements Source {
     private static final Duration LEAVE_AFTER = Duration.ofMinutes(5);
     private static final Duration SHORT_FOR = Duration.ofMillis(200);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
-    /** A new consumer's first record takes 5 s: so many jobs for each slot should be in flight by then. */
+    /**
+     * The number of jobs for each slot that should be in flight while a new consumer waits for its first record, which
+     * takes 5 s.
+     */
     private static final int AHEAD = 2;
 
-    /** The most consumers, as a multiple of those at the start; each further one has a smaller batch. */
+    /**
+     * The largest number of consumers, as a multiple of the number at the start. Each additional consumer has a
+     * smaller batch.
+     */
     private static final int GROWS_TO = 4;
 
     private final TopicSetup.Found topic;
@@ -89,10 +95,11 @@ public final class TopicIntake implements Source {
     }
 
     /**
-     * The consumers' threads call this now and then. More consumers are needed when there are too few jobs in flight to
-     * keep the slots busy until a new consumer has its first record, and one of two things holds: most consumers are
-     * busy (jobs are long and come one by one), or the broker has more of a partition than is in flight (the consumers
-     * that have it wait for the last of their batches, while the others have nothing to do).
+     * Adds consumers if they are needed. The consumers' threads call this method from time to time. It adds consumers
+     * if too few jobs are in flight to keep the slots busy until a new consumer has its first record. One of two
+     * conditions must also be true. Either most consumers are busy, because the jobs are long and come one by one. Or
+     * the broker has more records of a partition than are in flight: some consumers wait for the last jobs of their
+     * batches, and the others have no records.
      */
     private synchronized void grow() {
         int size = members.size();
@@ -161,8 +168,8 @@ public final class TopicIntake implements Source {
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        // compressed records bring no more into memory than others; the poll leaves values out, and they are read once
-        // there is memory
+        // compressed records bring no more into memory than others; the poll leaves values out, and they are read
+        // once there is memory
         BoundedValues values = new BoundedValues(
                 RecordSize.kept(settings.maxRecord()), settings.intake().fetchBytes(), BoundedValues.Beyond.LEFT);
         KafkaShareConsumer<byte[], byte[]> consumer =

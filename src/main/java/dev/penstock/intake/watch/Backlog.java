@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** How many records of each topic are not finished, as the broker reported it last. Thread-safe. */
+/** The number of unfinished records of each topic, as the broker reported it last. Thread-safe. */
 final class Backlog {
     private final Map<String, Long> records = new ConcurrentHashMap<>();
 
@@ -26,7 +26,7 @@ final class Backlog {
         records.put(topic, unfinished);
     }
 
-    /** By topic, as far as it is known. */
+    /** Returns the number for each topic for which it is known. */
     Map<String, Long> all() {
         return new TreeMap<>(records);
     }

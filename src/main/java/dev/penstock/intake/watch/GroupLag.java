@@ -15,7 +15,7 @@ import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
-/** How many records a group has not finished, by the broker's own figures (4.3.1). */
+/** The number of records that a group has not finished, from the broker's own figures (4.3.1). */
 final class GroupLag {
     /** The records of an open transaction do not count. */
     private static final ListOffsetsOptions COMMITTED = new ListOffsetsOptions(IsolationLevel.READ_COMMITTED);
@@ -23,14 +23,14 @@ final class GroupLag {
     private GroupLag() {}
 
     /**
-     * @param records in all partitions
-     * @param begun the partitions of which the group has finished something, each with its lag
+     * @param records the number of unfinished records in all partitions
+     * @param begun the partitions in which the group has finished at least one record, each with its lag
      */
     record OfShareGroup(long records, Map<TopicPartition, SharePartitionOffsetInfo> begun) {}
 
     /**
-     * The broker reports no lag for a partition of which the group has finished nothing yet. All of that partition
-     * counts, because the group begins at its start.
+     * Returns the lag of a share group. The broker reports no lag for a partition in which the group has finished no
+     * record yet. All records of such a partition count, because the group begins at the partition's start.
      *
      * @param partitions the partitions of the group's topic
      */
@@ -60,7 +60,7 @@ final class GroupLag {
                 begun);
     }
 
-    /** A partition of which the group has committed nothing does not count. */
+    /** Returns the lag of a consumer group. A partition without a committed offset does not count. */
     static long ofConsumerGroup(Admin admin, String group) throws ExecutionException, InterruptedException {
         Map<TopicPartition, OffsetAndMetadata> committed = new HashMap<>(admin.listConsumerGroupOffsets(group)
                 .partitionsToOffsetAndMetadata()

@@ -12,8 +12,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * How much of its window each partition of a share group uses. A partition delivers nothing more while its newest
- * record in flight is too far ahead of its oldest unfinished one.
+ * The used part of the window of each partition of a share group. A partition delivers no further record while its
+ * newest record in flight is too far ahead of its oldest unfinished record.
  */
 final class LockWindows {
     private static final double NEARLY_FULL = 0.8;
@@ -56,7 +56,7 @@ final class LockWindows {
         }
     }
 
-    /** @param oldest the first record that is not finished; {@link Long#MAX_VALUE}: all are */
+    /** @param oldest the offset of the first unfinished record; {@link Long#MAX_VALUE} if all records are finished */
     void note(TopicPartition partition, long oldest) {
         int limit = limits.getOrDefault(partition.topic(), Integer.MAX_VALUE);
         long length = inFlight.takenUpTo(partition) - oldest;
@@ -82,7 +82,7 @@ final class LockWindows {
                         2L * limit);
     }
 
-    /** The fullest window of each topic that a share group takes; 1 is full. */
+    /** Returns, for each topic with a share group, the used part of its fullest window; 1 is full. */
     Map<String, Double> fullest() {
         Map<String, Double> fullest = new TreeMap<>();
         used.forEach((partition, part) -> {

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.errors.AuthorizationException;
 
-/** Shares the nodes among the live replicas, and warns of a limit that their shares exceed. */
+/** Shares the limits of the nodes among the live replicas, and warns if the shares of a node exceed its limit. */
 final class NodeSharing {
     private static final String REPLICAS = "replicas";
     private static final String SLOTS = "slots.";
@@ -21,7 +21,7 @@ final class NodeSharing {
 
     /** The sharing, for which the broker has to list the live replicas. */
     interface Sharing {
-        /** @return what is too much for a node, by its name */
+        /** @return a warning for each node whose shares exceed its limit, by the node's name */
         Map<String, String> share() throws ExecutionException, InterruptedException;
     }
 

@@ -91,7 +91,8 @@ public final class QueueWatch implements AutoCloseable {
     }
 
     /**
-     * @param windowLimits the limit for each topic that share groups take; empty in classic mode, where there is no window
+     * @param windowLimits the limit of the window for each topic with a share group; empty in classic mode, which has
+     *     no window
      * @param partitions the partitions of the job topics
      */
     public void start(IntakeMode mode, Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
@@ -101,27 +102,30 @@ public final class QueueWatch implements AutoCloseable {
         var _ = timer.scheduleWithFixedDelay(() -> watch(mode), 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /** Whether the broker had more of some partition than was in flight here, at each of the last two checks. */
+    /**
+     * Returns whether, at each of the last two checks, the broker had more unfinished records of a partition than this
+     * replica had in flight.
+     */
     public boolean isBehind(String topic) {
         return shareGroups.isBehind(topic);
     }
 
-    /** By topic; what was known last. */
+    /** Returns the number of unfinished records of each topic, as the broker reported it last. */
     public Map<String, Long> lag() {
         return backlog.all();
     }
 
-    /** The fullest window of each topic that a share group takes, 1 is full. */
+    /** Returns, for each topic with a share group, the used part of its fullest window; 1 is full. */
     public Map<String, Double> windowUsed() {
         return windows.fullest();
     }
 
-    /** The warnings that an operator has to act on, by what they are about. */
+    /** Returns the warnings for the operator, by their subject. */
     public Map<String, String> warnings() {
         return warnings.all();
     }
 
-    /** Logs it, and keeps it for health. */
+    /** Logs a warning, and keeps it for the health checks. */
     public void warn(String about, String words) {
         warnings.warn(about, words);
     }
@@ -133,13 +137,13 @@ public final class QueueWatch implements AutoCloseable {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException | Error e) {
-            // such as a host name that is not resolved for a moment; an exception from a timer's task would end the
-            // timer
+            // catch every exception, because it would end the timer; for example, a host name may not resolve for a
+            // moment
             LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
         }
     }
 
-    /** One round of all checks. One that fails does not keep the others from being made. */
+    /** Makes all checks once. If a check fails, the other checks are made anyway. */
     void check(IntakeMode mode) throws InterruptedException {
         Admin asked = admin();
         asking(() -> nodes.check(() -> dispatcher.shareNodes(asked)));
@@ -181,7 +185,7 @@ public final class QueueWatch implements AutoCloseable {
         try {
             check.make();
         } catch (ExecutionException | RuntimeException e) {
-            // a group that does not exist yet, a coordinator that is being elected, a partition without a leader
+            // for example, a group does not exist yet, or a coordinator or a leader is being elected
             LOG.debugf("the queue could not be checked: %s", Reason.of(e));
         }
     }

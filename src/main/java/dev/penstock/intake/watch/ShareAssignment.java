@@ -12,8 +12,9 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * Whether the broker assigns partitions to the share groups, until each group has some. A single broker whose share
- * coordinator wants three replicas of its own topic assigns nothing, and only the broker's log has the reason.
+ * Checks whether the broker assigns partitions to the share groups, until each group has partitions. If a single
+ * broker is configured for three replicas of the share coordinator's topic, it assigns no partition. Only the
+ * broker's log has the reason.
  */
 final class ShareAssignment {
     private static final Duration WITHIN = Duration.ofSeconds(15);
@@ -32,7 +33,10 @@ final class ShareAssignment {
         since = clock.instant();
     }
 
-    /** @param open whether this replica takes jobs: without a node it asks for none, so the broker assigns nothing */
+    /**
+     * @param open whether this replica takes jobs; while no node is up, it takes none, so the broker assigns no
+     * partition
+     */
     void check(Admin admin, boolean open) throws ExecutionException, InterruptedException {
         if (assigned) {
             return;
@@ -67,7 +71,7 @@ final class ShareAssignment {
         }
     }
 
-    /** A group that no consumer could join does not exist. */
+    /** Returns whether the group has a partition. A group that no consumer could join does not exist, and has none. */
     private static boolean isAssigned(KafkaFuture<ShareGroupDescription> asked)
             throws ExecutionException, InterruptedException {
         try {

@@ -12,14 +12,20 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.TopicPartition;
 
-/** How much the share groups have not finished, and where the broker has more than this replica has in flight. */
+/**
+ * The number of records that the share groups have not finished, and the partitions of which the broker has more
+ * records than this replica has in flight.
+ */
 final class ShareGroupLag {
     private final Settings settings;
     private final PartitionsInFlight inFlight;
     private final Backlog backlog;
     private final LockWindows windows;
     private volatile Set<TopicPartition> partitions = Set.of();
-    /** How often in a row the broker had more of a partition than was in flight here. */
+    /**
+     * For each partition: at how many checks in a row the broker had more unfinished records than this replica had in
+     * flight.
+     */
     private final Map<TopicPartition, Integer> behind = new ConcurrentHashMap<>();
 
     ShareGroupLag(Settings settings, PartitionsInFlight inFlight, Backlog backlog, LockWindows windows) {
@@ -45,7 +51,7 @@ final class ShareGroupLag {
     void note(String topic, GroupLag.OfShareGroup unfinished) {
         unfinished.begun().forEach((partition, info) -> {
             long left = info.lag().orElseThrow();
-            // what other replicas hold is not finished either
+            // the lag also contains the records that other replicas have in flight
             boolean more =
                     left - inFlight.inFlight(partition) > settings.intake().slots() / 4;
             behind.merge(partition, more ? 1 : 0, (before, now) -> more ? before + 1 : 0);
@@ -54,7 +60,10 @@ final class ShareGroupLag {
         backlog.set(topic, unfinished.records());
     }
 
-    /** Whether the broker had more of some partition than was in flight here, at each of the last two checks. */
+    /**
+     * Returns whether, at each of the last two checks, the broker had more unfinished records of a partition than this
+     * replica had in flight.
+     */
     boolean isBehind(String topic) {
         return behind.entrySet().stream()
                 .anyMatch(known -> known.getKey().topic().equals(topic) && known.getValue() > 1);

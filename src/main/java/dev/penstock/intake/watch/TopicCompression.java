@@ -19,7 +19,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.jboss.logging.Logger;
 
-/** Finds topics where the broker keeps records compressed, so that a small record may grow in memory. */
+/** Finds topics whose records the broker stores compressed. A small compressed record may become large in memory. */
 final class TopicCompression {
     private static final Logger LOG = Logger.getLogger(TopicCompression.class);
     private static final Duration PERIOD = Duration.ofSeconds(30);
@@ -43,7 +43,10 @@ final class TopicCompression {
                         .register(meters));
     }
 
-    /** Asks twice a minute. Without DESCRIBE_CONFIGS on a topic nothing is known of it. */
+    /**
+     * Asks the broker at most twice a minute. Without DESCRIBE_CONFIGS on a topic, the topic's compression stays
+     * unknown.
+     */
     void check(Admin admin) throws InterruptedException {
         if (clock.instant().isBefore(nextAt)) {
             return;

@@ -7,20 +7,23 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
-/** The warnings that an operator has to act on, by what they are about. Each is logged once. Thread-safe. */
+/** The warnings for the operator, by their subject. Each warning is logged once. Thread-safe. */
 final class Warnings {
     private static final Logger LOG = Logger.getLogger(Warnings.class);
 
     private final Map<String, String> inForce = new ConcurrentHashMap<>();
 
-    /** A warning with other words replaces the one in force. */
+    /** Sets the warning about a subject. If the text has changed, the new text replaces the old text. */
     void warn(String about, String words) {
         if (!words.equals(inForce.put(about, words))) {
             LOG.warn(words);
         }
     }
 
-    /** The first words stay until the warning ends, because they hold figures that change all the time. */
+    /**
+     * Sets a warning whose text stays until the warning ends, because the text contains numbers that change all the
+     * time.
+     */
     void warnOnce(String about, Supplier<String> words) {
         if (!inForce.containsKey(about)) {
             warn(about, words.get());

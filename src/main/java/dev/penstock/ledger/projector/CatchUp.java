@@ -43,7 +43,7 @@ public class CatchUp {
     /** Guarded by this. */
     private @Nullable Broker broker;
 
-    /** One thread for each series of batches; each request starts another one where none runs. */
+    /** Runs each series of batches on its own thread. If no series runs, a request starts one. */
     private final ExecutorService threads = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("ledger-catch-up-", 0).factory());
 

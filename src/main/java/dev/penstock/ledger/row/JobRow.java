@@ -139,7 +139,7 @@ public record JobRow(
         };
     }
 
-    /** Returns the same row with a new name for a topic. */
+    /** Returns the same row after a topic got a new name. */
     public JobRow ofTopic(String topic, String name) {
         return new JobRow(
                 id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);

@@ -189,7 +189,7 @@ public record Submissions(
         return standing().stream().map(Submission::stamp).toList();
     }
 
-    /** Returns the same submissions with a new name for a topic. */
+    /** Returns the same submissions after a topic got a new name. */
     Submissions ofTopic(String topic, String name) {
         TreeSet<RecordStamp> struck = new TreeSet<>();
         refused.forEach(stamp -> struck.add(stamp.ofTopic(topic, name)));

@@ -148,8 +148,8 @@ final class RouterModels implements ModelCommands {
     }
 
     /**
-     * Returns a model's status in the router's list; null if the model is not in the list. It repeats an unanswered
-     * request, because a router that is busy with a model may not answer.
+     * Returns a model's status in the router's list; null if the model is not in the list. If a request gets no
+     * answer, it repeats the request, because a router that is busy with a model can leave a request unanswered.
      */
     private static @Nullable JsonNode listed(NodeClient client, String name) throws Refused, InterruptedException {
         long until = System.nanoTime() + UNTIL_ANSWERED.toNanos();

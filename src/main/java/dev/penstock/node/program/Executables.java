@@ -19,8 +19,8 @@ public final class Executables {
     }
 
     /**
-     * Finds a program of the same build as another program. It looks in the other program's folder, in the folder of
-     * its link's target, and then on the PATH.
+     * Finds a program that belongs to the same build as another program. It looks in the other program's folder, in
+     * the folder of its link's target, and then on the PATH.
      */
     static Optional<Path> beside(Path other, String name) {
         return Stream.of(other, real(other))

@@ -242,7 +242,7 @@ final class LlamaProgramRequest {
         files.put(name, withoutZeros(text).getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Removes zero characters, because C programs end a text at its first zero. */
+    /** Removes NUL characters, because a C program ends a text at its first NUL. */
     private static String withoutZeros(String text) {
         return text.replace("\0", "");
     }

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * Turns traces off until an endpoint is set. OpenTelemetry's own variables work like Quarkus's keys: for example,
  * OTEL_EXPORTER_OTLP_ENDPOINT sets {@code quarkus.otel.exporter.otlp.endpoint}. This interceptor runs outside the
  * interceptors for expressions and profiles (LIBRARY + 300). It runs inside the interceptors for Quarkus's fallbacks
- * from one key to another (LIBRARY + 400), because these must see the values that it sets.
+ * from one key to another (LIBRARY + 400), so that the fallbacks see the values that this interceptor sets.
  */
 @Priority(Priorities.LIBRARY + 350)
 public final class TraceExport implements ConfigSourceInterceptor {

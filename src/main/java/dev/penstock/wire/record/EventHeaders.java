@@ -66,7 +66,10 @@ public final class EventHeaders {
         return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
     }
 
-    /** Returns the last header of that name as a number; null if there is none, or it is no number. */
+    /**
+     * Returns the last header of that name as a number; null if there is no such header, or if its value is not a
+     * number.
+     */
     public static @Nullable Long number(Headers headers, String name) {
         String text = text(headers, name);
         try {

@@ -254,8 +254,8 @@ public final class ServerErrors {
     }
 
     /**
-     * Returns the message of an error on one line. It reads the field error as an object or a string, vLLM's field
-     * detail, and a refusal that is nested as a string.
+     * Returns the message of an error on one line. The message may be in the field error, as an object or a string,
+     * or in vLLM's field detail. It may also be inside a string that is itself a refusal in JSON.
      */
     public static String message(JsonNode document) {
         String type =
