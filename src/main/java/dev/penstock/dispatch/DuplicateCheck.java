@@ -119,8 +119,8 @@ final class DuplicateCheck {
         return context.smallerInFlight().test(taken)
                 || context.ledger()
                         .glance(taken.job().id())
-                        .filter(row -> row.life().reading().attempt() >= 0
-                                || row.life().reading().isClosed()
+                        .filter(row -> row.timeline().reading().attempt() >= 0
+                                || row.timeline().reading().isClosed()
                                 || isDuplicate(row))
                         .isPresent();
     }
@@ -131,15 +131,15 @@ final class DuplicateCheck {
      */
     private boolean isSuperseded(JobRow row) {
         RecordPlace deferred = taken.deferred();
-        return deferred != null && row.arrivals().isDeferredAgain(deferred, taken.place());
+        return deferred != null && row.submissions().isDeferredAgain(deferred, taken.place());
     }
 
     private boolean isDuplicate(JobRow row) {
         return taken.stamp()
                 .isDuplicate(
-                        row.arrivals().stamps(),
-                        row.life().startedRecord(),
-                        row.life().reading().isClosed());
+                        row.submissions().stamps(),
+                        row.timeline().startedRecord(),
+                        row.timeline().reading().isClosed());
     }
 
     /**
@@ -151,10 +151,10 @@ final class DuplicateCheck {
     }
 
     private RecordPlace owner(JobRow row) {
-        RecordPlace started = row.life().startedRecord();
+        RecordPlace started = row.timeline().startedRecord();
         return started != null
                 ? started
-                : row.arrivals().stamps().stream()
+                : row.submissions().stamps().stream()
                         .filter(stamp -> stamp.compareTo(taken.stamp()) < 0)
                         .findFirst()
                         .map(RecordStamp::place)
@@ -163,7 +163,7 @@ final class DuplicateCheck {
 
     private Optional<JobFailure> conflict(JobRow row) {
         RecordPlace owner = owner(row);
-        return row.arrivals().standing().stream()
+        return row.submissions().standing().stream()
                 .filter(other -> other.stamp().place().equals(owner))
                 .map(Submission::bodyHash)
                 .filter(hash -> !hash.equals(taken.bodyHash()))
@@ -193,7 +193,7 @@ final class DuplicateCheck {
             LOG.debugf("job=%s record=%s a late duplicate: its answer is forgotten", row.id(), taken.place());
             return true;
         }
-        Reading reading = row.life().reading();
+        Reading reading = row.timeline().reading();
         EventMark.Kind outcome = reading.outcome();
         String run = reading.run();
         if (outcome == null || run == null) {
@@ -252,12 +252,12 @@ final class DuplicateCheck {
                     return new Lookup(
                             new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
                 }
-                Long started = row.life().startedMillis();
+                Long started = row.timeline().startedMillis();
                 return new Lookup(
                         new Recovery.Known(
-                                row.life().reading(),
+                                row.timeline().reading(),
                                 started == null ? null : Instant.ofEpochMilli(started),
-                                row.life().runs(),
+                                row.timeline().runs(),
                                 found.replyOffset()),
                         row);
             } catch (LedgerDatabase.Unavailable e) {

@@ -44,12 +44,12 @@ public class Waits {
     /** Returns why this job waits; empty if it does not wait. */
     public Optional<Waiting> of(JobRow row) {
         JobState state = row.state().orElse(null);
-        Submission record = row.arrivals().chosen().orElse(null);
+        Submission record = row.submissions().chosen().orElse(null);
         if (state == null || record == null || state.status().isOver()) {
             return Optional.empty();
         }
         Instant now = clock.instant();
-        Submissions.DeferredRecord deferred = row.arrivals()
+        Submissions.DeferredRecord deferred = row.submissions()
                 .lastDeferred()
                 .filter(last -> last.lastAttempt() >= state.attempts() && last.isDueAfter(now))
                 .orElse(null);

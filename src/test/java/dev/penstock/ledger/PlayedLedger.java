@@ -100,7 +100,7 @@ public final class PlayedLedger extends Ledger {
     private JobRow asKept(JobRow row) {
         JobRow kept = keepsOutcomes && !forgets ? row : row.withOutcome("");
         return forgets
-                ? new JobRow(kept.id(), kept.arrivals(), kept.cancelMillis(), kept.life(), kept.ending(), true)
+                ? new JobRow(kept.id(), kept.submissions(), kept.cancelMillis(), kept.timeline(), kept.ending(), true)
                 : kept;
     }
 

@@ -188,7 +188,7 @@ public final class JobLookup {
                             .formatted(there.id())));
         }
         String hash = BodyHash.of(fit.document().get());
-        return there.arrivals()
+        return there.submissions()
                 .chosen()
                 .map(Submission::bodyHash)
                 .filter(known -> !known.equals(hash))
@@ -246,7 +246,7 @@ public final class JobLookup {
         if (refusal != null) {
             return new LiveReplies.Past(refusal.offset(), LiveReplies.Kept.of(refused(refusal)), Set.of());
         }
-        Long first = row == null ? null : row.life().firstOffset();
+        Long first = row == null ? null : row.timeline().firstOffset();
         return new LiveReplies.Past(
                 first == null ? found.replyOffset() : first,
                 row == null ? null : outcome(row),
@@ -258,8 +258,8 @@ public final class JobLookup {
      * of the job's records, the set is empty.
      */
     private static Set<RecordPlace> records(JobRow row) {
-        return row.arrivals().leftOut().isEmpty()
-                ? row.arrivals().stamps().stream().map(RecordStamp::place).collect(Collectors.toSet())
+        return row.submissions().leftOut().isEmpty()
+                ? row.submissions().stamps().stream().map(RecordStamp::place).collect(Collectors.toSet())
                 : Set.of();
     }
 
@@ -284,14 +284,14 @@ public final class JobLookup {
 
     private LiveReplies.@Nullable Kept outcome(JobRow row) {
         JobRow.Ending ending = row.ending();
-        EventMark.Kind kind = row.life().reading().outcome();
-        String run = row.life().reading().run();
-        Long offset = row.life().outcomeOffset();
-        Long millis = row.life().finishedMillis();
+        EventMark.Kind kind = row.timeline().reading().outcome();
+        String run = row.timeline().reading().run();
+        Long offset = row.timeline().outcomeOffset();
+        Long millis = row.timeline().finishedMillis();
         if (ending == null || row.forgotten() || kind == null || run == null || offset == null || millis == null) {
             return null;
         }
-        EventMark head = new EventMark(kind, row.life().reading().attempt(), run, 0);
+        EventMark head = new EventMark(kind, row.timeline().reading().attempt(), run, 0);
         String small = ending.event();
         long place = offset;
         long at = millis;

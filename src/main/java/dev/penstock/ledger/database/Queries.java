@@ -75,9 +75,10 @@ public final class Queries {
 
     private static JobRow withEnding(ResultSet row, String event) throws SQLException {
         JobRow read = Rows.read(row);
-        boolean ended = read.life().finishedMillis() != null;
+        boolean ended = read.timeline().finishedMillis() != null;
         JobRow.Ending ending = ended ? new JobRow.Ending(event, row.getString("error"), row.getString("usage")) : null;
-        return new JobRow(read.id(), read.arrivals(), read.cancelMillis(), read.life(), ending, read.forgotten());
+        return new JobRow(
+                read.id(), read.submissions(), read.cancelMillis(), read.timeline(), ending, read.forgotten());
     }
 
     /**

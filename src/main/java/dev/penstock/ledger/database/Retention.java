@@ -48,7 +48,7 @@ public final class Retention {
                 PreparedStatement requests = connection.prepareStatement("DELETE FROM requests WHERE id = ?")) {
             for (JobRow row : rows) {
                 JobId id = row.id();
-                slim.setString(1, row.arrivals().slim().toJson());
+                slim.setString(1, row.submissions().slim().toJson());
                 slim.setString(2, id.value());
                 slim.addBatch();
                 requests.setString(1, id.value());

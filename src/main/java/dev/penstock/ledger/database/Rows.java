@@ -250,10 +250,10 @@ public final class Rows {
      * @return the index of the next parameter
      */
     private static int write(PreparedStatement statement, JobRow row) throws SQLException {
-        Submission record = row.arrivals().chosen().orElse(null);
-        JobTimeline life = row.life();
+        Submission record = row.submissions().chosen().orElse(null);
+        JobTimeline timeline = row.timeline();
         RecordPlace place = record == null ? null : record.stamp().place();
-        RecordPlace started = life.startedRecord();
+        RecordPlace started = timeline.startedRecord();
         int i = 1;
         Columns.set(
                 statement,
@@ -270,24 +270,24 @@ public final class Rows {
         Columns.set(statement, i++, record == null ? null : record.tenant());
         Columns.set(statement, i++, record == null ? null : record.model());
         Columns.set(statement, i++, record == null ? null : record.deadlineMillis());
-        Columns.set(statement, i++, row.arrivals().toJson());
+        Columns.set(statement, i++, row.submissions().toJson());
         Columns.set(statement, i++, row.cancelMillis());
         statement.setString(i++, row.status().wireName());
-        statement.setInt(i++, life.reading().attempt());
-        Columns.set(statement, i++, life.reading().run());
-        statement.setLong(i++, life.appliedOffset());
-        Columns.set(statement, i++, life.firstOffset());
+        statement.setInt(i++, timeline.reading().attempt());
+        Columns.set(statement, i++, timeline.reading().run());
+        statement.setLong(i++, timeline.appliedOffset());
+        Columns.set(statement, i++, timeline.firstOffset());
         Columns.set(statement, i++, started == null ? null : started.topic());
         Columns.set(statement, i++, started == null ? null : (Integer) started.partition());
         Columns.set(statement, i++, started == null ? null : (Long) started.offset());
-        Columns.set(statement, i++, life.startedMillis());
-        Columns.set(statement, i++, life.finishedMillis());
-        statement.setInt(i++, life.attempts());
-        statement.setString(i++, life.runs().toText());
-        Columns.set(statement, i++, life.node());
-        Columns.set(statement, i++, life.backend());
-        Columns.set(statement, i++, life.model());
-        Columns.set(statement, i++, life.outcomeOffset());
+        Columns.set(statement, i++, timeline.startedMillis());
+        Columns.set(statement, i++, timeline.finishedMillis());
+        statement.setInt(i++, timeline.attempts());
+        statement.setString(i++, timeline.runs().toText());
+        Columns.set(statement, i++, timeline.node());
+        Columns.set(statement, i++, timeline.backend());
+        Columns.set(statement, i++, timeline.model());
+        Columns.set(statement, i++, timeline.outcomeOffset());
         Columns.set(statement, i++, row.overdueMillis());
         Columns.set(statement, i++, stubMillis(row));
         statement.setInt(i++, row.forgotten() ? 1 : 0);
@@ -299,16 +299,16 @@ public final class Rows {
      * The retention of such a row begins at this time.
      */
     private static @Nullable Long stubMillis(JobRow row) {
-        if (row.arrivals().chosen().isPresent() || row.life().finishedMillis() != null) {
+        if (row.submissions().chosen().isPresent() || row.timeline().finishedMillis() != null) {
             return null;
         }
         long last = row.cancelMillis() == null ? 0 : row.cancelMillis();
-        Long started = row.life().startedMillis();
+        Long started = row.timeline().startedMillis();
         last = Math.max(last, started == null ? 0 : started);
-        for (var struck : row.arrivals().refused()) {
+        for (var struck : row.submissions().refused()) {
             last = Math.max(last, struck.millis());
         }
-        for (var deferred : row.arrivals().deferred()) {
+        for (var deferred : row.submissions().deferred()) {
             last = Math.max(last, deferred.stamp().millis());
         }
         return last;
@@ -333,7 +333,7 @@ public final class Rows {
         RecordPlace started = startedTopic == null
                 ? null
                 : new RecordPlace(startedTopic, row.getInt("named_partition"), row.getLong("named_offset"));
-        JobTimeline life = new JobTimeline(
+        JobTimeline timeline = new JobTimeline(
                 new Reading(row.getInt("attempt"), run, outcome),
                 row.getLong("applied_offset"),
                 Columns.number(row, "first_offset"),
@@ -350,7 +350,7 @@ public final class Rows {
                 new JobId(row.getString("id")),
                 Submissions.ofJson(row.getString("arrivals")),
                 Columns.number(row, "cancel_ms"),
-                life,
+                timeline,
                 null,
                 row.getInt("forgotten") != 0);
     }

@@ -123,7 +123,7 @@ public final class Audit {
             long end = gone ? Long.MAX_VALUE : below.getOrDefault(partition, 0L);
             eachOpen(database, partition, end, (row, record) -> {
                 if (isDropped(row, record, below)
-                        && (!gone || row.life().startedRecord() == null)
+                        && (!gone || row.timeline().startedRecord() == null)
                         && record.stamp().millis() > gaps.getOrDefault(outcomes.partitionOf(row), 0L)
                         && outcomes.isOurs(row)) {
                     publishLost(row, record);
@@ -150,7 +150,7 @@ public final class Audit {
             long after = seen;
             page = database.read(connection -> Queries.openBetween(connection, partition, after, end, AT_ONCE));
             for (JobRow row : page) {
-                Submission record = row.arrivals().chosen().orElseThrow();
+                Submission record = row.submissions().chosen().orElseThrow();
                 seen = record.stamp().place().offset();
                 look.at(row, record);
             }
@@ -164,21 +164,21 @@ public final class Audit {
      * records of the job, the broker must have dropped every one of them.
      */
     private boolean isDropped(JobRow row, Submission record, Map<TopicPartition, Long> below) {
-        RecordPlace started = row.life().startedRecord();
+        RecordPlace started = row.timeline().startedRecord();
         RecordPlace owner = started == null ? record.stamp().place() : started;
-        Submissions arrivals = row.arrivals();
-        boolean all = !arrivals.leftOut().isEmpty() || arrivals.deferred().size() >= Submissions.MOST;
+        Submissions submissions = row.submissions();
+        boolean all = !submissions.leftOut().isEmpty() || submissions.deferred().size() >= Submissions.MOST;
         return record.stamp().millis() < clock.millis() - OLD.toMillis()
                 && liesBelow(owner, below)
-                && (!all || arrivals.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
-                && arrivals.leftOut().entrySet().stream()
+                && (!all || submissions.stamps().stream().allMatch(stamp -> liesBelow(stamp.place(), below)))
+                && submissions.leftOut().entrySet().stream()
                         .allMatch(highest -> liesBelow(
                                 new RecordPlace(
                                         highest.getKey().topic(),
                                         highest.getKey().partition(),
                                         highest.getValue()),
                                 below))
-                && arrivals.deferred().stream()
+                && submissions.deferred().stream()
                         .filter(each -> all || each.origin().equals(owner))
                         .allMatch(each -> liesBelow(each.stamp().place(), below));
     }
@@ -218,7 +218,7 @@ public final class Audit {
         try {
             if (dropped.isPresent()) {
                 deadLetters
-                        .write(dropped.get(), row.id(), failure, row.life().attempts())
+                        .write(dropped.get(), row.id(), failure, row.timeline().attempts())
                         .get();
             }
         } catch (ExecutionException e) {

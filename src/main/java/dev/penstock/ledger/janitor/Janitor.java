@@ -46,7 +46,7 @@ final class Janitor {
             }
         }
         for (JobRow row : rows.values()) {
-            Submission record = row.arrivals().chosen().orElse(null);
+            Submission record = row.submissions().chosen().orElse(null);
             JobEvent outcome = record == null ? null : outcome(row, record, now);
             if (record != null && outcome != null) {
                 outcomes.publish(row, record, outcome, null);
@@ -56,8 +56,9 @@ final class Janitor {
 
     /** Returns the outcome of a job that no replica has ended; null if the job does not end yet. */
     static @Nullable JobEvent outcome(JobRow row, Submission record, long now) {
-        boolean started = row.life().reading().attempt() >= 0;
-        boolean deferred = started && row.arrivals().isDeferredAfter(row.life().attempts());
+        boolean started = row.timeline().reading().attempt() >= 0;
+        boolean deferred =
+                started && row.submissions().isDeferredAfter(row.timeline().attempts());
         long grace = started && !deferred ? GRACE.toMillis() : 0;
         Long cancelled = row.cancelMillis();
         Long deadline = record.deadlineMillis();
@@ -73,7 +74,8 @@ final class Janitor {
             return null;
         }
         String why = deferred
-                ? "it waits for a node after attempt %d".formatted(row.life().attempts())
+                ? "it waits for a node after attempt %d"
+                        .formatted(row.timeline().attempts())
                 : "no worker ended it within %d s".formatted(GRACE.toSeconds());
         JobFailure failure = JobFailure.of(
                 JobFailure.Code.TIMEOUT,

@@ -77,7 +77,7 @@ final class OutcomePublisher {
     private void send(JobRow row, Submission record, JobEvent outcome, byte @Nullable [] traceparent)
             throws InterruptedException {
         EventMark mark =
-                new EventMark(outcome.kind(), row.life().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
+                new EventMark(outcome.kind(), row.timeline().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
         try {
             replies.send(row.id(), mark, outcome, traceparent).get();
         } catch (ExecutionException e) {

@@ -23,9 +23,9 @@ import org.jspecify.annotations.Nullable;
  */
 public record JobRow(
         JobId id,
-        Submissions arrivals,
+        Submissions submissions,
         @Nullable Long cancelMillis,
-        JobTimeline life,
+        JobTimeline timeline,
         @Nullable Ending ending,
         boolean forgotten) {
 
@@ -111,30 +111,30 @@ public record JobRow(
                 case Change.Deferred _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
             }
         }
-        Submissions merged = row.arrivals.withRefusals(submitted, refused);
-        return new JobRow(id, merged, row.cancelMillis, row.life, row.ending, forgotten);
+        Submissions merged = row.submissions.withRefusals(submitted, refused);
+        return new JobRow(id, merged, row.cancelMillis, row.timeline, row.ending, forgotten);
     }
 
     public JobRow after(Change change) {
         return switch (change) {
             case Change.Submitted _, Change.Refused _ -> after(List.of(change));
             case Change.Deferred(Submissions.DeferredRecord record) ->
-                new JobRow(id, arrivals.withDeferred(record), cancelMillis, life, ending, forgotten);
+                new JobRow(id, submissions.withDeferred(record), cancelMillis, timeline, ending, forgotten);
             case Change.Cancel(long millis) ->
                 new JobRow(
                         id,
-                        arrivals,
+                        submissions,
                         cancelMillis == null ? (Long) millis : (Long) Math.min(cancelMillis, millis),
-                        life,
+                        timeline,
                         ending,
                         forgotten);
             case Change.Happened(JobTimeline.Event event, Ending outcome) ->
                 new JobRow(
                         id,
-                        arrivals,
+                        submissions,
                         cancelMillis,
-                        life.after(event),
-                        outcome != null && life.accepts(event) ? outcome : ending,
+                        timeline.after(event),
+                        outcome != null && timeline.accepts(event) ? outcome : ending,
                         forgotten);
         };
     }
@@ -142,24 +142,26 @@ public record JobRow(
     /** Returns the same row after a topic got a new name. */
     public JobRow ofTopic(String topic, String name) {
         return new JobRow(
-                id, arrivals.ofTopic(topic, name), cancelMillis, life.ofTopic(topic, name), ending, forgotten);
+                id, submissions.ofTopic(topic, name), cancelMillis, timeline.ofTopic(topic, name), ending, forgotten);
     }
 
     /** Returns the job; empty if no record of it was read, or if its retention is over. */
     public Optional<JobState> state() {
-        return forgotten ? Optional.empty() : arrivals.chosen().map(this::state);
+        return forgotten ? Optional.empty() : submissions.chosen().map(this::state);
     }
 
     /** Returns the refusal if nothing else is known about this id: no valid record, and no event. */
     public Optional<Refusal> rejected() {
-        return forgotten || life.reading().attempt() >= 0 || arrivals.chosen().isPresent()
+        return forgotten
+                        || timeline.reading().attempt() >= 0
+                        || submissions.chosen().isPresent()
                 ? Optional.empty()
-                : Optional.ofNullable(arrivals.refusal());
+                : Optional.ofNullable(submissions.refusal());
     }
 
     /** Returns whether a reader has nothing to wait for: the job has an outcome, or there is no job. */
     public boolean isOver() {
-        return life.reading().isClosed() || rejected().isPresent();
+        return timeline.reading().isClosed() || rejected().isPresent();
     }
 
     /** Returns the row of an id whose record was refused while a reader waited for it. */
@@ -180,28 +182,33 @@ public record JobRow(
         return known == null
                 ? this
                 : new JobRow(
-                        id, arrivals, cancelMillis, life, new Ending(event, known.error(), known.usage()), forgotten);
+                        id,
+                        submissions,
+                        cancelMillis,
+                        timeline,
+                        new Ending(event, known.error(), known.usage()),
+                        forgotten);
     }
 
     /** Returns the status that the filters of lists use. */
     public JobState.Status status() {
-        return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(life.reading());
+        return rejected().isPresent() ? JobState.Status.REJECTED : JobState.Status.of(timeline.reading());
     }
 
     private JobState state(Submission record) {
         return new JobState(
                 id,
-                JobState.Status.of(life.reading()),
+                JobState.Status.of(timeline.reading()),
                 record.task(),
-                life.model() == null ? record.model() : life.model(),
+                timeline.model() == null ? record.model() : timeline.model(),
                 record.priority(),
                 record.tenant(),
                 Instant.ofEpochMilli(record.stamp().millis()),
-                life.startedMillis() == null ? null : Instant.ofEpochMilli(life.startedMillis()),
-                life.finishedMillis() == null ? null : Instant.ofEpochMilli(life.finishedMillis()),
-                life.attempts(),
-                life.node(),
-                life.backend(),
+                timeline.startedMillis() == null ? null : Instant.ofEpochMilli(timeline.startedMillis()),
+                timeline.finishedMillis() == null ? null : Instant.ofEpochMilli(timeline.finishedMillis()),
+                timeline.attempts(),
+                timeline.node(),
+                timeline.backend(),
                 record.metadata());
     }
 
@@ -210,11 +217,12 @@ public record JobRow(
      * read.
      */
     public @Nullable Long overdueMillis() {
-        Long started = life.startedMillis();
-        if (started == null || life.finishedMillis() != null || forgotten) {
+        Long started = timeline.startedMillis();
+        if (started == null || timeline.finishedMillis() != null || forgotten) {
             return null;
         }
-        return arrivals.chosen()
+        return submissions
+                .chosen()
                 .map(record -> started + Math.min(record.timeoutMillis(), Long.MAX_VALUE - Math.max(started, 0L)))
                 .orElse(null);
     }

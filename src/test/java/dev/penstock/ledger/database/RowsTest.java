@@ -38,7 +38,7 @@ class RowsTest {
                 database.write(connection -> Rows.find(connection, List.of(new JobId("mine"), new JobId("both"))));
         assertThat(rows)
                 .as("each row with the records of both who wrote")
-                .extracting(row -> row.id() + " " + row.arrivals().records().size())
+                .extracting(row -> row.id() + " " + row.submissions().records().size())
                 .containsExactlyInAnyOrder("mine 1", "both 2");
     }
 

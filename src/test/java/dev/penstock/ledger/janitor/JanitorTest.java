@@ -79,7 +79,7 @@ class JanitorTest {
     }
 
     private static @Nullable JobEvent outcome(JobRow row, long now) {
-        return Janitor.outcome(row, row.arrivals().chosen().orElseThrow(), now);
+        return Janitor.outcome(row, row.submissions().chosen().orElseThrow(), now);
     }
 
     private static JobRow submitted(@Nullable Long deadline, long timeout) {

@@ -104,10 +104,10 @@ class BatchWriterTest {
         assertThat(writer.warning()).isEmpty();
         JobRow longRow = row(database, "long");
         assertThat(longRow.status()).isEqualTo(JobState.Status.RUNNING);
-        assertThat(longRow.life().model()).hasSize(Columns.LONGEST_NAME);
+        assertThat(longRow.timeline().model()).hasSize(Columns.LONGEST_NAME);
         JobRow zero = row(database, "zero");
         assertThat(zero.status()).isEqualTo(JobState.Status.FAILED);
-        assertThat(zero.life().model()).isEqualTo("a\uFFFDb\uFFFDc");
+        assertThat(zero.timeline().model()).isEqualTo("a\uFFFDb\uFFFDc");
     }
 
     private void a_refused_record_is_set_apart_and_the_rest_goes_on(LedgerDatabase database) throws Exception {

@@ -126,7 +126,7 @@ class OriginTest {
         // its events are there: the job has ended, and a record of that id is a duplicate
         assertThat(row("ended").orElseThrow().state().orElseThrow().status()).isEqualTo(JobState.Status.CANCELLED);
         apply("ended", submitted(7));
-        assertThat(row("ended").orElseThrow().arrivals().records())
+        assertThat(row("ended").orElseThrow().submissions().records())
                 .as("the same place in another topic is another record")
                 .hasSize(2);
         // the waiting record does not come again, whatever the end of the new topic
@@ -158,7 +158,7 @@ class OriginTest {
 
         JobRow ended = row("ended").orElseThrow();
         assertThat(ended.state().orElseThrow().status()).isEqualTo(JobState.Status.CANCELLED);
-        assertThat(ended.life().appliedOffset()).isNegative();
+        assertThat(ended.timeline().appliedOffset()).isNegative();
         assertThat(database.write(Positions::gaps)).containsEntry(REPLIES_0, 1_000L);
         // the outcome of the other job lies at a lower offset than all before
         JobTimeline.Event event =

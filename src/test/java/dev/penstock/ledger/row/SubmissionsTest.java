@@ -24,21 +24,21 @@ class SubmissionsTest {
         List<RecordStamp> refusals =
                 records.stream().skip(1).map(Submission::stamp).toList();
 
-        Submissions arrivals = Submissions.NONE;
+        Submissions submissions = Submissions.NONE;
         for (int from = 0; from < records.size(); from += 500) {
-            arrivals = arrivals.with(records.subList(from, from + 500), List.of());
-            arrivals = arrivals.with(List.of(), refusals.subList(from, Math.min(refusals.size(), from + 500)));
+            submissions = submissions.with(records.subList(from, from + 500), List.of());
+            submissions = submissions.with(List.of(), refusals.subList(from, Math.min(refusals.size(), from + 500)));
         }
 
-        assertThat(arrivals.chosen()).contains(records.getFirst());
-        assertThat(arrivals.standing()).containsExactly(records.getFirst());
-        assertThat(arrivals.records()).hasSize(Submissions.MOST);
-        assertThat(arrivals.refused()).hasSizeLessThanOrEqualTo(Submissions.MOST);
-        assertThat(arrivals.leftOut())
+        assertThat(submissions.chosen()).contains(records.getFirst());
+        assertThat(submissions.standing()).containsExactly(records.getFirst());
+        assertThat(submissions.records()).hasSize(Submissions.MOST);
+        assertThat(submissions.refused()).hasSizeLessThanOrEqualTo(Submissions.MOST);
+        assertThat(submissions.leftOut())
                 .as("what the audit needs of the others")
                 .isEqualTo(Map.of(
                         new TopicPartition("prompt-jobs", 0), 24_999L, new TopicPartition("prompt-jobs", 1), 24_999L));
-        assertThat(Submissions.ofJson(arrivals.toJson())).isEqualTo(arrivals);
+        assertThat(Submissions.ofJson(submissions.toJson())).isEqualTo(submissions);
     }
 
     @Test
@@ -48,7 +48,7 @@ class SubmissionsTest {
                 .toList();
         Submission late = records.getFirst();
 
-        Submissions arrivals = Submissions.NONE
+        Submissions submissions = Submissions.NONE
                 .with(List.of(), List.of(late.stamp()))
                 .with(
                         records.subList(1, records.size()).stream()
@@ -57,8 +57,8 @@ class SubmissionsTest {
                         List.of())
                 .with(records, List.of());
 
-        assertThat(arrivals.records()).contains(late);
-        assertThat(arrivals.chosen()).contains(records.get(1));
+        assertThat(submissions.records()).contains(late);
+        assertThat(submissions.chosen()).contains(records.get(1));
     }
 
     /** Partitions take turns. */
