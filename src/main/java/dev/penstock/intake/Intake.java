@@ -62,7 +62,7 @@ public final class Intake {
     private final Recovery recovery;
     private final BrokerWatch broker;
     private final QueueWatch watch;
-    private final InFlightRecords hand;
+    private final InFlightRecords inFlight;
     private final LeftValues left;
     private final Traces traces;
     private final Waits waits;
@@ -105,9 +105,9 @@ public final class Intake {
         this.waits = waits;
         PartitionsInFlight partitions = new PartitionsInFlight(settings, clock, meters);
         watch = new QueueWatch(kafka, settings, clock, meters, broker, dispatcher, partitions);
-        hand = new InFlightRecords(settings, partitions, meters);
+        inFlight = new InFlightRecords(settings, partitions, meters);
         left = new LeftValues(kafka, settings);
-        dispatcher.crowdedWhile(hand::isCrowded);
+        dispatcher.crowdedWhile(inFlight::isCrowded);
         Gauge.builder("penstock.settings.version", feed, SettingsFeed::number).register(meters);
     }
 
@@ -155,7 +155,7 @@ public final class Intake {
         Map<String, Integer> windows = new HashMap<>();
         if (settings.intake().enabled()) {
             JobRecords records = new JobRecords(
-                    prepared.topicIds, settings, dispatcher, replies, recovery, hand, left, traces.tracer());
+                    prepared.topicIds, settings, dispatcher, replies, recovery, inFlight, left, traces.tracer());
             GroupIntake.Parts parts =
                     new GroupIntake.Parts(settings, kafka, records, dispatcher, waits, writers, clock);
             switch (chosen.mode()) {
@@ -221,7 +221,7 @@ public final class Intake {
         waits.noNode().ifPresent(words -> standing.put("warning.nodes", words));
         dispatcher.waits().forEach((code, group) -> standing.put("waiting." + code.wireName(), group.words()));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
-        hand.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
+        inFlight.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
         return standing;
     }
 

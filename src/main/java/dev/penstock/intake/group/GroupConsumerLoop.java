@@ -50,7 +50,7 @@ public final class GroupConsumerLoop implements Runnable {
     private final Setup setup;
     private final LinkedBlockingQueue<Finish> finishes = new LinkedBlockingQueue<>();
     private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
-    private int inHand;
+    private int inFlight;
     /**
      * The last time when the loop was known to run. A wait for the group or for the broker does not count as a
      * standstill, because the consumer still sends heartbeats.
@@ -60,7 +60,7 @@ public final class GroupConsumerLoop implements Runnable {
     private volatile boolean stopping;
     private volatile boolean closing;
 
-    private record Finish(GroupDelivery held, boolean done) {}
+    private record Finish(GroupDelivery delivery, boolean done) {}
 
     /**
      * The parts that the loop needs.
@@ -100,8 +100,8 @@ public final class GroupConsumerLoop implements Runnable {
     }
 
     /** Reports the end of a run. The thread of that run calls it. */
-    void finished(GroupDelivery held, boolean done) {
-        finishes.add(new Finish(held, done));
+    void finished(GroupDelivery delivery, boolean done) {
+        finishes.add(new Finish(delivery, done));
     }
 
     /** Stops taking records. */
@@ -159,20 +159,20 @@ public final class GroupConsumerLoop implements Runnable {
     private void settle(Duration wait) throws InterruptedException {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
-            GroupDelivery held = finish.held();
-            GroupPartition partition = partitions.get(partitionOf(held));
+            GroupDelivery delivery = finish.delivery();
+            GroupPartition partition = partitions.get(partitionOf(delivery));
             if (partition != null
-                    && partition.offsets().isUnfinished(held.place().offset(), held)) {
+                    && partition.offsets().isUnfinished(delivery.place().offset(), delivery)) {
                 if (finish.done()) {
-                    partition.offsets().finish(held.place().offset(), held);
+                    partition.offsets().finish(delivery.place().offset(), delivery);
                 } else {
-                    held.lose();
-                    partition.retry(held, setup.clock().instant().plus(AFTER_FAILURE));
+                    delivery.lose();
+                    partition.retry(delivery, setup.clock().instant().plus(AFTER_FAILURE));
                 }
             }
             finish = finishes.poll();
         }
-        inHand = partitions.values().stream()
+        inFlight = partitions.values().stream()
                 .mapToInt(partition -> partition.offsets().size())
                 .sum();
     }
@@ -191,7 +191,7 @@ public final class GroupConsumerLoop implements Runnable {
     }
 
     private void regulate(Consumer<byte[], byte[]> consumer) {
-        boolean full = stopping || inHand >= setup.capacity() || !setup.open().getAsBoolean();
+        boolean full = stopping || inFlight >= setup.capacity() || !setup.open().getAsBoolean();
         if (full) {
             consumer.pause(partitions.keySet());
             return;
@@ -239,19 +239,19 @@ public final class GroupConsumerLoop implements Runnable {
      * Starts a run for a record that the loop could not read. The run refuses it like any other record that is no job.
      */
     private void passOver(GroupPartition partition, ConsumerRecord<byte[], byte[]> record) {
-        GroupDelivery held = new GroupDelivery(OriginRecord.itself(record), true, setup.writers(), this);
-        held.unread();
+        GroupDelivery delivery = new GroupDelivery(OriginRecord.itself(record), true, setup.writers(), this);
+        delivery.unread();
         partition.readTo(record.offset());
-        partition.offsets().take(record.offset(), held);
-        if (!GUARD.read(record, () -> setup.onRecord().accept(held))) {
-            partition.offsets().finish(record.offset(), held);
+        partition.offsets().take(record.offset(), delivery);
+        if (!GUARD.read(record, () -> setup.onRecord().accept(delivery))) {
+            partition.offsets().finish(record.offset(), delivery);
         }
     }
 
     private void handOver(GroupPartition partition, OriginRecord origin, boolean mayHaveRun) {
-        GroupDelivery held = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
-        partition.offsets().take(held.place().offset(), held);
-        setup.onRecord().accept(held);
+        GroupDelivery delivery = new GroupDelivery(origin, mayHaveRun, setup.writers(), this);
+        partition.offsets().take(delivery.place().offset(), delivery);
+        setup.onRecord().accept(delivery);
     }
 
     private void commit(Consumer<byte[], byte[]> consumer) {
@@ -294,16 +294,16 @@ public final class GroupConsumerLoop implements Runnable {
         for (TopicPartition place : places) {
             GroupPartition partition = partitions.remove(place);
             if (partition != null) {
-                partition.offsets().unfinished().forEach(held -> {
-                    held.lose();
-                    setup.onLost().accept(held);
+                partition.offsets().unfinished().forEach(delivery -> {
+                    delivery.lose();
+                    setup.onLost().accept(delivery);
                 });
             }
         }
     }
 
-    private static TopicPartition partitionOf(GroupDelivery held) {
-        RecordPlace place = held.place();
+    private static TopicPartition partitionOf(GroupDelivery delivery) {
+        RecordPlace place = delivery.place();
         return new TopicPartition(place.topic(), place.partition());
     }
 

@@ -69,7 +69,7 @@ final class GroupDelivery extends RecordDelivery {
     /** A job that has not started stays where it is, and the next owner of the partition takes it. */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
-        finish(lastAttempt > 0 && copy(Deferral.HANDED_BACK, lastAttempt, failures()));
+        finish(lastAttempt > 0 && writeDeferred(Deferral.HANDED_BACK, lastAttempt, failures()));
     }
 
     @Override

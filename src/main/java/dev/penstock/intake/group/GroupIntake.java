@@ -64,8 +64,8 @@ public final class GroupIntake implements Source {
                 () -> parts.records().isOpen(topic),
                 early,
                 parts.records()::start,
-                held -> parts.dispatcher().lost(held.origin().place(), held.place()),
-                held -> parts.dispatcher().leave(held.origin().place(), held.place()),
+                delivery -> parts.dispatcher().lost(delivery.origin().place(), delivery.place()),
+                delivery -> parts.dispatcher().leave(delivery.origin().place(), delivery.place()),
                 parts.writers(),
                 parts.clock(),
                 LoopTime.SYSTEM));

@@ -41,7 +41,7 @@ public final class GroupPartition {
     private Instant lookedAt = Instant.MIN;
 
     /** A record to run again, because its run ended without an outcome. */
-    private record Retry(GroupDelivery held, Instant at) {}
+    private record Retry(GroupDelivery delivery, Instant at) {}
 
     /** Decides which records may run before they are due. */
     public interface Early {
@@ -144,15 +144,15 @@ public final class GroupPartition {
     }
 
     /** Schedules a record to run again at that time, because its run ended without an outcome. */
-    void retry(GroupDelivery held, Instant at) {
-        retries.add(new Retry(held, at));
+    void retry(GroupDelivery delivery, Instant at) {
+        retries.add(new Retry(delivery, at));
     }
 
     /** Returns the records to run again now. Each record is returned once. */
     List<GroupDelivery> retriesDue(Instant now) {
         List<GroupDelivery> due = retries.stream()
                 .filter(retry -> !retry.at().isAfter(now))
-                .map(Retry::held)
+                .map(Retry::delivery)
                 .toList();
         retries.removeIf(retry -> !retry.at().isAfter(now));
         return due;

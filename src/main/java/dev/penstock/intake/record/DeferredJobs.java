@@ -76,7 +76,7 @@ public class DeferredJobs {
      * skipped.
      */
     public Optional<OriginRecord> read(ConsumerRecord<byte[], byte[]> record) {
-        Optional<OriginRecord> origin = OriginRecord.ofCopy(record);
+        Optional<OriginRecord> origin = OriginRecord.ofDeferred(record);
         if (origin.isEmpty()) {
             strange.increment();
             LOG.warnf(
@@ -94,7 +94,8 @@ public class DeferredJobs {
                     settings.topic(origin.record().topic()).map(OriginRecord.TopicDefaults::of);
             return KafkaClients.send(
                             producer,
-                            origin.copyTo(topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))
+                            origin.toDeferred(
+                                    topic, partitions, from, id, deferral, handedBack, failures, clock.instant()))
                     .thenRun(() -> counter(deferral.delay()).increment());
         } catch (KafkaException e) {
             return CompletableFuture.failedFuture(e);

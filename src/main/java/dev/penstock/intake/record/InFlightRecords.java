@@ -51,17 +51,17 @@ public final class InFlightRecords {
         return shares.isCrowded();
     }
 
-    void take(RecordDelivery held) {
-        shares.take(held.place().topic(), size(held));
-        if (held.origin().copy() == null) {
-            partitions.taken(held.place(), held.record().timestamp());
-            deliveries.computeIfAbsent(held.deliveries(), this::counted).incrementAndGet();
+    void take(RecordDelivery delivery) {
+        shares.take(delivery.place().topic(), size(delivery));
+        if (delivery.origin().deferred() == null) {
+            partitions.taken(delivery.place(), delivery.record().timestamp());
+            deliveries.computeIfAbsent(delivery.deliveries(), this::counted).incrementAndGet();
         }
     }
 
     /** Waits until there is memory for the record's run. */
-    MemoryBudget.Reservation admit(RecordDelivery held) throws InterruptedException {
-        return shares.admit(held.place().topic(), size(held));
+    MemoryBudget.Reservation admit(RecordDelivery delivery) throws InterruptedException {
+        return shares.admit(delivery.place().topic(), size(delivery));
     }
 
     private AtomicLong counted(int count) {
@@ -79,14 +79,14 @@ public final class InFlightRecords {
         return now;
     }
 
-    void release(RecordDelivery held) {
-        shares.release(held.place().topic(), size(held));
-        if (held.origin().copy() == null) {
-            partitions.released(held.place());
+    void release(RecordDelivery delivery) {
+        shares.release(delivery.place().topic(), size(delivery));
+        if (delivery.origin().deferred() == null) {
+            partitions.released(delivery.place());
         }
     }
 
-    private long size(RecordDelivery held) {
-        return RecordSize.bytes(held.record(), maxRecord);
+    private long size(RecordDelivery delivery) {
+        return RecordSize.bytes(delivery.record(), maxRecord);
     }
 }

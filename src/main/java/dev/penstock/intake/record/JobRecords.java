@@ -67,7 +67,7 @@ public final class JobRecords {
     private final Dispatcher dispatcher;
     private final ReplyTopic replies;
     private final Recovery recovery;
-    private final InFlightRecords hand;
+    private final InFlightRecords inFlight;
     private final LeftValues left;
     private final Tracer tracer;
 
@@ -77,7 +77,7 @@ public final class JobRecords {
             Dispatcher dispatcher,
             ReplyTopic replies,
             Recovery recovery,
-            InFlightRecords hand,
+            InFlightRecords inFlight,
             LeftValues left,
             Tracer tracer) {
         this.topicIds = topicIds;
@@ -85,45 +85,48 @@ public final class JobRecords {
         this.dispatcher = dispatcher;
         this.replies = replies;
         this.recovery = recovery;
-        this.hand = hand;
+        this.inFlight = inFlight;
         this.left = left;
         this.tracer = tracer;
     }
 
     /** Starts the record's run on a virtual thread of its own. */
-    public void start(RecordDelivery held) {
-        hand.take(held);
-        Thread.ofVirtual().name("job-" + held.place()).start(() -> handle(held));
+    public void start(RecordDelivery delivery) {
+        inFlight.take(delivery);
+        Thread.ofVirtual().name("job-" + delivery.place()).start(() -> handle(delivery));
     }
 
-    private void handle(RecordDelivery held) {
-        try (MemoryBudget.Reservation _ = hand.admit(held);
-                JobTrace trace = trace(held)) {
-            if (!load(held)) {
+    private void handle(RecordDelivery delivery) {
+        try (MemoryBudget.Reservation _ = inFlight.admit(delivery);
+                JobTrace trace = trace(delivery)) {
+            if (!load(delivery)) {
                 return;
             }
-            switch (read(held)) {
+            switch (read(delivery)) {
                 case JobDocument.Parsed.Valid(PromptJob job) -> {
-                    held.named(job.id());
+                    delivery.named(job.id());
                     trace.named(job.id());
                     trace.valid(job.tenant(), job.task().wireName());
-                    Optional<JobFailure> refused = dispatcher.run(taken(held, job, trace), held);
+                    Optional<JobFailure> refused = dispatcher.run(taken(delivery, job, trace), delivery);
                     if (refused.isPresent()) {
-                        refuse(held, new JobDocument.Parsed.Refused(job.id(), refused.get()), trace);
+                        refuse(delivery, new JobDocument.Parsed.Refused(job.id(), refused.get()), trace);
                     }
                 }
-                case JobDocument.Parsed.Refused refused -> refuse(held, refused, trace);
+                case JobDocument.Parsed.Refused refused -> refuse(delivery, refused, trace);
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException | StackOverflowError e) {
-            GUARD.failed(held.record(), e);
+            GUARD.failed(delivery.record(), e);
             LOG.errorf(
-                    e, "record=%s could not be handled; after %d times it is a dead letter", held.place(), MOST_BROKEN);
-            broke(held);
+                    e,
+                    "record=%s could not be handled; after %d times it is a dead letter",
+                    delivery.place(),
+                    MOST_BROKEN);
+            broke(delivery);
         } finally {
-            hand.release(held);
-            held.end();
+            inFlight.release(delivery);
+            delivery.end();
         }
     }
 
@@ -131,23 +134,23 @@ public final class JobRecords {
      * Handles a record that could neither run nor be refused. After the last try, the intake writes only a dead letter.
      * If the ledger knows the job, the audit ends it as lost.
      */
-    private void broke(RecordDelivery held) {
-        if (held.isGone()) {
+    private void broke(RecordDelivery delivery) {
+        if (delivery.isGone()) {
             return;
         }
         try {
-            if (!held.isNamed()) {
-                held.named(derivedId(held.record()));
+            if (!delivery.isNamed()) {
+                delivery.named(derivedId(delivery.record()));
             }
-            if (held.brokenRuns() < MOST_BROKEN) {
-                held.deferBroken(Deferral.broken(held.brokenRuns() + 1));
-            } else if (held.deadLetter(UNHANDLED, 0)) {
-                held.acknowledge();
+            if (delivery.brokenRuns() < MOST_BROKEN) {
+                delivery.deferBroken(Deferral.broken(delivery.brokenRuns() + 1));
+            } else if (delivery.deadLetter(UNHANDLED, 0)) {
+                delivery.acknowledge();
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
-            LOG.warnf("record=%s could not be deferred, it comes again: %s", held.place(), Reason.of(e));
+            LOG.warnf("record=%s could not be deferred, it comes again: %s", delivery.place(), Reason.of(e));
         }
     }
 
@@ -157,21 +160,21 @@ public final class JobRecords {
      *
      * @return false if the record was lost in the meantime
      */
-    private boolean load(RecordDelivery held) throws InterruptedException {
-        while (RecordSize.isLeft(held.record(), settings.maxRecord())) {
+    private boolean load(RecordDelivery delivery) throws InterruptedException {
+        while (RecordSize.isLeft(delivery.record(), settings.maxRecord())) {
             try {
-                byte[] value = left.read(held.record());
+                byte[] value = left.read(delivery.record());
                 if (value == null) {
                     // the topic has dropped the record: refuse it like a record that cannot be read
-                    held.unread();
+                    delivery.unread();
                     return true;
                 }
-                held.load(value);
+                delivery.load(value);
                 return true;
             } catch (KafkaException e) {
-                LOG.warnf("record=%s its value could not be read, trying again: %s", held.place(), Reason.of(e));
+                LOG.warnf("record=%s its value could not be read, trying again: %s", delivery.place(), Reason.of(e));
             }
-            if (!held.renew()) {
+            if (!delivery.renew()) {
                 return false;
             }
             Thread.sleep(RecordDelivery.AFTER_FAILURE);
@@ -183,23 +186,24 @@ public final class JobRecords {
      * Parses the record. A record that cannot be read is refused, because every replica would fail to read it at every
      * delivery.
      */
-    private JobDocument.Parsed read(RecordDelivery held) {
+    private JobDocument.Parsed read(RecordDelivery delivery) {
         AtomicReference<JobDocument.@Nullable Parsed> parsed = new AtomicReference<>();
-        if (!held.isUnread() && GUARD.read(held.record(), () -> parsed.set(parse(held)))) {
+        if (!delivery.isUnread() && GUARD.read(delivery.record(), () -> parsed.set(parse(delivery)))) {
             JobDocument.Parsed known = parsed.get();
             if (known != null) {
                 return known;
             }
         }
-        String id = String.valueOf(EventHeaders.text(held.record().headers(), EventHeaders.JOB_ID));
+        String id = String.valueOf(EventHeaders.text(delivery.record().headers(), EventHeaders.JOB_ID));
         return new JobDocument.Parsed.Refused(
-                JobId.isValid(id) ? new JobId(id) : derivedId(held.record()),
+                JobId.isValid(id) ? new JobId(id) : derivedId(delivery.record()),
                 JobFailure.of(JobFailure.Code.INVALID_REQUEST, "the record cannot be read as a job"));
     }
 
-    private JobTrace trace(RecordDelivery held) {
-        ConsumerRecord<byte[], byte[]> record = held.record();
-        String group = held.origin().copy() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
+    private JobTrace trace(RecordDelivery delivery) {
+        ConsumerRecord<byte[], byte[]> record = delivery.record();
+        String group =
+                delivery.origin().deferred() == null ? settings.groups().of(record.topic()) : settings.deferredGroup();
         int bytes = Math.max(0, record.serializedValueSize());
         byte[] traceparent = header(record, TraceHeader.NAME);
         // leave out a longer header, because each event of the job would contain it
@@ -207,25 +211,25 @@ public final class JobRecords {
         AtomicReference<@Nullable JobTrace> trace = new AtomicReference<>();
         GUARD.read(
                 record,
-                () -> trace.set(JobTrace.begin(tracer, held.place(), group, bytes, carried ? traceparent : null)));
+                () -> trace.set(JobTrace.begin(tracer, delivery.place(), group, bytes, carried ? traceparent : null)));
         JobTrace begun = trace.get();
         // if the producer's header is broken, only its trace is lost
-        return begun == null ? JobTrace.begin(tracer, held.place(), group, bytes, null) : begun;
+        return begun == null ? JobTrace.begin(tracer, delivery.place(), group, bytes, null) : begun;
     }
 
     /** Returns whether to receive further records of this topic: a node takes jobs now, and there is memory. */
     public boolean isOpen(String topic) {
-        return hand.hasRoom(topic) && dispatcher.isOpen();
+        return inFlight.hasRoom(topic) && dispatcher.isOpen();
     }
 
-    private TakenJob taken(RecordDelivery held, PromptJob job, JobTrace trace) {
-        ConsumerRecord<byte[], byte[]> record = held.record();
+    private TakenJob taken(RecordDelivery delivery, PromptJob job, JobTrace trace) {
+        ConsumerRecord<byte[], byte[]> record = delivery.record();
         return new TakenJob(
                 job,
-                new RecordStamp(record.timestamp(), held.origin().place()),
+                new RecordStamp(record.timestamp(), delivery.origin().place()),
                 Bytes.wrap(record.value()),
                 !job.id().equals(derivedId(record)),
-                held.origin().copy(),
+                delivery.origin().deferred(),
                 Bytes.wrap(trace.traceparent()));
     }
 
@@ -234,11 +238,11 @@ public final class JobRecords {
         return JobId.derived(topicId, record.partition(), record.offset(), Instant.ofEpochMilli(record.timestamp()));
     }
 
-    private JobDocument.Parsed parse(RecordDelivery held) {
-        ConsumerRecord<byte[], byte[]> record = held.record();
+    private JobDocument.Parsed parse(RecordDelivery delivery) {
+        ConsumerRecord<byte[], byte[]> record = delivery.record();
         Instant acceptedAt = Instant.ofEpochMilli(record.timestamp());
         // a deferred record contains its job id, because this replica may not know the topic of its origin
-        JobId named = held.origin().id();
+        JobId named = delivery.origin().id();
         JobId derived = named == null ? derivedId(record) : named;
         var arrival =
                 new JobDocument.Arrival(EventHeaders.text(record.headers(), EventHeaders.JOB_ID), derived, acceptedAt);
@@ -248,16 +252,16 @@ public final class JobRecords {
                     JobDocument.idOfTooLarge(record.value(), arrival),
                     JobFailure.of(JobFailure.Code.TOO_LARGE, tooLarge.get()));
         }
-        return JobDocument.parse(record.value(), arrival, settings.defaults(topicOf(held)));
+        return JobDocument.parse(record.value(), arrival, settings.defaults(topicOf(delivery)));
     }
 
     /**
      * Returns the settings of the record's topic. The origin of a deferred record may be on a topic that this replica
      * lacks, because its configuration is newer or older. So the deferred record carries the settings of that topic.
      */
-    private Settings.JobTopic topicOf(RecordDelivery held) {
-        String name = held.record().topic();
-        OriginRecord.TopicDefaults carried = held.origin().topic();
+    private Settings.JobTopic topicOf(RecordDelivery delivery) {
+        String name = delivery.record().topic();
+        OriginRecord.TopicDefaults carried = delivery.origin().topic();
         return settings.topic(name)
                 .orElse(
                         carried == null
@@ -269,45 +273,47 @@ public final class JobRecords {
      * Refuses a record. First it writes the dead letter, then the event. It acknowledges the record when both are on
      * the broker.
      */
-    private void refuse(RecordDelivery held, JobDocument.Parsed.Refused refused, JobTrace trace)
+    private void refuse(RecordDelivery delivery, JobDocument.Parsed.Refused refused, JobTrace trace)
             throws InterruptedException {
-        held.named(refused.id());
+        delivery.named(refused.id());
         trace.named(refused.id());
         trace.refused(refused.failure());
         AtomicReference<@Nullable RecordPlace> letter = new AtomicReference<>();
         // do not give the record back: the broker would deliver it again at once, and drop it after a few deliveries
-        while (!isRejected(held, refused, trace, letter) && held.renew()) {
+        while (!isRejected(delivery, refused, trace, letter) && delivery.renew()) {
             Thread.sleep(RecordDelivery.AFTER_FAILURE);
         }
     }
 
     /** @param letter the place of the dead letter; this method sets it when the dead letter is on the broker */
     private boolean isRejected(
-            RecordDelivery held,
+            RecordDelivery delivery,
             JobDocument.Parsed.Refused refused,
             JobTrace trace,
             AtomicReference<@Nullable RecordPlace> letter)
             throws InterruptedException {
         try {
-            if (!held.mayHaveRun()
+            if (!delivery.mayHaveRun()
                     || !recovery.wasRejected(
-                            refused.id(), held.origin().place(), held.record().timestamp())) {
+                            refused.id(),
+                            delivery.origin().place(),
+                            delivery.record().timestamp())) {
                 EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, EventMark.newRun(), 0);
-                RecordPlace lies = letter.get() == null ? held.letter(refused.failure(), 0) : letter.get();
+                RecordPlace lies = letter.get() == null ? delivery.letter(refused.failure(), 0) : letter.get();
                 if (lies == null) {
                     return false;
                 }
                 letter.set(lies);
-                JobEvent event = new JobEvent.Rejected(held.origin().place(), lies, refused.failure());
+                JobEvent event = new JobEvent.Rejected(delivery.origin().place(), lies, refused.failure());
                 replies.send(refused.id(), mark, event, trace.traceparent()).get();
             }
             LOG.debugf(
                     "job=%s record=%s rejected: %s",
-                    refused.id(), held.place(), refused.failure().message());
-            held.acknowledge();
+                    refused.id(), delivery.place(), refused.failure().message());
+            delivery.acknowledge();
             return true;
         } catch (ExecutionException | Recovery.LookUpFailed e) {
-            LOG.warnf("record=%s could not be rejected, trying again: %s", held.place(), Reason.of(e));
+            LOG.warnf("record=%s could not be rejected, trying again: %s", delivery.place(), Reason.of(e));
             return false;
         }
     }

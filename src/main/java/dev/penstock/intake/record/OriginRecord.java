@@ -35,13 +35,13 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code penstock-failures}: the number of attempts that failed at a node
  *   <li>{@code penstock-broken-runs}: the number of runs that an unexpected exception ended before they started
  *   <li>{@code penstock-waits-for}: the reason for the wait
- *   <li>{@code penstock-wish}: the route key of a job that waits for its nodes
+ *   <li>{@code penstock-command}: the route key of a job that waits for its nodes
  *   <li>{@code penstock-tenant}, {@code penstock-priority}: the settings of the job's topic, for a replica that lacks
  *       this topic
  * </ul>
  *
  * @param record the record as its producer sent it, with its original topic, partition and offset
- * @param copy the place of the deferred record; null if there is none
+ * @param deferred the place of the deferred record; null if there is none
  * @param id the job's id in the deferred record; null if there is no deferred record
  * @param notBefore the time when the deferred record is due
  * @param deferredAt the time when the job was first deferred; null if it never was
@@ -54,7 +54,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record OriginRecord(
         ConsumerRecord<byte[], byte[]> record,
-        @Nullable RecordPlace copy,
+        @Nullable RecordPlace deferred,
         @Nullable JobId id,
         Instant notBefore,
         @Nullable Instant deferredAt,
@@ -67,7 +67,7 @@ public record OriginRecord(
     private static final String PREFIX = "penstock-";
     private static final String CREATED_AT = PREFIX + "created-at";
     private static final String KEY = PREFIX + "key";
-    private static final String SET_ASIDE = PREFIX + "set-aside";
+    private static final String DEFERRED_SINCE = PREFIX + "set-aside";
     private static final String FAILURES = PREFIX + "failures";
     private static final String BROKEN_RUNS = PREFIX + "broken-runs";
     private static final String TENANT = PREFIX + "tenant";
@@ -108,67 +108,68 @@ public record OriginRecord(
      * record: then headers are missing, or have values that Penstock never writes. For example, a record that is due in
      * years would block all later records.
      */
-    public static Optional<OriginRecord> ofCopy(ConsumerRecord<byte[], byte[]> copy) {
-        RecordPlace place = RecordPlace.ofPath(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)))
+    public static Optional<OriginRecord> ofDeferred(ConsumerRecord<byte[], byte[]> deferred) {
+        RecordPlace place = RecordPlace.ofPath(
+                        String.valueOf(EventHeaders.text(deferred.headers(), EventHeaders.ORIGIN)))
                 .orElse(null);
-        Long createdAt = EventHeaders.number(copy.headers(), CREATED_AT);
-        Long notBefore = EventHeaders.number(copy.headers(), EventHeaders.NOT_BEFORE);
-        String id = String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.JOB_ID));
-        if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null || !isPlausible(copy)) {
+        Long createdAt = EventHeaders.number(deferred.headers(), CREATED_AT);
+        Long notBefore = EventHeaders.number(deferred.headers(), EventHeaders.NOT_BEFORE);
+        String id = String.valueOf(EventHeaders.text(deferred.headers(), EventHeaders.JOB_ID));
+        if (place == null || !JobId.isValid(id) || createdAt == null || notBefore == null || !isPlausible(deferred)) {
             return Optional.empty();
         }
         RecordHeaders headers = new RecordHeaders();
-        for (Header header : copy.headers()) {
+        for (Header header : deferred.headers()) {
             if (!header.key().startsWith(PREFIX) && !header.key().equals(EventHeaders.JOB_ID)) {
                 headers.add(header);
             }
         }
-        Header ownId = copy.headers().lastHeader(PREFIX + EventHeaders.JOB_ID);
+        Header ownId = deferred.headers().lastHeader(PREFIX + EventHeaders.JOB_ID);
         if (ownId != null) {
             headers.add(EventHeaders.JOB_ID, ownId.value());
         }
-        Header key = copy.headers().lastHeader(KEY);
-        Header wish = copy.headers().lastHeader(WISH);
+        Header key = deferred.headers().lastHeader(KEY);
+        Header command = deferred.headers().lastHeader(WISH);
         ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
                 place.topic(),
                 place.partition(),
                 place.offset(),
                 createdAt,
                 TimestampType.LOG_APPEND_TIME,
-                copy.serializedKeySize(),
-                copy.serializedValueSize(),
+                deferred.serializedKeySize(),
+                deferred.serializedValueSize(),
                 key == null ? null : key.value(),
-                copy.value(),
+                deferred.value(),
                 headers,
                 Optional.empty());
-        Long since = EventHeaders.number(copy.headers(), SET_ASIDE);
-        Long handedBack = EventHeaders.number(copy.headers(), EventHeaders.HANDED_BACK);
-        Long failures = EventHeaders.number(copy.headers(), FAILURES);
-        Long brokenRuns = EventHeaders.number(copy.headers(), BROKEN_RUNS);
+        Long since = EventHeaders.number(deferred.headers(), DEFERRED_SINCE);
+        Long handedBack = EventHeaders.number(deferred.headers(), EventHeaders.HANDED_BACK);
+        Long failures = EventHeaders.number(deferred.headers(), FAILURES);
+        Long brokenRuns = EventHeaders.number(deferred.headers(), BROKEN_RUNS);
         return Optional.of(new OriginRecord(
                 record,
-                placeOf(copy),
+                placeOf(deferred),
                 new JobId(id),
                 Instant.ofEpochMilli(notBefore),
                 since == null ? null : Instant.ofEpochMilli(since),
-                topicDefaults(copy.headers()).orElse(null),
+                topicDefaults(deferred.headers()).orElse(null),
                 handedBack == null ? 0 : handedBack.intValue(),
                 failures == null ? 0 : failures.intValue(),
                 brokenRuns == null ? 0 : brokenRuns.intValue(),
-                Waiting.Code.of(String.valueOf(EventHeaders.text(copy.headers(), EventHeaders.WAITS_FOR)))
+                Waiting.Code.of(String.valueOf(EventHeaders.text(deferred.headers(), EventHeaders.WAITS_FOR)))
                         .orElse(null),
-                wish == null ? null : RouteKey.ofJson(wish.value()).orElse(null)));
+                command == null ? null : RouteKey.ofJson(command.value()).orElse(null)));
     }
 
     /** Returns whether Penstock can have written the values of those headers that are present. */
-    private static boolean isPlausible(ConsumerRecord<byte[], byte[]> copy) {
-        Headers headers = copy.headers();
+    private static boolean isPlausible(ConsumerRecord<byte[], byte[]> deferred) {
+        Headers headers = deferred.headers();
         String origin = String.valueOf(EventHeaders.text(headers, EventHeaders.ORIGIN));
         String tenant = EventHeaders.text(headers, TENANT);
         return origin.matches("[a-zA-Z0-9._-]{1,249}/.*")
                 && isWithin(headers, CREATED_AT, -1, LATEST)
-                && isWithin(headers, SET_ASIDE, -1, LATEST)
-                && isWithin(headers, EventHeaders.NOT_BEFORE, -1, Math.min(LATEST, copy.timestamp() + FURTHEST))
+                && isWithin(headers, DEFERRED_SINCE, -1, LATEST)
+                && isWithin(headers, EventHeaders.NOT_BEFORE, -1, Math.min(LATEST, deferred.timestamp() + FURTHEST))
                 && isWithin(headers, EventHeaders.HANDED_BACK, 0, MOST_ATTEMPTS)
                 && isWithin(headers, FAILURES, 0, MOST_ATTEMPTS)
                 && isWithin(headers, BROKEN_RUNS, 0, MOST_ATTEMPTS)
@@ -188,7 +189,7 @@ public record OriginRecord(
      * @param partitions the partitions of that topic
      * @param from the settings of the topic on which the job arrived; empty if this replica lacks the topic
      */
-    ProducerRecord<byte[], byte[]> copyTo(
+    ProducerRecord<byte[], byte[]> toDeferred(
             String topic,
             int partitions,
             Optional<TopicDefaults> from,
@@ -214,7 +215,7 @@ public record OriginRecord(
                 .add(
                         EventHeaders.NOT_BEFORE,
                         utf8(now.plus(deferral.delay().length()).toEpochMilli()))
-                .add(SET_ASIDE, utf8((deferredAt == null ? now : deferredAt).toEpochMilli()));
+                .add(DEFERRED_SINCE, utf8((deferredAt == null ? now : deferredAt).toEpochMilli()));
         from.or(() -> Optional.ofNullable(this.topic))
                 .ifPresent(known -> headers.add(TENANT, EventHeaders.utf8(known.tenant()))
                         .add(PRIORITY, EventHeaders.utf8(known.priority().wireName())));
@@ -266,14 +267,14 @@ public record OriginRecord(
                 record.leaderEpoch(),
                 record.deliveryCount());
         return new OriginRecord(
-                whole, copy, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
+                whole, deferred, id, notBefore, deferredAt, topic, handedBack, failures, brokenRuns, why, routeKey);
     }
 
     public OriginRecord withBrokenRuns(int runs) {
         return runs == brokenRuns
                 ? this
                 : new OriginRecord(
-                        record, copy, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
+                        record, deferred, id, notBefore, deferredAt, topic, handedBack, failures, runs, why, routeKey);
     }
 
     /** Returns the place of the record in which the job arrived. */

@@ -54,8 +54,8 @@ public abstract class RecordDelivery implements Delivery {
 
     /** Returns the place of the record that the consumer took; for a deferred job, the place of the deferred record. */
     public RecordPlace place() {
-        RecordPlace copy = origin.copy();
-        return copy == null ? origin.place() : copy;
+        RecordPlace deferred = origin.deferred();
+        return deferred == null ? origin.place() : deferred;
     }
 
     /**
@@ -109,7 +109,7 @@ public abstract class RecordDelivery implements Delivery {
 
     @Override
     public void defer(Deferral deferral, int handedBack, int failures) throws InterruptedException {
-        if (copy(deferral, handedBack, failures)) {
+        if (writeDeferred(deferral, handedBack, failures)) {
             acknowledge();
         }
     }
@@ -120,7 +120,7 @@ public abstract class RecordDelivery implements Delivery {
         defer(deferral, handedBack(), failures());
     }
 
-    protected final boolean copy(Deferral deferral, int handedBack, int failures) throws InterruptedException {
+    protected final boolean writeDeferred(Deferral deferral, int handedBack, int failures) throws InterruptedException {
         JobId job = named();
         while (true) {
             try {

@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  * their runs end. It gets no new records before the whole batch is finished (clients 4.3.1). It renews the locks of the
  * records in flight; a record whose lock cannot be renewed may belong to another consumer.
  *
- * <p>Everything here belongs to the loop's thread, except {@link #wish} and {@link #stop}.
+ * <p>Everything here belongs to the loop's thread, except {@link #command} and {@link #stop}.
  */
 final class ShareConsumerLoop implements Runnable {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
@@ -51,10 +51,10 @@ final class ShareConsumerLoop implements Runnable {
     private static final Duration WHILE_CLOSED = Duration.ofMillis(100);
 
     private final Setup setup;
-    private final LinkedBlockingQueue<ShareDelivery.LockCommand> wishes = new LinkedBlockingQueue<>();
-    private final Map<RecordPlace, ShareDelivery> hand = new LinkedHashMap<>();
+    private final LinkedBlockingQueue<ShareDelivery.LockCommand> commands = new LinkedBlockingQueue<>();
+    private final Map<RecordPlace, ShareDelivery> deliveries = new LinkedHashMap<>();
     private final Map<ShareDelivery, AcknowledgeType> finished = new LinkedHashMap<>();
-    private volatile int inHand;
+    private volatile int inFlight;
     private volatile boolean stopping;
     private volatile boolean closing;
     private volatile boolean ended;
@@ -92,8 +92,8 @@ final class ShareConsumerLoop implements Runnable {
     }
 
     /** Sends a lock command. The thread of a run calls this method. */
-    void wish(ShareDelivery.LockCommand wish) {
-        wishes.add(wish);
+    void command(ShareDelivery.LockCommand command) {
+        commands.add(command);
         if (ended) {
             answerStale();
         }
@@ -103,13 +103,13 @@ final class ShareConsumerLoop implements Runnable {
      * Returns the number of this consumer's records in flight. Until it is 0, the consumer gets no other records. Any
      * thread may call this method.
      */
-    int inHand() {
-        return inHand;
+    int inFlight() {
+        return inFlight;
     }
 
     /** Returns whether the loop has taken every command from its queue. Only tests use it. */
     boolean hasNoCommands() {
-        return wishes.isEmpty();
+        return commands.isEmpty();
     }
 
     /** Takes no further records. */
@@ -163,7 +163,7 @@ final class ShareConsumerLoop implements Runnable {
     private void serve(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         consumer.setAcknowledgementCommitCallback((offsets, failure) -> {
             CorruptRecordException why = unreadable;
-            if (failure == null && why != null && hand.isEmpty()) {
+            if (failure == null && why != null && deliveries.isEmpty()) {
                 rejected(offsets, why);
             }
             if (failure != null) {
@@ -173,7 +173,7 @@ final class ShareConsumerLoop implements Runnable {
         long idleSince = setup.time().now();
         boolean armed = false;
         while (!closing) {
-            if (!hand.isEmpty()) {
+            if (!deliveries.isEmpty()) {
                 work(consumer);
                 idleSince = setup.time().now();
                 armed = false;
@@ -224,7 +224,7 @@ final class ShareConsumerLoop implements Runnable {
         long now = setup.time().now();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
         ShareDelivery.@Nullable LockCommand first =
-                wishes.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
+                commands.poll(Math.max(0, Math.min(until - now, POLL.toNanos())), TimeUnit.NANOSECONDS);
         List<ShareDelivery.LockCommand> all = new ArrayList<>();
         if (first != null) {
             all.add(first);
@@ -237,7 +237,7 @@ final class ShareConsumerLoop implements Runnable {
                 setup.onBusy().run();
             }
             now = setup.time().now();
-            boolean allDone = finished.size() == hand.size();
+            boolean allDone = finished.size() == deliveries.size();
             if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
                 renew(consumer);
             } else if (allDone || (!finished.isEmpty() && now >= acknowledgeAtNanos)) {
@@ -245,30 +245,31 @@ final class ShareConsumerLoop implements Runnable {
             }
             answered = true;
         } finally {
-            inHand = hand.size();
+            inFlight = deliveries.size();
             for (ShareDelivery.LockCommand.Renew renewal : renewals) {
-                renewal.renewed().complete(answered && hand.get(renewal.held().place()) == renewal.held());
+                renewal.renewed()
+                        .complete(answered && deliveries.get(renewal.delivery().place()) == renewal.delivery());
             }
         }
     }
 
     private List<ShareDelivery.LockCommand> drained() {
         List<ShareDelivery.LockCommand> all = new ArrayList<>();
-        wishes.drainTo(all);
+        commands.drainTo(all);
         return all;
     }
 
     /** @return the locks that have to be renewed */
     private List<ShareDelivery.LockCommand.Renew> note(List<ShareDelivery.LockCommand> asked) {
         List<ShareDelivery.LockCommand.Renew> renewals = new ArrayList<>();
-        for (ShareDelivery.LockCommand wish : asked) {
-            switch (wish) {
-                case ShareDelivery.LockCommand.Finish(ShareDelivery held, AcknowledgeType how) -> {
-                    if (hand.get(held.place()) == held) {
+        for (ShareDelivery.LockCommand command : asked) {
+            switch (command) {
+                case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how) -> {
+                    if (deliveries.get(delivery.place()) == delivery) {
                         if (finished.isEmpty()) {
                             acknowledgeAtNanos = setup.time().now() + ACKNOWLEDGE_AFTER_NANOS;
                         }
-                        finished.put(held, how);
+                        finished.put(delivery, how);
                     }
                 }
                 case ShareDelivery.LockCommand.Renew renewal -> renewals.add(renewal);
@@ -283,21 +284,21 @@ final class ShareConsumerLoop implements Runnable {
      * no action here, because the record is delivered again and its job is recovered.
      */
     private void flush(ShareConsumer<byte[], byte[]> consumer) {
-        finished.forEach((held, how) -> {
-            consumer.acknowledge(held.record(), how);
-            hand.remove(held.place());
+        finished.forEach((delivery, how) -> {
+            consumer.acknowledge(delivery.record(), how);
+            deliveries.remove(delivery.place());
         });
         finished.clear();
         report(consumer);
     }
 
     private void renew(ShareConsumer<byte[], byte[]> consumer) {
-        finished.forEach((held, how) -> {
-            consumer.acknowledge(held.record(), how);
-            hand.remove(held.place());
+        finished.forEach((delivery, how) -> {
+            consumer.acknowledge(delivery.record(), how);
+            deliveries.remove(delivery.place());
         });
         finished.clear();
-        hand.values().forEach(held -> consumer.acknowledge(held.record(), AcknowledgeType.RENEW));
+        deliveries.values().forEach(delivery -> consumer.acknowledge(delivery.record(), AcknowledgeType.RENEW));
         report(consumer);
         // this poll only returns the renewed records, and fetches nothing; a record that it does not return has lost
         // its lock
@@ -305,14 +306,15 @@ final class ShareConsumerLoop implements Runnable {
         List<ShareDelivery> unexpected = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ZERO)) {
             RecordPlace place = OriginRecord.placeOf(record);
-            if (hand.containsKey(place)) {
+            if (deliveries.containsKey(place)) {
                 kept.add(place);
             } else {
-                unexpected.add(held(record, setup.origins().epochs().ask()));
+                unexpected.add(delivery(record, setup.origins().epochs().ask()));
             }
         }
-        List<RecordPlace> lost =
-                hand.keySet().stream().filter(place -> !kept.contains(place)).toList();
+        List<RecordPlace> lost = deliveries.keySet().stream()
+                .filter(place -> !kept.contains(place))
+                .toList();
         lost.forEach(this::lose);
         unexpected.forEach(this::accept);
         renewAtNanos = setup.time().now() + lockMillis(consumer) * 1_000_000L / 3;
@@ -329,45 +331,46 @@ final class ShareConsumerLoop implements Runnable {
         for (ConsumerRecord<byte[], byte[]> record : records) {
             // ask for the leader only after its records have arrived
             epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
-            accept(held(record, epochsKnown));
+            accept(delivery(record, epochsKnown));
         }
         renewAtNanos = setup.time().now() + lockMillis * 1_000_000L / 3;
-        inHand = hand.size();
-        if (inHand > 0) {
+        inFlight = deliveries.size();
+        if (inFlight > 0) {
             setup.onBusy().run();
         }
     }
 
-    private void accept(ShareDelivery held) {
-        if (held.deliveries() > 1) {
-            LOG.debugf("record=%s was delivered %d times", held.place(), held.deliveries());
+    private void accept(ShareDelivery delivery) {
+        if (delivery.deliveries() > 1) {
+            LOG.debugf("record=%s was delivered %d times", delivery.place(), delivery.deliveries());
         }
-        hand.put(held.place(), held);
-        if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
-            held.unread();
-            if (!GUARD.read(held.record(), () -> setup.onRecord().accept(held))) {
-                held.end();
+        deliveries.put(delivery.place(), delivery);
+        if (!GUARD.read(delivery.record(), () -> setup.onRecord().accept(delivery))) {
+            delivery.unread();
+            if (!GUARD.read(delivery.record(), () -> setup.onRecord().accept(delivery))) {
+                delivery.end();
             }
         }
     }
 
-    private ShareDelivery held(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
+    private ShareDelivery delivery(
+            ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> epochsKnown) {
         return new ShareDelivery(record, setup.origins(), epochsKnown, setup.deliveryLimit(), setup.writers(), this);
     }
 
     private void lose(RecordPlace place) {
         LOG.warnf("record=%s its lock is lost; the replica that takes it next recovers the job", place);
-        ShareDelivery held = hand.remove(place);
-        if (held != null) {
-            held.leave();
-            setup.onLost().accept(held);
+        ShareDelivery delivery = deliveries.remove(place);
+        if (delivery != null) {
+            delivery.leave();
+            setup.onLost().accept(delivery);
         }
     }
 
     private void loseAll() {
-        new ArrayList<>(hand.keySet()).forEach(this::lose);
+        new ArrayList<>(deliveries.keySet()).forEach(this::lose);
         finished.clear();
-        inHand = 0;
+        inFlight = 0;
         answerStale();
     }
 
@@ -376,9 +379,9 @@ final class ShareConsumerLoop implements Runnable {
      * has lost.
      */
     private void answerStale() {
-        ShareDelivery.LockCommand wish;
-        while ((wish = wishes.poll()) != null) {
-            if (wish instanceof ShareDelivery.LockCommand.Renew renewal) {
+        ShareDelivery.LockCommand command;
+        while ((command = commands.poll()) != null) {
+            if (command instanceof ShareDelivery.LockCommand.Renew renewal) {
                 refuse(renewal);
             }
         }

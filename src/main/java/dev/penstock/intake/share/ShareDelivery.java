@@ -50,13 +50,13 @@ public final class ShareDelivery extends RecordDelivery {
 
     /** What the thread of a run asks of the consumer's thread. */
     sealed interface LockCommand {
-        ShareDelivery held();
+        ShareDelivery delivery();
 
         /** The run is over. */
-        record Finish(ShareDelivery held, AcknowledgeType how) implements LockCommand {}
+        record Finish(ShareDelivery delivery, AcknowledgeType how) implements LockCommand {}
 
         /** @param renewed completed with whether this consumer still has the lock */
-        record Renew(ShareDelivery held, CompletableFuture<Boolean> renewed) implements LockCommand {}
+        record Renew(ShareDelivery delivery, CompletableFuture<Boolean> renewed) implements LockCommand {}
     }
 
     @Override
@@ -92,7 +92,7 @@ public final class ShareDelivery extends RecordDelivery {
     @Override
     public boolean renew() throws InterruptedException {
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
-        owner.wish(new LockCommand.Renew(this, renewed));
+        owner.command(new LockCommand.Renew(this, renewed));
         return renewed.join();
     }
 
@@ -124,6 +124,6 @@ public final class ShareDelivery extends RecordDelivery {
 
     private void finish(AcknowledgeType how) {
         over = true;
-        owner.wish(new LockCommand.Finish(this, how));
+        owner.command(new LockCommand.Finish(this, how));
     }
 }

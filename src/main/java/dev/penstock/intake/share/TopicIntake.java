@@ -105,16 +105,17 @@ public final class TopicIntake implements Source {
         int size = members.size();
         int consumers = settings.intake().consumers();
         long busy =
-                members.stream().filter(member -> member.loop().inHand() > 0).count();
+                members.stream().filter(member -> member.loop().inFlight() > 0).count();
         int room = Math.min(topic.topic().slots(), GROWS_TO * consumers) - size;
-        int inHand = members.stream().mapToInt(member -> member.loop().inHand()).sum();
+        int inFlight =
+                members.stream().mapToInt(member -> member.loop().inFlight()).sum();
         boolean behind = watch.isBehind(topic.topic().name());
         int enough = topic.topic().slots() * (behind ? AHEAD : 1);
         long now = System.nanoTime();
         if (stopping
                 || room <= 0
                 || !records.isOpen(topic.topic().name())
-                || inHand >= enough
+                || inFlight >= enough
                 || (busy * 2 < size && !behind)) {
             shortSince = now;
         } else if (now - shortSince > SHORT_FOR.toNanos()) {
@@ -122,7 +123,7 @@ public final class TopicIntake implements Source {
             int more = Math.min(room, consumers);
             LOG.debugf(
                     "topic=%s %d of %d consumers are busy with %d records: %d more",
-                    topic.topic().name(), busy, size, inHand, more);
+                    topic.topic().name(), busy, size, inFlight, more);
             add(more, Math.max(1, settings.intake().batch(topic.topic(), topic.partitions()) / GROWS_TO), LEAVE_AFTER);
         }
     }
@@ -138,7 +139,7 @@ public final class TopicIntake implements Source {
                     writers,
                     () -> records.isOpen(topic.topic().name()),
                     records::start,
-                    held -> dispatcher.lost(held.origin().place(), held.place()),
+                    delivery -> dispatcher.lost(delivery.origin().place(), delivery.place()),
                     this::grow,
                     leaveAfter,
                     LoopTime.SYSTEM));

@@ -60,8 +60,8 @@ class GroupConsumerLoopTest {
                 @Override
                 public boolean isDue(OriginRecord origin) {
                     looks.incrementAndGet();
-                    RecordPlace copy = origin.copy();
-                    return copy != null && goesOn.contains(copy.offset());
+                    RecordPlace deferred = origin.deferred();
+                    return deferred != null && goesOn.contains(deferred.offset());
                 }
 
                 @Override
@@ -69,7 +69,7 @@ class GroupConsumerLoopTest {
                     return version.get();
                 }
             },
-            held -> taken.add((GroupDelivery) held),
+            delivery -> taken.add((GroupDelivery) delivery),
             _ -> {},
             _ -> {},
             NO_WRITERS,
@@ -154,7 +154,7 @@ class GroupConsumerLoopTest {
     @Test
     void whatever_headers_a_copy_has_it_is_one_or_none() {
         long copies = HostileBytes.records(PARTITION.topic(), 3, 17, 20_000).stream()
-                .filter(record -> OriginRecord.ofCopy(record).isPresent())
+                .filter(record -> OriginRecord.ofDeferred(record).isPresent())
                 .count();
 
         assertThat(copies).isLessThan(20_000);
@@ -182,7 +182,7 @@ class GroupConsumerLoopTest {
     }
 
     private List<Long> offsets() {
-        return taken.stream().map(held -> held.place().offset()).toList();
+        return taken.stream().map(delivery -> delivery.place().offset()).toList();
     }
 
     private static void await(BooleanSupplier condition) throws InterruptedException {
@@ -193,12 +193,12 @@ class GroupConsumerLoopTest {
         }
     }
 
-    private static OriginRecord origin(ConsumerRecord<byte[], byte[]> copy) {
+    private static OriginRecord origin(ConsumerRecord<byte[], byte[]> deferred) {
         return new OriginRecord(
-                copy,
-                OriginRecord.placeOf(copy),
+                deferred,
+                OriginRecord.placeOf(deferred),
                 null,
-                Instant.ofEpochMilli(copy.timestamp()),
+                Instant.ofEpochMilli(deferred.timestamp()),
                 null,
                 null,
                 0,

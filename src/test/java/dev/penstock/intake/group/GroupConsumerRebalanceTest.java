@@ -51,9 +51,9 @@ class GroupConsumerRebalanceTest {
             SESSION,
             open::get,
             GroupPartition.Early.NEVER,
-            held -> taken.add((GroupDelivery) held),
+            delivery -> taken.add((GroupDelivery) delivery),
             lost::add,
-            held -> onLeave.accept(held),
+            delivery -> onLeave.accept(delivery),
             NO_WRITERS,
             time,
             time.loop()));
@@ -74,12 +74,12 @@ class GroupConsumerRebalanceTest {
         // the second was done before; the first ends when the loop asks, the third does not start
         taken.get(1).acknowledge();
         await(() -> log.committedOffset() == 0);
-        onLeave = held -> {
-            left.add(held);
-            if (held.place().offset() == 0) {
-                ((GroupDelivery) held).acknowledge();
+        onLeave = delivery -> {
+            left.add(delivery);
+            if (delivery.place().offset() == 0) {
+                ((GroupDelivery) delivery).acknowledge();
             } else {
-                handBack(held);
+                handBack(delivery);
             }
         };
         log.revoke();
@@ -297,16 +297,16 @@ class GroupConsumerRebalanceTest {
                 new ConsumerRecord<>(PARTITION.topic(), PARTITION.partition(), offset, new byte[0], new byte[0]));
     }
 
-    private void handBack(RecordDelivery held) {
+    private void handBack(RecordDelivery delivery) {
         try {
-            held.handBack(0);
+            delivery.handBack(0);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         }
     }
 
     private static List<Long> offsets(List<? extends RecordDelivery> deliveries) {
-        return deliveries.stream().map(held -> held.place().offset()).toList();
+        return deliveries.stream().map(delivery -> delivery.place().offset()).toList();
     }
 
     private static void await(BooleanSupplier condition) throws InterruptedException {

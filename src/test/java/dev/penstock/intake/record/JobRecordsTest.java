@@ -158,13 +158,13 @@ class JobRecordsTest {
             assertThat(header(copies.history().getLast(), "penstock-broken-runs"))
                     .isEqualTo("" + runs);
             try (Replica replica = new Replica(DEFERRED)) {
-                replica.take(copy(copies.history().getLast()));
+                replica.take(deferred(copies.history().getLast()));
             }
         }
         assertThat(events.history()).isEmpty();
         assertThat(letters.history()).isEmpty();
         try (Replica replica = new Replica(DEFERRED)) {
-            replica.take(copy(copies.history().getLast()));
+            replica.take(deferred(copies.history().getLast()));
         }
 
         assertThat(copies.history()).hasSize(4);
@@ -188,7 +188,7 @@ class JobRecordsTest {
         overflow = null;
         nodes.server("gpu-a").up("tiny").onCall(call -> call.answer("Hi"));
         try (Replica replica = new Replica(DEFERRED)) {
-            replica.take(copy(copies.history().getLast()));
+            replica.take(deferred(copies.history().getLast()));
         }
 
         assertThat(names("once")).containsExactly("started 1", "chunk 1", "completed 1");
@@ -296,7 +296,7 @@ class JobRecordsTest {
         while (copies.history().size() == tries) {
             tries++;
             try (Replica replica = new Replica(DEFERRED)) {
-                replica.take(copy(copies.history().getLast()));
+                replica.take(deferred(copies.history().getLast()));
             }
         }
 
@@ -319,7 +319,7 @@ class JobRecordsTest {
     }
 
     /** As the broker hands it out. */
-    private static Function<Long, ConsumerRecord<byte[], byte[]>> copy(ProducerRecord<byte[], byte[]> written) {
+    private static Function<Long, ConsumerRecord<byte[], byte[]>> deferred(ProducerRecord<byte[], byte[]> written) {
         return offset -> record(DEFERRED, offset, written.key(), written.value(), new RecordHeaders(written.headers()));
     }
 

@@ -36,7 +36,7 @@ class OriginRecordTest {
     void a_copy_says_where_it_came_from_and_what_its_topic_is() {
         OriginRecord origin = OriginRecord.itself(record("team-a-jobs", NOW.toEpochMilli(), "job-id", "own"));
 
-        OriginRecord copied = copy(origin, Optional.of(TOPIC), 2, 1);
+        OriginRecord copied = deferred(origin, Optional.of(TOPIC), 2, 1);
 
         assertThat(copied.place()).isEqualTo(origin.place());
         assertThat(copied.record().value()).isEqualTo(origin.record().value());
@@ -55,9 +55,9 @@ class OriginRecordTest {
     @Test
     void what_a_replica_without_its_topic_copies_again_says_it_still() {
         OriginRecord first =
-                copy(OriginRecord.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
+                deferred(OriginRecord.itself(record("team-a-jobs", 1, "other", "x")), Optional.of(TOPIC), 0, 0);
 
-        OriginRecord again = copy(first, Optional.empty(), 0, 0);
+        OriginRecord again = deferred(first, Optional.empty(), 0, 0);
 
         assertThat(again.topic()).isEqualTo(TOPIC);
         assertThat(again.place()).isEqualTo(first.place());
@@ -69,12 +69,12 @@ class OriginRecordTest {
         OriginRecord origin = OriginRecord.itself(record("team-a-jobs", 1, "penstock-tenant", "team-b"));
 
         assertThat(origin.topic()).isNull();
-        assertThat(copy(origin, Optional.empty(), 0, 0).topic()).isNull();
+        assertThat(deferred(origin, Optional.empty(), 0, 0).topic()).isNull();
     }
 
     @Test
     void what_is_no_copy_of_ours_is_nobodys() {
-        assertThat(OriginRecord.ofCopy(record("prompt-jobs-deferred", 1, "job-id", "job-1")))
+        assertThat(OriginRecord.ofDeferred(record("prompt-jobs-deferred", 1, "job-id", "job-1")))
                 .isEmpty();
     }
 
@@ -103,13 +103,13 @@ class OriginRecordTest {
             job-id               | a b
             """)
     void what_says_what_none_of_ours_says_is_nobodys(String header, String value) {
-        ProducerRecord<byte[], byte[]> copy = copied(
+        ProducerRecord<byte[], byte[]> deferred = copied(
                 OriginRecord.itself(record("team-a-jobs", NOW.toEpochMilli(), "other", "x")), Optional.of(TOPIC), 2, 1);
-        assertThat(OriginRecord.ofCopy(consumed(copy))).isPresent();
+        assertThat(OriginRecord.ofDeferred(consumed(deferred))).isPresent();
 
-        copy.headers().remove(header).add(header, value.getBytes(StandardCharsets.UTF_8));
+        deferred.headers().remove(header).add(header, value.getBytes(StandardCharsets.UTF_8));
 
-        assertThat(OriginRecord.ofCopy(consumed(copy))).isEmpty();
+        assertThat(OriginRecord.ofDeferred(consumed(deferred))).isEmpty();
     }
 
     /** Whatever it is, it is a deferred record or not, and causes no exception. */
@@ -122,7 +122,7 @@ class OriginRecordTest {
                 Stream.of(good.headers().toArray()).map(Header::key).toList();
         int strange = 0;
         for (int i = 0; i < 20_000; i++) {
-            ProducerRecord<byte[], byte[]> copy = new ProducerRecord<>(
+            ProducerRecord<byte[], byte[]> deferred = new ProducerRecord<>(
                     good.topic(), good.partition(), null, good.key(), good.value(), new RecordHeaders(good.headers()));
             String name = names.get(random.nextInt(names.size()));
             byte[] value = new byte[random.nextInt(24)];
@@ -130,8 +130,8 @@ class OriginRecordTest {
             if (random.nextBoolean()) {
                 value = Long.toString(random.nextLong()).getBytes(StandardCharsets.UTF_8);
             }
-            copy.headers().remove(name).add(name, random.nextInt(20) == 0 ? null : value);
-            Optional<OriginRecord> origin = OriginRecord.ofCopy(consumed(copy));
+            deferred.headers().remove(name).add(name, random.nextInt(20) == 0 ? null : value);
+            Optional<OriginRecord> origin = OriginRecord.ofDeferred(consumed(deferred));
             strange += origin.isEmpty() ? 1 : 0;
             origin.ifPresent(found -> {
                 assertThat(found.notBefore()).isBefore(NOW.plus(Duration.ofDays(2)));
@@ -141,30 +141,30 @@ class OriginRecordTest {
         assertThat(strange).isGreaterThan(5_000);
     }
 
-    private static ConsumerRecord<byte[], byte[]> consumed(ProducerRecord<byte[], byte[]> copy) {
+    private static ConsumerRecord<byte[], byte[]> consumed(ProducerRecord<byte[], byte[]> deferred) {
         return new ConsumerRecord<>(
-                copy.topic(),
-                copy.partition(),
+                deferred.topic(),
+                deferred.partition(),
                 7,
                 NOW.toEpochMilli(),
                 TimestampType.LOG_APPEND_TIME,
-                copy.key().length,
-                copy.value().length,
-                copy.key(),
-                copy.value(),
-                copy.headers(),
+                deferred.key().length,
+                deferred.value().length,
+                deferred.key(),
+                deferred.value(),
+                deferred.headers(),
                 Optional.empty());
     }
 
-    private static OriginRecord copy(
+    private static OriginRecord deferred(
             OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
-        return OriginRecord.ofCopy(consumed(copied(origin, topic, handedBack, failures)))
+        return OriginRecord.ofDeferred(consumed(copied(origin, topic, handedBack, failures)))
                 .orElseThrow();
     }
 
     private static ProducerRecord<byte[], byte[]> copied(
             OriginRecord origin, Optional<OriginRecord.TopicDefaults> topic, int handedBack, int failures) {
-        return origin.copyTo(
+        return origin.toDeferred(
                 "prompt-jobs-deferred",
                 4,
                 topic,

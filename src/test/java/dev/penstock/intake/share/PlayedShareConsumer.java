@@ -40,7 +40,7 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
     final AtomicLong polls = new AtomicLong();
     private final LinkedBlockingQueue<Batch> batches = new LinkedBlockingQueue<>();
     private final Map<Long, AcknowledgeType> pending = new LinkedHashMap<>();
-    private final Map<Long, ConsumerRecord<byte[], byte[]>> inHand = new LinkedHashMap<>();
+    private final Map<Long, ConsumerRecord<byte[], byte[]>> inFlight = new LinkedHashMap<>();
     private final List<ConsumerRecord<byte[], byte[]>> renewed = new ArrayList<>();
     private volatile boolean closed;
 
@@ -51,7 +51,7 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
     }
 
     /** The next poll brings these. */
-    void hand(long... offsets) {
+    void deliveries(long... offsets) {
         handAgain(1, offsets);
     }
 
@@ -66,7 +66,7 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
     /** The next renewal brings a record that was not asked for. */
     synchronized void slipIn(long offset) {
         ConsumerRecord<byte[], byte[]> record = record(offset, 1);
-        inHand.put(offset, record);
+        inFlight.put(offset, record);
         renewed.add(record);
     }
 
@@ -121,10 +121,10 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
     }
 
     private synchronized ConsumerRecords<byte[], byte[]> take(List<ConsumerRecord<byte[], byte[]>> records) {
-        if (!inHand.isEmpty()) {
+        if (!inFlight.isEmpty()) {
             throw new IllegalStateException("All records must be acknowledged");
         }
-        records.forEach(record -> inHand.put(record.offset(), record));
+        records.forEach(record -> inFlight.put(record.offset(), record));
         return of(records);
     }
 
@@ -142,7 +142,7 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
 
     @Override
     public synchronized void acknowledge(ConsumerRecord<byte[], byte[]> record, AcknowledgeType type) {
-        if (!inHand.containsKey(record.offset())) {
+        if (!inFlight.containsKey(record.offset())) {
             throw new IllegalStateException("The record cannot be acknowledged.");
         }
         pending.put(record.offset(), type);
@@ -154,9 +154,9 @@ class PlayedShareConsumer extends MockShareConsumer<byte[], byte[]> {
         pending.forEach((offset, type) -> {
             sent.add(offset + " " + type.name());
             boolean lost = locksLost.contains(offset);
-            ConsumerRecord<byte[], byte[]> record = inHand.remove(offset);
+            ConsumerRecord<byte[], byte[]> record = inFlight.remove(offset);
             if (type == AcknowledgeType.RENEW && record != null && !lost) {
-                inHand.put(offset, record);
+                inFlight.put(offset, record);
                 renewed.add(record);
             }
             answers.put(

@@ -59,7 +59,7 @@ class ShareConsumerLockTest {
                 20,
                 null,
                 open::get,
-                held -> taken.add((ShareDelivery) held),
+                delivery -> taken.add((ShareDelivery) delivery),
                 lost::add,
                 busy::incrementAndGet,
                 leaveAfter,
@@ -88,7 +88,7 @@ class ShareConsumerLockTest {
         advance(THIRD);
         await(() -> consumer.sent.size() == 6);
         assertThat(lost).isEmpty();
-        assertThat(loop.inHand()).isEqualTo(2);
+        assertThat(loop.inFlight()).isEqualTo(2);
     }
 
     @Test
@@ -135,7 +135,7 @@ class ShareConsumerLockTest {
         await(() -> taken.size() == 2);
 
         assertThat(taken.get(1).place().offset()).isEqualTo(9);
-        await(() -> loop.inHand() == 2);
+        await(() -> loop.inFlight() == 2);
     }
 
     @Test
@@ -156,7 +156,7 @@ class ShareConsumerLockTest {
     @Test
     void a_whole_batch_is_acknowledged_at_once_and_the_next_one_comes() throws Exception {
         take(4, 5);
-        consumer.hand(6);
+        consumer.deliveries(6);
         taken.get(1).acknowledge();
         taken.getFirst().handBack(1);
         await(() -> taken.size() == 3);
@@ -180,7 +180,7 @@ class ShareConsumerLockTest {
     void an_acknowledgement_that_the_broker_refuses_ends_nothing() throws Exception {
         take(4);
         consumer.locksLost.add(4L);
-        consumer.hand(5);
+        consumer.deliveries(5);
         taken.getFirst().acknowledge();
         await(() -> taken.size() == 2);
 
@@ -199,7 +199,7 @@ class ShareConsumerLockTest {
         failed.fail(new KafkaException("of the test"));
         taken.getFirst().acknowledge();
         await(() -> taken.size() == 2);
-        loop.wish(new ShareDelivery.LockCommand.Renew(taken.getFirst(), renewed));
+        loop.command(new ShareDelivery.LockCommand.Renew(taken.getFirst(), renewed));
 
         assertThat(failed.isClosed()).isTrue();
         assertThat(time.slept).containsExactly(Duration.ofSeconds(2));
@@ -235,7 +235,7 @@ class ShareConsumerLockTest {
 
         PlayedShareConsumer full = new PlayedShareConsumer();
         full.fail(new GroupMaxSizeReachedException("of the test"));
-        full.hand(4);
+        full.deliveries(4);
         consumer = full;
         ShareConsumerLoop first = loop(Duration.ofDays(400));
         Thread member = Thread.ofPlatform().daemon().start(first);
@@ -243,7 +243,7 @@ class ShareConsumerLockTest {
         assertThat(consumers).hasValue(3);
         assertThat(time.slept).containsExactly(Duration.ofSeconds(2));
         first.close();
-        first.wish(new ShareDelivery.LockCommand.Finish(delivery(first, 1), AcknowledgeType.ACCEPT));
+        first.command(new ShareDelivery.LockCommand.Finish(delivery(first, 1), AcknowledgeType.ACCEPT));
         assertThat(member.join(SOON)).isTrue();
     }
 
@@ -265,7 +265,7 @@ class ShareConsumerLockTest {
     @Test
     void nothing_is_asked_for_while_no_node_is_there() throws Exception {
         open.set(false);
-        consumer.hand(4);
+        consumer.deliveries(4);
         thread.start();
         await(() -> time.slept.size() > 3);
         assertThat(consumer.polls).hasValue(0);
@@ -278,7 +278,7 @@ class ShareConsumerLockTest {
     void a_drain_takes_no_more_and_ends_when_the_last_run_ends() throws Exception {
         take(4, 5);
         loop.stop();
-        consumer.hand(6);
+        consumer.deliveries(6);
         taken.getFirst().acknowledge();
         round();
         assertThat(renew(taken.get(1))).as("its lock is renewed to the end").isTrue();
@@ -302,7 +302,7 @@ class ShareConsumerLockTest {
         assertThat(consumer.sent).containsExactly("4 ACCEPT", "-");
         assertThat(offsets(lost)).containsExactly(5L);
         assertThat(renew(taken.get(1))).as("also after the end").isFalse();
-        assertThat(loop.inHand()).isZero();
+        assertThat(loop.inFlight()).isZero();
     }
 
     @Test
@@ -327,14 +327,14 @@ class ShareConsumerLockTest {
 
     /** Starts the loop, and waits until it has these records. */
     private void take(long... offsets) throws InterruptedException {
-        consumer.hand(offsets);
+        consumer.deliveries(offsets);
         thread.start();
-        await(() -> loop.inHand() >= offsets.length);
+        await(() -> loop.inFlight() >= offsets.length);
     }
 
     /** The loop does a round now, since a run of another record has ended; then it waits. */
     private void round() throws InterruptedException {
-        loop.wish(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT));
+        loop.command(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT));
         settle();
     }
 
@@ -355,10 +355,10 @@ class ShareConsumerLockTest {
         return new ShareDelivery(PlayedShareConsumer.record(999, deliveries), null, null, 20, null, loop);
     }
 
-    private static boolean renew(ShareDelivery held) throws Exception {
+    private static boolean renew(ShareDelivery delivery) throws Exception {
         return CompletableFuture.supplyAsync(() -> {
                     try {
-                        return held.renew();
+                        return delivery.renew();
                     } catch (InterruptedException e) {
                         throw new IllegalStateException(e);
                     }
@@ -367,7 +367,7 @@ class ShareConsumerLockTest {
     }
 
     private static List<Long> offsets(List<? extends RecordDelivery> deliveries) {
-        return deliveries.stream().map(held -> held.place().offset()).toList();
+        return deliveries.stream().map(delivery -> delivery.place().offset()).toList();
     }
 
     private static void await(BooleanSupplier condition) throws InterruptedException {

@@ -84,11 +84,11 @@ class ShareConsumerLoopTest {
                 10,
                 null,
                 () -> true,
-                held -> {
+                delivery -> {
                     if (failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
                         throw new IllegalStateException("of the test");
                     }
-                    taken.add(held);
+                    taken.add(delivery);
                 },
                 lost::add,
                 () -> {},
@@ -97,24 +97,24 @@ class ShareConsumerLoopTest {
     }
 
     private RecordDelivery take() throws InterruptedException {
-        RecordDelivery held = taken.poll(SOON.toSeconds(), TimeUnit.SECONDS);
-        assertThat(held).isNotNull();
-        return held;
+        RecordDelivery delivery = taken.poll(SOON.toSeconds(), TimeUnit.SECONDS);
+        assertThat(delivery).isNotNull();
+        return delivery;
     }
 
     @Test
     void a_wish_to_renew_that_comes_with_the_end_is_answered() throws Exception {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
-        ShareDelivery held = (ShareDelivery) take();
+        ShareDelivery delivery = (ShareDelivery) take();
         // the last round of the loop, or the one after its end, takes it up
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
         loop.close();
-        loop.wish(new ShareDelivery.LockCommand.Renew(held, renewed));
+        loop.command(new ShareDelivery.LockCommand.Renew(delivery, renewed));
 
         assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
         assertThat(thread.join(SOON)).isTrue();
-        assertThat(lost).contains(held);
+        assertThat(lost).contains(delivery);
     }
 
     /** The consumer was made anew each time, and got the same record again. */
@@ -124,9 +124,9 @@ class ShareConsumerLoopTest {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
 
-        RecordDelivery held = take();
+        RecordDelivery delivery = take();
 
-        assertThat(held.isUnread()).isTrue();
+        assertThat(delivery.isUnread()).isTrue();
         assertThat(consumers).hasValue(1);
         assertThat(RecordGuard.warnings().get("intake")).contains("prompt-jobs-0@7");
         loop.close();
@@ -196,14 +196,14 @@ class ShareConsumerLoopTest {
                 .daemon()
                 .uncaughtExceptionHandler((_, _) -> {})
                 .start(loop);
-        ShareDelivery held = (ShareDelivery) take();
+        ShareDelivery delivery = (ShareDelivery) take();
         broken = true;
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
-        loop.wish(new ShareDelivery.LockCommand.Renew(held, renewed));
+        loop.command(new ShareDelivery.LockCommand.Renew(delivery, renewed));
 
         assertThat(renewed.get(SOON.toSeconds(), TimeUnit.SECONDS)).isFalse();
         assertThat(thread.join(SOON)).isTrue();
-        assertThat(lost).containsExactly(held);
-        assertThat(loop.inHand()).isZero();
+        assertThat(lost).containsExactly(delivery);
+        assertThat(loop.inFlight()).isZero();
     }
 }
