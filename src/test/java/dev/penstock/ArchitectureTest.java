@@ -33,6 +33,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.wire")
             .layer("settings")
             .definedBy("dev.penstock.settings")
+            .layer("kafka")
+            .definedBy("dev.penstock.kafka..")
             .layer("tenant")
             .definedBy("dev.penstock.tenant")
             .layer("route")
@@ -72,6 +74,8 @@ class ArchitectureTest {
             .mayOnlyAccessLayers("settings", "tenant", "wire", "job", "thread")
             .whereLayer("route")
             .mayOnlyAccessLayers("settings", "tenant", "wire", "job", "thread")
+            .whereLayer("kafka")
+            .mayOnlyAccessLayers("settings", "job")
             .whereLayer("settings")
             .mayOnlyAccessLayers("tenant", "wire", "job", "thread")
             .whereLayer("tenant")
@@ -120,6 +124,25 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage("org.apache.kafka..");
+
+    /** A new version of Kafka's client changes at most these two files. */
+    @ArchTest
+    static final ArchRule TWO_FILES_USE_KAFKAS_INTERNALS = ArchRuleDefinition.noClasses()
+            .that()
+            .resideInAPackage("dev.penstock.kafka..")
+            .and()
+            .haveNameNotMatching("dev\\.penstock\\.kafka\\.share\\.(Wire|BatchReader)(\\$.*)?")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(
+                    "org.apache.kafka.clients",
+                    "org.apache.kafka.common.compress..",
+                    "org.apache.kafka.common.message..",
+                    "org.apache.kafka.common.network..",
+                    "org.apache.kafka.common.protocol..",
+                    "org.apache.kafka.common.record..",
+                    "org.apache.kafka.common.requests..",
+                    "org.apache.kafka.common.utils..");
 
     @ArchTest
     static final ArchRule JOB_IS_PLAIN_JAVA = ArchRuleDefinition.classes()

@@ -1,21 +1,27 @@
 package dev.penstock.kafka.share;
 
-/** What the broker does with a record. The order is that of the protocol's numbers. */
+/** What the broker does with a record. */
 public enum Acknowledgement {
     /** There is no record at the offset. */
-    GAP,
+    GAP(0),
     /** The record is done. */
-    ACCEPT,
+    ACCEPT(1),
     /** Another consumer may have the record at once. Its delivery count stays raised. */
-    RELEASE,
+    RELEASE(2),
     /** The record is unusable. The broker does not deliver it again. */
-    REJECT,
+    REJECT(3),
     /** The lock lasts longer. */
-    RENEW;
+    RENEW(4);
+
+    private final byte code;
+
+    Acknowledgement(int code) {
+        this.code = (byte) code;
+    }
 
     /** Returns the number in the protocol. */
     byte code() {
-        return (byte) ordinal();
+        return code;
     }
 
     /** Returns whether the record never runs again after this acknowledgement. */

@@ -29,6 +29,7 @@ final class Lane {
     private final TopicHand hand;
     private final ShareOptions options;
     private final LaneLocks locks;
+    private final LaneAcks acks;
     private final Set<Integer> session = new HashSet<>();
     private boolean open;
     private int epoch = LaneRequest.OPENING;
@@ -38,7 +39,6 @@ final class Lane {
     private boolean hot = true;
     private long notBefore;
     private long pause = FIRST_PAUSE_MILLIS;
-    private long lingerUntil = LaneStep.NEVER;
     private boolean closing;
 
     enum State {
@@ -67,6 +67,7 @@ final class Lane {
         this.hand = hand;
         this.options = options;
         this.locks = new LaneLocks(hand);
+        this.acks = new LaneAcks(hand, options.linger().toMillis());
     }
 
     int broker() {
@@ -150,7 +151,7 @@ final class Lane {
         if (doubtful > 0) {
             int free = Math.max(0, share.free());
             int wait = (int) Math.min(options.busyWait().toMillis(), locks.askUntil() - now);
-            return fetch(mine, takeAcks(mine), free + doubtful, free, wait, now);
+            return fetch(mine, acks.take(mine), free + doubtful, free, wait, now);
         }
         return work(mine, share, now);
     }
@@ -165,22 +166,18 @@ final class Lane {
     }
 
     private LaneStep work(Map<Integer, PartitionHand> mine, Share share, long now) {
-        boolean toSay = mine.values().stream()
-                .anyMatch(partition -> !partition.acks().isEmpty());
-        if (toSay && lingerUntil == LaneStep.NEVER) {
-            lingerUntil = now + options.linger().toMillis();
-        }
-        if (toSay && share.free() < hand.room() / 2 && now < lingerUntil) {
-            return new LaneStep.Idle(Math.min(lingerUntil, locks.dueAt()));
+        boolean toSay = acks.isDue(mine, now);
+        if (toSay && share.free() < hand.room() / 2 && now < acks.lingerUntil()) {
+            return new LaneStep.Idle(Math.min(acks.lingerUntil(), locks.dueAt()));
         }
         if (share.records() > 0 && !mine.isEmpty()) {
             long wait = share.othersStarve()
                     ? SHORT_WAIT_MILLIS
                     : (holds(mine) ? options.busyWait() : options.idleWait()).toMillis();
-            return fetch(mine, takeAcks(mine), share.records(), share.records(), (int) wait, now);
+            return fetch(mine, acks.take(mine), share.records(), share.records(), (int) wait, now);
         }
         if (toSay) {
-            return send(new LaneRequest.Acknowledge(epoch, takeAcks(mine), false), 0, now);
+            return send(new LaneRequest.Acknowledge(epoch, acks.take(mine), false), 0, now);
         }
         return new LaneStep.Idle(locks.dueAt());
     }
@@ -189,9 +186,9 @@ final class Lane {
         if (!open) {
             return new LaneStep.Idle(LaneStep.NEVER);
         }
-        boolean last = mine.values().stream()
-                .allMatch(partition -> partition.acks().groups() <= 1);
-        return send(new LaneRequest.Acknowledge(last ? LaneRequest.FINAL : epoch, takeAcks(mine), false), 0, now);
+        boolean last =
+                mine.values().stream().allMatch(partition -> partition.acks().groups() <= 1);
+        return send(new LaneRequest.Acknowledge(last ? LaneRequest.FINAL : epoch, acks.take(mine), false), 0, now);
     }
 
     private static boolean holds(Map<Integer, PartitionHand> mine) {
@@ -200,7 +197,7 @@ final class Lane {
 
     private LaneStep fetch(
             Map<Integer, PartitionHand> mine,
-            Map<Integer, AckGroup> acks,
+            Map<Integer, AckGroup> said,
             int records,
             int newRecords,
             int waitMillis,
@@ -212,7 +209,7 @@ final class Lane {
         session.clear();
         session.addAll(mine.keySet());
         hand.counts().fetches++;
-        return send(new LaneRequest.Fetch(epoch, acks, added, forgotten, records, waitMillis), newRecords, now);
+        return send(new LaneRequest.Fetch(epoch, said, added, forgotten, records, waitMillis), newRecords, now);
     }
 
     private LaneStep send(LaneRequest request, int newRecords, long now) {
@@ -220,17 +217,6 @@ final class Lane {
         asked = newRecords;
         sentAt = now;
         return new LaneStep.Send(request);
-    }
-
-    private Map<Integer, AckGroup> takeAcks(Map<Integer, PartitionHand> mine) {
-        Map<Integer, AckGroup> taken = new HashMap<>();
-        lingerUntil = LaneStep.NEVER;
-        for (PartitionHand partition : mine.values()) {
-            if (!partition.acks().isEmpty()) {
-                taken.put(partition.partition(), partition.acks().take());
-            }
-        }
-        return taken;
     }
 
     // ---- events
@@ -274,9 +260,7 @@ final class Lane {
     /** The answer to the request in flight does not come, or does not count. */
     private void endSession() {
         if (inFlight != null && !locks.isRenewing()) {
-            inFlight.acks()
-                    .forEach((partition, group) ->
-                            hand.partition(partition).acks().repeat(group));
+            acks.repeat(inFlight.acks());
         }
         inFlight = null;
         asked = 0;
@@ -313,7 +297,7 @@ final class Lane {
             PartitionHand partition = hand.partition(fetched.partition());
             AckGroup group = said.remove(fetched.partition());
             if (group != null) {
-                onSaid(partition, group, fetched.acknowledged(), now);
+                onSaid(fetched.partition(), group, fetched.acknowledged(), now);
             }
             if (fetched.code() != BrokerCode.NONE) {
                 failed = true;
@@ -358,11 +342,9 @@ final class Lane {
             }
             return;
         }
-        request.acks().forEach((partition, group) -> onSaid(
-                hand.partition(partition),
-                group,
-                answer.partitions().getOrDefault(partition, BrokerCode.NONE),
-                now));
+        request.acks()
+                .forEach((partition, group) ->
+                        onSaid(partition, group, answer.partitions().getOrDefault(partition, BrokerCode.NONE), now));
     }
 
     /** Returns whether the session goes on, so that the answer counts. */
@@ -394,30 +376,9 @@ final class Lane {
         return false;
     }
 
-    private void onSaid(PartitionHand partition, AckGroup group, BrokerCode code, long now) {
-        switch (code) {
-            case NONE -> hand.counts().acknowledged += group.size();
-            case NOT_OURS -> {
-                if (group.size() > 1) {
-                    partition.acks().halve(group);
-                } else {
-                    settle(partition, group);
-                }
-            }
-            case MOVED -> {
-                settle(partition, group);
-                hand.wantMetadata();
-            }
-            case SESSION_GONE, SESSION_LIMIT, UNKNOWN_MEMBER, MEMBER_LIMIT, NOT_COORDINATOR, RETRY, REFUSED -> {
-                partition.acks().repeat(group);
-                hand.wantMetadata();
-                notBefore = Math.max(notBefore, now + RETRY_MILLIS);
-            }
+    private void onSaid(int partition, AckGroup group, BrokerCode code, long now) {
+        if (acks.onResult(hand.partition(partition), group, code)) {
+            notBefore = Math.max(notBefore, now + RETRY_MILLIS);
         }
-    }
-
-    private void settle(PartitionHand partition, AckGroup group) {
-        hand.counts().refused += group.size();
-        group.acks().forEach(ack -> partition.settle(ack.offset(), ack.type()));
     }
 }

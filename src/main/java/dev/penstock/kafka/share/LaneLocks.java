@@ -179,7 +179,13 @@ final class LaneLocks {
         boolean wait = false;
         for (Renewal renewal : answered.values()) {
             PartitionHand partition = hand.partition(renewal.partition());
-            switch (codes.getOrDefault(renewal.partition(), BrokerCode.NONE)) {
+            BrokerCode code = codes.getOrDefault(renewal.partition(), BrokerCode.NONE);
+            if (code == BrokerCode.MOVED && renewal.purpose() == Purpose.CHECK) {
+                // a broker does not know a partition that no session has fetched since its last one ended
+                hand.wantMetadata();
+                code = BrokerCode.NOT_OURS;
+            }
+            switch (code) {
                 case NONE -> renewed(partition, renewal, lockedUntil);
                 case NOT_OURS -> refused(partition, renewal, now);
                 case MOVED,

@@ -18,6 +18,7 @@ final class Membership {
     private long nextAt;
     private boolean knowsCoordinator;
     private boolean inFlight;
+    private boolean leaving;
     private boolean left;
     private int fastBeats;
     private Set<Integer> assigned = Set.of();
@@ -62,6 +63,7 @@ final class Membership {
     /** The request for the current need has left. */
     void sent() {
         inFlight = true;
+        leaving = knowsCoordinator && epoch == LEAVING;
     }
 
     /** The coordinator is known, or the search failed. */
@@ -86,7 +88,8 @@ final class Membership {
     void onHeartbeat(BrokerCode code, int newEpoch, int intervalMillis, Set<Integer> assignment, long now) {
         inFlight = false;
         if (epoch == LEAVING) {
-            left = true;
+            // the answer may be to the heartbeat before the last one
+            left = leaving;
             return;
         }
         nextAt = now + RETRY_MILLIS;

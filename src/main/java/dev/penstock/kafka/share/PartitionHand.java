@@ -102,7 +102,8 @@ final class PartitionHand {
         return true;
     }
 
-    @Nullable TakenRecord lose(long offset) {
+    @Nullable
+    TakenRecord lose(long offset) {
         doubtful.remove(offset);
         return held.remove(offset);
     }

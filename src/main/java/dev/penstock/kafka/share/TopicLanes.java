@@ -133,7 +133,8 @@ final class TopicLanes {
             partition.ledBy(leader);
             partition.doubtful().clear();
             if (leader != PartitionHand.NO_LEADER) {
-                lanes.computeIfAbsent(leader, broker -> new Lane(broker, hand, options)).check(partition);
+                lanes.computeIfAbsent(leader, broker -> new Lane(broker, hand, options))
+                        .check(partition);
             }
         }
         List<Lane> gone = new ArrayList<>();

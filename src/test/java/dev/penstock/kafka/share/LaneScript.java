@@ -66,20 +66,21 @@ final class LaneScript {
     }
 
     List<TakenRecord> fetched(int broker, int partition, BrokerCode acks, long first, long last, int deliveries) {
-        return answer(broker, new PartitionFetched(
-                partition,
-                BrokerCode.NONE,
-                "",
-                acks,
-                List.of(new Acquired(first, last, deliveries)),
-                ByteBuffer.allocate(0)));
+        return answer(
+                broker,
+                new PartitionFetched(
+                        partition,
+                        BrokerCode.NONE,
+                        "",
+                        acks,
+                        List.of(new Acquired(first, last, deliveries)),
+                        ByteBuffer.allocate(0)));
     }
 
     List<TakenRecord> answer(int broker, PartitionFetched... partitions) {
         Lane lane = lane(broker);
         List<TakenRecord> taken = new ArrayList<>();
-        for (Lane.Unread unread :
-                lane.onFetched(new Fetched(BrokerCode.NONE, "", 0, LOCK, List.of(partitions)), now)) {
+        for (Lane.Unread unread : lane.onFetched(new Fetched(BrokerCode.NONE, "", 0, LOCK, List.of(partitions)), now)) {
             unread.deliveries().forEach((offset, deliveries) -> {
                 TakenRecord record = new TakenRecord(
                         new ConsumerRecord<>("jobs", unread.from().partition(), offset, new byte[0], new byte[0]),
@@ -90,6 +91,11 @@ final class LaneScript {
             });
         }
         return taken;
+    }
+
+    /** Returns the acknowledgements of partition 0. */
+    static AckGroup said(LaneRequest request) {
+        return java.util.Objects.requireNonNull(request.acks().get(0));
     }
 
     static PartitionFetched nothing(int partition, BrokerCode fetch, BrokerCode acks) {

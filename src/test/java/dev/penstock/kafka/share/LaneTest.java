@@ -43,7 +43,7 @@ class LaneTest {
         Fetch fetch = script.fetch(7);
 
         assertThat(fetch.records()).isEqualTo(8);
-        assertThat(fetch.acks().get(0).ranges()).containsExactly(new Range(3, 5, Acknowledgement.ACCEPT));
+        assertThat(LaneScript.said(fetch).ranges()).containsExactly(new Range(3, 5, Acknowledgement.ACCEPT));
         script.nothing(7);
         assertThat(script.topic.hand().counts().acknowledged).isEqualTo(3);
         assertThat(script.topic.finish(records.getFirst(), Acknowledgement.ACCEPT))
@@ -61,9 +61,8 @@ class LaneTest {
         script.now++;
         script.topic.finish(records.get(2), Acknowledgement.RELEASE);
 
-        assertThat(script.fetch(7).acks().get(0).ranges())
-                .containsExactly(
-                        new Range(0, 0, Acknowledgement.ACCEPT), new Range(2, 2, Acknowledgement.RELEASE));
+        assertThat(LaneScript.said(script.fetch(7)).ranges())
+                .containsExactly(new Range(0, 0, Acknowledgement.ACCEPT), new Range(2, 2, Acknowledgement.RELEASE));
     }
 
     @Test
@@ -76,7 +75,7 @@ class LaneTest {
         script.idle(7);
         script.now++;
 
-        assertThat(script.acknowledge(7).acks().get(0).ranges())
+        assertThat(LaneScript.said(script.acknowledge(7)).ranges())
                 .containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
         script.acknowledged(7, BrokerCode.NONE);
         script.idle(7);
@@ -89,8 +88,13 @@ class LaneTest {
         script.fetched(7, 0, 0, 3).forEach(record -> script.topic.finish(record, Acknowledgement.ACCEPT));
 
         // record 2 belongs to another consumer
-        for (int i = 0; i < 20 && script.topic.hand().counts().acknowledged + script.topic.hand().counts().refused < 4; i++) {
-            AckGroup said = script.fetch(7).acks().get(0);
+        for (int i = 0;
+                i < 20
+                        && script.topic.hand().counts().acknowledged
+                                        + script.topic.hand().counts().refused
+                                < 4;
+                i++) {
+            AckGroup said = LaneScript.said(script.fetch(7));
             boolean foreign = said.acks().stream().anyMatch(ack -> ack.offset() == 2);
             script.answer(7, LaneScript.nothing(0, BrokerCode.NONE, foreign ? BrokerCode.NOT_OURS : BrokerCode.NONE));
         }
@@ -111,8 +115,7 @@ class LaneTest {
         script.fetch(7);
         assertThat(script.fetched(7, 0, BrokerCode.NONE, 4, 4, 2)).isEmpty();
 
-        assertThat(script.fetch(7).acks().get(0).ranges())
-                .containsExactly(new Range(4, 4, Acknowledgement.ACCEPT));
+        assertThat(LaneScript.said(script.fetch(7)).ranges()).containsExactly(new Range(4, 4, Acknowledgement.ACCEPT));
         assertThat(script.topic.hand().counts().acknowledgedAgain).isEqualTo(1);
     }
 
@@ -128,7 +131,7 @@ class LaneTest {
         script.now = sent + LaneScript.LOCK / 3;
         LaneRequest.Acknowledge renewal = script.acknowledge(7);
         assertThat(renewal.renewing()).isTrue();
-        assertThat(renewal.acks().get(0).ranges()).containsExactly(new Range(0, 1, Acknowledgement.RENEW));
+        assertThat(LaneScript.said(renewal).ranges()).containsExactly(new Range(0, 1, Acknowledgement.RENEW));
         long renewed = script.now;
         script.now += 40;
         script.acknowledged(7, BrokerCode.NONE);
@@ -149,7 +152,7 @@ class LaneTest {
         assertThat(opening.records()).isZero();
         script.nothing(7);
         assertThat(script.lane(7).state()).isEqualTo(Lane.State.CHECKING);
-        assertThat(script.acknowledge(7).acks().get(0).ranges())
+        assertThat(LaneScript.said(script.acknowledge(7)).ranges())
                 .containsExactly(new Range(0, 2, Acknowledgement.RENEW));
         script.acknowledged(7, BrokerCode.NOT_OURS);
         assertThat(script.fetch(7).records()).isEqualTo(3);
@@ -161,6 +164,24 @@ class LaneTest {
         assertThat(script.topic.hand().counts().adopted).isEqualTo(3);
         // the broker may free the locks of the old connection only now: they are looked at again soon
         assertThat(script.idle(7)).isEqualTo(script.now + LaneLocks.SECOND_LOOK_MILLIS);
+    }
+
+    @Test
+    void a_broker_that_does_not_know_the_partition_yet_is_asked_too() {
+        LaneScript script = new LaneScript(3, ONE).opened(7);
+        script.fetch(7);
+        script.fetched(7, 0, 0, 2);
+        script.cut(7);
+        script.fetch(7);
+        script.nothing(7);
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.MOVED);
+
+        assertThat(script.fetch(7).records()).isEqualTo(3);
+        script.fetched(7, 0, BrokerCode.NONE, 0, 2, 2);
+
+        assertThat(script.lane(7).state()).isEqualTo(Lane.State.OPEN);
+        assertThat(script.losses()).isEmpty();
     }
 
     @Test
@@ -183,8 +204,10 @@ class LaneTest {
             script.now += ask.waitMillis();
             assertThat(script.losses()).isEmpty();
             script.nothing(7);
-            if (script.now >= asked + LaneLocks.SECOND_LOOK_MILLIS && script.lane(7).step(new Lane.Share(0, 0, false), script.now) instanceof LaneStep.Send(LaneRequest.Acknowledge look)) {
-                assertThat(look.acks().get(0).ranges()).containsExactly(new Range(1, 1, Acknowledgement.RENEW));
+            if (script.now >= asked + LaneLocks.SECOND_LOOK_MILLIS
+                    && script.lane(7).step(new Lane.Share(0, 0, false), script.now)
+                            instanceof LaneStep.Send(LaneRequest.Acknowledge look)) {
+                assertThat(LaneScript.said(look).ranges()).containsExactly(new Range(1, 1, Acknowledgement.RENEW));
                 script.acknowledged(7, BrokerCode.NONE);
             } else if (script.lane(7).isWaiting()) {
                 script.now += 200;
@@ -194,7 +217,8 @@ class LaneTest {
         // the broker may still hold a lock for us: each record is renewed alone before it is given up
         for (int i = 0; i < 3 && !script.topic.hand().partition(0).held().isEmpty(); i++) {
             if (script.step(7) instanceof LaneStep.Send(LaneRequest.Acknowledge verify)) {
-                boolean ours = verify.acks().get(0).acks().equals(List.of(new AckGroup.Ack(2, Acknowledgement.RENEW)));
+                boolean ours =
+                        LaneScript.said(verify).acks().equals(List.of(new AckGroup.Ack(2, Acknowledgement.RENEW)));
                 script.acknowledged(7, ours ? BrokerCode.NONE : BrokerCode.NOT_OURS);
             }
         }
@@ -213,8 +237,7 @@ class LaneTest {
 
         assertThat(script.fetch(7).acks()).isEmpty();
         script.nothing(7);
-        assertThat(script.fetch(7).acks().get(0).ranges())
-                .containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
+        assertThat(LaneScript.said(script.fetch(7)).ranges()).containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
     }
 
     @Test
@@ -273,7 +296,7 @@ class LaneTest {
         assertThat(added.added()).containsExactly(0);
         assertThat(added.records()).isZero();
         script.nothing(8);
-        assertThat(script.acknowledge(8).acks().get(0).ranges())
+        assertThat(LaneScript.said(script.acknowledge(8)).ranges())
                 .containsExactly(new Range(0, 0, Acknowledgement.RENEW));
         script.acknowledged(8, BrokerCode.NOT_OURS);
         assertThat(script.fetch(8).records()).isEqualTo(4);
@@ -346,7 +369,7 @@ class LaneTest {
 
         LaneRequest.Acknowledge last = script.acknowledge(7);
         assertThat(last.epoch()).isEqualTo(LaneRequest.FINAL);
-        assertThat(last.acks().get(0).ranges()).containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
+        assertThat(LaneScript.said(last).ranges()).containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
         script.acknowledged(7, BrokerCode.NONE);
 
         assertThat(script.lane(7).isGone()).isTrue();

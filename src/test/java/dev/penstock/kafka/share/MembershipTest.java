@@ -97,6 +97,18 @@ class MembershipTest {
     }
 
     @Test
+    void the_answer_to_an_earlier_heartbeat_does_not_end_leaving() {
+        joined(Set.of(0));
+        now += 5_000;
+        member.sent();
+        member.leave(now);
+        member.onHeartbeat(BrokerCode.NONE, 3, 5_000, Set.of(0), now);
+
+        assertThat(member.hasLeft()).isFalse();
+        assertThat(member.need(now)).isEqualTo(new Need.Heartbeat(Membership.LEAVING));
+    }
+
+    @Test
     void one_that_never_joined_leaves_without_a_word() {
         member.leave(now);
         assertThat(member.hasLeft()).isTrue();

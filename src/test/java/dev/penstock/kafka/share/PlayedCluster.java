@@ -53,6 +53,9 @@ final class PlayedCluster {
     private static final class Session {
         final int connection;
         int epoch = 1;
+        /** Kafka does not know a partition whose last session has ended, before it is fetched again. */
+        boolean knows;
+
         final Set<Integer> partitions = new HashSet<>();
 
         Session(int connection) {
@@ -71,20 +74,23 @@ final class PlayedCluster {
         return member + "@" + broker;
     }
 
+    List<Kept> log(int partition) {
+        return logs.getOrDefault(partition, List.of());
+    }
+
     void expire() {
-        logs.values().forEach(log -> log.forEach(kept -> {
-            if (kept.state == State.ACQUIRED && kept.until <= now) {
-                kept.free();
-            }
-        }));
+        logs.values()
+                .forEach(log -> log.forEach(kept -> {
+                    if (kept.state == State.ACQUIRED && kept.until <= now) {
+                        kept.free();
+                    }
+                }));
     }
 
     /** The new leader knows no locks. */
     void move(int partition, int broker) {
         leaders.put(partition, broker);
-        logs.getOrDefault(partition, List.of()).stream()
-                .filter(kept -> kept.state == State.ACQUIRED)
-                .forEach(Kept::free);
+        log(partition).stream().filter(kept -> kept.state == State.ACQUIRED).forEach(Kept::free);
     }
 
     /** The broker forgets a session, and frees its records. */
@@ -141,10 +147,13 @@ final class PlayedCluster {
         if (request instanceof LaneRequest.Fetch fetch) {
             session.partitions.addAll(fetch.added());
             session.partitions.removeAll(fetch.forgotten());
+            session.knows |= fetch.records() > 0 || connection % 2 == 0;
         }
         Map<Integer, BrokerCode> results = new TreeMap<>();
         request.acks().forEach((partition, group) -> {
-            boolean here = leaders.getOrDefault(partition, -1) == broker && session.partitions.contains(partition);
+            boolean here = leaders.getOrDefault(partition, -1) == broker
+                    && session.knows
+                    && session.partitions.contains(partition);
             results.put(partition, here ? apply(member, partition, group) : BrokerCode.MOVED);
         });
         if (request.epoch() == LaneRequest.FINAL) {
@@ -155,7 +164,7 @@ final class PlayedCluster {
     }
 
     private BrokerCode apply(String member, int partition, AckGroup group) {
-        List<Kept> log = logs.get(partition);
+        List<Kept> log = log(partition);
         int start = 0;
         while (start < log.size() && log.get(start).state == State.DONE) {
             start++;
@@ -185,7 +194,8 @@ final class PlayedCluster {
      *
      * @return null: there is nothing, and the fetch may wait
      */
-    @Nullable Fetched serve(
+    @Nullable
+    Fetched serve(
             String member,
             int broker,
             int connection,
@@ -197,15 +207,13 @@ final class PlayedCluster {
         List<PartitionFetched> partitions = new ArrayList<>();
         Set<Integer> all = new HashSet<>(acknowledged.keySet());
         boolean alive = session != null && session.connection == connection;
-        if (alive) {
-            all.addAll(session.partitions);
-        }
+        all.addAll(session != null && session.connection == connection ? session.partitions : Set.of());
         int left = alive ? fetch.records() : 0;
         boolean something = false;
         for (int partition : all) {
             boolean here = leaders.getOrDefault(partition, -1) == broker;
             List<Acquired> acquired = new ArrayList<>();
-            List<Kept> log = logs.get(partition);
+            List<Kept> log = log(partition);
             for (int offset = 0; here && offset < log.size() && left > 0; offset++) {
                 Kept kept = log.get(offset);
                 if (kept.state == State.AVAILABLE) {

@@ -110,11 +110,12 @@ final class PlayedMember {
                     .isLessThanOrEqualTo(
                             Math.max(0, topic.hand().room() - topic.hand().held() - asked) + doubtful);
         }
-        request.acks().forEach((partition, group) -> group.acks().forEach(ack -> {
-            if (ack.type() == Acknowledgement.RENEW) {
-                assertThat(topic.hand().partition(partition).held()).containsKey(ack.offset());
-            }
-        }));
+        request.acks()
+                .forEach((partition, group) -> group.acks().forEach(ack -> {
+                    if (ack.type() == Acknowledgement.RENEW) {
+                        assertThat(topic.hand().partition(partition).held()).containsKey(ack.offset());
+                    }
+                }));
     }
 
     private void send(Lane lane, LaneRequest request) {
@@ -130,8 +131,7 @@ final class PlayedMember {
         });
     }
 
-    private void serve(
-            Lane lane, int connection, LaneRequest.Fetch fetch, Map<Integer, BrokerCode> said, long until) {
+    private void serve(Lane lane, int connection, LaneRequest.Fetch fetch, Map<Integer, BrokerCode> said, long until) {
         Fetched answer = cluster.serve(id, lane.broker(), connection, fetch, said, cluster.now >= until);
         if (answer == null) {
             at(cluster.now + 10, () -> serve(lane, connection, fetch, said, until));
@@ -147,16 +147,17 @@ final class PlayedMember {
             }
             switch (answer) {
                 case Acknowledged acknowledged -> lane.onAcknowledged(acknowledged, cluster.now);
-                case Fetched fetched -> lane.onFetched(fetched, cluster.now)
-                        .forEach(unread -> unread.deliveries()
-                                .forEach((offset, deliveries) ->
-                                        take(lane, unread.from().partition(), offset, deliveries)));
+                case Fetched fetched ->
+                    lane.onFetched(fetched, cluster.now)
+                            .forEach(unread -> unread.deliveries()
+                                    .forEach((offset, deliveries) ->
+                                            take(lane, unread.from().partition(), offset, deliveries)));
             }
         });
     }
 
     private void take(Lane lane, int partition, long offset, int deliveries) {
-        Kept kept = cluster.logs.get(partition).get((int) offset);
+        Kept kept = cluster.log(partition).get((int) offset);
         if (kept.gap) {
             topic.hand().partition(partition).acks().add(offset, Acknowledgement.GAP);
             return;
@@ -174,9 +175,8 @@ final class PlayedMember {
 
     private void finish(TakenRecord record) {
         int kind = random.nextInt(20);
-        Acknowledgement type = kind == 0
-                ? Acknowledgement.REJECT
-                : kind < 3 ? Acknowledgement.RELEASE : Acknowledgement.ACCEPT;
+        Acknowledgement type =
+                kind == 0 ? Acknowledgement.REJECT : kind < 3 ? Acknowledgement.RELEASE : Acknowledgement.ACCEPT;
         if (running.remove(record.toString(), record)) {
             assertThat(topic.finish(record, type)).isTrue();
             if (type.isFinal()) {
