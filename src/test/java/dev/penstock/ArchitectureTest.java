@@ -317,6 +317,41 @@ class ArchitectureTest {
             .whereLayer("record")
             .mayNotAccessAnyLayer();
 
+    @ArchTest
+    static final ArchRule ARROWS_IN_KAFKA = layeredArchitecture()
+            .consideringOnlyDependenciesInAnyPackage("dev.penstock.kafka..")
+            .layer("root")
+            .definedBy("dev.penstock.kafka")
+            .layer("share")
+            .definedBy("dev.penstock.kafka.share")
+            .layer("lane")
+            .definedBy("dev.penstock.kafka.share.lane")
+            .whereLayer("root")
+            .mayNotAccessAnyLayer()
+            .whereLayer("share")
+            .mayOnlyAccessLayers("lane")
+            .whereLayer("lane")
+            .mayNotAccessAnyLayer();
+
+    /** A new version of Kafka's client changes at most these two files. */
+    @ArchTest
+    static final ArchRule TWO_FILES_USE_KAFKAS_INTERNALS = ArchRuleDefinition.noClasses()
+            .that()
+            .resideInAPackage("dev.penstock.kafka.share..")
+            .and()
+            .haveNameNotMatching("dev\\.penstock\\.kafka\\.share\\.(Wire|BatchReader)(\\$.*)?")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(
+                    "org.apache.kafka.clients",
+                    "org.apache.kafka.common.compress..",
+                    "org.apache.kafka.common.message..",
+                    "org.apache.kafka.common.network..",
+                    "org.apache.kafka.common.protocol..",
+                    "org.apache.kafka.common.record..",
+                    "org.apache.kafka.common.requests..",
+                    "org.apache.kafka.common.utils..");
+
     /** Its limits hold for everything that is read. */
     @ArchTest
     static final ArchRule ONE_PLACE_READS_JSON = ArchRuleDefinition.noClasses()

@@ -47,10 +47,7 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Takes jobs: in share mode by a share group for each job topic, in classic mode by a consumer group for each. {@code
- * app.Lifecycle} starts and stops it.
- */
+/** Takes jobs, by a share group for each job topic. {@code app.Lifecycle} starts and stops it. */
 @Singleton
 public final class Intake {
     private static final Logger LOG = Logger.getLogger(Intake.class);
@@ -118,7 +115,7 @@ public final class Intake {
         return state;
     }
 
-    /** The result of {@link #prepare}: the job topics and the intake mode. */
+    /** The job topics and the mode: what is known before the first job is taken. */
     public static final class Prepared {
         private final TopicSetup setup;
         private final List<TopicSetup.Found> topics;
@@ -132,7 +129,7 @@ public final class Intake {
             topics.forEach(found -> topicIds.put(found.topic().name(), found.id()));
         }
 
-        /** Returns the id of each job topic. A new id shows the ledger that the topic was deleted and created again. */
+        /** Returns the id of each job topic. By the id, the ledger notices that a topic was recreated. */
         public Map<String, UUID> topicIds() {
             return topicIds;
         }
@@ -151,7 +148,7 @@ public final class Intake {
         return new Prepared(setup, found, chosen);
     }
 
-    /** Starts to take jobs, unless the intake was stopped in the meantime. */
+    /** Takes jobs from now on, unless the intake was stopped meanwhile. */
     public void takeJobs(Prepared prepared) throws InterruptedException, TopicSetup.Unusable {
         ModeChoice.Chosen chosen = prepared.chosen;
         List<TopicSetup.Found> found = prepared.topics;
@@ -228,7 +225,7 @@ public final class Intake {
         return standing;
     }
 
-    /** A request that is repeated until the broker answers. */
+    /** A value that only the broker knows. */
     private interface Question<T> {
         T ask() throws InterruptedException, TopicSetup.Unusable;
     }
@@ -240,7 +237,7 @@ public final class Intake {
                 return question.ask();
             } catch (KafkaException e) {
                 String why = Reason.of(e);
-                // do not log a timeout here: the broker watch logs once that Kafka does not answer
+                // the broker watch logs once that Kafka does not answer
                 if (!why.equals(known) && !(e instanceof TimeoutException)) {
                     LOG.warnf("Kafka at %s cannot be used yet, trying again: %s", kafka.bootstrapServers(), why);
                 }
@@ -258,7 +255,7 @@ public final class Intake {
     }
 
     /**
-     * Adds a source of jobs and starts it, unless the intake was stopped in the meantime. That stop did not reach
+     * Adds a source of jobs and starts it, unless this replica already stops. A stop during the start could not stop
      * this source, because the source did not exist yet.
      */
     private synchronized void join(Source source) {
@@ -268,7 +265,7 @@ public final class Intake {
         }
     }
 
-    /** @return false if the intake was stopped in the meantime */
+    /** @return false: the intake must stop already */
     private synchronized boolean running() {
         if (state == State.DRAINING) {
             return false;

@@ -1,4 +1,4 @@
-/** Takes jobs in: turns records of the job topics into runs, and REST submissions into records. */
+/** Jobs enter: records of the job topics become runs, and REST submissions become records. */
 @NullMarked
 package dev.penstock.intake;
 

@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * watches of its job. The thread starts with the first watch.
  */
 final class LiveReader implements AutoCloseable {
-    /** The failure that a watch gets when its partition cannot be read. */
+    /** What a watch gets when its partition cannot be read. */
     static final JobFailure UNREADABLE =
             JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
 
@@ -52,9 +52,7 @@ final class LiveReader implements AutoCloseable {
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
 
     private sealed interface Request {
-        /**
-         * @param attached completes with an offset; the live reader gives every record from this offset to the watch
-         */
+        /** @param attached completes with the offset from which the watch gets every record live */
         record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
 
         record Detach(Watch watch) implements Request {}
@@ -67,9 +65,7 @@ final class LiveReader implements AutoCloseable {
         this.maxRecord = maxRecord;
     }
 
-    /**
-     * @return a future that completes with an offset; the live reader gives every record from this offset to the watch
-     */
+    /** @return completes with the offset from which the watch gets every record live */
     CompletableFuture<Long> attach(Watch watch) {
         CompletableFuture<Long> attached = new CompletableFuture<>();
         begin();
@@ -116,7 +112,7 @@ final class LiveReader implements AutoCloseable {
 
     private void follow() throws InterruptedException {
         Map<String, Object> properties = Map.of(
-                // a new partition waits for the current fetch, so fetches must be short
+                // a new partition waits for the fetch that is under way
                 ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
                 50,
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
@@ -136,7 +132,7 @@ final class LiveReader implements AutoCloseable {
 
     private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException {
         while (!closed) {
-            // if there is no watch, there is nothing to read: wait for the first watch
+            // with nothing to read, the thread waits for the first watcher
             Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
             while (request != null) {
                 serve(request, consumer);
@@ -224,7 +220,7 @@ final class LiveReader implements AutoCloseable {
             try {
                 return call.getAsLong();
             } catch (WakeupException _) {
-                // try again: a wake-up interrupts only one call
+                // each wake-up hits one call
             }
         }
     }

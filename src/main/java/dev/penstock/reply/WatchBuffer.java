@@ -9,8 +9,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Holds the events of a watch until the watcher reads them, and counts their bytes. The room sums up the bytes of all
- * watches. The watch's lock guards the buffer.
+ * The events that a watch holds for its watcher, and their bytes. The room counts the bytes of all watches. The
+ * watch's lock guards it.
  */
 final class WatchBuffer {
     /** While an event is being sent, it is in memory both as bytes and as text. */
@@ -20,7 +20,7 @@ final class WatchBuffer {
     private final WatchRoom room;
     private final int maxBytes;
     private final Deque<Watch.Next.Event> events = new ArrayDeque<>();
-    /** Records of the live reader that wait until the older records are read. */
+    /** Records of the live reader that wait for older ones. */
     private final List<ConsumerRecord<byte[], byte[]>> early = new ArrayList<>();
 
     private int bytes;
@@ -40,10 +40,7 @@ final class WatchBuffer {
         return events.isEmpty();
     }
 
-    /**
-     * Returns whether at least three quarters of the limit are free, so that a further scan of older events is worth
-     * its cost.
-     */
+    /** Requires three quarters of the limit to be free: then another read of older events is worth its cost. */
     boolean hasRoom() {
         return bytes <= maxBytes / 4;
     }
@@ -57,7 +54,7 @@ final class WatchBuffer {
         return bytes > maxBytes;
     }
 
-    /** Returns when the watcher last read, by the clock of the room. Any thread may call this method. */
+    /** Returns when the watcher last read, by the clock of the room. From any thread. */
     long lastRead() {
         return lastRead;
     }
@@ -112,7 +109,7 @@ final class WatchBuffer {
     void charge() {
         long now = bytes + earlyBytes + sendingBytes;
         if (charged == 0 && now > 0 && sendingBytes == 0) {
-            // the watcher had nothing to read until now, so it has not been idle
+            // it had nothing to read until now
             lastRead = room.now();
         }
         room.changed(watch, charged, now);

@@ -94,37 +94,19 @@ public final class Broker implements AutoCloseable {
     /** @param folder the folder of the log; the broker continues an existing log */
     public static Broker start(int port, Map<String, String> more, Path folder) {
         try {
-            Map<String, String> settings = new LinkedHashMap<>();
+            Map<String, String> settings = settings();
             int controller = freePort();
             settings.put("process.roles", "broker,controller");
             settings.put("node.id", "1");
             settings.put("controller.quorum.voters", "1@127.0.0.1:" + controller);
-            settings.put("controller.listener.names", "CONTROLLER");
             settings.put("listeners", "PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d".formatted(port, controller));
             settings.put("advertised.listeners", "PLAINTEXT://127.0.0.1:" + port);
-            settings.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT");
             settings.put("log.dirs", folder.toString());
-            settings.put("offsets.topic.replication.factor", "1");
-            settings.put("transaction.state.log.replication.factor", "1");
-            settings.put("transaction.state.log.min.isr", "1");
-            settings.put("share.coordinator.state.topic.replication.factor", "1");
-            settings.put("share.coordinator.state.topic.min.isr", "1");
-            settings.put("offsets.topic.num.partitions", "4");
-            settings.put("share.coordinator.state.topic.num.partitions", "4");
-            settings.put("group.initial.rebalance.delay.ms", "0");
-            settings.put("auto.create.topics.enable", "false");
-            // a share consumer's first record comes with its second heartbeat: 5 s by default
-            settings.put("group.share.min.heartbeat.interval.ms", "500");
-            settings.put("group.share.heartbeat.interval.ms", "500");
-            settings.put("group.share.min.session.timeout.ms", "5000");
-            settings.put("group.share.session.timeout.ms", "6000");
-            settings.put("group.share.min.record.lock.duration.ms", "1000");
-            settings.put("group.share.max.size", "1000");
             settings.putAll(more);
             settings.put(
                     "controller.quorum.voters", "1@" + settings.get("listeners").replaceFirst(".*CONTROLLER://", ""));
             if (!Files.exists(folder.resolve("meta.properties"))) {
-                format(folder);
+                format(folder, Uuid.randomUuid().toString(), 1);
             }
             Properties properties = new Properties();
             properties.putAll(settings);
@@ -138,15 +120,39 @@ public final class Broker implements AutoCloseable {
         }
     }
 
-    private static void format(Path folder) throws IOException {
+    /** The settings of every broker of the kit. */
+    static Map<String, String> settings() {
+        Map<String, String> settings = new LinkedHashMap<>();
+        settings.put("controller.listener.names", "CONTROLLER");
+        settings.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT");
+        settings.put("offsets.topic.replication.factor", "1");
+        settings.put("transaction.state.log.replication.factor", "1");
+        settings.put("transaction.state.log.min.isr", "1");
+        settings.put("share.coordinator.state.topic.replication.factor", "1");
+        settings.put("share.coordinator.state.topic.min.isr", "1");
+        settings.put("offsets.topic.num.partitions", "4");
+        settings.put("share.coordinator.state.topic.num.partitions", "4");
+        settings.put("group.initial.rebalance.delay.ms", "0");
+        settings.put("auto.create.topics.enable", "false");
+        // a share consumer's first record comes with its second heartbeat: 5 s by default
+        settings.put("group.share.min.heartbeat.interval.ms", "500");
+        settings.put("group.share.heartbeat.interval.ms", "500");
+        settings.put("group.share.min.session.timeout.ms", "5000");
+        settings.put("group.share.session.timeout.ms", "6000");
+        settings.put("group.share.min.record.lock.duration.ms", "1000");
+        settings.put("group.share.max.size", "1000");
+        return settings;
+    }
+
+    static void format(Path folder, String clusterId, int node) throws IOException {
         MetaProperties properties = new MetaProperties.Builder()
                 .setVersion(MetaPropertiesVersion.V1)
-                .setClusterId(Uuid.randomUuid().toString())
-                .setNodeId(1)
+                .setClusterId(clusterId)
+                .setNodeId(node)
                 .build();
         Formatter formatter = new Formatter();
         formatter
-                .setNodeId(1)
+                .setNodeId(node)
                 .setClusterId(properties.clusterId().orElseThrow())
                 .setReleaseVersion(MetadataVersion.latestProduction())
                 .setControllerListenerName("CONTROLLER")

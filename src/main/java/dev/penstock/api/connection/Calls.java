@@ -113,8 +113,7 @@ public final class Calls {
                 .exceptionHandler(_ -> ended.run())
                 .resume();
         if (request.isEnded()) {
-            // the request reports its end only once. If it did so before these handlers were set, it does not call
-            // them
+            // the end comes only once, and may have come while the reader had paused the request
             ended.run();
         }
     }

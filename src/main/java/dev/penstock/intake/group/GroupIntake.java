@@ -22,7 +22,8 @@ import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 
 /**
- * Takes jobs by a consumer group: deferred jobs when they are due, and in classic mode the jobs of a job topic.
+ * Takes jobs by a consumer group: deferred jobs when they are due, and those of a job topic where share groups are not
+ * available.
  */
 public final class GroupIntake implements Source {
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
@@ -86,7 +87,7 @@ public final class GroupIntake implements Source {
                 new NodesBack(parts.waits()));
     }
 
-    /** Returns the intake of one job topic, in classic mode. */
+    /** The jobs of a topic. */
     public static GroupIntake ofJobs(Parts parts, Settings.JobTopic topic) {
         return new GroupIntake(
                 parts,

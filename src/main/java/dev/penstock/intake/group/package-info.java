@@ -1,6 +1,4 @@
-/**
- * Takes records by a classic consumer group: the deferred records, and in classic mode the records of the job topics.
- */
+/** Takes records by a classic consumer group: deferred jobs, and those of job topics without share groups. */
 @NullMarked
 package dev.penstock.intake.group;
 

@@ -36,10 +36,10 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * Decides whether a record may have run before, if its delivery count does not show it.
+     * The facts about records that their delivery counts do not show.
      *
      * @param mode the intake mode; records from before a change of mode may have run in the other mode
-     * @param epochs the epochs of the leaders; a new leader does not know the deliveries that an earlier leader counted
+     * @param epochs the epochs of the leaders; only the earlier leader has counted the deliveries under it
      */
     public record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
         boolean mayHaveRun(ConsumerRecord<?, ?> record) {
@@ -48,14 +48,14 @@ public final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** A command from the thread of a run to the consumer's thread. */
+    /** What the thread of a run asks of the consumer's thread. */
     sealed interface LockCommand {
         ShareDelivery delivery();
 
         /** The run is over. */
         record Finish(ShareDelivery delivery, AcknowledgeType how) implements LockCommand {}
 
-        /** @param renewed completes with true if this consumer still has the lock, otherwise with false */
+        /** @param renewed completed with whether this consumer still has the lock */
         record Renew(ShareDelivery delivery, CompletableFuture<Boolean> renewed) implements LockCommand {}
     }
 
@@ -80,9 +80,9 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * Returns whether the record's delivery count is above a quarter of the broker's limit. If a process is killed
-     * during a fetch, the broker has counted deliveries that no consumer has seen. Each kill can add several such
-     * deliveries, and at the limit the broker drops the record. A deferred record has no such limit.
+     * Returns true above a quarter of the broker's limit. The broker also counts deliveries to the fetches of a
+     * killed process, which no consumer sees. Each kill can add several of them, and at the limit the broker drops
+     * the record. A deferred record has no such limit.
      */
     @Override
     public boolean isLastDelivery() {
@@ -114,7 +114,7 @@ public final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** Releases the record unless it was acknowledged. The release does not lower the delivery count. */
+    /** Releases the record unless it was acknowledged. The delivery count stays raised. */
     @Override
     public void end() {
         if (!over) {

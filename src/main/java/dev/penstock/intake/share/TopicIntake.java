@@ -27,9 +27,8 @@ import org.jboss.logging.Logger;
 /**
  * The share consumers of one job topic. A consumer delivers nothing new before its whole batch is finished. Short jobs
  * need few consumers with large batches; long jobs that come one by one need a consumer each. So some consumers with
- * large batches exist from the start. When they are not enough, further consumers with smaller batches join, and
- * leave again after a while without work. Consumers join early, because a new consumer gets its first record only
- * after 5 s.
+ * large batches exist from the start, and more with smaller batches join when those are not enough. They leave again
+ * after a while without work. They join ahead of need, because a new consumer's first record takes 5 s.
  */
 public final class TopicIntake implements Source {
     private static final Logger LOG = Logger.getLogger(TopicIntake.class);
@@ -38,8 +37,8 @@ public final class TopicIntake implements Source {
     private static final Duration SHORT_FOR = Duration.ofMillis(200);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
     /**
-     * The number of jobs that should be in flight for each slot while a new consumer waits for its first record. This
-     * wait takes 5 s.
+     * The number of jobs for each slot that should be in flight while a new consumer waits for its first record, which
+     * takes 5 s.
      */
     private static final int AHEAD = 2;
 
@@ -98,9 +97,9 @@ public final class TopicIntake implements Source {
     /**
      * Adds consumers if they are needed. The consumers' threads call this method from time to time. It adds consumers
      * if too few jobs are in flight to keep the slots busy until a new consumer has its first record. One of two
-     * conditions must also be true. First: at least half of the consumers are busy, because the jobs are long and
-     * come one by one. Second: the broker has more records of a partition than are in flight, because some consumers
-     * wait for the last jobs of their batches, and the others have no records.
+     * conditions must also be true. Either most consumers are busy, because the jobs are long and come one by one. Or
+     * the broker has more records of a partition than are in flight: some consumers wait for the last jobs of their
+     * batches, and the others have no records.
      */
     private synchronized void grow() {
         int size = members.size();
@@ -170,8 +169,8 @@ public final class TopicIntake implements Source {
                 batch,
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        // compressed records must not need more memory than others: the poll leaves out the values that are too much,
-        // and they are read when there is memory
+        // compressed records bring no more into memory than others; the poll leaves values out, and they are read
+        // once there is memory
         BoundedValues values = new BoundedValues(
                 RecordSize.kept(settings.maxRecord()), settings.intake().fetchBytes(), BoundedValues.Beyond.LEFT);
         KafkaShareConsumer<byte[], byte[]> consumer =

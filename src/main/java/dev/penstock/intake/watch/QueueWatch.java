@@ -42,7 +42,7 @@ public final class QueueWatch implements AutoCloseable {
     private final NodeSharing nodes;
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
-    /** Only the timer's thread creates and uses this client. */
+    /** Made and used by the timer's thread. */
     private @Nullable Admin admin;
 
     public QueueWatch(

@@ -13,8 +13,8 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * Finds the number of records that the share groups have not finished. It also finds the partitions of which the
- * broker has more unfinished records than this replica has in flight.
+ * The number of records that the share groups have not finished, and the partitions of which the broker has more
+ * records than this replica has in flight.
  */
 final class ShareGroupLag {
     private final Settings settings;

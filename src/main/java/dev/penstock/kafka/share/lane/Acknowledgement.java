@@ -1,0 +1,31 @@
+package dev.penstock.kafka.share.lane;
+
+/** What the broker does with a record. */
+public enum Acknowledgement {
+    /** There is no record at the offset. */
+    GAP(0),
+    /** The record is done. */
+    ACCEPT(1),
+    /** Another consumer may have the record at once. Its delivery count stays raised. */
+    RELEASE(2),
+    /** The record is unusable. The broker does not deliver it again. */
+    REJECT(3),
+    /** The lock lasts longer. */
+    RENEW(4);
+
+    private final byte code;
+
+    Acknowledgement(int code) {
+        this.code = (byte) code;
+    }
+
+    /** Returns the number in the protocol. */
+    public byte code() {
+        return code;
+    }
+
+    /** Returns whether the record never runs again after this acknowledgement. */
+    boolean isFinal() {
+        return this == ACCEPT || this == REJECT;
+    }
+}

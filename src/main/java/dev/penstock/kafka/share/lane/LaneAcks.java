@@ -1,0 +1,85 @@
+package dev.penstock.kafka.share.lane;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/** The acknowledgements of one lane: when they leave, and what the broker's results mean. */
+final class LaneAcks {
+    private final TopicHand hand;
+    private final long lingerMillis;
+    private long lingerUntil = LaneStep.NEVER;
+
+    LaneAcks(TopicHand hand, long lingerMillis) {
+        this.hand = hand;
+        this.lingerMillis = lingerMillis;
+    }
+
+    /** Returns whether there is something to acknowledge. */
+    boolean isDue(Map<Integer, PartitionHand> mine, long now) {
+        boolean due =
+                mine.values().stream().anyMatch(partition -> !partition.acks().isEmpty());
+        if (due && lingerUntil == LaneStep.NEVER) {
+            lingerUntil = now + lingerMillis;
+        }
+        return due;
+    }
+
+    /** Returns until when acknowledgements collect while little room is free. */
+    long lingerUntil() {
+        return lingerUntil;
+    }
+
+    /** Removes and returns what the next request carries. */
+    Map<Integer, AckGroup> take(Map<Integer, PartitionHand> mine) {
+        Map<Integer, AckGroup> taken = new HashMap<>();
+        lingerUntil = LaneStep.NEVER;
+        for (PartitionHand partition : mine.values()) {
+            if (!partition.acks().isEmpty()) {
+                taken.put(partition.partition(), partition.acks().take());
+            }
+        }
+        return taken;
+    }
+
+    /** The answer to these did not come, or does not count. */
+    void repeat(Map<Integer, AckGroup> groups) {
+        groups.forEach((partition, group) -> hand.partition(partition).acks().repeat(group));
+    }
+
+    /**
+     * The broker answered.
+     *
+     * @return whether to wait before the next request
+     */
+    boolean onResult(PartitionHand partition, AckGroup group, BrokerCode code) {
+        return switch (code) {
+            case NONE -> {
+                hand.counts().acknowledged += group.size();
+                yield false;
+            }
+            case NOT_OURS -> {
+                if (group.size() > 1) {
+                    partition.acks().halve(group);
+                } else {
+                    settle(partition, group);
+                }
+                yield false;
+            }
+            case MOVED -> {
+                settle(partition, group);
+                hand.wantMetadata();
+                yield false;
+            }
+            case SESSION_GONE, SESSION_LIMIT, UNKNOWN_MEMBER, MEMBER_LIMIT, NOT_COORDINATOR, RETRY, REFUSED -> {
+                partition.acks().repeat(group);
+                hand.wantMetadata();
+                yield true;
+            }
+        };
+    }
+
+    private void settle(PartitionHand partition, AckGroup group) {
+        hand.counts().refused += group.size();
+        group.acks().forEach(ack -> partition.settle(ack.offset(), ack.type()));
+    }
+}

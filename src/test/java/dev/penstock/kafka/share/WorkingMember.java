@@ -1,0 +1,104 @@
+package dev.penstock.kafka.share;
+
+import dev.penstock.kafka.share.lane.Acknowledgement;
+import dev.penstock.kafka.share.lane.ShareOptions;
+import dev.penstock.kafka.share.lane.TakenRecord;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** A client whose jobs are waits: each record is accepted after its job's time, unless its lock is lost before. */
+final class WorkingMember implements Receiver, AutoCloseable {
+    private final ScheduledExecutorService jobs =
+            Executors.newScheduledThreadPool(1, Thread.ofPlatform().daemon().factory());
+    private final Work work;
+    private final Set<TakenRecord> running = ConcurrentHashMap.newKeySet();
+    private final AtomicLong number = new AtomicLong();
+    private final List<Subscription> subscriptions = new ArrayList<>();
+    final List<String> lost = new CopyOnWriteArrayList<>();
+    final ShareClient client;
+
+    /** What all members of a test have done, by the records' values. */
+    record Work(Map<String, Integer> runs, Map<String, Long> doneAt, int shortest, int longest) {
+        Work(int shortest, int longest) {
+            this(new ConcurrentHashMap<>(), new ConcurrentHashMap<>(), shortest, longest);
+        }
+    }
+
+    WorkingMember(String bootstrap, Map<String, Object> more, Work work) {
+        this.work = work;
+        Map<String, Object> properties = new HashMap<>(more);
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("client.id", "share-test");
+        client = new ShareClient(properties, ShareOptions.defaults(1 << 20, 1 << 26), Duration.ofSeconds(5));
+    }
+
+    WorkingMember take(String topic, int room) {
+        subscriptions.add(client.subscribe(topic, "group-" + topic, this, room));
+        return this;
+    }
+
+    WorkingMember start() {
+        client.start();
+        return this;
+    }
+
+    @Override
+    public void taken(TakenRecord record) {
+        String value = value(record);
+        work.runs().merge(value, 1, Integer::sum);
+        running.add(record);
+        long spread = (long) work.longest() - work.shortest() + 1;
+        long millis = work.shortest() + (number.getAndIncrement() * 37) % spread;
+        var _ = jobs.schedule(() -> done(record), millis, TimeUnit.MILLISECONDS);
+    }
+
+    private void done(TakenRecord record) {
+        if (running.remove(record)) {
+            work.doneAt().putIfAbsent(value(record), System.nanoTime());
+            subscriptions.stream()
+                    .filter(one -> one.topic().equals(record.record().topic()))
+                    .forEach(one -> one.finish(record, Acknowledgement.ACCEPT));
+        }
+    }
+
+    @Override
+    public void lost(TakenRecord record, String why) {
+        running.remove(record);
+        lost.add(record + ": " + why);
+    }
+
+    @Override
+    public void damaged(int partition, long offset, String why) {
+        lost.add(offset + ": " + why);
+    }
+
+    private static String value(TakenRecord record) {
+        byte[] value = record.record().value();
+        int end = 0;
+        while (end < value.length && value[end] != ' ') {
+            end++;
+        }
+        return new String(value, 0, end, StandardCharsets.UTF_8);
+    }
+
+    ShareStatistics statistics() {
+        return subscriptions.getFirst().statistics();
+    }
+
+    @Override
+    public void close() {
+        client.close();
+        jobs.shutdownNow();
+    }
+}

@@ -1,0 +1,130 @@
+package dev.penstock.kafka.share.lane;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.penstock.kafka.share.lane.LaneAnswer.Acquired;
+import dev.penstock.kafka.share.lane.LaneAnswer.PartitionFetched;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** The room that topics share, and what may be asked of a lock. */
+class SharedRoomTest {
+    private static final Map<Integer, Integer> ONE = Map.of(0, 7);
+
+    private final SharedRoom shared = new SharedRoom();
+    private final LaneScript high = new LaneScript(100, ONE, shared);
+    private final LaneScript low = new LaneScript(100, ONE, shared);
+
+    private void open(int room) {
+        shared.most(room);
+        high.opened(7);
+        low.opened(7);
+    }
+
+    @Test
+    void a_topic_asks_for_one_record_and_then_for_eight_times_as_many() {
+        open(200);
+
+        assertThat(high.fetch(7).records()).isEqualTo(1);
+        high.fetched(7, 0, 0, 0);
+        assertThat(high.fetch(7).records()).isEqualTo(8);
+        high.fetched(7, 0, 1, 8);
+        assertThat(high.fetch(7).records()).isEqualTo(64);
+        high.fetched(7, 0, 9, 72);
+        assertThat(high.fetch(7).records()).isEqualTo(100 - 73);
+        high.nothing(7);
+        assertThat(high.fetch(7).records()).isEqualTo(1);
+    }
+
+    @Test
+    void all_topics_together_keep_the_limit_and_leave_a_probe_to_more_urgent_ones() {
+        open(10);
+        low.fetch(7);
+        low.fetched(7, 0, 0, 0);
+
+        // nine are free, and the more urgent topic has not asked yet
+        LaneRequest.Fetch asked = low.fetch(7);
+        assertThat(asked.records()).isEqualTo(8);
+        assertThat(high.fetch(7).records()).isEqualTo(1);
+        assertThat(high.topic.used() + low.topic.used()).isEqualTo(10);
+        assertThat(high.topic.free()).isZero();
+    }
+
+    @Test
+    void what_leaves_nothing_for_another_topic_waits_only_a_moment() {
+        open(9);
+        high.fetch(7);
+        high.fetched(7, 0, 0, 0);
+
+        LaneRequest.Fetch asked = high.fetch(7);
+
+        assertThat(asked.records()).isEqualTo(8);
+        assertThat(asked.waitMillis()).isEqualTo(10);
+    }
+
+    @Test
+    void a_topic_keeps_its_least_whatever_the_others_hold() {
+        open(4);
+        low.topic.hand().room(2, 100);
+        high.fetch(7);
+        high.fetched(7, 0, 0, 0);
+        high.fetch(7);
+        high.fetched(7, 0, 1, 3);
+
+        assertThat(high.idle(7)).isGreaterThan(high.now);
+        assertThat(low.topic.free()).isEqualTo(2);
+        assertThat(low.fetch(7).records()).isEqualTo(1);
+    }
+
+    @Test
+    void a_lock_is_certain_while_its_lane_is_open_and_the_broker_has_confirmed_it() {
+        LaneScript script = new LaneScript(4, ONE).opened(7);
+        script.fetch(7);
+        List<TakenRecord> records = script.fetched(7, 0, 0, 1);
+        TakenRecord record = records.getFirst();
+
+        assertThat(script.topic.isLocked(record, script.now)).isTrue();
+        assertThat(script.topic.isLocked(record, script.now + 2 * LaneScript.LOCK / 3 + 1))
+                .isNull();
+        script.cut(7);
+        assertThat(script.topic.isLocked(record, script.now)).isNull();
+        script.fetch(7);
+        script.nothing(7);
+        assertThat(script.topic.isLocked(record, script.now)).isNull();
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.NONE);
+        assertThat(script.topic.isLocked(record, script.now)).isTrue();
+        script.topic.finish(record, Acknowledgement.ACCEPT);
+        assertThat(script.topic.isLocked(record, script.now)).isFalse();
+        script.topic.loseAll("closed");
+        assertThat(script.losses()).containsExactly("jobs-0@1");
+    }
+
+    @Test
+    void dear_records_wait_for_more_room() {
+        LaneScript script = new LaneScript(4, ONE).opened(7);
+        script.fetch(7);
+        List<TakenRecord> records = script.answer(
+                7,
+                new PartitionFetched(
+                        0,
+                        BrokerCode.NONE,
+                        "",
+                        BrokerCode.NONE,
+                        List.of(new Acquired(0, 3, 1)),
+                        ByteBuffer.allocate(1 << 20)));
+        script.topic.finish(records.getFirst(), Acknowledgement.ACCEPT);
+        script.now += 4;
+
+        // the acknowledgement only collects for a moment
+        assertThat(script.idle(7)).isEqualTo(script.now + 1);
+        script.now += 1;
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.NONE);
+        assertThat(script.idle(7)).isEqualTo(script.now - 5 + 32);
+        script.now += 30;
+        assertThat(script.fetch(7).records()).isEqualTo(1);
+    }
+}

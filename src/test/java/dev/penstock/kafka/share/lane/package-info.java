@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.kafka.share.lane;
+
+import org.jspecify.annotations.NullMarked;

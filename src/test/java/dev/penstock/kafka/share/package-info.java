@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.kafka.share;
+
+import org.jspecify.annotations.NullMarked;
