@@ -196,6 +196,16 @@ public class Dispatcher {
         return context.scheduler().isOpen();
     }
 
+    /** Returns how many jobs the nodes that are up take from this replica. */
+    public int capacity() {
+        return nodes.capacity();
+    }
+
+    /** Returns how many of a topic's own slots its jobs do not hold. */
+    public int slotsLeft(String topic) {
+        return context.scheduler().slotsLeft(topic);
+    }
+
     /** Returns the reason for each node that is down, by the node's name. */
     public Map<String, String> nodesDown() {
         return nodes.down();

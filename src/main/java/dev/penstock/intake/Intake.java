@@ -13,6 +13,7 @@ import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.record.Source;
 import dev.penstock.intake.setup.ModeChoice;
 import dev.penstock.intake.setup.TopicSetup;
+import dev.penstock.intake.share.ClientIntake;
 import dev.penstock.intake.share.LeaderEpochs;
 import dev.penstock.intake.share.ShareDelivery;
 import dev.penstock.intake.share.TopicIntake;
@@ -65,6 +66,7 @@ public final class Intake {
     private final InFlightRecords inFlight;
     private final LeftValues left;
     private final Traces traces;
+    private final MeterRegistry meters;
     private final Waits waits;
     private final List<Source> sources = new CopyOnWriteArrayList<>();
     private volatile @Nullable LeaderEpochs epochs;
@@ -101,6 +103,7 @@ public final class Intake {
         this.replies = replies;
         this.recovery = recovery;
         this.traces = traces;
+        this.meters = meters;
         this.broker = broker;
         this.waits = waits;
         PartitionsInFlight partitions = new PartitionsInFlight(settings, clock, meters);
@@ -166,11 +169,30 @@ public final class Intake {
                     asking.start();
                     epochs = asking;
                     ShareDelivery.Origins origins = new ShareDelivery.Origins(chosen, asking);
-                    for (TopicSetup.Found topic : found) {
-                        TopicSetup.GroupLimits limit = limits.get(topic.topic().name());
-                        int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
-                        join(new TopicIntake(
-                                topic, settings, kafka, records, dispatcher, writers, deliveries, origins, watch));
+                    switch (settings.intake().shareClient()) {
+                        case OWN -> {
+                            Map<String, Integer> deliveries = new HashMap<>();
+                            limits.forEach((topic, limit) -> deliveries.put(topic, limit.deliveries()));
+                            join(new ClientIntake(
+                                    settings, kafka, records, dispatcher, writers, origins, deliveries, meters));
+                        }
+                        case KAFKA -> {
+                            for (TopicSetup.Found topic : found) {
+                                TopicSetup.GroupLimits limit =
+                                        limits.get(topic.topic().name());
+                                int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
+                                join(new TopicIntake(
+                                        topic,
+                                        settings,
+                                        kafka,
+                                        records,
+                                        dispatcher,
+                                        writers,
+                                        deliveries,
+                                        origins,
+                                        watch));
+                            }
+                        }
                     }
                 }
                 case CLASSIC -> found.forEach(topic -> join(GroupIntake.ofJobs(parts, topic.topic())));

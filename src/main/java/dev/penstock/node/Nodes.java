@@ -115,6 +115,15 @@ public class Nodes {
         return nodes.values().stream().anyMatch(node -> node.health().state() == Node.State.UP);
     }
 
+    /** Returns how many requests the nodes that are up take from this replica at once. */
+    public int capacity() {
+        long capacity = 0;
+        for (Node node : nodes.values()) {
+            capacity += node.health().state() == Node.State.UP ? Math.max(1, node.limitNow()) : 0;
+        }
+        return (int) Math.min(Integer.MAX_VALUE, capacity);
+    }
+
     public Optional<Node> find(String name) {
         return Optional.ofNullable(nodes.get(name));
     }

@@ -26,6 +26,11 @@ final class ReplicaSlots {
         return free > 0 && leftByTopic.getOrDefault(topic, 1) > 0;
     }
 
+    /** Returns how many of a topic's own slots its jobs do not hold. */
+    int left(String topic) {
+        return leftByTopic.getOrDefault(topic, 0);
+    }
+
     void take(String topic) {
         free--;
         leftByTopic.computeIfPresent(topic, (_, left) -> left - 1);

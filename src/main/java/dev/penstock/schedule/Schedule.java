@@ -89,6 +89,11 @@ final class Schedule {
         }
     }
 
+    /** Returns how many of a topic's own slots its jobs do not hold. */
+    int slotsLeft(String topic) {
+        return slots.left(topic);
+    }
+
     /** Frees a slot of the replica that a queue entry with this topic held. */
     void slotGivenBack(String topic) {
         slots.giveBack(topic);

@@ -22,6 +22,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -248,6 +249,11 @@ public final class Scheduler {
         return nodes.anyUp();
     }
 
+    /** Returns how many of a topic's own slots its jobs do not hold. */
+    public int slotsLeft(String topic) {
+        return locked(() -> schedule.slotsLeft(topic));
+    }
+
     /** Returns how many of the jobs that wait in this replica may run at this node. */
     public int waitingFor(String node) {
         lock.lock();
@@ -259,23 +265,22 @@ public final class Scheduler {
         }
     }
 
-    private int waiting(Priority priority) {
+    private <T> T locked(Supplier<T> question) {
         lock.lock();
         try {
-            return schedule.waits(priority);
+            return question.get();
         } finally {
             lock.unlock();
         }
     }
 
+    private int waiting(Priority priority) {
+        return locked(() -> schedule.waits(priority));
+    }
+
     /** Returns how often waiting threads were woken. */
     long wakeUps() {
-        lock.lock();
-        try {
-            return wakeUps;
-        } finally {
-            lock.unlock();
-        }
+        return locked(() -> wakeUps);
     }
 
     /** Handles a change of a node: it may take more requests, or its state or its models have changed. */

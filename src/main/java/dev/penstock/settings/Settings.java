@@ -123,6 +123,7 @@ public record Settings(
     /**
      * @param mode the configured mode; if empty, the mode in use applies, or else the best mode that the broker
      *     supports
+     * @param shareClient the client of share groups
      * @param consumers the number of consumers for each topic
      * @param batch the records in flight per consumer; if empty, slots × partitions / consumers
      * @param maxBytes the limit on the bytes of records in flight in this replica; above it, the replica receives no
@@ -134,6 +135,7 @@ public record Settings(
             boolean enabled,
             Optional<IntakeMode> mode,
             int slots,
+            ShareClientKind shareClient,
             int consumers,
             Optional<Integer> batch,
             long maxBytes,
@@ -153,6 +155,23 @@ public record Settings(
          */
         public int fetchBytes() {
             return Math.clamp(maxBytes / (consumers * (long) topics.size()), MIN_FETCH_BYTES, MAX_FETCH_BYTES);
+        }
+
+        /** Returns the bytes that one fetch of Penstock's own share client brings. */
+        public int ownFetchBytes() {
+            return Math.clamp(maxBytes / topics.size(), MIN_FETCH_BYTES, MAX_FETCH_BYTES);
+        }
+    }
+
+    /** The client that takes jobs from share groups. */
+    public enum ShareClientKind {
+        /** Penstock's own: one thread for all topics. */
+        OWN,
+        /** Kafka's, several for each topic. */
+        KAFKA;
+
+        public String wireName() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
 

@@ -62,6 +62,10 @@ public final class PenstockProcess implements AutoCloseable {
                 }
             }
             environment.put("KAFKA_BOOTSTRAP_SERVERS", bootstrap);
+            String shareClient = System.getenv().getOrDefault("PENSTOCK_TEST_SHARE_CLIENT", "");
+            if (!shareClient.isEmpty()) {
+                config.put("penstock.intake.share-client", shareClient);
+            }
             ledgers = TestEnvironment.buildDir()
                     .resolve("ledgers")
                     .resolve(OF_THIS_JVM)

@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Everything here belongs to the loop's thread, except {@link #command} and {@link #stop}.
  */
-final class ShareConsumerLoop implements Runnable {
+final class ShareConsumerLoop implements Runnable, LockKeeper {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
     private static final RecordGuard GUARD = RecordGuard.of("intake");
     private static final Duration POLL = Duration.ofMillis(500);
@@ -91,8 +91,8 @@ final class ShareConsumerLoop implements Runnable {
         this.setup = setup;
     }
 
-    /** Sends a lock command. The thread of a run calls this method. */
-    void command(ShareDelivery.LockCommand command) {
+    @Override
+    public void command(ShareDelivery.LockCommand command) {
         commands.add(command);
         if (ended) {
             answerStale();

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * them.
  */
 public final class ShareDelivery extends RecordDelivery {
-    private final ShareConsumerLoop owner;
+    private final LockKeeper owner;
     private final Origins origins;
     private final CompletableFuture<@Nullable Void> epochsKnown;
     private final int deliveryLimit;
@@ -27,7 +27,7 @@ public final class ShareDelivery extends RecordDelivery {
             CompletableFuture<@Nullable Void> epochsKnown,
             int deliveryLimit,
             RecordDelivery.Writers writers,
-            ShareConsumerLoop owner) {
+            LockKeeper owner) {
         super(OriginRecord.itself(record), writers);
         this.owner = owner;
         this.origins = origins;
@@ -86,7 +86,7 @@ public final class ShareDelivery extends RecordDelivery {
      */
     @Override
     public boolean isLastDelivery() {
-        return 4 * deliveries() > deliveryLimit;
+        return 4 * owner.deliveries(this) > deliveryLimit;
     }
 
     @Override

@@ -44,6 +44,7 @@ final class IntakeReader {
                 intake.enabled(),
                 mode(intake.mode()),
                 intake.slots(),
+                shareClient(intake.shareClient()),
                 intake.consumers(),
                 intake.batch(),
                 maxBytes,
@@ -92,6 +93,16 @@ final class IntakeReader {
                 mistakes.mistake("intake.topics", "'%s' is there twice".formatted(topic.name()));
             }
         }
+    }
+
+    private Settings.ShareClientKind shareClient(String given) {
+        for (Settings.ShareClientKind kind : Settings.ShareClientKind.values()) {
+            if (kind.wireName().equals(given)) {
+                return kind;
+            }
+        }
+        mistakes.mistake("intake.share-client", "'%s' is none of own, kafka".formatted(given));
+        return Settings.ShareClientKind.KAFKA;
     }
 
     private Optional<IntakeMode> mode(String given) {

@@ -25,6 +25,10 @@ public final class MetricHelp implements MeterFilter {
             Map.entry(
                     "penstock.intake.window.used", "The used part of a partition's window of record locks; 1 is full"),
             Map.entry("penstock.intake.bytes", "Bytes of the records in flight in this replica"),
+            Map.entry("penstock.share.fetches", "Requests of Penstock's share client for records, by topic"),
+            Map.entry("penstock.share.bytes", "Bytes of the batches that Penstock's share client received, by topic"),
+            Map.entry("penstock.share.disconnects", "Connections that Penstock's share client lost, by topic"),
+            Map.entry("penstock.share.records", "Records of Penstock's share client, by topic and by what it did"),
             Map.entry("penstock.media.bytes", "Bytes of images fetched for jobs that this replica holds"),
             Map.entry("penstock.thread.failures", "Unexpected exceptions that background threads survived, by thread"),
             Map.entry(

@@ -131,6 +131,10 @@ public interface PenstockConfig {
         @WithDefault("64")
         int slots();
 
+        /** The client of share groups: own or kafka. */
+        @WithDefault("kafka")
+        String shareClient();
+
         /** The number of consumers for each topic. docs/kafka.md explains the default. */
         @WithDefault("16")
         int consumers();

@@ -26,6 +26,15 @@ class IntakeReaderTest {
     }
 
     @Test
+    void the_share_client_is_kafkas_unless_ours_is_configured() {
+        assertThat(read(Map.of()).shareClient()).isEqualTo(Settings.ShareClientKind.KAFKA);
+        assertThat(read(Map.of("penstock.intake.share-client", "own")).shareClient())
+                .isEqualTo(Settings.ShareClientKind.OWN);
+        read(Map.of("penstock.intake.share-client", "ours"));
+        assertThat(mistakes.lines()).containsExactly("penstock.intake.share-client: 'ours' is none of own, kafka");
+    }
+
+    @Test
     void configured_topics_replace_the_usual_ones() {
         Settings.Intake intake = read(Map.of(
                 "penstock.intake.mode", "classic",

@@ -1,0 +1,120 @@
+package dev.penstock.intake.share;
+
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.intake.record.JobRecords;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.intake.record.Source;
+import dev.penstock.kafka.KafkaClients;
+import dev.penstock.kafka.share.ShareClient;
+import dev.penstock.kafka.share.lane.ShareOptions;
+import dev.penstock.settings.Settings;
+import dev.penstock.thread.SupervisedThread;
+import dev.penstock.wire.record.RecordSize;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Takes the records of all job topics with Penstock's own share client. It takes as many as the nodes and the slots
+ * can run, and a few more, so that a slot that becomes free has its next job, and so that priorities and jobs of the
+ * same model have a choice.
+ */
+public final class ClientIntake implements Source {
+    private static final Duration LOOK_EVERY = Duration.ofMillis(50);
+    private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
+
+    /** One record waits for so many that run. */
+    private static final int RUNNING_FOR_EACH_AHEAD = 2;
+
+    private static final int LEAST_AHEAD = 8;
+
+    /** One record of each topic may wait for so many slots, whatever the other topics have. */
+    private static final int SLOTS_FOR_EACH_OWN = 16;
+
+    private final Settings.Intake intake;
+    private final Dispatcher dispatcher;
+    private final ShareClient client;
+    private final List<ClientTopic> topics;
+    private final SupervisedThread rooms = new SupervisedThread("penstock-intake-rooms", this::keepRooms);
+    private volatile @Nullable Thread closer;
+
+    /** @param deliveryLimits by topic, the number of deliveries after which the broker drops a record */
+    public ClientIntake(
+            Settings settings,
+            KafkaClients kafka,
+            JobRecords records,
+            Dispatcher dispatcher,
+            RecordDelivery.Writers writers,
+            ShareDelivery.Origins origins,
+            Map<String, Integer> deliveryLimits,
+            MeterRegistry meters) {
+        intake = settings.intake();
+        this.dispatcher = dispatcher;
+        int kept = RecordSize.kept(settings.maxRecord());
+        client = new ShareClient(
+                kafka.with(Map.of(CommonClientConfigs.CLIENT_ID_CONFIG, "penstock-intake")),
+                ShareOptions.defaults(kept, intake.ownFetchBytes()).withFetchBytes(intake.ownFetchBytes()),
+                CLOSE_WITHIN);
+        ClientTopic.Parts parts = new ClientTopic.Parts(records, dispatcher, writers, origins);
+        // the client serves the first ones first
+        topics = intake.topics().stream()
+                .sorted(Comparator.comparingInt(topic -> topic.priority().rank()))
+                .map(topic -> new ClientTopic(
+                        client,
+                        topic,
+                        settings.group(topic),
+                        deliveryLimits.getOrDefault(topic.name(), Integer.MAX_VALUE),
+                        parts))
+                .toList();
+        topics.forEach(topic -> topic.register(meters));
+    }
+
+    @Override
+    public void start() {
+        setRooms();
+        client.start();
+        rooms.start();
+    }
+
+    private void keepRooms() throws InterruptedException {
+        while (!rooms.isStopping()) {
+            if (!client.isAlive()) {
+                throw new IllegalStateException("the share client's thread has ended");
+            }
+            setRooms();
+            Thread.sleep(LOOK_EVERY);
+        }
+    }
+
+    private void setRooms() {
+        int running = Math.min(intake.slots(), dispatcher.capacity());
+        int ahead = Math.max(LEAST_AHEAD, running / RUNNING_FOR_EACH_AHEAD);
+        client.room(running + ahead);
+        topics.forEach(topic -> topic.room(ahead, Math.max(1, intake.slots() / SLOTS_FOR_EACH_OWN)));
+    }
+
+    @Override
+    public void stop() {
+        rooms.interrupt();
+        topics.forEach(ClientTopic::stop);
+    }
+
+    @Override
+    public void close() {
+        stop();
+        // it ends with the process
+        closer = Thread.ofPlatform().daemon().name("penstock-intake-close").start(client::close);
+    }
+
+    @Override
+    public void awaitClosed() throws InterruptedException {
+        Thread closing = closer;
+        if (closing != null) {
+            closing.join(CLOSE_WITHIN.plusSeconds(1));
+        }
+    }
+}

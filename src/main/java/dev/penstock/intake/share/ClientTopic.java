@@ -1,0 +1,185 @@
+package dev.penstock.intake.share;
+
+import dev.penstock.dispatch.Dispatcher;
+import dev.penstock.intake.record.JobRecords;
+import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.kafka.RecordGuard;
+import dev.penstock.kafka.share.Receiver;
+import dev.penstock.kafka.share.ShareClient;
+import dev.penstock.kafka.share.ShareStatistics;
+import dev.penstock.kafka.share.Subscription;
+import dev.penstock.kafka.share.lane.Acknowledgement;
+import dev.penstock.kafka.share.lane.TakenRecord;
+import dev.penstock.settings.Settings;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.ToLongFunction;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.CorruptRecordException;
+import org.jboss.logging.Logger;
+
+/** The records of one job topic that the share client holds, and their runs. */
+final class ClientTopic implements Receiver, LockKeeper {
+    private static final Logger LOG = Logger.getLogger(ClientTopic.class);
+    private static final RecordGuard GUARD = RecordGuard.of("intake");
+
+    private final Settings.JobTopic topic;
+    private final int deliveryLimit;
+    private final Parts parts;
+    private final Subscription subscription;
+    private final Map<TakenRecord, ShareDelivery> deliveries = new ConcurrentHashMap<>();
+    private final Map<ShareDelivery, TakenRecord> records = new ConcurrentHashMap<>();
+
+    /**
+     * What the topics need.
+     *
+     * @param origins which records may have been run before their first delivery
+     */
+    record Parts(
+            JobRecords records, Dispatcher dispatcher, RecordDelivery.Writers writers, ShareDelivery.Origins origins) {}
+
+    /** @param deliveryLimit the number of deliveries after which the broker drops a record */
+    @SuppressWarnings("this-escape") // the client calls it after its start
+    ClientTopic(ShareClient client, Settings.JobTopic topic, String group, int deliveryLimit, Parts parts) {
+        this.topic = topic;
+        this.deliveryLimit = deliveryLimit;
+        this.parts = parts;
+        subscription = client.subscribe(topic.name(), group, this, 0);
+    }
+
+    void register(MeterRegistry meters) {
+        FunctionCounter.builder(
+                        "penstock.share.fetches",
+                        subscription,
+                        one -> one.statistics().fetches())
+                .tag("topic", topic.name())
+                .register(meters);
+        FunctionCounter.builder(
+                        "penstock.share.bytes",
+                        subscription,
+                        one -> one.statistics().bytes())
+                .tag("topic", topic.name())
+                .register(meters);
+        FunctionCounter.builder(
+                        "penstock.share.disconnects",
+                        subscription,
+                        one -> one.statistics().disconnects())
+                .tag("topic", topic.name())
+                .register(meters);
+        records(meters, "taken", ShareStatistics::taken);
+        records(meters, "acknowledged", ShareStatistics::acknowledged);
+        records(meters, "refused", ShareStatistics::refused);
+        records(meters, "renewed", ShareStatistics::renewed);
+        records(meters, "adopted", ShareStatistics::adopted);
+        records(meters, "lost", ShareStatistics::lost);
+    }
+
+    private void records(MeterRegistry meters, String what, ToLongFunction<ShareStatistics> count) {
+        FunctionCounter.builder("penstock.share.records", subscription, one -> count.applyAsLong(one.statistics()))
+                .tag("topic", topic.name())
+                .tag("what", what)
+                .register(meters);
+    }
+
+    /**
+     * Sets how many records the topic may have in flight. It keeps a few beyond those that run, whatever more urgent
+     * topics have.
+     *
+     * @param ahead how many records of all topics may wait here
+     * @param least how many of this topic may wait in any case
+     */
+    void room(int ahead, int least) {
+        if (parts.records().isOpen(topic.name())) {
+            int running = topic.slots() - parts.dispatcher().slotsLeft(topic.name());
+            subscription.room(running + least, topic.slots() + ahead);
+        } else {
+            subscription.room(0);
+        }
+    }
+
+    void stop() {
+        subscription.room(0);
+    }
+
+    // ---- from the client's thread
+
+    @Override
+    public void taken(TakenRecord record) {
+        ShareDelivery delivery = new ShareDelivery(
+                record.record(), parts.origins(), parts.origins().epochs().ask(), deliveryLimit, parts.writers(), this);
+        if (delivery.deliveries() > 1) {
+            LOG.debugf("record=%s was delivered %d times", delivery.place(), delivery.deliveries());
+        }
+        deliveries.put(record, delivery);
+        records.put(delivery, record);
+        if (!GUARD.read(delivery.record(), () -> parts.records().start(delivery))) {
+            delivery.unread();
+            if (!GUARD.read(delivery.record(), () -> parts.records().start(delivery))) {
+                delivery.end();
+            }
+        }
+        if (!parts.records().isOpen(topic.name())) {
+            subscription.room(0);
+        }
+    }
+
+    @Override
+    public void lost(TakenRecord record, String why) {
+        ShareDelivery delivery = deliveries.remove(record);
+        if (delivery != null) {
+            records.remove(delivery);
+            LOG.warnf("record=%s its lock is lost (%s); the replica that takes it next recovers the job", record, why);
+            delivery.leave();
+            parts.dispatcher().lost(delivery.origin().place(), delivery.place());
+        }
+    }
+
+    @Override
+    public void damaged(int partition, long offset, String why) {
+        TopicPartition place = new TopicPartition(topic.name(), partition);
+        GUARD.passedOver(place, offset, offset + 1, new CorruptRecordException(why));
+    }
+
+    // ---- from the threads of runs
+
+    @Override
+    public void command(ShareDelivery.LockCommand command) {
+        switch (command) {
+            case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how) -> {
+                TakenRecord record = records.remove(delivery);
+                if (record != null) {
+                    deliveries.remove(record);
+                    subscription.finish(record, acknowledgement(how));
+                }
+            }
+            case ShareDelivery.LockCommand.Renew renewal -> {
+                TakenRecord record = records.get(renewal.delivery());
+                if (record == null) {
+                    renewal.renewed().complete(false);
+                } else {
+                    var _ = subscription
+                            .isLocked(record)
+                            .whenComplete((locked, _) -> renewal.renewed().complete(locked != null && locked));
+                }
+            }
+        }
+    }
+
+    @Override
+    public int deliveries(ShareDelivery delivery) {
+        TakenRecord record = records.get(delivery);
+        return record == null ? delivery.deliveries() : record.deliveries();
+    }
+
+    private static Acknowledgement acknowledgement(AcknowledgeType how) {
+        return switch (how) {
+            case ACCEPT -> Acknowledgement.ACCEPT;
+            case RELEASE -> Acknowledgement.RELEASE;
+            case REJECT -> Acknowledgement.REJECT;
+            case RENEW -> throw new IllegalArgumentException("a run does not end with RENEW");
+        };
+    }
+}
