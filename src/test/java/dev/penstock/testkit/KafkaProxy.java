@@ -11,9 +11,9 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A proxy between a Kafka client and its broker, request by request. It can cut connections, and hold back the
@@ -30,7 +30,7 @@ public final class KafkaProxy implements AutoCloseable {
     private volatile boolean severed;
 
     /* Guarded by this. */
-    private @Nullable String frozen;
+    private List<String> frozen = List.of();
     private int held;
 
     private KafkaProxy(ServerSocket server, int brokerPort) {
@@ -57,9 +57,9 @@ public final class KafkaProxy implements AutoCloseable {
         return "127.0.0.1:" + server.getLocalPort();
     }
 
-    /** Stops the requests of clients whose id has this prefix, from now on. */
-    public synchronized void freeze(String clientIdPrefix) {
-        frozen = clientIdPrefix;
+    /** Stops the requests of clients whose id has one of these prefixes, from now on. */
+    public synchronized void freeze(String... clientIdPrefixes) {
+        frozen = List.of(clientIdPrefixes);
         held = 0;
     }
 
@@ -77,7 +77,7 @@ public final class KafkaProxy implements AutoCloseable {
 
     /** Lets everything through again. */
     public synchronized void thaw() {
-        frozen = null;
+        frozen = List.of();
         notifyAll();
     }
 
@@ -148,7 +148,7 @@ public final class KafkaProxy implements AutoCloseable {
     }
 
     private synchronized void hold(String clientId) throws InterruptedException {
-        while (frozen != null && clientId.startsWith(frozen)) {
+        while (frozen.stream().anyMatch(clientId::startsWith)) {
             held++;
             notifyAll();
             wait();

@@ -6,6 +6,7 @@ import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.record.Source;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.kafka.share.ShareClient;
+import dev.penstock.kafka.share.ShareTopics;
 import dev.penstock.kafka.share.lane.ShareOptions;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntSupplier;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * same model have a choice.
  */
 public final class ClientIntake implements Source {
+    /** The client id in every request for records. */
+    private static final String CLIENT_ID = "penstock-intake";
+
     private static final Duration LOOK_EVERY = Duration.ofMillis(50);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
 
@@ -36,8 +41,8 @@ public final class ClientIntake implements Source {
     private static final int SLOTS_FOR_EACH_OWN = 16;
 
     private final Settings.Intake intake;
-    private final Dispatcher dispatcher;
-    private final ShareClient client;
+    private final IntSupplier capacity;
+    private final ShareTopics client;
     private final List<ClientTopic> topics;
     private final SupervisedThread rooms = new SupervisedThread("penstock-intake-rooms", this::keepRooms);
     private volatile @Nullable Thread closer;
@@ -52,14 +57,32 @@ public final class ClientIntake implements Source {
             ShareDelivery.Origins origins,
             Map<String, Integer> deliveryLimits,
             MeterRegistry meters) {
+        this(
+                settings,
+                client(settings, kafka),
+                new ClientTopic.Parts(
+                        records::isOpen,
+                        dispatcher::slotsLeft,
+                        records::start,
+                        lost -> dispatcher.lost(lost.origin().place(), lost.place()),
+                        writers,
+                        origins),
+                dispatcher::capacity,
+                deliveryLimits,
+                meters);
+    }
+
+    /** @param capacity returns how many jobs the nodes take from this replica */
+    ClientIntake(
+            Settings settings,
+            ShareTopics client,
+            ClientTopic.Parts parts,
+            IntSupplier capacity,
+            Map<String, Integer> deliveryLimits,
+            MeterRegistry meters) {
         intake = settings.intake();
-        this.dispatcher = dispatcher;
-        int kept = RecordSize.kept(settings.maxRecord());
-        client = new ShareClient(
-                kafka.with(Map.of(CommonClientConfigs.CLIENT_ID_CONFIG, "penstock-intake")),
-                ShareOptions.defaults(kept, intake.ownFetchBytes()).withFetchBytes(intake.ownFetchBytes()),
-                CLOSE_WITHIN);
-        ClientTopic.Parts parts = new ClientTopic.Parts(records, dispatcher, writers, origins);
+        this.client = client;
+        this.capacity = capacity;
         // the client serves the first ones first
         topics = intake.topics().stream()
                 .sorted(Comparator.comparingInt(topic -> topic.priority().rank()))
@@ -71,6 +94,15 @@ public final class ClientIntake implements Source {
                         parts))
                 .toList();
         topics.forEach(topic -> topic.register(meters));
+    }
+
+    private static ShareClient client(Settings settings, KafkaClients kafka) {
+        int bytes = settings.intake().ownFetchBytes();
+        return new ShareClient(
+                kafka.with(Map.of(CommonClientConfigs.CLIENT_ID_CONFIG, CLIENT_ID)),
+                ShareOptions.defaults(RecordSize.kept(settings.maxRecord()), bytes)
+                        .withFetchBytes(bytes),
+                CLOSE_WITHIN);
     }
 
     @Override
@@ -90,8 +122,9 @@ public final class ClientIntake implements Source {
         }
     }
 
-    private void setRooms() {
-        int running = Math.min(intake.slots(), dispatcher.capacity());
+    /** Tells the client how many records the slots and the nodes can use now. */
+    void setRooms() {
+        int running = Math.min(intake.slots(), capacity.getAsInt());
         int ahead = Math.max(LEAST_AHEAD, running / RUNNING_FOR_EACH_AHEAD);
         client.room(running + ahead);
         topics.forEach(topic -> topic.room(ahead, Math.max(1, intake.slots() / SLOTS_FOR_EACH_OWN)));

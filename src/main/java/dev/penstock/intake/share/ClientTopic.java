@@ -1,25 +1,28 @@
 package dev.penstock.intake.share;
 
-import dev.penstock.dispatch.Dispatcher;
-import dev.penstock.intake.record.JobRecords;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.kafka.RecordGuard;
 import dev.penstock.kafka.share.Receiver;
-import dev.penstock.kafka.share.ShareClient;
 import dev.penstock.kafka.share.ShareStatistics;
-import dev.penstock.kafka.share.Subscription;
+import dev.penstock.kafka.share.ShareTopic;
+import dev.penstock.kafka.share.ShareTopics;
 import dev.penstock.kafka.share.lane.Acknowledgement;
 import dev.penstock.kafka.share.lane.TakenRecord;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.function.ToIntFunction;
 import java.util.function.ToLongFunction;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.CorruptRecordException;
 import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /** The records of one job topic that the share client holds, and their runs. */
 final class ClientTopic implements Receiver, LockKeeper {
@@ -29,21 +32,33 @@ final class ClientTopic implements Receiver, LockKeeper {
     private final Settings.JobTopic topic;
     private final int deliveryLimit;
     private final Parts parts;
-    private final Subscription subscription;
+    private final ShareTopic subscription;
     private final Map<TakenRecord, ShareDelivery> deliveries = new ConcurrentHashMap<>();
     private final Map<ShareDelivery, TakenRecord> records = new ConcurrentHashMap<>();
+
+    /** Guarded by this. */
+    private boolean stopped;
 
     /**
      * What the topics need.
      *
+     * @param open tests whether to take records of a topic now
+     * @param slotsLeft returns how many of a topic's slots no job holds
+     * @param onRecord starts the run of a record; it must not block
+     * @param onLost stops the run of a record whose lock is lost
      * @param origins which records may have been run before their first delivery
      */
     record Parts(
-            JobRecords records, Dispatcher dispatcher, RecordDelivery.Writers writers, ShareDelivery.Origins origins) {}
+            Predicate<String> open,
+            ToIntFunction<String> slotsLeft,
+            Consumer<RecordDelivery> onRecord,
+            Consumer<RecordDelivery> onLost,
+            RecordDelivery.Writers writers,
+            ShareDelivery.Origins origins) {}
 
     /** @param deliveryLimit the number of deliveries after which the broker drops a record */
     @SuppressWarnings("this-escape") // the client calls it after its start
-    ClientTopic(ShareClient client, Settings.JobTopic topic, String group, int deliveryLimit, Parts parts) {
+    ClientTopic(ShareTopics client, Settings.JobTopic topic, String group, int deliveryLimit, Parts parts) {
         this.topic = topic;
         this.deliveryLimit = deliveryLimit;
         this.parts = parts;
@@ -91,17 +106,19 @@ final class ClientTopic implements Receiver, LockKeeper {
      * @param ahead how many records of all topics may wait here
      * @param least how many of this topic may wait in any case
      */
-    void room(int ahead, int least) {
-        if (parts.records().isOpen(topic.name())) {
-            int running = topic.slots() - parts.dispatcher().slotsLeft(topic.name());
+    synchronized void room(int ahead, int least) {
+        if (!stopped && parts.open().test(topic.name())) {
+            int running = topic.slots() - parts.slotsLeft().applyAsInt(topic.name());
             subscription.room(running + least, topic.slots() + ahead);
         } else {
-            subscription.room(0);
+            subscription.room(0, 0);
         }
     }
 
-    void stop() {
-        subscription.room(0);
+    /** Takes no further records, whatever room is set later. */
+    synchronized void stop() {
+        stopped = true;
+        subscription.room(0, 0);
     }
 
     // ---- from the client's thread
@@ -109,21 +126,28 @@ final class ClientTopic implements Receiver, LockKeeper {
     @Override
     public void taken(TakenRecord record) {
         ShareDelivery delivery = new ShareDelivery(
-                record.record(), parts.origins(), parts.origins().epochs().ask(), deliveryLimit, parts.writers(), this);
+                record.record(), parts.origins(), epochsKnown(record), deliveryLimit, parts.writers(), this);
         if (delivery.deliveries() > 1) {
             LOG.debugf("record=%s was delivered %d times", delivery.place(), delivery.deliveries());
         }
         deliveries.put(record, delivery);
         records.put(delivery, record);
-        if (!GUARD.read(delivery.record(), () -> parts.records().start(delivery))) {
+        if (!GUARD.read(delivery.record(), () -> parts.onRecord().accept(delivery))) {
             delivery.unread();
-            if (!GUARD.read(delivery.record(), () -> parts.records().start(delivery))) {
+            if (!GUARD.read(delivery.record(), () -> parts.onRecord().accept(delivery))) {
                 delivery.end();
             }
         }
-        if (!parts.records().isOpen(topic.name())) {
-            subscription.room(0);
+        if (!parts.open().test(topic.name())) {
+            subscription.room(0, 0);
         }
+    }
+
+    /** A record that was delivered before is looked up in any case. */
+    private CompletableFuture<@Nullable Void> epochsKnown(TakenRecord record) {
+        return record.deliveries() > 1
+                ? CompletableFuture.completedFuture(null)
+                : parts.origins().epochs().ask();
     }
 
     @Override
@@ -133,7 +157,7 @@ final class ClientTopic implements Receiver, LockKeeper {
             records.remove(delivery);
             LOG.warnf("record=%s its lock is lost (%s); the replica that takes it next recovers the job", record, why);
             delivery.leave();
-            parts.dispatcher().lost(delivery.origin().place(), delivery.place());
+            parts.onLost().accept(delivery);
         }
     }
 
@@ -161,7 +185,7 @@ final class ClientTopic implements Receiver, LockKeeper {
                     renewal.renewed().complete(false);
                 } else {
                     var _ = subscription
-                            .isLocked(record)
+                            .renew(record)
                             .whenComplete((locked, _) -> renewal.renewed().complete(locked != null && locked));
                 }
             }
@@ -172,6 +196,12 @@ final class ClientTopic implements Receiver, LockKeeper {
     public int deliveries(ShareDelivery delivery) {
         TakenRecord record = records.get(delivery);
         return record == null ? delivery.deliveries() : record.deliveries();
+    }
+
+    @Override
+    public boolean wasInDoubt(ShareDelivery delivery) {
+        TakenRecord record = records.get(delivery);
+        return record != null && record.wasInDoubt();
     }
 
     private static Acknowledgement acknowledgement(AcknowledgeType how) {

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  * first one.
  */
 public final class LeaderEpochs implements AutoCloseable {
-    private static final Duration BETWEEN = Duration.ofMillis(5);
+    /** The records of one fetch, and those that come soon after it, share one request. */
+    private static final Duration COLLECT = Duration.ofMillis(5);
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
     private static final Logger LOG = Logger.getLogger(LeaderEpochs.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;
@@ -100,6 +102,8 @@ public final class LeaderEpochs implements AutoCloseable {
      */
     private void answer(Admin admin) throws InterruptedException {
         while (!thread.isStopping()) {
+            awaitAsked();
+            Thread.sleep(COLLECT);
             CompletableFuture<@Nullable Void> answer = take();
             try {
                 Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
@@ -116,19 +120,20 @@ public final class LeaderEpochs implements AutoCloseable {
                 // complete the request after an unexpected exception too
                 answer.completeExceptionally(new IllegalStateException("the leaders' epochs are not known"));
             }
-            Thread.sleep(BETWEEN);
+        }
+    }
+
+    private synchronized void awaitAsked() throws InterruptedException {
+        while (next == null) {
+            wait();
         }
     }
 
     private synchronized CompletableFuture<@Nullable Void> take() throws InterruptedException {
-        while (true) {
-            CompletableFuture<@Nullable Void> waiting = next;
-            if (waiting != null) {
-                next = null;
-                return waiting;
-            }
-            wait();
-        }
+        awaitAsked();
+        CompletableFuture<@Nullable Void> waiting = Objects.requireNonNull(next);
+        next = null;
+        return waiting;
     }
 
     @Override

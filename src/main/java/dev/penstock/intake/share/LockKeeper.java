@@ -9,4 +9,9 @@ sealed interface LockKeeper permits ShareConsumerLoop, ClientTopic {
     default int deliveries(ShareDelivery delivery) {
         return delivery.deliveries();
     }
+
+    /** Returns whether another consumer may have had the record since the start of its run, and this one has it again. */
+    default boolean wasInDoubt(ShareDelivery delivery) {
+        return false;
+    }
 }

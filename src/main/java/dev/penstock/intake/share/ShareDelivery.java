@@ -69,11 +69,18 @@ public final class ShareDelivery extends RecordDelivery {
         return deliveries() > 1 || origins.mayHaveRun(record());
     }
 
+    /**
+     * Returns true also for a record whose lock was in doubt: another replica may have started the job meanwhile, so
+     * that the outcome of this run is void.
+     */
     @Override
     public boolean mayHaveRunAfterAll() throws InterruptedException {
+        if (owner.wasInDoubt(this)) {
+            return true;
+        }
         try {
             epochsKnown.get();
-            return mayHaveRun();
+            return mayHaveRun() || owner.wasInDoubt(this);
         } catch (ExecutionException _) {
             return true;
         }
@@ -107,7 +114,7 @@ public final class ShareDelivery extends RecordDelivery {
      */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
-        if (deliveries() == 1) {
+        if (owner.deliveries(this) == 1) {
             finish(AcknowledgeType.RELEASE);
         } else {
             defer(Deferral.HANDED_BACK, lastAttempt, failures());

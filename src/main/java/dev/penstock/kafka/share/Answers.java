@@ -41,7 +41,9 @@ final class Answers implements AutoCloseable {
             case Fetched fetched -> {
                 reader.begin();
                 for (LaneAnswer.PartitionFetched partition : fetched.partitions()) {
-                    if (partition.code() != BrokerCode.NONE && subscription.isNews(partition.error())) {
+                    if (subscription
+                            .complaints()
+                            .isNews(partition.partition(), partition.code(), partition.error(), ShareClient.now())) {
                         LOG.warnf("fetch of %s-%d: %s", subscription.topic(), partition.partition(), partition.error());
                     }
                 }

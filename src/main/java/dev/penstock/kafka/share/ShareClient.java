@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * Takes records from share groups, one record at a time, on one thread for all topics. Each topic is one member of its
  * group, and fetches every partition. Only the methods that say so are for other threads.
  */
-public final class ShareClient implements AutoCloseable {
+public final class ShareClient implements ShareTopics {
     private static final Logger LOG = Logger.getLogger(ShareClient.class);
     private static final long LONGEST_POLL_MILLIS = 1_000;
     private static final long RESTART_MILLIS = 1_000;
@@ -45,15 +45,15 @@ public final class ShareClient implements AutoCloseable {
     private volatile boolean ended;
     private long publishedAt;
 
-    private final List<Message.Question> questions = new ArrayList<>();
+    private final List<Message.Renewal> renewals = new ArrayList<>();
 
     /** What other threads ask of the client's thread. */
     private sealed interface Message {
         /** The job of the record has ended. */
         record Finished(Subscription subscription, TakenRecord record, Acknowledgement type) implements Message {}
 
-        /** @param locked completed with whether the lock still holds */
-        record Question(Subscription subscription, TakenRecord record, CompletableFuture<Boolean> locked)
+        /** @param renewed completed with whether the lock still holds */
+        record Renewal(Subscription subscription, TakenRecord record, CompletableFuture<Boolean> renewed)
                 implements Message {}
     }
 
@@ -72,11 +72,7 @@ public final class ShareClient implements AutoCloseable {
         thread = Thread.ofPlatform().daemon().name("share-client").unstarted(this::run);
     }
 
-    /**
-     * Takes records of one more topic; from any thread. Earlier topics are more urgent: they get the shared room first.
-     *
-     * @param room how many records may be in flight
-     */
+    @Override
     public Subscription subscribe(String topic, String group, Receiver receiver, int room) {
         Subscription subscription = new Subscription(this, topic, group, receiver, options, shared, room);
         subscriptions.add(subscription);
@@ -84,22 +80,22 @@ public final class ShareClient implements AutoCloseable {
         return subscription;
     }
 
-    /** Sets how many records all topics together may have in flight; from any thread. */
+    @Override
     public void room(int most) {
         shared.most(most);
         wakeUp();
     }
 
+    @Override
     public void start() {
         thread.start();
     }
 
-    /** Returns whether the client's thread runs. */
+    @Override
     public boolean isAlive() {
         return thread.isAlive();
     }
 
-    /** Acknowledges what is known, gives back the rest, and leaves the groups; from any thread. */
     @Override
     public void close() {
         closing = true;
@@ -116,14 +112,14 @@ public final class ShareClient implements AutoCloseable {
         wakeUp();
     }
 
-    CompletableFuture<Boolean> isLocked(Subscription subscription, TakenRecord record) {
-        CompletableFuture<Boolean> locked = new CompletableFuture<>();
-        inbox.add(new Message.Question(subscription, record, locked));
+    CompletableFuture<Boolean> renew(Subscription subscription, TakenRecord record) {
+        CompletableFuture<Boolean> renewed = new CompletableFuture<>();
+        inbox.add(new Message.Renewal(subscription, record, renewed));
         if (ended) {
-            refuseQuestions();
+            refuseRenewals();
         }
         wakeUp();
-        return locked;
+        return renewed;
     }
 
     void wakeUp() {
@@ -170,16 +166,16 @@ public final class ShareClient implements AutoCloseable {
             subscription.lanes().loseAll("the client has closed");
             Answers.tellLosses(subscription);
         }
-        questions.forEach(question -> question.locked().complete(false));
-        questions.clear();
-        refuseQuestions();
+        renewals.forEach(renewal -> renewal.renewed().complete(false));
+        renewals.clear();
+        refuseRenewals();
     }
 
-    private void refuseQuestions() {
+    private void refuseRenewals() {
         Message message;
         while ((message = inbox.poll()) != null) {
-            if (message instanceof Message.Question question) {
-                question.locked().complete(false);
+            if (message instanceof Message.Renewal renewal) {
+                renewal.renewed().complete(false);
             }
         }
     }
@@ -199,7 +195,7 @@ public final class ShareClient implements AutoCloseable {
     private long step(Wire open) {
         long now = now();
         takeMessages();
-        answerQuestions(now);
+        answerRenewals();
         long due = control.askForMetadata(open, subscriptions, now);
         for (Subscription subscription : subscriptions) {
             subscription.applyRoom();
@@ -221,15 +217,18 @@ public final class ShareClient implements AutoCloseable {
                 case Message.Finished(Subscription subscription, TakenRecord record, Acknowledgement type) -> {
                     var _ = subscription.lanes().finish(record, type);
                 }
-                case Message.Question question -> questions.add(question);
+                case Message.Renewal renewal -> {
+                    renewal.subscription().lanes().renew(renewal.record());
+                    renewals.add(renewal);
+                }
             }
         }
     }
 
-    private void answerQuestions(long now) {
-        questions.removeIf(question -> {
-            Boolean locked = question.subscription().lanes().isLocked(question.record(), now);
-            return locked != null && question.locked().complete(locked);
+    private void answerRenewals() {
+        renewals.removeIf(renewal -> {
+            Boolean renewed = renewal.subscription().lanes().isRenewed(renewal.record());
+            return renewed != null && renewal.renewed().complete(renewed);
         });
     }
 

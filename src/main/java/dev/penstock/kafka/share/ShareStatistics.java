@@ -5,7 +5,6 @@ import dev.penstock.kafka.share.lane.ShareCounts;
 /**
  * What the client has done for one topic.
  *
- * @param acknowledgedAgain records that came again after the broker had not taken their acknowledgement
  * @param refused acknowledgements of records that this process did not own any more
  * @param adopted records that came again while their job ran here
  * @param lost records whose lock was gone
@@ -19,7 +18,6 @@ public record ShareStatistics(
         long emptyFetches,
         long taken,
         long acknowledged,
-        long acknowledgedAgain,
         long refused,
         long renewed,
         long renewRequests,
@@ -38,7 +36,6 @@ public record ShareStatistics(
                 counts.emptyFetches,
                 counts.taken,
                 counts.acknowledged,
-                counts.acknowledgedAgain,
                 counts.refused,
                 counts.renewed,
                 counts.renewRequests,

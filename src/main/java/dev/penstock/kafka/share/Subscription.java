@@ -8,14 +8,12 @@ import dev.penstock.kafka.share.lane.SharedRoom;
 import dev.penstock.kafka.share.lane.TakenRecord;
 import dev.penstock.kafka.share.lane.TopicLanes;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.common.Uuid;
 
 /** One topic that the client takes records from, as one member of one share group. Its public methods are thread-safe. */
-public final class Subscription {
+public final class Subscription implements ShareTopic {
     private final ShareClient client;
     private final String topic;
     private final String group;
@@ -28,7 +26,7 @@ public final class Subscription {
     private final TopicLanes lanes;
     private final Membership membership = new Membership();
     private final Map<Integer, Wire.Peer> peers = new HashMap<>();
-    private final Set<String> complained = new HashSet<>();
+    private final Complaints complaints = new Complaints();
     private Cluster.Coordinator coordinator =
             new Cluster.Coordinator(PartitionHand.NO_LEADER, new Cluster.Address("", 0));
     private boolean onlyAssigned;
@@ -58,11 +56,7 @@ public final class Subscription {
         return topic;
     }
 
-    /**
-     * The job of a record has ended.
-     *
-     * @param type ACCEPT, RELEASE or REJECT
-     */
+    @Override
     public void finish(TakenRecord record, Acknowledgement type) {
         if (type == Acknowledgement.GAP || type == Acknowledgement.RENEW) {
             throw new IllegalArgumentException("a job does not end with " + type);
@@ -70,12 +64,11 @@ public final class Subscription {
         client.finish(this, record, type);
     }
 
-    /** Sets how many records this topic may have in flight. With 0, the client takes nothing more and keeps what it has. */
     public void room(int most) {
         room(0, most);
     }
 
-    /** @param least so many, whatever the other topics have in flight */
+    @Override
     public void room(int least, int most) {
         Room wanted = new Room(least, most);
         if (!room.equals(wanted)) {
@@ -84,14 +77,9 @@ public final class Subscription {
         }
     }
 
-    /**
-     * Asks whether the lock of a record still holds. The answer waits until the broker has confirmed the lock within
-     * two thirds of its duration.
-     *
-     * @return false: another consumer may own the record
-     */
-    public CompletableFuture<Boolean> isLocked(TakenRecord record) {
-        return client.isLocked(this, record);
+    @Override
+    public CompletableFuture<Boolean> renew(TakenRecord record) {
+        return client.renew(this, record);
     }
 
     /** Takes over the room that was set last. */
@@ -100,7 +88,7 @@ public final class Subscription {
         lanes.hand().room(set.least(), set.most());
     }
 
-    /** Returns the counters, at most a second old. */
+    @Override
     public ShareStatistics statistics() {
         return statistics;
     }
@@ -148,7 +136,11 @@ public final class Subscription {
 
     /** Returns whether to log this for the first time. */
     boolean isNews(String complaint) {
-        return complained.size() < 1_000 && complained.add(complaint);
+        return complaints.isNews(complaint);
+    }
+
+    Complaints complaints() {
+        return complaints;
     }
 
     void publish() {

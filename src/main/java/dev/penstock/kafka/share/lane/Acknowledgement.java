@@ -23,9 +23,4 @@ public enum Acknowledgement {
     public byte code() {
         return code;
     }
-
-    /** Returns whether the record never runs again after this acknowledgement. */
-    boolean isFinal() {
-        return this == ACCEPT || this == REJECT;
-    }
 }

@@ -238,6 +238,14 @@ public final class Lane {
         locks.held(record);
     }
 
+    /** A run wants a renewal that leaves from now on. */
+    void renewNow(TakenRecord record) {
+        record.wantRenewal();
+        if (open) {
+            locks.held(record);
+        }
+    }
+
     /** A partition has come from another leader, which took the locks with it. */
     void check(PartitionHand partition) {
         if (open) {

@@ -1,6 +1,7 @@
 package dev.penstock.kafka.share.lane;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** The acknowledgements of one lane: when they leave, and what the broker's results mean. */
@@ -43,7 +44,17 @@ final class LaneAcks {
 
     /** The answer to these did not come, or does not count. */
     void repeat(Map<Integer, AckGroup> groups) {
-        groups.forEach((partition, group) -> hand.partition(partition).acks().repeat(group));
+        groups.forEach((partition, group) -> repeat(hand.partition(partition), group));
+    }
+
+    /** A record that another lane has taken again meanwhile is in flight, and not done. */
+    private static void repeat(PartitionHand partition, AckGroup group) {
+        List<AckGroup.Ack> done = group.acks().stream()
+                .filter(ack -> !partition.held().containsKey(ack.offset()))
+                .toList();
+        if (!done.isEmpty()) {
+            partition.acks().repeat(new AckGroup(done));
+        }
     }
 
     /**
@@ -61,25 +72,20 @@ final class LaneAcks {
                 if (group.size() > 1) {
                     partition.acks().halve(group);
                 } else {
-                    settle(partition, group);
+                    hand.counts().refused++;
                 }
                 yield false;
             }
             case MOVED -> {
-                settle(partition, group);
+                hand.counts().refused += group.size();
                 hand.wantMetadata();
                 yield false;
             }
             case SESSION_GONE, SESSION_LIMIT, UNKNOWN_MEMBER, MEMBER_LIMIT, NOT_COORDINATOR, RETRY, REFUSED -> {
-                partition.acks().repeat(group);
+                repeat(partition, group);
                 hand.wantMetadata();
                 yield true;
             }
         };
-    }
-
-    private void settle(PartitionHand partition, AckGroup group) {
-        hand.counts().refused += group.size();
-        group.acks().forEach(ack -> partition.settle(ack.offset(), ack.type()));
     }
 }

@@ -73,6 +73,7 @@ final class LaneLocks {
     /** The partition's locks may be gone. */
     void check(PartitionHand partition) {
         partition.doubtful().clear();
+        partition.doubtAll();
         if (!partition.held().isEmpty()) {
             renewals.add(new Renewal(
                     partition.partition(), AckGroup.renewing(partition.held().keySet()), Purpose.CHECK));
@@ -98,7 +99,10 @@ final class LaneLocks {
         inFlight = Map.of();
         renewAt = LaneStep.NEVER;
         lookAgainAt = LaneStep.NEVER;
-        mine.values().forEach(partition -> partition.doubtful().clear());
+        mine.values().forEach(partition -> {
+            partition.doubtful().clear();
+            partition.doubtAll();
+        });
     }
 
     /** Collects the locks of which a third is over. */
@@ -116,7 +120,7 @@ final class LaneLocks {
                     continue;
                 }
                 // those that are due soon go with the same request
-                if (all || renewalOf(record.lockedUntil()) <= now + hand.lockMillis() / 12) {
+                if (all || record.isRenewalWanted() || renewalOf(record) <= now + hand.lockMillis() / 12) {
                     due.add(record.offset());
                 } else {
                     held(record);
@@ -128,40 +132,48 @@ final class LaneLocks {
         }
     }
 
-    /** A third of the lock after its request left. */
-    private long renewalOf(long lockedUntil) {
-        return lockedUntil - 2L * hand.lockMillis() / 3;
+    /** A third of the lock after its request left, or at once if a run wants it. */
+    private long renewalOf(TakenRecord record) {
+        return record.isRenewalWanted() ? 0 : record.lockedUntil() - 2L * hand.lockMillis() / 3;
     }
 
+    /** The record is in flight, with this lock or this wish. */
     void held(TakenRecord record) {
-        renewAt = Math.min(renewAt, renewalOf(record.lockedUntil()));
+        renewAt = Math.min(renewAt, renewalOf(record));
     }
 
     /** Removes and returns the renewals of one request. */
     Map<Integer, AckGroup> take(Map<Integer, PartitionHand> mine) {
         inFlight = renewals.take(mine);
         Map<Integer, AckGroup> groups = new HashMap<>();
-        inFlight.forEach((partition, renewal) -> groups.put(partition, renewal.group()));
+        inFlight.forEach((partition, renewal) -> {
+            groups.put(partition, renewal.group());
+            Map<Long, TakenRecord> held = hand.partition(partition).held();
+            renewal.group().acks().forEach(ack -> {
+                TakenRecord record = held.get(ack.offset());
+                if (record != null) {
+                    record.renewalLeaves();
+                }
+            });
+        });
         return groups;
     }
 
     /**
      * The broker has locked these records.
      *
-     * @return the records that are new, with their delivery counts; the others go on or are acknowledged
+     * @return the records that are new, with their delivery counts; the jobs of the others go on
      */
     Map<Long, Integer> acquired(PartitionHand partition, List<Acquired> ranges, long lockedUntil) {
         Map<Long, Integer> fresh = new TreeMap<>();
         for (Acquired range : ranges) {
             for (long offset = range.first(); offset <= range.last(); offset++) {
-                boolean runs = partition.held().containsKey(offset);
+                TakenRecord runs = partition.held().get(offset);
                 if (partition.isNew(offset, range.deliveries(), lockedUntil)) {
                     fresh.put(offset, range.deliveries());
-                } else if (runs) {
+                } else if (runs != null) {
                     hand.counts().adopted++;
-                    renewAt = Math.min(renewAt, renewalOf(lockedUntil));
-                } else {
-                    hand.counts().acknowledgedAgain++;
+                    held(runs);
                 }
             }
         }
@@ -243,6 +255,7 @@ final class LaneLocks {
             } else {
                 // the broker freed it early: it may come to us again
                 partition.doubtful().add(ack.offset());
+                record.doubt();
                 askUntil = now + ASK_MILLIS;
             }
         }

@@ -10,18 +10,12 @@ import org.jspecify.annotations.Nullable;
 public final class PartitionHand {
     public static final int NO_LEADER = -1;
 
-    /** The memory of acknowledgements that the broker refused. */
-    private static final int SETTLED_MOST = 10_000;
-
     private final int partition;
     private final PendingAcks acks = new PendingAcks();
     private final Map<Long, TakenRecord> held = new LinkedHashMap<>();
 
     /** Records whose lock may be gone. The broker is asked for them again. */
     private final Set<Long> doubtful = new HashSet<>();
-
-    /** Records that are done here although the broker refused to hear it. If they come again, they are done at once. */
-    private final Map<Long, Acknowledgement> settled = new LinkedHashMap<>();
 
     private int leader = NO_LEADER;
 
@@ -57,30 +51,23 @@ public final class PartitionHand {
         return held.isEmpty() && acks.isEmpty();
     }
 
-    /** The record ends. A doubtful one is acknowledged when it comes again. */
+    /** The record ends. The broker refuses the acknowledgement if another consumer owns the record. */
     void finish(long offset, Acknowledgement type) {
         held.remove(offset);
-        if (doubtful.contains(offset)) {
-            settle(offset, type);
-        } else {
-            acks.add(offset, type);
-        }
+        doubtful.remove(offset);
+        acks.add(offset, type);
     }
 
-    /** The broker does not take the acknowledgement now. */
-    void settle(long offset, Acknowledgement type) {
-        if (type.isFinal()) {
-            settled.put(offset, type);
-            if (settled.size() > SETTLED_MOST) {
-                settled.remove(settled.keySet().iterator().next());
-            }
-        }
+    /** The locks of all records in flight may be gone. */
+    void doubtAll() {
+        held.values().forEach(TakenRecord::doubt);
     }
 
     /**
-     * The broker has locked a record for this process.
+     * The broker has locked a record for this process. An acknowledgement that has waited since an earlier lock does
+     * not count: meanwhile another consumer may have had the record.
      *
-     * @return whether the record is new here; otherwise its run goes on, or it is acknowledged
+     * @return whether the record is new here; otherwise its run goes on
      */
     boolean isNew(long offset, int deliveries, long lockedUntil) {
         doubtful.remove(offset);
@@ -90,14 +77,7 @@ public final class PartitionHand {
             here.delivered(deliveries);
             return false;
         }
-        if (acks.has(offset)) {
-            return false;
-        }
-        Acknowledgement type = settled.remove(offset);
-        if (type != null) {
-            acks.add(offset, type);
-            return false;
-        }
+        acks.remove(offset);
         return true;
     }
 
@@ -112,7 +92,6 @@ public final class PartitionHand {
         held.clear();
         acks.clear();
         doubtful.clear();
-        settled.clear();
         leader = NO_LEADER;
     }
 }

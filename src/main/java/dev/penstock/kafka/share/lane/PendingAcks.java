@@ -3,6 +3,7 @@ package dev.penstock.kafka.share.lane;
 import dev.penstock.kafka.share.lane.AckGroup.Ack;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -26,10 +27,17 @@ public final class PendingAcks {
         return again.size() + (fresh.isEmpty() ? 0 : 1);
     }
 
-    /** Returns whether an acknowledgement of the record waits. */
-    boolean has(long offset) {
-        return fresh.containsKey(offset)
-                || again.stream().anyMatch(group -> group.acks().stream().anyMatch(ack -> ack.offset() == offset));
+    /** Removes the acknowledgement of a record, if one waits. */
+    void remove(long offset) {
+        fresh.remove(offset);
+        for (int i = again.size(); i > 0; i--) {
+            AckGroup group = again.remove();
+            List<Ack> others =
+                    group.acks().stream().filter(ack -> ack.offset() != offset).toList();
+            if (!others.isEmpty()) {
+                again.add(new AckGroup(others));
+            }
+        }
     }
 
     /** Removes and returns what the next request carries. There must be something. */

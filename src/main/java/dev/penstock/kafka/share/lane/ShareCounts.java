@@ -6,7 +6,6 @@ public final class ShareCounts {
     public long emptyFetches;
     public long taken;
     public long acknowledged;
-    public long acknowledgedAgain;
     public long refused;
     public long renewed;
     public long renewRequests;

@@ -10,9 +10,22 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 public final class TakenRecord {
     private final ConsumerRecord<byte[], byte[]> record;
     private volatile int deliveries;
+    private volatile boolean doubted;
 
     /** The time until which the lock holds for sure, counted from when its request left. Only the client's thread. */
     private long lockedUntil;
+
+    /** Only the client's thread. */
+    private Renewal renewal = Renewal.NONE;
+
+    private enum Renewal {
+        /** Nobody waits for a renewal. */
+        NONE,
+        /** A run waits for a renewal that leaves from now on. */
+        WANTED,
+        /** That renewal has left. */
+        SENT
+    }
 
     public TakenRecord(ConsumerRecord<byte[], byte[]> record, int deliveries, long lockedUntil) {
         this.record = record;
@@ -29,6 +42,14 @@ public final class TakenRecord {
         return deliveries;
     }
 
+    /**
+     * Returns whether another consumer may have had the record since this process took it: its session ended, its
+     * partition moved, or the broker refused to renew its lock. If the record was adopted afterwards, it is ours again.
+     */
+    public boolean wasInDoubt() {
+        return doubted;
+    }
+
     int partition() {
         return record.partition();
     }
@@ -41,8 +62,34 @@ public final class TakenRecord {
         return lockedUntil;
     }
 
+    /** The broker has confirmed the lock. */
     void locked(long until) {
         lockedUntil = until;
+        renewal = renewal == Renewal.SENT ? Renewal.NONE : renewal;
+    }
+
+    /** The lock may be gone. */
+    void doubt() {
+        doubted = true;
+    }
+
+    /** A run needs an answer of the broker to a renewal that leaves after this call. */
+    void wantRenewal() {
+        renewal = Renewal.WANTED;
+    }
+
+    boolean isRenewalWanted() {
+        return renewal == Renewal.WANTED;
+    }
+
+    /** Returns whether the broker has answered the renewal that a run wanted last. */
+    boolean isRenewed() {
+        return renewal == Renewal.NONE;
+    }
+
+    /** A renewal leaves now. */
+    void renewalLeaves() {
+        renewal = renewal == Renewal.WANTED ? Renewal.SENT : renewal;
     }
 
     void delivered(int count) {

@@ -131,15 +131,25 @@ public final class TopicLanes {
         return true;
     }
 
-    /** Returns whether the lock of a record holds for sure; null if the broker has to be asked first. */
-    public @Nullable Boolean isLocked(TakenRecord record, long now) {
+    /** Renews the lock of a record as soon as its lane has no request in flight. {@link #isRenewed} has the result. */
+    public void renew(TakenRecord record) {
+        Lane lane = lanes.get(hand.partition(record.partition()).leader());
+        if (lane == null) {
+            // the lane that comes renews all
+            record.wantRenewal();
+        } else {
+            lane.renewNow(record);
+        }
+    }
+
+    /** Returns whether the broker has renewed the lock since {@link #renew}; null if it has not answered yet. */
+    public @Nullable Boolean isRenewed(TakenRecord record) {
         PartitionHand partition = hand.partition(record.partition());
         if (partition.held().get(record.offset()) != record) {
             return false;
         }
         Lane lane = lanes.get(partition.leader());
-        boolean known =
-                lane != null && lane.state() == Lane.State.OPEN && record.lockedUntil() - now >= hand.lockMillis() / 3;
+        boolean known = lane != null && lane.state() == Lane.State.OPEN && record.isRenewed();
         return known ? true : null;
     }
 
@@ -172,6 +182,7 @@ public final class TopicLanes {
             }
             partition.ledBy(leader);
             partition.doubtful().clear();
+            partition.doubtAll();
             if (leader != PartitionHand.NO_LEADER) {
                 lanes.computeIfAbsent(leader, broker -> new Lane(broker, hand, options))
                         .check(partition);

@@ -19,8 +19,11 @@ final class PlayedMember {
     private static final Uuid TOPIC = new Uuid(1, 1);
 
     final TopicLanes topic;
-    final Set<String> done = new HashSet<>();
     int runs;
+
+    /** The deliveries of each record whose run did not look for other runs before it ended. */
+    private final Map<String, Integer> claims = new HashMap<>();
+
     private final String id;
     private final PlayedCluster cluster;
     private final PriorityQueue<Event> events;
@@ -122,13 +125,51 @@ final class PlayedMember {
         int broker = lane.broker();
         int connection = connections.computeIfAbsent(broker, _ -> ++lastConnection);
         at(cluster.now + 1 + random.nextInt(3), () -> {
+            Set<String> ours = owned(request);
             LaneAnswer first = cluster.arrive(id, broker, connection, request);
+            if (first instanceof Acknowledged said) {
+                checkClaims(request, said, ours);
+            }
             if (request instanceof LaneRequest.Fetch fetch && first instanceof Acknowledged said) {
                 serve(lane, connection, fetch, said.partitions(), cluster.now + fetch.waitMillis());
             } else {
                 answer(lane, connection, first);
             }
         });
+    }
+
+    private Set<String> owned(LaneRequest request) {
+        Set<String> owned = new HashSet<>();
+        request.acks().forEach((partition, group) -> group.acks().forEach(ack -> {
+            Kept kept = cluster.log(partition).get((int) ack.offset());
+            if (kept.state == PlayedCluster.State.ACQUIRED && kept.owner.equals(id)) {
+                owned.add(name(partition, ack.offset()));
+            }
+        }));
+        return owned;
+    }
+
+    /**
+     * Checks that a run that acknowledged without looking for other runs was the only one: otherwise its outcome may be
+     * void.
+     */
+    private void checkClaims(LaneRequest request, Acknowledged said, Set<String> owned) {
+        request.acks().forEach((partition, group) -> group.acks().forEach(ack -> {
+            String name = name(partition, ack.offset());
+            boolean done = ack.type() == Acknowledgement.ACCEPT || ack.type() == Acknowledgement.REJECT;
+            if (done
+                    && owned.contains(name)
+                    && said.partitions().get(partition) == BrokerCode.NONE
+                    && claims.containsKey(name)) {
+                assertThat(cluster.log(partition).get((int) ack.offset()).deliveries)
+                        .as("nobody else had %s", name)
+                        .isEqualTo(claims.get(name));
+            }
+        }));
+    }
+
+    private static String name(int partition, long offset) {
+        return "jobs-" + partition + "@" + offset;
     }
 
     private void serve(Lane lane, int connection, LaneRequest.Fetch fetch, Map<Integer, BrokerCode> said, long until) {
@@ -168,7 +209,7 @@ final class PlayedMember {
                 lane.lockedUntil());
         topic.hold(lane, record);
         runs++;
-        assertThat(done).doesNotContain(record.toString());
+        claims.remove(record.toString());
         assertThat(running.put(record.toString(), record)).isNull();
         at(cluster.now + (random.nextInt(4) == 0 ? 0 : random.nextInt(longestJob)), () -> finish(record));
     }
@@ -178,10 +219,10 @@ final class PlayedMember {
         Acknowledgement type =
                 kind == 0 ? Acknowledgement.REJECT : kind < 3 ? Acknowledgement.RELEASE : Acknowledgement.ACCEPT;
         if (running.remove(record.toString(), record)) {
-            assertThat(topic.finish(record, type)).isTrue();
-            if (type.isFinal()) {
-                done.add(record.toString());
+            if (record.deliveries() == 1 && !record.wasInDoubt()) {
+                claims.put(record.toString(), 1);
             }
+            assertThat(topic.finish(record, type)).isTrue();
         }
     }
 

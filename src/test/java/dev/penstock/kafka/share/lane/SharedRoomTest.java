@@ -79,27 +79,90 @@ class SharedRoomTest {
     }
 
     @Test
-    void a_lock_is_certain_while_its_lane_is_open_and_the_broker_has_confirmed_it() {
-        LaneScript script = new LaneScript(4, ONE).opened(7);
+    void a_wanted_renewal_leaves_at_once_for_that_record_alone() {
+        LaneScript script = new LaneScript(2, ONE).opened(7);
         script.fetch(7);
         List<TakenRecord> records = script.fetched(7, 0, 0, 1);
         TakenRecord record = records.getFirst();
 
-        assertThat(script.topic.isLocked(record, script.now)).isTrue();
-        assertThat(script.topic.isLocked(record, script.now + 2 * LaneScript.LOCK / 3 + 1))
-                .isNull();
+        script.topic.renew(record);
+
+        assertThat(script.topic.isRenewed(record)).isNull();
+        LaneRequest.Acknowledge renewal = script.acknowledge(7);
+        assertThat(renewal.renewing()).isTrue();
+        assertThat(LaneScript.said(renewal).acks()).containsExactly(new AckGroup.Ack(0, Acknowledgement.RENEW));
+        assertThat(script.topic.isRenewed(record)).isNull();
+        script.acknowledged(7, BrokerCode.NONE);
+        assertThat(script.topic.isRenewed(record)).isTrue();
+        assertThat(script.idle(7)).isEqualTo(script.now + LaneScript.LOCK / 3);
+        script.topic.finish(record, Acknowledgement.ACCEPT);
+        assertThat(script.topic.isRenewed(record)).isFalse();
+    }
+
+    @Test
+    void a_renewal_that_has_left_before_the_wish_is_no_answer_to_it() {
+        LaneScript script = new LaneScript(1, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 0, 0).getFirst();
+        script.now += LaneScript.LOCK / 3;
+        script.acknowledge(7);
+
+        script.topic.renew(record);
+        script.acknowledged(7, BrokerCode.NONE);
+
+        assertThat(script.topic.isRenewed(record)).isNull();
+        assertThat(script.acknowledge(7).renewing()).isTrue();
+        script.acknowledged(7, BrokerCode.NONE);
+        assertThat(script.topic.isRenewed(record)).isTrue();
+    }
+
+    @Test
+    void a_wanted_renewal_survives_the_end_of_its_connection() {
+        LaneScript script = new LaneScript(4, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 0, 0).getFirst();
+        script.topic.renew(record);
+        script.acknowledge(7);
         script.cut(7);
-        assertThat(script.topic.isLocked(record, script.now)).isNull();
+
+        assertThat(script.topic.isRenewed(record)).isNull();
         script.fetch(7);
         script.nothing(7);
-        assertThat(script.topic.isLocked(record, script.now)).isNull();
+        assertThat(script.topic.isRenewed(record)).isNull();
         script.acknowledge(7);
         script.acknowledged(7, BrokerCode.NONE);
-        assertThat(script.topic.isLocked(record, script.now)).isTrue();
-        script.topic.finish(record, Acknowledgement.ACCEPT);
-        assertThat(script.topic.isLocked(record, script.now)).isFalse();
-        script.topic.loseAll("closed");
-        assertThat(script.losses()).containsExactly("jobs-0@1");
+        assertThat(script.topic.isRenewed(record)).isTrue();
+    }
+
+    @Test
+    void a_wanted_renewal_is_refused_once_the_record_is_lost() {
+        LaneScript script = new LaneScript(1, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 0, 0).getFirst();
+        script.now += 2L * LaneScript.LOCK;
+        script.topic.renew(record);
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.NOT_OURS);
+
+        assertThat(script.topic.isRenewed(record)).isFalse();
+        assertThat(script.losses()).containsExactly("jobs-0@0");
+    }
+
+    @Test
+    void a_record_that_was_freed_and_adopted_is_renewed_for_the_run_that_waits() {
+        LaneScript script = new LaneScript(1, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 0, 0).getFirst();
+        script.topic.renew(record);
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.NOT_OURS);
+        assertThat(script.topic.isRenewed(record)).isNull();
+
+        script.fetch(7);
+        script.fetched(7, 0, BrokerCode.NONE, 0, 0, 2);
+
+        assertThat(script.topic.isRenewed(record)).isTrue();
+        assertThat(record.wasInDoubt()).isTrue();
     }
 
     @Test

@@ -1,0 +1,23 @@
+package dev.penstock.kafka.share;
+
+/** Takes records of some topics from share groups. */
+public interface ShareTopics extends AutoCloseable {
+    /**
+     * Takes records of one more topic; from any thread. Earlier topics are more urgent: they get the shared room first.
+     *
+     * @param room how many records may be in flight
+     */
+    ShareTopic subscribe(String topic, String group, Receiver receiver, int room);
+
+    /** Sets how many records all topics together may have in flight; from any thread. */
+    void room(int most);
+
+    void start();
+
+    /** Returns whether the client's thread runs. */
+    boolean isAlive();
+
+    /** Acknowledges what is known, gives back the rest, and leaves the groups; from any thread. */
+    @Override
+    void close();
+}
