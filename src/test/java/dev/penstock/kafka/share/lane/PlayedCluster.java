@@ -39,6 +39,7 @@ final class PlayedCluster {
         String owner = "";
         long until;
         int deliveries;
+        final List<String> owners = new ArrayList<>();
 
         Kept(boolean gap) {
             this.gap = gap;
@@ -221,6 +222,7 @@ final class PlayedCluster {
                     kept.owner = member;
                     kept.until = now + LOCK;
                     kept.deliveries++;
+                    kept.owners.add(member);
                     acquired.add(new Acquired(offset, offset, kept.deliveries));
                     left--;
                 }
