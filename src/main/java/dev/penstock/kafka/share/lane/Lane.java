@@ -238,12 +238,10 @@ public final class Lane {
         locks.held(record);
     }
 
-    /** A run wants a renewal that leaves from now on. */
+    /** A run wants a renewal that leaves from now on. A lane that opens renews all. */
     void renewNow(TakenRecord record) {
         record.wantRenewal();
-        if (open) {
-            locks.held(record);
-        }
+        locks.held(record);
     }
 
     /** A partition has come from another leader, which took the locks with it. */

@@ -75,6 +75,8 @@ public final class PartitionHand {
         if (here != null) {
             here.locked(lockedUntil);
             here.delivered(deliveries);
+            // it was free in between
+            here.doubt();
             return false;
         }
         acks.remove(offset);

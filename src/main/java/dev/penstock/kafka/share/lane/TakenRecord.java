@@ -19,7 +19,7 @@ public final class TakenRecord {
     private Renewal renewal = Renewal.NONE;
 
     private enum Renewal {
-        /** Nobody waits for a renewal. */
+        /** No run waits for a renewal. */
         NONE,
         /** A run waits for a renewal that leaves from now on. */
         WANTED,
@@ -44,7 +44,7 @@ public final class TakenRecord {
 
     /**
      * Returns whether another consumer may have had the record since this process took it: its session ended, its
-     * partition moved, or the broker refused to renew its lock. If the record was adopted afterwards, it is ours again.
+     * partition moved, the broker refused to renew its lock, or the record came again.
      */
     public boolean wasInDoubt() {
         return doubted;

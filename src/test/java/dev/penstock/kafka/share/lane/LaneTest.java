@@ -179,6 +179,19 @@ class LaneTest {
         assertThat(record.wasInDoubt()).isTrue();
     }
 
+    /** The process stood still until the lock ran out. */
+    @Test
+    void a_record_that_comes_again_in_the_same_session_is_in_doubt() {
+        LaneScript script = new LaneScript(3, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 0, 0).getFirst();
+        script.fetch(7);
+
+        assertThat(script.fetched(7, 0, BrokerCode.NONE, 0, 0, 3)).isEmpty();
+
+        assertThat(record.wasInDoubt()).isTrue();
+    }
+
     @Test
     void a_record_is_in_doubt_when_its_partition_moves() {
         LaneScript script = new LaneScript(3, TWO).opened(7);
