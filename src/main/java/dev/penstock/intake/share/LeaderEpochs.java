@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class LeaderEpochs implements AutoCloseable {
     /** The records of one fetch, and those that come soon after it, share one request. */
     private static final Duration COLLECT = Duration.ofMillis(5);
+
     private static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
     private static final Logger LOG = Logger.getLogger(LeaderEpochs.class);
     private static final int ANSWER_WITHIN_MILLIS = 5_000;

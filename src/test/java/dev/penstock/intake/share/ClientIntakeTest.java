@@ -49,7 +49,8 @@ class ClientIntakeTest {
     void more_urgent_topics_are_served_first_each_in_its_group() {
         assertThat(client.topics.keySet()).containsExactly("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low");
         assertThat(topic().group).isEqualTo("penstock.prompt-jobs-high");
-        assertThat(client.topics.values()).allSatisfy(topic -> assertThat(topic.most).isZero());
+        assertThat(client.topics.values())
+                .allSatisfy(topic -> assertThat(topic.most).isZero());
     }
 
     @Test
@@ -79,7 +80,8 @@ class ClientIntakeTest {
 
         intake.stop();
         intake.setRooms();
-        assertThat(client.topics.values()).allSatisfy(topic -> assertThat(topic.most).isZero());
+        assertThat(client.topics.values())
+                .allSatisfy(topic -> assertThat(topic.most).isZero());
         assertThat(client.closed).isFalse();
 
         intake.close();

@@ -140,12 +140,13 @@ final class PlayedMember {
 
     private Set<String> owned(LaneRequest request) {
         Set<String> owned = new HashSet<>();
-        request.acks().forEach((partition, group) -> group.acks().forEach(ack -> {
-            Kept kept = cluster.log(partition).get((int) ack.offset());
-            if (kept.state == PlayedCluster.State.ACQUIRED && kept.owner.equals(id)) {
-                owned.add(name(partition, ack.offset()));
-            }
-        }));
+        request.acks()
+                .forEach((partition, group) -> group.acks().forEach(ack -> {
+                    Kept kept = cluster.log(partition).get((int) ack.offset());
+                    if (kept.state == PlayedCluster.State.ACQUIRED && kept.owner.equals(id)) {
+                        owned.add(name(partition, ack.offset()));
+                    }
+                }));
         return owned;
     }
 
@@ -154,18 +155,19 @@ final class PlayedMember {
      * void.
      */
     private void checkClaims(LaneRequest request, Acknowledged said, Set<String> owned) {
-        request.acks().forEach((partition, group) -> group.acks().forEach(ack -> {
-            String name = name(partition, ack.offset());
-            boolean done = ack.type() == Acknowledgement.ACCEPT || ack.type() == Acknowledgement.REJECT;
-            if (done
-                    && owned.contains(name)
-                    && said.partitions().get(partition) == BrokerCode.NONE
-                    && claims.contains(name)) {
-                assertThat(cluster.log(partition).get((int) ack.offset()).owners)
-                        .as("who had %s", name)
-                        .containsOnly(id);
-            }
-        }));
+        request.acks()
+                .forEach((partition, group) -> group.acks().forEach(ack -> {
+                    String name = name(partition, ack.offset());
+                    boolean done = ack.type() == Acknowledgement.ACCEPT || ack.type() == Acknowledgement.REJECT;
+                    if (done
+                            && owned.contains(name)
+                            && said.partitions().get(partition) == BrokerCode.NONE
+                            && claims.contains(name)) {
+                        assertThat(cluster.log(partition).get((int) ack.offset()).owners)
+                                .as("who had %s", name)
+                                .containsOnly(id);
+                    }
+                }));
     }
 
     private static String name(int partition, long offset) {
