@@ -241,6 +241,19 @@ class ProjectorTest {
         assertThat(projector.owned()).isEqualTo(topics.logs().keySet());
     }
 
+    /** Another thread or another replica has found the tables gone, and has created them again. */
+    @Test
+    void an_emptied_database_is_filled_again_although_no_record_comes() throws Exception {
+        start(log);
+        awaitEnd();
+        await(() -> log.committed.equals(ends()));
+
+        TestLedgers.empty(database);
+        awaitEnd();
+
+        assertThat(TestLedgers.dump(database)).isEqualTo(wanted());
+    }
+
     @Test
     void what_the_topic_forgot_before_it_was_read_is_one_warning() throws Exception {
         log.updateBeginningOffsets(Map.of(JOBS, 3L));
