@@ -3,6 +3,7 @@ package dev.penstock;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.Rig;
@@ -11,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
@@ -70,15 +70,16 @@ class SharedLimitsIT {
             assertThat(ready(first)).doesNotContain("warning.slots");
             PenstockProcess second = rig.start(rig.replica("second", 1));
 
-            await(
-                    "both are warned",
+            Conditions.await(
                     () -> ready(first).contains("warning.slots.fake")
-                            && ready(second).contains("warning.slots.fake"));
+                            && ready(second).contains("warning.slots.fake"),
+                    PATIENCE,
+                    "both are warned");
             assertThat(ready(first)).contains("node 'fake' takes 1 at once, and there are 2 replicas");
             assertThat(limit(first) + limit(second)).isEqualTo(2);
 
             second.terminate();
-            await("it is alone again", () -> !ready(first).contains("warning.slots"));
+            Conditions.await(() -> !ready(first).contains("warning.slots"), PATIENCE, "it is alone again");
         }
     }
 
@@ -88,13 +89,16 @@ class SharedLimitsIT {
 
     private static void awaitLimits(List<PenstockProcess> replicas, Predicate<List<Integer>> wanted)
             throws InterruptedException {
-        await("each has its share", () -> {
-            List<Integer> limits = new ArrayList<>();
-            for (PenstockProcess replica : replicas) {
-                limits.add(limit(replica));
-            }
-            return wanted.test(limits);
-        });
+        Conditions.await(
+                () -> {
+                    List<Integer> limits = new ArrayList<>();
+                    for (PenstockProcess replica : replicas) {
+                        limits.add(limit(replica));
+                    }
+                    return wanted.test(limits);
+                },
+                PATIENCE,
+                "each has its share");
     }
 
     private static int sum(Collection<Integer> numbers) {
@@ -107,17 +111,5 @@ class SharedLimitsIT {
 
     private static String ready(PenstockProcess replica) throws InterruptedException {
         return Rest.get(replica.managementUrl(), "/q/health/ready").body();
-    }
-
-    private static void await(String what, Condition condition) throws InterruptedException {
-        long until = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(until);
-            TimeUnit.MILLISECONDS.sleep(50);
-        }
-    }
-
-    private interface Condition {
-        boolean holds() throws InterruptedException;
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.LlamaServer;
 import dev.penstock.testkit.PenstockProcess;
@@ -12,8 +13,6 @@ import dev.penstock.testkit.Rest;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -56,7 +55,7 @@ class StartedProgramsIT {
 
             ProcessHandle first = servers(penstock).findFirst().orElseThrow();
             first.destroyForcibly();
-            await(() -> !first.isAlive());
+            Conditions.await(() -> !first.isAlive(), PATIENCE, "the first program has ended");
             jobs.sendRaw(null, document("after", "endless"));
             jobs.flush();
             assertCompleted(replies, "after");
@@ -72,7 +71,7 @@ class StartedProgramsIT {
 
             ProcessHandle second = servers(penstock).findFirst().orElseThrow();
             penstock.kill9();
-            await(() -> !second.isAlive());
+            Conditions.await(() -> !second.isAlive(), PATIENCE, "the second program has ended");
         }
     }
 
@@ -88,14 +87,6 @@ class StartedProgramsIT {
                 .as("%s", replies.outcome(id))
                 .isEqualTo(EventMark.Kind.COMPLETED);
         assertThat(replies.completedText(id)).isNotBlank();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(deadline);
-            TimeUnit.MILLISECONDS.sleep(20);
-        }
     }
 
     private static byte[] document(String id, String model) {

@@ -13,6 +13,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeConfigsOptions;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
@@ -83,7 +84,17 @@ public final class KafkaClients implements AutoCloseable {
         return known;
     }
 
-    /** Returns a client of its own, with the user's timeouts. */
+    /** Returns a new client for one caller, whose calls end within this time. */
+    public Admin admin(String clientId, Duration within) {
+        int millis = (int) within.toMillis();
+        return admin(
+                clientId,
+                Map.of(
+                        AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, millis,
+                        AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, millis));
+    }
+
+    /** Returns a new client for one caller, with the user's timeouts. */
     public Admin admin(String clientId) {
         return admin(clientId, Map.of());
     }

@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -44,9 +45,9 @@ final class LiveReader implements AutoCloseable {
     private final String topic;
     private final int maxRecord;
     private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
-    private volatile boolean closed;
+    private final SupervisedThread thread = new SupervisedThread("penstock-live", this::read);
+    private final AtomicBoolean started = new AtomicBoolean();
     private volatile @Nullable Consumer<byte[], byte[]> polling;
-    private volatile @Nullable SupervisedThread reader;
 
     /** Owned by the reading thread. */
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
@@ -68,7 +69,9 @@ final class LiveReader implements AutoCloseable {
     /** @return completes with the offset from which the watch gets every record live */
     CompletableFuture<Long> attach(Watch watch) {
         CompletableFuture<Long> attached = new CompletableFuture<>();
-        begin();
+        if (started.compareAndSet(false, true)) {
+            thread.start();
+        }
         send(new Request.Attach(watch, attached));
         return attached;
     }
@@ -82,14 +85,6 @@ final class LiveReader implements AutoCloseable {
         Consumer<byte[], byte[]> consumer = polling;
         if (consumer != null) {
             consumer.wakeup();
-        }
-    }
-
-    private synchronized void begin() {
-        if (reader == null) {
-            SupervisedThread thread = new SupervisedThread("penstock-live", this::read);
-            thread.start();
-            reader = thread;
         }
     }
 
@@ -119,20 +114,19 @@ final class LiveReader implements AutoCloseable {
                 5_000,
                 ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
                 maxRecord + 65_536);
-        while (!closed) {
+        do {
             try (Consumer<byte[], byte[]> consumer = readers.apply(properties)) {
                 follow(consumer);
             } catch (KafkaException e) {
                 LOG.warnf("the live end of %s was lost: %s", topic, Reason.of(e));
                 failAll();
-                Thread.sleep(AFTER_FAILURE);
             }
-        }
+        } while (thread.pause(AFTER_FAILURE));
     }
 
     private void follow(Consumer<byte[], byte[]> consumer) throws InterruptedException {
-        while (!closed) {
-            // with nothing to read, the thread waits for the first watcher
+        while (!thread.isStopping()) {
+            // if there is no watch, there is nothing to read: wait for the first watch
             Request request = watches.isEmpty() ? requests.poll(1, TimeUnit.SECONDS) : requests.poll();
             while (request != null) {
                 serve(request, consumer);
@@ -233,11 +227,7 @@ final class LiveReader implements AutoCloseable {
 
     @Override
     public void close() {
-        closed = true;
-        SupervisedThread thread = reader;
-        if (thread != null) {
-            thread.stop();
-        }
+        thread.stop();
         Consumer<byte[], byte[]> consumer = polling;
         if (consumer != null) {
             consumer.wakeup();

@@ -2,7 +2,7 @@ package dev.penstock.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.cli.rest.ScriptedService;
+import dev.penstock.cli.rest.ScriptedHttpServer;
 import dev.penstock.cli.view.Console;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -82,7 +82,7 @@ class ClientTest {
 
     @Test
     void a_prompt_from_stdin_answered_over_rest() throws Exception {
-        try (ScriptedService service = new ScriptedService()) {
+        try (ScriptedHttpServer service = new ScriptedHttpServer()) {
             service.stream("""
                     event: failed
                     data: {"job":{"event":"failed","seq":0,"attempt":0,"run":"r"},"error":{"message":"no","code":"lost"}}
@@ -101,7 +101,7 @@ class ClientTest {
 
     @Test
     void tables() throws Exception {
-        try (ScriptedService service = new ScriptedService()) {
+        try (ScriptedHttpServer service = new ScriptedHttpServer()) {
             service.json(200, "{\"data\":[{\"id\":\"m\",\"owned_by\":\"ollama\"}]}");
 
             assertThat(run("models --url " + service.url())).isZero();
@@ -111,7 +111,7 @@ class ClientTest {
 
     @Test
     void jobs_are_cancelled_by_their_ids_and_one_refusal_stops_none() throws Exception {
-        try (ScriptedService service = new ScriptedService()) {
+        try (ScriptedHttpServer service = new ScriptedHttpServer()) {
             service.json(202, "{\"id\":\"a\",\"status\":\"cancelling\"}");
             service.json(404, "{\"error\":{\"message\":\"job 'b' not found\",\"code\":\"not_found\"}}");
             service.json(200, "{\"id\":\"c\",\"status\":\"completed\"}");
@@ -130,7 +130,7 @@ class ClientTest {
 
     @Test
     void jobs_are_cancelled_by_what_they_have_in_common() throws Exception {
-        try (ScriptedService service = new ScriptedService()) {
+        try (ScriptedHttpServer service = new ScriptedHttpServer()) {
             for (int i = 0; i < 2; i++) {
                 service.json(200, "{\"data\":[{\"id\":\"a\"}],\"next\":\"c\"}");
                 service.json(200, "{\"data\":[{\"id\":\"b\"}],\"next\":null}");

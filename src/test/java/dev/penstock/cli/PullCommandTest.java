@@ -2,7 +2,7 @@ package dev.penstock.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.cli.rest.ScriptedService;
+import dev.penstock.cli.rest.ScriptedHttpServer;
 import dev.penstock.cli.view.Console;
 import dev.penstock.cli.view.Terminal;
 import java.io.ByteArrayInputStream;
@@ -32,11 +32,11 @@ class PullCommandTest {
 
             """;
     private final Console console = new Console();
-    private ScriptedService service;
+    private ScriptedHttpServer service;
 
     @BeforeEach
     void start() throws IOException {
-        service = new ScriptedService();
+        service = new ScriptedHttpServer();
     }
 
     @AfterEach

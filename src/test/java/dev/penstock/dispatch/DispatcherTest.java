@@ -7,6 +7,8 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.reply.PlayedRecovery;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
@@ -19,7 +21,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class DispatcherTest {
     private final RunRig rig =
-            new RunRig(RunRig.keys(RunRig.node("gpu-a", "vllm", 64), RunRig.node("gpu-b", "vllm", 1)));
+            new RunRig(RunRig.keys(TestSettings.node("gpu-a", "vllm", 64), TestSettings.node("gpu-b", "vllm", 1)));
     private final FakeNodes.Server server = rig.nodes.server("gpu-a");
     private final Dispatcher dispatcher = TestDispatchers.of(
             rig.settings, rig.nodes, rig.replies, PlayedRecovery.of(rig.replies, rig.producer), Clock.systemUTC());
@@ -39,11 +41,12 @@ class DispatcherTest {
     }
 
     private void awaitCalls(int count) {
-        RunRig.await(() -> server.calls().size() == count, () -> server.calls().size() + " requests");
+        Conditions.await(
+                () -> server.calls().size() == count, () -> server.calls().size() + " requests");
     }
 
     private void awaitParked(int count) {
-        RunRig.await(() -> dispatcher.parked() == count, () -> dispatcher.parked() + " jobs wait");
+        Conditions.await(() -> dispatcher.parked() == count, () -> dispatcher.parked() + " jobs wait");
     }
 
     @Test

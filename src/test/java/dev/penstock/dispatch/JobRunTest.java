@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.execution.StopSignal;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import java.time.Duration;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
@@ -23,10 +25,10 @@ class JobRunTest {
         slow.nodes.server("gpu-a").up("llama").onCall(call -> call.answer("Hi"));
         RunRig.Run run = slow.start(slow.job("llama"));
 
-        RunRig.await(() -> run.names().size() == 2, () -> "no chunk");
+        Conditions.await(() -> run.names().size() == 2, () -> "no chunk");
         slow.producer.completeNext();
         slow.producer.completeNext();
-        RunRig.await(() -> run.names().size() == 3, () -> "no outcome");
+        Conditions.await(() -> run.names().size() == 3, () -> "no outcome");
         assertThat(run.delivery.ends).isEmpty();
         assertThat(run.run.isWaiting()).as("it concludes").isFalse();
         slow.producer.completeNext();
@@ -131,14 +133,14 @@ class JobRunTest {
     }
 
     private RunRig nodesDown() {
-        RunRig two = new RunRig(RunRig.keys(RunRig.VLLM, RunRig.node("gpu-b", "vllm", 1)));
+        RunRig two = new RunRig(RunRig.keys(RunRig.VLLM, TestSettings.node("gpu-b", "vllm", 1)));
         two.nodes.server("gpu-a").up("llama").down();
         two.nodes.server("gpu-b").up("other");
         return two;
     }
 
     private static void awaitWaiting(RunRig rig) {
-        RunRig.await(() -> rig.scheduler.waitingFor("gpu-a") == 1, () -> "it does not wait");
+        Conditions.await(() -> rig.scheduler.waitingFor("gpu-a") == 1, () -> "it does not wait");
     }
 
     @Test
@@ -210,9 +212,9 @@ class JobRunTest {
         delivery.redelivered = true;
 
         RunRig.Run run = slow.start(taken, delivery);
-        RunRig.await(() -> run.names().size() == 1, () -> "no started");
+        Conditions.await(() -> run.names().size() == 1, () -> "no started");
         assertThat(server.calls()).isEmpty();
-        RunRig.await(
+        Conditions.await(
                 () -> {
                     slow.producer.completeNext();
                     return run.isOver();

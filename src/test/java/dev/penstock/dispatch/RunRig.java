@@ -1,7 +1,5 @@
 package dev.penstock.dispatch;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.execution.ExecutionContext;
 import dev.penstock.execution.RunMeters;
@@ -24,6 +22,7 @@ import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
 import io.micrometer.core.instrument.Counter;
@@ -39,11 +38,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
-import java.util.function.Supplier;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.utils.Bytes;
@@ -54,9 +49,8 @@ import org.jspecify.annotations.Nullable;
  * memory. The ledger is away, until the test lets it answer.
  */
 final class RunRig {
-    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
     private static final String REPLIES = "prompt-replies";
-    static final Map<String, String> VLLM = node("gpu-a", "vllm", 64);
+    static final Map<String, String> VLLM = TestSettings.node("gpu-a", "vllm", 64);
 
     private final PausedTime time = new PausedTime();
     final Clock clock = time.clock();
@@ -112,17 +106,6 @@ final class RunRig {
                         () -> 0,
                         new RunMeters(meters),
                         OpenTelemetry.noop().getTracer("test")));
-    }
-
-    static Map<String, String> node(String name, String backend, int slots) {
-        String key = "nodes." + name + ".";
-        return Map.of(
-                key + "backend",
-                backend,
-                key + "url",
-                "http://127.0.0.1:1",
-                key + "max-in-flight",
-                Integer.toString(slots));
     }
 
     @SafeVarargs
@@ -229,7 +212,7 @@ final class RunRig {
 
         /** Waits for the end of the run. */
         Run join() {
-            await(() -> !thread.isAlive(), () -> id + " has not ended: " + names());
+            Conditions.await(() -> !thread.isAlive(), () -> id + " has not ended: " + names());
             return this;
         }
 
@@ -290,15 +273,6 @@ final class RunRig {
         var _ = replies.send(taken.job().id(), mark, event, null);
     }
 
-    /** Waits for a condition. */
-    static void await(BooleanSupplier condition, Supplier<String> otherwise) {
-        long until = System.nanoTime() + PATIENCE_NANOS;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
-            LockSupport.parkNanos(1_000_000);
-        }
-    }
-
     /** Returns the server of the node {@code gpu-a}. */
     FakeNodes.Server server() {
         return nodes.server("gpu-a");
@@ -311,6 +285,6 @@ final class RunRig {
 
     /** Waits for the first request at a server. */
     static void awaitCall(FakeNodes.Server server) {
-        await(() -> server.calls().size() == 1, () -> "no request");
+        Conditions.await(() -> server.calls().size() == 1, () -> "no request");
     }
 }

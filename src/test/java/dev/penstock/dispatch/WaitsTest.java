@@ -11,6 +11,7 @@ import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Routes;
+import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -36,7 +37,7 @@ class WaitsTest {
 
     @Test
     void the_only_node_was_never_up() {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").down();
 
@@ -54,7 +55,7 @@ class WaitsTest {
 
     @Test
     void a_node_is_down_full_or_loading() {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").up("llama");
         assertThat(waits.of(LLAMA, CAME))
@@ -83,7 +84,9 @@ class WaitsTest {
     @Test
     void a_model_that_no_node_lists_waits_for_a_node_that_was_never_reached_and_then_fails() {
         RunRig rig = new RunRig(RunRig.keys(
-                RunRig.node("gpu-a", "vllm", 1), RunRig.node("gpu-b", "vllm", 1), Map.of("nodes.unknown-for", "5m")));
+                TestSettings.node("gpu-a", "vllm", 1),
+                TestSettings.node("gpu-b", "vllm", 1),
+                Map.of("nodes.unknown-for", "5m")));
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").up("llama");
         rig.nodes.server("gpu-b").down();
@@ -108,7 +111,7 @@ class WaitsTest {
 
     @Test
     void the_key_beside_the_nodes_is_none_of_them() {
-        RunRig rig = new RunRig(RunRig.keys(RunRig.node("gpu-a", "vllm", 1), Map.of("nodes.unknown-for", "90s")));
+        RunRig rig = new RunRig(RunRig.keys(TestSettings.node("gpu-a", "vllm", 1), Map.of("nodes.unknown-for", "90s")));
 
         assertThat(rig.settings.nodes()).extracting(node -> node.name()).containsExactly("gpu-a");
         assertThat(rig.settings.unknownFor()).isEqualTo(Duration.ofSeconds(90));
@@ -117,7 +120,7 @@ class WaitsTest {
 
     @Test
     void a_job_that_no_node_can_serve_fails_when_a_replica_takes_it() {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         rig.nodes.server("gpu-a").up("llama");
         Waits waits = waits(rig);
         RouteKey pinned = new RouteKey("llama", Task.CHAT, new PromptJob.Pins(null, "gpu-z"));
@@ -141,7 +144,7 @@ class WaitsTest {
 
     @Test
     void a_queued_job_waits_and_one_that_runs_or_is_over_does_not() throws Exception {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         rig.nodes.server("gpu-a").up("llama");
         TakenJob taken = submitted(rig);
         assertThat(ofJob(rig, taken))
@@ -156,7 +159,7 @@ class WaitsTest {
     @ParameterizedTest
     @EnumSource(names = {"QUARANTINED", "DUPLICATE", "NODE_DOWN", "SLOT", "DEFERRED"})
     void a_deferred_job_reports_why_and_until_when(Waiting.Code why) throws Exception {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         rig.nodes.server("gpu-a").up("llama").down();
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
@@ -172,7 +175,7 @@ class WaitsTest {
 
     @Test
     void a_job_that_was_deferred_for_its_node_comes_back_when_the_node_is_up() throws Exception {
-        RunRig rig = new RunRig(RunRig.node("gpu-a", "vllm", 1));
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         rig.nodes.server("gpu-a").up("llama");
         TakenJob taken = submitted(rig);
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));

@@ -10,6 +10,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -28,7 +29,7 @@ class AttemptStreamTest {
     private static final JobFailure CLOSED = JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection");
 
     private final ExecutionRig rig = new ExecutionRig(
-            ExecutionRig.node("gpu-a", "vllm", 4),
+            TestSettings.node("gpu-a", "vllm", 4),
             Map.of(
                     "timeouts.first-token",
                     "30s",

@@ -7,6 +7,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.RecordedSpans;
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.StatusCode;
@@ -27,7 +28,7 @@ class AttemptTraceTest {
 
     @Test
     void a_whole_answer_has_its_figures() {
-        ExecutionRig rig = rig(ExecutionRig.node("gpu-a", "vllm", 1));
+        ExecutionRig rig = rig(TestSettings.node("gpu-a", "vllm", 1));
         rig.nodes.server("gpu-a").up("llama").onCall(call -> {
             call.say(new TokenEvent.Spent(new Usage(3, 2, 0, 0)));
             call.answer("Hi");
@@ -56,7 +57,7 @@ class AttemptTraceTest {
 
     @Test
     void each_attempt_has_a_span_and_a_failure_has_its_code_without_its_message() {
-        ExecutionRig rig = rig(ExecutionRig.node("gpu-a", "vllm", 1));
+        ExecutionRig rig = rig(TestSettings.node("gpu-a", "vllm", 1));
         FakeNodes.Server server = rig.nodes
                 .server("gpu-a")
                 .up("llama")
@@ -75,7 +76,7 @@ class AttemptTraceTest {
 
     @Test
     void a_stopped_attempt_is_no_error_and_one_that_is_too_late_is() {
-        ExecutionRig rig = rig(ExecutionRig.node("gpu-a", "vllm", 1));
+        ExecutionRig rig = rig(TestSettings.node("gpu-a", "vllm", 1));
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
         ExecutionRig.Run stopped = rig.start(rig.job().task(Task.COMPLETION).model("llama"));
         ExecutionRig.awaitCalls(server, 1);

@@ -12,6 +12,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.schedule.Admission;
+import dev.penstock.testkit.Conditions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -111,7 +112,7 @@ class ExecutionEndsTest {
         ExecutionRig.Run run = rig.start("llama");
         FakeNodes.Call call = ExecutionRig.awaitCalls(server, 1).getFirst();
         call.say(text("Hel"));
-        ExecutionRig.await(() -> run.sink.names().size() == 2, () -> "no chunk");
+        Conditions.await(() -> run.sink.names().size() == 2, () -> "no chunk");
         call.say(text("lo"));
 
         run.signal.stop(StopSignal.Reason.CANCELLED);
@@ -139,7 +140,7 @@ class ExecutionEndsTest {
         ExecutionRig.Run runs = rig.start("llama");
         FakeNodes.Call call = ExecutionRig.awaitCalls(server, 1).getFirst();
         call.say(text("Hel"));
-        ExecutionRig.await(() -> runs.sink.names().size() == 2, () -> "no chunk");
+        Conditions.await(() -> runs.sink.names().size() == 2, () -> "no chunk");
         runs.signal.stop(reason);
         assertThat(runs.result()).isEqualTo(new Execution.Result.Released());
         assertThat(runs.sink.names()).containsExactly("started 1", "chunk 1");

@@ -18,6 +18,7 @@ import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.trace.Tracer;
@@ -27,21 +28,18 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Executions over servers that a test plays, in time that passes only when the test says so. */
 final class ExecutionRig {
-    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
     private static final Duration STEP = Duration.ofMillis(10);
     static final RecordPlace RECORD = new RecordPlace("prompt-jobs", 2, 7);
-    static final Map<String, String> VLLM = node("gpu-a", "vllm", 64);
-    static final Map<String, String> VLLM_B = node("gpu-b", "vllm", 1);
-    static final Map<String, String> OLLAMA = node("cpu-a", "ollama", 2);
+    static final Map<String, String> VLLM = TestSettings.node("gpu-a", "vllm", 64);
+    static final Map<String, String> VLLM_B = TestSettings.node("gpu-b", "vllm", 1);
+    static final Map<String, String> OLLAMA = TestSettings.node("cpu-a", "ollama", 2);
     static final JobFailure BROKEN = JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection");
 
     final PausedTime time = new PausedTime();
@@ -68,17 +66,6 @@ final class ExecutionRig {
         nodes = new FakeNodes(settings, time.clock());
         scheduler = time.scheduler(settings, nodes, meters);
         context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
-    }
-
-    static Map<String, String> node(String name, String backend, int slots) {
-        String key = "nodes." + name + ".";
-        return Map.of(
-                key + "backend",
-                backend,
-                key + "url",
-                "http://127.0.0.1:1",
-                key + "max-in-flight",
-                Integer.toString(slots));
     }
 
     /** A job as a test wants it. */
@@ -208,7 +195,7 @@ final class ExecutionRig {
         }
 
         Execution.Result result() {
-            await(result::isDone, () -> "it has not ended: " + sink.names());
+            Conditions.await(result::isDone, () -> "it has not ended: " + sink.names());
             return result.join();
         }
 
@@ -230,7 +217,7 @@ final class ExecutionRig {
 
     /** Lets time pass in small steps, until a condition holds. */
     void passUntil(BooleanSupplier condition, Supplier<String> otherwise) {
-        await(
+        Conditions.await(
                 () -> {
                     if (!condition.getAsBoolean()) {
                         pass(STEP);
@@ -242,7 +229,7 @@ final class ExecutionRig {
 
     /** Returns when so many jobs wait. */
     void awaitWaiting(int count) {
-        await(() -> waiting() == count, () -> waiting() + " jobs wait");
+        Conditions.await(() -> waiting() == count, () -> waiting() + " jobs wait");
     }
 
     private int waiting() {
@@ -254,7 +241,8 @@ final class ExecutionRig {
 
     /** Returns when a server has had so many requests. */
     static List<FakeNodes.Call> awaitCalls(FakeNodes.Server server, int count) {
-        await(() -> server.calls().size() == count, () -> server.calls().size() + " requests");
+        Conditions.await(
+                () -> server.calls().size() == count, () -> server.calls().size() + " requests");
         return server.calls();
     }
 
@@ -269,15 +257,6 @@ final class ExecutionRig {
 
     double count(String meter, String... tags) {
         return meters.get(meter).tags(tags).counter().count();
-    }
-
-    /** Waits for a condition. */
-    static void await(BooleanSupplier condition, Supplier<String> otherwise) {
-        long until = System.nanoTime() + PATIENCE_NANOS;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
-            LockSupport.parkNanos(1_000_000);
-        }
     }
 
     /** Returns the failure of a busy server, which may name the time until the next request. */

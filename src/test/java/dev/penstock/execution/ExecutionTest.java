@@ -11,6 +11,8 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -32,7 +34,7 @@ class ExecutionTest {
         FakeNodes.Call call = ExecutionRig.awaitCalls(server, 1).getFirst();
         rig.pass(Duration.ofMillis(30));
         call.say(text("Hello"));
-        ExecutionRig.await(() -> run.sink.names().size() == 2, () -> "no chunk");
+        Conditions.await(() -> run.sink.names().size() == 2, () -> "no chunk");
         assertThat(run.execution.isWaiting()).isFalse();
         rig.pass(Duration.ofMillis(20));
         call.say(text(" you"));
@@ -126,8 +128,8 @@ class ExecutionTest {
     @Test
     void a_profile_does_not_run_where_another_model_is() {
         ExecutionRig rig = new ExecutionRig(
-                ExecutionRig.node("gpu-a", "llama-server", 4),
-                ExecutionRig.node("cpu-a", "llama-server", 4),
+                TestSettings.node("gpu-a", "llama-server", 4),
+                TestSettings.node("cpu-a", "llama-server", 4),
                 Map.of("profiles.fast.llama-server", "tiny"));
         rig.nodes.server("cpu-a").up("slow").onCall(call -> call.answer("wrong"));
         ExecutionRig.Run run = rig.start("fast");

@@ -13,6 +13,8 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
+import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -145,7 +147,7 @@ class RetriesTest {
         Node.Slot held = Objects.requireNonNull(rig.node("gpu-b").tryAcquire());
 
         ExecutionRig.Run run = rig.start("llama");
-        ExecutionRig.await(() -> run.sink.nodes().equals(List.of("gpu-a")), () -> "it did not begin");
+        Conditions.await(() -> run.sink.nodes().equals(List.of("gpu-a")), () -> "it did not begin");
         rig.awaitWaiting(1);
         held.close();
         JobEvent.Completed completed = (JobEvent.Completed) run.outcome().event();
@@ -187,7 +189,7 @@ class RetriesTest {
 
     @Test
     void a_server_that_loads_is_waited_for_uncounted() {
-        ExecutionRig rig = new ExecutionRig(ExecutionRig.node("cpu-a", "llama-server", 2));
+        ExecutionRig rig = new ExecutionRig(TestSettings.node("cpu-a", "llama-server", 2));
         FakeNodes.Server server = rig.nodes.server("cpu-a").up("tiny");
         JobFailure loading =
                 JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "Loading model").with(new JobFailure.Again(null, true));

@@ -9,6 +9,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.upstream.Vectors;
 import dev.penstock.wire.Json;
 import java.time.Duration;
@@ -190,7 +191,7 @@ enum ContractCase {
             Heard heard = Heard.of(stage, prompt(stage));
             assertThat(heard.pieces()).isEmpty();
             assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.FIRST_TOKEN_TIMEOUT);
-            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+            Conditions.await(stage.idle()::getAsBoolean, Duration.ofSeconds(30), "the server is free again");
         }
     },
     IDLE_TIMEOUT("\"max_tokens\":2000") {
@@ -199,7 +200,7 @@ enum ContractCase {
             Heard heard = Heard.until(stage, prompt(stage), said -> said.failure() != null);
             assertThat(heard.pieces()).isNotEmpty();
             assertThat(heard.requireFailure().code()).isEqualTo(JobFailure.Code.IDLE_TIMEOUT);
-            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+            Conditions.await(stage.idle()::getAsBoolean, Duration.ofSeconds(30), "the server is free again");
         }
     },
     CANCEL("\"max_tokens\":1500") {
@@ -213,7 +214,7 @@ enum ContractCase {
                 }
             }
             assertThat(spoke).as("it says a word").isTrue();
-            Heard.await(stage.idle(), Duration.ofSeconds(30), "the server is free again");
+            Conditions.await(stage.idle()::getAsBoolean, Duration.ofSeconds(30), "the server is free again");
         }
     };
 

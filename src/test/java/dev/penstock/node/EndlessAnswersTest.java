@@ -11,6 +11,7 @@ import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.EndlessServer;
 import io.vertx.core.Vertx;
 import java.time.Duration;
@@ -130,7 +131,7 @@ class EndlessAnswersTest {
     }
 
     private void assertHungUp() throws InterruptedException {
-        Heard.await(() -> server.hungUp() > 0, PATIENCE, "the server is hung up on");
+        Conditions.await(() -> server.hungUp() > 0, PATIENCE, "the server is hung up on");
     }
 
     private JobFailure failure(Backend backend, Prompt prompt) throws Exception {

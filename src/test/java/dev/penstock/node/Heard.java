@@ -7,12 +7,10 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.upstream.TokenStream;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -89,14 +87,6 @@ record Heard(
 
     static TokenEvent next(TokenStream stream) throws InterruptedException {
         return Objects.requireNonNull(stream.next(PATIENCE_NANOS), "the server says nothing more");
-    }
-
-    static void await(BooleanSupplier condition, Duration patience, String what) throws InterruptedException {
-        long deadline = System.nanoTime() + patience.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as("waiting until " + what).isLessThan(deadline);
-            TimeUnit.MILLISECONDS.sleep(10);
-        }
     }
 
     void assertWhole() {

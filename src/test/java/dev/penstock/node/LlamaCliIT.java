@@ -19,6 +19,7 @@ import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.testkit.ChildProcess;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.LlamaServer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -74,7 +75,7 @@ class LlamaCliIT {
     @MethodSource("cases")
     void the_contract(ContractCase wanted) throws Exception {
         wanted.check(stage(wanted));
-        Heard.await(() -> running().findAny().isEmpty(), Duration.ofSeconds(10), "no process is left");
+        Conditions.await(() -> running().findAny().isEmpty(), Duration.ofSeconds(10), "no process is left");
         assertThat(leftFolders()).as("files of this process").isEmpty();
     }
 
@@ -241,7 +242,7 @@ class LlamaCliIT {
                     .hasSizeGreaterThan(1)
                     .allSatisfy(process -> assertThat(group(process)).isNotEqualTo(ours));
         }
-        Heard.await(() -> running().findAny().isEmpty(), PATIENT, "closing ends it");
+        Conditions.await(() -> running().findAny().isEmpty(), PATIENT, "closing ends it");
     }
 
     @Test
@@ -259,10 +260,15 @@ class LlamaCliIT {
 
     @Test
     void an_image_that_is_broken_is_the_job_s_fault() throws Exception {
-        Stage stage = vision(LlamaServer.Model.TINY);
+        // llama-mtmd-cli may end before it has written the cause (4 of 200 runs of 0.7.0): try again, as a job does
+        Stage stage = vision(LlamaServer.Model.TINY).trying(4);
 
         for (byte[] broken : List.of("no image".getBytes(StandardCharsets.UTF_8), Arrays.copyOf(IMAGE, 40))) {
-            JobFailure failure = Heard.of(stage, image(stage, broken, Map.of())).requireFailure();
+            JobFailure failure = Heard.until(
+                            stage,
+                            image(stage, broken, Map.of()),
+                            said -> !said.requireFailure().retryable())
+                    .requireFailure();
 
             assertThat(failure.code()).as(failure.message()).isEqualTo(JobFailure.Code.INVALID_REQUEST);
             assertThat(failure.retryable()).isFalse();

@@ -16,6 +16,7 @@ import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.ChildProcess;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.LlamaServer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
@@ -54,7 +55,7 @@ class LlamaServerProcessIT {
     @AfterEach
     void stop() throws InterruptedException {
         nodes.close();
-        Heard.await(() -> servers().findAny().isEmpty(), PATIENCE, "no server is left");
+        Conditions.await(() -> servers().findAny().isEmpty(), PATIENCE, "no server is left");
         vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
@@ -71,8 +72,8 @@ class LlamaServerProcessIT {
 
         first.destroyForcibly();
 
-        Heard.await(() -> !first.isAlive(), PATIENCE, "it is dead");
-        Heard.await(() -> servers().anyMatch(other -> other.pid() != first.pid()), PATIENCE, "there is another");
+        Conditions.await(() -> !first.isAlive(), PATIENCE, "it is dead");
+        Conditions.await(() -> servers().anyMatch(other -> other.pid() != first.pid()), PATIENCE, "there is another");
         awaitUp(node);
         answer(node).assertWhole();
     }
@@ -85,14 +86,14 @@ class LlamaServerProcessIT {
 
         ChildProcess.signal("STOP", first.pid());
 
-        Heard.await(
+        Conditions.await(
                 () -> {
                     askHowItIs(node);
                     return !first.isAlive();
                 },
                 PATIENCE,
                 "it is killed");
-        Heard.await(
+        Conditions.await(
                 () -> String.valueOf(node.health().lastError()).contains("it hangs")
                         || servers().anyMatch(other -> other.pid() != first.pid()),
                 PATIENCE,
@@ -141,7 +142,7 @@ class LlamaServerProcessIT {
                 Duration.ofSeconds(2),
                 CompletableFuture.completedFuture(true),
                 port)) {
-            Heard.await(
+            Conditions.await(
                     () -> String.valueOf(probe(own)).contains("port " + port.number() + " of 127.0.0.1 is taken"),
                     PATIENCE,
                     "it says so");
@@ -150,7 +151,8 @@ class LlamaServerProcessIT {
 
             other.stop(0);
 
-            Heard.await(() -> probe(own) instanceof ProbeResult.Up, PATIENCE, "it takes the port when that is free");
+            Conditions.await(
+                    () -> probe(own) instanceof ProbeResult.Up, PATIENCE, "it takes the port when that is free");
         } finally {
             other.stop(0);
         }
@@ -207,7 +209,7 @@ class LlamaServerProcessIT {
         nodes.added(Map.of("own", settings(Path.of("/nowhere/a.gguf"))));
         Node node = nodes.find("own").orElseThrow();
 
-        Heard.await(
+        Conditions.await(
                 () -> String.valueOf(node.health().lastError()).contains("penstock.nodes.own.model-path"),
                 PATIENCE,
                 "it says why");
@@ -224,7 +226,7 @@ class LlamaServerProcessIT {
     }
 
     private static void awaitUp(Node node) throws InterruptedException {
-        Heard.await(
+        Conditions.await(
                 () -> {
                     askHowItIs(node);
                     return node.health().state() == Node.State.UP;

@@ -1,7 +1,5 @@
 package dev.penstock.schedule;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
@@ -9,6 +7,7 @@ import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
@@ -17,16 +16,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /** A scheduler with servers that a test plays, and with time that moves only by calls of the test. */
 final class SchedulerRig {
     static final Duration LONG = Duration.ofHours(1);
-    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private final PausedTime time = new PausedTime();
     private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
@@ -113,7 +107,7 @@ final class SchedulerRig {
         }
 
         Admission result() {
-            SchedulerRig.await(admission::isDone, () -> "it still waits");
+            Conditions.await(admission::isDone, () -> "it still waits");
             return admission.join();
         }
 
@@ -122,7 +116,7 @@ final class SchedulerRig {
         }
 
         boolean wasInterrupted() {
-            SchedulerRig.await(admission::isDone, () -> "it still waits");
+            Conditions.await(admission::isDone, () -> "it still waits");
             return admission.isCompletedExceptionally();
         }
     }
@@ -135,7 +129,7 @@ final class SchedulerRig {
     Waiting waits(QueueEntry entry, Avoid avoid, Duration atMost) {
         double before = waiting();
         Waiting waiting = new Waiting(entry, avoid, atMost);
-        await(() -> waiting.isOver() || waiting() > before, () -> "it does not wait");
+        Conditions.await(() -> waiting.isOver() || waiting() > before, () -> "it does not wait");
         return waiting;
     }
 
@@ -145,7 +139,7 @@ final class SchedulerRig {
         List<Waiting> all = Stream.generate(() -> new Waiting(enter(model), Avoid.NOTHING, LONG))
                 .limit(count)
                 .toList();
-        await(
+        Conditions.await(
                 () -> all.stream().filter(Waiting::isOver).count() + waiting() - before >= count,
                 () -> "they do not wait");
         return all;
@@ -153,14 +147,5 @@ final class SchedulerRig {
 
     private double waiting() {
         return waiting("high") + waiting("normal") + waiting("low");
-    }
-
-    /** Waits for a condition. */
-    static void await(BooleanSupplier condition, Supplier<String> otherwise) {
-        long until = System.nanoTime() + PATIENCE_NANOS;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(otherwise).isLessThan(until);
-            LockSupport.parkNanos(1_000_000);
-        }
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Replicas;
+import dev.penstock.testkit.Conditions;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
@@ -35,13 +36,13 @@ class SchedulerTest {
         rig.nodes.server("gpu-a").up("llama");
         Node.Slot held = rig.take("gpu-a");
         SchedulerRig.Waiting waiting = blocked(rig, "llama");
-        SchedulerRig.await(() -> waiting.thread.getState() == Thread.State.WAITING, () -> "it is not parked");
+        Conditions.await(() -> waiting.thread.getState() == Thread.State.WAITING, () -> "it is not parked");
 
         // under the lock: it is interrupted, and granted the slot before it can return
         rig.nodes.onFind(() -> {
             rig.nodes.onFind(() -> {});
             waiting.thread.interrupt();
-            SchedulerRig.await(() -> !waiting.thread.isInterrupted(), () -> "it does not notice");
+            Conditions.await(() -> !waiting.thread.isInterrupted(), () -> "it does not notice");
         });
         held.close();
 
@@ -105,7 +106,7 @@ class SchedulerTest {
         List<Thread> others = IntStream.range(0, 5)
                 .mapToObj(i -> runs(rig.enter("llama"), "other " + i, order))
                 .toList();
-        SchedulerRig.await(() -> rig.scheduler.waitingFor("gpu-a") == 5, () -> "they do not wait");
+        Conditions.await(() -> rig.scheduler.waitingFor("gpu-a") == 5, () -> "they do not wait");
 
         rig.nodes.server("gpu-a").down();
         slot.close();
@@ -118,7 +119,7 @@ class SchedulerTest {
         order.add("first");
         second.close();
         first.close();
-        SchedulerRig.await(() -> others.stream().noneMatch(Thread::isAlive), () -> "so far " + order);
+        Conditions.await(() -> others.stream().noneMatch(Thread::isAlive), () -> "so far " + order);
         assertThat(order).hasSize(6).first().isEqualTo("first");
         assertThat(rig.node("gpu-a").inFlight()).isZero();
     }
@@ -138,10 +139,10 @@ class SchedulerTest {
                             rig.enter("llama", priority, false), priority.name().substring(0, 1), order));
                 }
             }
-            SchedulerRig.await(() -> rig.waiting("low") == 20 && rig.waiting("high") == 20, () -> "they do not wait");
+            Conditions.await(() -> rig.waiting("low") == 20 && rig.waiting("high") == 20, () -> "they do not wait");
             slot.close();
         }
-        SchedulerRig.await(() -> threads.stream().noneMatch(Thread::isAlive), () -> "so far " + order);
+        Conditions.await(() -> threads.stream().noneMatch(Thread::isAlive), () -> "so far " + order);
 
         assertThat(String.join("", order)).isEqualTo("HHHHL".repeat(5) + "L".repeat(15));
     }
@@ -185,10 +186,10 @@ class SchedulerTest {
         assertThat(rig.scheduler.wakeUps()).isZero();
 
         rig.nodes.server("down-1").up("llama");
-        SchedulerRig.await(() -> waits.stream().anyMatch(SchedulerRig.Waiting::isOver), () -> "none went");
+        Conditions.await(() -> waits.stream().anyMatch(SchedulerRig.Waiting::isOver), () -> "none went");
         assertThat(rig.scheduler.waitingFor("gpu-a")).isEqualTo(999);
         waits.forEach(each -> each.entry.stop());
-        SchedulerRig.await(() -> waits.stream().allMatch(SchedulerRig.Waiting::isOver), () -> "some still wait");
+        Conditions.await(() -> waits.stream().allMatch(SchedulerRig.Waiting::isOver), () -> "some still wait");
         assertThat(rig.scheduler.wakeUps()).as("each once").isEqualTo(1_000);
         held.close();
     }
@@ -330,7 +331,7 @@ class SchedulerTest {
         assertThat(rig.timers()).isLessThan(50);
 
         waits.forEach(each -> each.entry.stop());
-        SchedulerRig.await(() -> waits.stream().allMatch(SchedulerRig.Waiting::isOver), () -> "some still wait");
+        Conditions.await(() -> waits.stream().allMatch(SchedulerRig.Waiting::isOver), () -> "some still wait");
         rig.pass(Duration.ofMinutes(1));
         assertThat(rig.timers()).as("nothing waits, and nothing is looked at").isZero();
         held.close();

@@ -5,6 +5,7 @@ import dev.penstock.intake.record.PartitionsInFlight;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
+import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -13,12 +14,9 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -27,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 public final class QueueWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(QueueWatch.class);
     private static final Duration PERIOD = Duration.ofSeconds(1);
-    private static final int PATIENCE_MILLIS = 4_000;
+    private static final Duration PATIENCE = Duration.ofSeconds(4);
 
     private final Settings settings;
     private final BrokerWatch broker;
@@ -40,10 +38,12 @@ public final class QueueWatch implements AutoCloseable {
     private final ShareAssignment assignment;
     private final TopicCompression compression;
     private final NodeSharing nodes;
-    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
-            Thread.ofPlatform().daemon().name("penstock-queue-watch").factory());
-    /** Made and used by the timer's thread. */
+    /** Only the watch's thread creates and uses this client. */
     private @Nullable Admin admin;
+    /** Set before the thread starts. */
+    private IntakeMode mode = IntakeMode.SHARE;
+
+    private final SupervisedThread thread = new SupervisedThread("penstock-queue-watch", this::watch, this::closeAdmin);
 
     public QueueWatch(
             KafkaClients kafka,
@@ -61,11 +61,7 @@ public final class QueueWatch implements AutoCloseable {
                 broker,
                 dispatcher,
                 inFlight,
-                () -> kafka.admin(
-                        "penstock-queue-watch",
-                        Map.of(
-                                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, PATIENCE_MILLIS,
-                                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, PATIENCE_MILLIS)));
+                () -> kafka.admin("penstock-queue-watch", PATIENCE));
     }
 
     /** @param admins makes the client that asks the broker */
@@ -99,7 +95,8 @@ public final class QueueWatch implements AutoCloseable {
         windows.start(windowLimits, partitions);
         shareGroups.start(partitions);
         assignment.waitAnew();
-        var _ = timer.scheduleWithFixedDelay(() -> watch(mode), 0, PERIOD.toMillis(), TimeUnit.MILLISECONDS);
+        this.mode = mode;
+        thread.start();
     }
 
     /**
@@ -130,17 +127,16 @@ public final class QueueWatch implements AutoCloseable {
         warnings.warn(about, words);
     }
 
-    private void watch(IntakeMode mode) {
-        try {
+    private void watch() throws InterruptedException {
+        do {
             dispatcher.logWaits();
-            check(mode);
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-        } catch (RuntimeException | Error e) {
-            // catch every exception, because it would end the timer; for example, a host name may not resolve for a
-            // moment
-            LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
-        }
+            try {
+                check(mode);
+            } catch (KafkaException e) {
+                // the client could not be made, for example because a host name does not resolve for a moment
+                LOG.warnf("the queue could not be checked, trying again: %s", Reason.of(e));
+            }
+        } while (thread.pause(PERIOD));
     }
 
     /** Makes all checks once. If a check fails, the other checks are made anyway. */
@@ -190,13 +186,14 @@ public final class QueueWatch implements AutoCloseable {
         }
     }
 
+    private void closeAdmin() {
+        if (admin != null) {
+            admin.close(Duration.ZERO);
+        }
+    }
+
     @Override
     public void close() {
-        var _ = timer.submit(() -> {
-            if (admin != null) {
-                admin.close(Duration.ZERO);
-            }
-        });
-        timer.shutdown();
+        thread.stop();
     }
 }

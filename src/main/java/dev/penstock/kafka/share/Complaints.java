@@ -47,8 +47,7 @@ final class Complaints {
 
     private boolean lasts(int partition, long now) {
         Spell spell = spells.get(partition);
-        boolean goesOn = spell != null && now - spell.last() <= PASSED_MILLIS;
-        long since = goesOn ? spell.since() : now;
+        long since = spell != null && now - spell.last() <= PASSED_MILLIS ? spell.since() : now;
         spells.put(partition, new Spell(since, now));
         return now - since >= LASTING_MILLIS;
     }

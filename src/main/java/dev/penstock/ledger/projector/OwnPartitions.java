@@ -55,6 +55,21 @@ final class OwnPartitions implements ConsumerRebalanceListener {
         return Map.copyOf(positions);
     }
 
+    /**
+     * Returns the placed partitions whose position in the database is another one, or is missing.
+     *
+     * @param known the positions in the database
+     */
+    Set<TopicPartition> moved(Map<TopicPartition, Long> known) {
+        Set<TopicPartition> moved = new HashSet<>();
+        positions.forEach((partition, position) -> {
+            if (!position.equals(known.get(partition))) {
+                moved.add(partition);
+            }
+        });
+        return moved;
+    }
+
     void place(TopicPartition partition, long position) {
         positions.put(partition, position);
         unplaced.remove(partition);

@@ -270,7 +270,7 @@ public final class Projector implements AutoCloseable {
         ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
-            lookAfterDatabase();
+            lookAfterDatabase(consumer);
             return;
         }
         long begun = System.nanoTime();
@@ -298,13 +298,14 @@ public final class Projector implements AutoCloseable {
 
     /**
      * Checks the database while there is nothing to write. It may be unavailable, or it may have been replaced by an
-     * empty one.
+     * empty one. Another thread or another replica may have noticed that first and have created the tables again, so
+     * the positions are compared.
      */
-    private void lookAfterDatabase() throws LedgerDatabase.Unavailable {
+    private void lookAfterDatabase(Consumer<?, ?> consumer) throws LedgerDatabase.Unavailable {
         long now = System.nanoTime();
         if (now - lookedNanos > RETRY.toNanos()) {
             lookedNanos = now;
-            database.write(Positions::all);
+            partitions.unplace(partitions.moved(database.write(Positions::all)), consumer.assignment());
         }
     }
 

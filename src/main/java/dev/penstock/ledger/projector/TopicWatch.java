@@ -11,7 +11,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -20,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 /** Checks whether the ledger still belongs to the current topics. Not thread-safe. */
 public final class TopicWatch implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(TopicWatch.class);
-    private static final int ANSWER_WITHIN_MILLIS = 5_000;
+    private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
 
     private final LedgerDatabase database;
     private final KafkaClients kafka;
@@ -39,17 +38,7 @@ public final class TopicWatch implements AutoCloseable {
             Settings settings,
             Map<String, UUID> jobTopicIds,
             Clock clock) {
-        this(
-                database,
-                kafka,
-                settings,
-                jobTopicIds,
-                clock,
-                () -> kafka.admin(
-                        "penstock-ledger-topics",
-                        Map.of(
-                                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS,
-                                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_WITHIN_MILLIS)));
+        this(database, kafka, settings, jobTopicIds, clock, () -> kafka.admin("penstock-ledger-topics", ANSWER_WITHIN));
     }
 
     /** @param admins creates the client for the checks */

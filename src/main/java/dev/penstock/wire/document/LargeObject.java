@@ -23,7 +23,7 @@ public final class LargeObject {
      * The place of a field in the text.
      *
      * @param begin the position of the quote before the field's name
-     * @param end a position after the field's value, with only a comma and blanks between them
+     * @param end a position after the field's value; only a comma and blanks may lie between the two
      */
     private record Field(int begin, int end) {}
 

@@ -2,7 +2,7 @@ package dev.penstock.cli.doctor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.cli.rest.ScriptedService;
+import dev.penstock.cli.rest.ScriptedHttpServer;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import dev.penstock.testkit.upstream.Flavour;
@@ -26,7 +26,7 @@ class DiagnosisTest {
                 FakeUpstream llama = FakeUpstream.start();
                 FakeUpstream ollama = FakeUpstream.start();
                 FakeUpstream down = FakeUpstream.start();
-                ScriptedService other = new ScriptedService()) {
+                ScriptedHttpServer other = new ScriptedHttpServer()) {
             down.stop();
             vllm.probes(request -> request.path().startsWith("/api/")
                     ? Optional.of(Answer.document(404, "{\"detail\":\"Not Found\"}"))

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.cli.Client;
-import dev.penstock.cli.rest.ScriptedService;
+import dev.penstock.cli.rest.ScriptedHttpServer;
 import dev.penstock.cli.view.Console;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.record.GroupNames;
@@ -38,8 +38,8 @@ class DoctorTest {
 
     @Test
     void a_running_service_reports_itself_and_its_nodes() throws Exception {
-        try (ScriptedService api = new ScriptedService();
-                ScriptedService management = new ScriptedService()) {
+        try (ScriptedHttpServer api = new ScriptedHttpServer();
+                ScriptedHttpServer management = new ScriptedHttpServer()) {
             api.json(200, """
                     {"data":[{"name":"gpu-a","state":"up","backend":"vllm","models":[{"id":"tiny"}],"last_error":null},
                     {"name":"cpu-a","state":"down","backend":"ollama","models":[],"last_error":"ollama at http://x refused the connection: is it running? (ollama serve)"},

@@ -35,11 +35,11 @@ class RestGateTest {
     private static final String COMPLETED = event("completed", 1, 2);
 
     private final Seen seen = new Seen();
-    private ScriptedService service;
+    private ScriptedHttpServer service;
     private RestGate gate;
 
     RestGateTest() throws Exception {
-        service = new ScriptedService();
+        service = new ScriptedHttpServer();
         gate = new RestGate(new Rest(service.url(), null), new Patience(3, Duration.ZERO, Duration.ZERO));
     }
 

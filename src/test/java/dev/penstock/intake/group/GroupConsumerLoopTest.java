@@ -7,6 +7,7 @@ import dev.penstock.intake.record.PausedTime;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.kafka.RecordGuard;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.HostileBytes;
 import java.time.Duration;
 import java.time.Instant;
@@ -16,7 +17,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -88,42 +88,42 @@ class GroupConsumerLoopTest {
         for (int i = 0; i < 4; i++) {
             append(Duration.ofMinutes(10).plusSeconds(i));
         }
-        await(() -> looks.get() >= 4);
+        Conditions.await(() -> looks.get() >= 4);
         assertThat(taken).isEmpty();
 
         goesOn.addAll(List.of(1L, 3L));
         node();
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
 
         assertThat(offsets()).containsExactly(1L, 3L);
         taken.forEach(GroupDelivery::acknowledge);
         // what comes now is looked at as it comes
         goesOn.add(4L);
         append(Duration.ofMinutes(11));
-        await(() -> taken.size() == 3);
+        Conditions.await(() -> taken.size() == 3);
         assertThat(log.committedOffset()).as("the head is still to come").isLessThanOrEqualTo(0);
 
         time.advance(Duration.ofMinutes(12));
-        await(() -> taken.size() == 5);
+        Conditions.await(() -> taken.size() == 5);
         assertThat(offsets()).as("none twice").containsExactly(1L, 3L, 4L, 0L, 2L);
         taken.forEach(GroupDelivery::acknowledge);
-        await(() -> log.committedOffset() == 5);
+        Conditions.await(() -> log.committedOffset() == 5);
     }
 
     @Test
     void a_head_that_goes_on_is_done_with_and_nothing_is_looked_at_for_nothing() throws InterruptedException {
         append(Duration.ofMinutes(10));
         append(Duration.ofMinutes(11));
-        await(() -> looks.get() >= 2);
+        Conditions.await(() -> looks.get() >= 2);
         goesOn.add(0L);
         node();
-        await(() -> taken.size() == 1);
+        Conditions.await(() -> taken.size() == 1);
         taken.getFirst().acknowledge();
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
 
         long before = looks.get();
         long polls = log.polls.get();
-        await(() -> log.polls.get() > polls + 5);
+        Conditions.await(() -> log.polls.get() > polls + 5);
 
         assertThat(looks.get()).isEqualTo(before);
     }
@@ -137,17 +137,17 @@ class GroupConsumerLoopTest {
         append(Duration.ofMinutes(10));
         append(Duration.ofMinutes(10));
         append(Duration.ofMinutes(10));
-        await(() -> taken.size() == 3);
+        Conditions.await(() -> taken.size() == 3);
 
         // what lies behind a head that is not due is refused at once, too
         assertThat(offsets()).containsExactly(0L, 1L, 3L);
         assertThat(taken.stream().map(GroupDelivery::isUnread)).containsExactly(false, true, true);
         taken.forEach(GroupDelivery::acknowledge);
-        await(() -> log.committedOffset() == 2);
+        Conditions.await(() -> log.committedOffset() == 2);
         time.advance(Duration.ofMinutes(12));
-        await(() -> taken.size() == 5);
+        Conditions.await(() -> taken.size() == 5);
         taken.forEach(GroupDelivery::acknowledge);
-        await(() -> log.committedOffset() == 5);
+        Conditions.await(() -> log.committedOffset() == 5);
         assertThat(RecordGuard.warnings().get("intake")).contains("IllegalStateException");
     }
 
@@ -183,14 +183,6 @@ class GroupConsumerLoopTest {
 
     private List<Long> offsets() {
         return taken.stream().map(delivery -> delivery.place().offset()).toList();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long until = System.nanoTime() + 20_000_000_000L;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(5);
-        }
     }
 
     private static OriginRecord origin(ConsumerRecord<byte[], byte[]> deferred) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.intake.record.OriginRecord;
 import dev.penstock.intake.record.PausedTime;
 import dev.penstock.intake.record.RecordDelivery;
+import dev.penstock.testkit.Conditions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -12,7 +13,6 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
@@ -73,7 +73,7 @@ class GroupConsumerRebalanceTest {
         start(3);
         // the second was done before; the first ends when the loop asks, the third does not start
         taken.get(1).acknowledge();
-        await(() -> log.committedOffset() == 0);
+        Conditions.await(() -> log.committedOffset() == 0);
         onLeave = delivery -> {
             left.add(delivery);
             if (delivery.place().offset() == 0) {
@@ -83,11 +83,11 @@ class GroupConsumerRebalanceTest {
             }
         };
         log.revoke();
-        await(() -> log.assignment().isEmpty());
+        Conditions.await(() -> log.assignment().isEmpty());
 
         assertThat(offsets(left)).containsExactly(0L, 2L);
         assertThat(left).allMatch(RecordDelivery::isGone);
-        await(() -> log.committedOffset() == 2);
+        Conditions.await(() -> log.committedOffset() == 2);
         assertThat(offsets(lost)).as("what was handed back is the next owner's").containsExactly(2L);
         assertThat(taken.get(2).renew()).isFalse();
     }
@@ -96,20 +96,20 @@ class GroupConsumerRebalanceTest {
     void a_run_that_does_not_end_holds_a_revocation_up_for_three_seconds() throws Exception {
         start(2);
         log.revoke();
-        await(() -> left.size() == 2);
+        Conditions.await(() -> left.size() == 2);
         Instant asked = time.instant();
-        await(() -> {
+        Conditions.await(() -> {
             time.advance(Duration.ofMillis(100));
             return lost.size() == 2;
         });
 
         assertThat(Duration.between(asked, time.instant())).isGreaterThanOrEqualTo(Duration.ofSeconds(3));
-        await(() -> log.committedOffset() == 0);
+        Conditions.await(() -> log.committedOffset() == 0);
         assertThat(offsets(lost)).containsExactly(0L, 1L);
         // its end comes too late, and counts for nothing
         taken.getFirst().acknowledge();
         long polls = log.polls.get();
-        await(() -> log.polls.get() > polls + 3);
+        Conditions.await(() -> log.polls.get() > polls + 3);
         assertThat(log.committedOffset()).isZero();
     }
 
@@ -117,15 +117,15 @@ class GroupConsumerRebalanceTest {
     void a_partition_that_comes_again_goes_on_where_it_was_committed() throws Exception {
         start(2);
         taken.getFirst().acknowledge();
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
         onLeave = this::handBack;
         log.revoke();
-        await(() -> log.assignment().isEmpty());
+        Conditions.await(() -> log.assignment().isEmpty());
         append();
         log.giveAgain();
-        await(() -> taken.size() == 4);
+        Conditions.await(() -> taken.size() == 4);
         append();
-        await(() -> taken.size() == 5);
+        Conditions.await(() -> taken.size() == 5);
 
         assertThat(offsets(taken)).containsExactly(0L, 1L, 1L, 2L, 3L);
         assertThat(taken.stream().map(GroupDelivery::mayHaveRun))
@@ -136,15 +136,15 @@ class GroupConsumerRebalanceTest {
     @Test
     void a_partition_that_is_lost_is_not_committed_and_its_runs_stop() throws Exception {
         start(2);
-        await(() -> log.committedOffset() == 0);
+        Conditions.await(() -> log.committedOffset() == 0);
         log.lose();
-        await(() -> lost.size() == 2);
+        Conditions.await(() -> lost.size() == 2);
 
         assertThat(left).as("nothing is handed back: another replica has it").isEmpty();
         taken.forEach(GroupDelivery::acknowledge);
         assertThat(taken).noneMatch(GroupDelivery::renew);
         long polls = log.polls.get();
-        await(() -> log.polls.get() > polls + 3);
+        Conditions.await(() -> log.polls.get() > polls + 3);
         assertThat(log.committedOffset()).isZero();
     }
 
@@ -155,13 +155,13 @@ class GroupConsumerRebalanceTest {
         PlayedLog next = new PlayedLog(PARTITION);
         log = next;
         failed.setPollException(new KafkaException("of the test"));
-        await(() -> consumers.get() == 2);
+        Conditions.await(() -> consumers.get() == 2);
 
         assertThat(failed.closed()).isTrue();
         assertThat(offsets(lost)).containsExactly(0L);
         assertThat(time.slept).containsExactly(Duration.ofSeconds(2));
         append();
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
     }
 
     @Test
@@ -170,11 +170,11 @@ class GroupConsumerRebalanceTest {
         PlayedLog first = log;
         log = new PlayedLog(PARTITION);
         long polls = first.polls.get();
-        await(() -> first.polls.get() > polls + 2);
+        Conditions.await(() -> first.polls.get() > polls + 2);
         assertThat(lost).isEmpty();
 
         time.advance(SESSION.plusMillis(1));
-        await(() -> consumers.get() == 2);
+        Conditions.await(() -> consumers.get() == 2);
 
         assertThat(offsets(lost)).containsExactly(0L);
         assertThat(first.closed()).isTrue();
@@ -185,13 +185,13 @@ class GroupConsumerRebalanceTest {
         start(1);
         GroupDelivery first = taken.getFirst();
         first.end();
-        await(() -> !first.renew());
+        Conditions.await(() -> !first.renew());
         long polls = log.polls.get();
-        await(() -> log.polls.get() > polls + 3);
+        Conditions.await(() -> log.polls.get() > polls + 3);
         assertThat(taken).as("not before its time").hasSize(1);
 
         time.advance(Duration.ofSeconds(2));
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
         GroupDelivery second = taken.get(1);
         assertThat(second.place()).isEqualTo(first.place());
         assertThat(second.mayHaveRun()).isTrue();
@@ -199,17 +199,17 @@ class GroupConsumerRebalanceTest {
         // the end of the first run counts no more
         first.acknowledge();
         second.acknowledge();
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
     }
 
     @Test
     void a_commit_that_fails_is_sent_again() throws Exception {
         start(1);
-        await(() -> log.committedOffset() == 0);
+        Conditions.await(() -> log.committedOffset() == 0);
         log.failing.set(2);
         taken.getFirst().acknowledge();
 
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
         assertThat(log.failing).hasValue(0);
         assertThat(log.commits).containsExactly(0L, 1L);
     }
@@ -221,40 +221,40 @@ class GroupConsumerRebalanceTest {
         log.mark();
         log.mark();
         thread.start();
-        await(() -> taken.size() == 1);
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> taken.size() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
 
         taken.getFirst().acknowledge();
 
-        await(() -> log.committedOffset() == 4);
+        Conditions.await(() -> log.committedOffset() == 4);
     }
 
     @Test
     void no_more_than_the_capacity_is_in_hand_and_nothing_is_read_while_no_node_is_there() throws Exception {
         start(3);
-        await(() -> log.paused().contains(PARTITION));
+        Conditions.await(() -> log.paused().contains(PARTITION));
         append();
         long polls = log.polls.get();
-        await(() -> log.polls.get() > polls + 3);
+        Conditions.await(() -> log.polls.get() > polls + 3);
         assertThat(taken).hasSize(3);
         open.set(false);
         taken.get(2).acknowledge();
         taken.get(0).acknowledge();
-        await(() -> log.committedOffset() == 1);
+        Conditions.await(() -> log.committedOffset() == 1);
         assertThat(taken).as("no node").hasSize(3);
 
         open.set(true);
-        await(() -> taken.size() == 4);
+        Conditions.await(() -> taken.size() == 4);
     }
 
     @Test
     void a_drain_takes_no_more_and_commits_what_ends() throws Exception {
         start(2);
         loop.stop();
-        await(() -> log.paused().contains(PARTITION));
+        Conditions.await(() -> log.paused().contains(PARTITION));
         append();
         taken.forEach(GroupDelivery::acknowledge);
-        await(() -> log.committedOffset() == 2);
+        Conditions.await(() -> log.committedOffset() == 2);
 
         assertThat(taken).hasSize(2);
         assertThat(lost).isEmpty();
@@ -289,7 +289,7 @@ class GroupConsumerRebalanceTest {
         for (int i = 0; i < records; i++) {
             append();
         }
-        await(() -> taken.size() == records);
+        Conditions.await(() -> taken.size() == records);
     }
 
     private void append() {
@@ -307,13 +307,5 @@ class GroupConsumerRebalanceTest {
 
     private static List<Long> offsets(List<? extends RecordDelivery> deliveries) {
         return deliveries.stream().map(delivery -> delivery.place().offset()).toList();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long until = System.nanoTime() + 20_000_000_000L;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(1);
-        }
     }
 }

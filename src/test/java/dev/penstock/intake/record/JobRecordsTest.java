@@ -15,6 +15,7 @@ import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.PlayedClock;
 import dev.penstock.testkit.PlayedProducer;
 import dev.penstock.wire.Json;
@@ -31,7 +32,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.MockConsumer;
@@ -131,7 +131,7 @@ class JobRecordsTest {
         void take(Function<Long, ConsumerRecord<byte[], byte[]>> record) throws InterruptedException {
             log.append(record);
             long end = log.committedOffset() < 0 ? 1 : log.committedOffset() + 1;
-            await(() -> log.committedOffset() == end);
+            Conditions.await(() -> log.committedOffset() == end);
         }
 
         @Override
@@ -361,13 +361,5 @@ class JobRecordsTest {
     private static String header(ProducerRecord<byte[], byte[]> record, String name) {
         Header header = record.headers().lastHeader(name);
         return header == null ? "" : new String(header.value(), StandardCharsets.UTF_8);
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long until = System.nanoTime() + 40_000_000_000L;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(5);
-        }
     }
 }

@@ -3,6 +3,7 @@ package dev.penstock.intake.record;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.penstock.testkit.Conditions;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
@@ -116,9 +117,7 @@ class MemoryBudgetTest {
             }
         });
         begun.await();
-        while (thread.getState() == Thread.State.RUNNABLE) {
-            Thread.sleep(1);
-        }
+        Conditions.await(() -> thread.getState() != Thread.State.RUNNABLE);
         return thread;
     }
 }

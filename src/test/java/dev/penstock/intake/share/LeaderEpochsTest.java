@@ -2,6 +2,7 @@ package dev.penstock.intake.share;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.PlayedAdmin;
 import java.time.Duration;
 import java.util.List;
@@ -10,7 +11,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
@@ -97,7 +97,7 @@ class LeaderEpochsTest {
         CompletableFuture<@Nullable Void> first = epochs.ask();
         assertThat(epochs.ask()).isSameAs(first);
         epochs.start();
-        await(broker::isHeld);
+        Conditions.await(broker::isHeld);
         // it may have been answered before the record came
         CompletableFuture<@Nullable Void> later = epochs.ask();
         assertThat(later).isNotSameAs(first);
@@ -148,13 +148,5 @@ class LeaderEpochsTest {
                 new byte[0],
                 new RecordHeaders(),
                 Optional.ofNullable(epoch));
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long until = System.nanoTime() + 20_000_000_000L;
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(1);
-        }
     }
 }

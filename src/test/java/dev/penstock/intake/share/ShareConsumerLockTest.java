@@ -7,6 +7,7 @@ import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.setup.ModeChoice;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.wire.record.IntakeMode;
 import java.time.Duration;
 import java.util.List;
@@ -17,7 +18,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicIdPartition;
@@ -82,11 +82,11 @@ class ShareConsumerLockTest {
         assertThat(consumer.sent).isEmpty();
 
         advance(Duration.ofMillis(1));
-        await(() -> consumer.sent.size() == 3);
+        Conditions.await(() -> consumer.sent.size() == 3);
         assertThat(consumer.sent).containsExactly("4 RENEW", "5 RENEW", "-");
 
         advance(THIRD);
-        await(() -> consumer.sent.size() == 6);
+        Conditions.await(() -> consumer.sent.size() == 6);
         assertThat(lost).isEmpty();
         assertThat(loop.inFlight()).isEqualTo(2);
     }
@@ -96,7 +96,7 @@ class ShareConsumerLockTest {
         take(4, 5);
         consumer.locksLost.add(4L);
         advance(THIRD);
-        await(() -> lost.size() == 1);
+        Conditions.await(() -> lost.size() == 1);
 
         assertThat(offsets(lost)).containsExactly(4L);
         assertThat(taken.getFirst().isGone()).isTrue();
@@ -106,7 +106,7 @@ class ShareConsumerLockTest {
         // its end is not acknowledged
         taken.getFirst().acknowledge();
         taken.get(1).acknowledge();
-        await(() -> consumer.sent.contains("5 ACCEPT"));
+        Conditions.await(() -> consumer.sent.contains("5 ACCEPT"));
         assertThat(consumer.sent).doesNotContain("4 ACCEPT");
     }
 
@@ -118,7 +118,7 @@ class ShareConsumerLockTest {
         consumer.locksLost.add(5L);
 
         assertThat(renew(taken.get(1))).isFalse();
-        await(() -> lost.size() == 1);
+        Conditions.await(() -> lost.size() == 1);
         // the third of the lock begins anew with each renewal
         time.advance(THIRD.minusMillis(1));
         int sent = consumer.sent.size();
@@ -132,10 +132,10 @@ class ShareConsumerLockTest {
         take(4);
         consumer.slipIn(9);
         advance(THIRD);
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
 
         assertThat(taken.get(1).place().offset()).isEqualTo(9);
-        await(() -> loop.inFlight() == 2);
+        Conditions.await(() -> loop.inFlight() == 2);
     }
 
     @Test
@@ -149,7 +149,7 @@ class ShareConsumerLockTest {
         assertThat(consumer.sent).isEmpty();
 
         advance(Duration.ofMillis(1));
-        await(() -> consumer.sent.size() == 3);
+        Conditions.await(() -> consumer.sent.size() == 3);
         assertThat(consumer.sent).containsExactly("4 ACCEPT", "5 RELEASE", "-");
     }
 
@@ -159,7 +159,7 @@ class ShareConsumerLockTest {
         consumer.deliveries(6);
         taken.get(1).acknowledge();
         taken.getFirst().handBack(1);
-        await(() -> taken.size() == 3);
+        Conditions.await(() -> taken.size() == 3);
 
         assertThat(consumer.sent).containsExactly("5 ACCEPT", "4 RELEASE", "-");
         assertThat(lost).isEmpty();
@@ -171,7 +171,7 @@ class ShareConsumerLockTest {
         take(4, 5);
         taken.getFirst().acknowledge();
         advance(THIRD);
-        await(() -> consumer.sent.size() == 3);
+        Conditions.await(() -> consumer.sent.size() == 3);
 
         assertThat(consumer.sent).containsExactly("4 ACCEPT", "5 RENEW", "-");
     }
@@ -182,7 +182,7 @@ class ShareConsumerLockTest {
         consumer.locksLost.add(4L);
         consumer.deliveries(5);
         taken.getFirst().acknowledge();
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
 
         assertThat(consumers).hasValue(1);
         assertThat(lost).as("it was done with").isEmpty();
@@ -198,7 +198,7 @@ class ShareConsumerLockTest {
         CompletableFuture<Boolean> renewed = new CompletableFuture<>();
         failed.fail(new KafkaException("of the test"));
         taken.getFirst().acknowledge();
-        await(() -> taken.size() == 2);
+        Conditions.await(() -> taken.size() == 2);
         loop.command(new ShareDelivery.LockCommand.Renew(taken.getFirst(), renewed));
 
         assertThat(failed.isClosed()).isTrue();
@@ -222,7 +222,7 @@ class ShareConsumerLockTest {
         consumer = new PlayedShareConsumer();
 
         assertThat(renew(taken.getFirst())).isFalse();
-        await(() -> consumers.get() == 2);
+        Conditions.await(() -> consumers.get() == 2);
         assertThat(offsets(lost)).containsExactly(4L, 5L);
         assertThat(broken.isClosed()).isTrue();
     }
@@ -239,7 +239,7 @@ class ShareConsumerLockTest {
         consumer = full;
         ShareConsumerLoop first = loop(Duration.ofDays(400));
         Thread member = Thread.ofPlatform().daemon().start(first);
-        await(() -> taken.size() == 1);
+        Conditions.await(() -> taken.size() == 1);
         assertThat(consumers).hasValue(3);
         assertThat(time.slept).containsExactly(Duration.ofSeconds(2));
         first.close();
@@ -250,10 +250,10 @@ class ShareConsumerLockTest {
     @Test
     void a_member_that_has_had_nothing_for_long_leaves() throws Exception {
         thread.start();
-        await(() -> consumer.polls.get() > 3);
+        Conditions.await(() -> consumer.polls.get() > 3);
         time.advance(LEAVE_AFTER);
         long polls = consumer.polls.get();
-        await(() -> consumer.polls.get() > polls + 3);
+        Conditions.await(() -> consumer.polls.get() > polls + 3);
         assertThat(thread.isAlive()).isTrue();
 
         time.advance(Duration.ofMillis(1));
@@ -267,11 +267,11 @@ class ShareConsumerLockTest {
         open.set(false);
         consumer.deliveries(4);
         thread.start();
-        await(() -> time.slept.size() > 3);
+        Conditions.await(() -> time.slept.size() > 3);
         assertThat(consumer.polls).hasValue(0);
 
         open.set(true);
-        await(() -> taken.size() == 1);
+        Conditions.await(() -> taken.size() == 1);
     }
 
     @Test
@@ -329,7 +329,7 @@ class ShareConsumerLockTest {
     private void take(long... offsets) throws InterruptedException {
         consumer.deliveries(offsets);
         thread.start();
-        await(() -> loop.inFlight() >= offsets.length);
+        Conditions.await(() -> loop.inFlight() >= offsets.length);
     }
 
     /** The loop does a round now, since a run of another record has ended; then it waits. */
@@ -340,7 +340,7 @@ class ShareConsumerLockTest {
 
     /** Waits until the loop has done everything that it was asked for. */
     private void settle() throws InterruptedException {
-        await(() -> thread.getState() == Thread.State.TERMINATED
+        Conditions.await(() -> thread.getState() == Thread.State.TERMINATED
                 || (loop.hasNoCommands() && thread.getState() == Thread.State.TIMED_WAITING));
     }
 
@@ -368,13 +368,5 @@ class ShareConsumerLockTest {
 
     private static List<Long> offsets(List<? extends RecordDelivery> deliveries) {
         return deliveries.stream().map(delivery -> delivery.place().offset()).toList();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long until = System.nanoTime() + SOON.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(1);
-        }
     }
 }

@@ -8,6 +8,7 @@ import dev.penstock.intake.setup.ModeChoice;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.kafka.RecordGuard;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.wire.record.IntakeMode;
 import java.time.Duration;
 import java.util.List;
@@ -139,10 +140,7 @@ class ShareConsumerLoopTest {
         ShareConsumerLoop loop = loop();
         Thread thread = Thread.ofPlatform().daemon().start(loop);
 
-        long until = System.nanoTime() + SOON.toNanos();
-        while (acknowledged.isEmpty() && System.nanoTime() < until) {
-            Thread.sleep(5);
-        }
+        Conditions.await(() -> !acknowledged.isEmpty());
         assertThat(acknowledged).containsExactly(AcknowledgeType.RELEASE);
         assertThat(consumers).hasValue(1);
         loop.close();

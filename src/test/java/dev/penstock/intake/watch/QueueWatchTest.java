@@ -12,6 +12,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.lang.reflect.Proxy;
@@ -99,11 +100,9 @@ class QueueWatchTest {
     }
 
     @Test
-    void its_timer_checks_until_it_is_closed_and_closes_its_client() throws InterruptedException {
+    void it_checks_until_it_is_closed_and_closes_its_client() throws InterruptedException {
         watch.start(IntakeMode.SHARE, Map.of("jobs", 100), List.of(new TopicPartition("jobs", 0)));
-        while (asked.stream().noneMatch("listConsumerGroupOffsets"::equals)) {
-            Thread.sleep(5);
-        }
+        Conditions.await(() -> asked.contains("listConsumerGroupOffsets"));
         assertThat(watch.windowUsed()).isEqualTo(Map.of("jobs", 0.0));
         assertThat(watch.lag()).isEmpty();
         assertThat(watch.isBehind("jobs")).isFalse();

@@ -37,6 +37,13 @@ class OwnPartitionsTest {
     }
 
     @Test
+    void a_placed_partition_with_another_position_in_the_database_has_moved() {
+        assertThat(partitions.moved(Map.of(A, 10L))).isEmpty();
+        assertThat(partitions.moved(Map.of(A, 11L, B, 3L))).containsExactly(A);
+        assertThat(partitions.moved(Map.of())).containsExactly(A);
+    }
+
+    @Test
     void a_partition_that_is_lost_or_revoked_is_neither() {
         partitions.onPartitionsLost(List.of(A));
         partitions.onPartitionsRevoked(List.of(B));

@@ -13,6 +13,7 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.LogLines;
 import dev.penstock.testkit.PlayedAdmin;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -29,7 +30,6 @@ import java.util.Random;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.UUID;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -160,10 +160,10 @@ class ProjectorTest {
         awaitEnd();
 
         assertThat(TestLedgers.dump(database)).isEqualTo(wanted());
-        await(() -> log.committed.equals(ends()));
+        Conditions.await(() -> log.committed.equals(ends()));
         assertThat(projector.owned()).isEqualTo(topics.logs().keySet());
         assertThat(projector.member()).isNotEmpty();
-        await(() -> projector.behindMillis() == 0);
+        Conditions.await(() -> projector.behindMillis() == 0);
     }
 
     @Test
@@ -176,7 +176,7 @@ class ProjectorTest {
 
         start(next);
         // the group learns where it stands, although nothing comes
-        await(() -> next.committed.equals(ends()));
+        Conditions.await(() -> next.committed.equals(ends()));
 
         assertThat(next.read.get())
                 .as("at most one poll before it was placed")
@@ -188,13 +188,13 @@ class ProjectorTest {
     void a_partition_that_is_taken_away_is_written_no_more() throws Exception {
         log.visible = 2;
         Projector projector = start(log);
-        await(() -> projector.owned().equals(topics.logs().keySet())
+        Conditions.await(() -> projector.owned().equals(topics.logs().keySet())
                 && database.write(Positions::all).getOrDefault(JOBS, 0L) == 2);
         Set<TopicPartition> rest = Set.of(new TopicPartition("prompt-jobs", 1));
         log.assignOnly(rest);
-        await(() -> projector.owned().equals(rest));
+        Conditions.await(() -> projector.owned().equals(rest));
         log.visible = Integer.MAX_VALUE;
-        await(() -> rest.stream().allMatch(partition -> {
+        Conditions.await(() -> rest.stream().allMatch(partition -> {
             try {
                 return database.write(Positions::all).getOrDefault(partition, 0L)
                         == topics.log(partition).size();
@@ -214,7 +214,7 @@ class ProjectorTest {
     void a_partition_that_another_projector_has_moved_is_read_from_there() throws Exception {
         log.visible = 0;
         Projector projector = start(log);
-        await(() -> projector.owned().contains(JOBS));
+        Conditions.await(() -> projector.owned().contains(JOBS));
         // as another one does, that has written its first three records; here they are left out, so that it shows
         boolean moved = database.write(connection -> Positions.advance(connection, JOBS, 0, 3));
         assertThat(moved).isTrue();
@@ -229,7 +229,7 @@ class ProjectorTest {
     void a_database_that_goes_away_is_waited_for_and_nothing_is_left_out() throws Exception {
         log.visible = 1;
         Projector projector = start(log);
-        await(() -> database.write(Positions::all).getOrDefault(JOBS, 0L) == 1);
+        Conditions.await(() -> database.write(Positions::all).getOrDefault(JOBS, 0L) == 1);
         assertThatThrownBy(() -> database.write(_ -> {
                     log.visible = Integer.MAX_VALUE;
                     throw new SQLException("disk I/O error", null, 10);
@@ -239,6 +239,19 @@ class ProjectorTest {
 
         assertThat(TestLedgers.dump(database)).isEqualTo(wanted());
         assertThat(projector.owned()).isEqualTo(topics.logs().keySet());
+    }
+
+    /** Another thread or another replica has found the tables gone, and has created them again. */
+    @Test
+    void an_emptied_database_is_filled_again_although_no_record_comes() throws Exception {
+        start(log);
+        awaitEnd();
+        Conditions.await(() -> log.committed.equals(ends()));
+
+        TestLedgers.empty(database);
+        awaitEnd();
+
+        assertThat(TestLedgers.dump(database)).isEqualTo(wanted());
     }
 
     @Test
@@ -261,7 +274,8 @@ class ProjectorTest {
     }
 
     private void awaitEnd() throws Exception {
-        await(() -> database.isThere() && database.write(Positions::all).equals(ends()));
+        Conditions.await(
+                () -> database.isThere() && database.write(Positions::all).equals(ends()));
     }
 
     /** What the records say when they are written at once. */
@@ -282,13 +296,5 @@ class ProjectorTest {
             });
         }
         return TestLedgers.dump(other);
-    }
-
-    private static void await(Callable<Boolean> condition) throws Exception {
-        long until = System.nanoTime() + 30_000_000_000L;
-        while (!condition.call()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.sleep(2);
-        }
     }
 }

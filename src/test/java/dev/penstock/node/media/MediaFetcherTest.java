@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.wire.AllowedHosts;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
@@ -21,7 +22,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -259,7 +259,7 @@ class MediaFetcherTest {
         CompletableFuture<Void> stopped = new CompletableFuture<>();
         try (MediaFetcher fetcher = patient()) {
             CompletableFuture<Throwable> ended = inBackground(fetcher, url, new Until(stopped, FAR));
-            until(() ->
+            Conditions.await(() ->
                     SEEN.stream().anyMatch(seen -> seen.endsWith("/silent")) || asked.contains("slow-name.example"));
 
             stopped.complete(null);
@@ -313,12 +313,6 @@ class MediaFetcherTest {
             }
         });
         return ended;
-    }
-
-    private static void until(BooleanSupplier condition) throws InterruptedException {
-        while (!condition.getAsBoolean()) {
-            Thread.sleep(5);
-        }
     }
 
     private MediaFetcher patient() {

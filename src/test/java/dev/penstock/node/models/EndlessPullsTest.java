@@ -8,10 +8,10 @@ import dev.penstock.node.http.NodeClient;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.EndlessServer;
 import io.vertx.core.Vertx;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -74,13 +74,7 @@ class EndlessPullsTest {
         assertThat(server.sent()).as("and what the kernel holds").isLessThan(32 << 20);
     }
 
-    private void assertHungUp() throws InterruptedException {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
-        while (server.hungUp() == 0) {
-            assertThat(System.nanoTime())
-                    .as("waiting until the connection is closed")
-                    .isLessThan(deadline);
-            TimeUnit.MILLISECONDS.sleep(10);
-        }
+    private void assertHungUp() {
+        Conditions.await(() -> server.hungUp() > 0, PATIENCE, "the connection is closed");
     }
 }

@@ -35,4 +35,16 @@ public final class TestSettings {
                 .build();
         return config.getConfigMapping(PenstockConfig.class);
     }
+
+    /** Returns the keys of a node, without {@code penstock.}. */
+    public static Map<String, String> node(String name, String backend, int slots) {
+        String key = "nodes." + name + ".";
+        return Map.of(
+                key + "backend",
+                backend,
+                key + "url",
+                "http://127.0.0.1:1",
+                key + "max-in-flight",
+                Integer.toString(slots));
+    }
 }

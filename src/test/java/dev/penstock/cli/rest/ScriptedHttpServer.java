@@ -14,7 +14,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /** An HTTP server that gives scripted answers, one per request, and records the requests. */
-public final class ScriptedService implements AutoCloseable {
+public final class ScriptedHttpServer implements AutoCloseable {
     private final HttpServer server;
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final Queue<Answer> answers = new ConcurrentLinkedQueue<>();
@@ -22,7 +22,7 @@ public final class ScriptedService implements AutoCloseable {
 
     record Answer(int status, String type, String body) {}
 
-    public ScriptedService() throws IOException {
+    public ScriptedHttpServer() throws IOException {
         server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         server.setExecutor(threads);
         server.createContext("/", this::answer);
@@ -33,12 +33,12 @@ public final class ScriptedService implements AutoCloseable {
         return "http://127.0.0.1:" + server.getAddress().getPort();
     }
 
-    public ScriptedService stream(String events) {
+    public ScriptedHttpServer stream(String events) {
         answers.add(new Answer(200, "text/event-stream;charset=UTF-8", events));
         return this;
     }
 
-    public ScriptedService json(int status, String body) {
+    public ScriptedHttpServer json(int status, String body) {
         answers.add(new Answer(status, "application/json", body));
         return this;
     }
