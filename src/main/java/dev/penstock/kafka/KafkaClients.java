@@ -26,6 +26,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.SaslConfigs;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
@@ -41,6 +42,8 @@ public final class KafkaClients implements AutoCloseable {
             IsolationLevel.READ_COMMITTED.toString().toLowerCase(Locale.ROOT);
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
     private static final int CONFIG_MILLIS = 2_000;
+
+    private static final String ALLOWED_TOKEN_URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
 
     /** The default address of Kafka. */
     public static final String DEFAULT_SERVERS = "localhost:9092";
@@ -59,6 +62,18 @@ public final class KafkaClients implements AutoCloseable {
         all.putIfAbsent(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, DEFAULT_SERVERS);
         this.common = Map.copyOf(all);
         this.maxRecord = maxRecord;
+        allowTokenUrl();
+    }
+
+    /**
+     * Allows the token server that the user's keys name. Kafka's client (4.x) asks for this as a system property, so
+     * that the configuration of an untrusted connector cannot choose a server. A property of the user stays.
+     */
+    private void allowTokenUrl() {
+        Object url = common.get(SaslConfigs.SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL);
+        if (url != null && System.getProperty(ALLOWED_TOKEN_URLS) == null) {
+            System.setProperty(ALLOWED_TOKEN_URLS, url.toString());
+        }
     }
 
     /** Returns the size of the largest record, in bytes. */

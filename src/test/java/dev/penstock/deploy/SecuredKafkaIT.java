@@ -1,5 +1,7 @@
 package dev.penstock.deploy;
 
+import dev.penstock.testkit.TokenServer;
+import dev.penstock.testkit.Certificates;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -41,6 +43,7 @@ import org.apache.kafka.common.resource.Resource;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.utils.SecurityUtils;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -51,7 +54,6 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 class SecuredKafkaIT {
     private static final Duration PATIENCE = Duration.ofMinutes(4);
-    private static final String STORE_PASSWORD = "changeit";
     private static final String PASSWORD = "correct horse; battery=staple";
     private static final String JAAS =
             "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"penstock\" password=\"%s\";"
@@ -69,8 +71,8 @@ class SecuredKafkaIT {
     void tls_with_a_certificate_of_our_own_and_scram_and_the_rights_that_the_chart_gives(
             String how, String sasl, boolean topics)
             throws IOException, InterruptedException, ExecutionException, GeneralSecurityException {
-        Path server = keyPair("broker");
-        Path client = keyPair("client");
+        Certificates server = Certificates.create(folder, "broker");
+        Certificates client = Certificates.create(folder, "client");
         int secured = Broker.freePort();
         try (Broker broker = start(secured, server, client);
                 FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
@@ -85,17 +87,11 @@ class SecuredKafkaIT {
                     "account/password",
                     PASSWORD,
                     "client/user.crt",
-                    pem("CERTIFICATE", store(client).getCertificate("client").getEncoded()),
+                    client.certificate(),
                     "client/user.key",
-                    pem(
-                            "PRIVATE KEY",
-                            store(client)
-                                    .getKey("client", STORE_PASSWORD.toCharArray())
-                                    .getEncoded()));
+                    client.privateKey());
             // the chart mounts it under this name
-            Files.writeString(
-                    folder.resolve("ca.crt"),
-                    pem("CERTIFICATE", store(server).getCertificate("broker").getEncoded()));
+            Files.writeString(folder.resolve("ca.crt"), server.certificate());
             PenstockProcess.Builder penstock = PenstockProcess.with("unused:1")
                     .name("secured")
                     // each consumer has connections of its own, each with its handshakes
@@ -201,8 +197,39 @@ class SecuredKafkaIT {
         return variables;
     }
 
-    private static Broker start(int secured, Path server, Path client) throws InterruptedException, ExecutionException {
-        int plain = Broker.freePort();
+    /** The settings of Kafka's client are in variables. Nothing else allows the token server. */
+    @Test
+    void tokens_of_an_oauth_server() throws Exception {
+        int secured = Broker.freePort();
+        try (TokenServer server = TokenServer.start(folder)) {
+            int plain = Broker.freePort();
+            Map<String, String> settings = listeners(plain, secured, "SASL_PLAINTEXT");
+            settings.putAll(server.broker("secured"));
+            try (Broker broker = Broker.start(plain, settings);
+                    FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
+                PenstockProcess.Builder penstock = PenstockProcess.with("127.0.0.1:" + secured)
+                        .name("tokens")
+                        .config("penstock.intake.consumers", "2")
+                        .config("penstock.ledger.path", folder.resolve("ledger.db").toString())
+                        .node("fake", "vllm", URI.create(fake.url()), 4);
+                server.client()
+                        .forEach((key, value) -> penstock.environment(
+                                "KAFKA_" + key.toUpperCase(Locale.ROOT).replace('.', '_'), value));
+                try (PenstockProcess _ = penstock.startReady();
+                        ReplyLog replies = ReplyLog.follow(broker.bootstrap());
+                        JobSender jobs = new JobSender(broker.bootstrap())) {
+                    jobs.send("tokens", "Hi");
+                    jobs.flush();
+                    replies.awaitOutcomes(List.of("tokens"), PATIENCE);
+
+                    assertThat(replies.completedText("tokens")).isEqualTo("past it");
+                    assertThat(server.tokens()).isPositive();
+                }
+            }
+        }
+    }
+
+    private static Map<String, String> listeners(int plain, int secured, String protocol) {
         Map<String, String> settings = new HashMap<>();
         settings.put(
                 "listeners",
@@ -211,7 +238,16 @@ class SecuredKafkaIT {
         settings.put(
                 "advertised.listeners", "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d".formatted(plain, secured));
         settings.put("inter.broker.listener.name", "PLAINTEXT");
-        settings.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL,CONTROLLER:PLAINTEXT");
+        settings.put(
+                "listener.security.protocol.map",
+                "PLAINTEXT:PLAINTEXT,SECURED:%s,CONTROLLER:PLAINTEXT".formatted(protocol));
+        return settings;
+    }
+
+    private static Broker start(int secured, Certificates server, Certificates client)
+            throws InterruptedException, ExecutionException {
+        int plain = Broker.freePort();
+        Map<String, String> settings = listeners(plain, secured, "SASL_SSL");
         settings.put("sasl.enabled.mechanisms", "SCRAM-SHA-512");
         settings.put(
                 "listener.name.secured.scram-sha-512.sasl.jaas.config",
@@ -220,14 +256,7 @@ class SecuredKafkaIT {
         settings.put("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
         // the user of the other listeners
         settings.put("super.users", "User:ANONYMOUS");
-        settings.put("ssl.keystore.type", "PKCS12");
-        settings.put("ssl.keystore.location", server.toString());
-        settings.put("ssl.keystore.password", STORE_PASSWORD);
-        settings.put("ssl.truststore.type", "PKCS12");
-        settings.put(
-                "ssl.truststore.location",
-                client.resolveSibling("client.trust.p12").toString());
-        settings.put("ssl.truststore.password", STORE_PASSWORD);
+        settings.putAll(server.settings(client));
         Broker broker = Broker.start(plain, settings);
         try (Admin admin = broker.admin()) {
             admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(
@@ -236,59 +265,5 @@ class SecuredKafkaIT {
                     .get();
         }
         return broker;
-    }
-
-    /** Creates a key with a self-signed certificate, and a trust store for it. */
-    private Path keyPair(String name) throws IOException, InterruptedException, GeneralSecurityException {
-        Path store = folder.resolve(name + ".p12");
-        keytool(
-                "-genkeypair",
-                "-alias",
-                name,
-                "-keyalg",
-                "EC",
-                "-dname",
-                "CN=" + name,
-                "-ext",
-                "san=ip:127.0.0.1",
-                "-keystore",
-                store.toString());
-        Path certificate = folder.resolve(name + ".pem");
-        Files.writeString(
-                certificate,
-                pem("CERTIFICATE", store(store).getCertificate(name).getEncoded()));
-        keytool(
-                "-importcert",
-                "-noprompt",
-                "-alias",
-                name,
-                "-file",
-                certificate.toString(),
-                "-keystore",
-                folder.resolve(name + ".trust.p12").toString());
-        return store;
-    }
-
-    private static void keytool(String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
-        command.addAll(List.of(arguments));
-        command.addAll(List.of("-storetype", "PKCS12", "-storepass", STORE_PASSWORD));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(output).isZero();
-    }
-
-    private static KeyStore store(Path file) throws IOException, GeneralSecurityException {
-        return KeyStore.getInstance(file.toFile(), STORE_PASSWORD.toCharArray());
-    }
-
-    private static String pem(String what, byte[] encoded) {
-        return "-----BEGIN %s-----%n%s%n-----END %s-----%n"
-                .formatted(
-                        what,
-                        Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII))
-                                .encodeToString(encoded),
-                        what);
     }
 }

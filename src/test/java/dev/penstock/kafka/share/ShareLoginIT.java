@@ -1,5 +1,7 @@
 package dev.penstock.kafka.share;
 
+import dev.penstock.testkit.TokenServer;
+import dev.penstock.testkit.Certificates;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.net.httpserver.HttpServer;
@@ -39,24 +41,22 @@ import org.junit.jupiter.api.io.TempDir;
 class ShareLoginIT {
     private static final Duration PATIENCE = Duration.ofSeconds(Integer.getInteger("penstock.share.patience", 60));
     private static final String TOPIC = "secured";
-    private static final String STORE_PASSWORD = "changeit";
     private static final int REAUTHENTICATION_MILLIS = 2_000;
-    private static final String URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
 
     @TempDir
     private Path folder = Path.of("");
 
     @Test
     void certificates_and_scram() throws Exception {
-        keyPair("broker");
-        keyPair("client");
+        Certificates server = Certificates.create(folder, "broker");
+        Certificates user = Certificates.create(folder, "client");
         Map<String, String> settings = listener("SASL_SSL");
         settings.put("sasl.enabled.mechanisms", "SCRAM-SHA-512");
         settings.put(
                 "listener.name.secured.scram-sha-512.sasl.jaas.config",
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;");
         settings.put("listener.name.secured.ssl.client.auth", "required");
-        settings.putAll(stores("broker", "client"));
+        settings.putAll(server.settings(user));
         try (Broker broker = Broker.start(port(settings, "PLAINTEXT"), settings)) {
             try (Admin admin = broker.admin()) {
                 admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(
@@ -64,7 +64,7 @@ class ShareLoginIT {
                         .all()
                         .get();
             }
-            Map<String, Object> client = new HashMap<>(stores("client", "broker"));
+            Map<String, Object> client = new HashMap<>(user.settings(server));
             client.put("security.protocol", "SASL_SSL");
             client.put("sasl.mechanism", "SCRAM-SHA-512");
             client.put(
@@ -76,51 +76,13 @@ class ShareLoginIT {
 
     @Test
     void tokens_of_a_server() throws Exception {
-        KeyPair keys = rsa();
-        Path jwks = folder.resolve("jwks.json");
-        Files.writeString(jwks, jwks((RSAPublicKey) keys.getPublic()));
-        AtomicInteger tokens = new AtomicInteger();
-        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        server.createContext("/token", exchange -> {
-            exchange.getRequestBody().readAllBytes();
-            tokens.incrementAndGet();
-            byte[] answer = "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":30}"
-                    .formatted(token(keys))
-                    .getBytes(StandardCharsets.UTF_8);
-            exchange.getResponseHeaders().add("Content-Type", "application/json");
-            exchange.sendResponseHeaders(200, answer.length);
-            exchange.getResponseBody().write(answer);
-            exchange.close();
-        });
-        server.start();
-        String url = "http://127.0.0.1:%d/token".formatted(server.getAddress().getPort());
-        System.setProperty(URLS, url + "," + jwks.toUri());
-        Map<String, String> settings = listener("SASL_PLAINTEXT");
-        settings.put("sasl.enabled.mechanisms", "OAUTHBEARER");
-        settings.put(
-                "listener.name.secured.oauthbearer.sasl.jaas.config",
-                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;");
-        settings.put(
-                "listener.name.secured.oauthbearer.sasl.server.callback.handler.class",
-                "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler");
-        settings.put("sasl.oauthbearer.jwks.endpoint.url", jwks.toUri().toString());
-        settings.put("sasl.oauthbearer.expected.audience", "kafka");
-        try (Broker broker = Broker.start(port(settings, "PLAINTEXT"), settings)) {
-            Map<String, Object> client = new HashMap<>();
-            client.put("security.protocol", "SASL_PLAINTEXT");
-            client.put("sasl.mechanism", "OAUTHBEARER");
-            client.put(
-                    "sasl.login.callback.handler.class",
-                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler");
-            client.put("sasl.oauthbearer.token.endpoint.url", url);
-            client.put(
-                    "sasl.jaas.config",
-                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId=\"penstock\" clientSecret=\"secret\";");
-            works(broker, port(settings, "SECURED"), client);
-            assertThat(tokens.get()).isPositive();
-        } finally {
-            System.clearProperty(URLS);
-            server.stop(0);
+        try (TokenServer server = TokenServer.start(folder)) {
+            Map<String, String> settings = listener("SASL_PLAINTEXT");
+            settings.putAll(server.broker("secured"));
+            try (Broker broker = Broker.start(port(settings, "PLAINTEXT"), settings)) {
+                works(broker, port(settings, "SECURED"), new HashMap<>(server.client()));
+                assertThat(server.tokens()).isPositive();
+            }
         }
     }
 
@@ -180,98 +142,5 @@ class ShareLoginIT {
     private static int port(Map<String, String> settings, String listener) {
         return Integer.parseInt(
                 settings.getOrDefault("listeners", "").replaceAll(".*" + listener + "://127.0.0.1:(\\d+).*", "$1"));
-    }
-
-    private Map<String, String> stores(String own, String trusted) {
-        return Map.of(
-                "ssl.keystore.type",
-                "PKCS12",
-                "ssl.keystore.location",
-                folder.resolve(own + ".p12").toString(),
-                "ssl.keystore.password",
-                STORE_PASSWORD,
-                "ssl.truststore.type",
-                "PKCS12",
-                "ssl.truststore.location",
-                folder.resolve(trusted + ".trust.p12").toString(),
-                "ssl.truststore.password",
-                STORE_PASSWORD);
-    }
-
-    /** Creates a key with a self-signed certificate, and a trust store for it. */
-    private void keyPair(String name) throws IOException, InterruptedException {
-        String store = folder.resolve(name + ".p12").toString();
-        String certificate = folder.resolve(name + ".pem").toString();
-        keytool(
-                "-genkeypair",
-                "-alias",
-                name,
-                "-keyalg",
-                "EC",
-                "-dname",
-                "CN=" + name,
-                "-ext",
-                "san=ip:127.0.0.1",
-                "-keystore",
-                store);
-        keytool("-exportcert", "-rfc", "-alias", name, "-file", certificate, "-keystore", store);
-        keytool(
-                "-importcert",
-                "-noprompt",
-                "-alias",
-                name,
-                "-file",
-                certificate,
-                "-keystore",
-                folder.resolve(name + ".trust.p12").toString());
-    }
-
-    private static void keytool(String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
-        command.addAll(List.of(arguments));
-        command.addAll(List.of("-storetype", "PKCS12", "-storepass", STORE_PASSWORD));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(output).isZero();
-    }
-
-    private static KeyPair rsa() throws GeneralSecurityException {
-        KeyPairGenerator generator = KeyPairGenerator.getInstance("RSA");
-        generator.initialize(2048);
-        return generator.generateKeyPair();
-    }
-
-    private static String jwks(RSAPublicKey key) {
-        return "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"one\",\"alg\":\"RS256\",\"use\":\"sig\",\"n\":\"%s\",\"e\":\"%s\"}]}"
-                .formatted(encoded(key.getModulus()), encoded(key.getPublicExponent()));
-    }
-
-    private static String encoded(BigInteger number) {
-        byte[] bytes = number.toByteArray();
-        int sign = bytes[0] == 0 ? 1 : 0;
-        byte[] unsigned = java.util.Arrays.copyOfRange(bytes, sign, bytes.length);
-        return encoded(unsigned);
-    }
-
-    private static String encoded(byte[] bytes) {
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
-    }
-
-    private static String token(KeyPair keys) {
-        long now = System.currentTimeMillis() / 1000;
-        String head = "{\"alg\":\"RS256\",\"kid\":\"one\",\"typ\":\"JWT\"}";
-        String claims = "{\"sub\":\"penstock\",\"aud\":\"kafka\",\"scope\":\"jobs\",\"iat\":%d,\"exp\":%d}"
-                .formatted(now, now + 30);
-        String signed =
-                encoded(head.getBytes(StandardCharsets.UTF_8)) + "." + encoded(claims.getBytes(StandardCharsets.UTF_8));
-        try {
-            Signature signature = Signature.getInstance("SHA256withRSA");
-            signature.initSign(keys.getPrivate());
-            signature.update(signed.getBytes(StandardCharsets.UTF_8));
-            return signed + "." + encoded(signature.sign());
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException(e);
-        }
     }
 }
