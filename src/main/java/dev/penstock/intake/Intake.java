@@ -182,15 +182,14 @@ public final class Intake {
                                         limits.get(topic.topic().name());
                                 int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
                                 join(new TopicIntake(
-                                        topic,
+                                        topic.topic(),
                                         settings,
                                         kafka,
                                         records,
                                         dispatcher,
                                         writers,
                                         deliveries,
-                                        origins,
-                                        watch));
+                                        origins));
                             }
                         }
                     }

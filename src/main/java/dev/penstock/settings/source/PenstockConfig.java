@@ -135,11 +135,10 @@ public interface PenstockConfig {
         @WithDefault("kafka")
         String shareClient();
 
-        /** The number of consumers for each topic. docs/kafka.md explains the default. */
-        @WithDefault("16")
-        int consumers();
+        /** With share-client kafka, the number of consumers for each topic. Default: 16. */
+        Optional<Integer> consumers();
 
-        /** The records in flight per consumer. Default: slots × partitions / consumers. */
+        /** With share-client kafka, the records in flight for each consumer. Default: 16. */
         Optional<Integer> batch();
 
         /**
