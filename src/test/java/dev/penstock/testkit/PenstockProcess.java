@@ -138,7 +138,7 @@ public final class PenstockProcess implements AutoCloseable {
             int management = managementPort.orElseGet(Broker::freePort);
             config.put("quarkus.http.port", Integer.toString(service));
             config.put("quarkus.management.port", Integer.toString(management));
-            if (!"own".equals(config.get("penstock.intake.share-client"))) {
+            if ("kafka".equals(config.get("penstock.intake.share-client"))) {
                 TestEnvironment.shapeOfKafkas().forEach(config::putIfAbsent);
             }
             config.putIfAbsent(

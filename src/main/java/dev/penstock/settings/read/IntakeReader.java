@@ -121,7 +121,7 @@ final class IntakeReader {
             }
         }
         mistakes.mistake("intake.share-client", "'%s' is none of own, kafka".formatted(given));
-        return Settings.ShareClientKind.KAFKA;
+        return Settings.ShareClientKind.OWN;
     }
 
     private Optional<IntakeMode> mode(String given) {

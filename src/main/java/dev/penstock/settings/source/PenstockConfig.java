@@ -132,7 +132,7 @@ public interface PenstockConfig {
         int slots();
 
         /** The client of share groups: own or kafka. */
-        @WithDefault("kafka")
+        @WithDefault("own")
         String shareClient();
 
         /** With share-client kafka, the number of consumers for each topic. Default: 16. */

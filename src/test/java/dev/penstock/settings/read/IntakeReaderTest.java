@@ -27,10 +27,10 @@ class IntakeReaderTest {
     }
 
     @Test
-    void the_share_client_is_kafkas_unless_ours_is_configured() {
-        assertThat(read(Map.of()).shareClient()).isEqualTo(Settings.ShareClientKind.KAFKA);
-        assertThat(read(Map.of("penstock.intake.share-client", "own")).shareClient())
-                .isEqualTo(Settings.ShareClientKind.OWN);
+    void the_share_client_is_our_own_unless_kafkas_is_configured() {
+        assertThat(read(Map.of()).shareClient()).isEqualTo(Settings.ShareClientKind.OWN);
+        assertThat(read(Map.of("penstock.intake.share-client", "kafka")).shareClient())
+                .isEqualTo(Settings.ShareClientKind.KAFKA);
         read(Map.of("penstock.intake.share-client", "ours"));
         assertThat(mistakes.lines()).containsExactly("penstock.intake.share-client: 'ours' is none of own, kafka");
     }
@@ -49,15 +49,12 @@ class IntakeReaderTest {
     @Test
     void a_shape_without_effect_is_a_warning() {
         Map<String, String> shape = Map.of("penstock.intake.consumers", "4", "penstock.intake.batch", "100");
-        Map<String, String> ofOwn = new HashMap<>(shape);
-        ofOwn.put("penstock.intake.share-client", "own");
         Map<String, String> ofKafka = new HashMap<>(shape);
         ofKafka.put("penstock.intake.share-client", "kafka");
 
         assertThat(SettingsReader.withoutEffect(TestSettings.config(ofKafka))).isEmpty();
-        assertThat(SettingsReader.withoutEffect(TestSettings.config(Map.of("penstock.intake.share-client", "own"))))
-                .isEmpty();
-        assertThat(SettingsReader.withoutEffect(TestSettings.config(ofOwn)))
+        assertThat(SettingsReader.withoutEffect(TestSettings.config(Map.of()))).isEmpty();
+        assertThat(SettingsReader.withoutEffect(TestSettings.config(shape)))
                 .containsExactly(
                         "penstock.intake.consumers has no effect: it only applies to penstock.intake.share-client: kafka. The next release refuses it",
                         "penstock.intake.batch has no effect: it only applies to penstock.intake.share-client: kafka. The next release refuses it");
