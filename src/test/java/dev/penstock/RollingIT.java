@@ -93,6 +93,7 @@ class RollingIT {
 
     private PenstockProcess.Builder replica(String name) {
         return rig.replica(name, SLOTS)
+                .config("penstock.intake.batch", "125")
                 .config("penstock.nodes.fake.max-in-flight", Integer.toString(3 * SLOTS))
                 .config("penstock.intake.mode", "share")
                 .config("penstock.drain.timeout", DRAIN.toSeconds() + "s");

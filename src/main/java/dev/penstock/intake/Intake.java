@@ -182,15 +182,14 @@ public final class Intake {
                                         limits.get(topic.topic().name());
                                 int deliveries = limit == null ? Integer.MAX_VALUE : limit.deliveries();
                                 join(new TopicIntake(
-                                        topic,
+                                        topic.topic(),
                                         settings,
                                         kafka,
                                         records,
                                         dispatcher,
                                         writers,
                                         deliveries,
-                                        origins,
-                                        watch));
+                                        origins));
                             }
                         }
                     }
@@ -243,6 +242,9 @@ public final class Intake {
         waits.noNode().ifPresent(words -> standing.put("warning.nodes", words));
         dispatcher.waits().forEach((code, group) -> standing.put("waiting." + code.wireName(), group.words()));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
+        for (Source source : sources) {
+            source.warnings().forEach((about, words) -> standing.put("warning." + about, words));
+        }
         inFlight.deliveries().forEach((count, records) -> standing.put("deliveries." + count, Long.toString(records)));
         return standing;
     }

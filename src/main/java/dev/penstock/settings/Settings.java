@@ -124,8 +124,8 @@ public record Settings(
      * @param mode the configured mode; if empty, the mode in use applies, or else the best mode that the broker
      *     supports
      * @param shareClient the client of share groups
-     * @param consumers the number of consumers for each topic
-     * @param batch the records in flight per consumer; if empty, slots × partitions / consumers
+     * @param consumers with Kafka's share client, the number of consumers for each topic
+     * @param batch with Kafka's share client, the records in flight for each consumer
      * @param maxBytes the limit on the bytes of records in flight in this replica; above it, the replica receives no
      *     more records
      * @param park how long a job keeps its queue entry here while all its nodes are down; after that it is deferred
@@ -137,7 +137,7 @@ public record Settings(
             int slots,
             ShareClientKind shareClient,
             int consumers,
-            Optional<Integer> batch,
+            int batch,
             long maxBytes,
             Duration park,
             double lowShare,
@@ -145,13 +145,9 @@ public record Settings(
         private static final int MIN_FETCH_BYTES = 1 << 20;
         private static final int MAX_FETCH_BYTES = 50 << 20;
 
-        public int batch(JobTopic topic, int partitions) {
-            return batch.orElseGet(() -> Math.max(1, Math.ceilDiv(topic.slots() * partitions, consumers)));
-        }
-
         /**
-         * Returns the bytes that one consumer fetches at once. The fetches of all consumers together may be as large as
-         * the limit on records in flight.
+         * Returns the bytes that one of Kafka's share consumers fetches at once. The fetches of all consumers together
+         * may be as large as the limit on records in flight.
          */
         public int fetchBytes() {
             return Math.clamp(maxBytes / (consumers * (long) topics.size()), MIN_FETCH_BYTES, MAX_FETCH_BYTES);

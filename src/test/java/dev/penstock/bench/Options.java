@@ -70,6 +70,8 @@ record Options(
 
         Map<String, String> config() {
             return Map.of(
+                    "penstock.intake.share-client",
+                    "kafka",
                     "penstock.intake.consumers",
                     Integer.toString(consumers),
                     "penstock.intake.batch",

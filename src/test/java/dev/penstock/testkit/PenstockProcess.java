@@ -138,7 +138,9 @@ public final class PenstockProcess implements AutoCloseable {
             int management = managementPort.orElseGet(Broker::freePort);
             config.put("quarkus.http.port", Integer.toString(service));
             config.put("quarkus.management.port", Integer.toString(management));
-            TestEnvironment.consumers().ifPresent(number -> config.putIfAbsent("penstock.intake.consumers", number));
+            if ("kafka".equals(config.get("penstock.intake.share-client"))) {
+                TestEnvironment.shapeOfKafkas().forEach(config::putIfAbsent);
+            }
             config.putIfAbsent(
                     "penstock.ledger.path", ledgers.resolve(name + ".db").toString());
             return new PenstockProcess(

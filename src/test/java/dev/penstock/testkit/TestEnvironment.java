@@ -2,7 +2,7 @@ package dev.penstock.testkit;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 
 /** The paths of the build for the tests, the demo and the bench, and the parts that tests may skip. */
 public final class TestEnvironment {
@@ -37,12 +37,14 @@ public final class TestEnvironment {
     }
 
     /**
-     * Returns the number of consumers per job topic where it does not matter. Each consumer calls the broker twice a
-     * second.
+     * Returns the shape of Kafka's share client where it does not matter: few consumers, because each of them calls the
+     * broker twice a second, with batches that fill the slots of most tests.
      */
-    static Optional<String> consumers() {
-        return Optional.ofNullable(System.getProperty("penstock.test.consumers"))
-                .filter(configured -> !configured.isBlank());
+    static Map<String, String> shapeOfKafkas() {
+        String consumers = System.getProperty("penstock.test.consumers", "").strip();
+        return consumers.isEmpty()
+                ? Map.of()
+                : Map.of("penstock.intake.consumers", consumers, "penstock.intake.batch", "64");
     }
 
     /** Returns the {@code java} that runs this. */

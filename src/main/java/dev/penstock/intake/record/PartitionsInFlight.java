@@ -79,14 +79,12 @@ public final class PartitionsInFlight {
                 .collect(Collectors.toSet());
     }
 
-    /** Returns the number of a partition's records that are in flight in this replica. */
-    public int inFlight(TopicPartition partition) {
-        Taken taken = partitions.get(partition);
-        return taken == null ? 0 : taken.inFlight.get();
-    }
-
+    /** Returns the number of a topic's records that are in flight in this replica. */
     private int inFlight(String topic) {
-        return partitions(topic).stream().mapToInt(this::inFlight).sum();
+        return partitions.entrySet().stream()
+                .filter(known -> known.getKey().topic().equals(topic))
+                .mapToInt(known -> known.getValue().inFlight.get())
+                .sum();
     }
 
     /** Returns the offset after the newest record that this replica took; 0 if it took none. */

@@ -1,5 +1,7 @@
 package dev.penstock.intake.record;
 
+import java.util.Map;
+
 /** A source of jobs for this replica. */
 public interface Source {
     void start();
@@ -11,4 +13,9 @@ public interface Source {
     void close();
 
     void awaitClosed() throws InterruptedException;
+
+    /** Returns the warnings for the operator, by their subject. */
+    default Map<String, String> warnings() {
+        return Map.of();
+    }
 }

@@ -16,8 +16,10 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.IntSupplier;
 import org.apache.kafka.clients.CommonClientConfigs;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * same model have a choice.
  */
 public final class ClientIntake implements Source {
+    private static final Logger LOG = Logger.getLogger(ClientIntake.class);
+
     /** The client id in every request for records. */
     private static final String CLIENT_ID = "penstock-intake";
 
@@ -112,10 +116,12 @@ public final class ClientIntake implements Source {
         rooms.start();
     }
 
-    private void keepRooms() throws InterruptedException {
+    /** Returns too early if the client's thread has ended. Then this thread is gone too, and {@code live} is down. */
+    void keepRooms() throws InterruptedException {
         while (!rooms.isStopping()) {
             if (!client.isAlive()) {
-                throw new IllegalStateException("the share client's thread has ended");
+                LOG.error("the share client's thread has ended: this replica takes no more jobs");
+                return;
             }
             setRooms();
             Thread.sleep(LOOK_EVERY);
@@ -128,6 +134,18 @@ public final class ClientIntake implements Source {
         int ahead = Math.max(LEAST_AHEAD, running / RUNNING_FOR_EACH_AHEAD);
         client.room(running + ahead);
         topics.forEach(topic -> topic.room(ahead, Math.max(1, intake.slots() / SLOTS_FOR_EACH_OWN)));
+    }
+
+    @Override
+    public Map<String, String> warnings() {
+        Map<String, String> warnings = new TreeMap<>();
+        for (ClientTopic topic : topics) {
+            String warning = topic.warning();
+            if (!warning.isEmpty()) {
+                warnings.put("share." + topic.name(), warning);
+            }
+        }
+        return warnings;
     }
 
     @Override

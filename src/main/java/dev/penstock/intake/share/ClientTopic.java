@@ -18,6 +18,7 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.ToIntFunction;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.CorruptRecordException;
@@ -30,6 +31,7 @@ final class ClientTopic implements Receiver, LockKeeper {
     private static final RecordGuard GUARD = RecordGuard.of("intake");
 
     private final Settings.JobTopic topic;
+    private final String group;
     private final int deliveryLimit;
     private final Parts parts;
     private final ShareTopic subscription;
@@ -60,6 +62,7 @@ final class ClientTopic implements Receiver, LockKeeper {
     @SuppressWarnings("this-escape") // the client calls it after its start
     ClientTopic(ShareTopics client, Settings.JobTopic topic, String group, int deliveryLimit, Parts parts) {
         this.topic = topic;
+        this.group = group;
         this.deliveryLimit = deliveryLimit;
         this.parts = parts;
         subscription = client.subscribe(topic.name(), group, this, 0);
@@ -119,6 +122,35 @@ final class ClientTopic implements Receiver, LockKeeper {
     synchronized void stop() {
         stopped = true;
         subscription.room(0, 0);
+    }
+
+    String name() {
+        return topic.name();
+    }
+
+    /** Returns what the brokers refuse, each with its remedy; empty if they refuse nothing. */
+    String warning() {
+        return subscription.refusals().entrySet().stream()
+                .map(refusal ->
+                        "%s: %s. %s".formatted(refusal.getKey(), refusal.getValue(), remedy(refusal.getValue())))
+                .collect(Collectors.joining("; "));
+    }
+
+    /** @param error begins with the name of Kafka's error */
+    private String remedy(String error) {
+        String name = error.split("[: ]", 2)[0];
+        return switch (name) {
+            case "GROUP_AUTHORIZATION_FAILED" -> "Grant READ and DESCRIBE on the group " + group;
+            case "TOPIC_AUTHORIZATION_FAILED" -> "Grant READ and DESCRIBE on the topic " + topic.name();
+            case "UNKNOWN_TOPIC_OR_PARTITION" -> "Create the topic %s, or grant DESCRIBE on it".formatted(topic.name());
+            case "GROUP_MAX_SIZE_REACHED" -> "Raise group.share.max.size on the brokers, or run fewer replicas";
+            case "SHARE_SESSION_LIMIT_REACHED" ->
+                "Raise group.share.max.share.sessions on the brokers, or run fewer replicas";
+            case "GROUP_ID_NOT_FOUND" ->
+                "The group %s is not a share group. Stop its members, and delete it".formatted(group);
+            case "UNSUPPORTED_VERSION" -> "Share groups need Kafka 4.3 with share.version 1";
+            default -> "See the brokers' log";
+        };
     }
 
     // ---- from the client's thread

@@ -54,7 +54,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
     private final LinkedBlockingQueue<ShareDelivery.LockCommand> commands = new LinkedBlockingQueue<>();
     private final Map<RecordPlace, ShareDelivery> deliveries = new LinkedHashMap<>();
     private final Map<ShareDelivery, AcknowledgeType> finished = new LinkedHashMap<>();
-    private volatile int inFlight;
     private volatile boolean stopping;
     private volatile boolean closing;
     private volatile boolean ended;
@@ -72,8 +71,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
      * @param open tests whether any node takes jobs now
      * @param onRecord starts the run of a record; it must not block
      * @param onLost stops the run of a record whose lock is lost
-     * @param onBusy called when records were taken, and now and then while they are in flight
-     * @param leaveAfter the time without records after which the loop ends
      */
     record Setup(
             Supplier<ShareConsumer<byte[], byte[]>> consumers,
@@ -83,8 +80,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
             BooleanSupplier open,
             Consumer<RecordDelivery> onRecord,
             Consumer<RecordDelivery> onLost,
-            Runnable onBusy,
-            Duration leaveAfter,
             LoopTime time) {}
 
     ShareConsumerLoop(Setup setup) {
@@ -97,14 +92,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         if (ended) {
             answerStale();
         }
-    }
-
-    /**
-     * Returns the number of this consumer's records in flight. Until it is 0, the consumer gets no other records. Any
-     * thread may call this method.
-     */
-    int inFlight() {
-        return inFlight;
     }
 
     /** Returns whether the loop has taken every command from its queue. Only tests use it. */
@@ -147,9 +134,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                         "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
                         Reason.of(e));
                 loseAll();
-                if (setup.leaveAfter().toDays() < 1) {
-                    return;
-                }
                 setup.time().pause(AFTER_FAILURE);
             } catch (RuntimeException e) {
                 // the session is gone, and the broker delivers its records again
@@ -170,20 +154,16 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                 LOG.warnf("%s an acknowledgement failed, the records come again: %s", offsets, Reason.of(failure));
             }
         });
-        long idleSince = setup.time().now();
         boolean armed = false;
         while (!closing) {
             if (!deliveries.isEmpty()) {
                 work(consumer);
-                idleSince = setup.time().now();
                 armed = false;
             } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
                 // a poll that has sent a request continues, because the request cannot be taken back
                 answerStale();
                 setup.time().sleep(WHILE_CLOSED);
-            } else if (stopping
-                    || (setup.time().now() - idleSince) / 1_000_000
-                            > setup.leaveAfter().toMillis()) {
+            } else if (stopping) {
                 break;
             } else {
                 answerStale();
@@ -233,9 +213,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         List<ShareDelivery.LockCommand.Renew> renewals = note(all);
         boolean answered = false;
         try {
-            if (first == null) {
-                setup.onBusy().run();
-            }
             now = setup.time().now();
             boolean allDone = finished.size() == deliveries.size();
             if (!allDone && (!renewals.isEmpty() || now >= renewAtNanos)) {
@@ -245,7 +222,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
             }
             answered = true;
         } finally {
-            inFlight = deliveries.size();
             for (ShareDelivery.LockCommand.Renew renewal : renewals) {
                 renewal.renewed()
                         .complete(answered && deliveries.get(renewal.delivery().place()) == renewal.delivery());
@@ -334,10 +310,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
             accept(delivery(record, epochsKnown));
         }
         renewAtNanos = setup.time().now() + lockMillis * 1_000_000L / 3;
-        inFlight = deliveries.size();
-        if (inFlight > 0) {
-            setup.onBusy().run();
-        }
     }
 
     private void accept(ShareDelivery delivery) {
@@ -370,7 +342,6 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
     private void loseAll() {
         new ArrayList<>(deliveries.keySet()).forEach(this::lose);
         finished.clear();
-        inFlight = 0;
         answerStale();
     }
 

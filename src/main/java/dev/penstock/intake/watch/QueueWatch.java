@@ -99,14 +99,6 @@ public final class QueueWatch implements AutoCloseable {
         thread.start();
     }
 
-    /**
-     * Returns whether, at each of the last two checks, the broker had more unfinished records of a partition than this
-     * replica had in flight.
-     */
-    public boolean isBehind(String topic) {
-        return shareGroups.isBehind(topic);
-    }
-
     /** Returns the number of unfinished records of each topic, as the broker reported it last. */
     public Map<String, Long> lag() {
         return backlog.all();

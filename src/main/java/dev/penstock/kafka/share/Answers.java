@@ -36,6 +36,7 @@ final class Answers implements AutoCloseable {
         if (answer.code() != BrokerCode.NONE && subscription.isNews(answer.error())) {
             LOG.warnf("share session for %s with broker %d: %s", subscription.topic(), lane.broker(), answer.error());
         }
+        subscription.complaints().answered("share session", answer.code(), answer.error());
         switch (answer) {
             case Acknowledged acknowledged -> lane.onAcknowledged(acknowledged, ShareClient.now());
             case Fetched fetched -> {

@@ -1,5 +1,6 @@
 package dev.penstock.kafka.share;
 
+import dev.penstock.kafka.share.lane.BrokerCode;
 import dev.penstock.kafka.share.lane.Lane;
 import dev.penstock.kafka.share.lane.LaneStep;
 import dev.penstock.kafka.share.lane.TopicLanes;
@@ -15,10 +16,15 @@ import org.jboss.logging.Logger;
 final class GroupControl {
     static final long CONNECTING_MILLIS = 20;
 
+    /** The name of Kafka's error. A topic that the client may not describe is absent too. */
+    private static final String NO_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
+
     private static final Logger LOG = Logger.getLogger(GroupControl.class);
 
     private final Cluster cluster;
     private final Map<Integer, Wire.Peer> control = new HashMap<>();
+    /** The last login that a broker refused; empty after an answer. */
+    private String lastRefusal = "";
 
     GroupControl(Cluster cluster) {
         this.cluster = cluster;
@@ -94,15 +100,18 @@ final class GroupControl {
     }
 
     private void onView(Wire open, Collection<Subscription> subscriptions, Cluster.View view) {
+        lastRefusal = "";
         cluster.onView(view, ShareClient.now());
         for (Subscription subscription : subscriptions) {
             TopicLanes.View topic = view.topics().get(subscription.topic());
             if (topic == null) {
+                subscription.complaints().refused("topic", NO_TOPIC);
                 if (subscription.isNews("no topic")) {
                     LOG.warnf("the brokers do not know topic %s", subscription.topic());
                 }
                 continue;
             }
+            subscription.complaints().end("topic");
             for (Lane gone : subscription.lanes().onMetadata(topic)) {
                 Wire.Peer peer = subscription.peers().remove(gone.broker());
                 if (peer != null) {
@@ -173,15 +182,19 @@ final class GroupControl {
             if (!beat.error().isEmpty() && subscription.isNews(beat.error())) {
                 LOG.warnf("heartbeat of group %s: %s", subscription.group(), beat.error());
             }
+            // a group that a member cannot join is of another kind
+            boolean isOther = beat.code() == BrokerCode.MOVED && epoch == Membership.JOINING;
+            subscription.complaints().answered("heartbeat", isOther ? BrokerCode.REFUSED : beat.code(), beat.error());
             Set<Integer> assigned = beat.assigned() == null ? membership.assigned() : beat.assigned();
             membership.onHeartbeat(beat.code(), beat.epoch(), beat.intervalMillis(), assigned, ShareClient.now());
         });
         return LaneStep.NEVER;
     }
 
-    private static void warnOfRefusal(Wire open, Wire.Peer peer) {
+    private void warnOfRefusal(Wire open, Wire.Peer peer) {
         String refusal = open.refusal(peer);
-        if (!refusal.isEmpty()) {
+        if (!refusal.isEmpty() && !refusal.equals(lastRefusal)) {
+            lastRefusal = refusal;
             LOG.warnf(
                     "%s:%d refuses the login: %s",
                     peer.node().host(), peer.node().port(), refusal);

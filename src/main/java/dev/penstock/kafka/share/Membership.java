@@ -118,7 +118,12 @@ final class Membership {
             }
             case UNKNOWN_MEMBER -> epoch = JOINING;
             case NOT_COORDINATOR -> knowsCoordinator = false;
-            case RETRY, NOT_OURS, MOVED, SESSION_GONE, SESSION_LIMIT -> {}
+            case MOVED -> {
+                // the group is gone, or of another kind
+                nextAt = now + (epoch == JOINING ? REFUSED_MILLIS : RETRY_MILLIS);
+                epoch = JOINING;
+            }
+            case RETRY, NOT_OURS, SESSION_GONE, SESSION_LIMIT -> {}
             case MEMBER_LIMIT, REFUSED -> nextAt = now + REFUSED_MILLIS;
         }
     }

@@ -2,6 +2,7 @@ package dev.penstock.kafka.share;
 
 import dev.penstock.kafka.share.lane.Acknowledgement;
 import dev.penstock.kafka.share.lane.TakenRecord;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /** One topic that a client takes records from. Thread-safe. */
@@ -27,6 +28,12 @@ public interface ShareTopic {
      * @return whether the lock still holds; otherwise another consumer may own the record
      */
     CompletableFuture<Boolean> renew(TakenRecord record);
+
+    /**
+     * Returns the errors that last until a person changes something, such as a missing permission, by what the brokers
+     * refuse. Each begins with the name of Kafka's error.
+     */
+    Map<String, String> refusals();
 
     /** Returns the counters, at most a second old. */
     ShareStatistics statistics();

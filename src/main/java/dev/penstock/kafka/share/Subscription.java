@@ -89,6 +89,11 @@ public final class Subscription implements ShareTopic {
     }
 
     @Override
+    public Map<String, String> refusals() {
+        return complaints.refusals();
+    }
+
+    @Override
     public ShareStatistics statistics() {
         return statistics;
     }

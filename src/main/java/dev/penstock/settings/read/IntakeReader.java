@@ -14,6 +14,9 @@ import java.util.Set;
 
 /** Reads the keys of the intake: the job topics, and the limits on the records in flight. */
 final class IntakeReader {
+    /** The default number of consumers for each topic, and of records in flight for each consumer. */
+    private static final int SHAPE = 16;
+
     private final Mistakes mistakes;
 
     IntakeReader(Mistakes mistakes) {
@@ -23,7 +26,6 @@ final class IntakeReader {
     Settings.Intake read(PenstockConfig config) {
         var intake = config.intake();
         mistakes.atLeast("intake.slots", intake.slots(), 1);
-        mistakes.atLeast("intake.consumers", intake.consumers(), 1);
         mistakes.positive("intake.park", intake.park());
         long maxBytes = intake.maxBytes()
                 .map(MemorySize::asLongValue)
@@ -37,6 +39,7 @@ final class IntakeReader {
         if (!(intake.lowShare() >= 0 && intake.lowShare() <= 1)) {
             mistakes.mistake("intake.low-share", "must lie between 0 and 1");
         }
+        intake.consumers().ifPresent(consumers -> mistakes.atLeast("intake.consumers", consumers, 1));
         intake.batch().ifPresent(batch -> mistakes.atLeast("intake.batch", batch, 1));
         List<Settings.JobTopic> topics = topics(config);
         check(topics, config.topics());
@@ -45,12 +48,28 @@ final class IntakeReader {
                 mode(intake.mode()),
                 intake.slots(),
                 shareClient(intake.shareClient()),
-                intake.consumers(),
-                intake.batch(),
+                intake.consumers().orElse(SHAPE),
+                intake.batch().orElse(SHAPE),
                 maxBytes,
                 intake.park(),
                 intake.lowShare(),
                 List.copyOf(topics));
+    }
+
+    /** Returns a warning for each key that is set and has no effect with the configured share client. */
+    static List<String> withoutEffect(PenstockConfig config) {
+        var intake = config.intake();
+        if (!intake.shareClient().equals(Settings.ShareClientKind.OWN.wireName())) {
+            return List.of();
+        }
+        List<String> keys = new ArrayList<>();
+        intake.consumers().ifPresent(_ -> keys.add("penstock.intake.consumers"));
+        intake.batch().ifPresent(_ -> keys.add("penstock.intake.batch"));
+        return keys.stream()
+                .map(key ->
+                        "%s has no effect: it only applies to penstock.intake.share-client: kafka. The next release refuses it"
+                                .formatted(key))
+                .toList();
     }
 
     private List<Settings.JobTopic> topics(PenstockConfig config) {
@@ -102,7 +121,7 @@ final class IntakeReader {
             }
         }
         mistakes.mistake("intake.share-client", "'%s' is none of own, kafka".formatted(given));
-        return Settings.ShareClientKind.KAFKA;
+        return Settings.ShareClientKind.OWN;
     }
 
     private Optional<IntakeMode> mode(String given) {

@@ -75,6 +75,11 @@ public final class SettingsReader {
         keys.keySet().stream().sorted().forEach(key -> KnownKeys.mistake(key).ifPresent(mistakes::line));
     }
 
+    /** Returns a warning for each key that is set and has no effect with the other keys. */
+    public static List<String> withoutEffect(PenstockConfig config) {
+        return IntakeReader.withoutEffect(config);
+    }
+
     /** Returns the mistakes as one text, one mistake per line. */
     public static String listed(List<String> mistakes) {
         return "the configuration has %d mistake%s:\n  - %s"

@@ -132,14 +132,13 @@ public interface PenstockConfig {
         int slots();
 
         /** The client of share groups: own or kafka. */
-        @WithDefault("kafka")
+        @WithDefault("own")
         String shareClient();
 
-        /** The number of consumers for each topic. docs/kafka.md explains the default. */
-        @WithDefault("16")
-        int consumers();
+        /** With share-client kafka, the number of consumers for each topic. Default: 16. */
+        Optional<Integer> consumers();
 
-        /** The records in flight per consumer. Default: slots × partitions / consumers. */
+        /** With share-client kafka, the records in flight for each consumer. Default: 16. */
         Optional<Integer> batch();
 
         /**

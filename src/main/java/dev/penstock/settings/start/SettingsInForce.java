@@ -37,6 +37,7 @@ final class SettingsInForce {
                 .filter(KnownKeys::isLater)
                 .sorted()
                 .forEach(key -> LOG.warnf("%s is of a later version: it has no effect in this one", key));
+        SettingsReader.withoutEffect(config).forEach(LOG::warn);
         new KnownVariables(System.getenv(), settings.nodes()).unknown().forEach(LOG::warn);
         new KafkaCheck(ConfigProvider.getConfig().unwrap(SmallRyeConfig.class), System.getenv(), _ -> {})
                 .unknown()

@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** How many records all topics may have in flight. */
 @Timeout(60)
@@ -70,6 +72,44 @@ class ClientIntakeTest {
         capacity.set(0);
         intake.setRooms();
         assertThat(client.room).isEqualTo(8);
+    }
+
+    @Test
+    void what_the_brokers_refuse_is_a_warning_of_the_topic_with_a_remedy() {
+        assertThat(intake.warnings()).isEmpty();
+
+        topic().refusals.put("heartbeat", "GROUP_MAX_SIZE_REACHED: The group has reached its maximum capacity");
+        assertThat(intake.warnings())
+                .isEqualTo(
+                        Map.of(
+                                "share.prompt-jobs-high",
+                                "heartbeat: GROUP_MAX_SIZE_REACHED: The group has reached its maximum capacity. Raise group.share.max.size on the brokers, or run fewer replicas"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "GROUP_AUTHORIZATION_FAILED, on the group penstock.prompt-jobs-high",
+        "TOPIC_AUTHORIZATION_FAILED, on the topic prompt-jobs-high",
+        "UNKNOWN_TOPIC_OR_PARTITION, Create the topic prompt-jobs-high",
+        "SHARE_SESSION_LIMIT_REACHED, Raise group.share.max.share.sessions",
+        "GROUP_ID_NOT_FOUND, The group penstock.prompt-jobs-high is not a share group",
+        "UNSUPPORTED_VERSION, Share groups need Kafka 4.3",
+        "COORDINATOR_NOT_AVAILABLE, See the brokers' log",
+    })
+    void each_refusal_has_its_remedy(String error, String remedy) {
+        topic().refusals.put("share session", error + ": why");
+
+        assertThat(intake.warnings().get("share.prompt-jobs-high"))
+                .startsWith("share session: " + error + ": why. ")
+                .contains(remedy);
+    }
+
+    @Test
+    void the_end_of_the_clients_thread_ends_the_thread_that_liveness_asks_for() throws Exception {
+        client.closed = true;
+        intake.keepRooms();
+
+        assertThat(client.room).as("nothing was set").isEqualTo(-1);
     }
 
     @Test

@@ -25,6 +25,7 @@ final class PlayedTopics implements ShareTopics {
         final String group;
         final List<String> finished = new ArrayList<>();
         final List<CompletableFuture<Boolean>> renewals = new ArrayList<>();
+        final Map<String, String> refusals = new LinkedHashMap<>();
         volatile int least;
         volatile int most;
 
@@ -50,6 +51,11 @@ final class PlayedTopics implements ShareTopics {
             CompletableFuture<Boolean> renewal = new CompletableFuture<>();
             renewals.add(renewal);
             return renewal;
+        }
+
+        @Override
+        public Map<String, String> refusals() {
+            return refusals;
         }
 
         @Override

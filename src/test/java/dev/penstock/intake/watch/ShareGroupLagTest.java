@@ -54,22 +54,6 @@ class ShareGroupLagTest {
     }
 
     @Test
-    void it_is_behind_where_the_broker_has_more_than_a_quarter_of_the_slots_twice_in_a_row() {
-        take(FIRST, 0, 4);
-
-        reports(4 + 3);
-        assertThat(lag.isBehind(TOPIC)).as("once").isFalse();
-        reports(4 + 3);
-        assertThat(lag.isBehind(TOPIC)).isTrue();
-        assertThat(lag.isBehind("prompt-jobs-high")).isFalse();
-
-        reports(4 + 2);
-        assertThat(lag.isBehind(TOPIC)).as("a quarter of the slots").isFalse();
-        reports(4 + 3);
-        assertThat(lag.isBehind(TOPIC)).as("once again").isFalse();
-    }
-
-    @Test
     void a_window_is_used_from_the_oldest_unfinished_record_to_the_newest_that_was_taken() {
         take(FIRST, 10, 51);
         assertThat(windows.fullest()).isEqualTo(Map.of(TOPIC, 0.0));
@@ -115,10 +99,6 @@ class ShareGroupLagTest {
 
         assertThat(none.fullest()).isEmpty();
         assertThat(its.getMeters()).isEmpty();
-    }
-
-    private void reports(long unfinished) {
-        lag.note(TOPIC, new GroupLag.OfShareGroup(unfinished, Map.of(FIRST, info(0, unfinished))));
     }
 
     private void take(TopicPartition partition, long from, int records) {

@@ -3,6 +3,7 @@ package dev.penstock.kafka.share;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.kafka.share.lane.BrokerCode;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class ComplaintsTest {
@@ -39,6 +40,36 @@ class ComplaintsTest {
         }
         assertThat(fails(0)).isTrue();
         assertThat(fails(0)).isFalse();
+    }
+
+    @Test
+    void what_a_person_must_change_is_a_refusal_until_an_answer_without_an_error() {
+        complaints.answered("heartbeat", BrokerCode.RETRY, "a");
+        complaints.answered("heartbeat", BrokerCode.UNKNOWN_MEMBER, "b");
+        assertThat(complaints.refusals()).isEmpty();
+
+        complaints.answered("heartbeat", BrokerCode.MEMBER_LIMIT, "c");
+        complaints.answered("share session", BrokerCode.SESSION_LIMIT, "d");
+        complaints.answered("heartbeat", BrokerCode.RETRY, "a");
+        assertThat(complaints.refusals()).isEqualTo(Map.of("heartbeat", "c", "share session", "d"));
+
+        complaints.answered("heartbeat", BrokerCode.NONE, "");
+        assertThat(complaints.refusals()).isEqualTo(Map.of("share session", "d"));
+    }
+
+    @Test
+    void a_partition_is_refused_at_once_or_if_its_error_lasts() {
+        complaints.isNews(0, BrokerCode.REFUSED, "TOPIC_AUTHORIZATION_FAILED", now);
+        assertThat(fails(1)).isFalse();
+        assertThat(complaints.refusals()).isEqualTo(Map.of("fetch of partition 0", "TOPIC_AUTHORIZATION_FAILED"));
+
+        long end = now + Complaints.LASTING_MILLIS;
+        while (now <= end) {
+            now += 100;
+            fails(1);
+        }
+        complaints.isNews(0, BrokerCode.NONE, "", now);
+        assertThat(complaints.refusals()).isEqualTo(Map.of("fetch of partition 1", "UNKNOWN_SERVER_ERROR"));
     }
 
     @Test

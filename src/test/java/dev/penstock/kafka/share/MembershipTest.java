@@ -60,6 +60,20 @@ class MembershipTest {
     }
 
     @Test
+    void a_group_that_is_gone_is_joined_anew_and_one_of_another_kind_is_asked_rarely() {
+        joined(Set.of(0));
+        now += 5_000;
+        member.sent();
+        member.onHeartbeat(BrokerCode.MOVED, 0, 0, Set.of(), now);
+        now += 100;
+        assertThat(member.need(now)).isEqualTo(new Need.Heartbeat(Membership.JOINING));
+
+        member.sent();
+        member.onHeartbeat(BrokerCode.MOVED, 0, 0, Set.of(), now);
+        assertThat(member.need(now)).isEqualTo(new Need.Nothing(now + 5_000));
+    }
+
+    @Test
     void another_coordinator_is_looked_for() {
         joined(Set.of(0));
         now += 5_000;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.Priority;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -26,12 +27,37 @@ class IntakeReaderTest {
     }
 
     @Test
-    void the_share_client_is_kafkas_unless_ours_is_configured() {
-        assertThat(read(Map.of()).shareClient()).isEqualTo(Settings.ShareClientKind.KAFKA);
-        assertThat(read(Map.of("penstock.intake.share-client", "own")).shareClient())
-                .isEqualTo(Settings.ShareClientKind.OWN);
+    void the_share_client_is_our_own_unless_kafkas_is_configured() {
+        assertThat(read(Map.of()).shareClient()).isEqualTo(Settings.ShareClientKind.OWN);
+        assertThat(read(Map.of("penstock.intake.share-client", "kafka")).shareClient())
+                .isEqualTo(Settings.ShareClientKind.KAFKA);
         read(Map.of("penstock.intake.share-client", "ours"));
         assertThat(mistakes.lines()).containsExactly("penstock.intake.share-client: 'ours' is none of own, kafka");
+    }
+
+    @Test
+    void kafkas_share_client_has_a_fixed_shape() {
+        Settings.Intake usual = read(Map.of("penstock.intake.slots", "500"));
+        assertThat(usual.consumers()).isEqualTo(16);
+        assertThat(usual.batch()).isEqualTo(16);
+
+        Settings.Intake configured = read(Map.of("penstock.intake.consumers", "4", "penstock.intake.batch", "100"));
+        assertThat(configured.consumers()).isEqualTo(4);
+        assertThat(configured.batch()).isEqualTo(100);
+    }
+
+    @Test
+    void a_shape_without_effect_is_a_warning() {
+        Map<String, String> shape = Map.of("penstock.intake.consumers", "4", "penstock.intake.batch", "100");
+        Map<String, String> ofKafka = new HashMap<>(shape);
+        ofKafka.put("penstock.intake.share-client", "kafka");
+
+        assertThat(SettingsReader.withoutEffect(TestSettings.config(ofKafka))).isEmpty();
+        assertThat(SettingsReader.withoutEffect(TestSettings.config(Map.of()))).isEmpty();
+        assertThat(SettingsReader.withoutEffect(TestSettings.config(shape)))
+                .containsExactly(
+                        "penstock.intake.consumers has no effect: it only applies to penstock.intake.share-client: kafka. The next release refuses it",
+                        "penstock.intake.batch has no effect: it only applies to penstock.intake.share-client: kafka. The next release refuses it");
     }
 
     @Test

@@ -66,15 +66,6 @@ class SettingsReaderTest {
     }
 
     @Test
-    void the_batch_fills_the_slots_from_any_one_partition() {
-        Settings settings = TestSettings.ofFile(Map.of());
-
-        assertThat(settings.intake().batch(settings.intake().topics().getFirst(), 4)
-                        * settings.intake().consumers())
-                .isGreaterThanOrEqualTo(settings.intake().slots() * 4);
-    }
-
-    @Test
     void a_list_or_an_object_is_written_as_json_or_as_yaml() {
         Map<String, String> keys = new HashMap<>(Map.of(
                 "penstock.nodes.a.backend", "vllm",
