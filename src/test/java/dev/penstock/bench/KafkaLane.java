@@ -222,7 +222,16 @@ final class KafkaLane {
                             .formatted(Spread.of(all.stream().mapToDouble(Run::bytes))
                                     .median()));
         });
-        table.row("goal", "", ">= " + GOAL_EVENTS, ">= " + GOAL_ONE_RECORD, "<= " + (int) GOAL_OWN_MICROS, "", "", "", "");
+        table.row(
+                "goal",
+                "",
+                ">= " + GOAL_EVENTS,
+                ">= " + GOAL_ONE_RECORD,
+                "<= " + (int) GOAL_OWN_MICROS,
+                "",
+                "",
+                "",
+                "");
         System.out.printf(
                 Locale.ROOT,
                 "%nkafka, ledger %s: %,d jobs of 1 kB on %d partitions, %d tokens at once; median of %d rounds (min..max) "
