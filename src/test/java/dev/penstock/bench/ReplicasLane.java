@@ -67,7 +67,7 @@ final class ReplicasLane {
                         burst(report, pair, burst);
                     }
                 }
-                print(report, rounds * options.bursts());
+                print(report, running.all(), rounds * options.bursts());
             } finally {
                 pairs.forEach(Pair::close);
             }
@@ -145,7 +145,7 @@ final class ReplicasLane {
         }
     }
 
-    private void print(Report report, int bursts) throws IOException {
+    private void print(Report report, List<Running> running, int bursts) throws IOException, InterruptedException {
         Table table = new Table("", "s", "jobs of the replica with fewer", "parked at most", "parked, job-s");
         table.row("ideal", "%.1f".formatted(IDEAL_SECONDS), Integer.toString(JOBS / 2), "0", "0");
         found.forEach((variant, of) -> {
@@ -160,7 +160,7 @@ final class ReplicasLane {
         System.out.printf(
                 Locale.ROOT,
                 "%nreplicas: two replicas with %d slots together, bursts of %d jobs of %d ms, to %s; median of %d bursts "
-                        + "(min..max); load %.1f%nparked: waiting at one replica while the other had a free slot%n%n%s",
+                        + "(min..max); load %.1f%nparked: waiting at one replica while the other had a free slot%n%n%s%n",
                 SLOTS,
                 JOBS,
                 JOB_MILLIS,
@@ -168,6 +168,11 @@ final class ReplicasLane {
                 bursts,
                 Report.load(),
                 table);
+        for (Running each : running) {
+            Footprint footprint = Footprint.of(stage, each);
+            report.summary(each.variant() + " footprint", footprint);
+            System.out.println(each.variant() + ", one replica: " + footprint.text());
+        }
         Bench.wrote(report.write());
     }
 }
