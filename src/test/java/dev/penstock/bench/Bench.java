@@ -37,6 +37,8 @@ public final class Bench {
             switch (lane) {
                 case "kafka" -> KafkaLane.run(options);
                 case "streams" -> StreamsLane.run(options);
+                case "trickle" -> TrickleLane.run(options);
+                case "replicas" -> ReplicasLane.run(options);
                 case "shapes" -> ShapesLane.run(options);
                 case "replies" -> RepliesLane.run(options);
                 case "programs" -> ProgramsLane.run(options);

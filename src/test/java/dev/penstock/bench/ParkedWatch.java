@@ -70,7 +70,7 @@ final class ParkedWatch implements AutoCloseable {
     }
 
     /** Adds up all labels. */
-    private static int sum(String metrics, String name) {
+    static int sum(String metrics, String name) {
         return (int) metrics.lines()
                 .filter(line -> line.startsWith(name + "{") || line.startsWith(name + " "))
                 .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))

@@ -1,8 +1,6 @@
 package dev.penstock.bench;
 
 import dev.penstock.testkit.PenstockProcess;
-import dev.penstock.testkit.TestEnvironment;
-import dev.penstock.testkit.Vitals;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -12,129 +10,123 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
-/** Compares the jar with the native executable: the time to start, the resources, and the throughput. */
+/**
+ * Compares programs and share clients: the time to start with three job topics, what a replica holds when idle and with
+ * 64 streams, and the throughput.
+ */
 final class ProgramsLane {
     private static final int ROUNDS = 5;
     private static final int JOBS = 10_000;
     private static final int STREAMS = 64;
     private static final String PROMPT = "[[tokens=400 delay=20]]";
+    private static final String HEAP = "-Xmx512m";
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long LOOK_NANOS = 2_000_000;
+    /** A process is idle this long before its memory counts. */
+    private static final Duration SETTLES = Duration.ofSeconds(5);
 
-    private final Path program;
     private final Stage stage;
+    private final int rounds;
+    private final int jobs;
+    private final int warmUp;
+    private final Map<Variant, Found> found = new LinkedHashMap<>();
+    private final Map<Variant, Footprint> idle = new LinkedHashMap<>();
+    private final Map<Variant, Footprint> streaming = new LinkedHashMap<>();
     private final HttpClient http =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
-    private ProgramsLane(Path program, Stage stage) {
-        this.program = program;
+    private ProgramsLane(Stage stage, Options options) {
         this.stage = stage;
+        rounds = options.rounds().orElse(ROUNDS);
+        jobs = options.jobs().orElse(JOBS);
+        warmUp = options.warmUp();
     }
-
-    /** The results of one program; times in milliseconds, memory in MiB. */
-    private record Measured(
-            Spread answers, Spread ready, int idle, int streaming, double size, Spread perSecond, Spread ownMicros) {}
 
     static void run(Options options) throws InterruptedException, IOException {
-        int rounds = options.rounds().orElse(ROUNDS);
-        int jobs = options.jobs().orElse(JOBS);
-        Report report = new Report("programs", rounds, Map.of("jobs", jobs, "streams", STREAMS, "heap", "-Xmx512m"));
-        Table table = new Table(
-                "",
-                "HTTP answers, ms",
-                "takes jobs, ms",
-                "idle, MiB",
-                "64 streams, MiB",
-                "on disk, MB",
-                "jobs/s",
-                "own CPU us/job");
-        for (Map.Entry<String, Path> each : programs().entrySet()) {
-            try (Stage stage = Stage.open()) {
-                Measured measured = new ProgramsLane(each.getValue(), stage).measure(rounds, jobs);
-                report.summary(each.getKey(), measured);
-                table.row(
-                        each.getKey(),
-                        measured.answers().text(0),
-                        measured.ready().text(0),
-                        Integer.toString(measured.idle()),
-                        Integer.toString(measured.streaming()),
-                        "%.0f".formatted(measured.size()),
-                        measured.perSecond().text(0),
-                        measured.ownMicros().text(0));
-            }
+        try (Stage stage = Stage.open()) {
+            new ProgramsLane(stage, options).measure(Variant.built(options.variants()));
         }
-        System.out.printf(
-                Locale.ROOT,
-                "%nprograms: SQLite ledger, -Xmx512m, topics there already; %,d instant jobs of 1 kB; median of %d (min..max); "
-                        + "memory is what is resident%n%n%s",
-                jobs,
-                rounds,
-                table);
-        Bench.wrote(report.write());
     }
 
-    private static Map<String, Path> programs() {
-        Map<String, Path> programs = new LinkedHashMap<>();
-        programs.put("JVM", TestEnvironment.buildDir().resolve("quarkus-app").resolve("quarkus-run.jar"));
-        programs.put("native", TestEnvironment.buildDir().resolve("penstock-runner"));
-        programs.values().stream().filter(path -> !Files.exists(path)).forEach(path -> {
-            throw new IllegalStateException("there is no " + path + ": `make build native` makes both");
-        });
-        return programs;
-    }
-
-    private Measured measure(int rounds, int jobs) throws InterruptedException {
-        // creates the topics
-        builder("first").startReady().close();
-        List<Double> answers = new ArrayList<>();
-        List<Double> ready = new ArrayList<>();
-        for (int round = 0; round < rounds; round++) {
-            long begun = System.nanoTime();
-            try (PenstockProcess process = builder("start-" + round).start()) {
-                awaitAnswer(process.url().resolve("/q/openapi"));
-                answers.add((System.nanoTime() - begun) / 1e6);
-                awaitAnswer(process.managementUrl().resolve("/q/health/ready"));
-                ready.add((System.nanoTime() - begun) / 1e6);
+    private void measure(List<Variant> variants) throws InterruptedException, IOException {
+        Report report = new Report(
+                "programs", rounds, Map.of("jobs", jobs, "streams", STREAMS, "heap", HEAP, "warm_up_jobs", warmUp));
+        for (Variant variant : variants) {
+            found.put(variant, new Found());
+            // creates the topics and groups
+            builder(variant, "first").startReady().close();
+            stage.awaitLeft(group(variant));
+        }
+        for (int round = 1; round <= rounds; round++) {
+            for (Variant variant : variants) {
+                start(variant, round);
             }
         }
+        for (Variant variant : variants) {
+            try (Running running = Running.start(stage, variant, builder(variant, "penstock"))) {
+                hold(running);
+                throughput(running);
+            }
+        }
+        print(report);
+    }
+
+    private PenstockProcess.Builder builder(Variant variant, String name) {
+        return stage.builder(variant, "programs-" + variant + "-" + name, stage.fakeUrl(), 2 * Stage.SLOTS)
+                .runtimeOption(HEAP);
+    }
+
+    private static String group(Variant variant) {
+        return variant.group(variant.jobs());
+    }
+
+    /** Starts a process while a job waits for it. */
+    private void start(Variant variant, int round) throws InterruptedException {
+        CompletableFuture<Long> started = new CompletableFuture<>();
         Tally tally = new Tally();
-        try (PenstockProcess process = stage.penstock(builder("penstock"), Map.of());
-                Arrivals _ = Arrivals.follow(stage.bootstrap(), "prompt-replies", tally)) {
-            int idle = Vitals.of(process.pid()).residentMegabytes();
-            int streaming = stream(process, tally);
-            List<Double> perSecond = new ArrayList<>();
-            List<Double> own = new ArrayList<>();
-            for (int round = 0; round <= rounds; round++) {
-                double cpu = Vitals.cpuMillis(process.pid());
-                double seconds = instantJobs(process, tally, "round" + round, jobs);
-                if (round > 0) {
-                    perSecond.add(jobs / seconds);
-                    own.add((Vitals.cpuMillis(process.pid()) - cpu) * 1000 / jobs);
-                }
-                Bench.progress("%s round %d%s: %.0f jobs/s"
-                        .formatted(program.getFileName(), round, round == 0 ? " (warm-up)" : "", jobs / seconds));
+        try (Arrivals _ = Arrivals.follow(stage.bootstrap(), variant.replies(), (record, nanos) -> {
+            started.complete(nanos);
+            tally.arrived(record, nanos);
+        })) {
+            new Work("first" + round, 1, _ -> "", 0).send(stage.bootstrap(), variant.jobs(), Work.Where.EVEN);
+            long begun = System.nanoTime();
+            try (PenstockProcess process = builder(variant, "start-" + round).start()) {
+                awaitAnswer(process.url().resolve("/q/openapi"));
+                double answers = (System.nanoTime() - begun) / 1e6;
+                awaitAnswer(process.managementUrl().resolve("/q/health/ready"));
+                double ready = (System.nanoTime() - begun) / 1e6;
+                double first = (arrival(started) - begun) / 1e6;
+                tally.await(1);
+                stage.awaitNothingLeft(group(variant));
+                Found into = found.computeIfAbsent(variant, _ -> new Found());
+                into.add("answers", answers);
+                into.add("ready", ready);
+                into.add("first job", first);
+                Bench.progress(
+                        "programs round %d: %s answers after %.0f ms, is ready after %.0f, took a job after %.0f; load %.1f"
+                                .formatted(round, variant, answers, ready, first, Report.load()));
             }
-            return new Measured(
-                    Spread.of(answers),
-                    Spread.of(ready),
-                    idle,
-                    streaming,
-                    megabytes(program),
-                    Spread.of(perSecond),
-                    Spread.of(own));
         }
+        stage.awaitLeft(group(variant));
     }
 
-    private PenstockProcess.Builder builder(String name) {
-        return stage.builder(name).executable(program).runtimeOption("-Xmx512m");
+    private static long arrival(CompletableFuture<Long> started) throws InterruptedException {
+        try {
+            return started.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new IllegalStateException("the first job has not started", e);
+        }
     }
 
     private void awaitAnswer(URI address) throws InterruptedException {
@@ -153,26 +145,90 @@ final class ProgramsLane {
         throw new IllegalStateException(address + " has not answered within " + PATIENCE);
     }
 
-    /** @return the resident memory after the streams, in MiB; a process gives memory back late, if ever */
-    private int stream(PenstockProcess process, Tally tally) throws InterruptedException {
-        tally.reset();
-        new Work("stream", STREAMS, _ -> PROMPT, 0).send(stage.bootstrap(), Stage.JOBS, Work.Where.EVEN);
-        tally.await(STREAMS);
-        int resident = Vitals.of(process.pid()).residentMegabytes();
-        stage.awaitNothingLeft(Stage.GROUP);
-        return resident;
+    /** Notes what a replica holds when it is idle, and after streams. A process gives memory back late, if ever. */
+    private void hold(Running running) throws InterruptedException {
+        Variant variant = running.variant();
+        Thread.sleep(SETTLES);
+        idle.put(variant, Footprint.of(stage, running));
+        running.tally().reset();
+        new Work("stream", STREAMS, _ -> PROMPT, 0).send(stage.bootstrap(), variant.jobs(), Work.Where.EVEN);
+        running.tally().await(STREAMS);
+        streaming.put(variant, Footprint.of(stage, running));
+        running.awaitNothingLeft();
     }
 
-    private double instantJobs(PenstockProcess process, Tally tally, String name, int jobs)
-            throws InterruptedException {
-        tally.reset();
-        try (Still still = Still.hold(process.pid())) {
-            Work.instant(name, jobs).send(stage.bootstrap(), Stage.JOBS, Work.Where.EVEN);
+    private void throughput(Running running) throws InterruptedException {
+        running.warmUp(warmUp);
+        Found into = found.computeIfAbsent(running.variant(), _ -> new Found());
+        for (int round = 1; round <= rounds; round++) {
+            double cpu = running.cpuMillis();
+            double perSecond = jobs / instantJobs(running, "round" + round);
+            into.add("jobs/s", perSecond);
+            into.add("own us/job", (running.cpuMillis() - cpu) * 1000 / jobs);
+            Bench.progress("programs round %d: %s %.0f jobs/s".formatted(round, running.variant(), perSecond));
+        }
+    }
+
+    private double instantJobs(Running running, String name) throws InterruptedException {
+        running.tally().reset();
+        try (Still still = Still.hold(running.process().pid())) {
+            Work.instant(name, jobs).send(stage.bootstrap(), running.variant().jobs(), Work.Where.EVEN);
             long begun = still.letGo();
-            long ended = tally.await(jobs);
-            stage.awaitNothingLeft(Stage.GROUP);
+            long ended = running.tally().await(jobs);
+            running.awaitNothingLeft();
             return (ended - begun) / 1e9;
         }
+    }
+
+    private void print(Report report) throws IOException {
+        Table table = new Table(
+                "",
+                "HTTP answers, ms",
+                "ready, ms",
+                "first job, ms",
+                "idle, MiB",
+                "threads",
+                "connections",
+                "members",
+                "64 streams, MiB",
+                "threads",
+                "on disk, MB",
+                "jobs/s",
+                "own us/job");
+        found.forEach((variant, of) -> {
+            Footprint rest = idle.getOrDefault(variant, Footprint.UNKNOWN);
+            Footprint busy = streaming.getOrDefault(variant, Footprint.UNKNOWN);
+            report.summary(variant.toString(), of.summary());
+            report.summary(variant + " idle", rest);
+            report.summary(variant + " after 64 streams", busy);
+            table.row(
+                    variant.toString(),
+                    of.cell("answers", 0),
+                    of.cell("ready", 0),
+                    of.cell("first job", 0),
+                    Integer.toString(rest.resident()),
+                    Integer.toString(rest.threads()),
+                    Integer.toString(rest.connections()),
+                    rest.members(),
+                    Integer.toString(busy.resident()),
+                    Integer.toString(busy.threads()),
+                    "%.0f".formatted(megabytes(variant.path())),
+                    of.cell("jobs/s", 0),
+                    of.cell("own us/job", 0));
+        });
+        table.row("goal, native", "", "", "1000", "100", "40", "", "1 1 1", "", "", "", "", "300");
+        System.out.printf(
+                Locale.ROOT,
+                "%nprograms: SQLite ledger, %s, three job topics that are there already; first job: from the start of the process "
+                        + "until the event `started` of a job that waits; %,d instant jobs of 1 kB after %,d; median of %d (min..max); "
+                        + "memory is what is resident; load %.1f%n%n%s",
+                HEAP,
+                jobs,
+                warmUp,
+                rounds,
+                Report.load(),
+                table);
+        Bench.wrote(report.write());
     }
 
     /** Returns the size of the executable; for a jar, with all files that must be beside it. */

@@ -5,10 +5,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -19,7 +17,6 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
-import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -27,8 +24,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A well-written loop without Penstock. It polls a batch, calls the model server for each record on a virtual thread,
- * produces one answer record, and acknowledges. It has no recovery, no lock renewal, no retries, no priorities, and
- * no events except the answer.
+ * writes what its {@link RawWriter} writes, and acknowledges. It has no recovery, no lock renewal, no retries and no
+ * priorities.
  */
 public final class RawLoop implements Runnable {
     static final int CONSUMERS = 8;
@@ -36,22 +33,16 @@ public final class RawLoop implements Runnable {
     private static final ObjectMapper JSON = JsonMapper.builder().build();
 
     private final KafkaShareConsumer<byte[], byte[]> consumer;
-    private final KafkaProducer<byte[], byte[]> producer;
+    private final RawWriter writer;
     private final StreamedCall model;
     private final Semaphore slots;
-    private final String answers;
 
     private RawLoop(
-            KafkaShareConsumer<byte[], byte[]> consumer,
-            KafkaProducer<byte[], byte[]> producer,
-            StreamedCall model,
-            Semaphore slots,
-            String answers) {
+            KafkaShareConsumer<byte[], byte[]> consumer, RawWriter writer, StreamedCall model, Semaphore slots) {
         this.consumer = consumer;
-        this.producer = producer;
+        this.writer = writer;
         this.model = model;
         this.slots = slots;
-        this.answers = answers;
     }
 
     @Override
@@ -87,23 +78,22 @@ public final class RawLoop implements Runnable {
 
     private void handle(ConsumerRecord<byte[], byte[]> record, CompletableFuture<@Nullable Void> done) {
         try {
-            String text = call(record.value());
-            byte[] id = JSON.readTree(record.value())
-                    .path("job")
-                    .path("id")
-                    .asText()
-                    .getBytes(StandardCharsets.UTF_8);
-            Map<String, String> answer = new LinkedHashMap<>();
-            answer.put("text", text);
-            var _ = producer.send(
-                    new ProducerRecord<>(answers, id, JSON.writeValueAsBytes(answer)),
-                    (RecordMetadata _, @Nullable Exception failure) -> {
-                        if (failure == null) {
-                            done.complete(null);
-                        } else {
-                            done.completeExceptionally(failure);
-                        }
-                    });
+            String id = JSON.readTree(record.value()).path("job").path("id").asText();
+            slots.acquire();
+            try {
+                RawWriter.Job job = writer.begin(id, record);
+                String text = model.ask(StreamedCall.request(record.value()), () -> {})
+                        .join();
+                job.answered(text, (RecordMetadata _, @Nullable Exception failure) -> {
+                    if (failure == null) {
+                        done.complete(null);
+                    } else {
+                        done.completeExceptionally(failure);
+                    }
+                });
+            } finally {
+                slots.release();
+            }
         } catch (IOException | RuntimeException e) {
             done.completeExceptionally(e);
         } catch (InterruptedException e) {
@@ -112,26 +102,18 @@ public final class RawLoop implements Runnable {
         }
     }
 
-    private String call(byte[] job) throws InterruptedException {
-        slots.acquire();
-        try {
-            return model.ask(StreamedCall.request(job), () -> {}).join();
-        } finally {
-            slots.release();
-        }
-    }
-
-    /** Prints {@code ready}; ends when its standard input ends. */
+    /** Prints {@code ready}; ends when its standard input ends. The last argument is {@code record} or {@code events}. */
     public static void main(String... args) throws IOException {
         String bootstrap = args[0];
         String jobs = args[1];
-        String answers = args[2];
         String group = args[3];
         int concurrency = Integer.parseInt(args[5]);
+        String kind = args[6];
         KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
                 Map.of("bootstrap.servers", bootstrap, "acks", "all", "linger.ms", 0, "compression.type", "lz4"),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
+        RawWriter writer = RawWriter.of(kind, producer, args[2]);
         StreamedCall model = new StreamedCall(URI.create(args[4]), concurrency);
         Semaphore slots = new Semaphore(concurrency, true);
         for (int i = 0; i < CONSUMERS; i++) {
@@ -153,7 +135,7 @@ public final class RawLoop implements Runnable {
                 }
             });
             consumer.subscribe(List.of(jobs));
-            Thread.ofPlatform().daemon().name("raw-" + i).start(new RawLoop(consumer, producer, model, slots, answers));
+            Thread.ofPlatform().daemon().name("raw-" + i).start(new RawLoop(consumer, writer, model, slots));
         }
         System.out.println("ready " + CONSUMERS + "x" + BATCH);
         System.in.transferTo(OutputStream.nullOutputStream());

@@ -148,7 +148,7 @@ final class ShapesLane {
             if (options.parts().contains("a")) {
                 Work mixed = new Work(
                         name("a"), mixedMillis.length, i -> "[[tokens=1 first=%d]]".formatted(mixedMillis[i]), 0);
-                note("a_seconds", laidOut(penstock, mixed, where()));
+                note("a_seconds", laidOut(penstock, mixed, options.where()));
             }
             if (options.parts().contains("b")) {
                 Work seconds = new Work(name("b"), scaled(ONE_PARTITION), _ -> "[[tokens=1 first=1000]]", 0);
@@ -156,7 +156,7 @@ final class ShapesLane {
             }
             if (options.parts().contains("c")) {
                 int jobs = options.jobs().orElse(INSTANT);
-                note("c_jobs_per_second", jobs / laidOut(penstock, Work.instant(name("c"), jobs), where()));
+                note("c_jobs_per_second", jobs / laidOut(penstock, Work.instant(name("c"), jobs), options.where()));
             }
             Vitals vitals = Vitals.of(penstock.pid());
             note("threads", vitals.threads());
@@ -172,28 +172,18 @@ final class ShapesLane {
                     double seconds = live(new Work(
                             name("d"), scaled(BURST), _ -> "[[tokens=1 first=%d]]".formatted(BURST_JOB_MILLIS), 0));
                     if (burst > 0) {
-                        bursts.add(burst(seconds, watch.samples()));
+                        bursts.add(note(new Burst(seconds, watch.samples())));
                     }
                 }
             }
             sample.put("bursts", bursts);
         }
 
-        private Map<String, Object> burst(double seconds, List<ParkedWatch.Sample> samples) {
-            int most =
-                    samples.stream().mapToInt(ParkedWatch.Sample::parked).max().orElse(0);
-            double jobSeconds = samples.stream()
-                    .mapToDouble(one -> one.parked() * ParkedWatch.PERIOD_MILLIS / 1000.0)
-                    .sum();
-            into.add("d_seconds", seconds);
-            into.add("d_parked_most", most);
-            into.add("d_parked_job_seconds", jobSeconds);
-            Map<String, Object> burst = new LinkedHashMap<>();
-            burst.put("seconds", seconds);
-            burst.put("parked_most", most);
-            burst.put("parked_job_seconds", jobSeconds);
-            burst.put("samples", samples);
-            return burst;
+        private Map<String, Object> note(Burst burst) {
+            into.add("d_seconds", burst.seconds());
+            into.add("d_parked_most", burst.parkedMost());
+            into.add("d_parked_job_seconds", burst.parkedJobSeconds());
+            return burst.json();
         }
 
         /** @return seconds from the release of a process whose work was ready */
@@ -210,7 +200,7 @@ final class ShapesLane {
         private double live(Work work) throws InterruptedException {
             tally.reset();
             long begun = System.nanoTime();
-            work.send(stage.bootstrap(), Stage.JOBS, where());
+            work.send(stage.bootstrap(), Stage.JOBS, options.where());
             return finish(work, begun);
         }
 
@@ -221,10 +211,6 @@ final class ShapesLane {
                 Bench.progress("%s: %d jobs ran twice".formatted(work.name(), tally.again()));
             }
             return (ended - begun) / 1e9;
-        }
-
-        private Work.Where where() {
-            return options.sticky() ? Work.Where.STICKY : Work.Where.EVEN;
         }
 
         private String name(String part) {

@@ -61,6 +61,10 @@ final class Stage implements AutoCloseable {
         return broker.bootstrap();
     }
 
+    int brokerPort() {
+        return Integer.parseInt(bootstrap().replaceFirst(".*:", ""));
+    }
+
     long brokerPid() {
         return broker.pid();
     }
@@ -69,24 +73,47 @@ final class Stage implements AutoCloseable {
         return fakeUrl;
     }
 
-    /** Starts a Penstock that takes jobs: each of its consumers has its partitions. */
+    /** Starts a Penstock with the fake as its only node. Returns when each of its consumers has its partitions. */
     PenstockProcess penstock(String name, Map<String, String> config) throws InterruptedException {
-        return penstock(builder(name), config);
-    }
-
-    /** Returns a Penstock with the fake as its only node, before its start. */
-    PenstockProcess.Builder builder(String name) {
-        return PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, 2 * SLOTS);
-    }
-
-    PenstockProcess penstock(PenstockProcess.Builder builder, Map<String, String> config) throws InterruptedException {
+        PenstockProcess.Builder builder =
+                PenstockProcess.with(bootstrap()).name(name).node("fake", "vllm", fakeUrl, 2 * SLOTS);
         config.forEach(builder::config);
-        int before = members().size();
+        String consumers = config.getOrDefault("penstock.intake.consumers", "");
+        int before = members(GROUP).size();
+        return start(builder, GROUP, consumers.isEmpty() ? 0 : before + Integer.parseInt(consumers));
+    }
+
+    /**
+     * Returns a Penstock before its start.
+     *
+     * @param node the model server, its only node
+     * @param slots the slots of that node, which all replicas share
+     */
+    PenstockProcess.Builder builder(Variant variant, String name, URI node, int slots) {
+        PenstockProcess.Builder builder = PenstockProcess.with(bootstrap())
+                .name(name)
+                .executable(variant.path())
+                .node("fake", "vllm", node, slots);
+        variant.config().forEach(builder::config);
+        return builder;
+    }
+
+    /**
+     * Starts a Penstock of a variant. Returns when it has joined its group.
+     *
+     * @param replicas the replicas of this variant that run then
+     */
+    PenstockProcess start(Variant variant, PenstockProcess.Builder builder, int replicas) throws InterruptedException {
+        return start(
+                builder, variant.group(variant.jobs()), variant.shareClient().equals("own") ? replicas : 0);
+    }
+
+    private PenstockProcess start(PenstockProcess.Builder builder, String group, int members)
+            throws InterruptedException {
         PenstockProcess penstock = builder.startReady();
         try {
-            configureGroup(GROUP, "share.session.timeout.ms", SESSION_MILLIS);
-            String consumers = config.getOrDefault("penstock.intake.consumers", "");
-            awaitMembers(consumers.isEmpty() ? 0 : before + Integer.parseInt(consumers));
+            configureGroup(group, "share.session.timeout.ms", SESSION_MILLIS);
+            awaitMembers(group, members);
             return penstock;
         } catch (IllegalStateException | InterruptedException e) {
             penstock.close();
@@ -98,17 +125,26 @@ final class Stage implements AutoCloseable {
     void leave(Collection<PenstockProcess> all) throws InterruptedException {
         List<PenstockProcess> open = new ArrayList<>(all);
         open.forEach(PenstockProcess::close);
-        until(() -> members().isEmpty(), "the group " + GROUP + " still has members");
+        awaitLeft(GROUP);
     }
 
-    /** Starts the raw loop. It shares only the broker and the upstream with Penstock. */
-    ChildProcess rawLoop(String jobs, String answers, String group) throws InterruptedException {
+    /** Waits until a group has no members. */
+    void awaitLeft(String group) throws InterruptedException {
+        until(() -> members(group).isEmpty(), "the group " + group + " still has members");
+    }
+
+    /**
+     * Starts a raw loop. It shares only the broker and the upstream with Penstock.
+     *
+     * @param kind what it writes: {@code record} or {@code events}
+     */
+    ChildProcess rawLoop(String jobs, String answers, String group, String kind) throws InterruptedException {
         createTopic(jobs, PARTITIONS);
         createTopic(answers, 12);
         configureGroup(group, "share.auto.offset.reset", "earliest");
         configureGroup(group, "share.session.timeout.ms", SESSION_MILLIS);
         ChildProcess raw = ChildProcess.java(
-                "raw-loop",
+                "raw-loop-" + kind,
                 List.of("-Xmx1g"),
                 RawLoop.class,
                 bootstrap(),
@@ -116,7 +152,8 @@ final class Stage implements AutoCloseable {
                 answers,
                 group,
                 fakeUrl.toString(),
-                Integer.toString(SLOTS));
+                Integer.toString(SLOTS),
+                kind);
         raw.awaitWord("ready", PATIENCE);
         return raw;
     }
@@ -152,24 +189,24 @@ final class Stage implements AutoCloseable {
      * @param atLeast the smallest number, to which the intake may add under load; 0 to wait until no member has
      *     joined for a second
      */
-    private void awaitMembers(int atLeast) throws InterruptedException {
+    private void awaitMembers(String group, int atLeast) throws InterruptedException {
         AtomicInteger same = new AtomicInteger();
         AtomicInteger last = new AtomicInteger();
         until(
                 () -> {
-                    List<Integer> members = members();
+                    List<Integer> members = members(group);
                     same.set(last.getAndSet(members.size()) == members.size() ? same.get() + 1 : 0);
                     boolean all = atLeast == 0 ? same.get() * POLL_MILLIS >= 1000 : members.size() >= atLeast;
                     return all && !members.isEmpty() && members.stream().allMatch(partitions -> partitions > 0);
                 },
-                "not all of %d consumers have joined".formatted(atLeast));
+                "not all of %d members have joined %s".formatted(atLeast, group));
     }
 
-    /** Returns the number of partitions of each member of Penstock's group. */
-    private List<Integer> members() throws InterruptedException {
+    /** Returns the number of partitions of each member of a share group. */
+    List<Integer> members(String group) throws InterruptedException {
         try {
-            return admin.describeShareGroups(List.of(GROUP)).all().get().values().stream()
-                    .flatMap(group -> group.members().stream())
+            return admin.describeShareGroups(List.of(group)).all().get().values().stream()
+                    .flatMap(described -> described.members().stream())
                     .map(member -> member.assignment().topicPartitions().size())
                     .toList();
         } catch (ExecutionException _) {

@@ -20,12 +20,17 @@ final class Tally implements Arrivals.Sink {
     private int again;
     private int wanted = Integer.MAX_VALUE;
     private long records;
+    private long bytes;
     private long lastNanos;
     private String failure = "";
 
     @Override
     public synchronized void arrived(ConsumerRecord<byte[], byte[]> record, long nanos) {
         records++;
+        bytes += record.serializedKeySize() + record.serializedValueSize();
+        for (Header each : record.headers()) {
+            bytes += each.key().length() + each.value().length;
+        }
         Header header = record.headers().lastHeader("event");
         String event = header == null ? "completed" : new String(header.value(), StandardCharsets.UTF_8);
         switch (event) {
@@ -50,12 +55,18 @@ final class Tally implements Arrivals.Sink {
         finished.clear();
         again = 0;
         records = 0;
+        bytes = 0;
         wanted = Integer.MAX_VALUE;
     }
 
     /** Returns the events and answers of every kind since the reset. */
     synchronized long records() {
         return records;
+    }
+
+    /** Returns the size of the keys, headers and values of these events and answers. */
+    synchronized long bytes() {
+        return bytes;
     }
 
     /**

@@ -37,6 +37,13 @@ record Work(String name, int count, IntFunction<String> prompt, int bytes) {
         }
     }
 
+    /** Returns the id in the document of a job. */
+    static String id(byte[] document) {
+        String text = new String(document, StandardCharsets.UTF_8);
+        int from = text.lastIndexOf(":\"") + 2;
+        return text.substring(from, text.indexOf('"', from));
+    }
+
     /** Returns the record of one job. */
     static ProducerRecord<byte[], byte[]> record(
             String topic, String id, String prompt, int bytes, Where where, int turn) {
