@@ -1,15 +1,15 @@
 package dev.penstock.deploy;
 
-import dev.penstock.testkit.TokenServer;
-import dev.penstock.testkit.Certificates;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Certificates;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.ReplyLog;
+import dev.penstock.testkit.TokenServer;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.io.IOException;
@@ -18,10 +18,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyStore;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -210,7 +208,9 @@ class SecuredKafkaIT {
                 PenstockProcess.Builder penstock = PenstockProcess.with("127.0.0.1:" + secured)
                         .name("tokens")
                         .config("penstock.intake.consumers", "2")
-                        .config("penstock.ledger.path", folder.resolve("ledger.db").toString())
+                        .config(
+                                "penstock.ledger.path",
+                                folder.resolve("ledger.db").toString())
                         .node("fake", "vllm", URI.create(fake.url()), 4);
                 server.client()
                         .forEach((key, value) -> penstock.environment(

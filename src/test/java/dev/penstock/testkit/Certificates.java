@@ -86,7 +86,8 @@ public final class Certificates {
     /** Returns the private key in PEM. */
     public String privateKey() throws IOException, GeneralSecurityException {
         return pem(
-                "PRIVATE KEY", store().getKey(name, STORE_PASSWORD.toCharArray()).getEncoded());
+                "PRIVATE KEY",
+                store().getKey(name, STORE_PASSWORD.toCharArray()).getEncoded());
     }
 
     private KeyStore store() throws IOException, GeneralSecurityException {

@@ -22,8 +22,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** An OAuth server on a free port. It gives everyone a token of 30 seconds for the user {@code penstock}. */
 public final class TokenServer implements AutoCloseable {
     private static final String ALLOWED = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
-    private static final String MODULE =
-            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+    private static final String MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
 
     private final HttpServer server;
     private final KeyPair keys;
@@ -96,7 +95,8 @@ public final class TokenServer implements AutoCloseable {
     private void answer(HttpExchange exchange) throws IOException {
         exchange.getRequestBody().readAllBytes();
         tokens.incrementAndGet();
-        byte[] answer = utf8("{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":30}".formatted(token()));
+        byte[] answer =
+                utf8("{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":30}".formatted(token()));
         exchange.getResponseHeaders().add("Content-Type", "application/json");
         exchange.sendResponseHeaders(200, answer.length);
         exchange.getResponseBody().write(answer);

@@ -142,10 +142,7 @@ class ShareRefusalIT {
     @Test
     void a_topic_without_read() throws Exception {
         refusedUntilGranted(
-                "denied-topic",
-                denied(ResourceType.TOPIC, "denied-topic"),
-                "heartbeat",
-                "TOPIC_AUTHORIZATION_FAILED");
+                "denied-topic", denied(ResourceType.TOPIC, "denied-topic"), "heartbeat", "TOPIC_AUTHORIZATION_FAILED");
     }
 
     @Test
