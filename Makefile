@@ -1,6 +1,6 @@
 # Penstock. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build broker audit chaos fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format words clean jdk
+.PHONY: help build broker audit chaos soak kafka-next fuzz schemathesis live test test-long test-full test-native test-rows test-images demo native image manifests picture bench run format words clean jdk
 
 # Make looks for the JDK once, when a recipe needs it. If there is none, find-jdk.sh prints how to get one.
 JDK = $(eval JDK := $$(shell src/demo/find-jdk.sh))$(or $(JDK),$(error no JDK 25))
@@ -81,8 +81,14 @@ test-native: build native ## Runs the integration tests on the native executable
 bench: build ## Runs the benchmarks: prints tables, and writes JSON to target/bench. ARGS="..." selects lanes and options
 	@$(JAVA) -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.bench.Bench $(ARGS)
 
-chaos: build ## Runs three replicas under load and faults, then a checker. SECONDS=180 sets the duration, SEED=... the case
-	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) $(SEED)
+chaos: build ## Runs three replicas under load and faults, then a checker. SECONDS=180 SEED=... INTAKE=own|kafka|classic|mixed
+	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Chaos $(or $(SECONDS),180) "$(SEED)" "$(INTAKE)"
+
+soak: build ## Runs two replicas under a steady load; fails if their memory or threads grow. MINUTES=60 RATE=20 INTAKE=own|kafka|mixed
+	@$(JAVA) -Xmx2g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.chaos.Soak $(or $(MINUTES),60) $(or $(RATE),20) "$(SEED)" "$(INTAKE)"
+
+kafka-next: build ## Compiles the main sources against a newer Kafka client, and prints what breaks. VERSION=4.4.0. It never fails
+	@JAVA_HOME="$(JDK)" src/kafka/next.sh $(VERSION)
 
 fuzz: build ## Sends generated calls, records and servers' answers to the service. SECONDS=120 sets the duration, SEED=... the case
 	@$(JAVA) -Xmx1g -Dpenstock.build-dir=target -cp "$(TEST_CLASSPATH)" dev.penstock.fuzz.Fuzz $(or $(SECONDS),120) $(SEED)

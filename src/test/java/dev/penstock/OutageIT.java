@@ -9,6 +9,7 @@ import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Rest;
 import dev.penstock.testkit.Rig;
+import dev.penstock.testkit.ShareLag;
 import dev.penstock.testkit.upstream.Answer;
 import dev.penstock.testkit.upstream.FakeUpstream;
 import java.net.URI;
@@ -16,6 +17,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -96,6 +98,37 @@ class OutageIT {
             ids.forEach(id -> assertThat(rig.replies().chunkText(id))
                     .as(id)
                     .isEqualTo(rig.replies().completedText(id)));
+        }
+    }
+
+    @Test
+    void running_jobs_go_on_when_all_connections_to_the_broker_are_cut() throws InterruptedException {
+        int proxyPort = Broker.freePort();
+        Broker broker = Broker.behindProxy(proxyPort);
+        try (Rig rig = Rig.start("adopted", broker);
+                KafkaProxy proxy = KafkaProxy.start(proxyPort, broker.proxiedPort())) {
+            rig.fake().script(_ -> Answer.tokens(40).every(Duration.ofMillis(200)));
+            rig.start(rig.replica("adopting", 60)
+                    .environment("KAFKA_BOOTSTRAP_SERVERS", proxy.bootstrap())
+                    .config("penstock.intake.mode", "share")
+                    .config("penstock.intake.share-client", "own"));
+            List<String> ids = Rig.ids("job", 60);
+            rig.send(ids, "x");
+            rig.fake().awaitInFlight(60, PATIENCE);
+
+            proxy.cut();
+
+            rig.replies().awaitOutcomes(ids, PATIENCE);
+            try (Admin admin = broker.admin()) {
+                ShareLag.awaitNone(admin, "penstock.prompt-jobs", PATIENCE);
+            }
+            System.out.printf(
+                    "all connections cut with 60 jobs running: %d started again, %d calls of the node, %s%n",
+                    rig.startedAgain(ids),
+                    rig.fake().requests().size(),
+                    rig.replies().outcomes(ids));
+            assertThat(rig.replies().outcomes(ids)).isEqualTo(Map.of("completed", 60));
+            assertThat(rig.startedAgain(ids)).isZero();
         }
     }
 

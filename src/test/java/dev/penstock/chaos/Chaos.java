@@ -13,11 +13,13 @@ import java.util.logging.Logger;
  * of them. At the end it lets everything recover, and checks the topics and the ledger. It exits with 1 if a property
  * does not hold.
  *
- * <p>Arguments: the seconds to run, and the seed. The seed decides the load and the faults, but not their
- * interleaving.
+ * <p>Arguments: the seconds to run, the seed, and how the replicas take jobs: own, kafka, classic or mixed. The seed
+ * decides the load and the faults, but not their interleaving.
  */
 public final class Chaos {
     private static final Duration RECOVERY = Duration.ofMinutes(5);
+    private static final int REPLICAS = 3;
+    private static final int MEAN_PAUSE_MILLIS = 30;
     private static final int FIRST_FAULT_AFTER_MILLIS = 5_000;
 
     private Chaos() {}
@@ -29,12 +31,14 @@ public final class Chaos {
         kafka.setLevel(Level.OFF);
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : 180;
         long seed = args.length > 1 && !args[1].isBlank() ? Long.parseLong(args[1]) : System.currentTimeMillis();
-        System.out.printf(Locale.ROOT, "chaos for %d s, SEED=%d%n", seconds, seed);
+        Installation.Intake intake = Installation.Intake.of(args.length > 2 ? args[2] : "");
+        System.out.printf(Locale.ROOT, "chaos for %d s, INTAKE=%s SEED=%d%n", seconds, intake, seed);
 
         List<String> violations;
-        try (Installation installation = Installation.start();
+        try (Installation installation =
+                        Installation.start(new Installation.Shape(REPLICAS, intake, List.of("-Xmx384m")));
                 ReplyLog replies = ReplyLog.follow(installation.bootstrap());
-                Load load = Load.start(installation, seed)) {
+                Load load = Load.start(installation, seed, MEAN_PAUSE_MILLIS)) {
             Faults faults = new Faults(installation, seed + 1);
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
             TimeUnit.MILLISECONDS.sleep(FIRST_FAULT_AFTER_MILLIS);
@@ -49,7 +53,7 @@ public final class Chaos {
             System.out.println(checker);
         }
         violations.stream().limit(20).forEach(violation -> System.out.println("VIOLATION " + violation));
-        System.out.printf(Locale.ROOT, "SEED=%d: %d violations%n", seed, violations.size());
+        System.out.printf(Locale.ROOT, "INTAKE=%s SEED=%d: %d violations%n", intake, seed, violations.size());
         System.exit(violations.isEmpty() ? 0 : 1);
     }
 }

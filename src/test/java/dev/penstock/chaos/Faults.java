@@ -39,8 +39,10 @@ final class Faults {
                 Locale.ROOT, "  %s%n", kind.name().toLowerCase(Locale.ROOT).replace('_', ' '));
         Installation.Node node = installation.node(random.nextInt(Installation.NODES));
         switch (kind) {
-            case REPLICA_KILLED -> installation.killReplica(random.nextInt(Installation.REPLICAS));
-            case REPLICA_STOPPED -> installation.stopReplica(random.nextInt(Installation.REPLICAS));
+            case REPLICA_KILLED ->
+                installation.killReplica(random.nextInt(installation.replicas().size()));
+            case REPLICA_STOPPED ->
+                installation.stopReplica(random.nextInt(installation.replicas().size()));
             case BROKER_KILLED -> installation.killBroker();
             case NODE_DIED -> {
                 node.server.stop();

@@ -11,21 +11,59 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/** A broker, a database, two nodes and three replicas. Each of them can fail. */
+/** A broker, a database, two nodes and some replicas. Each of them can fail. */
 final class Installation implements AutoCloseable {
-    static final int REPLICAS = 3;
     static final int NODES = 2;
 
     private static final int SLOTS = 16;
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
+    private final Shape shape;
     private final Postgres postgres;
     private final List<Node> nodes = new ArrayList<>();
     private final List<PenstockProcess> replicas = new CopyOnWriteArrayList<>();
     private BrokerProcess broker;
+
+    /** How the replicas take jobs. */
+    enum Intake {
+        /** With the share client that the product chooses. */
+        DEFAULT,
+        OWN,
+        KAFKA,
+        CLASSIC,
+        /** With the other share client in every second replica. */
+        MIXED;
+
+        /** @param name an empty name is the default */
+        static Intake of(String name) {
+            return name.isBlank() ? DEFAULT : valueOf(name.toUpperCase(Locale.ROOT));
+        }
+
+        private void configure(PenstockProcess.Builder builder, int replica) {
+            builder.config("penstock.intake.mode", this == CLASSIC ? "classic" : "share");
+            switch (this) {
+                case OWN, KAFKA -> builder.config("penstock.intake.share-client", toString());
+                case MIXED -> builder.config("penstock.intake.share-client", replica % 2 == 0 ? "own" : "kafka");
+                case DEFAULT, CLASSIC -> {}
+            }
+        }
+
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** @param heap the heap options of a replica */
+    record Shape(int replicas, Intake intake, List<String> heap) {
+        Shape {
+            heap = List.copyOf(heap);
+        }
+    }
 
     /** A model server that may answer slowly, or not at all. */
     static final class Node {
@@ -50,17 +88,18 @@ final class Installation implements AutoCloseable {
         }
     }
 
-    private Installation(BrokerProcess broker, Postgres postgres) {
+    private Installation(Shape shape, BrokerProcess broker, Postgres postgres) {
+        this.shape = shape;
         this.broker = broker;
         this.postgres = postgres;
     }
 
-    static Installation start() throws InterruptedException {
-        Installation made = new Installation(BrokerProcess.start(Broker.freePort()), Postgres.start("chaos"));
+    static Installation start(Shape shape) throws InterruptedException {
+        Installation made = new Installation(shape, BrokerProcess.start(Broker.freePort()), Postgres.start("chaos"));
         for (int i = 0; i < NODES; i++) {
             made.nodes.add(new Node(i));
         }
-        for (int i = 0; i < REPLICAS; i++) {
+        for (int i = 0; i < shape.replicas(); i++) {
             PenstockProcess replica = made.replica(i);
             made.replicas.add(replica);
             replica.awaitReady(PATIENCE);
@@ -71,23 +110,31 @@ final class Installation implements AutoCloseable {
     private PenstockProcess replica(int number) {
         PenstockProcess.Builder builder = PenstockProcess.with(bootstrap())
                 .name("chaos-" + number)
-                .runtimeOption("-Xmx384m")
                 .ledger(postgres)
-                .config("penstock.intake.mode", "share")
                 .config("penstock.intake.slots", Integer.toString(SLOTS))
                 .config("penstock.drain.timeout", "2s")
                 .config("penstock.timeouts.first-token", "3s")
                 .config("penstock.timeouts.idle", "3s")
                 // faults of nodes must not end a job
                 .config("penstock.retries.max-attempts", "100");
+        shape.heap().forEach(builder::runtimeOption);
+        shape.intake().configure(builder, number);
         for (int i = 0; i < NODES; i++) {
-            builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), REPLICAS * SLOTS);
+            builder.node("node-" + i, "vllm", URI.create(nodes.get(i).server.url()), shape.replicas() * SLOTS);
         }
         return builder.start();
     }
 
     String bootstrap() {
         return broker.bootstrap();
+    }
+
+    BrokerProcess broker() {
+        return broker;
+    }
+
+    List<PenstockProcess> replicas() {
+        return List.copyOf(replicas);
     }
 
     Postgres postgres() {
@@ -99,7 +146,7 @@ final class Installation implements AutoCloseable {
     }
 
     PenstockProcess replica(Random random) {
-        return replicas.get(random.nextInt(REPLICAS));
+        return replicas.get(random.nextInt(replicas.size()));
     }
 
     /** Kill -9, and a new replica in its place. */
@@ -128,7 +175,7 @@ final class Installation implements AutoCloseable {
             node.hangs = false;
             node.slowness = 1;
         }
-        for (int i = 0; i < REPLICAS; i++) {
+        for (int i = 0; i < shape.replicas(); i++) {
             if (!replicas.get(i).process().isAlive()) {
                 throw replicas.get(i).process().failure("was not hurt, and has ended all the same");
             }

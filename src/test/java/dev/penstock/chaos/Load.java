@@ -24,11 +24,11 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * and some are no jobs.
  */
 final class Load implements AutoCloseable {
-    private static final List<String> TOPICS = List.of("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low");
-    private static final int MEAN_PAUSE_MILLIS = 30;
+    static final List<String> TOPICS = List.of("prompt-jobs-high", "prompt-jobs", "prompt-jobs-low");
 
     private final Installation installation;
     private final Random random;
+    private final int meanPauseMillis;
     private final KafkaProducer<byte[], byte[]> producer;
     private final Map<String, Kind> accepted = new ConcurrentHashMap<>();
     private final Thread thread;
@@ -49,8 +49,9 @@ final class Load implements AutoCloseable {
         MALFORMED
     }
 
-    private Load(Installation installation, long seed) {
+    private Load(Installation installation, long seed, int meanPauseMillis) {
         this.installation = installation;
+        this.meanPauseMillis = meanPauseMillis;
         random = new Random(seed);
         producer = new KafkaProducer<>(
                 Map.of("bootstrap.servers", installation.bootstrap()),
@@ -59,8 +60,9 @@ final class Load implements AutoCloseable {
         thread = Thread.ofPlatform().daemon().name("load").unstarted(this::run);
     }
 
-    static Load start(Installation installation, long seed) {
-        Load load = new Load(installation, seed);
+    /** @param meanPauseMillis the mean pause after a job */
+    static Load start(Installation installation, long seed, int meanPauseMillis) {
+        Load load = new Load(installation, seed, meanPauseMillis);
         load.thread.start();
         return load;
     }
@@ -69,7 +71,7 @@ final class Load implements AutoCloseable {
         try {
             for (int number = 0; !stopping; number++) {
                 one("job-" + number);
-                TimeUnit.MILLISECONDS.sleep(random.nextInt(2 * MEAN_PAUSE_MILLIS));
+                TimeUnit.MILLISECONDS.sleep(random.nextInt(2 * meanPauseMillis));
             }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();

@@ -86,7 +86,8 @@ public final class BrokerCluster implements AutoCloseable {
         }
         settings.put("transaction.state.log.min.isr", "2");
         settings.put("share.coordinator.state.topic.min.isr", "2");
-        settings.put("broker.session.timeout.ms", "3000");
+        // a broker that shuts down hands over its partitions at once; a slow one keeps them
+        settings.put("broker.session.timeout.ms", "20000");
         settings.put("broker.heartbeat.interval.ms", "500");
         Properties properties = new Properties();
         properties.putAll(settings);

@@ -9,15 +9,16 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.ByteBuffer;
-import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -27,7 +28,8 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class KafkaFaults implements AutoCloseable {
     private static final int MAX_FRAME = 64 * 1024 * 1024;
     private static final int LONGEST_DELAY_MILLIS = 3_000;
-    private static final Set<Short> SHARE_REQUESTS = Set.of((short) 76, (short) 78, (short) 79);
+    private static final Map<Short, String> SHARE_REQUESTS =
+            Map.of((short) 76, "heartbeat", (short) 78, "fetch", (short) 79, "acknowledge");
 
     private static final List<Fault> FAULTS = List.copyOf(EnumSet.allOf(Fault.class));
 
@@ -37,11 +39,13 @@ public final class KafkaFaults implements AutoCloseable {
     private final double rate;
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
     private final AtomicLong connections = new AtomicLong();
-    private final Map<Fault, AtomicInteger> counts = new EnumMap<>(Fault.class);
-    private volatile boolean calm;
+    /** By fault and request. */
+    private final Map<String, Integer> counts = new ConcurrentSkipListMap<>();
+
+    private volatile boolean calm = true;
 
     /** What happens to one answer. */
-    public enum Fault {
+    private enum Fault {
         DROP,
         DELAY,
         STALL,
@@ -53,12 +57,13 @@ public final class KafkaFaults implements AutoCloseable {
         this.brokerPort = brokerPort;
         this.seed = seed;
         this.rate = rate;
-        for (Fault fault : Fault.values()) {
-            counts.put(fault, new AtomicInteger());
-        }
     }
 
-    /** @param rate the share of answers with a fault */
+    /**
+     * Starts a proxy that passes everything on until {@link #begin}.
+     *
+     * @param rate the share of answers with a fault
+     */
     public static KafkaFaults start(int port, int brokerPort, long seed, double rate) {
         try {
             ServerSocket server = new ServerSocket(port, 512, InetAddress.getLoopbackAddress());
@@ -74,6 +79,11 @@ public final class KafkaFaults implements AutoCloseable {
         return "127.0.0.1:" + server.getLocalPort();
     }
 
+    /** Causes faults from now on. */
+    public void begin() {
+        calm = false;
+    }
+
     /** Causes no further fault. */
     public void calm() {
         calm = true;
@@ -84,8 +94,22 @@ public final class KafkaFaults implements AutoCloseable {
         Set.copyOf(sockets).forEach(KafkaFaults::close);
     }
 
-    public Map<Fault, AtomicInteger> counts() {
-        return counts;
+    /** Returns the number of each fault so far, as "drop fetch". */
+    public Map<String, Integer> counts() {
+        return new TreeMap<>(counts);
+    }
+
+    /** Returns every fault that it can cause. */
+    public static Set<String> kinds() {
+        Set<String> kinds = new TreeSet<>();
+        for (Fault fault : FAULTS) {
+            SHARE_REQUESTS.values().forEach(request -> kinds.add(name(fault, request)));
+        }
+        return kinds;
+    }
+
+    private static String name(Fault fault, String request) {
+        return fault.name().toLowerCase(Locale.ROOT) + " " + request;
     }
 
     private void accept() {
@@ -147,12 +171,13 @@ public final class KafkaFaults implements AutoCloseable {
                 while (true) {
                     byte[] frame = read(in);
                     Short key = asked.remove(ByteBuffer.wrap(frame).getInt(0));
-                    if (calm || key == null || !SHARE_REQUESTS.contains(key) || random.nextDouble() >= rate) {
+                    String request = key == null ? null : SHARE_REQUESTS.get(key);
+                    if (calm || request == null || random.nextDouble() >= rate) {
                         write(out, frame);
                         continue;
                     }
                     Fault fault = FAULTS.get(random.nextInt(FAULTS.size()));
-                    Objects.requireNonNull(counts.get(fault)).incrementAndGet();
+                    counts.merge(name(fault, request), 1, Integer::sum);
                     switch (fault) {
                         case DROP -> {}
                         case DELAY -> {

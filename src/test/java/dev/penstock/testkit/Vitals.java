@@ -2,6 +2,7 @@ package dev.penstock.testkit;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +25,28 @@ public record Vitals(int threads, int residentMegabytes) {
             return new Vitals(value(lines, "Threads:"), value(lines, "VmRSS:") / 1024);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Returns the number of its open sockets. */
+    public static int sockets(long pid) {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of("/proc", Long.toString(pid), "fd"))) {
+            int sockets = 0;
+            for (Path file : files) {
+                sockets += isSocket(file) ? 1 : 0;
+            }
+            return sockets;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static boolean isSocket(Path file) {
+        try {
+            return Files.readSymbolicLink(file).toString().startsWith("socket:");
+        } catch (IOException _) {
+            // it was closed in the meantime
+            return false;
         }
     }
 

@@ -7,6 +7,7 @@ import dev.penstock.testkit.KafkaFaults;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -31,9 +32,12 @@ import org.junit.jupiter.api.Test;
 @Tag("alone")
 class ShareFaultsIT {
     private static final Duration PATIENCE = Duration.ofSeconds(Integer.getInteger("penstock.share.patience", 120));
-    private static final int SECONDS = Integer.getInteger("penstock.share.faults.seconds", 30);
+    private static final int SECONDS = Integer.getInteger("penstock.share.faults.seconds", 20);
     private static final long SEED = Long.getLong("penstock.share.faults.seed", 7);
     private static final int LOCK_MILLIS = 3_000;
+    /** Both members may be without a connection for some seconds. A record that stays locked waits for longer. */
+    private static final int TAKING_MILLIS = 10_000;
+
     private static final int PROXY_PORT = Broker.freePort();
     private static Broker broker;
 
@@ -114,13 +118,18 @@ class ShareFaultsIT {
                         .take(topic, 64)
                         .start();
                 KafkaProducer<byte[], byte[]> producer = producer(Map.of())) {
+            send(
+                    producer,
+                    topic,
+                    "first",
+                    work,
+                    sentAt,
+                    () -> one.statistics().taken() == 0 || two.statistics().taken() == 0);
+            await("the first jobs", () -> work.doneAt().size() == sentAt.size());
+            work.absences().clear();
+            faults.begin();
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SECONDS);
-            for (int i = 0; System.nanoTime() - end < 0; i++) {
-                String name = "record-" + i;
-                sentAt.put(name, System.nanoTime());
-                var _ = producer.send(new ProducerRecord<>(topic, i % 4, null, value(name, 100)));
-                Thread.sleep(40);
-            }
+            send(producer, topic, "record", work, sentAt, () -> System.nanoTime() - end < 0);
             faults.calm();
             faults.cut();
             await("all jobs", () -> work.doneAt().size() == sentAt.size());
@@ -130,8 +139,15 @@ class ShareFaultsIT {
                     .max()
                     .orElse(0);
             long again = work.runs().values().stream().filter(runs -> runs > 1).count();
+            List<WorkingMember.Absence> worst = work.absences().stream()
+                    .sorted(Comparator.comparingLong(
+                                    (WorkingMember.Absence absence) -> absence.beyondLocks(LOCK_MILLIS))
+                            .reversed())
+                    .limit(5)
+                    .toList();
+            long beyondLocks = worst.getFirst().beyondLocks(LOCK_MILLIS);
             System.out.printf(
-                    "%d s of faults, seed %d: %s; %d records, %d ran again, %d locks lost, the slowest took %.1f s%n  %s%n  %s%n",
+                    "%d s of faults, seed %d: %s%n  %d records, %d ran again, %d locks lost, the slowest took %.1f s; longest wait beyond its locks: %d ms, %s%n  %s%n  %s%n",
                     SECONDS,
                     SEED,
                     faults.counts(),
@@ -139,9 +155,33 @@ class ShareFaultsIT {
                     again,
                     one.lost.size() + two.lost.size(),
                     longest / 1e9,
+                    beyondLocks,
+                    worst,
                     one.statistics(),
                     two.statistics());
             assertThat(work.runs().keySet()).isEqualTo(sentAt.keySet());
+            assertThat(beyondLocks).as(worst.toString()).isLessThan(TAKING_MILLIS);
+            if (SECONDS >= 300) {
+                assertThat(faults.counts()).containsOnlyKeys(KafkaFaults.kinds());
+            }
+        }
+    }
+
+    /** Sends a record every 40 ms while the condition holds. */
+    private static void send(
+            KafkaProducer<byte[], byte[]> producer,
+            String topic,
+            String prefix,
+            WorkingMember.Work work,
+            Map<String, Long> sentAt,
+            BooleanSupplier condition)
+            throws InterruptedException {
+        for (int i = 0; condition.getAsBoolean(); i++) {
+            String name = prefix + "-" + i;
+            sentAt.put(name, System.nanoTime());
+            work.sent(name);
+            var _ = producer.send(new ProducerRecord<>(topic, i % 4, null, value(name, 100)));
+            Thread.sleep(40);
         }
     }
 
@@ -179,15 +219,10 @@ class ShareFaultsIT {
     }
 
     @Test
-    void single_fetches_from_large_batches_cost_bounded_bytes() throws Exception {
+    void records_of_large_batches_cost_a_bounded_number_of_bytes() throws Exception {
         String topic = topic("large", 1);
         int records = 2_000;
-        try (KafkaProducer<byte[], byte[]> producer =
-                producer(Map.of("batch.size", 1_000_000, "linger.ms", 1_000, "max.request.size", 2_000_000))) {
-            for (int i = 0; i < records; i++) {
-                var _ = producer.send(new ProducerRecord<>(topic, 0, null, value("record-" + i, 1_000)));
-            }
-        }
+        produceLargeBatches(topic, records);
         WorkingMember.Work work = new WorkingMember.Work(1, 10);
         try (WorkingMember member = new WorkingMember(broker.bootstrap(), Map.of(), work)
                 .take(topic, 64)
@@ -197,9 +232,35 @@ class ShareFaultsIT {
             awaitDone(topic);
             long bytes = member.statistics().bytes() / records;
             System.out.printf(
-                    "batches of 1 MB, 64 at once, jobs of 1 to 10 ms: %d bytes a record, %d fetches, %.1f s%n",
+                    "batches of 1 MB, room for 64, jobs of 1 to 10 ms: %d bytes a record, %d fetches, %.1f s%n",
                     bytes, member.statistics().fetches(), (System.nanoTime() - begun) / 1e9);
             assertThat(bytes).isLessThan(100_000);
+        }
+    }
+
+    @Test
+    void a_single_record_of_a_large_batch_costs_one_batch() throws Exception {
+        String topic = topic("single", 1);
+        produceLargeBatches(topic, 2_000);
+        WorkingMember.Work work = new WorkingMember.Work(1, 10);
+        try (WorkingMember member = new WorkingMember(broker.bootstrap(), Map.of(), work)
+                .take(topic, 1)
+                .start()) {
+            await("some jobs", () -> member.statistics().taken() >= 60);
+            ShareStatistics statistics = member.statistics();
+            long bytes = statistics.bytes() / statistics.taken();
+            System.out.printf("batches of 1 MB, room for 1: %d bytes a record, %s%n", bytes, statistics);
+            assertThat(bytes).isBetween(100_000L, 1_100_000L);
+        }
+    }
+
+    /** Produces records of 1 kB in batches of 1 MB. */
+    private static void produceLargeBatches(String topic, int records) {
+        try (KafkaProducer<byte[], byte[]> producer =
+                producer(Map.of("batch.size", 1_000_000, "linger.ms", 1_000, "max.request.size", 2_000_000))) {
+            for (int i = 0; i < records; i++) {
+                var _ = producer.send(new ProducerRecord<>(topic, 0, null, value("record-" + i, 1_000)));
+            }
         }
     }
 }

@@ -28,10 +28,66 @@ final class WorkingMember implements Receiver, AutoCloseable {
     final List<String> lost = new CopyOnWriteArrayList<>();
     final ShareClient client;
 
-    /** What all members of a test have done, by the records' values. */
-    record Work(Map<String, Integer> runs, Map<String, Long> doneAt, int shortest, int longest) {
+    /**
+     * What all members of a test have done, by the records' values.
+     *
+     * @param absences how long records waited for a member, once for each time that a member took one
+     */
+    record Work(
+            Map<String, Integer> runs,
+            Map<String, Long> doneAt,
+            Map<String, Place> places,
+            List<Absence> absences,
+            int shortest,
+            int longest) {
         Work(int shortest, int longest) {
-            this(new ConcurrentHashMap<>(), new ConcurrentHashMap<>(), shortest, longest);
+            this(
+                    new ConcurrentHashMap<>(),
+                    new ConcurrentHashMap<>(),
+                    new ConcurrentHashMap<>(),
+                    new CopyOnWriteArrayList<>(),
+                    shortest,
+                    longest);
+        }
+
+        /** The record is on its way to the broker. */
+        void sent(String value) {
+            places.put(value, new Place(0, System.nanoTime(), 0));
+        }
+
+        private void taken(String value, int deliveries) {
+            places.computeIfPresent(value, (_, place) -> {
+                int further = Math.max(1, deliveries - place.deliveries());
+                long nanos = place.members() > 0 ? 0 : System.nanoTime() - place.leftAt();
+                absences.add(new Absence(value, further, nanos / 1_000_000));
+                return new Place(place.members() + 1, place.leftAt(), deliveries);
+            });
+        }
+
+        private void left(String value) {
+            places.computeIfPresent(
+                    value, (_, place) -> new Place(place.members() - 1, System.nanoTime(), place.deliveries()));
+        }
+    }
+
+    /**
+     * Where a record is.
+     *
+     * @param members how many members run it
+     * @param leftAt when it was sent, or when the last member ended it or lost it
+     * @param deliveries the broker's count at the last time that a member took it
+     */
+    record Place(int members, long leftAt, int deliveries) {}
+
+    /**
+     * The time in which no member ran a record.
+     *
+     * @param deliveries how often the broker delivered it in this time and at its end
+     */
+    record Absence(String value, int deliveries, long millis) {
+        /** Returns how much longer this was than all locks of these deliveries together. */
+        long beyondLocks(long lockMillis) {
+            return millis - deliveries * lockMillis;
         }
     }
 
@@ -57,6 +113,7 @@ final class WorkingMember implements Receiver, AutoCloseable {
     public void taken(TakenRecord record) {
         String value = value(record);
         work.runs().merge(value, 1, Integer::sum);
+        work.taken(value, record.deliveries());
         running.add(record);
         long spread = (long) work.longest() - work.shortest() + 1;
         long millis = work.shortest() + (number.getAndIncrement() * 37) % spread;
@@ -65,6 +122,7 @@ final class WorkingMember implements Receiver, AutoCloseable {
 
     private void done(TakenRecord record) {
         if (running.remove(record)) {
+            work.left(value(record));
             work.doneAt().putIfAbsent(value(record), System.nanoTime());
             subscriptions.stream()
                     .filter(one -> one.topic().equals(record.record().topic()))
@@ -74,7 +132,9 @@ final class WorkingMember implements Receiver, AutoCloseable {
 
     @Override
     public void lost(TakenRecord record, String why) {
-        running.remove(record);
+        if (running.remove(record)) {
+            work.left(value(record));
+        }
         lost.add(record + ": " + why);
     }
 
