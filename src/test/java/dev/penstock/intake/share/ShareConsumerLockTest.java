@@ -243,7 +243,7 @@ class ShareConsumerLockTest {
         assertThat(consumers).hasValue(3);
         assertThat(time.slept).containsExactly(Duration.ofSeconds(2));
         first.close();
-        first.command(new ShareDelivery.LockCommand.Finish(delivery(first, 1), AcknowledgeType.ACCEPT));
+        first.command(new ShareDelivery.LockCommand.Finish(delivery(first, 1), AcknowledgeType.ACCEPT, false));
         assertThat(member.join(SOON)).isTrue();
     }
 
@@ -334,7 +334,7 @@ class ShareConsumerLockTest {
 
     /** The loop does a round now, since a run of another record has ended; then it waits. */
     private void round() throws InterruptedException {
-        loop.command(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT));
+        loop.command(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT, false));
         settle();
     }
 
