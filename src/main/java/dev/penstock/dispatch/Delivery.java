@@ -53,6 +53,13 @@ public interface Delivery {
     void acknowledge();
 
     /**
+     * Acknowledges the record of a run that published its outcome and did not look the job up. If another consumer can
+     * have had the record since {@link #mayHaveRunAfterAll} answered, the record is delivered again instead: the
+     * outcome of this run may be void.
+     */
+    void acknowledgeOnlyRun();
+
+    /**
      * Writes a deferred record, then acknowledges this record. If the broker does not take the deferred record, it
      * delivers this record again.
      *

@@ -264,7 +264,11 @@ final class JobRun {
             handBack();
             return;
         }
-        delivery.acknowledge();
+        if (again) {
+            delivery.acknowledge();
+        } else {
+            delivery.acknowledgeOnlyRun();
+        }
         context.meters().ended(job, outcome.event(), outcome.node());
         JobTrace.ended(outcome.event());
         log(outcome);

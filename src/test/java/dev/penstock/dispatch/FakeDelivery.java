@@ -11,6 +11,10 @@ final class FakeDelivery implements Delivery {
     volatile boolean redelivered;
     volatile boolean redeliveredAfterAll;
     volatile boolean last;
+
+    /** Whether the run that acknowledged the record had not looked the job up. */
+    volatile boolean asOnlyRun;
+
     volatile boolean held = true;
     volatile boolean takesDeadLetters = true;
     volatile int handedBack;
@@ -69,6 +73,12 @@ final class FakeDelivery implements Delivery {
     @Override
     public void acknowledge() {
         ends.add("acknowledged");
+    }
+
+    @Override
+    public void acknowledgeOnlyRun() {
+        ends.add("acknowledged");
+        asOnlyRun = true;
     }
 
     @Override

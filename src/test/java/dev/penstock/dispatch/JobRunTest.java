@@ -52,6 +52,7 @@ class JobRunTest {
 
         assertThat(run.names()).containsExactly("started 1", "failed 1");
         assertThat(delivery.ends).containsExactly("acknowledged");
+        assertThat(delivery.asOnlyRun).as("it has not looked for other runs").isTrue();
     }
 
     @Test
@@ -201,6 +202,7 @@ class JobRunTest {
 
         assertThat(run.names()).containsExactly("started 1", "started 2", "chunk 2", "completed 2");
         assertThat(delivery.ends).containsExactly("acknowledged");
+        assertThat(delivery.asOnlyRun).isFalse();
     }
 
     /** A job that crashes the process leaves at least its started. */
@@ -265,6 +267,7 @@ class JobRunTest {
                 .containsExactly(
                         "started 1", "started 2", "chunk 1", "completed 1", "started 3", "chunk 3", "completed 3");
         assertThat(delivery.ends).containsExactly("acknowledged");
+        assertThat(delivery.asOnlyRun).isFalse();
     }
 
     @Test

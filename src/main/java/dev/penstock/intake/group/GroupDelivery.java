@@ -66,6 +66,12 @@ final class GroupDelivery extends RecordDelivery {
         finish(true);
     }
 
+    /** The group's generation guards the commit. */
+    @Override
+    public void acknowledgeOnlyRun() {
+        acknowledge();
+    }
+
     /** A job that has not started stays where it is, and the next owner of the partition takes it. */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {

@@ -204,11 +204,11 @@ final class ClientTopic implements Receiver, LockKeeper {
     @Override
     public void command(ShareDelivery.LockCommand command) {
         switch (command) {
-            case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how) -> {
+            case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how, boolean onlyRun) -> {
                 TakenRecord record = records.remove(delivery);
                 if (record != null) {
                     deliveries.remove(record);
-                    subscription.finish(record, acknowledgement(how));
+                    subscription.finish(record, acknowledgement(how, onlyRun));
                 }
             }
             case ShareDelivery.LockCommand.Renew renewal -> {
@@ -236,9 +236,9 @@ final class ClientTopic implements Receiver, LockKeeper {
         return record != null && record.wasInDoubt();
     }
 
-    private static Acknowledgement acknowledgement(AcknowledgeType how) {
+    private static Acknowledgement acknowledgement(AcknowledgeType how, boolean onlyRun) {
         return switch (how) {
-            case ACCEPT -> Acknowledgement.ACCEPT;
+            case ACCEPT -> onlyRun ? Acknowledgement.ACCEPT_UNDOUBTED : Acknowledgement.ACCEPT;
             case RELEASE -> Acknowledgement.RELEASE;
             case REJECT -> Acknowledgement.REJECT;
             case RENEW -> throw new IllegalArgumentException("a run does not end with RENEW");

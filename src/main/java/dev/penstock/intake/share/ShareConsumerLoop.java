@@ -131,7 +131,8 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                 return;
             } catch (GroupMaxSizeReachedException e) {
                 LOG.warnf(
-                        "the share group has as many members as group.share.max.size allows: lower penstock.intake.consumers or raise it (%s)",
+                        "the share group has as many members as group.share.max.size allows: lower"
+                                + " penstock.intake.consumers or raise it (%s)",
                         Reason.of(e));
                 loseAll();
                 setup.time().pause(AFTER_FAILURE);
@@ -240,7 +241,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         List<ShareDelivery.LockCommand.Renew> renewals = new ArrayList<>();
         for (ShareDelivery.LockCommand command : asked) {
             switch (command) {
-                case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how) -> {
+                case ShareDelivery.LockCommand.Finish(ShareDelivery delivery, AcknowledgeType how, boolean _) -> {
                     if (deliveries.get(delivery.place()) == delivery) {
                         if (finished.isEmpty()) {
                             acknowledgeAtNanos = setup.time().now() + ACKNOWLEDGE_AFTER_NANOS;

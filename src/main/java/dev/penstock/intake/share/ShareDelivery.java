@@ -52,8 +52,12 @@ public final class ShareDelivery extends RecordDelivery {
     sealed interface LockCommand {
         ShareDelivery delivery();
 
-        /** The run is over. */
-        record Finish(ShareDelivery delivery, AcknowledgeType how) implements LockCommand {}
+        /**
+         * The run is over.
+         *
+         * @param onlyRun whether to release the record instead if its lock was in doubt
+         */
+        record Finish(ShareDelivery delivery, AcknowledgeType how, boolean onlyRun) implements LockCommand {}
 
         /** @param renewed completed with whether this consumer still has the lock */
         record Renew(ShareDelivery delivery, CompletableFuture<Boolean> renewed) implements LockCommand {}
@@ -105,7 +109,12 @@ public final class ShareDelivery extends RecordDelivery {
 
     @Override
     public void acknowledge() {
-        finish(AcknowledgeType.ACCEPT);
+        finish(AcknowledgeType.ACCEPT, false);
+    }
+
+    @Override
+    public void acknowledgeOnlyRun() {
+        finish(AcknowledgeType.ACCEPT, true);
     }
 
     /**
@@ -115,7 +124,7 @@ public final class ShareDelivery extends RecordDelivery {
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
         if (owner.deliveries(this) == 1) {
-            finish(AcknowledgeType.RELEASE);
+            finish(AcknowledgeType.RELEASE, false);
         } else {
             defer(Deferral.HANDED_BACK, lastAttempt, failures());
         }
@@ -125,12 +134,12 @@ public final class ShareDelivery extends RecordDelivery {
     @Override
     public void end() {
         if (!over) {
-            finish(AcknowledgeType.RELEASE);
+            finish(AcknowledgeType.RELEASE, false);
         }
     }
 
-    private void finish(AcknowledgeType how) {
+    private void finish(AcknowledgeType how, boolean onlyRun) {
         over = true;
-        owner.command(new LockCommand.Finish(this, how));
+        owner.command(new LockCommand.Finish(this, how, onlyRun));
     }
 }

@@ -6,6 +6,7 @@ import dev.penstock.kafka.share.lane.Lane;
 import dev.penstock.kafka.share.lane.LaneAnswer;
 import dev.penstock.kafka.share.lane.LaneAnswer.Acknowledged;
 import dev.penstock.kafka.share.lane.LaneAnswer.Fetched;
+import dev.penstock.kafka.share.lane.LaneRequest;
 import dev.penstock.kafka.share.lane.ShareOptions;
 import dev.penstock.kafka.share.lane.TakenRecord;
 import dev.penstock.kafka.share.lane.TopicHand;
@@ -25,12 +26,13 @@ final class Answers implements AutoCloseable {
     }
 
     /**
+     * @param request the request that is answered
      * @param answer null: none came
      * @param closing whether the end of the session gives all records back
      */
-    void read(Subscription subscription, Lane lane, @Nullable LaneAnswer answer, boolean closing) {
+    void read(Subscription subscription, Lane lane, LaneRequest request, @Nullable LaneAnswer answer, boolean closing) {
         if (answer == null) {
-            lane.onDisconnected();
+            lane.onUnanswered(request);
             return;
         }
         if (answer.code() != BrokerCode.NONE && subscription.isNews(answer.error())) {
@@ -38,7 +40,7 @@ final class Answers implements AutoCloseable {
         }
         subscription.complaints().answered("share session", answer.code(), answer.error());
         switch (answer) {
-            case Acknowledged acknowledged -> lane.onAcknowledged(acknowledged, ShareClient.now());
+            case Acknowledged acknowledged -> lane.onAcknowledged(request, acknowledged, ShareClient.now());
             case Fetched fetched -> {
                 reader.begin();
                 for (LaneAnswer.PartitionFetched partition : fetched.partitions()) {
@@ -48,7 +50,7 @@ final class Answers implements AutoCloseable {
                         LOG.warnf("fetch of %s-%d: %s", subscription.topic(), partition.partition(), partition.error());
                     }
                 }
-                for (Lane.Unread unread : lane.onFetched(fetched, ShareClient.now())) {
+                for (Lane.Unread unread : lane.onFetched(request, fetched, ShareClient.now())) {
                     if (!closing) {
                         read(subscription, lane, unread);
                     }

@@ -73,6 +73,12 @@ final class Cluster {
         askAt = now + RETRY_MILLIS;
     }
 
+    /** A broker cannot be reached. The next one is tried. */
+    void onDown(long now) {
+        turn++;
+        askSoon(now);
+    }
+
     /** Returns the brokers in the order to try; empty if none is known. */
     List<Integer> order() {
         List<Integer> order = new ArrayList<>(brokers.keySet());

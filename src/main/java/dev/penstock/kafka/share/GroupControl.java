@@ -149,7 +149,7 @@ final class GroupControl {
         Wire.Peer peer = anyBroker(open);
         if (!open.isReady(peer)) {
             if (open.isDown(peer)) {
-                cluster.onFailure(now);
+                cluster.onDown(now);
             }
             return now + CONNECTING_MILLIS;
         }

@@ -13,6 +13,7 @@ final class Membership {
     static final int JOINING = 0;
     static final int LEAVING = -1;
     private static final long RETRY_MILLIS = 100;
+    private static final long LONGEST_RETRY_MILLIS = 1_000;
     private static final long JOINING_MILLIS = 250;
     private static final long REFUSED_MILLIS = 5_000;
     private static final int MOST_FAST_BEATS = 40;
@@ -24,6 +25,7 @@ final class Membership {
     private boolean leaving;
     private boolean left;
     private int fastBeats;
+    private long retry = RETRY_MILLIS;
     private Set<Integer> assigned = Set.of();
 
     /** What the member needs now. */
@@ -112,9 +114,10 @@ final class Membership {
             case NONE -> {
                 epoch = newEpoch;
                 assigned = Set.copyOf(assignment);
+                retry = RETRY_MILLIS;
                 boolean fast = assigned.isEmpty() && fastBeats < MOST_FAST_BEATS;
-                fastBeats = fast ? fastBeats + 1 : 0;
-                nextAt = now + (fast ? Math.min(JOINING_MILLIS, intervalMillis) : intervalMillis);
+                fastBeats = assigned.isEmpty() ? fastBeats + (fast ? 1 : 0) : 0;
+                nextAt = now + Math.max(RETRY_MILLIS, fast ? Math.min(JOINING_MILLIS, intervalMillis) : intervalMillis);
             }
             case UNKNOWN_MEMBER -> epoch = JOINING;
             case NOT_COORDINATOR -> knowsCoordinator = false;
@@ -123,7 +126,10 @@ final class Membership {
                 nextAt = now + (epoch == JOINING ? REFUSED_MILLIS : RETRY_MILLIS);
                 epoch = JOINING;
             }
-            case RETRY, NOT_OURS, SESSION_GONE, SESSION_LIMIT -> {}
+            case RETRY, NOT_OURS, SESSION_GONE, SESSION_LIMIT -> {
+                nextAt = now + retry;
+                retry = Math.min(LONGEST_RETRY_MILLIS, retry * 2);
+            }
             case MEMBER_LIMIT, REFUSED -> nextAt = now + REFUSED_MILLIS;
         }
     }

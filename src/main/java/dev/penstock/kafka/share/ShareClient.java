@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ShareClient implements ShareTopics {
     private static final Logger LOG = Logger.getLogger(ShareClient.class);
+    private static final long START = System.nanoTime();
     private static final long LONGEST_POLL_MILLIS = 1_000;
     private static final long RESTART_MILLIS = 1_000;
     private static final int LEAST_TIMEOUT_MILLIS = 2_000;
@@ -129,9 +130,9 @@ public final class ShareClient implements ShareTopics {
         }
     }
 
-    /** Milliseconds of a clock that never goes back. */
+    /** Milliseconds of a clock that never goes back. The state machines count from 0. */
     static long now() {
-        return System.nanoTime() / 1_000_000;
+        return (System.nanoTime() - START) / 1_000_000;
     }
 
     // ---- the loop
@@ -244,7 +245,7 @@ public final class ShareClient implements ShareTopics {
     private long serveLanes(Wire open, Subscription subscription, long now) {
         TopicLanes lanes = subscription.lanes();
         long due = LaneStep.NEVER;
-        for (Lane lane : lanes.order()) {
+        for (Lane lane : lanes.order(now)) {
             if (!lane.isWaiting()) {
                 due = Math.min(due, serve(open, subscription, lane, now));
             }
@@ -282,7 +283,7 @@ public final class ShareClient implements ShareTopics {
                         request,
                         options.fetchBytes(),
                         timeout,
-                        answer -> answers.read(subscription, lane, answer, closing));
+                        answer -> answers.read(subscription, lane, request, answer, closing));
                 yield LaneStep.NEVER;
             }
         };

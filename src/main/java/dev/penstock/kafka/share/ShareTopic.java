@@ -17,7 +17,7 @@ public interface ShareTopic {
     /**
      * The job of a record has ended.
      *
-     * @param type ACCEPT, RELEASE or REJECT
+     * @param type ACCEPT, ACCEPT_UNDOUBTED, RELEASE or REJECT
      */
     void finish(TakenRecord record, Acknowledgement type);
 

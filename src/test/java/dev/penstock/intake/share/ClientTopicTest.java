@@ -2,18 +2,30 @@ package dev.penstock.intake.share;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.intake.record.DeferredJobs;
+import dev.penstock.intake.record.KnownJobs;
 import dev.penstock.intake.record.RecordDelivery;
 import dev.penstock.intake.setup.ModeChoice;
+import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
+import dev.penstock.kafka.share.lane.BrokerCode;
 import dev.penstock.kafka.share.lane.Lane;
+import dev.penstock.kafka.share.lane.LaneAnswer;
+import dev.penstock.kafka.share.lane.LaneRequest;
+import dev.penstock.kafka.share.lane.LaneStep;
 import dev.penstock.kafka.share.lane.ShareOptions;
 import dev.penstock.kafka.share.lane.SharedRoom;
 import dev.penstock.kafka.share.lane.TakenRecord;
 import dev.penstock.kafka.share.lane.TopicLanes;
 import dev.penstock.settings.Settings;
+import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.PlayedAdmin;
+import dev.penstock.testkit.PlayedProducer;
+import dev.penstock.wire.record.EventHeaders;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.nio.ByteBuffer;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +33,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.MockProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -43,10 +57,12 @@ class ClientTopicTest {
     private boolean open = true;
     private int slotsLeft = 64;
     private int failures;
+    private final MockProducer<byte[], byte[]> copies =
+            PlayedProducer.of(TestSettings.defaults().topics().deferred(), 4, true);
     private final ClientTopic topic = topic();
     private final PlayedTopics.Topic played = Objects.requireNonNull(client.topics.get(TOPIC));
 
-    @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
+    @SuppressWarnings("NullAway") // nothing is dead-lettered here
     private ClientTopic topic() {
         return new ClientTopic(
                 client,
@@ -63,7 +79,10 @@ class ClientTopicTest {
                             started.add((ShareDelivery) delivery);
                         },
                         lost::add,
-                        null,
+                        new RecordDelivery.Writers(
+                                new DeferredJobs(
+                                        copies, TestSettings.defaults(), Clock.systemUTC(), new SimpleMeterRegistry()),
+                                null),
                         new ShareDelivery.Origins(
                                 new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()), epochs)));
     }
@@ -130,6 +149,74 @@ class ClientTopicTest {
         take(record(7, 1)).handBack(0);
 
         assertThat(played.finished).containsExactly("prompt-jobs-0@7 RELEASE");
+    }
+
+    @Test
+    void a_run_that_did_not_look_for_others_says_so() {
+        take(record(7, 1)).acknowledgeOnlyRun();
+
+        assertThat(played.finished).containsExactly("prompt-jobs-0@7 ACCEPT_UNDOUBTED");
+    }
+
+    /** A release would raise its delivery count once more. */
+    @Test
+    void an_adopted_record_is_handed_back_by_a_copy() throws Exception {
+        TakenRecord record = record(7, 1);
+        ShareDelivery delivery = take(record);
+        KnownJobs.name(delivery, new JobId("adopted"));
+        TopicLanes lanes = lanes(record);
+        Lane lane = lanes.lanes().iterator().next();
+        lane.onDisconnected();
+        adopt(lanes, lane);
+        assertThat(record.deliveries()).isEqualTo(2);
+        assertThat(record.wasInDoubt()).isTrue();
+
+        delivery.handBack(3);
+
+        ProducerRecord<byte[], byte[]> copy = copies.history().getFirst();
+        assertThat(EventHeaders.text(copy.headers(), EventHeaders.ORIGIN)).isEqualTo("prompt-jobs/0/7");
+        assertThat(EventHeaders.number(copy.headers(), EventHeaders.HANDED_BACK))
+                .isEqualTo(3);
+        assertThat(played.finished).containsExactly("prompt-jobs-0@7 ACCEPT");
+    }
+
+    private static TopicLanes lanes(TakenRecord record) {
+        TopicLanes lanes = new TopicLanes(TOPIC, ShareOptions.defaults(1, 1), new SharedRoom());
+        lanes.hand().room(0, 1);
+        lanes.onMetadata(new TopicLanes.View(Uuid.randomUuid(), Map.of(0, 1)));
+        lanes.hold(lanes.lanes().iterator().next(), record);
+        return lanes;
+    }
+
+    /** The broker has freed the record, and gives it to this process again. */
+    private static void adopt(TopicLanes lanes, Lane lane) {
+        lane.onFetched(sent(lanes, lane), new LaneAnswer.Fetched(BrokerCode.NONE, "", 0, 0, List.of()), 1);
+        lane.onAcknowledged(
+                sent(lanes, lane),
+                new LaneAnswer.Acknowledged(BrokerCode.NONE, "", 0, 0, Map.of(0, BrokerCode.NOT_OURS)),
+                1);
+        List<Lane.Unread> fresh = lane.onFetched(
+                sent(lanes, lane),
+                new LaneAnswer.Fetched(
+                        BrokerCode.NONE,
+                        "",
+                        0,
+                        0,
+                        List.of(new LaneAnswer.PartitionFetched(
+                                0,
+                                BrokerCode.NONE,
+                                "",
+                                BrokerCode.NONE,
+                                List.of(new LaneAnswer.Acquired(7, 7, 2)),
+                                ByteBuffer.allocate(0)))),
+                1);
+        assertThat(fresh).isEmpty();
+    }
+
+    private static LaneRequest sent(TopicLanes lanes, Lane lane) {
+        LaneStep step = lanes.step(lane, 1);
+        assertThat(step).isInstanceOf(LaneStep.Send.class);
+        return ((LaneStep.Send) step).request();
     }
 
     @Test
@@ -222,10 +309,7 @@ class ClientTopicTest {
         epochs.start();
         TakenRecord record = record(7, 1);
         ShareDelivery delivery = take(record);
-        TopicLanes lanes = new TopicLanes(TOPIC, ShareOptions.defaults(1, 1), new SharedRoom());
-        lanes.onMetadata(new TopicLanes.View(Uuid.randomUuid(), Map.of(0, 1)));
-        Lane lane = lanes.lanes().iterator().next();
-        lanes.hold(lane, record);
+        Lane lane = lanes(record).lanes().iterator().next();
         assertThat(delivery.mayHaveRunAfterAll()).isFalse();
 
         lane.onDisconnected();

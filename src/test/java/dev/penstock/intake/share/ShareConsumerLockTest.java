@@ -314,7 +314,7 @@ class ShareConsumerLockTest {
 
     /** The loop does a round now, since a run of another record has ended; then it waits. */
     private void round() throws InterruptedException {
-        loop.command(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT));
+        loop.command(new ShareDelivery.LockCommand.Finish(delivery(loop, 1), AcknowledgeType.ACCEPT, false));
         settle();
     }
 

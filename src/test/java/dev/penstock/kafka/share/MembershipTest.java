@@ -46,6 +46,48 @@ class MembershipTest {
             fast++;
         }
         assertThat(fast).isBetween(10, 100);
+
+        // a group with more members than partitions assigns nothing to some, for good
+        for (int i = 0; i < 5; i++) {
+            now += 5_000;
+            member.sent();
+            member.onHeartbeat(BrokerCode.NONE, 3, 5_000, Set.of(), now);
+            assertThat(member.need(now)).isEqualTo(new Need.Nothing(now + 5_000));
+        }
+    }
+
+    @Test
+    void a_group_that_was_deleted_is_joined_again() {
+        joined(Set.of(0));
+        now += 5_000;
+        member.sent();
+        // GROUP_ID_NOT_FOUND
+        member.onHeartbeat(BrokerCode.MOVED, 0, 0, Set.of(), now);
+        now += 100;
+
+        assertThat(member.need(now)).isEqualTo(new Need.Heartbeat(Membership.JOINING));
+    }
+
+    @Test
+    void a_coordinator_that_is_not_ready_is_asked_less_often_each_time() {
+        joined(Set.of(0));
+        now += 5_000;
+        for (long wait : new long[] {100, 200, 400, 800, 1_000, 1_000}) {
+            member.sent();
+            member.onHeartbeat(BrokerCode.RETRY, 0, 0, Set.of(), now);
+            assertThat(member.need(now)).isEqualTo(new Need.Nothing(now + wait));
+            now += wait;
+        }
+    }
+
+    @Test
+    void a_broker_that_names_no_interval_is_not_flooded() {
+        member.sent();
+        member.onCoordinator(true, now);
+        member.sent();
+        member.onHeartbeat(BrokerCode.NONE, 3, 0, Set.of(0), now);
+
+        assertThat(member.need(now)).isEqualTo(new Need.Nothing(now + 100));
     }
 
     @Test

@@ -15,7 +15,7 @@ public record AckGroup(List<Ack> acks) {
     /** The acknowledgement of one record. */
     record Ack(long offset, Acknowledgement type) {}
 
-    /** Adjacent offsets with the same acknowledgement. */
+    /** Adjacent offsets with the same number of the protocol. */
     public record Range(long first, long last, Acknowledgement type) {}
 
     public AckGroup {
@@ -37,6 +37,13 @@ public record AckGroup(List<Ack> acks) {
         return acks.size();
     }
 
+    /** Returns what is left of the group when its locks come into doubt. */
+    AckGroup afterDoubt() {
+        return new AckGroup(acks.stream()
+                .map(ack -> new Ack(ack.offset(), ack.type().afterDoubt()))
+                .toList());
+    }
+
     /** Returns the two halves of a group of at least two. */
     List<AckGroup> halves() {
         int middle = acks.size() / 2;
@@ -47,7 +54,9 @@ public record AckGroup(List<Ack> acks) {
         List<Range> ranges = new ArrayList<>();
         Range open = null;
         for (Ack ack : acks) {
-            if (open != null && ack.offset() == open.last() + 1 && ack.type() == open.type()) {
+            if (open != null
+                    && ack.offset() == open.last() + 1
+                    && ack.type().code() == open.type().code()) {
                 open = new Range(open.first(), ack.offset(), open.type());
                 ranges.set(ranges.size() - 1, open);
             } else {

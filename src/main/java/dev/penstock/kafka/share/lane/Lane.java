@@ -20,9 +20,6 @@ import org.jspecify.annotations.Nullable;
  * for those that the broker refuses, and adopts those that come. What has not come after two seconds is lost.
  */
 public final class Lane {
-    static final long RETRY_MILLIS = 100;
-    static final long FIRST_PAUSE_MILLIS = 1_000;
-    static final long LONGEST_PAUSE_MILLIS = 30_000;
     private static final int SHORT_WAIT_MILLIS = 10;
 
     private final int broker;
@@ -30,16 +27,15 @@ public final class Lane {
     private final ShareOptions options;
     private final LaneLocks locks;
     private final LaneAcks acks;
-    private final FetchCost cost = new FetchCost();
+    private final LanePace pace = new LanePace();
     private final Set<Integer> session = new HashSet<>();
     private boolean open;
     private int epoch = LaneRequest.OPENING;
     private @Nullable LaneRequest inFlight;
     private long sentAt;
     private int asked;
+    private long askedAt;
     private int brought = 1;
-    private long notBefore;
-    private long pause = FIRST_PAUSE_MILLIS;
     private boolean closing;
 
     public enum State {
@@ -106,9 +102,14 @@ public final class Lane {
         return closing && !open && inFlight == null;
     }
 
+    /** Returns when the lane asked for new records last. */
+    long askedAt() {
+        return askedAt;
+    }
+
     /** Returns the earliest time of the next request. */
     long notBefore() {
-        return notBefore;
+        return pace.notBefore();
     }
 
     private Map<Integer, PartitionHand> mine() {
@@ -128,8 +129,8 @@ public final class Lane {
         if (inFlight != null) {
             return new LaneStep.Idle(LaneStep.NEVER);
         }
-        if (now < notBefore) {
-            return new LaneStep.Idle(notBefore);
+        if (now < pace.notBefore()) {
+            return new LaneStep.Idle(pace.notBefore());
         }
         Map<Integer, PartitionHand> mine = mine();
         if (closing) {
@@ -176,7 +177,7 @@ public final class Lane {
         if (toSay && share.free() < hand.room() / 2 && now < acks.lingerUntil()) {
             return new LaneStep.Idle(Math.min(acks.lingerUntil(), locks.dueAt()));
         }
-        boolean dear = cost.isTooHigh(share.records(), now);
+        boolean dear = pace.areDear(share.records(), now);
         if (share.records() > 0 && !mine.isEmpty() && !dear) {
             long wait = share.othersStarve()
                     ? SHORT_WAIT_MILLIS
@@ -186,7 +187,7 @@ public final class Lane {
         if (toSay) {
             return send(new LaneRequest.Acknowledge(epoch, acks.take(mine), false), 0, now);
         }
-        return new LaneStep.Idle(dear ? Math.min(cost.highUntil(), locks.dueAt()) : locks.dueAt());
+        return new LaneStep.Idle(dear ? Math.min(pace.dearUntil(), locks.dueAt()) : locks.dueAt());
     }
 
     private LaneStep closeSession(Map<Integer, PartitionHand> mine, long now) {
@@ -223,6 +224,7 @@ public final class Lane {
         inFlight = request;
         asked = newRecords;
         sentAt = now;
+        askedAt = newRecords > 0 ? now : askedAt;
         return new LaneStep.Send(request);
     }
 
@@ -263,6 +265,13 @@ public final class Lane {
         dropSession();
     }
 
+    /** No answer comes to this request: its connection is gone. */
+    public void onUnanswered(LaneRequest request) {
+        if (isInFlight(request)) {
+            onDisconnected();
+        }
+    }
+
     /** The connection is gone. Which records are still ours is asked in the next session. */
     public void onDisconnected() {
         hand.counts().disconnects++;
@@ -270,10 +279,16 @@ public final class Lane {
         endSession();
     }
 
+    /** Returns false for a request from before {@link #restart}. */
+    @SuppressWarnings("ReferenceEquality") // the next request may be equal to it
+    private boolean isInFlight(LaneRequest request) {
+        return request == inFlight;
+    }
+
     /** The answer to the request in flight does not come, or does not count. */
     private void endSession() {
         if (inFlight != null && !locks.isRenewing()) {
-            acks.repeat(inFlight.acks());
+            acks.unanswered(inFlight.acks());
         }
         inFlight = null;
         asked = 0;
@@ -290,21 +305,20 @@ public final class Lane {
     /**
      * The broker answered a fetch.
      *
+     * @param request the request that it answers; another one than that in flight does not count
      * @return the records that are new; the caller reads them and calls {@link TopicLanes#hold}
      */
-    public List<Unread> onFetched(Fetched answer, long now) {
-        LaneRequest request = inFlight;
-        if (request == null || !goesOn(answer, now)) {
+    public List<Unread> onFetched(LaneRequest request, Fetched answer, long now) {
+        if (!isInFlight(request) || !goesOn(answer, now)) {
             return List.of();
         }
         if (!open) {
             open = true;
-            pause = FIRST_PAUSE_MILLIS;
             locks.checkAll(mine(), now);
         }
         Map<Integer, AckGroup> said = new HashMap<>(request.acks());
         List<Unread> unread = new ArrayList<>();
-        boolean failed = false;
+        BrokerCode failure = BrokerCode.NONE;
         long bytes = 0;
         brought = 0;
         for (PartitionFetched fetched : answer.partitions()) {
@@ -314,8 +328,9 @@ public final class Lane {
                 onSaid(fetched.partition(), group, fetched.acknowledged(), now);
             }
             if (fetched.code() != BrokerCode.NONE) {
-                failed = true;
-                onFetchError(fetched.code());
+                // any other error may pass soon
+                failure = failure == BrokerCode.NONE || failure == BrokerCode.REFUSED ? fetched.code() : failure;
+                hand.failed(fetched.code());
             } else if (!fetched.acquired().isEmpty()) {
                 brought += fetched.count();
                 bytes += fetched.records().remaining();
@@ -327,26 +342,20 @@ public final class Lane {
         }
         // the broker leaves out a partition whose acknowledgements went well and that has no records
         said.values().forEach(group -> hand.counts().acknowledged += group.size());
-        cost.fetched(bytes, brought, now);
-        if (brought == 0) {
-            hand.counts().emptyFetches++;
-            notBefore = failed ? Math.max(notBefore, now + RETRY_MILLIS) : notBefore;
+        pace.fetched(bytes, brought, now);
+        hand.counts().emptyFetches += brought == 0 ? 1 : 0;
+        if (failure == BrokerCode.NONE) {
+            pace.recovered();
+        } else if (brought == 0) {
+            pace.failed(failure == BrokerCode.REFUSED && !holds(mine()) ? failure : BrokerCode.RETRY, now);
         }
         return unread;
     }
 
-    private void onFetchError(BrokerCode code) {
-        hand.wantMetadata();
-        if (code == BrokerCode.UNKNOWN_MEMBER) {
-            hand.wantRejoin();
-        }
-    }
-
-    /** The broker answered an acknowledgement. */
-    public void onAcknowledged(Acknowledged answer, long now) {
-        LaneRequest request = inFlight;
+    /** The broker answered an acknowledgement; as {@link #onFetched}. */
+    public void onAcknowledged(LaneRequest request, Acknowledged answer, long now) {
         boolean renewing = locks.isRenewing();
-        if (request == null || !goesOn(answer, now)) {
+        if (!isInFlight(request) || !goesOn(answer, now)) {
             return;
         }
         if (request.epoch() == LaneRequest.FINAL) {
@@ -354,7 +363,7 @@ public final class Lane {
         }
         if (renewing) {
             if (locks.onRenewed(answer.partitions(), lockedUntil(), now)) {
-                notBefore = Math.max(notBefore, now + RETRY_MILLIS);
+                pace.retry(now);
             }
             return;
         }
@@ -365,7 +374,7 @@ public final class Lane {
 
     /** Returns whether the session goes on, so that the answer counts. */
     private boolean goesOn(LaneAnswer answer, long now) {
-        notBefore = Math.max(notBefore, now + answer.throttleMillis());
+        pace.later(answer.throttleMillis(), now);
         hand.lockLasts(answer.lockMillis());
         if (answer.code() == BrokerCode.NONE) {
             inFlight = null;
@@ -374,27 +383,14 @@ public final class Lane {
             return true;
         }
         endSession();
-        switch (answer.code()) {
-            case NONE, SESSION_GONE -> {}
-            case SESSION_LIMIT, REFUSED, MEMBER_LIMIT -> {
-                notBefore = Math.max(notBefore, now + pause);
-                pause = Math.min(LONGEST_PAUSE_MILLIS, pause * 2);
-            }
-            case UNKNOWN_MEMBER -> {
-                hand.wantRejoin();
-                notBefore = Math.max(notBefore, now + RETRY_MILLIS);
-            }
-            case NOT_OURS, MOVED, NOT_COORDINATOR, RETRY -> {
-                hand.wantMetadata();
-                notBefore = Math.max(notBefore, now + RETRY_MILLIS);
-            }
-        }
+        hand.failed(answer.code());
+        pace.failed(answer.code(), now);
         return false;
     }
 
     private void onSaid(int partition, AckGroup group, BrokerCode code, long now) {
         if (acks.onResult(hand.partition(partition), group, code)) {
-            notBefore = Math.max(notBefore, now + RETRY_MILLIS);
+            pace.retry(now);
         }
     }
 }

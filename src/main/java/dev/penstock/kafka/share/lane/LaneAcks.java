@@ -10,6 +10,9 @@ final class LaneAcks {
     private final long lingerMillis;
     private long lingerUntil = LaneStep.NEVER;
 
+    /** How often the locks of each partition had been in doubt when the acknowledgements in flight left. */
+    private final Map<Integer, Integer> doubtsBefore = new HashMap<>();
+
     LaneAcks(TopicHand hand, long lingerMillis) {
         this.hand = hand;
         this.lingerMillis = lingerMillis;
@@ -37,14 +40,15 @@ final class LaneAcks {
         for (PartitionHand partition : mine.values()) {
             if (!partition.acks().isEmpty()) {
                 taken.put(partition.partition(), partition.acks().take());
+                doubtsBefore.put(partition.partition(), partition.doubts());
             }
         }
         return taken;
     }
 
-    /** The answer to these did not come, or does not count. */
-    void repeat(Map<Integer, AckGroup> groups) {
-        groups.forEach((partition, group) -> repeat(hand.partition(partition), group));
+    /** The session ended before the answer to these came. Another consumer may have had the records since. */
+    void unanswered(Map<Integer, AckGroup> groups) {
+        groups.forEach((partition, group) -> repeat(hand.partition(partition), group.afterDoubt()));
     }
 
     /** A record that another lane has taken again meanwhile is in flight, and not done. */
@@ -62,7 +66,9 @@ final class LaneAcks {
      *
      * @return whether to wait before the next request
      */
-    boolean onResult(PartitionHand partition, AckGroup group, BrokerCode code) {
+    boolean onResult(PartitionHand partition, AckGroup sent, BrokerCode code) {
+        boolean doubted = doubtsBefore.getOrDefault(partition.partition(), 0) != partition.doubts();
+        AckGroup group = doubted ? sent.afterDoubt() : sent;
         return switch (code) {
             case NONE -> {
                 hand.counts().acknowledged += group.size();

@@ -18,6 +18,7 @@ public final class PartitionHand {
     private final Set<Long> doubtful = new HashSet<>();
 
     private int leader = NO_LEADER;
+    private int doubts;
 
     PartitionHand(int partition) {
         this.partition = partition;
@@ -52,15 +53,22 @@ public final class PartitionHand {
     }
 
     /** The record ends. The broker refuses the acknowledgement if another consumer owns the record. */
-    void finish(long offset, Acknowledgement type) {
-        held.remove(offset);
-        doubtful.remove(offset);
-        acks.add(offset, type);
+    void finish(TakenRecord record, Acknowledgement type) {
+        held.remove(record.offset());
+        doubtful.remove(record.offset());
+        acks.add(record.offset(), record.wasInDoubt() ? type.afterDoubt() : type);
     }
 
-    /** The locks of all records in flight may be gone. */
+    /** The locks may be gone. A record in flight and a record whose acknowledgement waits are both in doubt. */
     void doubtAll() {
+        doubts++;
         held.values().forEach(TakenRecord::doubt);
+        acks.doubt();
+    }
+
+    /** Returns how often the locks of all records came into doubt. */
+    int doubts() {
+        return doubts;
     }
 
     /**

@@ -27,6 +27,14 @@ public final class PendingAcks {
         return again.size() + (fresh.isEmpty() ? 0 : 1);
     }
 
+    /** The locks of these records may be gone. */
+    void doubt() {
+        fresh.replaceAll((_, type) -> type.afterDoubt());
+        for (int i = again.size(); i > 0; i--) {
+            again.add(again.remove().afterDoubt());
+        }
+    }
+
     /** Removes the acknowledgement of a record, if one waits. */
     void remove(long offset) {
         fresh.remove(offset);

@@ -95,15 +95,23 @@ public final class TopicHand {
         metadataWanted = true;
     }
 
+    /** A request or its part for one partition failed. */
+    void failed(BrokerCode code) {
+        switch (code) {
+            case NONE, SESSION_GONE, SESSION_LIMIT, MEMBER_LIMIT, REFUSED -> {}
+            case NOT_OURS, MOVED, NOT_COORDINATOR, RETRY -> metadataWanted = true;
+            case UNKNOWN_MEMBER -> {
+                // the group does not know the member, or has not assigned the partition to it
+                metadataWanted = true;
+                rejoinWanted = true;
+            }
+        }
+    }
+
     public boolean takeMetadataWanted() {
         boolean wanted = metadataWanted;
         metadataWanted = false;
         return wanted;
-    }
-
-    /** The broker does not know the member. */
-    void wantRejoin() {
-        rejoinWanted = true;
     }
 
     public boolean takeRejoinWanted() {

@@ -2,7 +2,6 @@ package dev.penstock.kafka.share.lane;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -14,13 +13,15 @@ import org.jspecify.annotations.Nullable;
 
 /** All lanes of one topic: a state machine without input and output. */
 public final class TopicLanes {
+    /** After this time, a lane gets its turn even if another one brings records all the time. */
+    private static final long LONGEST_TURN_MILLIS = 500;
+
     private final String topic;
     private final ShareOptions options;
     private final SharedRoom shared;
     private final TopicHand hand = new TopicHand();
     private final Map<Integer, Lane> lanes = new TreeMap<>();
     private Uuid id = Uuid.ZERO_UUID;
-    private int turn;
 
     /**
      * What the brokers know of the topic.
@@ -79,12 +80,16 @@ public final class TopicLanes {
         return !lanes.isEmpty() && asked() == 0 && hand.held() < hand.room();
     }
 
-    /** Returns the lanes in the order of their turns: first those that brought something last. */
-    public List<Lane> order() {
+    /**
+     * Returns the lanes in the order of their turns: first those that have not asked for a while, then those that
+     * brought something last.
+     */
+    public List<Lane> order(long now) {
         List<Lane> order = new ArrayList<>(lanes.values());
         if (order.size() > 1) {
-            Collections.rotate(order, turn++);
-            order.sort(Comparator.comparing(Lane::isHot).reversed());
+            order.sort(Comparator.comparing((Lane lane) -> lane.askedAt() > now - LONGEST_TURN_MILLIS)
+                    .thenComparing(lane -> !lane.isHot())
+                    .thenComparingLong(Lane::askedAt));
         }
         return order;
     }
@@ -127,7 +132,7 @@ public final class TopicLanes {
         if (partition.held().get(record.offset()) != record) {
             return false;
         }
-        partition.finish(record.offset(), type);
+        partition.finish(record, type);
         return true;
     }
 

@@ -76,6 +76,104 @@ class LaneDoubtTest {
         assertThat(ask.records()).isEqualTo(3);
     }
 
+    // ---- acknowledgements of runs that did not look for other runs
+
+    private static TakenRecord ended(LaneScript script) {
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 4, 4).getFirst();
+        script.topic.finish(record, Acknowledgement.ACCEPT_UNDOUBTED);
+        return record;
+    }
+
+    private static void assertReleased(LaneRequest request) {
+        assertThat(LaneScript.said(request).ranges()).containsExactly(new Range(4, 4, Acknowledgement.RELEASE));
+    }
+
+    /** The answer that brings the record again is lost, so this process owns it and does not know it. */
+    @Test
+    void an_undoubted_acknowledgement_that_waits_when_its_session_ends_releases() {
+        LaneScript script = new LaneScript(8, ONE).opened(7);
+        ended(script);
+        script.cut(7);
+        assertThat(script.fetch(7).records()).isEqualTo(1);
+        script.cut(7);
+
+        script.fetch(7);
+        script.nothing(7);
+
+        assertReleased(script.fetch(7));
+    }
+
+    @Test
+    void an_undoubted_acknowledgement_without_an_answer_releases() {
+        LaneScript script = new LaneScript(8, ONE).opened(7);
+        ended(script);
+        assertThat(LaneScript.said(script.fetch(7)).ranges())
+                .containsExactly(new Range(4, 4, Acknowledgement.ACCEPT_UNDOUBTED));
+
+        script.cut(7);
+
+        script.fetch(7);
+        script.nothing(7);
+        assertReleased(script.fetch(7));
+    }
+
+    @Test
+    void an_undoubted_acknowledgement_of_an_adopted_record_releases() {
+        LaneScript script = new LaneScript(3, ONE).opened(7);
+        script.fetch(7);
+        TakenRecord record = script.fetched(7, 0, 4, 4).getFirst();
+        script.cut(7);
+        script.fetch(7);
+        script.nothing(7);
+        script.acknowledge(7);
+        script.acknowledged(7, BrokerCode.NOT_OURS);
+        script.fetch(7);
+        script.fetched(7, 0, BrokerCode.NONE, 4, 4, 3);
+
+        script.topic.finish(record, Acknowledgement.ACCEPT_UNDOUBTED);
+
+        assertReleased(script.fetch(7));
+    }
+
+    @Test
+    void an_undoubted_acknowledgement_is_repeated_in_the_same_session() {
+        LaneScript script = new LaneScript(8, ONE).opened(7);
+        ended(script);
+        script.fetch(7);
+        script.answer(7, LaneScript.nothing(0, BrokerCode.NONE, BrokerCode.RETRY));
+        script.now += LanePace.RETRY_MILLIS;
+
+        assertThat(LaneScript.said(script.fetch(7)).ranges())
+                .containsExactly(new Range(4, 4, Acknowledgement.ACCEPT_UNDOUBTED));
+    }
+
+    @Test
+    void an_undoubted_acknowledgement_whose_partition_moves_meanwhile_releases() {
+        LaneScript script = new LaneScript(8, Map.of(0, 7, 1, 8)).opened(7).opened(8);
+        ended(script);
+        script.fetch(7);
+        script.topic.onMetadata(new TopicLanes.View(LaneScript.TOPIC, Map.of(0, 8, 1, 8)));
+
+        script.answer(7, LaneScript.nothing(0, BrokerCode.NONE, BrokerCode.RETRY));
+
+        assertReleased(script.fetch(8));
+    }
+
+    @Test
+    void an_undoubted_acknowledgement_without_an_answer_releases_at_the_next_leader() {
+        LaneScript script = new LaneScript(8, Map.of(0, 7, 1, 8)).opened(7).opened(8);
+        ended(script);
+        script.fetch(7);
+        script.topic.onMetadata(new TopicLanes.View(LaneScript.TOPIC, Map.of(0, 8, 1, 8)));
+
+        script.cut(7);
+
+        assertReleased(script.fetch(8));
+    }
+
+    // ---- what brings a record into doubt
+
     @Test
     void a_record_is_in_doubt_from_the_end_of_its_session_on() {
         LaneScript script = new LaneScript(3, TWO).opened(7);

@@ -20,6 +20,7 @@ final class LaneScript {
     static final Uuid TOPIC = new Uuid(1, 1);
 
     final TopicLanes topic;
+    private final Map<Integer, LaneRequest> requests = new HashMap<>();
     long now = 1_000;
 
     LaneScript(int room, Map<Integer, Integer> leaders) {
@@ -40,7 +41,23 @@ final class LaneScript {
     }
 
     LaneStep step(int broker) {
-        return topic.step(lane(broker), now);
+        return sent(broker, topic.step(lane(broker), now));
+    }
+
+    LaneStep step(int broker, Lane.Share share) {
+        return sent(broker, lane(broker).step(share, now));
+    }
+
+    private LaneStep sent(int broker, LaneStep step) {
+        if (step instanceof LaneStep.Send(LaneRequest request)) {
+            requests.put(broker, request);
+        }
+        return step;
+    }
+
+    /** Returns the last request of a lane. */
+    LaneRequest request(int broker) {
+        return java.util.Objects.requireNonNull(requests.get(broker));
     }
 
     LaneRequest.Fetch fetch(int broker) {
@@ -83,9 +100,14 @@ final class LaneScript {
     }
 
     List<TakenRecord> answer(int broker, PartitionFetched... partitions) {
+        return answer(broker, request(broker), partitions);
+    }
+
+    List<TakenRecord> answer(int broker, LaneRequest request, PartitionFetched... partitions) {
         Lane lane = lane(broker);
         List<TakenRecord> taken = new ArrayList<>();
-        for (Lane.Unread unread : lane.onFetched(new Fetched(BrokerCode.NONE, "", 0, LOCK, List.of(partitions)), now)) {
+        Fetched answer = new Fetched(BrokerCode.NONE, "", 0, LOCK, List.of(partitions));
+        for (Lane.Unread unread : lane.onFetched(request, answer, now)) {
             unread.deliveries().forEach((offset, deliveries) -> {
                 TakenRecord record = new TakenRecord(
                         new ConsumerRecord<>("jobs", unread.from().partition(), offset, new byte[0], new byte[0]),
@@ -112,7 +134,7 @@ final class LaneScript {
     }
 
     void failed(int broker, BrokerCode code) {
-        lane(broker).onFetched(new Fetched(code, code.name(), 0, 0, List.of()), now);
+        lane(broker).onFetched(request(broker), new Fetched(code, code.name(), 0, 0, List.of()), now);
     }
 
     void acknowledged(int broker, BrokerCode... codes) {
@@ -120,7 +142,7 @@ final class LaneScript {
         for (int i = 0; i < codes.length; i++) {
             partitions.put(i, codes[i]);
         }
-        lane(broker).onAcknowledged(new Acknowledged(BrokerCode.NONE, "", 0, LOCK, partitions), now);
+        lane(broker).onAcknowledged(request(broker), new Acknowledged(BrokerCode.NONE, "", 0, LOCK, partitions), now);
     }
 
     void cut(int broker) {

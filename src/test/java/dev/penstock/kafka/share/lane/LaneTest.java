@@ -190,7 +190,7 @@ class LaneTest {
             assertThat(script.losses()).isEmpty();
             script.nothing(7);
             if (script.now >= asked + LaneLocks.SECOND_LOOK_MILLIS
-                    && script.lane(7).step(new Lane.Share(0, 0, false), script.now)
+                    && script.step(7, new Lane.Share(0, 0, false))
                             instanceof LaneStep.Send(LaneRequest.Acknowledge look)) {
                 assertThat(LaneScript.said(look).ranges()).containsExactly(new Range(1, 1, Acknowledgement.RENEW));
                 script.acknowledged(7, BrokerCode.NONE);
@@ -243,15 +243,15 @@ class LaneTest {
             script.failed(7, BrokerCode.SESSION_LIMIT);
             assertThat(script.idle(7)).isEqualTo(script.now + wait);
             script.now += wait;
-            wait = Math.min(wait * 2, Lane.LONGEST_PAUSE_MILLIS);
+            wait = Math.min(wait * 2, LanePace.LONGEST_PAUSE_MILLIS);
         }
     }
 
     @Test
     void a_throttled_lane_waits() {
         LaneScript script = new LaneScript(3, ONE);
-        script.fetch(7);
-        script.lane(7).onFetched(new LaneAnswer.Fetched(BrokerCode.NONE, "", 400, 0, List.of()), script.now);
+        Fetch fetch = script.fetch(7);
+        script.lane(7).onFetched(fetch, new LaneAnswer.Fetched(BrokerCode.NONE, "", 400, 0, List.of()), script.now);
 
         assertThat(script.idle(7)).isEqualTo(script.now + 400);
     }
@@ -262,7 +262,7 @@ class LaneTest {
         script.fetch(7);
         script.answer(7, LaneScript.nothing(0, BrokerCode.RETRY, BrokerCode.NONE));
 
-        assertThat(script.idle(7)).isEqualTo(script.now + Lane.RETRY_MILLIS);
+        assertThat(script.idle(7)).isEqualTo(script.now + LanePace.RETRY_MILLIS);
         assertThat(script.topic.hand().takeMetadataWanted()).isTrue();
     }
 
