@@ -82,7 +82,7 @@ public final class JobReplies {
     public boolean send(JobEvent event) {
         byte[] value = write(event, seq);
         if (value.length <= topic.limit().bytes()) {
-            send(event.kind(), value);
+            var _ = send(event.kind(), value);
             return true;
         }
         return event instanceof JobEvent.Chunk(Answer.Head head, List<TokenEvent> deltas) && sendPieces(head, deltas);
@@ -103,7 +103,9 @@ public final class JobReplies {
             }
             values.add(value);
         }
-        values.forEach(value -> send(EventMark.Kind.CHUNK, value));
+        for (byte[] value : values) {
+            var _ = send(EventMark.Kind.CHUNK, value);
+        }
         return true;
     }
 

@@ -36,8 +36,8 @@ record Options(
         Map<String, String> intake,
         boolean sticky) {
     static final String USAGE = """
-            usage: Bench [kafka] [streams] [shapes] [programs] [replies] [grants]
-              --rounds N             rounds that count, after one that does not (5; shapes: 1; grants: of 2 s)
+            usage: Bench [kafka] [streams] [shapes] [programs] [replies] [grants] [jmh]
+              --rounds N             rounds that count, after one that does not (5; shapes: 1; grants: of 2 s; jmh: of 1 s)
               --jobs N               instant jobs of a round (kafka, programs: 10000; shapes: 20000)
               --waves N              waves of 64 streams in a round (3)
               --shapes 16x16,8x32    consumers x batch (64x4,32x8,16x16,8x32,4x64)
@@ -50,7 +50,8 @@ record Options(
               --spread even|sticky   jobs go to each partition in turn, or where a default producer puts them (even)
             """;
 
-    private static final Set<String> LANES = Set.of("kafka", "streams", "shapes", "programs", "replies", "grants");
+    private static final Set<String> LANES =
+            Set.of("kafka", "streams", "shapes", "programs", "replies", "grants", "jmh");
 
     Options {
         shapes = List.copyOf(shapes);

@@ -41,6 +41,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** An outcome is on the topic only after all events before it. */
 @Timeout(60)
@@ -110,7 +112,7 @@ class OutcomeWriterTest {
         }
 
         void take(Held sent) {
-            write(sent.record(), sent.callback());
+            var _ = write(sent.record(), sent.callback());
         }
     }
 
@@ -264,39 +266,17 @@ class OutcomeWriterTest {
         assertThat(broker.held).isEmpty();
     }
 
-    @Test
-    void an_outcome_waits_for_a_chunk_that_was_sent_long_before() throws Exception {
+    /** The chunk is old, or it does not fit into one batch with the outcome, or it is larger than the outcome. */
+    @ParameterizedTest
+    @CsvSource({"2, 2, 1000", "8000, 8000, 0", "2000, 2, 0"})
+    void an_outcome_waits_for_other_chunks(int chunkChars, int answerChars, int ageMillis) throws Exception {
         begin();
         broker.holds = true;
-        replies.send(chunk("Hi"));
-        nanos.addAndGet(TimeUnit.SECONDS.toNanos(1));
+        replies.send(chunk("x".repeat(chunkChars)));
+        nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(ageMillis));
 
-        assertThatOutcomeWaits("Hi");
-    }
-
-    @Test
-    void an_outcome_waits_for_a_chunk_that_does_not_fit_into_one_batch_with_it() throws Exception {
-        String text = "x".repeat(8_000);
-        begin();
-        broker.holds = true;
-        replies.send(chunk(text));
-
-        assertThatOutcomeWaits(text);
-    }
-
-    /** A record of the size of the outcome may fit where the chunk does not. */
-    @Test
-    void an_outcome_waits_for_a_chunk_that_is_larger() throws Exception {
-        begin();
-        broker.holds = true;
-        replies.send(chunk("x".repeat(2_000)));
-
-        assertThatOutcomeWaits("Hi");
-    }
-
-    private void assertThatOutcomeWaits(String text) throws Exception {
         CompletableFuture<@Nullable Outcome> published = new CompletableFuture<>();
-        Thread writer = Thread.ofPlatform().start(() -> publish(text, published));
+        Thread writer = Thread.ofPlatform().start(() -> publish("x".repeat(answerChars), published));
         Held chunk = broker.next("chunk");
         while (writer.getState() != Thread.State.WAITING) {
             Thread.onSpinWait();
