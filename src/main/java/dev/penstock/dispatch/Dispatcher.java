@@ -156,7 +156,12 @@ public class Dispatcher {
     private JobReplies replies(TakenJob taken) {
         byte @Nullable [] traceparent =
                 taken.traceparent() == null ? null : taken.traceparent().get();
-        return new JobReplies(topic, taken.job().id(), EventMark.newRun(), traceparent);
+        return new JobReplies(
+                topic,
+                taken.job().id(),
+                EventMark.newRun(),
+                traceparent,
+                context.execution().nanos());
     }
 
     /**

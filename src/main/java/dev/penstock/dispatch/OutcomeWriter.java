@@ -36,9 +36,8 @@ final class OutcomeWriter {
     }
 
     /**
-     * Publishes the outcome of the current attempt after all earlier events of that attempt are on the broker. If one
-     * of these events is missing, a reader cannot join the text. Then the writer publishes the whole answer as a new
-     * attempt.
+     * Publishes the outcome of the current attempt after all earlier events of that attempt. If the broker did not take
+     * one of these events, a reader cannot join the text. Then the writer publishes the whole answer as a new attempt.
      *
      * @return the published outcome; a failure if no record can hold the answer; null if the record was lost, or this
      *     replica stopped, before the outcome was on the broker
@@ -49,18 +48,13 @@ final class OutcomeWriter {
         if (published.isTruncated() && !streams) {
             published = withChunks(published);
         }
-        return conclude(published) ? published : persist(published);
+        return replies.conclude(published.event()) ? published : persist(published);
     }
 
     /** Publishes the whole answer as a new attempt: {@code started}, its chunks and the outcome. */
     boolean publishAgain(Outcome outcome, int attempt) throws InterruptedException {
         Outcome published = begin(fitting(outcome), attempt);
-        return conclude(published) || persist(published) != null;
-    }
-
-    /** Sends the outcome if all earlier events of the attempt are on the broker. */
-    private boolean conclude(Outcome outcome) throws InterruptedException {
-        return replies.awaitSent() && replies.send(outcome.event()) && replies.awaitSent();
+        return replies.conclude(published.event()) || persist(published) != null;
     }
 
     private @Nullable Outcome persist(Outcome outcome) throws InterruptedException {
@@ -77,7 +71,7 @@ final class OutcomeWriter {
                 return null;
             }
             published = begin(fitting(published), replies.attempt() + 1);
-        } while (!conclude(published));
+        } while (!replies.conclude(published.event()));
         return published;
     }
 

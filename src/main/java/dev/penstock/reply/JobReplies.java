@@ -9,10 +9,13 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.document.ChunkPieces;
 import dev.penstock.wire.document.EventDocument;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,20 +23,36 @@ import org.jspecify.annotations.Nullable;
  * it, except that sends complete on the producer's thread.
  */
 public final class JobReplies {
+    private static final Logger LOG = Logger.getLogger(JobReplies.class);
+    /** The most bytes of an outcome and the unconfirmed events before it that are sent together. */
+    private static final int MOST_TOGETHER = 12 * 1024;
+    /** The longest time between the first of these events and the outcome. */
+    private static final Duration TOGETHER_WITHIN = Duration.ofMillis(500);
+
     private final ReplyTopic topic;
     private final JobId id;
     private final String run;
     private final byte @Nullable [] traceparent;
+    private final LongSupplier nanos;
     private int attempt;
     private long seq;
     private boolean tooLarge;
-    private CompletableFuture<@Nullable Void> attemptSent = CompletableFuture.completedFuture(null);
+    /** Whether the broker did not take an event of this run. */
+    private boolean hasFailed;
 
-    public JobReplies(ReplyTopic topic, JobId id, String run, byte @Nullable [] traceparent) {
+    private CompletableFuture<@Nullable Void> attemptSent = CompletableFuture.completedFuture(null);
+    /* The events that may be unconfirmed: their bytes, the bytes of the largest, and the time of the first. */
+    private int unconfirmedBytes;
+    private int largestBytes;
+    private long firstNanos;
+
+    /** @param nanos a clock for durations, in nanoseconds from any origin */
+    public JobReplies(ReplyTopic topic, JobId id, String run, byte @Nullable [] traceparent, LongSupplier nanos) {
         this.topic = topic;
         this.id = id;
         this.run = run;
         this.traceparent = traceparent;
+        this.nanos = nanos;
     }
 
     public String run() {
@@ -49,6 +68,8 @@ public final class JobReplies {
         attempt = number;
         seq = 0;
         attemptSent = CompletableFuture.completedFuture(null);
+        unconfirmedBytes = 0;
+        largestBytes = 0;
         tooLarge = false;
     }
 
@@ -61,7 +82,7 @@ public final class JobReplies {
     public boolean send(JobEvent event) {
         byte[] value = write(event, seq);
         if (value.length <= topic.limit().bytes()) {
-            send(event.kind(), value);
+            var _ = send(event.kind(), value);
             return true;
         }
         return event instanceof JobEvent.Chunk(Answer.Head head, List<TokenEvent> deltas) && sendPieces(head, deltas);
@@ -82,7 +103,9 @@ public final class JobReplies {
             }
             values.add(value);
         }
-        values.forEach(value -> send(EventMark.Kind.CHUNK, value));
+        for (byte[] value : values) {
+            var _ = send(EventMark.Kind.CHUNK, value);
+        }
         return true;
     }
 
@@ -107,12 +130,64 @@ public final class JobReplies {
         return EventDocument.write(id, new EventMark(event.kind(), attempt, run, number), event);
     }
 
-    private void send(EventMark.Kind kind, byte[] value) {
+    private CompletableFuture<@Nullable Void> send(EventMark.Kind kind, byte[] value) {
         CompletableFuture<@Nullable Void> sent =
                 topic.send(id, new EventMark(kind, attempt, run, seq++), value, traceparent);
-        attemptSent = attemptSent.isDone() && !attemptSent.isCompletedExceptionally()
-                ? sent
-                : attemptSent.thenCombine(sent, (_, _) -> null);
+        if (attemptSent.isDone() && !attemptSent.isCompletedExceptionally()) {
+            attemptSent = sent;
+            unconfirmedBytes = value.length;
+            largestBytes = value.length;
+            firstNanos = nanos.getAsLong();
+        } else {
+            attemptSent = attemptSent.thenCombine(sent, (_, _) -> null);
+            unconfirmedBytes += value.length;
+            largestBytes = Math.max(largestBytes, value.length);
+        }
+        return sent;
+    }
+
+    /**
+     * Sends the outcome of the attempt, and waits until it is on the broker. The outcome waits until the broker has
+     * confirmed all earlier events of the attempt, or it follows them at once if {@link #mayFollowAtOnce}.
+     *
+     * @return false if an event of the attempt is not on the broker, and the outcome is not there either; false too if
+     *     no record can hold the outcome
+     */
+    public boolean conclude(JobEvent outcome) throws InterruptedException {
+        byte[] value = write(outcome, seq);
+        boolean isWhole = !(outcome instanceof JobEvent.Completed completed) || !completed.truncated();
+        if (!(isWhole && mayFollowAtOnce(value.length)) && !awaitSent()) {
+            return false;
+        }
+        if (value.length > topic.limit().bytes()) {
+            return false;
+        }
+        CompletableFuture<@Nullable Void> sent = send(outcome.kind(), value);
+        if (awaitSent()) {
+            return true;
+        }
+        boolean isThere = !sent.isCompletedExceptionally();
+        if (isThere) {
+            // the outcome has closed the job: nothing that follows would be valid
+            LOG.warnf("job=%s attempt=%d an event before the outcome is not on the broker", id, attempt);
+        }
+        return isThere;
+    }
+
+    /**
+     * Returns whether the outcome may be sent before the broker has confirmed the events of the attempt. The producer
+     * keeps the order of a partition, and it sends records that are ready at the same time in one batch, which the
+     * broker takes or refuses as a whole. If they come into two batches, the broker must not refuse the first batch and
+     * take the second one. So the outcome is the largest of these records: a record of any other size fits if the
+     * outcome fits. And the records are from the same moment: their time for delivery ends at the same moment too.
+     */
+    private boolean mayFollowAtOnce(int bytes) {
+        return !hasFailed
+                && !attemptSent.isCompletedExceptionally()
+                && bytes >= largestBytes
+                && bytes + unconfirmedBytes
+                        <= Math.min(MOST_TOGETHER, topic.limit().bytes())
+                && nanos.getAsLong() - firstNanos < TOGETHER_WITHIN.toNanos();
     }
 
     /**
@@ -140,6 +215,7 @@ public final class JobReplies {
             attemptSent.get();
             return true;
         } catch (ExecutionException e) {
+            hasFailed = true;
             tooLarge = KafkaClients.isTooLarge(e);
             return false;
         }

@@ -17,6 +17,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -72,6 +76,9 @@ public final class Json {
 
     private static final ObjectMapper VECTORS = lenient(MAX_TOKENS_OF_VECTORS);
 
+    /** Java's decoder puts this character in the place of bytes that are not UTF-8. */
+    private static final char REPLACEMENT = '\uFFFD';
+
     private Json() {}
 
     private static ObjectMapper lenient(int tokens) {
@@ -96,13 +103,8 @@ public final class Json {
      * @throws MalformedJson with one line that gives the reason
      */
     public static JsonNode parseStrict(byte[] bytes) throws MalformedJson {
-        String text;
-        try {
-            text = StandardCharsets.UTF_8
-                    .newDecoder()
-                    .decode(ByteBuffer.wrap(bytes))
-                    .toString();
-        } catch (CharacterCodingException _) {
+        String text = new String(bytes, StandardCharsets.UTF_8);
+        if (text.indexOf(REPLACEMENT) >= 0 && !isUtf8(bytes)) {
             throw new MalformedJson("not valid UTF-8", null);
         }
         JsonNode node = read(STRICT, text);
@@ -110,6 +112,36 @@ public final class Json {
             throw new MalformedJson("empty: expected a JSON object", null);
         }
         return node;
+    }
+
+    private static boolean isUtf8(byte[] bytes) {
+        try {
+            var _ = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes));
+            return true;
+        } catch (CharacterCodingException _) {
+            return false;
+        }
+    }
+
+    /** Returns a parsed document as maps, lists, texts, numbers, booleans and nulls. */
+    public static @Nullable Object plain(JsonNode node) {
+        return switch (node.getNodeType()) {
+            case OBJECT -> {
+                Map<String, @Nullable Object> fields = LinkedHashMap.newLinkedHashMap(node.size());
+                node.properties().forEach(field -> fields.put(field.getKey(), plain(field.getValue())));
+                yield fields;
+            }
+            case ARRAY -> {
+                List<@Nullable Object> elements = new ArrayList<>(node.size());
+                node.forEach(element -> elements.add(plain(element)));
+                yield elements;
+            }
+            case STRING -> node.textValue();
+            case NUMBER -> node.numberValue();
+            case BOOLEAN -> node.booleanValue();
+            case NULL, MISSING -> null;
+            case BINARY, POJO -> throw new IllegalArgumentException("not a parsed document");
+        };
     }
 
     /**

@@ -3,7 +3,9 @@ package dev.penstock.wire;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Parses server-sent events by the WHATWG's event stream format. The network may cut the bytes anywhere. Not
@@ -11,13 +13,17 @@ import java.util.function.Consumer;
  */
 public final class SseParser {
     private static final String BYTE_ORDER_MARK = "\uFEFF";
+    private static final byte[] DATA = "data:".getBytes(StandardCharsets.UTF_8);
 
     private final long longest;
     private final Consumer<Event> events;
     private final Consumer<String> unknown;
     private final ByteArrayOutputStream partial = new ByteArrayOutputStream(512);
+    /** The data of the event so far, without its last line. */
     private final StringBuilder data = new StringBuilder();
-    private boolean hasData;
+    /** The last line of the data; null if the event has no data. */
+    private @Nullable String lastData;
+
     private boolean afterCarriageReturn;
     private boolean atBeginning = true;
     private String name = "";
@@ -72,7 +78,11 @@ public final class SseParser {
             }
         }
         partial.write(bytes, start, bytes.length - start);
-        return partial.size() <= longest && data.length() <= longest;
+        return partial.size() <= longest && dataLength() <= longest;
+    }
+
+    private long dataLength() {
+        return (long) data.length() + (lastData == null ? 0 : lastData.length());
     }
 
     /**
@@ -87,6 +97,11 @@ public final class SseParser {
     }
 
     private void endLine(byte[] bytes, int start, int end) {
+        if (partial.size() == 0 && !atBeginning && isData(bytes, start, end)) {
+            int from = start + DATA.length + (end > start + DATA.length && bytes[start + DATA.length] == ' ' ? 1 : 0);
+            data(new String(bytes, from, end - from, StandardCharsets.UTF_8));
+            return;
+        }
         String line;
         if (partial.size() == 0) {
             line = new String(bytes, start, end - start, StandardCharsets.UTF_8);
@@ -106,10 +121,27 @@ public final class SseParser {
         }
     }
 
+    /** Returns whether a line is one of data, as most lines are. */
+    private static boolean isData(byte[] bytes, int start, int end) {
+        return end - start >= DATA.length && Arrays.equals(bytes, start, start + DATA.length, DATA, 0, DATA.length);
+    }
+
+    private void data(String value) {
+        if (lastData != null) {
+            data.append(lastData).append('\n');
+        }
+        lastData = value;
+    }
+
     private void endEvent() {
-        Event event = hasData ? new Event(name.isEmpty() ? "message" : name, id, data.toString()) : null;
+        Event event = lastData == null
+                ? null
+                : new Event(
+                        name.isEmpty() ? "message" : name,
+                        id,
+                        data.isEmpty() ? lastData : data.append(lastData).toString());
         data.setLength(0);
-        hasData = false;
+        lastData = null;
         name = "";
         if (event != null) {
             events.accept(event);
@@ -125,13 +157,7 @@ public final class SseParser {
         }
         switch (field) {
             case "event" -> name = value;
-            case "data" -> {
-                if (hasData) {
-                    data.append('\n');
-                }
-                data.append(value);
-                hasData = true;
-            }
+            case "data" -> data(value);
             case "id" -> {
                 if (value.indexOf('\0') < 0) {
                     id = value;

@@ -43,6 +43,7 @@ public final class Bench {
                 case "replies" -> RepliesLane.run(options);
                 case "programs" -> ProgramsLane.run(options);
                 case "grants" -> GrantsLane.run(options);
+                case "jmh" -> JmhLane.run(options);
                 default -> throw new IllegalArgumentException(lane);
             }
         }

@@ -44,10 +44,10 @@ record Options(
         Map<String, String> intake,
         boolean sticky) {
     static final String USAGE = """
-            usage: Bench [kafka] [streams] [trickle] [replicas] [programs] [shapes] [replies] [grants]
+            usage: Bench [kafka] [streams] [trickle] [replicas] [programs] [shapes] [replies] [grants] [jmh]
               --program jar,native   the programs (both; a missing one is left out)
               --share-client own,kafka  the share clients of these programs (own)
-              --rounds N             rounds that count (5; trickle: 2; replicas, shapes: 1; grants: of 2 s)
+              --rounds N             rounds that count (5; trickle: 2; replicas, shapes: 1; grants: of 2 s; jmh: of 1 s)
               --warm-up N            instant jobs for each program before its first round; they do not count (6000)
               --jobs N               instant jobs of a round (kafka, programs: 10000; shapes: 20000)
               --streams 8,64         streams at once (8,64,256,1000)
@@ -64,7 +64,7 @@ record Options(
             """;
 
     private static final Set<String> LANES =
-            Set.of("kafka", "streams", "trickle", "replicas", "shapes", "programs", "replies", "grants");
+            Set.of("kafka", "streams", "trickle", "replicas", "shapes", "programs", "replies", "grants", "jmh");
 
     private static final Map<String, String> DEFAULTS = Map.ofEntries(
             Map.entry("program", "jar,native"),

@@ -139,7 +139,7 @@ final class ReplicasLane {
         if (number > 0) {
             Found into = found.computeIfAbsent(variant, _ -> new Found());
             into.add("seconds", burst.seconds());
-            into.add("fewer", fewer);
+            into.add("fewer", (double) fewer);
             into.add("parked_most", burst.parkedMost());
             into.add("parked_job_seconds", burst.parkedJobSeconds());
         }

@@ -25,10 +25,9 @@ class JobRunTest {
         slow.nodes.server("gpu-a").up("llama").onCall(call -> call.answer("Hi"));
         RunRig.Run run = slow.start(slow.job("llama"));
 
-        Conditions.await(() -> run.names().size() == 2, () -> "no chunk");
-        slow.producer.completeNext();
-        slow.producer.completeNext();
         Conditions.await(() -> run.names().size() == 3, () -> "no outcome");
+        slow.producer.completeNext();
+        slow.producer.completeNext();
         assertThat(run.delivery.ends).isEmpty();
         assertThat(run.run.isWaiting()).as("it concludes").isFalse();
         slow.producer.completeNext();

@@ -23,9 +23,13 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -37,6 +41,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** An outcome is on the topic only after all events before it. */
 @Timeout(60)
@@ -44,17 +50,31 @@ class OutcomeWriterTest {
     private static final int ROOM = 40_000;
     private static final Answer.Head HEAD = new Answer.Head("chatcmpl-1", 1, "m", Task.CHAT);
 
+    private final AtomicLong nanos = new AtomicLong();
     private final AtomicInteger brokerTakes = new AtomicInteger(ROOM + 100_000);
     private final List<JsonNode> topic = Collections.synchronizedList(new ArrayList<>());
     private final StopSignal signal = new StopSignal();
     private final FakeDelivery delivery = new FakeDelivery();
     private final Broker broker = new Broker();
-    private final JobReplies replies =
-            new JobReplies(new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null);
+    private final JobReplies replies = new JobReplies(
+            new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null, nanos::get);
+
+    /** An event that the broker has not answered yet. */
+    private record Held(ProducerRecord<byte[], byte[]> record, Callback callback) {
+        String event() {
+            return new String(record.headers().lastHeader("event").value(), StandardCharsets.UTF_8);
+        }
+
+        void fail(Exception failure) {
+            callback.onCompletion(null, failure);
+        }
+    }
 
     /** Takes what is small enough; a test may set its answers. */
     private final class Broker extends MockProducer<byte[], byte[]> {
         private final AtomicInteger failures = new AtomicInteger();
+        private final BlockingQueue<Held> held = new LinkedBlockingQueue<>();
+        private volatile boolean holds;
 
         Broker() {
             super(true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
@@ -72,8 +92,27 @@ class OutcomeWriterTest {
                 told.onCompletion(null, new TimeoutException("no answer"));
                 return CompletableFuture.failedFuture(new TimeoutException("no answer"));
             }
+            if (holds) {
+                held.add(new Held(record, told));
+                return new CompletableFuture<>();
+            }
+            return write(record, told);
+        }
+
+        private Future<RecordMetadata> write(ProducerRecord<byte[], byte[]> record, Callback told) {
             topic.add(Json.parseLenient(new String(record.value(), StandardCharsets.UTF_8)));
-            return super.send(record, callback);
+            return super.send(record, told);
+        }
+
+        /** Waits for the next event that is sent, and leaves it unanswered. */
+        Held next(String event) throws InterruptedException {
+            Held next = held.take();
+            assertThat(next.event()).isEqualTo(event);
+            return next;
+        }
+
+        void take(Held sent) {
+            var _ = write(sent.record(), sent.callback());
         }
     }
 
@@ -156,6 +195,110 @@ class OutcomeWriterTest {
                         .map(event -> event.path("job").path("attempt").asInt() + " "
                                 + event.path("job").path("event").asText()))
                 .containsExactly("1 started", "2 started", "2 chunk", "2 completed");
+    }
+
+    @Test
+    void an_outcome_follows_its_small_chunk_before_the_broker_answers() throws Exception {
+        begin();
+        broker.holds = true;
+        replies.send(chunk("Hi"));
+
+        CompletableFuture<@Nullable Outcome> published = publishing("Hi");
+        Held chunk = broker.next("chunk");
+        Held completed = broker.next("completed");
+        assertThat(published).isNotDone();
+        broker.take(chunk);
+        assertThat(published).isNotDone();
+        broker.take(completed);
+
+        assertThat(published.get()).isNotNull();
+        assertThat(events()).containsExactly("started", "chunk", "completed");
+        assertGapless();
+    }
+
+    /** The broker did not answer the batch with both. */
+    @Test
+    void an_outcome_that_fails_with_its_chunk_is_published_as_a_new_attempt_and_now_waits() throws Exception {
+        begin();
+        broker.holds = true;
+        replies.send(chunk("Hi"));
+
+        CompletableFuture<@Nullable Outcome> published = publishing("Hi");
+        Held chunk = broker.next("chunk");
+        Held completed = broker.next("completed");
+        chunk.fail(new TimeoutException("no answer"));
+        completed.fail(new TimeoutException("no answer"));
+
+        Held startedAgain = broker.next("started");
+        Held chunkAgain = broker.next("chunk");
+        assertThat(broker.held).isEmpty();
+        broker.take(startedAgain);
+        broker.take(chunkAgain);
+        broker.take(broker.next("completed"));
+
+        assertThat(published.get()).isNotNull();
+        assertThat(last().path("job").path("attempt").asInt()).isEqualTo(2);
+        assertThat(textOf(2)).isEqualTo("Hi");
+        assertThat(events()).containsExactly("started", "started", "chunk", "completed");
+    }
+
+    /** It has closed the job: a later attempt would be void. */
+    @Test
+    void an_outcome_on_the_broker_stands_alone_if_its_chunk_failed() throws Exception {
+        begin();
+        broker.holds = true;
+        replies.send(chunk("Hi"));
+
+        CompletableFuture<@Nullable Outcome> published = publishing("Hi");
+        Held chunk = broker.next("chunk");
+        Held completed = broker.next("completed");
+        chunk.fail(new TimeoutException("no answer"));
+        broker.take(completed);
+
+        assertThat(published.get()).isNotNull();
+        assertThat(events()).containsExactly("started", "completed");
+        assertThat(last().path("choices")
+                        .path(0)
+                        .path("message")
+                        .path("content")
+                        .asText())
+                .isEqualTo("Hi");
+        assertThat(broker.held).isEmpty();
+    }
+
+    /** The chunk is old, or it does not fit into one batch with the outcome, or it is larger than the outcome. */
+    @ParameterizedTest
+    @CsvSource({"2, 2, 1000", "8000, 8000, 0", "2000, 2, 0"})
+    void an_outcome_waits_for_other_chunks(int chunkChars, int answerChars, int ageMillis) throws Exception {
+        begin();
+        broker.holds = true;
+        replies.send(chunk("x".repeat(chunkChars)));
+        nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(ageMillis));
+
+        CompletableFuture<@Nullable Outcome> published = new CompletableFuture<>();
+        Thread writer = Thread.ofPlatform().start(() -> publish("x".repeat(answerChars), published));
+        Held chunk = broker.next("chunk");
+        while (writer.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
+        }
+        assertThat(broker.held).isEmpty();
+        broker.take(chunk);
+        broker.take(broker.next("completed"));
+        assertThat(published.get()).isNotNull();
+    }
+
+    private CompletableFuture<@Nullable Outcome> publishing(String text) {
+        CompletableFuture<@Nullable Outcome> published = new CompletableFuture<>();
+        Thread.ofVirtual().start(() -> publish(text, published));
+        return published;
+    }
+
+    private void publish(String text, CompletableFuture<@Nullable Outcome> published) {
+        try {
+            published.complete(word(true).publish(completed(text)));
+        } catch (InterruptedException | RuntimeException e) {
+            published.completeExceptionally(e);
+        }
     }
 
     @Test

@@ -26,7 +26,9 @@ class ReplySinkTest {
     private final MockProducer<byte[], byte[]> producer =
             new MockProducer<>(true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
     private final ReplySink sink = new ReplySink(
-            new JobReplies(new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null), true);
+            new JobReplies(
+                    new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null, () -> 0),
+            true);
 
     private static JobEvent.Started started(int metadata) {
         return new JobEvent.Started(

@@ -177,7 +177,7 @@ final class RunRig {
     }
 
     JobReplies replies(TakenJob taken) {
-        return new JobReplies(replies, taken.job().id(), "r", null);
+        return new JobReplies(replies, taken.job().id(), "r", null, time::nanos);
     }
 
     /** A run on a thread of its own. */

@@ -1,6 +1,5 @@
 package dev.penstock.wire.document;
 
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
@@ -21,6 +20,7 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -217,14 +217,7 @@ public final class JobDocument {
         refuseUnavailable(job);
         job.text("retry_of");
         String tenant = tenant(job, defaults.tenant());
-        Map<String, Object> body = new LinkedHashMap<>(Json.mapper().convertValue(root, new TypeReference<>() {}));
-        for (String name : INTEGRAL) {
-            if (root.has(name) && Fields.isInteger(root.get(name))) {
-                body.put(name, integer(root.get(name)));
-            }
-        }
-        body.remove("job");
-        body.remove("metadata");
+        Map<String, Object> body = body(root);
         Optional<JobFailure> address =
                 MediaUrls.refused(body, defaults.permissions().hosts());
         if (address.isPresent()) {
@@ -244,6 +237,20 @@ public final class JobDocument {
                 new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
                 job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
                 body);
+    }
+
+    /** Returns all fields of the document that belong to the request. */
+    private static Map<String, Object> body(ObjectNode root) {
+        Map<String, Object> body = LinkedHashMap.newLinkedHashMap(root.size());
+        for (Map.Entry<String, JsonNode> field : root.properties()) {
+            String name = field.getKey();
+            JsonNode value = field.getValue();
+            if (!name.equals("job") && !name.equals("metadata")) {
+                boolean isInteger = INTEGRAL.contains(name) && Fields.isInteger(value);
+                body.put(name, isInteger ? integer(value) : Objects.requireNonNull(Json.plain(value)));
+            }
+        }
+        return body;
     }
 
     private static String tenant(Fields job, String ofTopic) throws InvalidField {

@@ -19,6 +19,9 @@ final class JsonValues {
 
     /** @return the values that this line completes */
     List<String> add(String line) {
+        if (held.isEmpty() && isOneValue(line)) {
+            return List.of(line);
+        }
         List<String> values = new ArrayList<>(1);
         int start = 0;
         for (int i = 0; i < line.length(); i++) {
@@ -50,6 +53,53 @@ final class JsonValues {
             values.add(rest());
         }
         return values;
+    }
+
+    /** Returns whether a line is exactly one object or array. Most lines are. */
+    private static boolean isOneValue(String line) {
+        int depth = 0;
+        for (int i = 0; i < line.length(); i++) {
+            switch (line.charAt(i)) {
+                case '"' -> {
+                    i = endOfString(line, i + 1);
+                    if (i < 0) {
+                        return false;
+                    }
+                }
+                case '{', '[' -> depth++;
+                case '}', ']' -> {
+                    depth--;
+                    if (depth <= 0) {
+                        return depth == 0 && i == line.length() - 1;
+                    }
+                }
+                default -> {
+                    if (depth == 0) {
+                        return false;
+                    }
+                }
+            }
+            if (depth == 0) {
+                return false;
+            }
+        }
+        return false;
+    }
+
+    /** Returns the place of the quotation mark that ends a string; -1 if the line has none or breaks in the string. */
+    private static int endOfString(String line, int from) {
+        boolean escaped = false;
+        for (int i = from; i < line.length(); i++) {
+            char next = line.charAt(i);
+            if (next == '\n') {
+                return -1;
+            }
+            if (!escaped && next == '"') {
+                return i;
+            }
+            escaped = !escaped && next == '\\';
+        }
+        return -1;
     }
 
     /** Removes and returns the value that has begun but has not ended; empty if there is none. */

@@ -3,6 +3,7 @@ package dev.penstock.node.protocol.answer;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.TokenEvent.Field;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -27,7 +28,10 @@ final class MessageText {
     private static final Set<String> OF_PART =
             Set.of("text", "content", "thinking", "reasoning", "summary", "refusal", "data");
 
-    private final Map<Field, StringBuilder> text = new EnumMap<>(Field.class);
+    private static final List<String> OF_REASONING =
+            List.of("reasoning", "reasoning_content", "thinking", "reasoning_details");
+
+    private Map<Field, StringBuilder> text = Map.of();
 
     private MessageText() {}
 
@@ -38,14 +42,17 @@ final class MessageText {
      */
     static Map<Field, StringBuilder> of(String path, JsonNode message) throws UnreadText {
         MessageText parsed = new MessageText();
-        parsed.add(path + ".content", Field.CONTENT, message.path("content"));
-        parsed.add(path + ".refusal", Field.REFUSAL, message.path("refusal"));
+        parsed.add(path, "content", Field.CONTENT, message.path("content"));
+        parsed.add(path, "refusal", Field.REFUSAL, message.path("refusal"));
         parsed.reasoning(path, message);
         return parsed.text;
     }
 
     /** Reads the text of one value outside of a message. */
     static Map<Field, StringBuilder> of(String path, Field field, JsonNode value) throws UnreadText {
+        if (value.isMissingNode()) {
+            return Map.of();
+        }
         MessageText parsed = new MessageText();
         parsed.add(path, field, value);
         return parsed.text;
@@ -57,9 +64,13 @@ final class MessageText {
      */
     private void reasoning(String path, JsonNode message) throws UnreadText {
         String heard = "";
-        for (String name : new String[] {"reasoning", "reasoning_content", "thinking", "reasoning_details"}) {
+        for (String name : OF_REASONING) {
+            JsonNode given = message.get(name);
+            if (given == null) {
+                continue;
+            }
             MessageText one = new MessageText();
-            one.add(path + "." + name, Field.REASONING, message.path(name));
+            one.add(path, name, Field.REASONING, given);
             String words = String.valueOf(one.text.getOrDefault(Field.REASONING, new StringBuilder()));
             if (!words.isEmpty() && !heard.isEmpty() && !words.equals(heard)) {
                 if (!name.equals("reasoning_details")) {
@@ -71,6 +82,15 @@ final class MessageText {
         }
         if (!heard.isEmpty()) {
             append(Field.REASONING, heard);
+        }
+    }
+
+    /** Adds a field of an object. Most fields are text or missing, and need no path. */
+    private void add(String path, String name, Field field, JsonNode value) throws UnreadText {
+        if (value.isTextual()) {
+            append(field, value.textValue());
+        } else if (!value.isNull() && !value.isMissingNode()) {
+            add(path + "." + name, field, value);
         }
     }
 
@@ -117,7 +137,7 @@ final class MessageText {
                 case "refusal" -> Field.REFUSAL;
                 default -> field;
             };
-            add(path + "." + name, of, part.path(name));
+            add(path, name, of, part.path(name));
         }
         if (part.path("data").isTextual() && field != Field.REASONING) {
             throw new UnreadText(path + ".data");
@@ -126,6 +146,9 @@ final class MessageText {
 
     private void append(Field field, String words) {
         if (!words.isEmpty()) {
+            if (text.isEmpty()) {
+                text = new EnumMap<>(Field.class);
+            }
             text.computeIfAbsent(field, _ -> new StringBuilder()).append(words);
         }
     }

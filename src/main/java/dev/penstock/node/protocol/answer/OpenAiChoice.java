@@ -16,6 +16,9 @@ final class OpenAiChoice {
     private static final Set<String> READ = Set.of("delta", "message", "text", "finish_reason");
 
     private final int index;
+    private final String path;
+    private final String deltaPath;
+    private final String messagePath;
     private final ToolCalls calls;
     private final Map<Field, Fingerprint> fingerprints = new EnumMap<>(Field.class);
     private boolean spoken;
@@ -38,27 +41,30 @@ final class OpenAiChoice {
         }
     }
 
-    OpenAiChoice(int index) {
+    /** @param answer the identity of this answer, which differs from all other answers */
+    OpenAiChoice(int index, String answer) {
         this.index = index;
+        path = "choices[" + index + "]";
+        deltaPath = path + ".delta";
+        messagePath = path + ".message";
         calls = new ToolCalls(index);
+        calls.of(answer);
     }
 
-    /** @param answer the identity of this answer, which differs from all other answers */
-    void read(JsonNode choice, boolean chat, String answer, Consumer<TokenEvent> events) throws UnreadText {
-        calls.of(answer);
-        UnreadText.check("choices[%d]".formatted(index), choice, READ);
+    void read(JsonNode choice, boolean chat, Consumer<TokenEvent> events) throws UnreadText {
+        UnreadText.check(path, choice, READ);
         JsonNode delta = choice.path("delta");
         JsonNode message = choice.path("message");
-        Map<Field, StringBuilder> ofDelta = text("delta", delta);
-        Map<Field, StringBuilder> ofMessage = text("message", message);
+        Map<Field, StringBuilder> ofDelta = text(deltaPath, delta);
+        Map<Field, StringBuilder> ofMessage = text(messagePath, message);
         role(chat, delta, events);
         role(chat, message, events);
         emit(ofDelta, events);
-        calls("delta", delta, events);
+        calls(deltaPath, delta, false, events);
         boolean repeats = byDelta || !ofDelta.isEmpty();
         byDelta |= !ofDelta.isEmpty() || delta.path("tool_calls").size() > 0;
         emit(repeats ? rest(ofMessage) : ofMessage, events);
-        calls("message", message, events);
+        calls(messagePath, message, byDelta, events);
         // the provider Together sends each piece both in delta and in text
         Map<Field, StringBuilder> ofText = MessageText.of("text", Field.CONTENT, choice.path("text"));
         Map<Field, StringBuilder> before = ofDelta.isEmpty() ? ofMessage : ofDelta;
@@ -66,7 +72,7 @@ final class OpenAiChoice {
             emit(ofText, events);
         } else if (ofText.containsKey(Field.CONTENT)
                 && !ofText.get(Field.CONTENT).toString().contentEquals(before.get(Field.CONTENT))) {
-            throw new UnreadText("choices[%d].text (beside other content)".formatted(index));
+            throw new UnreadText(path + ".text (beside other content)");
         }
         if (choice.hasNonNull("logprobs")) {
             JsonNode logprobs = choice.get("logprobs");
@@ -76,13 +82,16 @@ final class OpenAiChoice {
 
     /** Returns the reason for which the choice ends; empty if it continues. */
     static String finishReason(JsonNode choice) {
-        for (JsonNode place : new JsonNode[] {choice, choice.path("delta"), choice.path("message")}) {
-            String reason = place.path("finish_reason").asText("").strip();
-            if (!reason.isEmpty() && !place.path("finish_reason").isNull()) {
-                return reason;
-            }
+        String reason = finishReasonIn(choice);
+        if (reason.isEmpty()) {
+            reason = finishReasonIn(choice.path("delta"));
         }
-        return "";
+        return reason.isEmpty() ? finishReasonIn(choice.path("message")) : reason;
+    }
+
+    private static String finishReasonIn(JsonNode place) {
+        JsonNode reason = place.path("finish_reason");
+        return reason.isNull() ? "" : reason.asText("").strip();
     }
 
     void finish(String reason, Consumer<TokenEvent> events) {
@@ -90,13 +99,12 @@ final class OpenAiChoice {
         events.accept(new TokenEvent.Finish(index, reason));
     }
 
-    private Map<Field, StringBuilder> text(String name, JsonNode message) throws UnreadText {
-        String path = "choices[%d].%s".formatted(index, name);
+    private static Map<Field, StringBuilder> text(String where, JsonNode message) throws UnreadText {
         if (!message.isObject()) {
-            return MessageText.of(path, Field.CONTENT, message);
+            return MessageText.of(where, Field.CONTENT, message);
         }
-        UnreadText.check(path, message, MessageText.READ);
-        return MessageText.of(path, message);
+        UnreadText.check(where, message, MessageText.READ);
+        return MessageText.of(where, message);
     }
 
     private void role(boolean chat, JsonNode message, Consumer<TokenEvent> events) {
@@ -126,26 +134,25 @@ final class OpenAiChoice {
             Fingerprint before = fingerprints.getOrDefault(text.getKey(), new Fingerprint());
             String whole = text.getValue().toString();
             if (!before.begins(whole)) {
-                throw new UnreadText("choices[%d].message (its deltas have another text)".formatted(index));
+                throw new UnreadText(messagePath + " (its deltas have another text)");
             }
             rest.put(text.getKey(), whole.substring(before.length));
         }
         return rest;
     }
 
-    private void calls(String name, JsonNode message, Consumer<TokenEvent> events) throws UnreadText {
-        String path = "choices[%d].%s".formatted(index, name);
-        boolean repeats = byDelta && name.equals("message");
+    /** @param repeats whether the message may repeat the calls of the deltas before it */
+    private void calls(String where, JsonNode message, boolean repeats, Consumer<TokenEvent> events) throws UnreadText {
         int at = 0;
         for (JsonNode call : message.path("tool_calls")) {
             if (!repeats || at >= calls.size()) {
-                calls.piece("%s.tool_calls[%d]".formatted(path, at), call, events);
+                calls.piece("%s.tool_calls[%d]".formatted(where, at), call, events);
             }
             at++;
         }
         JsonNode legacy = message.path("function_call");
         if (legacy.isObject() && !(repeats && !calls.isEmpty())) {
-            UnreadText.check(path + ".function_call", legacy, Set.of("arguments"));
+            UnreadText.check(where + ".function_call", legacy, Set.of("arguments"));
             calls.add(
                     null,
                     legacy.path("id").asText(""),

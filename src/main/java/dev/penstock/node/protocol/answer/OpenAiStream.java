@@ -102,14 +102,13 @@ public final class OpenAiStream implements AnswerParser {
         if (!chunk.path("choices").isArray()) {
             UnreadText.check("", chunk, OF_CHUNK);
         }
-        for (String name : OF_ANSWERS) {
-            if (chunk.path(name).isTextual() && !chunk.path(name).textValue().isEmpty()) {
-                throw new UnreadText(name);
+        for (Map.Entry<String, JsonNode> field : chunk.properties()) {
+            JsonNode value = field.getValue();
+            if (value.isTextual() && !value.textValue().isEmpty() && OF_ANSWERS.contains(field.getKey())) {
+                throw new UnreadText(field.getKey());
             }
         }
         model.report(chunk.path("model"), events);
-        String answer =
-                chunk.path("id").asText("") + " " + chunk.path("created").asText("");
         int at = 0;
         for (JsonNode choice : chunk.path("choices")) {
             JsonNode given = choice.path("index");
@@ -126,8 +125,8 @@ public final class OpenAiStream implements AnswerParser {
             if (!choice.isObject()) {
                 throw new UnreadText("choices[%d]".formatted(index));
             }
-            OpenAiChoice one = byIndex.computeIfAbsent(index, OpenAiChoice::new);
-            one.read(choice, chat, answer, events);
+            OpenAiChoice one = byIndex.computeIfAbsent(index, number -> new OpenAiChoice(number, identity(chunk)));
+            one.read(choice, chat, events);
             String reason = OpenAiChoice.finishReason(choice);
             String whole = reason.isEmpty() ? "" : FinishReasons.openAi(reason);
             if (whole == null) {
@@ -152,6 +151,10 @@ public final class OpenAiStream implements AnswerParser {
                             .path("reasoning_tokens")
                             .asLong())));
         }
+    }
+
+    private static String identity(JsonNode chunk) {
+        return chunk.path("id").asText("") + " " + chunk.path("created").asText("");
     }
 
     /** Handles the end of the body. A clean end has the same effect as {@code [DONE]}. */

@@ -29,6 +29,7 @@ public final class WholeCharacters implements Consumer<TokenEvent> {
     @Override
     public void accept(TokenEvent event) {
         switch (event) {
+            case TokenEvent.Text text when halves.isEmpty() && endsWhole(text.text()) -> events.accept(text);
             case TokenEvent.Text(int choice, TokenEvent.Field field, String text) -> {
                 String whole = whole(new Place(choice, field, 0), text);
                 if (!whole.isEmpty()) {
@@ -56,6 +57,10 @@ public final class WholeCharacters implements Consumer<TokenEvent> {
             }
             default -> events.accept(event);
         }
+    }
+
+    private static boolean endsWhole(String text) {
+        return !text.isEmpty() && !Character.isHighSurrogate(text.charAt(text.length() - 1));
     }
 
     private String whole(Place place, String text) {
