@@ -87,13 +87,14 @@ final class Stage implements AutoCloseable {
      * Returns a Penstock before its start.
      *
      * @param node the model server, its only node
-     * @param slots the slots of that node, which all replicas share
+     * @param slots the slots of that node, which all replicas share. Each replica may use all of them
      */
     PenstockProcess.Builder builder(Variant variant, String name, URI node, int slots) {
         PenstockProcess.Builder builder = PenstockProcess.with(bootstrap())
                 .name(name)
                 .executable(variant.path())
-                .node("fake", "vllm", node, slots);
+                .node("fake", "vllm", node, slots)
+                .config("penstock.intake.slots", Integer.toString(Math.max(SLOTS, slots)));
         variant.config().forEach(builder::config);
         return builder;
     }
