@@ -30,6 +30,7 @@ import org.apache.kafka.common.config.SaslConfigs;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.security.oauthbearer.ClientJwtValidator;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 
@@ -60,19 +61,23 @@ public final class KafkaClients implements AutoCloseable {
     public KafkaClients(Map<String, Object> common, int maxRecord) {
         Map<String, Object> all = new HashMap<>(common);
         all.putIfAbsent(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, DEFAULT_SERVERS);
+        Object tokens = all.get(SaslConfigs.SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL);
+        if (tokens != null) {
+            // the default class also checks tokens for brokers, with a library that is not here (4.3.1)
+            all.putIfAbsent(SaslConfigs.SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS, ClientJwtValidator.class.getName());
+            allowTokenUrl(tokens.toString());
+        }
         this.common = Map.copyOf(all);
         this.maxRecord = maxRecord;
-        allowTokenUrl();
     }
 
     /**
-     * Allows the token server that the user's keys name. Kafka's client (4.x) asks for this as a system property, so
-     * that the configuration of an untrusted connector cannot choose a server. A property of the user stays.
+     * Allows the token server of the user's keys. Kafka's client (4.x) requires this as a system property, so that an
+     * untrusted configuration cannot choose a server. A property of the user stays.
      */
-    private void allowTokenUrl() {
-        Object url = common.get(SaslConfigs.SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL);
-        if (url != null && System.getProperty(ALLOWED_TOKEN_URLS) == null) {
-            System.setProperty(ALLOWED_TOKEN_URLS, url.toString());
+    private static void allowTokenUrl(String url) {
+        if (System.getProperty(ALLOWED_TOKEN_URLS) == null) {
+            System.setProperty(ALLOWED_TOKEN_URLS, url);
         }
     }
 

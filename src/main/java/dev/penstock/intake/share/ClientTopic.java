@@ -65,7 +65,8 @@ final class ClientTopic implements Receiver, LockKeeper {
         this.group = group;
         this.deliveryLimit = deliveryLimit;
         this.parts = parts;
-        subscription = client.subscribe(topic.name(), group, this, 0);
+        subscription =
+                client.subscribe(topic.name(), group, this, topic.priority().rank());
     }
 
     void register(MeterRegistry meters) {

@@ -74,8 +74,8 @@ public final class ShareClient implements ShareTopics {
     }
 
     @Override
-    public Subscription subscribe(String topic, String group, Receiver receiver, int room) {
-        Subscription subscription = new Subscription(this, topic, group, receiver, options, shared, room);
+    public Subscription subscribe(String topic, String group, Receiver receiver, int rank) {
+        Subscription subscription = new Subscription(this, topic, group, receiver, options, shared, rank);
         subscriptions.add(subscription);
         wakeUp();
         return subscription;

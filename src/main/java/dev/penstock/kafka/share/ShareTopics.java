@@ -3,11 +3,12 @@ package dev.penstock.kafka.share;
 /** Takes records of some topics from share groups. */
 public interface ShareTopics extends AutoCloseable {
     /**
-     * Takes records of one more topic; from any thread. Earlier topics are more urgent: they get the shared room first.
+     * Takes records of one more topic, once it has room; from any thread. Of topics with the same rank, earlier ones
+     * get the shared room first.
      *
-     * @param room how many records may be in flight
+     * @param rank topics with a lower rank are more urgent
      */
-    ShareTopic subscribe(String topic, String group, Receiver receiver, int room);
+    ShareTopic subscribe(String topic, String group, Receiver receiver, int rank);
 
     /** Sets how many records all topics together may have in flight; from any thread. */
     void room(int most);

@@ -19,7 +19,7 @@ public final class Subscription implements ShareTopic {
     private final String group;
     private final Receiver receiver;
     private final String member = Uuid.randomUuid().toString();
-    private volatile Room room;
+    private volatile Room room = new Room(0, 0);
     private volatile ShareStatistics statistics = ShareStatistics.of(new ShareCounts(), 0, 0);
 
     /* Only the client's thread. */
@@ -43,13 +43,12 @@ public final class Subscription implements ShareTopic {
             Receiver receiver,
             ShareOptions options,
             SharedRoom shared,
-            int room) {
+            int rank) {
         this.client = client;
         this.topic = topic;
         this.group = group;
         this.receiver = receiver;
-        this.room = new Room(0, room);
-        lanes = new TopicLanes(topic, options, shared);
+        lanes = new TopicLanes(topic, rank, options, shared);
     }
 
     public String topic() {

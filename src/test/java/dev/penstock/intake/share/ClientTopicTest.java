@@ -181,7 +181,7 @@ class ClientTopicTest {
     }
 
     private static TopicLanes lanes(TakenRecord record) {
-        TopicLanes lanes = new TopicLanes(TOPIC, ShareOptions.defaults(1, 1), new SharedRoom());
+        TopicLanes lanes = new TopicLanes(TOPIC, 0, ShareOptions.defaults(1, 1), new SharedRoom());
         lanes.hand().room(0, 1);
         lanes.onMetadata(new TopicLanes.View(Uuid.randomUuid(), Map.of(0, 1)));
         lanes.hold(lanes.lanes().iterator().next(), record);

@@ -29,10 +29,9 @@ final class PlayedTopics implements ShareTopics {
         volatile int least;
         volatile int most;
 
-        private Topic(String group, Receiver receiver, int room) {
+        private Topic(String group, Receiver receiver) {
             this.group = group;
             this.receiver = receiver;
-            most = room;
         }
 
         @Override
@@ -65,8 +64,8 @@ final class PlayedTopics implements ShareTopics {
     }
 
     @Override
-    public ShareTopic subscribe(String topic, String group, Receiver receiver, int records) {
-        Topic played = new Topic(group, receiver, records);
+    public ShareTopic subscribe(String topic, String group, Receiver receiver, int rank) {
+        Topic played = new Topic(group, receiver);
         topics.put(topic, played);
         return played;
     }

@@ -65,7 +65,8 @@ class ShareClientIT {
                     Map.of("bootstrap.servers", bootstrap, "client.id", "share-test"),
                     ShareOptions.defaults(1 << 20, 1 << 26),
                     Duration.ofSeconds(5));
-            subscription = client.subscribe(topic, "group-" + topic, this, room);
+            subscription = client.subscribe(topic, "group-" + topic, this, 0);
+            subscription.room(room);
             client.start();
         }
 

@@ -58,7 +58,8 @@ class ShareRefusalIT {
         private final Subscription subscription;
 
         Member(String topic, String group) {
-            subscription = client.subscribe(topic, group, this, 4);
+            subscription = client.subscribe(topic, group, this, 0);
+            subscription.room(4);
             client.start();
         }
 

@@ -100,7 +100,9 @@ final class WorkingMember implements Receiver, AutoCloseable {
     }
 
     WorkingMember take(String topic, int room) {
-        subscriptions.add(client.subscribe(topic, "group-" + topic, this, room));
+        Subscription subscription = client.subscribe(topic, "group-" + topic, this, 0);
+        subscription.room(room);
+        subscriptions.add(subscription);
         return this;
     }
 

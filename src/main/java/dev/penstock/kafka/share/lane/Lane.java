@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 public final class Lane {
     private static final int SHORT_WAIT_MILLIS = 10;
 
+    /** A fetch that waits longer at the broker finds nothing there. */
+    static final int MORE_MILLIS = 50;
+
     private final int broker;
     private final TopicHand hand;
     private final ShareOptions options;
@@ -82,14 +85,14 @@ public final class Lane {
         return inFlight != null;
     }
 
-    /** Returns whether the last fetch brought something. */
-    boolean isHot() {
-        return brought > 0;
-    }
-
     /** Returns how many records the last fetch brought. */
     int brought() {
         return brought;
+    }
+
+    /** Returns whether the broker probably has more records: it filled the last fetch, and the next one is short. */
+    boolean hasMore(long now) {
+        return pace.isFilled() && (inFlight == null || now - sentAt < MORE_MILLIS);
     }
 
     /** Returns the number of new records that the request in flight may bring. */
@@ -309,6 +312,7 @@ public final class Lane {
      * @return the records that are new; the caller reads them and calls {@link TopicLanes#hold}
      */
     public List<Unread> onFetched(LaneRequest request, Fetched answer, long now) {
+        int wanted = asked;
         if (!isInFlight(request) || !goesOn(answer, now)) {
             return List.of();
         }
@@ -342,7 +346,7 @@ public final class Lane {
         }
         // the broker leaves out a partition whose acknowledgements went well and that has no records
         said.values().forEach(group -> hand.counts().acknowledged += group.size());
-        pace.fetched(bytes, brought, now);
+        pace.fetched(bytes, brought, wanted, now);
         hand.counts().emptyFetches += brought == 0 ? 1 : 0;
         if (failure == BrokerCode.NONE) {
             pace.recovered();

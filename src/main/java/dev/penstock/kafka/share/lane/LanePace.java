@@ -22,6 +22,7 @@ final class LanePace {
     private long pause = FIRST_PAUSE_MILLIS;
     private long until = Long.MIN_VALUE;
     private long enough;
+    private boolean filled;
 
     /** Returns the earliest time of the next request. */
     long notBefore() {
@@ -55,10 +56,17 @@ final class LanePace {
         pause = FIRST_PAUSE_MILLIS;
     }
 
-    void fetched(long bytes, int records, long now) {
+    /** @param wanted how many records the fetch asked for */
+    void fetched(long bytes, int records, int wanted, long now) {
+        filled = records > 0 && records >= wanted;
         boolean dear = bytes > (long) DEAR_BYTES * records;
         enough = dear ? bytes / DEAR_BYTES : 0;
         until = dear ? now + Math.min(LONGEST_MILLIS, bytes / BYTES_A_MILLI) : Long.MIN_VALUE;
+    }
+
+    /** Returns whether the last fetch brought all that it asked for. */
+    boolean isFilled() {
+        return filled;
     }
 
     /** Returns whether to wait for more room than for so many records. */

@@ -1,12 +1,14 @@
 package dev.penstock.kafka.share.lane;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * The room that all topics share: how many records they may have in flight together. A topic takes what is free beyond a
- * probe of one record for each more urgent topic. What is asked for cannot be taken back, so a topic asks for one
- * record until records come, and then for a multiple of what came last.
+ * probe of one record for each more urgent topic. While a more urgent topic has more records at the broker, a topic
+ * takes only its least. What is asked for cannot be taken back, so a topic asks for one record until records come, and
+ * then for a multiple of what came last.
  */
 public final class SharedRoom {
     private static final int GROWTH = 8;
@@ -14,9 +16,10 @@ public final class SharedRoom {
     private final List<TopicLanes> topics = new CopyOnWriteArrayList<>();
     private volatile int most = Integer.MAX_VALUE;
 
-    /** Adds a topic; from any thread. The earlier ones are more urgent. */
-    void add(TopicLanes topic) {
+    /** Adds a topic; from any thread. */
+    synchronized void add(TopicLanes topic) {
         topics.add(topic);
+        topics.sort(Comparator.comparingInt(TopicLanes::rank));
     }
 
     /** Sets how many records all topics may have in flight; from any thread. */
@@ -25,13 +28,18 @@ public final class SharedRoom {
     }
 
     /** Returns the room of a topic that no lane has asked for; may be negative. */
-    int free(TopicLanes topic) {
+    int free(TopicLanes topic, long now) {
         int own = topic.hand().room() - topic.used();
         if (topics.size() < 2 && most == Integer.MAX_VALUE) {
             return own;
         }
         int least = topic.hand().least() - topic.used();
-        return Math.min(own, Math.max(least, left() - probesBefore(topic)));
+        return Math.min(own, isHeldBack(topic, now) ? least : Math.max(least, left() - probesBefore(topic)));
+    }
+
+    /** Returns whether a more urgent topic has records for all room that becomes free. */
+    boolean isHeldBack(TopicLanes topic, long now) {
+        return topics.stream().anyMatch(other -> other.rank() < topic.rank() && other.hasMore(now));
     }
 
     /** Returns the most records that a lane asks for at once. */

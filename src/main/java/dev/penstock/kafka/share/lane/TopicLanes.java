@@ -17,6 +17,7 @@ public final class TopicLanes {
     private static final long LONGEST_TURN_MILLIS = 500;
 
     private final String topic;
+    private final int rank;
     private final ShareOptions options;
     private final SharedRoom shared;
     private final TopicHand hand = new TopicHand();
@@ -34,8 +35,10 @@ public final class TopicLanes {
         }
     }
 
-    public TopicLanes(String topic, ShareOptions options, SharedRoom shared) {
+    /** @param rank the topics with a lower one are more urgent */
+    public TopicLanes(String topic, int rank, ShareOptions options, SharedRoom shared) {
         this.topic = topic;
+        this.rank = rank;
         this.options = options;
         this.shared = shared;
         shared.add(this);
@@ -43,6 +46,10 @@ public final class TopicLanes {
 
     String topic() {
         return topic;
+    }
+
+    int rank() {
+        return rank;
     }
 
     public Uuid id() {
@@ -58,8 +65,8 @@ public final class TopicLanes {
     }
 
     /** Returns the room that no lane has asked for. It is negative after a lowered limit, or while records are doubtful. */
-    int free() {
-        return shared.free(this);
+    int free(long now) {
+        return shared.free(this, now);
     }
 
     /** Returns how many records are in flight or asked for. */
@@ -80,6 +87,11 @@ public final class TopicLanes {
         return !lanes.isEmpty() && asked() == 0 && hand.held() < hand.room();
     }
 
+    /** Returns whether there is room, and a broker probably has records for it. */
+    boolean hasMore(long now) {
+        return hand.held() < hand.room() && lanes.values().stream().anyMatch(lane -> lane.hasMore(now));
+    }
+
     /**
      * Returns the lanes in the order of their turns: first those that have not asked for a while, then those that
      * brought something last.
@@ -88,7 +100,7 @@ public final class TopicLanes {
         List<Lane> order = new ArrayList<>(lanes.values());
         if (order.size() > 1) {
             order.sort(Comparator.comparing((Lane lane) -> lane.askedAt() > now - LONGEST_TURN_MILLIS)
-                    .thenComparing(lane -> !lane.isHot())
+                    .thenComparing(lane -> lane.brought() == 0)
                     .thenComparingLong(Lane::askedAt));
         }
         return order;
@@ -96,7 +108,7 @@ public final class TopicLanes {
 
     /** Decides what a lane does now. */
     public LaneStep step(Lane lane, long now) {
-        int free = free();
+        int free = free(now);
         int others = 0;
         for (Lane other : lanes.values()) {
             if (other != lane && !other.isWaiting() && other.notBefore() <= now) {
@@ -104,10 +116,14 @@ public final class TopicLanes {
             }
         }
         // a lane whose last fetch brought nothing asks for one record while there are others
-        int most = lanes.size() == 1 ? free : lane.isHot() ? Math.max(1, free - others) : 1;
+        int most = lanes.size() == 1 ? free : lane.brought() > 0 ? Math.max(1, free - others) : 1;
         int records = Math.clamp(free, 0, Math.clamp(most, 0, shared.limit(lane)));
         boolean starve = (others > 0 && free - records <= 0) || (records > 0 && shared.othersStarve(this, records));
-        return lane.step(new Lane.Share(free, records, starve), now);
+        LaneStep step = lane.step(new Lane.Share(free, records, starve), now);
+        // once the more urgent topics have no more, there is more room without any event
+        return step instanceof LaneStep.Idle(long until) && shared.isHeldBack(this, now)
+                ? new LaneStep.Idle(Math.min(until, now + Lane.MORE_MILLIS))
+                : step;
     }
 
     /** A new record is in flight. */

@@ -24,11 +24,12 @@ final class LaneScript {
     long now = 1_000;
 
     LaneScript(int room, Map<Integer, Integer> leaders) {
-        this(room, leaders, new SharedRoom());
+        this(room, leaders, new SharedRoom(), 0);
     }
 
-    LaneScript(int room, Map<Integer, Integer> leaders, SharedRoom shared) {
-        topic = new TopicLanes("jobs", ShareOptions.defaults(1 << 20, 1 << 24), shared);
+    /** @param rank a lower one is more urgent */
+    LaneScript(int room, Map<Integer, Integer> leaders, SharedRoom shared, int rank) {
+        topic = new TopicLanes("jobs", rank, ShareOptions.defaults(1 << 20, 1 << 24), shared);
         topic.hand().room(0, room);
         topic.onMetadata(new TopicLanes.View(TOPIC, leaders));
     }

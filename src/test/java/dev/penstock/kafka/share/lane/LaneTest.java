@@ -27,7 +27,7 @@ class LaneTest {
         assertThat(next.epoch()).isEqualTo(1);
         assertThat(next.added()).isEmpty();
         assertThat(next.records()).isEqualTo(4);
-        assertThat(script.topic.free()).isZero();
+        assertThat(script.topic.free(script.now)).isZero();
         script.fetched(7, 1, 0, 3);
 
         assertThat(script.idle(7)).isEqualTo(script.now + LaneScript.LOCK / 3);
@@ -331,7 +331,7 @@ class LaneTest {
         Fetch hot = script.fetch(7);
         assertThat(hot.records()).isEqualTo(7);
         assertThat(script.fetch(9).records()).isEqualTo(1);
-        assertThat(script.topic.free()).isZero();
+        assertThat(script.topic.free(script.now)).isZero();
     }
 
     @Test

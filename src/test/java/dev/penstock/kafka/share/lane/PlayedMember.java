@@ -71,7 +71,7 @@ final class PlayedMember {
         this.events = events;
         this.random = random;
         this.longestJob = longestJob;
-        topic = new TopicLanes("jobs", ShareOptions.defaults(1 << 20, 1 << 24), new SharedRoom());
+        topic = new TopicLanes("jobs", 0, ShareOptions.defaults(1 << 20, 1 << 24), new SharedRoom());
         topic.hand().room(0, room);
         cluster.members.add(id);
         metadata();

@@ -14,8 +14,8 @@ class SharedRoomTest {
     private static final Map<Integer, Integer> ONE = Map.of(0, 7);
 
     private final SharedRoom shared = new SharedRoom();
-    private final LaneScript high = new LaneScript(100, ONE, shared);
-    private final LaneScript low = new LaneScript(100, ONE, shared);
+    private final LaneScript high = new LaneScript(100, ONE, shared, 0);
+    private final LaneScript low = new LaneScript(100, ONE, shared, 1);
 
     private void open(int room) {
         shared.most(room);
@@ -49,7 +49,7 @@ class SharedRoomTest {
         assertThat(asked.records()).isEqualTo(8);
         assertThat(high.fetch(7).records()).isEqualTo(1);
         assertThat(high.topic.used() + low.topic.used()).isEqualTo(10);
-        assertThat(high.topic.free()).isZero();
+        assertThat(high.topic.free(high.now)).isZero();
     }
 
     @Test
@@ -74,8 +74,50 @@ class SharedRoomTest {
         high.fetched(7, 0, 1, 3);
 
         assertThat(high.idle(7)).isGreaterThan(high.now);
-        assertThat(low.topic.free()).isEqualTo(2);
+        assertThat(low.topic.free(low.now)).isEqualTo(2);
         assertThat(low.fetch(7).records()).isEqualTo(1);
+    }
+
+    @Test
+    void while_a_more_urgent_topic_has_more_records_another_one_takes_only_its_least() {
+        open(20);
+        low.topic.hand().room(2, 100);
+        high.fetch(7);
+        high.fetched(7, 0, 0, 0);
+
+        // eighteen are free
+        assertThat(low.topic.free(low.now)).isEqualTo(2);
+        low.fetch(7);
+        low.fetched(7, 0, 0, 0);
+        assertThat(low.fetch(7).records()).isEqualTo(1);
+        low.fetched(7, 0, 1, 1);
+        assertThat(low.idle(7)).isEqualTo(low.now + Lane.MORE_MILLIS);
+
+        // a fetch that has to wait shows that there is no more
+        assertThat(high.fetch(7).records()).isEqualTo(8);
+        low.now += Lane.MORE_MILLIS;
+        assertThat(low.fetch(7).records()).isEqualTo(8);
+    }
+
+    @Test
+    void topics_of_the_same_rank_do_not_hold_each_other_back() {
+        LaneScript other = new LaneScript(100, ONE, shared, 0);
+        open(20);
+        other.opened(7);
+        high.fetch(7);
+        high.fetched(7, 0, 0, 0);
+
+        assertThat(other.topic.free(other.now)).isEqualTo(18);
+    }
+
+    @Test
+    void a_topic_without_room_of_its_own_holds_no_other_back() {
+        open(20);
+        high.topic.hand().room(0, 1);
+        high.fetch(7);
+        high.fetched(7, 0, 0, 0);
+
+        assertThat(low.topic.free(low.now)).isEqualTo(19);
     }
 
     @Test
