@@ -17,6 +17,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.jboss.logging.Logger;
@@ -33,21 +35,26 @@ public final class ClientIntake implements Source {
     /** The client id in every request for records. */
     private static final String CLIENT_ID = "penstock-intake";
 
+    /** The slots may also change without the end of a job. */
     private static final Duration LOOK_EVERY = Duration.ofMillis(50);
+
+    private static final Duration LOOK_AT_MOST_EVERY = Duration.ofMillis(5);
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
-
-    /** One record waits for so many that run. */
-    private static final int RUNNING_FOR_EACH_AHEAD = 2;
-
-    private static final int LEAST_AHEAD = 8;
 
     /** One record of each topic may wait for so many slots, whatever the other topics have. */
     private static final int SLOTS_FOR_EACH_OWN = 16;
+
+    private static final int LEAST_OWN = 4;
 
     private final Settings.Intake intake;
     private final IntSupplier capacity;
     private final ShareTopics client;
     private final List<ClientTopic> topics;
+    /** Has a permit for each job that has ended since the last look. */
+    private final Semaphore ended = new Semaphore(0);
+
+    private final LookAhead lookAhead = new LookAhead(System.nanoTime() / 1_000_000);
+
     private final SupervisedThread rooms = new SupervisedThread("penstock-intake-rooms", this::keepRooms);
     private volatile @Nullable Thread closer;
 
@@ -95,6 +102,7 @@ public final class ClientIntake implements Source {
                         topic,
                         settings.group(topic),
                         deliveryLimits.getOrDefault(topic.name(), Integer.MAX_VALUE),
+                        ended::release,
                         parts))
                 .toList();
         topics.forEach(topic -> topic.register(meters));
@@ -124,16 +132,19 @@ public final class ClientIntake implements Source {
                 return;
             }
             setRooms();
-            Thread.sleep(LOOK_EVERY);
+            Thread.sleep(LOOK_AT_MOST_EVERY);
+            if (ended.tryAcquire(LOOK_EVERY.toMillis(), TimeUnit.MILLISECONDS)) {
+                ended.release();
+            }
         }
     }
 
     /** Tells the client how many records the slots and the nodes can use now. */
     void setRooms() {
         int running = Math.min(intake.slots(), capacity.getAsInt());
-        int ahead = Math.max(LEAST_AHEAD, running / RUNNING_FOR_EACH_AHEAD);
+        int ahead = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
         client.room(running + ahead);
-        topics.forEach(topic -> topic.room(ahead, Math.max(1, intake.slots() / SLOTS_FOR_EACH_OWN)));
+        topics.forEach(topic -> topic.room(ahead, Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN)));
     }
 
     @Override

@@ -33,6 +33,7 @@ final class ClientTopic implements Receiver, LockKeeper {
     private final Settings.JobTopic topic;
     private final String group;
     private final int deliveryLimit;
+    private final Runnable onEnd;
     private final Parts parts;
     private final ShareTopic subscription;
     private final Map<TakenRecord, ShareDelivery> deliveries = new ConcurrentHashMap<>();
@@ -58,12 +59,17 @@ final class ClientTopic implements Receiver, LockKeeper {
             RecordDelivery.Writers writers,
             ShareDelivery.Origins origins) {}
 
-    /** @param deliveryLimit the number of deliveries after which the broker drops a record */
+    /**
+     * @param deliveryLimit the number of deliveries after which the broker drops a record
+     * @param onEnd runs after the end of each run, on its thread
+     */
     @SuppressWarnings("this-escape") // the client calls it after its start
-    ClientTopic(ShareTopics client, Settings.JobTopic topic, String group, int deliveryLimit, Parts parts) {
+    ClientTopic(
+            ShareTopics client, Settings.JobTopic topic, String group, int deliveryLimit, Runnable onEnd, Parts parts) {
         this.topic = topic;
         this.group = group;
         this.deliveryLimit = deliveryLimit;
+        this.onEnd = onEnd;
         this.parts = parts;
         subscription =
                 client.subscribe(topic.name(), group, this, topic.priority().rank());
@@ -211,6 +217,7 @@ final class ClientTopic implements Receiver, LockKeeper {
                     deliveries.remove(record);
                     subscription.finish(record, acknowledgement(how, onlyRun));
                 }
+                onEnd.run();
             }
             case ShareDelivery.LockCommand.Renew renewal -> {
                 TakenRecord record = records.get(renewal.delivery());

@@ -3,8 +3,8 @@ package dev.penstock.kafka.share;
 /** Takes records of some topics from share groups. */
 public interface ShareTopics extends AutoCloseable {
     /**
-     * Takes records of one more topic, once it has room; from any thread. Of topics with the same rank, earlier ones
-     * get the shared room first.
+     * Takes records of one more topic, once it has room; from any thread. If two topics have the same rank, the earlier
+     * one gets the shared room first.
      *
      * @param rank topics with a lower rank are more urgent
      */

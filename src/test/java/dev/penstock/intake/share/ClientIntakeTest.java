@@ -59,7 +59,7 @@ class ClientIntakeTest {
     void half_as_many_as_run_wait_here() {
         intake.setRooms();
 
-        assertThat(client.room).isEqualTo(64 + 32);
+        assertThat(client.room).isEqualTo(64 + 8);
         assertThat(topic().least).isEqualTo(4);
     }
 

@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -56,6 +57,7 @@ class ClientTopicTest {
     private final List<RecordDelivery> lost = new ArrayList<>();
     private boolean open = true;
     private int slotsLeft = 64;
+    private final AtomicInteger ended = new AtomicInteger();
     private int failures;
     private final MockProducer<byte[], byte[]> copies =
             PlayedProducer.of(TestSettings.defaults().topics().deferred(), 4, true);
@@ -69,6 +71,7 @@ class ClientTopicTest {
                 new Settings.JobTopic(TOPIC, Priority.NORMAL, "default", 64),
                 "penstock." + TOPIC,
                 10,
+                ended::incrementAndGet,
                 new ClientTopic.Parts(
                         _ -> open,
                         _ -> slotsLeft,
@@ -134,6 +137,7 @@ class ClientTopicTest {
         delivery.acknowledge();
         delivery.end();
         delivery.acknowledge();
+        assertThat(ended.get()).isPositive();
         assertThat(played.finished).containsExactly("prompt-jobs-0@7 ACCEPT");
     }
 
