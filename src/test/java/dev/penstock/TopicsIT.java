@@ -29,7 +29,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What a job topic decides: the tenant and the priority of its jobs, and how many slots they hold at most. */
 class TopicsIT {
@@ -122,9 +122,11 @@ class TopicsIT {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"share", "classic"})
-    void records_of_an_aborted_transaction_do_not_run(String mode) throws InterruptedException {
-        PenstockProcess replica = rig.start(rig.replica("replica", SLOTS).config("penstock.intake.mode", mode));
+    @CsvSource({"share, own", "share, kafka", "classic, own"})
+    void records_of_an_aborted_transaction_do_not_run(String mode, String shareClient) throws InterruptedException {
+        PenstockProcess replica = rig.start(rig.replica("replica", SLOTS)
+                .config("penstock.intake.mode", mode)
+                .config("penstock.intake.share-client", shareClient));
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
                 Map.of("bootstrap.servers", rig.broker().bootstrap(), "transactional.id", "team-a"),
                 new ByteArraySerializer(),
@@ -330,7 +332,8 @@ class TopicsIT {
         rig.fake()
                 .script(request -> request.prompt().equals("holds")
                         ? Answer.tokens(1).stallBeforeResponse()
-                        : Answer.tokens(1).firstTokenAfter(Duration.ofMillis(50)));
+                        // much longer than a fetch of a service that has just started
+                        : Answer.tokens(1).firstTokenAfter(Duration.ofMillis(300)));
         PenstockProcess replica = rig.start(rig.replica("replica", SLOTS).config("penstock.intake.low-share", "0.2"));
         List<String> holding = Rig.ids("holds", SLOTS);
         send("prompt-jobs", holding, "holds");

@@ -59,7 +59,13 @@ public final class KafkaClients implements AutoCloseable {
      * @param maxRecord the largest record, in bytes
      */
     public KafkaClients(Map<String, Object> common, int maxRecord) {
-        Map<String, Object> all = new HashMap<>(common);
+        this.common = Map.copyOf(withDefaults(common));
+        this.maxRecord = maxRecord;
+    }
+
+    /** Returns the properties of any client: the user's keys, and defaults for some of the others. */
+    public static Map<String, Object> withDefaults(Map<String, ?> given) {
+        Map<String, Object> all = new HashMap<>(given);
         all.putIfAbsent(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, DEFAULT_SERVERS);
         Object tokens = all.get(SaslConfigs.SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL);
         if (tokens != null) {
@@ -67,8 +73,7 @@ public final class KafkaClients implements AutoCloseable {
             all.putIfAbsent(SaslConfigs.SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS, ClientJwtValidator.class.getName());
             allowTokenUrl(tokens.toString());
         }
-        this.common = Map.copyOf(all);
-        this.maxRecord = maxRecord;
+        return all;
     }
 
     /**

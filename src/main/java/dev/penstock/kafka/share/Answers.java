@@ -75,7 +75,6 @@ final class Answers implements AutoCloseable {
                         lanes.hand().partition(partition).acks().add(offset, type);
                         if (type == Acknowledgement.REJECT) {
                             lanes.hand().counts().damaged++;
-                            LOG.errorf("record %s-%d@%d is rejected: %s", subscription.topic(), partition, offset, why);
                             tell(() -> subscription.receiver().damaged(partition, offset, why));
                         } else {
                             lanes.hand().counts().gaps++;

@@ -174,8 +174,7 @@ final class KafkaCheck {
      * not fit.
      */
     private void client() {
-        Map<String, Object> properties = new HashMap<>(given);
-        properties.putIfAbsent(SERVERS, "localhost:9092");
+        Map<String, Object> properties = KafkaClients.withDefaults(given);
         // a client logs all its settings at INFO
         OF_CLIENTS.setLevel(Level.WARNING);
         try (Admin admin = Admin.create(properties)) {
