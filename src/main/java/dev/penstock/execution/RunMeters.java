@@ -10,6 +10,9 @@ import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** The meters of all executions. */
@@ -21,6 +24,12 @@ public final class RunMeters {
     private final Timer perToken;
     private final DistributionSummary promptTokens;
     private final DistributionSummary completionTokens;
+
+    /** Counters with labels, so that a run does not search the registry. */
+    private final Map<Labels, Counter> counters = new ConcurrentHashMap<>();
+
+    /** @param values names of labels and their values, in turn */
+    private record Labels(String name, List<String> values) {}
 
     /**
      * Creates the meters. The meters whose labels do not depend on a run exist from the start, at zero. Otherwise an
@@ -34,6 +43,10 @@ public final class RunMeters {
         perToken = histogram("gen_ai.server.time_per_output_token");
         promptTokens = meters.summary("gen_ai.client.token.usage", "type", "input");
         completionTokens = meters.summary("gen_ai.client.token.usage", "type", "output");
+    }
+
+    private Counter counter(String name, String... labels) {
+        return counters.computeIfAbsent(new Labels(name, List.of(labels)), _ -> meters.counter(name, labels));
     }
 
     private Timer histogram(String name) {
@@ -57,7 +70,7 @@ public final class RunMeters {
      */
     void attempted(
             PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
-        meters.counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
+        counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
                 .increment();
         if (firstTokenMillis != null) {
             node.firstToken(firstTokenMillis);
@@ -68,7 +81,7 @@ public final class RunMeters {
             tokens(job, answer, streamMillis);
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);
-        meters.counter(
+        counter(
                         "penstock.streams.interrupted",
                         "backend",
                         node.settings().backend().wireName())
@@ -79,9 +92,9 @@ public final class RunMeters {
         long reported = answer.usage().completionTokens();
         promptTokens.record((double) answer.usage().promptTokens());
         completionTokens.record((double) reported);
-        meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "input")
+        counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "input")
                 .increment((double) answer.usage().promptTokens());
-        meters.counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
+        counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
                 .increment((double) reported);
         if (reported > 1) {
             perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (reported - 1)));
@@ -109,7 +122,7 @@ public final class RunMeters {
      */
     public void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
         String kind = outcome.kind().wireName();
-        meters.counter(
+        counter(
                         "penstock.jobs",
                         "outcome",
                         kind,
@@ -120,7 +133,7 @@ public final class RunMeters {
                         "pool",
                         node == null ? "none" : node.settings().pool())
                 .increment();
-        meters.counter("penstock.tenant.jobs", "tenant", job.tenant(), "outcome", kind)
+        counter("penstock.tenant.jobs", "tenant", job.tenant(), "outcome", kind)
                 .increment();
     }
 }
