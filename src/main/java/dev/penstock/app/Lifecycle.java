@@ -95,7 +95,7 @@ final class Lifecycle {
         replies.learnLimit();
         // returns when all nodes that were added at run time are known
         feed.follow();
-        // returns when all cancellations are known; the ledger begins to read
+        // starts the ledger, and returns when all cancellations are known
         dispatcher.start(prepared.topicIds(), prepared.mode());
         shareNodes();
         intake.takeJobs(prepared);

@@ -192,7 +192,8 @@ final class JobRun {
      * run. Otherwise a deferred record counts it. So the job ends as poison after enough runs, even if replicas restart
      * in between.
      *
-     * @return the reason to refuse the record if the run could not even publish the poison failure; otherwise null
+     * @return the failure with which the caller must refuse the record, if an exception has ended even the run that
+     *     had to publish the poison failure; otherwise null
      */
     @Nullable
     JobFailure broke() throws InterruptedException {
@@ -237,7 +238,7 @@ final class JobRun {
         }
     }
 
-    /** Defers the job. The delay ends before the job's own time is over. */
+    /** Defers the job. The delay is shorter than the time that the job has left. */
     private void defer(Admission.Cause cause, Duration left) throws InterruptedException {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
@@ -260,7 +261,8 @@ final class JobRun {
         Outcome outcome = writer.publish(worked);
         boolean again = outcome != null && (known != null || delivery.mayHaveRunAfterAll());
         if (outcome == null || (again && !settle(known == null ? lookUp() : lookUpAgain(known), outcome, writer))) {
-            // the next run finds the events on the broker; it publishes the missing outcome or acknowledges the record
+            // the next run finds the events on the broker; it publishes the missing outcome or acknowledges the
+            // record
             handBack();
             return;
         }

@@ -21,9 +21,9 @@ import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The log field {@code node} and the span of one attempt. From the beginning of the attempt, each log line has the
- * field. The span is a client span by the OpenTelemetry conventions for generative AI, without any text. The thread of
- * the run owns it. The span is current on that thread, and the node receives the span's context.
+ * The log field {@code node} and the span of one attempt. Each log line of the attempt has the field. The span is a
+ * client span by the OpenTelemetry conventions for generative AI, without any text. The thread of the run owns it.
+ * The span is current on that thread, and the node receives the span's context.
  */
 final class AttemptTrace implements AutoCloseable {
     private static final AttributeKey<List<String>> FINISH_REASONS =

@@ -48,7 +48,10 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Takes jobs, by a share group for each job topic. {@code app.Lifecycle} starts and stops it. */
+/**
+ * Takes jobs: in share mode by a share group for each job topic, in classic mode by a consumer group for each. {@code
+ * app.Lifecycle} starts and stops it.
+ */
 @Singleton
 public final class Intake {
     private static final Logger LOG = Logger.getLogger(Intake.class);
@@ -118,7 +121,7 @@ public final class Intake {
         return state;
     }
 
-    /** The job topics and the mode: what is known before the first job is taken. */
+    /** The result of {@link #prepare}: the job topics and the intake mode. */
     public static final class Prepared {
         private final TopicSetup setup;
         private final List<TopicSetup.Found> topics;
@@ -132,7 +135,7 @@ public final class Intake {
             topics.forEach(found -> topicIds.put(found.topic().name(), found.id()));
         }
 
-        /** Returns the id of each job topic. By the id, the ledger notices that a topic was recreated. */
+        /** Returns the id of each job topic. A new id shows the ledger that the topic was deleted and created again. */
         public Map<String, UUID> topicIds() {
             return topicIds;
         }
@@ -151,7 +154,7 @@ public final class Intake {
         return new Prepared(setup, found, chosen);
     }
 
-    /** Takes jobs from now on, unless the intake was stopped meanwhile. */
+    /** Starts to take jobs, unless the intake was stopped in the meantime. */
     public void takeJobs(Prepared prepared) throws InterruptedException, TopicSetup.Unusable {
         ModeChoice.Chosen chosen = prepared.chosen;
         List<TopicSetup.Found> found = prepared.topics;
@@ -249,7 +252,7 @@ public final class Intake {
         return standing;
     }
 
-    /** A value that only the broker knows. */
+    /** A request that is repeated until the broker answers. */
     private interface Question<T> {
         T ask() throws InterruptedException, TopicSetup.Unusable;
     }
@@ -261,7 +264,7 @@ public final class Intake {
                 return question.ask();
             } catch (KafkaException e) {
                 String why = Reason.of(e);
-                // the broker watch logs once that Kafka does not answer
+                // do not log a timeout here: the broker watch logs once that Kafka does not answer
                 if (!why.equals(known) && !(e instanceof TimeoutException)) {
                     LOG.warnf("Kafka at %s cannot be used yet, trying again: %s", kafka.bootstrapServers(), why);
                 }
@@ -279,7 +282,7 @@ public final class Intake {
     }
 
     /**
-     * Adds a source of jobs and starts it, unless this replica already stops. A stop during the start could not stop
+     * Adds a source of jobs and starts it, unless the intake was stopped in the meantime. That stop did not reach
      * this source, because the source did not exist yet.
      */
     private synchronized void join(Source source) {
@@ -289,7 +292,7 @@ public final class Intake {
         }
     }
 
-    /** @return false: the intake must stop already */
+    /** @return false if the intake was stopped in the meantime */
     private synchronized boolean running() {
         if (state == State.DRAINING) {
             return false;

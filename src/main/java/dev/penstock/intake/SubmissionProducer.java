@@ -79,7 +79,7 @@ public final class SubmissionProducer {
                         (int) DELIVERY_TIMEOUT.toMillis()));
     }
 
-    /** A document that may be written, or the reason why it may not be written. */
+    /** The result of a check: a document that may be written, or the reason why it may not be written. */
     public sealed interface Checked {
         /**
          * @param idWasGiven whether the client gave the id; if so, the reply topic may already have events of the job
@@ -180,7 +180,7 @@ public final class SubmissionProducer {
         }
     }
 
-    /** Returns why nothing can be submitted now; empty if Kafka is available as far as is known. */
+    /** Returns why nothing can be submitted now; empty unless Kafka is known to be unavailable. */
     public Optional<JobFailure> away() {
         return Optional.ofNullable(broker.away())
                 .map(away -> JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, Reason.of(new NotSent(away.since()))));

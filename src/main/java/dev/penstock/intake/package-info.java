@@ -1,4 +1,4 @@
-/** Jobs enter: records of the job topics become runs, and REST submissions become records. */
+/** Takes jobs in: turns records of the job topics into runs, and REST submissions into records. */
 @NullMarked
 package dev.penstock.intake;
 

@@ -47,8 +47,8 @@ public sealed interface TokenEvent {
             String arguments) implements TokenEvent {}
 
     /**
-     * A piece of reasoning with the server's signature, as the server's JSON value. The server expects a later request
-     * to repeat it unchanged.
+     * A piece of reasoning: the server's JSON value, which includes the server's signature. The server expects a
+     * later request to repeat it unchanged.
      */
     record Thinking(int choice, Object block) implements TokenEvent {}
 

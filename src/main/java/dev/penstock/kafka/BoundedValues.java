@@ -13,9 +13,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reads values as bytes, with a limit for each value and for all values of one poll. A value above its limit becomes
- * null; the record's {@code serializedValueSize} has its size. A broker measures compressed bytes, so 24 kB may
- * become 300 MB. Such a value is in memory once, during the read, and is not kept. A fetch of some kB may be 500
- * records of 8 MiB, so one poll does not keep all of them. It belongs to one consumer, on its thread.
+ * null; the record's {@code serializedValueSize} has its size. A broker measures compressed bytes, so a value of 24
+ * kB on the broker may have 300 MB in memory. Such a value is in memory only while the client reads it. A fetch of
+ * some kB may contain 500 records of 8 MiB, so one poll does not keep all of them. Each consumer has its own object
+ * of this class, and uses it on its thread.
  */
 public final class BoundedValues implements Deserializer<byte[]> {
     private static final int HEAP_SHARE = 64;
@@ -26,11 +27,11 @@ public final class BoundedValues implements Deserializer<byte[]> {
     private final Beyond beyond;
     private long kept;
 
-    /** How to handle a value when a poll has no more room. */
+    /** What to do with a value for which the poll has no more room. */
     public enum Beyond {
         /**
-         * The record comes without its value, and its reader reads it again. It is for a share consumer, which cannot
-         * receive a record later.
+         * The poll returns the record without its value, and the caller reads the value later. This is for a share
+         * consumer, because it cannot leave a record for the next poll.
          */
         LEFT,
         /** The poll ends before the record, and the next poll begins with it. A poll keeps at least one record. */
@@ -55,8 +56,9 @@ public final class BoundedValues implements Deserializer<byte[]> {
     }
 
     /**
-     * Returns a consumer whose polls each bring at most a 64th of the heap and one record into memory, so that a
-     * dozen consumers may read at once. A fetch of compressed records may expand to a thousand times its size.
+     * Returns a consumer whose polls need little memory: the values of one poll fit into a 64th of the heap, unless
+     * the poll has only one record. So a dozen consumers can read at the same time. A fetch of compressed records may
+     * expand to a thousand times its size.
      *
      * @param keys the properties of the consumer, including the properties from the user
      * @param most the largest value, in bytes; a larger one is not kept
@@ -73,7 +75,7 @@ public final class BoundedValues implements Deserializer<byte[]> {
         };
     }
 
-    /** A poll begins. */
+    /** Begins a poll. No value of this poll is kept yet. */
     public void begin() {
         kept = 0;
     }

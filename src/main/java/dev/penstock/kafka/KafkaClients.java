@@ -96,7 +96,7 @@ public final class KafkaClients implements AutoCloseable {
     }
 
     /**
-     * Returns the client for all requests that have the user's timeouts. Its callers do not close it.
+     * Returns the shared client for all requests with the user's timeouts. A caller must not close it.
      *
      * @throws KafkaException it cannot be made now; the next call tries again
      */
@@ -125,8 +125,8 @@ public final class KafkaClients implements AutoCloseable {
     }
 
     /**
-     * Returns a client of its own, for a caller with other timeouts, or for one that must not wait for others: a
-     * client has one request at a time in flight to each broker (4.3.1).
+     * Returns a new client for one caller. The caller has other timeouts, or it must not wait for other callers: a
+     * client sends only one request at a time to each broker (4.3.1).
      *
      * @param more the properties of this client only
      */

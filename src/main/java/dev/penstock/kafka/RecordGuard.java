@@ -38,7 +38,9 @@ public final class RecordGuard {
     private long loggedNanos;
     private Instant last = Instant.MIN;
     private String words = "";
-    /** The places that were skipped lately. Some readers meet them again, and each place must count only once. */
+    /**
+     * The places that were skipped lately. A reader may come to the same place again, but each place counts only once.
+     */
     private final Map<String, Boolean> batches = new LinkedHashMap<>() {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
@@ -63,7 +65,7 @@ public final class RecordGuard {
 
     /**
      * Polls, and skips records that the consumer cannot read. If it skips some, it returns no records, only the new
-     * position. Meanwhile, a consumer in a group keeps its partitions.
+     * position. During the skip, a consumer in a group keeps its partitions.
      */
     public <K, V> ConsumerRecords<K, V> poll(Consumer<K, V> consumer, Duration timeout) {
         try {

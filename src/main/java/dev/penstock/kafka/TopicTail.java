@@ -19,8 +19,8 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.jboss.logging.Logger;
 
 /**
- * Reads a topic from its beginning, for ever, on a thread of its own and without a group. So every replica sees all
- * records. After an outage it reads from the beginning again.
+ * Reads a topic from its beginning, and then each new record. It has its own thread and no group, so every replica
+ * sees all records. After an outage it reads from the beginning again.
  */
 public final class TopicTail implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(TopicTail.class);
@@ -52,7 +52,7 @@ public final class TopicTail implements AutoCloseable {
         /**
          * Called after each poll.
          *
-         * @param caughtUp whether it has seen all records that the topic had when this read began
+         * @param caughtUp whether this reader has seen all records that the topic had when the read began
          */
         void polled(boolean caughtUp);
     }
@@ -77,9 +77,9 @@ public final class TopicTail implements AutoCloseable {
     }
 
     /**
-     * Returns a tail of all partitions, also of those that are added later.
+     * Returns a tail of all partitions of a topic, including partitions that are added later.
      *
-     * @param consumers the tail assigns and closes each consumer
+     * @param consumers creates a consumer; the tail assigns its partitions and closes it
      * @param readers makes a reader for each read from the beginning
      */
     public static TopicTail ofTopic(
@@ -99,7 +99,7 @@ public final class TopicTail implements AutoCloseable {
     /**
      * Returns a tail of one partition.
      *
-     * @param consumers the tail assigns and closes each consumer
+     * @param consumers creates a consumer; the tail assigns its partition and closes it
      * @param readers makes a reader for each read from the beginning
      */
     public static TopicTail ofPartition(
@@ -111,7 +111,7 @@ public final class TopicTail implements AutoCloseable {
         return new TopicTail(names, consumers, _ -> only, readers);
     }
 
-    /** Starts to read, once. Waits until the tail has read all records that the topic has now. */
+    /** Starts the tail, and waits until it has read all records that the topic has now. It may be called only once. */
     public void follow() throws InterruptedException {
         thread.start();
         caughtUp.await();
@@ -155,7 +155,7 @@ public final class TopicTail implements AutoCloseable {
         }
     }
 
-    /** @return the partitions that were not there before; they are read from the beginning */
+    /** @return the partitions that are new for the consumer; it reads them from the beginning */
     private Set<TopicPartition> assign(Consumer<byte[], byte[]> consumer, Set<TopicPartition> assigned) {
         Set<TopicPartition> added = new HashSet<>(partitions.of(consumer));
         added.removeAll(assigned);
@@ -167,7 +167,10 @@ public final class TopicTail implements AutoCloseable {
         return added;
     }
 
-    /** A partition without a leader has no position yet. The others are read meanwhile. */
+    /**
+     * Returns whether the consumer has reached this offset. A partition without a leader has no position yet, and does
+     * not block the others.
+     */
     private static boolean hasPassed(Consumer<?, ?> consumer, TopicPartition partition, long end) {
         try {
             return consumer.position(partition, Duration.ZERO) >= end;

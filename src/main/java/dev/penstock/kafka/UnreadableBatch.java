@@ -34,7 +34,7 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     private static final Pattern RECORD = Pattern.compile("Record for partition (\\S+) at offset (\\d+) is invalid");
     private static final List<Pattern> WITHOUT_OFFSET = List.of(
             Pattern.compile("exception when fetching the next record from (\\S+)\\. If needed"),
-            // matches the message if the broker cannot read the batch either
+            // the client's message for a batch that the broker cannot read either
             Pattern.compile("corrupt message when fetching offset \\d+ for topic-partition (\\S+)"),
             Pattern.compile("Failed to make progress reading messages at (\\S+)=\\d+\\."));
 
@@ -118,8 +118,8 @@ record UnreadableBatch(TopicPartition partition, long base, boolean single) {
     }
 
     /**
-     * Finds the end of the unreadable part, first in steps that double, then by halving. This takes few steps. Each
-     * step is a fetch, and a batch may hold a hundred thousand records.
+     * Finds the end of the unreadable part, first in steps that double, then by halving. The number of steps must be
+     * small, because each step is a fetch, and a batch may hold a hundred thousand records.
      */
     private <K, V> long boundary(Consumer<K, V> consumer, long at) {
         long within = at;

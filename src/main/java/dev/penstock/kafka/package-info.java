@@ -1,4 +1,4 @@
-/** The clients of Kafka: how each is made, and how a topic is read without a group. */
+/** Creates Kafka's clients, and reads topics without a group. */
 @NullMarked
 package dev.penstock.kafka;
 

@@ -29,7 +29,7 @@ final class Finder implements AutoCloseable {
 
     private final LedgerDatabase database;
     private final ReplyTopic replies;
-    /** Runs each series of batches on its own thread. If no series runs, a request starts one. */
+    /** Runs the batches. A thread answers batches until no request waits; a later request starts a new thread. */
     private final ExecutorService threads;
 
     private final RequestBatcher<JobId, Ledger.Found> requests;

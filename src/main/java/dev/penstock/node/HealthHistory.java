@@ -5,7 +5,7 @@ import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The latest health of a node, and what each change of it means. Not thread-safe: its node guards it. */
+/** Keeps the latest health of a node, and decides which changes matter. Not thread-safe: its node guards it. */
 final class HealthHistory {
     private Node.Health latest;
     private boolean draining;
@@ -15,8 +15,8 @@ final class HealthHistory {
     /**
      * A change of a node's health.
      *
-     * @param isNews whether the log gets a line
-     * @param movesJobs whether it decides where jobs may run
+     * @param isNews whether the change is logged
+     * @param movesJobs whether jobs may now run at other nodes than before
      */
     record Change(boolean isNews, boolean movesJobs) {
         private static final Change NONE = new Change(false, false);
@@ -30,7 +30,7 @@ final class HealthHistory {
         return latest;
     }
 
-    /** Sets the health. A node that drains stays in that state. */
+    /** Sets the health. If the node drains, it stays in that state. */
     Change become(Node.State state, List<WireProtocol.Model> models, @Nullable String error, Instant now) {
         if (draining) {
             return Change.NONE;

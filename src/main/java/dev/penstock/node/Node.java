@@ -45,7 +45,7 @@ public final class Node {
 
     private final Instant addedAt;
 
-    /** The last mismatch that was logged. */
+    /** The last message about a server of another kind than the backend that was logged. */
     private volatile @Nullable String warned;
 
     /* Guarded by this. */
@@ -56,7 +56,7 @@ public final class Node {
     public enum State {
         UP,
         LOADING,
-        /** It is removed: its running requests end, and no new one begins. */
+        /** The node is being removed: its running requests end, and no new request begins. */
         DRAINING,
         DOWN
     }
@@ -65,7 +65,7 @@ public final class Node {
      * What is known of a node.
      *
      * @param known whether the server has ever listed its models
-     * @param lastError the reason why the node is not up, or for a node that is up, a mistake in its settings; null
+     * @param lastError the reason why the node is not up; for a node that is up, a mistake in its settings, or null
      *     if there is none
      */
     public record Health(
@@ -82,8 +82,9 @@ public final class Node {
     /**
      * The two listeners are called without any lock of the node.
      *
-     * @param onSlotFreed the node may take more requests now
-     * @param onHealth something changed that decides where jobs may run
+     * @param onSlotFreed runs when the node may take more requests
+     * @param onHealth runs after a change of the node's state or models, because jobs may now run at other nodes than
+     *     before
      */
     Node(
             NodeSettings settings,
@@ -132,7 +133,7 @@ public final class Node {
         return settings.name();
     }
 
-    /** Returns the node's models, for changes. */
+    /** Returns the object that fetches, loads, unloads and deletes the node's models. */
     public NodeModels models() {
         return models;
     }
@@ -141,13 +142,13 @@ public final class Node {
         return pace;
     }
 
-    /** An attempt here received a token. */
+    /** Notes that an attempt at this node received a token. */
     public void heard() {
         heardMillis = clock.millis();
         upstream.heard();
     }
 
-    /** An attempt here received its first token. */
+    /** Notes that an attempt at this node received its first token, after this time. */
     public void firstToken(long millis) {
         pace.firstToken(millis);
     }
@@ -168,12 +169,15 @@ public final class Node {
         return history.latest();
     }
 
-    /** Returns the time until which a node that was never reached may turn out to have any model. */
+    /** Returns the time until which Penstock assumes that this node may have any model, if it was never reached. */
     public Instant unknownUntil() {
         return addedAt.plus(service.unknownFor());
     }
 
-    /** Returns whether the node was never reached, for so long that it counts as a node without models. */
+    /**
+     * Returns whether the node counts as a node without models, because it was not reached before {@link
+     * #unknownUntil}.
+     */
     public boolean isUnknownForLong() {
         Health now = health();
         return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
@@ -203,7 +207,7 @@ public final class Node {
 
     /**
      * Applies the replica's new share. Running requests continue, even above the new share. A program that Penstock
-     * starts belongs to this replica alone.
+     * starts serves only this replica, so this replica keeps the whole limit.
      */
     synchronized void share(Replicas now) {
         slots.share(settings.program() == null ? now : Replicas.ALONE);
@@ -297,7 +301,7 @@ public final class Node {
         }
     }
 
-    /** The node refused a connection. It takes no job until a probe succeeds. */
+    /** Marks the node as down. It takes no job until a probe succeeds. */
     public void refused(JobFailure failure) {
         become(State.DOWN, health().models(), failure.message());
     }

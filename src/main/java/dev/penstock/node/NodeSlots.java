@@ -70,7 +70,7 @@ final class NodeSlots {
         return limit > before;
     }
 
-    /** The node gave a whole answer. */
+    /** Notes that the node gave a whole answer. */
     void answered() {
         throttle.answered();
     }
@@ -78,7 +78,7 @@ final class NodeSlots {
     /**
      * Notes that the node refused a request because of its load. The request still has its slot.
      *
-     * @param retryAfter the wait that it asks for; null if it asks for none
+     * @param retryAfter the wait that the node asks for; null if it asks for none
      * @return the number of the refusal
      */
     long refused(@Nullable Duration retryAfter, long nowMillis) {
@@ -87,7 +87,7 @@ final class NodeSlots {
     }
 
     /**
-     * Returns the time until the limit rises, in milliseconds. It is negative if the limit is the full limit, or if a
+     * Returns the time until the limit rises, in milliseconds. It is negative if the node has its full limit, or if a
      * later refusal has replaced this one.
      */
     long changeInMillis(long refusal, long nowMillis) {

@@ -34,19 +34,22 @@ final class ProbeLoop {
         }
     }
 
-    /** A server may give an answer that breaks the probe. Then its node is down, and the next probe follows. */
+    /** Probes the node once. If the server's answer causes an exception, the node is down until the next probe. */
     void probe() throws InterruptedException {
         try {
             node.probe();
         } catch (RuntimeException | StackOverflowError _) {
-            // not its message: it may contain a header
+            // do not log the exception's message: it may contain a header
             String what = "its answer to a probe cannot be read";
             LOG.debugf("node=%s %s", node.name(), what);
             node.refused(JobFailure.of(JobFailure.Code.NODE_ERROR, what));
         }
     }
 
-    /** Waits in steps, so that a node that just went down is probed soon. */
+    /**
+     * Waits in short steps, and ends the wait when the node's state changes. So a node that went down is probed again
+     * soon.
+     */
     private void pause(Duration wait) {
         long until = System.nanoTime() + wait.toNanos();
         Node.State state = node.health().state();

@@ -65,7 +65,7 @@ public class Registry {
                     added.put(node.name(), node);
                 }
                 case AddedNode.Unfit(List<String> mistakes) ->
-                    LOG.errorf("node=%s was added at run time, but not for this version: %s", name, oneLine(mistakes));
+                    LOG.errorf("node=%s was added at run time; this version refuses it: %s", name, oneLine(mistakes));
             }
         });
         nodes.added(added);

@@ -5,17 +5,18 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.ModelName;
 import java.util.List;
 
-/** Decides which of the models that a server lists its node serves. */
+/** Decides which models of a server's list the node serves. */
 final class ServedModels {
     private ServedModels() {}
 
-    /** Returns all listed models; for a node with a configured model, that one only. */
+    /** Returns all listed models; only the configured model if the node has one. */
     static List<WireProtocol.Model> of(NodeSettings settings, List<WireProtocol.Model> listed) {
         String only = settings.model();
         if (only == null) {
             return listed;
         }
-        // a server that lists its models without this one would run another under its name
+        // do not assume the model if the server lists models without it: such a server would run another model under
+        // this name
         if (!settings.fetchesMissing()
                 && (listed.isEmpty() || !settings.backend().listsModels())) {
             return List.of(new WireProtocol.Model(only, false, null));

@@ -39,7 +39,8 @@ public record DeadLetter(
     }
 
     /**
-     * Reads a dead letter; empty if the record is a note that closes another record, or if Penstock did not write it.
+     * Reads a dead letter; empty if the record is a note that closes a dead letter, or if Penstock did not write the
+     * record.
      */
     static Optional<DeadLetter> of(ConsumerRecord<byte[], byte[]> record) {
         Headers headers = record.headers();
@@ -83,12 +84,12 @@ public record DeadLetter(
     }
 
     /**
-     * A note closes an earlier record of its partition. Returns the offset of that record; empty if this record is no
-     * note.
+     * Returns the offset of the dead letter that this note closes; empty if this record is no note. Both are in the
+     * same partition.
      */
     static Optional<Long> closes(ConsumerRecord<byte[], byte[]> record) {
         String offset = EventHeaders.text(record.headers(), CLOSES);
-        // a dead letter keeps the headers of its original record, which may include this one
+        // a dead letter keeps the headers of its original record, and one of them may look like the header of a note
         boolean letter = EventHeaders.text(record.headers(), "dlq-reason") != null;
         return offset != null && !letter && offset.matches("\\d{1,18}")
                 ? Optional.of(Long.valueOf(offset))

@@ -20,7 +20,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the dead-letter topic: the records that no operator has retried or dropped yet. */
+/** Reads the open dead letters: those that no operator has retried or dropped yet. */
 @Singleton
 public class DeadLetterLog {
     private static final Comparator<DeadLetter> NEWEST_FIRST = Comparator.comparing(DeadLetter::at)

@@ -51,8 +51,8 @@ public class DeadLetters {
                         Map.of(
                                 ProducerConfig.COMPRESSION_TYPE_CONFIG,
                                 "lz4",
-                                // no limit here: the broker's limit applies to compressed bytes, so records above it
-                                // can arrive, and their dead letters must be sent too
+                                // no limit here: the broker's limit applies to compressed bytes, so a record may be
+                                // larger than that limit, and its dead letter must be sent too
                                 ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
                                 Integer.MAX_VALUE,
                                 ProducerConfig.BUFFER_MEMORY_CONFIG,

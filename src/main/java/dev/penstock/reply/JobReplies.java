@@ -77,7 +77,7 @@ public final class JobReplies {
      * Sends the attempt's next event without waiting for the broker. A chunk that is too large for one record is sent
      * in pieces.
      *
-     * @return false if no record can hold the event; then nothing was sent, and the attempt has no gap
+     * @return false if no record can hold the event; then nothing was sent, and no seq of the attempt is missing
      */
     public boolean send(JobEvent event) {
         byte[] value = write(event, seq);

@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * watches of its job. The thread starts with the first watch.
  */
 final class LiveReader implements AutoCloseable {
-    /** What a watch gets when its partition cannot be read. */
+    /** The failure that a watch gets when its partition cannot be read. */
     static final JobFailure UNREADABLE =
             JobFailure.of(JobFailure.Code.BROKER_UNAVAILABLE, "the reply topic cannot be read now: resume in a moment");
 
@@ -53,7 +53,9 @@ final class LiveReader implements AutoCloseable {
     private final Map<Integer, Map<ByteBuffer, List<Watch>>> watches = new HashMap<>();
 
     private sealed interface Request {
-        /** @param attached completes with the offset from which the watch gets every record live */
+        /**
+         * @param attached completes with an offset; the live reader gives every record from this offset to the watch
+         */
         record Attach(Watch watch, CompletableFuture<Long> attached) implements Request {}
 
         record Detach(Watch watch) implements Request {}
@@ -66,7 +68,9 @@ final class LiveReader implements AutoCloseable {
         this.maxRecord = maxRecord;
     }
 
-    /** @return completes with the offset from which the watch gets every record live */
+    /**
+     * @return a future that completes with an offset; the live reader gives every record from this offset to the watch
+     */
     CompletableFuture<Long> attach(Watch watch) {
         CompletableFuture<Long> attached = new CompletableFuture<>();
         if (started.compareAndSet(false, true)) {
@@ -107,7 +111,7 @@ final class LiveReader implements AutoCloseable {
 
     private void follow() throws InterruptedException {
         Map<String, Object> properties = Map.of(
-                // a new partition waits for the fetch that is under way
+                // a new partition waits for the current fetch, so fetches must be short
                 ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG,
                 50,
                 ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
@@ -214,7 +218,7 @@ final class LiveReader implements AutoCloseable {
             try {
                 return call.getAsLong();
             } catch (WakeupException _) {
-                // each wake-up hits one call
+                // try again: a wake-up interrupts only one call
             }
         }
     }

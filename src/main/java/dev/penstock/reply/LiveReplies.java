@@ -66,7 +66,10 @@ public final class LiveReplies {
         }
     }
 
-    /** Ends the watch that has been idle for the longest time, if it had events to read for at least that time. */
+    /**
+     * Ends the watch that has been idle for the longest time, if it has unread events and has been idle for at least
+     * the given time.
+     */
     public boolean dropStalled(Duration atLeast) {
         return room.drop(atLeast);
     }
@@ -81,19 +84,19 @@ public final class LiveReplies {
     /**
      * What is known of a job's earlier events.
      *
-     * @param offset the job has no event before it
-     * @param outcome the outcome, or the refusal in its place; null if none is known. Its value is read only if the
-     *     topic has dropped it
-     * @param records the known records of the job; if all of them are refused, the job does not exist; empty to
-     *     ignore refusals. If it is null, no record is known, and the job does not exist if all its events are
-     *     refusals
+     * @param offset an offset; the job has no event before it
+     * @param outcome the outcome, or the refusal if the job was refused; null if neither is known. Its value is read
+     *     only if the topic has dropped the event
+     * @param records the known records of the job: if all of them are refused, the job does not exist. Empty:
+     *     refusals are ignored. Null: no record is known, and if all events of the job are refusals, the job does not
+     *     exist
      */
     public record Past(
             long offset, @Nullable Kept outcome, @Nullable Set<RecordPlace> records) {
         /** Nothing is known, and the watch must read the partition from its beginning. */
         public static final Past UNKNOWN = new Past(0, null, null);
 
-        /** Like {@link #UNKNOWN}, for a watcher that writes a record of its own. */
+        /** Like {@link #UNKNOWN}, but refusals are ignored: the watcher writes a record of its own. */
         public static final Past UNREAD = new Past(0, null, Set.of());
     }
 
@@ -102,7 +105,7 @@ public final class LiveReplies {
         /** Returns the offset that the outcome has, or had, on the topic. */
         long offset();
 
-        /** Reads it; may take a while. */
+        /** Reads the outcome; this may take a while. */
         Watch.Known read() throws Exception;
 
         /** Returns an outcome that is already in memory. */
@@ -167,8 +170,8 @@ public final class LiveReplies {
     }
 
     /**
-     * Gives the watch an outcome that the topic has dropped. It uses its own thread, because other callers wait for
-     * the thread of the scan.
+     * Gives the watch an outcome that the topic has dropped. The outcome is read on a separate thread, because other
+     * callers wait for the thread of the scan.
      */
     private static void catchUp(Watch watch, Kept outcome) {
         Thread.ofVirtual().name("outcome").start(() -> {
@@ -194,7 +197,7 @@ public final class LiveReplies {
             throw new Unavailable(e);
         } finally {
             if (!done) {
-                // if the watch is attached later, it is detached at once
+                // this call also detaches the watch if the live reader attaches it later
                 watch.close();
             }
         }

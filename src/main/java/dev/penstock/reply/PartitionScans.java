@@ -71,7 +71,7 @@ public class PartitionScans {
 
     /** The point at which a scan begins. */
     public sealed interface Start {
-        /** The scan begins at the first event that can belong to a job record of this time. */
+        /** The scan begins at the first event that can belong to a job whose record has this time. */
         record At(Instant time) implements Start {}
 
         record Offset(long offset) implements Start {}
@@ -80,20 +80,20 @@ public class PartitionScans {
     private record Request(Start start, ByteBuffer key, Visitor visitor) {}
 
     /**
-     * Receives the records of a scan. It must not block, because it runs on a thread of this class, for which other
-     * callers wait.
+     * Receives the records of a scan. It must not block, because it runs on a thread of this class, and other callers
+     * wait for this thread.
      */
     @FunctionalInterface
     public interface Visitor {
-        /** @return false if the visitor does not take this record; then it gets no further record */
+        /** @return false if the visitor does not take this record; then the scan gives it no further record */
         boolean visit(ConsumerRecord<byte[], byte[]> record);
     }
 
     /**
-     * Passes every record with this key to the visitor, in order. The scan goes from the start to the end that the
-     * partition has after this call.
+     * Passes every record with this key to the visitor, in order. The scan begins at the given start. It ends at the
+     * partition's end, which is read after this call has begun.
      *
-     * @return that end, or the offset of the record that the visitor did not take
+     * @return the partition's end, or the offset of the record that the visitor did not take
      */
     public CompletableFuture<Long> scan(int partition, Start start, byte[] key, Visitor visitor) {
         return partitions
@@ -127,7 +127,7 @@ public class PartitionScans {
         try (Consumer<byte[], byte[]> consumer = consumers.apply(properties)) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).getOrDefault(partition, 0L);
-            // two callers may ask the same
+            // by identity, because the requests of two callers may be equal
             IdentityHashMap<Request, Long> next = new IdentityHashMap<>();
             Map<ByteBuffer, List<Placed>> byKey = new HashMap<>();
             long from = end;

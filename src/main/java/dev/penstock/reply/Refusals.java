@@ -14,8 +14,8 @@ final class Refusals {
     private static final int MOST = 16;
 
     /**
-     * The records of the job; when all of them are refused, the watch ends. If it is null, any refusal ends the watch
-     * as long as the job has no event.
+     * The known records of the job that are not refused yet: when the last one is refused, the watch ends. Null: no
+     * record is known, and any refusal ends the watch as long as the job has no event.
      */
     private @Nullable Set<RecordPlace> records = Set.of();
     /** Refusals that came before the watch's own record was known. */
@@ -30,7 +30,7 @@ final class Refusals {
     }
 
     /**
-     * Sets the record that the watch was opened with.
+     * Sets the watch's own record: the watcher has written it.
      *
      * @return the refusal that ends the watch; null if none does
      */
@@ -54,7 +54,7 @@ final class Refusals {
     /**
      * Adds a refusal.
      *
-     * @param catchingUp older events are still to come; one of them may prove that the job exists
+     * @param catchingUp whether the watch has not read all older events yet; one of them may prove that the job exists
      * @return the refusal that ends the watch; null if none does
      */
     Watch.@Nullable Known add(Watch.Known event, boolean catchingUp) {

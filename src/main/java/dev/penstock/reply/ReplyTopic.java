@@ -148,7 +148,8 @@ public class ReplyTopic {
 
     /**
      * Returns the partition of all events of a job. Any Kafka producer computes the same partition from the key. The
-     * topic's number of partitions is requested once, and again after an event was written to another partition.
+     * topic's number of partitions is requested once, and again after an event went to another partition than
+     * expected.
      */
     public int partitionOf(JobId id) {
         int known = partitions;

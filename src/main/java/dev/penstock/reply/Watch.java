@@ -16,9 +16,10 @@ import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One reader's view of one job's events. It has only valid events, in order, each once, until the outcome. A scan
- * fills it with older events, and the live reader with new ones. The watcher's thread reads it. It holds a limited
- * number of bytes, which at most one event may exceed. A watcher that does not read is dropped, and can resume.
+ * One reader's view of one job's events. It contains the job's valid events up to the outcome, in order and each
+ * once. A scan fills it with older events, and the live reader with new ones. The watcher's thread reads it. The
+ * bytes of its unread events are limited; only one event may go beyond this limit. A watcher that does not read is
+ * dropped, and can resume.
  */
 public final class Watch implements AutoCloseable {
     private final JobId id;
@@ -35,7 +36,7 @@ public final class Watch implements AutoCloseable {
     private long nextOffset;
     private boolean catchingUp = true;
     private Runnable onDrop = () -> {};
-    /** Older events were dropped because the watcher did not read. */
+    /** Whether the watch did not take an older record, because it already held too many unread events. */
     private boolean full;
 
     private @Nullable Runnable whenThereIsRoom;
@@ -62,11 +63,11 @@ public final class Watch implements AutoCloseable {
     /** What a watcher gets. */
     public sealed interface Next {
         /**
-         * @param resume where to continue after it
-         * @param millis the time of its record
+         * @param resume the point at which a reader continues after this event
+         * @param millis the timestamp of the event's record
          */
         record Event(ResumePoint resume, EventMark mark, Bytes value, long millis) implements Next {
-            /** Returns the offset of its record. */
+            /** Returns the offset of the event's record. */
             public long offset() {
                 return resume.nextOffset() - 1;
             }
@@ -124,7 +125,7 @@ public final class Watch implements AutoCloseable {
         return buffer.lastRead();
     }
 
-    /** @param then closes the connection, and so frees the bytes that are on their way there */
+    /** @param then closes the connection to the watcher, and so frees the bytes that are being sent */
     public void whenDropped(Runnable then) {
         lock.lock();
         try {
@@ -134,7 +135,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** Drops the watch for the sake of others. It holds nothing after that. */
+    /** Drops the watch, so that other watches have more memory. Afterwards the watch holds no events. */
     void drop() {
         Runnable then;
         lock.lock();
@@ -151,14 +152,14 @@ public final class Watch implements AutoCloseable {
         then.run();
     }
 
-    /** Adds a record from the live reader, in order. While a scan reads older events, these records wait. */
+    /** Adds the next record from the live reader. The record waits as long as a scan reads older events. */
     void live(ConsumerRecord<byte[], byte[]> record) {
         lock.lock();
         try {
             if (!catchingUp) {
                 apply(record);
             } else if (!chunks && isChunk(record)) {
-                // an unwanted chunk does not change how later events are read
+                // skip it: a chunk that the watcher does not want has no effect on later events
             } else if (!buffer.addEarly(record)) {
                 end(new Next.TooSlow());
             }
@@ -220,8 +221,8 @@ public final class Watch implements AutoCloseable {
     public record Known(EventMark mark, Bytes value, long offset, long millis) {}
 
     /**
-     * Returns whether the watch may need the outcome at this offset: the watch has not read it, or no attempt has
-     * begun, so it may be a refusal.
+     * Returns whether the watch may need the outcome at this offset: either the watch has not read it yet, or no
+     * attempt has begun, so the outcome may be a refusal.
      */
     boolean mayNeed(long offset) {
         lock.lock();
@@ -288,8 +289,8 @@ public final class Watch implements AutoCloseable {
         if (!chunks && mark.kind() == EventMark.Kind.CHUNK) {
             return;
         }
-        // measured before the event is added: one event may be as large as a record, and that is no fault of the
-        // reader
+        // check this before the event is added: a single event may be as large as a record, and this is no fault of
+        // the watcher
         if (buffer.isFull()) {
             end(new Next.TooSlow());
             return;
@@ -302,8 +303,8 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * Skips chunks from here on. It is for a watcher that waits only for the outcome, whatever the length of the
-     * answer.
+     * Skips chunks from now on. This is for a watcher that waits only for the outcome, so that a long answer does not
+     * fill the watch.
      */
     public void passOverChunks() {
         lock.lock();
@@ -325,7 +326,7 @@ public final class Watch implements AutoCloseable {
         }
     }
 
-    /** Sets the record that this watch was opened with. Its refusal ends the watch. */
+    /** Sets the watch's own record: the watcher has written it. The refusal of this record ends the watch. */
     public void ownRecord(RecordPlace place) {
         lock.lock();
         try {
@@ -336,10 +337,10 @@ public final class Watch implements AutoCloseable {
     }
 
     /**
-     * Called before anything is read.
+     * Sets the records whose refusals end the watch. Called before the watch gets its first event.
      *
-     * @param known the known records of the job; if all of them are refused, the watch ends. If it is null, no record
-     *     is known, and any refusal ends the watch as long as the job has no event
+     * @param known the known records of the job: if all of them are refused, the watch ends. Null: no record is
+     *     known, and any refusal ends the watch as long as the job has no event
      */
     void endsWithRefusalOf(@Nullable Set<RecordPlace> known) {
         lock.lock();

@@ -9,8 +9,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The events that a watch holds for its watcher, and their bytes. The room counts the bytes of all watches. The
- * watch's lock guards it.
+ * Holds the events of a watch until the watcher reads them, and counts their bytes. The room sums up the bytes of all
+ * watches. The watch's lock guards the buffer.
  */
 final class WatchBuffer {
     /** While an event is being sent, it is in memory both as bytes and as text. */
@@ -20,7 +20,7 @@ final class WatchBuffer {
     private final WatchRoom room;
     private final int maxBytes;
     private final Deque<Watch.Next.Event> events = new ArrayDeque<>();
-    /** Records of the live reader that wait for older ones. */
+    /** Records of the live reader that wait until the older records are read. */
     private final List<ConsumerRecord<byte[], byte[]>> early = new ArrayList<>();
 
     private int bytes;
@@ -40,7 +40,10 @@ final class WatchBuffer {
         return events.isEmpty();
     }
 
-    /** Requires three quarters of the limit to be free: then another read of older events is worth its cost. */
+    /**
+     * Returns whether at least three quarters of the limit are free, so that a further scan of older events is worth
+     * its cost.
+     */
     boolean hasRoom() {
         return bytes <= maxBytes / 4;
     }
@@ -54,7 +57,7 @@ final class WatchBuffer {
         return bytes > maxBytes;
     }
 
-    /** Returns when the watcher last read, by the clock of the room. From any thread. */
+    /** Returns when the watcher last read, by the clock of the room. Any thread may call this method. */
     long lastRead() {
         return lastRead;
     }
@@ -109,7 +112,7 @@ final class WatchBuffer {
     void charge() {
         long now = bytes + earlyBytes + sendingBytes;
         if (charged == 0 && now > 0 && sendingBytes == 0) {
-            // it had nothing to read until now
+            // the watcher had nothing to read until now, so it has not been idle
             lastRead = room.now();
         }
         room.changed(watch, charged, now);

@@ -47,7 +47,7 @@ public final class WatchRoom {
         return nanos.getAsLong();
     }
 
-    /** Records a change of a watch's unread bytes. The calling watch may hold its own lock. */
+    /** Records a change of a watch's unread bytes. The caller may hold the watch's lock. */
     void changed(Watch watch, long before, long after) {
         held.addAndGet(after - before);
         if (after > 0) {
@@ -72,8 +72,8 @@ public final class WatchRoom {
     }
 
     /**
-     * @param least the smallest number of watches with unread events at which one watch is dropped; with 2, a watch
-     *     that is the only one stays, because it cannot block another watch
+     * @param least one watch is dropped only if at least this number of watches have unread events; with 2, a single
+     *     watch stays, because it cannot block another watch
      */
     private synchronized boolean drop(Duration atLeast, int least) {
         List<Watch> slow = List.copyOf(behind);

@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * Answers requests in batches. Requests that arrive while a batch is under way wait for the next one, so an answer is
- * never older than its request. Thread-safe.
+ * Answers requests in batches. Requests that arrive during a batch wait for the next batch, so an answer is never
+ * older than its request. Thread-safe.
  *
  * @param <Q> a request
  * @param <A> its answer
@@ -37,7 +37,7 @@ public final class RequestBatcher<Q, A> {
         List<A> answer(List<Q> requests) throws Exception;
     }
 
-    /** A request of one caller; two equal requests are two of these. */
+    /** The request of one caller. Two callers with equal requests have two of these objects. */
     private static final class Waiting<Q, A> {
         private final Q request;
         private final CompletableFuture<A> answer = new CompletableFuture<>();
@@ -51,7 +51,7 @@ public final class RequestBatcher<Q, A> {
      * @param executor runs the batches
      * @param atOnce the number of batches that may run at the same time
      * @param mostPerBatch the largest number of requests in a batch
-     * @param batch if it fails, all requests of the batch fail, and the next ones are answered
+     * @param batch answers a batch; if it fails, all requests of this batch fail, and the next batch follows
      */
     public RequestBatcher(Executor executor, int atOnce, int mostPerBatch, Batch<Q, A> batch) {
         this.executor = executor;

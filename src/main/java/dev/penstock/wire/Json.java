@@ -32,8 +32,8 @@ import org.jspecify.annotations.Nullable;
 public final class Json {
     static final int MAX_NESTING = 200;
     /**
-     * The depth limit for lenient parsing. It is higher, because Penstock's own events contain outside documents some
-     * levels deeper.
+     * The depth limit for lenient parsing. This limit is higher, because Penstock's own events contain documents from
+     * outside at some depth.
      */
     private static final int MAX_NESTING_LENIENT = 1_000;
 

@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -90,16 +91,37 @@ final class Target implements AutoCloseable {
             String document =
                     "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"model\":\"tiny\",\"job\":{\"id\":\"%s\",\"node\":\"%s\"}}"
                             .formatted(name, name, backend);
-            Rest.Reply reply = Rest.post(penstock.url(), "/v1/jobs", "application/json", document, "Prefer", "wait=40");
+            Rest.Reply reply = patiently(
+                    () -> Rest.post(penstock.url(), "/v1/jobs", "application/json", document, "Prefer", "wait=40"));
             // on a busy machine a job waits for its turn, and has its timeout after that
             long until = System.nanoTime() + PATIENCE.toNanos();
             while (!isOver(reply) && System.nanoTime() - until < 0) {
-                reply = Rest.get(penstock.url(), "/v1/jobs/" + name, "Prefer", "wait=40");
+                reply = found(name, 40);
             }
             return reply;
         } finally {
             answers.remove(name);
         }
+    }
+
+    private Rest.Reply found(String id, int seconds) throws InterruptedException {
+        return patiently(() -> Rest.get(penstock.url(), "/v1/jobs/" + id, "Prefer", "wait=" + seconds));
+    }
+
+    /** Repeats a call that the service refuses for a moment, because the generated calls take all the memory for answers. */
+    private static Rest.Reply patiently(Call call) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        Rest.Reply reply = call.send();
+        while (reply.status() == 503 && System.nanoTime() - until < 0) {
+            TimeUnit.SECONDS.sleep(1);
+            reply = call.send();
+        }
+        return reply;
+    }
+
+    @FunctionalInterface
+    private interface Call {
+        Rest.Reply send() throws InterruptedException;
     }
 
     /** Returns whether a reply is about a job that has ended; or about none. */
@@ -114,17 +136,18 @@ final class Target implements AutoCloseable {
         List<String> wrong = new ArrayList<>();
         int check = checks++;
         String rest = job("door-rest-" + check);
-        Rest.Reply one = Rest.post(penstock.url(), "/v1/jobs", "application/json", rest, "Prefer", "wait=60");
+        Rest.Reply one =
+                patiently(() -> Rest.post(penstock.url(), "/v1/jobs", "application/json", rest, "Prefer", "wait=60"));
         if (!one.body().contains("\"completed\"")) {
             wrong.add("a job over REST: " + one.status() + " " + one.body());
         }
-        Rest.Reply lines = Rest.post(
+        Rest.Reply lines = patiently(() -> Rest.post(
                 penstock.url(),
                 "/v1/jobs",
                 "application/x-ndjson",
                 job("door-line-" + check) + "\n",
                 "Prefer",
-                "wait=60");
+                "wait=60"));
         if (!lines.body().contains("\"completed\"")) {
             wrong.add("a job on a line: " + lines.status() + " " + lines.body());
         }
@@ -144,7 +167,7 @@ final class Target implements AutoCloseable {
                 jobs.sendRaw(null, job("door-" + topic + "-" + check).getBytes(StandardCharsets.UTF_8));
                 jobs.flush();
             }
-            Rest.Reply found = Rest.get(penstock.url(), "/v1/jobs/door-" + topic + "-" + check, "Prefer", "wait=60");
+            Rest.Reply found = found("door-" + topic + "-" + check, 60);
             if (!found.body().contains("\"completed\"")) {
                 wrong.add("a job on %s: %d %s".formatted(topic, found.status(), found.body()));
             }

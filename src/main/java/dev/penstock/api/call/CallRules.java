@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses calls that a web page of another site can make a browser send, and calls with an ambiguous head. Before a
+ * Refuses calls with an ambiguous head, and calls that a browser can send for a web page of another site. Before a
  * browser sends a body with a JSON type, or uses another method than GET, HEAD and POST, it asks for permission by
  * OPTIONS. The service never gives this permission.
  *

@@ -113,7 +113,8 @@ public final class Calls {
                 .exceptionHandler(_ -> ended.run())
                 .resume();
         if (request.isEnded()) {
-            // the end comes only once, and may have come while the reader had paused the request
+            // the request reports its end only once. If it did so before these handlers were set, it does not call
+            // them
             ended.run();
         }
     }

@@ -33,9 +33,9 @@ import org.jboss.logging.Logger;
 
 /**
  * One member of a classic consumer group and its thread. It starts a run for each record at once, without waiting for
- * earlier records. For each partition it commits the offset below which all records are finished. It pauses partitions
- * while enough records are in flight, but polls all the time. So a long job does not end its membership of the group.
- * {@link GroupPartition} decides which records the loop takes, and when.
+ * earlier records. For each partition it commits the offset below which all records are finished. It pauses
+ * partitions while enough records are in flight, but still polls. So it stays a member of the group during a long
+ * job. {@link GroupPartition} decides which records the loop takes, and when.
  *
  * <p>Only the loop's thread uses this class, except for {@link #finished}, {@link #stop} and {@link #close}.
  */
@@ -52,8 +52,9 @@ public final class GroupConsumerLoop implements Runnable {
     private final Map<TopicPartition, GroupPartition> partitions = new HashMap<>();
     private int inFlight;
     /**
-     * The last time when the loop was known to run. A wait for the group or for the broker does not count as a
-     * standstill, because the consumer still sends heartbeats.
+     * The time when the loop last began a round or ended a rebalance. It shows for how long the thread was blocked. A
+     * wait for the group or for the broker does not count as a standstill, because the consumer still sends
+     * heartbeats.
      */
     private long movedAt;
 
@@ -67,8 +68,8 @@ public final class GroupConsumerLoop implements Runnable {
      *
      * @param consumers creates the loop's consumer, a member of a group without auto commit
      * @param origins finds the origin of a record; empty if the record is no job and must be skipped
-     * @param alwaysMayHaveRun whether every record may have run before; otherwise only a record that was in its
-     *     partition before this replica got the partition
+     * @param alwaysMayHaveRun true if every record may have run before; false if only those records may have run that
+     *     were in their partition before this replica got it
      * @param capacity the largest number of records in flight
      * @param sessionTimeout the session timeout of the group; a member that is silent for this time loses its
      *     partitions
@@ -155,7 +156,7 @@ public final class GroupConsumerLoop implements Runnable {
         loseAll(Set.copyOf(partitions.keySet()));
     }
 
-    /** Processes the runs that have ended. If no run has ended, it waits up to this time for one. */
+    /** Processes the runs that have ended. If none has ended, waits for one, but not longer than this time. */
     private void settle(Duration wait) throws InterruptedException {
         Finish finish = finishes.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
         while (finish != null) {
@@ -184,7 +185,8 @@ public final class GroupConsumerLoop implements Runnable {
         Instant now = setup.clock().instant();
         for (GroupPartition partition : partitions.values()) {
             for (GroupDelivery due : partition.retriesDue(now)) {
-                // if the deferred record could not be written, this replica counts the broken run
+                // keep the number of broken runs here, because the deferred record with this number may not have been
+                // written
                 handOver(partition, due.origin().withBrokenRuns(due.brokenRuns()), true);
             }
         }
@@ -285,7 +287,7 @@ public final class GroupConsumerLoop implements Runnable {
         }
     }
 
-    /** Returns those of these partitions that this replica still has. */
+    /** Returns the given partitions, without those that this replica has lost. */
     private List<GroupPartition> ours(Collection<TopicPartition> places) {
         return places.stream().map(partitions::get).filter(Objects::nonNull).toList();
     }
@@ -334,7 +336,7 @@ public final class GroupConsumerLoop implements Runnable {
             List<GroupDelivery> leaving = ours(places).stream()
                     .flatMap(partition -> partition.offsets().unfinished().stream())
                     .toList();
-            // mark every record, because a record that still waits for memory has no run that could be stopped
+            // mark every record, because onLeave cannot stop a record that still waits for memory: it has no run yet
             leaving.forEach(GroupDelivery::leave);
             leaving.forEach(setup.onLeave());
             try {

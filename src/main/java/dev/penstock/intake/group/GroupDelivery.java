@@ -5,8 +5,8 @@ import dev.penstock.intake.record.OriginRecord;
 import dev.penstock.intake.record.RecordDelivery;
 
 /**
- * A record of a partition that a consumer group assigned to this replica. The replica owns the record as long as the
- * partition.
+ * A record of a partition that a consumer group assigned to this replica. The replica owns the record as long as it
+ * owns the partition.
  */
 final class GroupDelivery extends RecordDelivery {
     private final GroupConsumerLoop owner;
@@ -72,7 +72,10 @@ final class GroupDelivery extends RecordDelivery {
         acknowledge();
     }
 
-    /** A job that has not started stays where it is, and the next owner of the partition takes it. */
+    /**
+     * Defers the job if it has begun an attempt. Otherwise the record stays unfinished, and the next owner of the
+     * partition takes it.
+     */
     @Override
     public void handBack(int lastAttempt) throws InterruptedException {
         finish(lastAttempt > 0 && writeDeferred(Deferral.HANDED_BACK, lastAttempt, failures()));

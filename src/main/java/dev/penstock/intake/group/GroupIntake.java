@@ -22,8 +22,7 @@ import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 
 /**
- * Takes jobs by a consumer group: deferred jobs when they are due, and those of a job topic where share groups are not
- * available.
+ * Takes jobs by a consumer group: deferred jobs when they are due, and in classic mode the jobs of a job topic.
  */
 public final class GroupIntake implements Source {
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
@@ -87,7 +86,7 @@ public final class GroupIntake implements Source {
                 new NodesBack(parts.waits()));
     }
 
-    /** The jobs of a topic. */
+    /** Returns the intake of one job topic, in classic mode. */
     public static GroupIntake ofJobs(Parts parts, Settings.JobTopic topic) {
         return new GroupIntake(
                 parts,

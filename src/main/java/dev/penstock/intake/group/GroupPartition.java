@@ -85,7 +85,7 @@ public final class GroupPartition {
         return offset < endWhenGiven;
     }
 
-    /** Returns whether the record was taken before, so that the loop skips it. */
+    /** Returns whether the loop must skip the record, because the record was already taken. */
     boolean passes(long offset) {
         boolean taken = offsets.isTaken(offset);
         if (taken) {
@@ -110,8 +110,8 @@ public final class GroupPartition {
     }
 
     /**
-     * Notes that the consumer has read everything before this offset. An offset may have no record, for example the
-     * offset of a transaction marker.
+     * Notes that the consumer has read everything before this offset. Some of these offsets may have no record, for
+     * example the offset of a transaction marker.
      */
     void readTo(long offset) {
         if (!ahead) {

@@ -12,8 +12,8 @@ import java.util.TreeSet;
  * group may commit.
  *
  * <p>Every record below {@link #next} was taken or skipped. Some later records may have been taken early. The
- * committable offset only grows. It never exceeds the offset of a record that is unfinished or was not taken. An offset
- * without a record does not limit it after the reader has read beyond that offset.
+ * committable offset only grows. It never exceeds the offset of a record that is unfinished or was not taken. An
+ * offset without a record stops limiting the committable offset when the reader has read beyond it.
  *
  * <p>Not thread-safe.
  *
@@ -81,7 +81,7 @@ final class OffsetTracker<R> {
         return record.equals(unfinished.get(offset));
     }
 
-    /** Marks an unfinished record as finished. Any other record changes nothing. */
+    /** Marks an unfinished record as finished. Does nothing if the record is not unfinished. */
     void finish(long offset, R record) {
         unfinished.remove(offset, record);
     }
@@ -101,7 +101,7 @@ final class OffsetTracker<R> {
         return first == null ? next : Math.min(next, first.getKey());
     }
 
-    /** Returns the committable offset; empty if the loop committed this offset last. */
+    /** Returns the committable offset; empty if the loop's last commit was for this offset. */
     OptionalLong due() {
         long offset = committable();
         return offset == committed ? OptionalLong.empty() : OptionalLong.of(offset);

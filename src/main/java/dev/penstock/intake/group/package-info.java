@@ -1,4 +1,6 @@
-/** Takes records by a classic consumer group: deferred jobs, and those of job topics without share groups. */
+/**
+ * Takes records by a classic consumer group: the deferred records, and in classic mode the records of the job topics.
+ */
 @NullMarked
 package dev.penstock.intake.group;
 

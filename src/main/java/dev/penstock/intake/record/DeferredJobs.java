@@ -23,14 +23,15 @@ import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * The writer of the topic of deferred jobs; the topic has a partition for each delay. A record is deferred and not
- * released, because a release raises its delivery count, and the broker delivers a released record again at once.
+ * Writes and parses the records of the topic of deferred jobs. The topic has one partition for each delay. A record
+ * is deferred and not released, because a release raises its delivery count, and the broker delivers a released
+ * record again at once.
  */
 @Singleton
 public class DeferredJobs {
     private static final Logger LOG = Logger.getLogger(DeferredJobs.class);
 
-    /** The largest deferred record has some more headers than its origin. */
+    /** The bytes for the headers that a deferred record has in addition to the headers of its origin. */
     private static final int MORE_HEADERS = 131_072;
 
     private final String topic;
@@ -86,7 +87,7 @@ public class DeferredJobs {
         return origin;
     }
 
-    /** Completes when the deferred record is on the broker. */
+    /** Writes a deferred record. The future completes when the record is on the broker. */
     CompletableFuture<?> write(OriginRecord origin, JobId id, Deferral deferral, int handedBack, int failures) {
         try {
             int partitions = producer.partitionsFor(topic).size();

@@ -15,7 +15,8 @@ import java.util.stream.Stream;
 
 /**
  * Counts the records in flight in this replica and their bytes, so that the replica takes no more records than its
- * memory allows. It also counts the records by the number of their delivery. Thread-safe.
+ * memory allows. It also counts how many records were taken at their first delivery, at their second delivery and so
+ * on. Thread-safe.
  */
 public final class InFlightRecords {
     private final Map<Integer, AtomicLong> deliveries = new ConcurrentHashMap<>();
@@ -41,12 +42,12 @@ public final class InFlightRecords {
         Gauge.builder("penstock.intake.bytes", shares, MemoryBudget::taken).register(meters);
     }
 
-    /** Whether there is memory for more records of that topic. */
+    /** Returns whether there is memory for more records of that topic. */
     boolean hasRoom(String topic) {
         return shares.isOpen(topic);
     }
 
-    /** Returns whether records of a topic wait for memory, or would wait if they came now. */
+    /** Returns whether at least one topic has no memory for further records. */
     public boolean isCrowded() {
         return shares.isCrowded();
     }

@@ -43,8 +43,8 @@ public final class JobRecords {
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
     private static final UUID NO_TOPIC = new UUID(0, 0);
     /**
-     * The largest number of tries for a record that end with an unexpected exception. Normally the job ends as poison
-     * before that. If even this fails, Penstock only writes a dead letter.
+     * The largest number of tries for a record, if each try ends with an unexpected exception. Normally the job ends
+     * as poison before that. After the last try, Penstock writes only a dead letter.
      */
     private static final int MOST_BROKEN = Quarantine.POISON + 2;
 
@@ -213,7 +213,7 @@ public final class JobRecords {
                 record,
                 () -> trace.set(JobTrace.begin(tracer, delivery.place(), group, bytes, carried ? traceparent : null)));
         JobTrace begun = trace.get();
-        // if the producer's header is broken, only its trace is lost
+        // if the producer's trace header is invalid, the job gets a new trace
         return begun == null ? JobTrace.begin(tracer, delivery.place(), group, bytes, null) : begun;
     }
 
@@ -256,8 +256,9 @@ public final class JobRecords {
     }
 
     /**
-     * Returns the settings of the record's topic. The origin of a deferred record may be on a topic that this replica
-     * lacks, because its configuration is newer or older. So the deferred record carries the settings of that topic.
+     * Returns the settings of the record's topic. Another replica, whose configuration is newer or older, may have
+     * deferred the record. Then this replica may lack the topic of the origin. So the deferred record contains the
+     * settings of that topic.
      */
     private Settings.JobTopic topicOf(RecordDelivery delivery) {
         String name = delivery.record().topic();

@@ -44,13 +44,13 @@ public final class LeftValues implements AutoCloseable {
                         settings.intake().fetchBytes())));
     }
 
-    /** @param consumers makes a consumer that belongs to no group, at each call */
+    /** @param consumers creates a consumer without a group at each call */
     LeftValues(Supplier<Consumer<byte[], byte[]>> consumers) {
         this.consumers = consumers;
     }
 
     /**
-     * The value of a record.
+     * Reads the value of a record.
      *
      * @return the value; null if the topic has dropped the record
      * @throws org.apache.kafka.common.KafkaException the broker does not answer now
@@ -78,14 +78,14 @@ public final class LeftValues implements AutoCloseable {
             throw new TimeoutException(
                     "partition %s does not answer at offset %d".formatted(partition, record.offset()));
         } finally {
-            // the consumer would fetch further records
+            // pause, because otherwise the consumer fetches further records
             reader.pause(reader.assignment());
         }
     }
 
     /**
-     * Moves the reader to an offset. A batch is always unpacked from its first record, so reading on in order unpacks
-     * the batch only once.
+     * Moves the reader to an offset. After each seek, the consumer unpacks the batch again from its first record. If
+     * the consumer only reads on, it unpacks the batch once.
      */
     private static void goTo(Consumer<byte[], byte[]> reader, TopicPartition partition, long offset) {
         if (reader.assignment().contains(partition)) {

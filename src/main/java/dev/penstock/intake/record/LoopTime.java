@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.function.LongSupplier;
 
 /**
- * The time of a consumer loop. A test supplies one that stands still.
+ * The clock and the pauses of a consumer loop. A test supplies a clock that stands still.
  *
  * @param nanos a clock such as {@link System#nanoTime}
  * @param pausing puts the loop's thread to sleep
@@ -25,7 +25,7 @@ public record LoopTime(LongSupplier nanos, Wait pausing) {
         pausing.sleep(duration);
     }
 
-    /** Sleeps. An interrupt ends the sleep and stays set. */
+    /** Sleeps. An interrupt ends the sleep, and the thread stays interrupted. */
     public void pause(Duration duration) {
         try {
             sleep(duration);

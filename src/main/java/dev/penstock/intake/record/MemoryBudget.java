@@ -76,10 +76,10 @@ final class MemoryBudget {
     }
 
     /**
-     * Reserves the memory for a record's run, and waits until it is free. A run needs several times the size of its
-     * record. The wait is necessary because consumers that polled before the budget was used up may receive more
-     * records than it allows. The runs of one topic get memory in the order of their calls. If no other run has a
-     * reservation, a record of any size runs.
+     * Waits until the memory for a record's run is free, and reserves it. A run needs several times the size of its
+     * record. The wait is necessary, because several consumers may poll at the same time and together receive more
+     * records than the budget allows. The runs of one topic get memory in the order of their calls. If no other run
+     * has a reservation, a record of any size runs.
      */
     Reservation admit(String topic, long bytes) throws InterruptedException {
         Share share = share(topic);

@@ -21,8 +21,8 @@ import org.apache.kafka.common.record.TimestampType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The record in which a job arrived. If the job was deferred, this also has the job's state from the deferred record. A
- * deferred record has these headers:
+ * The record in which a job arrived. If the job was deferred, this object also has the job's state from the deferred
+ * record. A deferred record has these headers:
  *
  * <ul>
  *   <li>{@code job-id}: the job's id
@@ -88,7 +88,7 @@ public record OriginRecord(
     private static final long MOST_ATTEMPTS = 1_000_000;
     private static final int LONGEST_TENANT = 256;
 
-    /** The settings of a topic for jobs that do not set the values themselves. */
+    /** The tenant and the priority that a topic gives to a job that does not set them. */
     record TopicDefaults(String tenant, Priority priority) {
         static TopicDefaults of(Settings.JobTopic topic) {
             return new TopicDefaults(topic.tenant(), topic.priority());
@@ -96,8 +96,8 @@ public record OriginRecord(
     }
 
     /**
-     * Returns the origin for a record of a job topic. Headers with Penstock's prefix come from the producer of such a
-     * record, and have no meaning.
+     * Returns the origin for a record of a job topic. If such a record has headers with Penstock's prefix, they come
+     * from its producer and have no meaning.
      */
     public static OriginRecord itself(ConsumerRecord<byte[], byte[]> record) {
         return new OriginRecord(record, null, null, Instant.EPOCH, null, null, 0, 0, 0, null, null);
@@ -201,8 +201,8 @@ public record OriginRecord(
         Headers headers = new RecordHeaders();
         for (Header header : record.headers()) {
             if (!header.key().startsWith(PREFIX)) {
-                // keep the producer's header job-id under another name: it may not be the job's id, which also depends
-                // on the value
+                // keep the producer's header job-id under another name: the job's id may be different, because it
+                // also depends on the value
                 headers.add(
                         header.key().equals(EventHeaders.JOB_ID) ? PREFIX + EventHeaders.JOB_ID : header.key(),
                         header.value());
@@ -229,7 +229,8 @@ public record OriginRecord(
         if (failed > 0) {
             headers.add(FAILURES, utf8(failed));
         }
-        // if a run has made an attempt since the count began, the count of broken runs begins again
+        // write the count of broken runs only if no run has made an attempt since the last deferral; otherwise the
+        // count begins again
         if (brokenRuns > 0 && lastHandedBack <= handedBack) {
             headers.add(BROKEN_RUNS, utf8(brokenRuns));
         }

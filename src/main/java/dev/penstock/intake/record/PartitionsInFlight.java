@@ -39,9 +39,9 @@ public final class PartitionsInFlight {
     }
 
     /**
-     * Registers the gauges from which the age of a topic's backlog can be computed. Only the figures of all replicas
-     * together give the age. The first record of the backlog is younger than the newest record that any replica took.
-     * There is a backlog only if more records are unfinished than all replicas have in flight.
+     * Registers gauges for the age of a topic's backlog. Only the gauges of all replicas together show this age. The
+     * first record of the backlog is younger than the newest record that any replica took. There is a backlog only if
+     * more records are unfinished than all replicas have in flight.
      */
     private void gauges(String topic, Clock clock, MeterRegistry meters) {
         Gauge.builder("penstock.queue.in.hand", this, all -> all.inFlight(topic))

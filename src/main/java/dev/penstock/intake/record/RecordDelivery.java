@@ -20,7 +20,7 @@ public abstract class RecordDelivery implements Delivery {
 
     static final Duration AFTER_FAILURE = Duration.ofSeconds(1);
 
-    /** The run writes it, and the consumer's thread reads it too. */
+    /** The run's thread writes this field, and the consumer's thread reads it too. */
     private volatile OriginRecord origin;
 
     private final Writers writers;
@@ -64,7 +64,7 @@ public abstract class RecordDelivery implements Delivery {
      */
     public abstract int deliveries();
 
-    /** From here on its job is known. */
+    /** Sets the id of the record's job, which is not known before the record is parsed. */
     void named(JobId job) {
         id = job;
     }
@@ -137,7 +137,7 @@ public abstract class RecordDelivery implements Delivery {
             } catch (ExecutionException e) {
                 LOG.warnf("job=%s record=%s could not be deferred: %s", job, place(), Reason.of(e));
             }
-            // at the last delivery, try again: the broker would not deliver this record once more
+            // at the last delivery, keep trying, because a further delivery may be too many for the broker
             if (!isLastDelivery() || !renew()) {
                 return false;
             }
@@ -146,8 +146,8 @@ public abstract class RecordDelivery implements Delivery {
     }
 
     /**
-     * Notes that reading the record failed before its run began, so the run refuses the record. The consumer's thread
-     * calls this method.
+     * Notes that the record could not be read, so its run refuses it. The consumer's thread calls this method, or the
+     * run's thread before it parses the record.
      */
     public final void unread() {
         unread = true;

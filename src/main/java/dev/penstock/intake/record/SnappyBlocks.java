@@ -6,7 +6,10 @@ import org.apache.commons.compress.compressors.snappy.SnappyCompressorInputStrea
 
 /** Reads snappy's raw blocks, in Java. */
 final class SnappyBlocks {
-    /** How far back a block may refer: compressors cut at 64 kB (format_description.txt of snappy). */
+    /**
+     * The longest distance of a back reference in a block: compressors cut their input into parts of 64 kB
+     * (format_description.txt of snappy).
+     */
     private static final int REACH = 1 << 16;
 
     private SnappyBlocks() {}

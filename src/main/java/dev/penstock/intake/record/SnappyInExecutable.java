@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.TargetClass;
 import java.io.IOException;
 
 /**
- * Replaces those functions of snappy-java's native library that reading a snappy record needs (1.1.10.8, of Kafka's
- * client 4.3.1). In the native executable, the library crashes the process (observed with GraalVM 25, in
+ * Replaces the functions of snappy-java's native library that are necessary to read a snappy record (1.1.10.8, of
+ * Kafka's client 4.3.1). In the native executable, the library crashes the process (observed with GraalVM 25, in
  * rawUncompress). The JVM build uses the library.
  */
 @TargetClass(className = "org.xerial.snappy.SnappyNative")

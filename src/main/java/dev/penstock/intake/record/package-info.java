@@ -1,4 +1,7 @@
-/** A record in flight, in either mode: it gets memory, then becomes a run, a dead letter or a deferred record. */
+/**
+ * Handles a record in flight, in either mode: reserves memory for it, then makes it a run, a dead letter or a deferred
+ * record.
+ */
 @NullMarked
 package dev.penstock.intake.record;
 

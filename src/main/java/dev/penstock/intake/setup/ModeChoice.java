@@ -136,7 +136,7 @@ public final class ModeChoice {
         };
     }
 
-    /** The command that migrates to a mode, with the names of this installation. */
+    /** Returns the command that migrates to a mode, with the names of this installation. */
     private String migrate(IntakeMode to) {
         return MigrateLine.of(
                 kafka.bootstrapServers(),
@@ -181,7 +181,7 @@ public final class ModeChoice {
         return ours;
     }
 
-    /** The existing groups of any kind. */
+    /** Returns all groups of the broker, of any kind. */
     private static Collection<GroupListing> listed(Admin admin) throws InterruptedException, ExecutionException {
         try {
             return admin.listGroups().all().get();

@@ -37,8 +37,8 @@ public final class TopicSetup {
     private static final Logger LOG = Logger.getLogger(TopicSetup.class);
     private static final String DELIVERY_LIMIT = "share.delivery.count.limit";
     /**
-     * The delivery limit of a broker before 4.3, which has no limits per group, unless the broker's configuration sets
-     * another limit.
+     * The delivery limit of a broker before 4.3. Such a broker has no limit for each group; its configuration may set
+     * another limit for all groups.
      */
     private static final int DEFAULT_DELIVERY_LIMIT = 5;
 
@@ -308,7 +308,7 @@ public final class TopicSetup {
     /**
      * Sets a limit of a group unless an operator has set it, and returns the limit in force.
      *
-     * @param unknown the limit of a broker that does not report it
+     * @param unknown the limit to assume if the broker does not report one
      */
     private static int limit(Admin admin, String group, String key, int wanted, int unknown)
             throws InterruptedException {

@@ -12,7 +12,7 @@ import java.util.Map;
 import org.apache.kafka.common.config.TopicConfig;
 
 /**
- * How Penstock makes a topic.
+ * The properties with which Penstock creates a topic.
  *
  * @param configs its settings, without its retention
  */
@@ -26,8 +26,8 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
     private static final Duration DAY = Duration.ofDays(1);
     private static final Duration MONTH = Duration.ofDays(30);
     /**
-     * The setting that makes the broker stamp the records. A job's recovery finds its first offset by these
-     * timestamps.
+     * The timestamp type with which the broker sets the timestamps of the records. By these timestamps, a job's
+     * recovery finds the offset where it begins to read.
      */
     private static final String BROKERS_TIME = "LogAppendTime";
     /**
@@ -41,7 +41,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
 
     /**
      * Returns the topics that must not contain compressed records: all topics that replicas read, except for the
-     * reply topic, because only Penstock writes to it.
+     * reply topic. Only Penstock writes to the reply topic.
      */
     public static List<String> boundedOnes(Settings settings) {
         List<String> names = new ArrayList<>();
@@ -56,7 +56,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         return compression.equals(UNCOMPRESSED);
     }
 
-    /** Returns a warning for a topic of {@link #boundedOnes} with another compression, with the remedy. */
+    /** Returns the warning, with its remedy, for a topic of {@link #boundedOnes} that has another compression. */
     public static String unbounded(String topic, String compression, String brokers) {
         return "topic=%s its %s is %s: its max.message.bytes bounds compressed records, and a small one may grow to more than the memory of each replica that reads it. kafka-configs --bootstrap-server %s --alter --topic %s --add-config %s=%s"
                 .formatted(
@@ -69,7 +69,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
                         UNCOMPRESSED);
     }
 
-    /** Every topic of an installation, by its name. */
+    /** Returns the shape of every topic of an installation, by the topic's name. */
     public static Map<String, TopicShape> all(Settings settings) {
         int record = settings.maxRecord() + RecordSize.OVERHEAD;
         // a deferred record has more headers than its origin

@@ -1,4 +1,7 @@
-/** Before jobs are taken: the topics exist, the share groups are configured, and the mode of the intake is decided. */
+/**
+ * Prepares the broker before jobs are taken: creates the topics, configures the share groups, and decides the intake
+ * mode.
+ */
 @NullMarked
 package dev.penstock.intake.setup;
 

@@ -72,9 +72,9 @@ public final class LeaderEpochs implements AutoCloseable {
     }
 
     /**
-     * Returns whether a record may have been written under an earlier leader, as far as this replica knows. Only the
-     * answers that arrived since {@link #ask} are certain. For the first record of a partition that was added, the
-     * result is true, so that the run looks the job up.
+     * Returns whether a record may have been written under an earlier leader, as far as this replica knows. The
+     * result is certain only after the future of {@link #ask} has completed. For the first record of a partition that
+     * was added to the topic later, the result is true, so that the run looks the job up.
      */
     boolean isFromEarlierLeader(ConsumerRecord<?, ?> record) {
         TopicPartition partition = new TopicPartition(record.topic(), record.partition());

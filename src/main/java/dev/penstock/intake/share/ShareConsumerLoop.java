@@ -33,7 +33,8 @@ import org.jspecify.annotations.Nullable;
  * their runs end. It gets no new records before the whole batch is finished (clients 4.3.1). It renews the locks of the
  * records in flight; a record whose lock cannot be renewed may belong to another consumer.
  *
- * <p>Everything here belongs to the loop's thread, except {@link #command} and {@link #stop}.
+ * <p>Only the loop's thread uses this class, except for {@link #command}, {@link #inFlight}, {@link #stop} and {@link
+ * #close}.
  */
 final class ShareConsumerLoop implements Runnable, LockKeeper {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);
@@ -66,7 +67,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
     /**
      * What the loop needs.
      *
-     * @param origins which records may have been run before their first delivery
+     * @param origins decides which records may have run before, although the broker counts only one delivery
      * @param deliveryLimit the number of deliveries after which the broker drops a record
      * @param open tests whether any node takes jobs now
      * @param onRecord starts the run of a record; it must not block
@@ -116,7 +117,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         try {
             consume();
         } finally {
-            // also at an unexpected error: no run waits for a loop that is gone
+            // also after an unexpected error, so that no run waits for a loop that has ended
             ended = true;
             loseAll();
         }
@@ -137,7 +138,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                 loseAll();
                 setup.time().pause(AFTER_FAILURE);
             } catch (RuntimeException e) {
-                // the session is gone, and the broker delivers its records again
+                // the consumer's session has ended, so the broker delivers its records again
                 LOG.errorf(e, "a share consumer failed; it starts anew");
                 loseAll();
                 setup.time().pause(AFTER_FAILURE);
@@ -161,7 +162,8 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                 work(consumer);
                 armed = false;
             } else if (!stopping && !armed && !setup.open().getAsBoolean()) {
-                // a poll that has sent a request continues, because the request cannot be taken back
+                // do not poll while no node takes jobs. But if a poll has sent a fetch, poll on, because a fetch
+                // cannot be taken back
                 answerStale();
                 setup.time().sleep(WHILE_CLOSED);
             } else if (stopping) {
@@ -172,14 +174,14 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
                 armed = true;
             }
         }
-        // closing the consumer gives back the records of an unfinished fetch, and those in flight
+        // when the consumer closes, it gives back the records in flight and the records of an unfinished fetch
         note(drained()).forEach(ShareConsumerLoop::refuse);
         flush(consumer);
         loseAll();
     }
 
     /**
-     * Polls. If the consumer cannot read a batch, it rejects the batch, and the answer to the acknowledgement
+     * Polls. If the consumer cannot read a batch, it tells the broker that it rejects the batch. The broker's answer
      * contains the place of the batch.
      */
     private Iterable<ConsumerRecord<byte[], byte[]>> poll(ShareConsumer<byte[], byte[]> consumer) {
@@ -200,7 +202,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         unreadable = null;
     }
 
-    /** One round while records are in flight. */
+    /** Does one round of the loop while records are in flight. */
     private void work(ShareConsumer<byte[], byte[]> consumer) throws InterruptedException {
         long now = setup.time().now();
         long until = finished.isEmpty() ? renewAtNanos : Math.min(renewAtNanos, acknowledgeAtNanos);
@@ -256,9 +258,9 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
     }
 
     /**
-     * Acknowledges the finished records with a separate request. If they were sent with the next fetch, the
-     * acknowledgements of a partition that another member has just got could be lost (clients 4.3.1). A failure needs
-     * no action here, because the record is delivered again and its job is recovered.
+     * Acknowledges the finished records with a separate request. If the next fetch contained the acknowledgements,
+     * some could be lost: those of a partition that another member has just got (clients 4.3.1). A failure needs no
+     * action here, because the record is delivered again and its job is recovered.
      */
     private void flush(ShareConsumer<byte[], byte[]> consumer) {
         finished.forEach((delivery, how) -> {
@@ -277,7 +279,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
         finished.clear();
         deliveries.values().forEach(delivery -> consumer.acknowledge(delivery.record(), AcknowledgeType.RENEW));
         report(consumer);
-        // this poll only returns the renewed records, and fetches nothing; a record that it does not return has lost
+        // this poll fetches nothing, and returns only the renewed records; a record that it does not return has lost
         // its lock
         Set<RecordPlace> kept = new HashSet<>();
         List<ShareDelivery> unexpected = new ArrayList<>();
@@ -306,7 +308,7 @@ final class ShareConsumerLoop implements Runnable, LockKeeper {
     private void take(Iterable<ConsumerRecord<byte[], byte[]>> records, long lockMillis) {
         CompletableFuture<@Nullable Void> epochsKnown = null;
         for (ConsumerRecord<byte[], byte[]> record : records) {
-            // ask for the leader only after its records have arrived
+            // ask for the leaders' epochs only after the records have arrived
             epochsKnown = epochsKnown == null ? setup.origins().epochs().ask() : epochsKnown;
             accept(delivery(record, epochsKnown));
         }

@@ -36,10 +36,10 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * The facts about records that their delivery counts do not show.
+     * Decides whether a record may have run before, if its delivery count does not show it.
      *
      * @param mode the intake mode; records from before a change of mode may have run in the other mode
-     * @param epochs the epochs of the leaders; only the earlier leader has counted the deliveries under it
+     * @param epochs the epochs of the leaders; a new leader does not know the deliveries that an earlier leader counted
      */
     public record Origins(ModeChoice.Chosen mode, LeaderEpochs epochs) {
         boolean mayHaveRun(ConsumerRecord<?, ?> record) {
@@ -48,7 +48,7 @@ public final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** What the thread of a run asks of the consumer's thread. */
+    /** A command from the thread of a run to the owner of the lock. */
     sealed interface LockCommand {
         ShareDelivery delivery();
 
@@ -59,7 +59,7 @@ public final class ShareDelivery extends RecordDelivery {
          */
         record Finish(ShareDelivery delivery, AcknowledgeType how, boolean onlyRun) implements LockCommand {}
 
-        /** @param renewed completed with whether this consumer still has the lock */
+        /** @param renewed completes with true if this replica still has the lock, otherwise with false */
         record Renew(ShareDelivery delivery, CompletableFuture<Boolean> renewed) implements LockCommand {}
     }
 
@@ -91,9 +91,9 @@ public final class ShareDelivery extends RecordDelivery {
     }
 
     /**
-     * Returns true above a quarter of the broker's limit. The broker also counts deliveries to the fetches of a
-     * killed process, which no consumer sees. Each kill can add several of them, and at the limit the broker drops
-     * the record. A deferred record has no such limit.
+     * Returns whether the record's delivery count is above a quarter of the broker's limit. If a process is killed
+     * during a fetch, the broker has counted deliveries that no consumer has seen. Each kill can add several such
+     * deliveries, and at the limit the broker drops the record. A deferred record has no such limit.
      */
     @Override
     public boolean isLastDelivery() {
@@ -130,7 +130,7 @@ public final class ShareDelivery extends RecordDelivery {
         }
     }
 
-    /** Releases the record unless it was acknowledged. The delivery count stays raised. */
+    /** Releases the record unless it was acknowledged. The release does not lower the delivery count. */
     @Override
     public void end() {
         if (!over) {

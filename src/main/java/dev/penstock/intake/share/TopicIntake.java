@@ -97,8 +97,8 @@ public final class TopicIntake implements Source {
                 settings.intake().batch(),
                 ConsumerConfig.FETCH_MAX_BYTES_CONFIG,
                 settings.intake().fetchBytes()));
-        // compressed records bring no more into memory than others; the poll leaves values out, and they are read
-        // once there is memory
+        // compressed records must not need more memory than others: the poll leaves out the values that are too much,
+        // and they are read when there is memory
         BoundedValues values = new BoundedValues(
                 RecordSize.kept(settings.maxRecord()), settings.intake().fetchBytes(), BoundedValues.Beyond.LEFT);
         KafkaShareConsumer<byte[], byte[]> consumer =

@@ -12,8 +12,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * The used part of the window of each partition of a share group. A partition delivers no further record while its
- * newest record in flight is too far ahead of its oldest unfinished record.
+ * Measures the used part of each partition's window in a share group. The broker delivers no further record of a
+ * partition while its newest record in flight is too far ahead of its oldest unfinished record.
  */
 final class LockWindows {
     private static final double NEARLY_FULL = 0.8;
@@ -23,7 +23,7 @@ final class LockWindows {
     private final PartitionsInFlight inFlight;
     private final Warnings warnings;
     private final MeterRegistry meters;
-    /** {@code share.partition.max.record.locks} of each topic that a share group takes. */
+    /** The limit of the window, {@code share.partition.max.record.locks}, for each topic with a share group. */
     private volatile Map<String, Integer> limits = Map.of();
 
     private final Map<TopicPartition, Double> used = new ConcurrentHashMap<>();
@@ -41,7 +41,7 @@ final class LockWindows {
         this.meters = meters;
     }
 
-    /** @param windowLimits the limit for each topic that a share group takes; empty in classic mode */
+    /** @param windowLimits the limit of the window for each topic with a share group; empty in classic mode */
     void start(Map<String, Integer> windowLimits, Collection<TopicPartition> partitions) {
         limits = Map.copyOf(windowLimits);
         if (windowLimits.isEmpty()) {

@@ -19,7 +19,7 @@ final class NodeSharing {
         this.warnings = warnings;
     }
 
-    /** The sharing, for which the broker has to list the live replicas. */
+    /** Divides the limits among the live replicas, after the broker has listed these replicas. */
     interface Sharing {
         /** @return a warning for each node whose shares exceed its limit, by the node's name */
         Map<String, String> share() throws ExecutionException, InterruptedException;

@@ -12,9 +12,9 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 
 /**
- * Checks whether the broker assigns partitions to the share groups, until each group has partitions. If a single
- * broker is configured for three replicas of the share coordinator's topic, it assigns no partition. Only the
- * broker's log has the reason.
+ * Checks whether the broker assigns partitions to the share groups. The check ends when each group has partitions. A
+ * single broker assigns no partition if it is configured for three replicas of the share coordinator's topic, and
+ * only its log contains the reason.
  */
 final class ShareAssignment {
     private static final Duration WITHIN = Duration.ofSeconds(15);

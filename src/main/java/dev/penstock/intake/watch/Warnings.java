@@ -21,8 +21,8 @@ final class Warnings {
     }
 
     /**
-     * Sets a warning whose text stays until the warning ends, because the text contains numbers that change all the
-     * time.
+     * Sets a warning, and keeps its first text until the warning ends, because a later text would only have other
+     * numbers.
      */
     void warnOnce(String about, Supplier<String> words) {
         if (!inForce.containsKey(about)) {

@@ -1,4 +1,4 @@
-/** The state of the queue, as the broker reports it once a second, and what an operator has to act on. */
+/** Asks the broker for the state of the queue once a second, and keeps the warnings for the operator. */
 @NullMarked
 package dev.penstock.intake.watch;
 

@@ -43,7 +43,7 @@ public class CatchUp {
     /** Guarded by this. */
     private @Nullable Broker broker;
 
-    /** Runs each series of batches on its own thread. If no series runs, a request starts one. */
+    /** Runs the batches. A thread answers batches until no request waits; the next request starts a new thread. */
     private final ExecutorService threads = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("ledger-catch-up-", 0).factory());
 
@@ -61,7 +61,8 @@ public class CatchUp {
      */
     public record End(long offset, String topicId) {
         /**
-         * Returns whether a position has passed this end. A position in an earlier topic with the same name has not.
+         * Returns whether a position has passed this end. A position in an earlier topic with the same name does not
+         * count.
          */
         boolean isPassedBy(Positions.@Nullable Position position) {
             return position == null

@@ -14,9 +14,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Keeps a replica without a ledger in the ledgers' group, because the members of this group share the slots of the
- * nodes. It subscribes to a topic that no ledger reads, and reads nothing itself. So it takes no partition from another
- * member.
+ * Makes a replica without a ledger a member of the ledgers' group, because the nodes' slots are divided among the
+ * members of this group. It subscribes to a topic that no ledger reads, and reads nothing itself. So it takes no
+ * partition from another member.
  */
 public final class GroupPresence implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(GroupPresence.class);

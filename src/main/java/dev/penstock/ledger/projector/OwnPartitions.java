@@ -15,12 +15,15 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * The partitions that the group assigns to this replica. A placed partition has a position: the ledger has all its
- * records below this offset. The ledger takes no record of an unplaced partition. Only the projector's thread may call
- * the methods, except {@link #placed}. The consumer calls the listener's methods on the same thread.
+ * The partitions that the group assigns to this replica. A placed partition has a position: an offset below which the
+ * ledger has all records of the partition. The ledger takes no record of an unplaced partition. Only the projector's
+ * thread may call the methods, except {@link #placed}. The consumer calls the listener's methods on the same thread.
  */
 final class OwnPartitions implements ConsumerRebalanceListener {
-    /** If the position in the database differs, another projector owns the partition. */
+    /**
+     * The position of each placed partition. If the database has another position, another projector owns the
+     * partition.
+     */
     private final Map<TopicPartition, Long> positions = new ConcurrentHashMap<>();
 
     private final Set<TopicPartition> unplaced = new HashSet<>();
@@ -75,7 +78,7 @@ final class OwnPartitions implements ConsumerRebalanceListener {
         unplaced.remove(partition);
     }
 
-    /** Removes the position of a partition. The projector then reads it again. */
+    /** Removes the position of a partition. The projector then reads the position again. */
     void unplace(TopicPartition partition) {
         unplaced.add(partition);
         positions.remove(partition);

@@ -167,9 +167,10 @@ public record TopicPlaces(
     }
 
     /**
-     * Returns the offsets at which a new ledger begins. Replies and commands begin at their start. A job topic begins
-     * at the first job whose replies still exist, or at its oldest unfinished record, whichever comes first. The reply
-     * topic may have dropped the events of earlier jobs, and such a job would look as if it had never run.
+     * Returns the offsets at which a new ledger begins. The ledger reads replies, commands and deferred records from
+     * the first offset. A job topic begins at the first job whose replies still exist, or at its oldest unfinished
+     * record, whichever comes first. The reply topic may have dropped the events of earlier jobs, and such a job
+     * would look as if it had never run.
      */
     Map<TopicPartition, Long> beginnings(
             Admin admin, KafkaConsumer<byte[], byte[]> reader, Settings settings, IntakeMode mode, Instant now)
@@ -221,7 +222,7 @@ public record TopicPlaces(
                         first = Math.min(first, record.timestamp());
                     }
                 }
-                // a partition without records has dropped all that it had
+                // if no record was found, the partition has dropped all its records, and is complete only from now on
                 horizon = Math.max(horizon, first == Long.MAX_VALUE ? now.toEpochMilli() : first);
             }
         }

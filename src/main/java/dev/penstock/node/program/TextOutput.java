@@ -80,8 +80,8 @@ final class TextOutput implements ProgramOutput {
         private final String cut;
 
         /**
-         * @param ended the text after an answer that the model ended
-         * @param cut the text after an answer that ended for another reason
+         * @param ended the text that the program prints after an answer that the model ended
+         * @param cut the text that the program prints after any other answer
          */
         Form(String ended, String cut) {
             this.ended = ended;

@@ -7,9 +7,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Translates the reason for which a choice is complete into OpenAI's terms. All other reasons mean that the choice is
- * not complete, such as abort from vLLM and SGLang, canceled from mistral.rs, insufficient_system_resource from
- * DeepSeek and pause_turn from Anthropic.
+ * Translates a server's finish reason for a complete choice into OpenAI's terms. All other reasons mean that the
+ * choice is not complete, such as abort from vLLM and SGLang, canceled from mistral.rs, insufficient_system_resource
+ * from DeepSeek and pause_turn from Anthropic.
  */
 final class FinishReasons {
     private static final Map<String, String> WHOLE = whole();
