@@ -206,6 +206,13 @@ public class Dispatcher {
         return nodes.capacity();
     }
 
+    /**
+     * Returns how many jobs wait for full nodes while another node is idle. Later records may be jobs for the idle node.
+     */
+    public int blocked() {
+        return context.scheduler().blocked();
+    }
+
     /** Returns how many of a topic's own slots its jobs do not hold. */
     public int slotsLeft(String topic) {
         return context.scheduler().slotsLeft(topic);

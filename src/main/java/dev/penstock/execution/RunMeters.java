@@ -133,7 +133,6 @@ public final class RunMeters {
                         "pool",
                         node == null ? "none" : node.settings().pool())
                 .increment();
-        counter("penstock.tenant.jobs", "tenant", job.tenant(), "outcome", kind)
-                .increment();
+        counter("penstock.tenant.jobs", "tenant", job.tenant(), "outcome", kind).increment();
     }
 }

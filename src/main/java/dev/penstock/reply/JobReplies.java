@@ -177,9 +177,9 @@ public final class JobReplies {
     /**
      * Returns whether the outcome may be sent before the broker has confirmed the events of the attempt. The producer
      * keeps the order of a partition, and it sends records that are ready at the same time in one batch, which the
-     * broker takes or refuses as a whole. If they come into two batches, the broker must not refuse the first batch and
+     * broker takes or refuses as a whole. If they come into two batches, the broker should not refuse the first batch and
      * take the second one. So the outcome is the largest of these records: a record of any other size fits if the
-     * outcome fits. And the records are from the same moment: their time for delivery ends at the same moment too.
+     * outcome fits. And the records are from the same moment: their times for delivery end at nearly the same moment.
      */
     private boolean mayFollowAtOnce(int bytes) {
         return !hasFailed

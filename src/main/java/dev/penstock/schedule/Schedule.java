@@ -13,6 +13,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -92,6 +93,15 @@ final class Schedule {
     /** Returns how many of a topic's own slots its jobs do not hold. */
     int slotsLeft(String topic) {
         return slots.left(topic);
+    }
+
+    /**
+     * Returns how many jobs wait for full nodes while another node is idle. Later records may be jobs for the idle node.
+     */
+    int blocked() {
+        return slots.free() > 0 && placement.nodes().hasRoom()
+                ? blockedLanes().mapToInt(WaitingLine.Lane::size).sum()
+                : 0;
     }
 
     /** Frees a slot of the replica that a queue entry with this topic held. */
@@ -197,17 +207,15 @@ final class Schedule {
         return null;
     }
 
-    /**
-     * Returns the route keys and topics that are full. A waiting job counts only if it lacks nothing but a node with
-     * room.
-     */
+    /** Returns the waiting jobs that lack nothing but a node with room. */
+    private Stream<WaitingLine.Lane> blockedLanes() {
+        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && hasSlot(lane));
+    }
+
+    /** Returns the route keys and topics that are full. */
     private DeferralPolicy.Pressure pressure() {
         Set<RouteKey> full = new LinkedHashSet<>();
-        for (WaitingLine.Lane lane : line.lanes()) {
-            if (lane.avoidsNothing() && hasSlot(lane)) {
-                full.add(lane.key());
-            }
-        }
+        blockedLanes().forEach(lane -> full.add(lane.key()));
         return new DeferralPolicy.Pressure(
                 full, slots.fullTopics(), placement.nodes().hasRoom());
     }

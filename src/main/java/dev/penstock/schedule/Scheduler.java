@@ -235,13 +235,7 @@ public final class Scheduler {
     }
 
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
-        lock.lock();
-        try {
-            refresh();
-            return schedule.placement().hasOther(key, these, up);
-        } finally {
-            lock.unlock();
-        }
+        return fresh(() -> schedule.placement().hasOther(key, these, up));
     }
 
     /** Returns whether any node takes jobs now. */
@@ -256,13 +250,20 @@ public final class Scheduler {
 
     /** Returns how many of the jobs that wait in this replica may run at this node. */
     public int waitingFor(String node) {
-        lock.lock();
-        try {
+        return fresh(() -> schedule.waitsFor(node));
+    }
+
+    /** Returns how many jobs wait for full nodes while another node is idle. */
+    public int blocked() {
+        return fresh(schedule::blocked);
+    }
+
+    /** Answers with the present state of the nodes. */
+    private <T> T fresh(Supplier<T> question) {
+        return locked(() -> {
             refresh();
-            return schedule.waitsFor(node);
-        } finally {
-            lock.unlock();
-        }
+            return question.get();
+        });
     }
 
     private <T> T locked(Supplier<T> question) {

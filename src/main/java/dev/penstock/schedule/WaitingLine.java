@@ -83,6 +83,10 @@ final class WaitingLine {
         Wait first() {
             return waits.firstEntry().getValue();
         }
+
+        int size() {
+            return waits.size();
+        }
     }
 
     /**

@@ -308,6 +308,7 @@ class SchedulerTest {
         SchedulerRig.Waiting second = blocked(rig, "llama");
         rig.pass(Duration.ofSeconds(1));
         assertThat(second.isOver()).isFalse();
+        assertThat(rig.scheduler.blocked()).isEqualTo(2);
 
         rig.scheduler.crowdedWhile(() -> true);
         rig.pass(Duration.ofSeconds(1));
@@ -316,6 +317,7 @@ class SchedulerTest {
         assertThat(first.isOver()).isFalse();
         held.close();
         first.slot().close();
+        assertThat(rig.scheduler.blocked()).isZero();
     }
 
     @Test

@@ -4,10 +4,10 @@ import dev.penstock.cli.job.Problem;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.kafka.BoundedValues;
+import dev.penstock.kafka.KafkaClients;
 import dev.penstock.wire.document.ErrorDocument;
 import dev.penstock.wire.record.RecordSize;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.CommonClientConfigs;
@@ -120,7 +120,7 @@ public record KafkaAccess(String brokers, Map<String, Object> more) {
     }
 
     private Map<String, Object> common() {
-        Map<String, Object> properties = new HashMap<>(more);
+        Map<String, Object> properties = KafkaClients.withDefaults(more);
         properties.put(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, brokers);
         properties.putIfAbsent(CommonClientConfigs.CLIENT_ID_CONFIG, "penstock-cli");
         // turns off metrics, because no program reads a command's metrics

@@ -46,8 +46,14 @@ public final class ClientIntake implements Source {
 
     private static final int LEAST_OWN = 4;
 
+    /** The scheduler defers blocked jobs earlier. */
+    private static final int MOST_BLOCKED = 1_000;
+
+    private static final int MOST_ROOM = 1_000_000;
+
     private final Settings.Intake intake;
     private final IntSupplier capacity;
+    private final IntSupplier blocked;
     private final ShareTopics client;
     private final List<ClientTopic> topics;
     /** Has a permit for each job that has ended since the last look. */
@@ -79,21 +85,27 @@ public final class ClientIntake implements Source {
                         writers,
                         origins),
                 dispatcher::capacity,
+                dispatcher::blocked,
                 deliveryLimits,
                 meters);
     }
 
-    /** @param capacity returns how many jobs the nodes take from this replica */
+    /**
+     * @param capacity returns how many jobs the nodes take from this replica
+     * @param blocked returns how many jobs wait for full nodes while another node is idle
+     */
     ClientIntake(
             Settings settings,
             ShareTopics client,
             ClientTopic.Parts parts,
             IntSupplier capacity,
+            IntSupplier blocked,
             Map<String, Integer> deliveryLimits,
             MeterRegistry meters) {
         intake = settings.intake();
         this.client = client;
         this.capacity = capacity;
+        this.blocked = blocked;
         // the client serves the first ones first
         topics = intake.topics().stream()
                 .sorted(Comparator.comparingInt(topic -> topic.priority().rank()))
@@ -143,8 +155,11 @@ public final class ClientIntake implements Source {
     void setRooms() {
         int running = Math.min(intake.slots(), capacity.getAsInt());
         int ahead = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
-        client.room(running + ahead);
-        topics.forEach(topic -> topic.room(ahead, Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN)));
+        // behind the blocked jobs, there may be jobs for the idle node
+        int behind = Math.min(MOST_BLOCKED, blocked.getAsInt());
+        client.room((int) Math.min(MOST_ROOM, (long) running + ahead + behind));
+        int least = Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN);
+        topics.forEach(topic -> topic.room(ahead, behind, least));
     }
 
     @Override

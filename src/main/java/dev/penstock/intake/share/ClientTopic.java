@@ -114,12 +114,15 @@ final class ClientTopic implements Receiver, LockKeeper {
      * topics have.
      *
      * @param ahead how many records of all topics may wait here
+     * @param behind how many more because of blocked jobs
      * @param least how many of this topic may wait in any case
      */
-    synchronized void room(int ahead, int least) {
+    synchronized void room(int ahead, int behind, int least) {
         if (!stopped && parts.open().test(topic.name())) {
             int running = topic.slots() - parts.slotsLeft().applyAsInt(topic.name());
-            subscription.room(running + least, topic.slots() + ahead);
+            // many short jobs of another topic are no reason to take many jobs of a topic with few slots
+            long own = Math.min(ahead, Math.max(LookAhead.LEAST, 2L * topic.slots()));
+            subscription.room(running + least, (int) Math.min(Integer.MAX_VALUE, topic.slots() + own + behind));
         } else {
             subscription.room(0, 0);
         }

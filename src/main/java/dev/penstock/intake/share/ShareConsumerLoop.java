@@ -33,8 +33,7 @@ import org.jspecify.annotations.Nullable;
  * their runs end. It gets no new records before the whole batch is finished (clients 4.3.1). It renews the locks of the
  * records in flight; a record whose lock cannot be renewed may belong to another consumer.
  *
- * <p>Only the loop's thread uses this class, except for {@link #command}, {@link #inFlight}, {@link #stop} and {@link
- * #close}.
+ * <p>Only the loop's thread uses this class, except for {@link #command}, {@link #stop} and {@link #close}.
  */
 final class ShareConsumerLoop implements Runnable, LockKeeper {
     private static final Logger LOG = Logger.getLogger(ShareConsumerLoop.class);

@@ -8,9 +8,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.errors.CorruptRecordException;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.common.record.internal.CompressionType;
@@ -127,6 +129,7 @@ final class BatchReader implements AutoCloseable {
             return;
         }
         String damage = "";
+        Acknowledgement how = Acknowledgement.REJECT;
         try {
             batch.ensureValid();
             if (!(batch instanceof DefaultRecordBatch records)) {
@@ -135,14 +138,15 @@ final class BatchReader implements AutoCloseable {
             if (!records.isControlBatch()) {
                 readRecords(from, records, here, sink);
             }
-        } catch (IOException | RuntimeException e) {
-            damage = e.getMessage() == null ? e.toString() : e.getMessage();
+        } catch (IOException | CorruptRecordException e) {
+            damage = "the batch is damaged: " + e.getMessage();
+        } catch (RuntimeException e) {
+            damage = "the batch cannot be read here: " + Objects.requireNonNullElse(e.getCause(), e);
+            // the library of a codec may be missing here, and not in another replica
+            how = e.getCause() instanceof IOException ? Acknowledgement.REJECT : Acknowledgement.RELEASE;
         }
         for (long offset : here.keySet()) {
-            sink.unread(
-                    offset,
-                    damage.isEmpty() ? Acknowledgement.GAP : Acknowledgement.REJECT,
-                    damage.isEmpty() ? "no record" : "the batch is damaged: " + damage);
+            sink.unread(offset, damage.isEmpty() ? Acknowledgement.GAP : how, damage.isEmpty() ? "no record" : damage);
         }
         here.clear();
     }

@@ -25,7 +25,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ShareClient implements ShareTopics {
     private static final Logger LOG = Logger.getLogger(ShareClient.class);
-    private static final long START = System.nanoTime();
     private static final long LONGEST_POLL_MILLIS = 1_000;
     private static final long RESTART_MILLIS = 1_000;
     private static final int LEAST_TIMEOUT_MILLIS = 2_000;
@@ -130,9 +129,9 @@ public final class ShareClient implements ShareTopics {
         }
     }
 
-    /** Milliseconds of a clock that never goes back. The state machines count from 0. */
+    /** Milliseconds of a clock that never goes back. They are positive, also if {@link System#nanoTime} is not. */
     static long now() {
-        return (System.nanoTime() - START) / 1_000_000;
+        return (System.nanoTime() + (1L << 62)) / 1_000_000;
     }
 
     // ---- the loop

@@ -71,9 +71,7 @@ final class Wire implements AutoCloseable {
     record Peer(Node node) {}
 
     Wire(Map<String, Object> properties) {
-        Map<String, Object> own = new HashMap<>(properties);
-        own.keySet().retainAll(AdminClientConfig.configNames());
-        AdminClientConfig config = new AdminClientConfig(own);
+        AdminClientConfig config = new AdminClientConfig(properties);
         timeoutMillis = config.getInt(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG);
         for (InetSocketAddress address : ClientUtils.parseAndValidateAddresses(config)) {
             bootstrap.add(new Node(--lastNode, address.getHostString(), address.getPort()));

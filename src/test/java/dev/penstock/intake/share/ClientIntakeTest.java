@@ -22,6 +22,7 @@ class ClientIntakeTest {
     private final PlayedTopics client = new PlayedTopics();
     private final AtomicInteger capacity = new AtomicInteger(1_000);
     private final Settings settings = TestSettings.ofFile(Map.of("penstock.intake.slots", "64"));
+    private final AtomicInteger blocked = new AtomicInteger();
     private final ClientIntake intake = intake();
 
     @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
@@ -39,6 +40,7 @@ class ClientIntakeTest {
                                 new ModeChoice.Chosen(IntakeMode.SHARE, Map.of(), Map.of()),
                                 new LeaderEpochs(new PlayedAdmin()::client, List.of()))),
                 capacity::get,
+                blocked::get,
                 Map.of(),
                 new SimpleMeterRegistry());
     }
@@ -56,11 +58,23 @@ class ClientIntakeTest {
     }
 
     @Test
-    void half_as_many_as_run_wait_here() {
+    void at_first_a_few_wait_here() {
         intake.setRooms();
 
         assertThat(client.room).isEqualTo(64 + 8);
         assertThat(topic().least).isEqualTo(4);
+    }
+
+    @Test
+    void behind_blocked_jobs_there_may_be_jobs_for_an_idle_node() {
+        blocked.set(16);
+        intake.setRooms();
+        assertThat(client.room).isEqualTo(64 + 8 + 16);
+        assertThat(topic().most).isEqualTo(64 + 8 + 16);
+
+        blocked.set(Integer.MAX_VALUE);
+        intake.setRooms();
+        assertThat(client.room).isEqualTo(64 + 8 + 1_000);
     }
 
     @Test

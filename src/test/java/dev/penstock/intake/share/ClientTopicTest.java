@@ -326,27 +326,36 @@ class ClientTopicTest {
     @Test
     void the_room_is_what_runs_and_a_few_more() {
         slotsLeft = 54;
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
 
         assertThat(played.least).isEqualTo(14);
         assertThat(played.most).isEqualTo(96);
     }
 
     @Test
+    void a_topic_takes_twice_its_slots_ahead_at_most_and_as_many_more_as_are_blocked() {
+        topic.room(1_000, 0, 4);
+        assertThat(played.most).isEqualTo(64 + 128);
+
+        topic.room(1_000, 100, 4);
+        assertThat(played.most).isEqualTo(64 + 128 + 100);
+    }
+
+    @Test
     void while_no_node_takes_jobs_there_is_no_room() {
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
         open = false;
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
         assertThat(played.most).isZero();
 
         open = true;
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
         assertThat(played.most).isEqualTo(96);
     }
 
     @Test
     void the_record_that_fills_the_memory_closes_the_room_at_once() {
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
         open = false;
 
         take(record(7, 1));
@@ -357,9 +366,9 @@ class ClientTopicTest {
 
     @Test
     void a_room_that_is_set_after_the_stop_does_not_count() {
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
         topic.stop();
-        topic.room(32, 4);
+        topic.room(32, 0, 4);
 
         assertThat(played.most).isZero();
     }

@@ -39,7 +39,7 @@ class BatchReaderTest {
     private static final int HUGE = 300 << 20;
 
     /** What came of an answer. */
-    private static final class Heard implements BatchReader.Sink {
+    static class Heard implements BatchReader.Sink {
         final List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
         final Map<Long, Acknowledgement> unread = new TreeMap<>();
 
@@ -58,7 +58,7 @@ class BatchReaderTest {
         }
     }
 
-    private static Map<Long, Integer> wanted(long first, long last) {
+    static Map<Long, Integer> wanted(long first, long last) {
         Map<Long, Integer> wanted = new TreeMap<>();
         for (long offset = first; offset <= last; offset++) {
             wanted.put(offset, 3);
@@ -83,7 +83,7 @@ class BatchReaderTest {
         return text.getBytes(StandardCharsets.UTF_8);
     }
 
-    private static ByteBuffer batch(CompressionType codec, long first, SimpleRecord... records) {
+    static ByteBuffer batch(CompressionType codec, long first, SimpleRecord... records) {
         return MemoryRecords.withRecords(first, Compression.of(codec).build(), 17, records)
                 .buffer();
     }

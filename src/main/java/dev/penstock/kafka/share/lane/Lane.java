@@ -92,7 +92,7 @@ public final class Lane {
 
     /** Returns whether the broker probably has more records: it filled the last fetch, and the next one is short. */
     boolean hasMore(long now) {
-        return pace.isFilled() && (inFlight == null || now - sentAt < MORE_MILLIS);
+        return open && pace.isFilled() && now >= pace.notBefore() && (inFlight == null || now - sentAt < MORE_MILLIS);
     }
 
     /** Returns the number of new records that the request in flight may bring. */
