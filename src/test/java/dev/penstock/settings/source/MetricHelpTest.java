@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 
 class MetricHelpTest {
     private static final Pattern REGISTERED = Pattern.compile(
-            "(?:\\.builder|\\.counter|\\.summary|\\.timer|\\.gauge|histogram)\\(\\s*\"((?:penstock|gen_ai)\\.[a-z_.]+)\"(?=([^;]*))");
+            "(?:\\.builder|\\bcounter|\\.summary|\\.timer|\\.gauge|histogram)\\(\\s*\"((?:penstock|gen_ai)\\.[a-z_.]+)\"(?=([^;]*))");
 
     @Test
     void a_meter_gets_its_text_from_the_table() {
