@@ -201,7 +201,7 @@ class SecuredKafkaIT {
         int secured = Broker.freePort();
         try (TokenServer server = TokenServer.start(folder)) {
             int plain = Broker.freePort();
-            Map<String, String> settings = listeners(plain, secured, "SASL_PLAINTEXT");
+            Map<String, String> settings = Broker.listeners(plain, secured, "SASL_PLAINTEXT");
             settings.putAll(server.broker("secured"));
             try (Broker broker = Broker.start(plain, settings);
                     FakeUpstream fake = FakeUpstream.start().script(_ -> Answer.of("past", " it"))) {
@@ -229,25 +229,10 @@ class SecuredKafkaIT {
         }
     }
 
-    private static Map<String, String> listeners(int plain, int secured, String protocol) {
-        Map<String, String> settings = new HashMap<>();
-        settings.put(
-                "listeners",
-                "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d"
-                        .formatted(plain, secured, Broker.freePort()));
-        settings.put(
-                "advertised.listeners", "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d".formatted(plain, secured));
-        settings.put("inter.broker.listener.name", "PLAINTEXT");
-        settings.put(
-                "listener.security.protocol.map",
-                "PLAINTEXT:PLAINTEXT,SECURED:%s,CONTROLLER:PLAINTEXT".formatted(protocol));
-        return settings;
-    }
-
     private static Broker start(int secured, Certificates server, Certificates client)
             throws InterruptedException, ExecutionException {
         int plain = Broker.freePort();
-        Map<String, String> settings = listeners(plain, secured, "SASL_SSL");
+        Map<String, String> settings = Broker.listeners(plain, secured, "SASL_SSL");
         settings.put("sasl.enabled.mechanisms", "SCRAM-SHA-512");
         settings.put(
                 "listener.name.secured.scram-sha-512.sasl.jaas.config",

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -244,6 +245,26 @@ public final class Broker implements AutoCloseable {
     public void shutDown() {
         server.shutdown();
         server.awaitShutdown();
+    }
+
+    /**
+     * Returns the settings of a broker with a second listener. {@code security.protocol} is PLAINTEXT at the first one.
+     *
+     * @param protocol the protocol of the second listener, {@code secured} in the names of its settings
+     */
+    public static Map<String, String> listeners(int plain, int secured, String protocol) {
+        Map<String, String> settings = new HashMap<>();
+        settings.put(
+                "listeners",
+                "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d"
+                        .formatted(plain, secured, freePort()));
+        settings.put(
+                "advertised.listeners", "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d".formatted(plain, secured));
+        settings.put("inter.broker.listener.name", "PLAINTEXT");
+        settings.put(
+                "listener.security.protocol.map",
+                "PLAINTEXT:PLAINTEXT,SECURED:%s,CONTROLLER:PLAINTEXT".formatted(protocol));
+        return settings;
     }
 
     /**

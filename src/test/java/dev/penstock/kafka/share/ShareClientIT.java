@@ -6,6 +6,7 @@ import dev.penstock.kafka.share.lane.Acknowledgement;
 import dev.penstock.kafka.share.lane.ShareOptions;
 import dev.penstock.kafka.share.lane.TakenRecord;
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.KafkaProxy;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -18,9 +19,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -144,34 +143,6 @@ class ShareClientIT {
         return new ProducerRecord<>(topic, partition, null, value.getBytes(StandardCharsets.UTF_8));
     }
 
-    private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(end);
-            Thread.sleep(20);
-        }
-    }
-
-    /** Waits until the group has no unfinished record. */
-    private static void awaitDone(String topic) throws Exception {
-        String group = "group-" + topic;
-        try (Admin admin = broker.admin()) {
-            await("all records of " + topic + " are done", () -> {
-                try {
-                    return admin
-                            .listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
-                            .partitionsToOffsetInfo(group)
-                            .get()
-                            .values()
-                            .stream()
-                            .allMatch(info -> info != null && info.lag().orElse(-1L) == 0);
-                } catch (Exception e) {
-                    throw new IllegalStateException(e);
-                }
-            });
-        }
-    }
-
     @Test
     void takes_each_record_within_milliseconds_and_acknowledges_it() throws Exception {
         String topic = topic("milliseconds", PARTITIONS);
@@ -193,7 +164,7 @@ class ShareClientIT {
             System.out.printf(
                     "produce to taken: p50 %.2f ms, p99 %.2f ms%n", micros.get(100) / 1e3, micros.get(198) / 1e3);
             assertThat(micros.get(100)).isLessThan(150_000);
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             assertThat(member.lost).isEmpty();
         }
     }
@@ -207,7 +178,7 @@ class ShareClientIT {
             assertThat(record.deliveries()).isEqualTo(1);
             try (Member other = new Member(broker.bootstrap(), topic, 1)) {
                 // three locks long
-                await("it is renewed", () -> member.subscription.statistics().renewed() >= 9);
+                Conditions.await(() -> member.subscription.statistics().renewed() >= 9, PATIENCE, "it is renewed");
                 assertThat(other.runs).isEmpty();
                 member.subscription.room(0);
                 member.subscription.finish(record, Acknowledgement.RELEASE);
@@ -215,7 +186,7 @@ class ShareClientIT {
                 TakenRecord again = other.next();
                 assertThat(again.deliveries()).isEqualTo(2);
                 other.accept(again);
-                awaitDone(topic);
+                WorkingMember.awaitDone(broker, topic, PATIENCE);
             }
             assertThat(member.lost).isEmpty();
         }
@@ -231,10 +202,13 @@ class ShareClientIT {
                 produce(topic, i % PARTITIONS, "record-" + i);
             }
             Set<TakenRecord> first = new HashSet<>();
-            await("both have some", () -> {
-                one.taken.drainTo(first);
-                return one.runs.size() + two.runs.size() >= 16;
-            });
+            Conditions.await(
+                    () -> {
+                        one.taken.drainTo(first);
+                        return one.runs.size() + two.runs.size() >= 16;
+                    },
+                    PATIENCE,
+                    "both have some");
             assertThat(one.runs.size()).isEqualTo(8);
             assertThat(two.runs.size()).isEqualTo(8);
             first.forEach(one::accept);
@@ -247,7 +221,7 @@ class ShareClientIT {
             }
             one.taken.forEach(one::accept);
             two.taken.forEach(two::accept);
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             Set<String> both = new HashSet<>(one.runs.keySet());
             both.retainAll(two.runs.keySet());
             assertThat(both).isEmpty();
@@ -269,18 +243,22 @@ class ShareClientIT {
             for (int cut = 1; cut <= 3; cut++) {
                 long disconnects = member.subscription.statistics().disconnects();
                 proxy.cut();
-                await("it notices", () -> member.subscription.statistics().disconnects() > disconnects);
+                Conditions.await(
+                        () -> member.subscription.statistics().disconnects() > disconnects, PATIENCE, "it notices");
                 long renewed = member.subscription.statistics().renewed();
-                await("it checks", () -> {
-                    ShareStatistics now = member.subscription.statistics();
-                    return now.renewed() >= renewed + 60;
-                });
+                Conditions.await(
+                        () -> {
+                            ShareStatistics now = member.subscription.statistics();
+                            return now.renewed() >= renewed + 60;
+                        },
+                        PATIENCE,
+                        "it checks");
             }
             ShareStatistics statistics = member.subscription.statistics();
             System.out.printf("60 running, 3 cuts: %s%n", statistics);
             assertThat(member.lost).isEmpty();
             running.forEach(member::accept);
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             assertThat(member.lost).isEmpty();
             assertThat(member.runs)
                     .hasSize(60)
@@ -300,7 +278,7 @@ class ShareClientIT {
             proxy.cut();
             // the count tells its owner to look for an outcome
             Thread again = Thread.ofVirtual().start(() -> acceptAll(member));
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             again.interrupt();
             assertThat(member.counts).hasSizeGreaterThanOrEqualTo(2).endsWith(2);
         }
@@ -347,7 +325,7 @@ class ShareClientIT {
             member.next(expected.size()).forEach(member::accept);
             assertThat(member.runs.keySet()).isEqualTo(expected);
             // the marker of the transaction is a gap
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
         }
     }
 
@@ -364,7 +342,7 @@ class ShareClientIT {
             TakenRecord again = other.next();
             assertThat(other.runs.keySet()).containsExactly("given back");
             other.accept(again);
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
         }
     }
 
@@ -376,22 +354,25 @@ class ShareClientIT {
             member.next();
             try (Admin admin = broker.admin()) {
                 admin.deleteTopics(List.of(topic)).all().get();
-                await("it is deleted", () -> {
-                    try {
-                        return !admin.listTopics().names().get().contains(topic);
-                    } catch (Exception e) {
-                        throw new IllegalStateException(e);
-                    }
-                });
+                Conditions.await(
+                        () -> {
+                            try {
+                                return !admin.listTopics().names().get().contains(topic);
+                            } catch (Exception e) {
+                                throw new IllegalStateException(e);
+                            }
+                        },
+                        PATIENCE,
+                        "it is deleted");
                 admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1)))
                         .all()
                         .get();
             }
-            await("the old record is lost", () -> member.lost.size() == 1);
+            Conditions.await(() -> member.lost.size() == 1, PATIENCE, "the old record is lost");
             produce(topic, 0, "new");
             member.accept(member.next());
             assertThat(member.runs.keySet()).containsExactlyInAnyOrder("old", "new");
-            awaitDone(topic);
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
         }
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.testkit.BrokerCluster;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.PenstockProcess;
 import dev.penstock.testkit.Postgres;
@@ -21,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
-import java.util.function.BooleanSupplier;
 import java.util.function.IntSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
@@ -67,7 +67,7 @@ class ShareClusterIT {
 
     private static void awaitFurther(String what, int further, IntSupplier ended) throws InterruptedException {
         int before = ended.getAsInt();
-        await(what, () -> ended.getAsInt() >= before + further);
+        Conditions.await(() -> ended.getAsInt() >= before + further, PATIENCE, what);
     }
 
     @Test
@@ -166,8 +166,8 @@ class ShareClusterIT {
             restartEachBroker(100, () -> work.doneAt().size());
             load.interrupt();
             load.join();
-            await("all jobs", () -> work.doneAt().size() >= sent.size());
-            await("nothing is left", () -> left() == 0);
+            Conditions.await(() -> work.doneAt().size() >= sent.size(), PATIENCE, "all jobs");
+            Conditions.await(() -> left() == 0, PATIENCE, "nothing is left");
             assertReplicated(Set.of("__share_group_state", TOPIC));
             long again = work.runs().values().stream().filter(runs -> runs > 1).count();
             System.out.printf(
@@ -241,14 +241,6 @@ class ShareClusterIT {
             return 1;
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
-        }
-    }
-
-    private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(end);
-            Thread.sleep(100);
         }
     }
 }

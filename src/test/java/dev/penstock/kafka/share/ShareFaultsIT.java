@@ -3,6 +3,7 @@ package dev.penstock.kafka.share;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.KafkaFaults;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -15,7 +16,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -78,33 +78,6 @@ class ShareFaultsIT {
         return value;
     }
 
-    private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(end);
-            Thread.sleep(50);
-        }
-    }
-
-    private static void awaitDone(String topic) throws Exception {
-        String group = "group-" + topic;
-        try (Admin admin = broker.admin()) {
-            await("all records of " + topic + " are done", () -> {
-                try {
-                    return admin
-                            .listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
-                            .partitionsToOffsetInfo(group)
-                            .get()
-                            .values()
-                            .stream()
-                            .allMatch(info -> info != null && info.lag().orElse(-1L) == 0);
-                } catch (Exception e) {
-                    throw new IllegalStateException(e);
-                }
-            });
-        }
-    }
-
     @Test
     void nothing_is_lost_behind_a_proxy_that_breaks_answers() throws Exception {
         String topic = topic("faults", 4);
@@ -125,15 +98,15 @@ class ShareFaultsIT {
                     work,
                     sentAt,
                     () -> one.statistics().taken() == 0 || two.statistics().taken() == 0);
-            await("the first jobs", () -> work.doneAt().size() == sentAt.size());
+            Conditions.await(() -> work.doneAt().size() == sentAt.size(), PATIENCE, "the first jobs");
             work.absences().clear();
             faults.begin();
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SECONDS);
             send(producer, topic, "record", work, sentAt, () -> System.nanoTime() - end < 0);
             faults.calm();
             faults.cut();
-            await("all jobs", () -> work.doneAt().size() == sentAt.size());
-            awaitDone(topic);
+            Conditions.await(() -> work.doneAt().size() == sentAt.size(), PATIENCE, "all jobs");
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             long longest = sentAt.entrySet().stream()
                     .mapToLong(sent -> work.doneAt().getOrDefault(sent.getKey(), Long.MAX_VALUE) - sent.getValue())
                     .max()
@@ -200,8 +173,8 @@ class ShareFaultsIT {
                 for (int i = 0; i < 40; i++) {
                     var _ = producer.send(new ProducerRecord<>(topic, 0, null, value("record-" + i, 10_000)));
                 }
-                await("all jobs", () -> work.doneAt().size() == 40);
-                awaitDone(topic);
+                Conditions.await(() -> work.doneAt().size() == 40, PATIENCE, "all jobs");
+                WorkingMember.awaitDone(broker, topic, PATIENCE);
                 System.out.printf(
                         "400 kB at 40 kB/s: %.1f s, %s%n", (System.nanoTime() - begun) / 1e9, member.statistics());
                 assertThat(member.lost).isEmpty();
@@ -228,8 +201,8 @@ class ShareFaultsIT {
                 .take(topic, 64)
                 .start()) {
             long begun = System.nanoTime();
-            await("all jobs", () -> work.doneAt().size() == records);
-            awaitDone(topic);
+            Conditions.await(() -> work.doneAt().size() == records, PATIENCE, "all jobs");
+            WorkingMember.awaitDone(broker, topic, PATIENCE);
             long bytes = member.statistics().bytes() / records;
             System.out.printf(
                     "batches of 1 MB, room for 64, jobs of 1 to 10 ms: %d bytes a record, %d fetches, %.1f s%n",
@@ -246,7 +219,7 @@ class ShareFaultsIT {
         try (WorkingMember member = new WorkingMember(broker.bootstrap(), Map.of(), work)
                 .take(topic, 1)
                 .start()) {
-            await("some jobs", () -> member.statistics().taken() >= 60);
+            Conditions.await(() -> member.statistics().taken() >= 60, PATIENCE, "some jobs");
             ShareStatistics statistics = member.statistics();
             long bytes = statistics.bytes() / statistics.taken();
             System.out.printf("batches of 1 MB, room for 1: %d bytes a record, %s%n", bytes, statistics);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.testkit.Broker;
 import dev.penstock.testkit.Certificates;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.TokenServer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -11,7 +12,6 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.ScramCredentialInfo;
@@ -91,7 +91,7 @@ class ShareLoginIT {
                 var _ = producer.send(
                         new ProducerRecord<>(TOPIC, i % 2, null, ("record-" + i).getBytes(StandardCharsets.UTF_8)));
             }
-            await("all jobs", () -> work.doneAt().size() == 80);
+            Conditions.await(() -> work.doneAt().size() == 80, PATIENCE, "all jobs");
             System.out.printf("%s: %s%n", security.get("sasl.mechanism"), member.statistics());
             assertThat(member.lost).isEmpty();
             assertThat(member.statistics().disconnects()).isZero();
@@ -99,28 +99,8 @@ class ShareLoginIT {
         }
     }
 
-    private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(end);
-            Thread.sleep(50);
-        }
-    }
-
     private static Map<String, String> listener(String protocol) {
-        Map<String, String> settings = new HashMap<>();
-        int plain = Broker.freePort();
-        int secured = Broker.freePort();
-        settings.put(
-                "listeners",
-                "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d"
-                        .formatted(plain, secured, Broker.freePort()));
-        settings.put(
-                "advertised.listeners", "PLAINTEXT://127.0.0.1:%d,SECURED://127.0.0.1:%d".formatted(plain, secured));
-        settings.put("inter.broker.listener.name", "PLAINTEXT");
-        settings.put(
-                "listener.security.protocol.map",
-                "PLAINTEXT:PLAINTEXT,SECURED:%s,CONTROLLER:PLAINTEXT".formatted(protocol));
+        Map<String, String> settings = Broker.listeners(Broker.freePort(), Broker.freePort(), protocol);
         settings.put("listener.name.secured.connections.max.reauth.ms", Integer.toString(REAUTHENTICATION_MILLIS));
         return settings;
     }

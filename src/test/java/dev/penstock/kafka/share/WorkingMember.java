@@ -3,6 +3,8 @@ package dev.penstock.kafka.share;
 import dev.penstock.kafka.share.lane.Acknowledgement;
 import dev.penstock.kafka.share.lane.ShareOptions;
 import dev.penstock.kafka.share.lane.TakenRecord;
+import dev.penstock.testkit.Broker;
+import dev.penstock.testkit.Conditions;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,6 +18,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 
 /** A client whose jobs are waits: each record is accepted after its job's time, unless its lock is lost before. */
 final class WorkingMember implements Receiver, AutoCloseable {
@@ -104,6 +108,23 @@ final class WorkingMember implements Receiver, AutoCloseable {
         subscription.room(room);
         subscriptions.add(subscription);
         return this;
+    }
+
+    /** Waits until a topic's group has read each partition, and has no unfinished record. */
+    static void awaitDone(Broker broker, String topic, Duration patience) throws Exception {
+        String group = "group-" + topic;
+        try (Admin admin = broker.admin()) {
+            Conditions.await(
+                    () -> admin
+                            .listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
+                            .partitionsToOffsetInfo(group)
+                            .get()
+                            .values()
+                            .stream()
+                            .allMatch(info -> info != null && info.lag().orElse(-1L) == 0),
+                    patience,
+                    "all records of " + topic + " are done");
+        }
     }
 
     WorkingMember start() {
