@@ -166,17 +166,16 @@ final class AttemptStream implements AutoCloseable {
             if (untilDeadline <= 0) {
                 return ended(new End.TooLate());
             }
-            if (untilSilent <= 0) {
-                return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
-            }
             // a chunk that is due includes all tokens that have arrived, and does not wait for more
             long wait = Math.min(untilChunk, Math.min(untilSilent, untilDeadline));
-            TokenEvent event = opened.stream().next(Math.max(0, wait));
+            TokenEvent event = opened.stream().next(Math.max(0, wait), batch.missing());
             if (event != null) {
                 take(event, opened.silence());
                 if (end != null) {
                     return end instanceof End.Whole && batch.hasText() ? chunk() : new Progress.Ended(end);
                 }
+            } else if (untilSilent <= 0) {
+                return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
             } else if (untilChunk <= 0) {
                 return chunk();
             }

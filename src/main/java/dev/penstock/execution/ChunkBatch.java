@@ -11,6 +11,8 @@ import java.util.List;
  * run owns it.
  */
 final class ChunkBatch {
+    private static final int MOST_MISSING = 256;
+
     private final long lingerNanos;
     private final int maxChars;
     private final boolean wanted;
@@ -38,14 +40,7 @@ final class ChunkBatch {
         if (!wanted || isInNoChunk(delta)) {
             return;
         }
-        int size = switch (delta) {
-            case TokenEvent.Text text -> text.text().length();
-            case TokenEvent.ToolCall call -> call.arguments().length() + 1;
-            // the text of the reasoning was counted before
-            case TokenEvent.Thinking _ -> 1;
-            case TokenEvent.Logprobs _, TokenEvent.Finish _, TokenEvent.Spent _, TokenEvent.End _ -> 0;
-            case TokenEvent.Model _, TokenEvent.Role _, TokenEvent.Embedding _, TokenEvent.Broken _ -> 0;
-        };
+        int size = delta.chars();
         if (chars == 0 && size > 0) {
             oldestNanos = nowNanos;
         }
@@ -81,6 +76,14 @@ final class ChunkBatch {
     /** Returns whether there is enough text for a chunk. */
     boolean isFull() {
         return chars >= maxChars;
+    }
+
+    /**
+     * Returns how many more characters are worth taking before the chunk is due; 0 if the next event must be taken at
+     * once. It is few, so that the stream does not pause its connection meanwhile.
+     */
+    int missing() {
+        return hasText() ? Math.clamp(maxChars - chars, 0, MOST_MISSING) : 0;
     }
 
     /** Returns whether the batch has text that no chunk contains yet. */

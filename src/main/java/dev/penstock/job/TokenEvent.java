@@ -4,6 +4,18 @@ import org.jspecify.annotations.Nullable;
 
 /** An event of a model server's answer. Events have the same form for every wire protocol. */
 public sealed interface TokenEvent {
+    /**
+     * Returns how much this event counts towards the size of a chunk, in characters. A piece of a tool call counts one
+     * more than its text. Reasoning counts 1 here, because its text was counted before.
+     */
+    default int chars() {
+        return switch (this) {
+            case Text text -> text.text().length();
+            case ToolCall call -> call.arguments().length() + 1;
+            case Thinking _ -> 1;
+            case Model _, Role _, Logprobs _, Embedding _, Finish _, Spent _, End _, Broken _ -> 0;
+        };
+    }
 
     /** The field of the answer to which a piece of text belongs. */
     enum Field {

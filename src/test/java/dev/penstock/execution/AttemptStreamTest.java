@@ -67,17 +67,31 @@ class AttemptStreamTest {
         }
 
         @Override
-        public @Nullable TokenEvent next(long nanos) {
+        public @Nullable TokenEvent next(long nanos, int chars) {
             long now = rig.time.nanos();
+            rig.time.pass(Duration.ofNanos(Math.max(0, wakesAt(now + nanos, chars) - now)));
             Step step = steps.peek();
-            if (step == null || step.millis() * 1_000_000 > now + nanos) {
-                rig.time.pass(Duration.ofNanos(nanos));
+            if (step == null || step.millis() * 1_000_000 > rig.time.nanos()) {
                 return null;
             }
-            rig.time.pass(Duration.ofNanos(Math.max(0, step.millis() * 1_000_000 - now)));
             steps.remove();
             step.happens().run();
             return step.event();
+        }
+
+        /** The reader sleeps until there are so many characters, or there is something else. */
+        private long wakesAt(long end, int chars) {
+            int sum = 0;
+            for (Step step : steps) {
+                if (step.millis() * 1_000_000 > end) {
+                    break;
+                }
+                sum += step.event() instanceof TokenEvent.Text text ? text.chars() : Integer.MAX_VALUE / 2;
+                if (sum >= chars) {
+                    return step.millis() * 1_000_000;
+                }
+            }
+            return end;
         }
 
         @Override

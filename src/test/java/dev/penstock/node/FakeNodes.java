@@ -202,7 +202,7 @@ public final class FakeNodes extends Nodes {
         }
 
         @Override
-        public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+        public @Nullable TokenEvent next(long nanos, int chars) throws InterruptedException {
             Optional<TokenEvent> event = events.poll(nanos, TimeUnit.NANOSECONDS);
             return event == null ? null : event.orElse(null);
         }

@@ -49,7 +49,7 @@ record Heard(
                 new StallTimeouts(stage.client().settings(), stage.timeouts(), prompt.task(), System.nanoTime());
         try (TokenStream stream = stage.client().stream(prompt)) {
             while (true) {
-                TokenEvent event = stream.next(Math.max(0, silence.leftNanos(System.nanoTime())));
+                TokenEvent event = stream.next(Math.max(0, silence.leftNanos(System.nanoTime())), 0);
                 if (event == null) {
                     failure = silence.tooLong();
                     break;
@@ -86,7 +86,7 @@ record Heard(
     }
 
     static TokenEvent next(TokenStream stream) throws InterruptedException {
-        return Objects.requireNonNull(stream.next(PATIENCE_NANOS), "the server says nothing more");
+        return Objects.requireNonNull(stream.next(PATIENCE_NANOS, 0), "the server says nothing more");
     }
 
     void assertWhole() {

@@ -39,15 +39,15 @@ public final class LeaderEpochs implements AutoCloseable {
     private final Supplier<Admin> admins;
     private final Set<TopicPartition> asked = ConcurrentHashMap.newKeySet();
     private final Map<TopicPartition, Integer> known = new ConcurrentHashMap<>();
-    private final SupervisedThread thread = new SupervisedThread("penstock-epochs", this::run);
+    private final SupervisedThread thread = SupervisedThread.ofVirtual("penstock-epochs", this::run, () -> {});
     /** Guarded by this. */
     private @Nullable CompletableFuture<@Nullable Void> next;
 
     public LeaderEpochs(KafkaClients kafka, List<TopicPartition> partitions) {
-        this(() -> kafka.admin("penstock-epochs"), partitions);
+        this(kafka::admin, partitions);
     }
 
-    /** @param admins creates an admin client; the thread of this class closes it */
+    /** @param admins returns an admin client, which this class does not close */
     LeaderEpochs(Supplier<Admin> admins, List<TopicPartition> partitions) {
         this.admins = admins;
         asked.addAll(partitions);
@@ -88,8 +88,8 @@ public final class LeaderEpochs implements AutoCloseable {
 
     private void run() throws InterruptedException {
         do {
-            try (Admin admin = admins.get()) {
-                answer(admin);
+            try {
+                answer(admins.get());
             } catch (KafkaException e) {
                 // no client could be created: fail the request, so that the waiting runs look their jobs up
                 LOG.debugf("the leaders' epochs are not known: %s", e.getMessage());

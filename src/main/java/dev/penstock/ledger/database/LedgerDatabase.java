@@ -20,6 +20,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import javax.sql.DataSource;
@@ -39,6 +41,8 @@ public class LedgerDatabase {
     private static final Duration WRITE_WITHIN = Duration.ofSeconds(10);
     /** The number is smaller than the number of connections in the pool, because writers need connections too. */
     private static final int SQLITE_READERS = 4;
+
+    private static final int IDLE_READER_SECONDS = 10;
 
     private final Settings.Ledger settings;
     private final @Nullable DataSource source;
@@ -60,14 +64,22 @@ public class LedgerDatabase {
         // platform threads, because SQLite's driver waits in native code with a monitor locked: a virtual thread would
         // block its carrier
         readers = settings.kind() == Settings.LedgerKind.SQLITE
-                ? Executors.newFixedThreadPool(
-                        SQLITE_READERS,
-                        Thread.ofPlatform()
-                                .daemon()
-                                .name("penstock-ledger-read-", 0)
-                                .factory())
+                ? sqliteReaders()
                 : Executors.newThreadPerTaskExecutor(
                         Thread.ofVirtual().name("ledger-read-", 0).factory());
+    }
+
+    /** Idle threads end, because each one costs memory. */
+    private static Executor sqliteReaders() {
+        ThreadPoolExecutor readers = new ThreadPoolExecutor(
+                SQLITE_READERS,
+                SQLITE_READERS,
+                IDLE_READER_SECONDS,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                Thread.ofPlatform().daemon().name("penstock-ledger-read-", 0).factory());
+        readers.allowCoreThreadTimeOut(true);
+        return readers;
     }
 
     /**

@@ -55,6 +55,9 @@ public final class Projector implements AutoCloseable {
      */
     private static final Duration BETWEEN_TRANSACTIONS = Duration.ofMillis(20);
 
+    /** The time between two commits to the group, which cost the broker as much as the fetches. */
+    private static final Duration COMMITS = Duration.ofSeconds(1);
+
     private static final Duration RETRY = Duration.ofSeconds(1);
     /** The time between two checks whether a topic was recreated. */
     private static final Duration TOPICS = Duration.ofSeconds(1);
@@ -70,6 +73,8 @@ public final class Projector implements AutoCloseable {
     private final OwnPartitions partitions = new OwnPartitions();
     private long lookedNanos = System.nanoTime();
     private long topicsLookedNanos = System.nanoTime();
+    private final Map<TopicPartition, OffsetAndMetadata> uncommitted = new HashMap<>();
+    private long committedNanos = System.nanoTime();
     private volatile long behindSince;
     private volatile String member = "";
 
@@ -262,7 +267,8 @@ public final class Projector implements AutoCloseable {
         }
         // also for partitions without records: a scaler that uses this group's lag sees only partitions with a
         // committed offset
-        commit(consumer, begun);
+        uncommitted.putAll(begun);
+        commit(consumer);
         consumer.resume(unplaced);
     }
 
@@ -270,6 +276,7 @@ public final class Projector implements AutoCloseable {
         ConsumerRecords<byte[], byte[]> records = GUARD.poll(consumer, POLL);
         if (records.nextOffsets().isEmpty()) {
             behindSince = 0;
+            commit(consumer);
             lookAfterDatabase(consumer);
             return;
         }
@@ -277,9 +284,10 @@ public final class Projector implements AutoCloseable {
         Map<TopicPartition, Long> ends = partitions.ends(records);
         if (writer.write(partitions.newRecords(records, ends.keySet()), partitions.positions(), ends)) {
             partitions.advance(ends);
-            Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-            ends.forEach((partition, end) -> offsets.put(partition, new OffsetAndMetadata(end)));
-            commit(consumer, offsets);
+            ends.forEach((partition, end) -> uncommitted.put(partition, new OffsetAndMetadata(end)));
+            if (begun - committedNanos >= COMMITS.toNanos()) {
+                commit(consumer);
+            }
             measure(consumer, records);
         } else {
             // another projector has moved a position: read the positions again
@@ -288,7 +296,14 @@ public final class Projector implements AutoCloseable {
         pause(BETWEEN_TRANSACTIONS.minusNanos(System.nanoTime() - begun));
     }
 
-    private static void commit(Consumer<?, ?> consumer, Map<TopicPartition, OffsetAndMetadata> offsets) {
+    private void commit(Consumer<?, ?> consumer) {
+        uncommitted.keySet().retainAll(partitions.placed());
+        committedNanos = System.nanoTime();
+        if (uncommitted.isEmpty()) {
+            return;
+        }
+        Map<TopicPartition, OffsetAndMetadata> offsets = Map.copyOf(uncommitted);
+        uncommitted.clear();
         consumer.commitAsync(offsets, (_, failure) -> {
             if (failure != null) {
                 LOG.debugf("the offsets could not be committed: %s", failure.getMessage());

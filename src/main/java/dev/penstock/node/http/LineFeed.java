@@ -29,7 +29,7 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
     private final Vertx vertx;
     private final Framing framing;
     private final Settings.Answers limits;
-    private final ReadAhead<Next> lines = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
+    private final ReadAhead<Next> lines = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES, _ -> 1);
     private volatile @Nullable Context loop;
 
     private volatile boolean closed;
@@ -68,7 +68,7 @@ public final class LineFeed implements Connections.Exchange, AutoCloseable {
 
     /** @return the next part; null if none came in this time */
     public @Nullable Next next(Duration atMost) throws InterruptedException {
-        Next next = lines.take(atMost.toNanos());
+        Next next = lines.take(atMost.toNanos(), 0);
         if (lines.isToResume()) {
             resume();
         }

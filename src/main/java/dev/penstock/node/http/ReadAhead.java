@@ -2,6 +2,9 @@ package dev.penstock.node.http;
 
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,7 +19,15 @@ final class ReadAhead<T> {
     private final int pauseAbove;
     private final int resumeBelow;
     private final long pauseAboveBytes;
+    private final ToIntFunction<T> weight;
     private final LinkedBlockingQueue<T> queue;
+    /** The sum of the weights of the items in the queue. */
+    private final AtomicLong weights = new AtomicLong();
+
+    private volatile long wanted;
+    /** The thread that waits for this weight; null if none does. */
+    private volatile @Nullable Thread reader;
+
     private volatile boolean paused;
     /**
      * Whether the number of bytes caused the pause. Such a pause lasts until the queue is empty, because the queue does
@@ -26,11 +37,18 @@ final class ReadAhead<T> {
     /** The number of bytes that were added since the queue was last empty; owned by the event loop. */
     private long bytes;
 
-    ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes) {
-        this(pauseAbove, resumeBelow, pauseAboveBytes, new LinkedBlockingQueue<>());
+    /** @param weight returns how much an item counts towards the weight that a reader waits for */
+    ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes, ToIntFunction<T> weight) {
+        this(pauseAbove, resumeBelow, pauseAboveBytes, weight, new LinkedBlockingQueue<>());
     }
 
-    ReadAhead(int pauseAbove, int resumeBelow, long pauseAboveBytes, LinkedBlockingQueue<T> queue) {
+    ReadAhead(
+            int pauseAbove,
+            int resumeBelow,
+            long pauseAboveBytes,
+            ToIntFunction<T> weight,
+            LinkedBlockingQueue<T> queue) {
+        this.weight = weight;
         this.pauseAboveBytes = pauseAboveBytes;
         this.pauseAbove = pauseAbove;
         this.resumeBelow = resumeBelow;
@@ -40,12 +58,48 @@ final class ReadAhead<T> {
     /** Adds an item; called from any thread. */
     void add(T item) {
         queue.add(item);
+        // the reader sets its fields before it looks at the weight, so it sees the new weight, or this sees the reader
+        long now = weights.addAndGet(weight.applyAsInt(item));
+        Thread waiting = reader;
+        if (waiting != null && now >= wanted) {
+            LockSupport.unpark(waiting);
+        }
     }
 
-    /** Takes the next item; called by the reader. Returns null if no item came in time. */
+    /**
+     * Takes the next item; called by the reader. Returns null if no item came in time.
+     *
+     * @param atLeast waits until the items in the queue have this weight, or until the time is over; 0 to take the next
+     *     item at once
+     */
     @Nullable
-    T take(long nanos) throws InterruptedException {
-        return queue.poll(nanos, TimeUnit.NANOSECONDS);
+    T take(long nanos, int atLeast) throws InterruptedException {
+        T item;
+        if (atLeast > 0) {
+            awaitWeight(nanos, atLeast);
+            item = queue.poll();
+        } else {
+            item = queue.poll(nanos, TimeUnit.NANOSECONDS);
+        }
+        if (item != null) {
+            weights.addAndGet(-weight.applyAsInt(item));
+        }
+        return item;
+    }
+
+    private void awaitWeight(long nanos, int atLeast) throws InterruptedException {
+        long end = System.nanoTime() + nanos;
+        wanted = atLeast;
+        reader = Thread.currentThread();
+        long left = nanos;
+        while (left > 0 && weights.get() < atLeast) {
+            if (Thread.interrupted()) {
+                throw new InterruptedException();
+            }
+            LockSupport.parkNanos(this, left);
+            left = end - System.nanoTime();
+        }
+        reader = null;
     }
 
     /** Called by the reader after a take. Returns whether the reader must call {@link #resumed} on the event loop. */

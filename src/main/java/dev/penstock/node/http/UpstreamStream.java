@@ -41,7 +41,8 @@ public final class UpstreamStream implements TokenStream {
     private final AnswerParser parser;
     private final List<String> ignored;
     private final Settings.Answers limits;
-    private final ReadAhead<Signal> ahead = new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES);
+    private final ReadAhead<Signal> ahead =
+            new ReadAhead<>(PAUSE_ABOVE, RESUME_BELOW, PAUSE_ABOVE_BYTES, Signal::weight);
     private final AtomicBoolean closed = new AtomicBoolean();
     private final WholeCharacters characters = new WholeCharacters(this::offer);
 
@@ -58,6 +59,14 @@ public final class UpstreamStream implements TokenStream {
     private long afterEnd;
 
     private sealed interface Signal {
+        /** Returns the characters of a piece of the answer. No reader waits for more after anything else. */
+        default int weight() {
+            return this instanceof Event(TokenEvent event)
+                            && !(event instanceof TokenEvent.End || event instanceof TokenEvent.Broken)
+                    ? event.chars()
+                    : Integer.MAX_VALUE;
+        }
+
         record Event(TokenEvent event) implements Signal {}
 
         record Wake() implements Signal {}
@@ -87,10 +96,10 @@ public final class UpstreamStream implements TokenStream {
     }
 
     @Override
-    public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+    public @Nullable TokenEvent next(long nanos, int chars) throws InterruptedException {
         long start = System.nanoTime();
         while (true) {
-            Signal signal = ahead.take(nanos - (System.nanoTime() - start));
+            Signal signal = ahead.take(nanos - (System.nanoTime() - start), chars);
             if (ahead.isToResume()) {
                 resume();
             }

@@ -74,7 +74,7 @@ final class ProgramStream implements TokenStream {
     }
 
     @Override
-    public @Nullable TokenEvent next(long nanos) throws InterruptedException {
+    public @Nullable TokenEvent next(long nanos, int chars) throws InterruptedException {
         Signal signal = signals.poll(nanos, TimeUnit.NANOSECONDS);
         if (signal instanceof Signal.Event(TokenEvent event)) {
             room.release();

@@ -13,13 +13,16 @@ public interface TokenStream extends AutoCloseable {
     List<String> ignoredParameters();
 
     /**
-     * Returns the next event.
+     * Returns the next event. The wait for several pieces at once saves the thread of the run from being woken for each
+     * of them. A stream may return the event earlier.
      *
-     * @param nanos the longest wait for the event
-     * @return the event; null if the time ran out, or {@link #wake} was called
+     * @param nanos the longest wait
+     * @param chars how many characters of the answer are worth the return; 0 to return the next event at once. The last
+     *     event and {@link #wake} end the wait in any case
+     * @return the event; null if the time is over and there is none, or {@link #wake} was called
      */
     @Nullable
-    TokenEvent next(long nanos) throws InterruptedException;
+    TokenEvent next(long nanos, int chars) throws InterruptedException;
 
     /** Ends a waiting call of {@link #next}. Any thread may call this method. */
     void wake();

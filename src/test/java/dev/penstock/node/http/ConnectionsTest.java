@@ -265,7 +265,7 @@ class ConnectionsTest {
                 0);
         try (TokenStream stream = client.stream(prompt)) {
             while (true) {
-                TokenEvent event = stream.next(TimeUnit.SECONDS.toNanos(20));
+                TokenEvent event = stream.next(TimeUnit.SECONDS.toNanos(20), 0);
                 if (event == null || event instanceof TokenEvent.End || event instanceof TokenEvent.Broken) {
                     return Objects.requireNonNull(event, "no event in time");
                 }

@@ -98,7 +98,7 @@ class HostileAnswersTest {
     /** Reads to the end and returns the last event. */
     private static TokenEvent last(TokenStream stream) throws InterruptedException {
         while (true) {
-            TokenEvent event = stream.next(SOON_NANOS);
+            TokenEvent event = stream.next(SOON_NANOS, 0);
             if (event == null || event instanceof TokenEvent.End || event instanceof TokenEvent.Broken) {
                 return Objects.requireNonNull(event, "the attempt waits");
             }

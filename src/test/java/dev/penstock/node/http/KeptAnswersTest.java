@@ -50,9 +50,9 @@ class KeptAnswersTest {
                 NodeSettings node = NodeSettings.at(backend, URI.create(fake.url()));
                 try (NodeClient client = new NodeClient(node, vertx, Duration.ofSeconds(2));
                         TokenStream stream = client.stream(PROMPT)) {
-                    TokenEvent event = stream.next(PATIENCE_NANOS);
+                    TokenEvent event = stream.next(PATIENCE_NANOS, 0);
                     while (event != null && !isEnd(event)) {
-                        event = stream.next(PATIENCE_NANOS);
+                        event = stream.next(PATIENCE_NANOS, 0);
                     }
                     assertThat(event).as("%s with %s", file, backend).isNotNull();
                 }
