@@ -177,7 +177,7 @@ public final class Lane {
 
     private LaneStep work(Map<Integer, PartitionHand> mine, Share share, long now) {
         boolean toSay = acks.isDue(mine, now);
-        if (toSay && share.free() < hand.room() / 2 && now < acks.lingerUntil()) {
+        if (toSay && pace.isFilled() && share.free() < hand.room() / 2 && now < acks.lingerUntil()) {
             return new LaneStep.Idle(Math.min(acks.lingerUntil(), locks.dueAt()));
         }
         boolean dear = pace.areDear(share.records(), now);

@@ -7,7 +7,7 @@ import java.time.Duration;
  *
  * @param busyWait how long a fetch may wait at the broker while records are in flight; their acknowledgements wait as long
  * @param idleWait how long a fetch may wait at the broker while no record is in flight
- * @param linger how long acknowledgements collect while little room is free
+ * @param linger how long acknowledgements collect while little room is free and the broker has more records
  * @param fetchBytes the limit of one answer; the broker exceeds it for a single batch
  * @param mostValue the largest value that is kept, in bytes
  * @param mostValues the limit of all values of one answer, in bytes; one value is always kept
@@ -40,7 +40,8 @@ public record ShareOptions(
         return new ShareOptions(
                 Duration.ofMillis(200),
                 Duration.ofMillis(500),
-                Duration.ofMillis(1),
+                // the next fetch leaves earlier if half of the room is free
+                Duration.ofMillis(10),
                 16 << 20,
                 mostValue,
                 mostValues,

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** The lane, event by event. */
 class LaneTest {
+    private static final long LINGER = 10;
     private static final Map<Integer, Integer> ONE = Map.of(0, 7);
     private static final Map<Integer, Integer> TWO = Map.of(0, 7, 1, 7);
 
@@ -57,12 +58,22 @@ class LaneTest {
         List<TakenRecord> records = script.fetched(7, 0, 0, 3);
         script.topic.finish(records.get(0), Acknowledgement.ACCEPT);
 
-        assertThat(script.idle(7)).isEqualTo(script.now + 1);
-        script.now++;
+        assertThat(script.idle(7)).isEqualTo(script.now + LINGER);
+        script.now += LINGER;
         script.topic.finish(records.get(2), Acknowledgement.RELEASE);
 
         assertThat(LaneScript.said(script.fetch(7)).ranges())
                 .containsExactly(new Range(0, 0, Acknowledgement.ACCEPT), new Range(2, 2, Acknowledgement.RELEASE));
+    }
+
+    @Test
+    void acknowledgements_do_not_wait_for_others_if_the_broker_has_no_more_records() {
+        LaneScript script = new LaneScript(5, ONE).opened(7);
+        script.fetch(7);
+        List<TakenRecord> records = script.fetched(7, 0, 0, 3);
+        script.topic.finish(records.get(0), Acknowledgement.ACCEPT);
+
+        assertThat(LaneScript.said(script.fetch(7)).ranges()).containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));
     }
 
     @Test
@@ -73,7 +84,7 @@ class LaneTest {
         script.topic.hand().room(0, 0);
         script.topic.finish(records.getFirst(), Acknowledgement.ACCEPT);
         script.idle(7);
-        script.now++;
+        script.now += LINGER;
 
         assertThat(LaneScript.said(script.acknowledge(7)).ranges())
                 .containsExactly(new Range(0, 0, Acknowledgement.ACCEPT));

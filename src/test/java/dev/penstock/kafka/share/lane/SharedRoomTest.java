@@ -224,12 +224,12 @@ class SharedRoomTest {
         script.now += 4;
 
         // the acknowledgement only collects for a moment
-        assertThat(script.idle(7)).isEqualTo(script.now + 1);
-        script.now += 1;
+        assertThat(script.idle(7)).isEqualTo(script.now + 10);
+        script.now += 10;
         script.acknowledge(7);
         script.acknowledged(7, BrokerCode.NONE);
-        assertThat(script.idle(7)).isEqualTo(script.now - 5 + 32);
-        script.now += 30;
+        assertThat(script.idle(7)).isEqualTo(script.now - 14 + 32);
+        script.now += 20;
         assertThat(script.fetch(7).records()).isEqualTo(1);
     }
 }
