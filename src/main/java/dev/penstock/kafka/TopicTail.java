@@ -25,6 +25,9 @@ import org.jboss.logging.Logger;
 public final class TopicTail implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(TopicTail.class);
     private static final Duration POLL = Duration.ofMillis(500);
+    /** A poll at the end of the topic takes its whole time, and the start of the service waits for the end. */
+    private static final Duration POLL_WHILE_BEHIND = Duration.ofMillis(10);
+
     private static final Duration RETRY = Duration.ofSeconds(1);
 
     private final Names names;
@@ -141,7 +144,7 @@ public final class TopicTail implements AutoCloseable {
             if (isBehind && !added.isEmpty()) {
                 ahead.putAll(consumer.endOffsets(added));
             }
-            for (ConsumerRecord<byte[], byte[]> record : guard.poll(consumer, POLL)) {
+            for (ConsumerRecord<byte[], byte[]> record : guard.poll(consumer, isBehind ? POLL_WHILE_BEHIND : POLL)) {
                 guard.read(record, () -> reader.read(record));
             }
             if (isBehind) {

@@ -65,7 +65,7 @@ final class ProgramsLane {
         for (Variant variant : variants) {
             found.put(variant, new Found());
             // creates the topics and groups
-            builder(variant, "first").startReady().close();
+            builder(variant).startReady().close();
             stage.awaitLeft(group(variant));
         }
         for (int round = 1; round <= rounds; round++) {
@@ -74,7 +74,7 @@ final class ProgramsLane {
             }
         }
         for (Variant variant : variants) {
-            try (Running running = Running.start(stage, variant, builder(variant, "penstock"))) {
+            try (Running running = Running.start(stage, variant, builder(variant))) {
                 hold(running);
                 throughput(running);
             }
@@ -82,8 +82,9 @@ final class ProgramsLane {
         print(report);
     }
 
-    private PenstockProcess.Builder builder(Variant variant, String name) {
-        return stage.builder(variant, "programs-" + variant + "-" + name, stage.fakeUrl(), 2 * Stage.SLOTS)
+    /** Each start of a variant has the ledger of the start before, like a replica that starts again. */
+    private PenstockProcess.Builder builder(Variant variant) {
+        return stage.builder(variant, "programs-" + variant, stage.fakeUrl(), 2 * Stage.SLOTS)
                 .runtimeOption(HEAP);
     }
 
@@ -101,7 +102,7 @@ final class ProgramsLane {
         })) {
             new Work("first" + round, 1, _ -> "", 0).send(stage.bootstrap(), variant.jobs(), Work.Where.EVEN);
             long begun = System.nanoTime();
-            try (PenstockProcess process = builder(variant, "start-" + round).start()) {
+            try (PenstockProcess process = builder(variant).start()) {
                 awaitAnswer(process.url().resolve("/q/openapi"));
                 double answers = (System.nanoTime() - begun) / 1e6;
                 awaitAnswer(process.managementUrl().resolve("/q/health/ready"));
