@@ -43,6 +43,7 @@ public final class KafkaClients implements AutoCloseable {
             IsolationLevel.READ_COMMITTED.toString().toLowerCase(Locale.ROOT);
     private static final int METADATA_MAX_AGE_MILLIS = 2_000;
     private static final int CONFIG_MILLIS = 2_000;
+    private static final int BRIEF_WAIT_MILLIS = 10;
     /**
      * A broker waits so long for a member that does not rejoin, and a member waits five seconds longer for the answer to
      * its request to join (4.3.1). With Kafka's five minutes, a group that lost a member while its broker restarted took
@@ -186,6 +187,16 @@ public final class KafkaClients implements AutoCloseable {
         properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
         properties.putAll(more);
         return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));
+    }
+
+    /**
+     * Returns a {@link #reader} for the records that a topic has now, which its caller closes soon. At the end of the
+     * topic a fetch waits at the broker, and the close of a consumer waits for its fetch (4.3.1). Here this wait is short.
+     */
+    public KafkaConsumer<byte[], byte[]> briefReader(String clientId, Map<String, Object> more) {
+        Map<String, Object> properties = new HashMap<>(more);
+        properties.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, BRIEF_WAIT_MILLIS);
+        return reader(clientId, properties);
     }
 
     /** Sends a record. The future completes when the broker has the record. */

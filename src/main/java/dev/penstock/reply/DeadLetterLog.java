@@ -153,7 +153,7 @@ public class DeadLetterLog {
     }
 
     private KafkaConsumer<byte[], byte[]> reader() {
-        return kafka.reader(
+        return kafka.briefReader(
                 "penstock-dlq",
                 Map.of(
                         ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,

@@ -247,7 +247,7 @@ public final class Audit {
                 10_000,
                 ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
                 settings.maxRecord() + 65_536);
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-audit", properties)) {
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.briefReader("penstock-audit", properties)) {
             reader.assign(List.of(partition));
             reader.seek(partition, place.offset());
             for (ConsumerRecord<byte[], byte[]> record : RecordGuard.of("audit").poll(reader, Duration.ofSeconds(5))) {

@@ -31,7 +31,7 @@ record Beginnings(Map<TopicPartition, Long> offsets, Map<String, UUID> topicIds)
     static Beginnings of(KafkaClients kafka, Settings settings, IntakeMode mode, Clock clock)
             throws InterruptedException {
         Admin admin = kafka.admin();
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-ledger-start", Map.of())) {
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.briefReader("penstock-ledger-start", Map.of())) {
             TopicPlaces places = TopicPlaces.of(admin, settings);
             return new Beginnings(
                     places.beginnings(admin, reader, settings, mode, clock.instant()),

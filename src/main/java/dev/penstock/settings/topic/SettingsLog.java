@@ -40,7 +40,7 @@ public final class SettingsLog {
      */
     public SettingsVersion read() {
         Map<String, Object> impatient = Map.of(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, (int) PATIENCE.toMillis());
-        try (KafkaConsumer<byte[], byte[]> reader = kafka.reader("penstock-settings", impatient)) {
+        try (KafkaConsumer<byte[], byte[]> reader = kafka.briefReader("penstock-settings", impatient)) {
             return SettingsTopic.read(reader, topic);
         }
     }
