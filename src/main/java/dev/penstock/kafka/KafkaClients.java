@@ -182,8 +182,9 @@ public final class KafkaClients implements AutoCloseable {
                 ConsumerConfig.ISOLATION_LEVEL_CONFIG,
                 COMMITTED,
                 ConsumerConfig.METADATA_MAX_AGE_CONFIG,
-                METADATA_MAX_AGE_MILLIS));
-        properties.put(ConsumerConfig.MAX_POLL_INTERVAL_MS_CONFIG, REJOINS_WITHIN_MILLIS);
+                METADATA_MAX_AGE_MILLIS,
+                ConsumerConfig.MAX_POLL_INTERVAL_MS_CONFIG,
+                REJOINS_WITHIN_MILLIS));
         properties.remove(CommonClientConfigs.GROUP_ID_CONFIG);
         properties.putAll(more);
         return BoundedValues.consumer(properties, RecordSize.kept(maxRecord));

@@ -190,6 +190,8 @@ public final class Projector implements AutoCloseable {
                 // the thread is stopping
             }
         }
+        // a scaler that sees this group's lag would otherwise start a replica for the last second
+        commit(consumer);
     }
 
     /**

@@ -91,15 +91,18 @@ final class ReadAhead<T> {
         long end = System.nanoTime() + nanos;
         wanted = atLeast;
         reader = Thread.currentThread();
-        long left = nanos;
-        while (left > 0 && weights.get() < atLeast) {
-            if (Thread.interrupted()) {
-                throw new InterruptedException();
+        try {
+            long left = nanos;
+            while (left > 0 && weights.get() < atLeast) {
+                if (Thread.interrupted()) {
+                    throw new InterruptedException();
+                }
+                LockSupport.parkNanos(this, left);
+                left = end - System.nanoTime();
             }
-            LockSupport.parkNanos(this, left);
-            left = end - System.nanoTime();
+        } finally {
+            reader = null;
         }
-        reader = null;
     }
 
     /** Called by the reader after a take. Returns whether the reader must call {@link #resumed} on the event loop. */

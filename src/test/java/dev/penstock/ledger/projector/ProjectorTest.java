@@ -171,6 +171,7 @@ class ProjectorTest {
         start(log);
         awaitEnd();
         projectors.getFirst().close();
+        assertThat(log.committed).as("a scaler sees no lag").isEqualTo(ends());
         List<String> rows = TestLedgers.dump(database);
         Log next = new Log();
 
