@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 public final class RunMeters {
     private final MeterRegistry meters;
     private final Counter restarts;
+    private final Counter missedDeadlines;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -38,6 +39,7 @@ public final class RunMeters {
     public RunMeters(MeterRegistry meters) {
         this.meters = meters;
         restarts = meters.counter("penstock.failovers", "kind", "restart");
+        missedDeadlines = meters.counter("penstock.deadline.missed");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -122,6 +124,9 @@ public final class RunMeters {
      */
     public void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
         String kind = outcome.kind().wireName();
+        if (outcome instanceof JobEvent.Expired) {
+            missedDeadlines.increment();
+        }
         counter(
                         "penstock.jobs",
                         "outcome",

@@ -17,7 +17,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
@@ -57,25 +56,6 @@ public final class Scheduler {
     private boolean settling;
     private BooleanSupplier crowded = () -> false;
 
-    /** A waiting thread. */
-    private static final class Waiter {
-        private final QueueEntry entry;
-        private final Wait wait;
-        private final Condition ended;
-        private @Nullable Admission admission;
-
-        private Waiter(QueueEntry entry, Wait wait, Condition ended) {
-            this.entry = entry;
-            this.wait = wait;
-            this.ended = ended;
-        }
-
-        private void end(Admission how) {
-            admission = how;
-            ended.signal();
-        }
-    }
-
     @Inject
     public Scheduler(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
         this(settings, nodes, clock, meters, sinceNow(), Scheduler::later);
@@ -104,7 +84,9 @@ public final class Scheduler {
                 new ReplicaSlots(
                         intake.slots(),
                         intake.topics().stream()
-                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))));
+                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
+                new ModelGroups(node ->
+                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", this, scheduler -> scheduler.waiting(priority))
@@ -146,11 +128,14 @@ public final class Scheduler {
      *
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
+     * @param deadline the job's deadline; null if it has none
      */
-    public QueueEntry enter(RouteKey key, Priority priority, String topic, boolean deferredRecord) {
+    public QueueEntry enter(
+            RouteKey key, Priority priority, String topic, boolean deferredRecord, @Nullable Instant deadline) {
         lock.lock();
         try {
-            return new QueueEntry(this, nextTurn++, key, priority, topic, deferredRecord);
+            long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
+            return new QueueEntry(this, nextTurn++, key, priority, topic, deferredRecord, due);
         } finally {
             lock.unlock();
         }
@@ -346,7 +331,9 @@ public final class Scheduler {
             return;
         }
         schedule.changed(load(node));
-        schedule.granted(wait, now);
+        if (schedule.granted(wait, name, model, now)) {
+            node.pace().swapped();
+        }
         Waiter waiter = waiter(wait);
         waiter.entry.takeSlot();
         waiter.end(new Admission.Granted(slot, model));

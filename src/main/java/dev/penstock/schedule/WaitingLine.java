@@ -10,13 +10,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Orders the waiting jobs by priority, then by turn. While jobs with low priority wait, they get a share of the starts.
+ * Orders the waiting jobs by priority, then by deadline, then by turn. While jobs with low priority wait, they get a share of the starts.
  * Jobs that may use the same nodes and the same slots form a lane. So the cost of finding the first job depends on the
  * number of lanes, and not on the number of jobs.
  */
@@ -44,11 +44,11 @@ final class WaitingLine {
     /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
     private record Id(RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed) {}
 
-    /** The waiting jobs of one priority that may use the same nodes and the same slots, in the order of their turns. */
+    /** The waiting jobs of one priority that may use the same nodes and the same slots, in {@link Wait#BY_DEADLINE}. */
     static final class Lane {
         private final Id id;
         private final Priority priority;
-        private final TreeMap<Long, Wait> waits = new TreeMap<>();
+        private final TreeSet<Wait> waits = new TreeSet<>(Wait.BY_DEADLINE);
         private Placement.Reach reach;
 
         private Lane(Id id, Priority priority, Placement.Reach reach) {
@@ -81,7 +81,7 @@ final class WaitingLine {
         }
 
         Wait first() {
-            return waits.firstEntry().getValue();
+            return waits.first();
         }
 
         int size() {
@@ -104,7 +104,7 @@ final class WaitingLine {
             lane.reach = reach.apply(lane);
             ofPriority.put(id, lane);
         }
-        lane.waits.put(wait.turn(), wait);
+        lane.waits.add(wait);
         laneByTurn.put(wait.turn(), lane);
         waitsByKey.merge(wait.key(), 1, Integer::sum);
     }
@@ -115,7 +115,7 @@ final class WaitingLine {
         if (lane == null) {
             return;
         }
-        lane.waits.remove(wait.turn());
+        lane.waits.remove(wait);
         if (lane.waits.isEmpty()) {
             of(lane.priority).remove(lane.id);
         }
@@ -143,12 +143,14 @@ final class WaitingLine {
         return null;
     }
 
-    private @Nullable Wait first(Priority priority, Predicate<Lane> open) {
+    /** Returns the first waiting job of a priority that can proceed now; null if there is none. */
+    @Nullable
+    Wait first(Priority priority, Predicate<Lane> open) {
         Wait first = null;
         for (Lane lane : of(priority).values()) {
             if (open.test(lane)) {
                 Wait head = lane.first();
-                first = first == null || head.turn() < first.turn() ? head : first;
+                first = first == null || Wait.BY_DEADLINE.compare(head, first) < 0 ? head : first;
             }
         }
         return first;

@@ -91,7 +91,7 @@ public class GrantBenchmark {
     private void waitAgainAndAgain(RouteKey key) {
         try {
             while (true) {
-                try (QueueEntry entry = scheduler.enter(key, Priority.NORMAL, "prompt-jobs", false)) {
+                try (QueueEntry entry = scheduler.enter(key, Priority.NORMAL, "prompt-jobs", false, null)) {
                     if (entry.await(Avoid.NOTHING, Duration.ofHours(5))
                             instanceof Admission.Granted(Node.Slot slot, String _)) {
                         granted.add(slot);

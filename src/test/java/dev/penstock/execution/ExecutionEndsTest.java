@@ -13,6 +13,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.schedule.Admission;
 import dev.penstock.testkit.Conditions;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -71,6 +72,19 @@ class ExecutionEndsTest {
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.TIMEOUT);
         assertThat(run.sink.names()).containsExactly("started 2", "failed 2");
+    }
+
+    @Test
+    void an_expired_job_counts_as_a_missed_deadline() {
+        SimpleMeterRegistry registry = new SimpleMeterRegistry();
+        RunMeters meters = new RunMeters(registry);
+        PromptJob job = new ExecutionRig(VLLM).job().model("llama");
+
+        meters.ended(job, new JobEvent.Cancelled(null, Map.of()), null);
+        assertThat(registry.counter("penstock.deadline.missed").count()).isZero();
+        meters.ended(job, new JobEvent.Expired(null, Map.of()), null);
+
+        assertThat(registry.counter("penstock.deadline.missed").count()).isEqualTo(1);
     }
 
     @Test

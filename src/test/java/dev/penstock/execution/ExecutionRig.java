@@ -162,7 +162,7 @@ final class ExecutionRig {
 
         private Run(Work work, RecordingSink sink) {
             this.sink = sink;
-            entry = scheduler.enter(RouteKey.of(work.job()), work.job().priority(), "prompt-jobs", false);
+            entry = scheduler.enter(RouteKey.of(work.job()), work.job().priority(), "prompt-jobs", false, null);
             execution = new Execution(
                     work,
                     entry,

@@ -66,7 +66,8 @@ class SchedulePropertyTest {
             schedule = new Schedule(
                     new WaitingLine(low),
                     new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots),
-                    new ReplicaSlots(slots, topicSlots));
+                    new ReplicaSlots(slots, topicSlots),
+                    new ModelGroups(_ -> false));
             for (int i = 0; i < 1 + chance.nextInt(5); i++) {
                 Set<String> models = new HashSet<>(Set.of(model()));
                 models.add(model());
@@ -112,6 +113,7 @@ class SchedulePropertyTest {
                     chance.nextInt(4) == 0,
                     holdsSlot,
                     now,
+                    chance.nextInt(3) == 0 ? now + chance.nextLong(9_000_000_000L) : Wait.NEVER,
                     now
                             + Duration.ofMillis(forLong ? 60_000 : 1 + chance.nextInt(8_000))
                                     .toNanos(),
@@ -156,6 +158,7 @@ class SchedulePropertyTest {
                         wait.deferredRecord(),
                         true,
                         now,
+                        wait.due(),
                         now + Duration.ofSeconds(30).toNanos(),
                         useless,
                         after));
@@ -255,7 +258,7 @@ class SchedulePropertyTest {
                     decision != null;
                     decision = schedule.next(now, () -> !crowded.isEmpty())) {
                 switch (decision) {
-                    case Decision.Grant(Wait waiting, String name, String _) -> {
+                    case Decision.Grant(Wait waiting, String name, String model) -> {
                         NaiveSchedule.FakeNode node = naive.node(name);
                         int taken = inFlight.merge(name, 1, Integer::sum);
                         assertThat(taken)
@@ -263,7 +266,7 @@ class SchedulePropertyTest {
                                 .isLessThanOrEqualTo(node.limit);
                         schedule.changed(new NodesView.Load(
                                 name, node.state, node.since, taken, node.limit, Math.max(0, node.limit - taken)));
-                        schedule.granted(waiting, now);
+                        schedule.granted(waiting, name, model, now);
                         running.add(new Running(waiting, name));
                         decisions.add(waiting.turn() + "@" + name);
                     }

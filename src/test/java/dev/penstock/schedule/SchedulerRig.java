@@ -67,7 +67,7 @@ final class SchedulerRig {
 
     QueueEntry enter(String model, Priority priority, boolean deferredRecord) {
         return scheduler.enter(
-                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), priority, "prompt-jobs", deferredRecord);
+                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), priority, "prompt-jobs", deferredRecord, null);
     }
 
     Node node(String name) {

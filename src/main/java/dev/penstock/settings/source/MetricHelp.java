@@ -16,6 +16,10 @@ public final class MetricHelp implements MeterFilter {
                     "Jobs in this replica that only wait: for their turn, a node or an earlier run"),
             Map.entry("penstock.job.queue.seconds", "From a job's acceptance to the start of its first attempt"),
             Map.entry("penstock.node.slots", "Requests that a node takes at once from this replica"),
+            Map.entry(
+                    "penstock.model.swaps",
+                    "Jobs of this replica for which a node had to load a model in place of another one, by node"),
+            Map.entry("penstock.deadline.missed", "Jobs that ended because their deadline was over"),
             Map.entry("penstock.node.up", "1 while a node is up, else 0"),
             Map.entry("penstock.queue.lag", "Records of a topic that are not finished"),
             Map.entry("penstock.queue.in.hand", "Records of a topic that are in flight in this replica"),
