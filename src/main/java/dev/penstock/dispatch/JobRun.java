@@ -10,6 +10,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Waiting;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
+import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.Delay;
 import dev.penstock.schedule.QueueEntry;
@@ -37,6 +38,8 @@ final class JobRun {
     private final Delivery delivery;
     private final JobReplies replies;
     private final RunContext context;
+    private final Decision decision;
+    private final RouteKey routeKey;
     private final StopSignal signal = new StopSignal();
     private List<Integer> excused = List.of();
     /** The job's last attempt before this run. */
@@ -54,10 +57,16 @@ final class JobRun {
         this.delivery = delivery;
         this.replies = replies;
         this.context = context;
+        decision = context.rules().decide(job, taken.place().topic(), taken.source());
+        routeKey = RouteKey.of(job, decision);
     }
 
     TakenJob taken() {
         return taken;
+    }
+
+    RouteKey routeKey() {
+        return routeKey;
     }
 
     void stop(StopSignal.Reason reason) {
@@ -225,13 +234,19 @@ final class JobRun {
         sink = publishing;
         Work work = new Work(
                 job,
+                decision.rule(),
                 taken.place(),
                 known.firstStarted(),
                 attemptsBefore,
                 known.reading().nextOutcomeAttempt(),
                 delivery.failures());
         try (QueueEntry entry = context.scheduler()
-                .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isDeferred(), job.deadline())) {
+                .enter(
+                        routeKey,
+                        decision.priority(job),
+                        taken.place().topic(),
+                        taken.isDeferred(),
+                        job.deadline())) {
             Execution running = new Execution(work, entry, publishing, signal, delivery::renew, context.execution());
             execution = running;
             return running.run();
@@ -243,9 +258,7 @@ final class JobRun {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
         Deferral waiting = new Deferral(
-                delay,
-                cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
-                RouteKey.of(job));
+                delay, cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT, routeKey);
         deferral = waiting;
         Execution ended = execution;
         delivery.defer(

@@ -11,6 +11,7 @@ import dev.penstock.node.StallTimeouts;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.document.TagList;
 import java.time.Duration;
@@ -27,6 +28,7 @@ final class AttemptStream implements AutoCloseable {
 
     private final Node node;
     private final PromptJob job;
+    private final Rule rule;
     private final Transcript transcript;
     private final StopSignal signal;
     private final LongSupplier nanos;
@@ -78,12 +80,14 @@ final class AttemptStream implements AutoCloseable {
     /**
      * Begins an attempt. The first call of {@link #next} sends the request.
      *
+     * @param rule the job's routing rule
      * @param head the head of the answer, with the requested model
      * @param atMost the time left for the job
      */
     AttemptStream(
             Node node,
             PromptJob job,
+            Rule rule,
             Answer.Head head,
             Transcript transcript,
             StopSignal signal,
@@ -91,6 +95,7 @@ final class AttemptStream implements AutoCloseable {
             ExecutionContext context) {
         this.node = node;
         this.job = job;
+        this.rule = rule;
         this.head = head;
         this.transcript = transcript;
         this.signal = signal;
@@ -139,11 +144,12 @@ final class AttemptStream implements AutoCloseable {
     private Open open() throws InterruptedException, Until.Over, WireProtocol.Unsupported {
         Open opened = open;
         if (opened == null) {
-            NodeRequest sent = node.request(job, head.model(), until);
+            NodeRequest sent = node.request(job, head.model(), rule.set().parameters(), until);
             request = sent;
             TokenStream stream = sent.stream();
             // the node cannot answer while the media are fetched, so the stall timeout begins here
-            StallTimeouts silence = new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
+            StallTimeouts silence = new StallTimeouts(
+                    node.settings(), rule.timeouts().over(node.timeouts()), job.task(), nanos.getAsLong());
             opened = new Open(stream, signal.wakeBy(stream::wake), silence);
             open = opened;
             ignoredParameters = stream.ignoredParameters();

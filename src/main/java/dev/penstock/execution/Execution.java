@@ -7,8 +7,10 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.QueueEntry;
+import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -75,7 +77,9 @@ public final class Execution {
         this.signal = signal;
         this.owner = owner;
         this.context = context;
-        plan = new RetryPlan(context.settings().retries(), job.maxAttempts(), work.failures(), context.chance());
+        Settings.Retries retries = work.rule().retries().over(context.settings().retries());
+        int maxAttempts = Objects.requireNonNullElse(job.maxAttempts(), retries.maxAttempts());
+        plan = new RetryPlan(retries, maxAttempts, work.failures(), context.chance());
         transcript = new Transcript(job);
         limits = new TimeLimits(job, work.firstStarted());
         lastAttempt = work.lastAttempt();
@@ -162,6 +166,10 @@ public final class Execution {
                 context.meters().failedOver();
             }
             Instant now = now();
+            if (limits.firstStarted() == null
+                    && !context.settings().routing().rules().isEmpty()) {
+                context.meters().routed(work.rule(), node);
+            }
             begin(now);
             JobEvent.Started started = new JobEvent.Started(
                     node.name(), node.settings().backend().wireName(), model, now, work.record(), job.metadata());
@@ -174,7 +182,8 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt = new AttemptStream(node, job, head, transcript, signal, left(), context);
+            AttemptStream attempt =
+                    new AttemptStream(node, job, work.rule(), head, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);

@@ -5,6 +5,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.node.Node;
+import dev.penstock.settings.Rule;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -57,6 +58,12 @@ public final class RunMeters {
 
     void queued(long millis) {
         queued.record(Duration.ofMillis(millis));
+    }
+
+    /** Counts a job that gets the first slot of its life. */
+    void routed(Rule rule, Node node) {
+        counter("penstock.route", "rule", rule.name(), "pool", node.settings().pool())
+                .increment();
     }
 
     /** Counts a job that starts over at another node after its node failed. */

@@ -2,12 +2,14 @@ package dev.penstock.execution;
 
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.settings.Rule;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A job and the results of its earlier runs.
  *
+ * @param rule the job's routing rule; {@link Rule#NONE} if it has none
  * @param record the record in which the job arrived; the event {@code started} contains its place
  * @param firstStarted the time when the job first started; null if it never started
  * @param lastAttempt the job's last attempt; 0 if there is none
@@ -16,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Work(
         PromptJob job,
+        Rule rule,
         RecordPlace record,
         @Nullable Instant firstStarted,
         int lastAttempt,

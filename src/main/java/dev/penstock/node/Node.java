@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -251,9 +252,10 @@ public final class Node {
     /**
      * Builds the request, and fetches the media that the job names by URL.
      *
+     * @param parameters the values of the job's routing rule for fields that the job does not set
      * @param until ends any wait for media
      */
-    public NodeRequest request(PromptJob job, String model, Until until)
+    public NodeRequest request(PromptJob job, String model, Map<String, Object> parameters, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
         NodeSettings.Requests requests = settings.requests();
         MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
@@ -261,7 +263,7 @@ public final class Node {
                 job.task(),
                 model,
                 inlined.body(),
-                Prompt.defaults(service.parameters(), requests.parameters()),
+                Prompt.defaults(Prompt.defaults(service.parameters(), requests.parameters()), parameters),
                 requests.extraBody(),
                 requests.embeddingBatch().orElse(0));
         return new NodeRequest(upstream, prompt, inlined);

@@ -3,8 +3,10 @@ package dev.penstock.schedule;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.route.Router;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -115,6 +117,26 @@ final class Placement {
                 yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
             }
         };
+    }
+
+    /**
+     * Returns the nodes that are up, in the order in which {@link #choose} takes them for a job that avoids none: those
+     * with room first, then those that must give back a slot first.
+     */
+    List<Router.Candidate> inOrder(Router.Route route) {
+        List<Router.Candidate> up = new ArrayList<>();
+        for (List<Router.Candidate> pool : Routes.candidates(route)) {
+            pool.stream()
+                    .filter(candidate -> isUp(candidate.node()))
+                    .sorted(Comparator.comparingDouble(candidate ->
+                            nodes.find(candidate.node()).orElseThrow().share()))
+                    .forEach(up::add);
+        }
+        if (route instanceof Router.Route.To) {
+            up.sort(Comparator.comparing(
+                    candidate -> !nodes.find(candidate.node()).orElseThrow().hasRoom()));
+        }
+        return List.copyOf(up);
     }
 
     private Router.@Nullable Candidate firstWithRoom(List<List<Router.Candidate>> pools, Predicate<String> allowed) {

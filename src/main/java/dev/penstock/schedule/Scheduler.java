@@ -89,7 +89,7 @@ public final class Scheduler {
                         nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
-            Gauge.builder("penstock.jobs.waiting", this, scheduler -> scheduler.waiting(priority))
+            Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
                     .tag("priority", priority.wireName())
                     .register(meters);
         }
@@ -220,7 +220,11 @@ public final class Scheduler {
     }
 
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
-        return fresh(() -> schedule.placement().hasOther(key, these, up));
+        return placement().hasOther(key, these, up);
+    }
+
+    Placement placement() {
+        return fresh(schedule::placement);
     }
 
     /** Returns whether any node takes jobs now. */
@@ -258,10 +262,6 @@ public final class Scheduler {
         } finally {
             lock.unlock();
         }
-    }
-
-    private int waiting(Priority priority) {
-        return locked(() -> schedule.waits(priority));
     }
 
     /** Returns how often waiting threads were woken. */

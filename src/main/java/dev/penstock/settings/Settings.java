@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param nodes the nodes from the configuration and the environment; if there are none, Penstock probes localhost
  * @param unknownFor how long a node that was never reached is assumed to have any model
  * @param profiles for each alias, the model of each backend
+ * @param routing the routing rules
  * @param parameters the default parameters of every request
  * @param permissions the optional fields that a job's body may have
  * @param groups the names of the consumer groups
@@ -31,6 +32,7 @@ public record Settings(
         Duration unknownFor,
         Map<String, Map<Backend, String>> profiles,
         @Nullable String defaultProfile,
+        Routing routing,
         Map<String, Object> parameters,
         JobDocument.Permissions permissions,
         Timeouts timeouts,
@@ -241,8 +243,7 @@ public record Settings(
 
     /** Returns the defaults for the jobs of a topic. */
     public JobDocument.Defaults defaults(JobTopic topic) {
-        return new JobDocument.Defaults(
-                topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts(), permissions);
+        return new JobDocument.Defaults(topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, permissions);
     }
 
     /**

@@ -10,6 +10,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -126,6 +127,7 @@ class AttemptStreamTest {
         return new AttemptStream(
                 rig.node("gpu-a"),
                 job,
+                Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
                 new Transcript(job),
                 signal,
@@ -331,6 +333,7 @@ class AttemptStreamTest {
         AttemptStream attempt = new AttemptStream(
                 rig.node("gpu-a"),
                 job(),
+                Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
                 new Transcript(job()),
                 signal,

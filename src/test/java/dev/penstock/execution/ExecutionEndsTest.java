@@ -12,6 +12,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.schedule.Admission;
+import dev.penstock.settings.Rule;
 import dev.penstock.testkit.Conditions;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
@@ -65,7 +66,7 @@ class ExecutionEndsTest {
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
         PromptJob job = rig.job().timeout(Duration.ofSeconds(20)).model("llama");
         rig.pass(Duration.ofSeconds(15));
-        ExecutionRig.Run run = rig.start(new Work(job, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0));
+        ExecutionRig.Run run = rig.start(new Work(job, Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0));
         ExecutionRig.awaitCalls(server, 1);
 
         rig.pass(Duration.ofSeconds(5));

@@ -11,6 +11,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
 import java.time.Duration;
@@ -160,8 +161,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama");
 
-        ExecutionRig.Run run = rig.start(
-                new Work(rig.job().node("gpu-z").model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0));
+        ExecutionRig.Run run = rig.start(new Work(
+                rig.job().node("gpu-z").model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.NO_NODE);
         assertThat(run.sink.names()).containsExactly("failed 5");

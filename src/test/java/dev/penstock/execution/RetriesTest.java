@@ -13,6 +13,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
 import java.time.Duration;
@@ -104,7 +105,7 @@ class RetriesTest {
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(BROKEN));
 
         ExecutionRig.Run run =
-                rig.start(new Work(rig.job().model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
+                rig.start(new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(run.sink.names()).containsExactly("started 6", "failed 6");

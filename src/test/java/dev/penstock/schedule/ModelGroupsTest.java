@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.route.Router;
+import dev.penstock.route.Targets;
 import dev.penstock.settings.Backend;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -117,10 +118,10 @@ class ModelGroupsTest {
                     new ModelGroups(swapsModels));
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
-            Router router = new Router(Map.of(), null);
+            Router router = new Router(Map.of(), null, false);
             schedule.rerouted(new Placement(
                     NodesView.of(List.of(load(0))),
-                    key -> router.find(key.model(), key.task(), key.pins(), List.of(view))));
+                    key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view))));
         }
 
         private static NodesView.Load load(int inFlight) {

@@ -218,10 +218,10 @@ final class Script {
     private void reroute() {
         List<Router.NodeView> views =
                 nodes.values().stream().map(FakeNode::view).toList();
-        Router router = new Router(Map.of(), null);
+        Router router = new Router(Map.of(), null, false);
         schedule.rerouted(new Placement(
                 NodesView.of(nodes.values().stream().map(FakeNode::load).toList()),
-                key -> router.find(key.model(), key.task(), key.pins(), views)));
+                key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views)));
     }
 
     private void settle() {

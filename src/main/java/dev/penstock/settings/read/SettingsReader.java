@@ -2,6 +2,7 @@ package dev.penstock.settings.read;
 
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Routing;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.FreeForm;
 import dev.penstock.settings.source.KnownKeys;
@@ -129,11 +130,23 @@ public final class SettingsReader {
             mistakes.mistake("jobs.timeout", "is above penstock.jobs.max-timeout");
         }
         LimitsReader limits = new LimitsReader(mistakes);
+        List<NodeSettings> nodes = nodes().read(config, environment);
+        Settings.Intake intake = new IntakeReader(mistakes).read(config);
         return new Settings(
-                nodes().read(config, environment),
+                nodes,
                 config.unknownFor(),
                 profiles,
                 config.defaultProfile().orElse(null),
+                new Routing(
+                        new RoutesReader(
+                                        mistakes,
+                                        new RuleChecks.Installation(
+                                                nodes,
+                                                profiles,
+                                                intake.topics(),
+                                                config.config().runtimeChanges()))
+                                .read(freeForm.routes()),
+                        config.cloudFallback()),
                 freeForm.at("parameters", config.parameters()),
                 permissions,
                 new Settings.Timeouts(
@@ -146,7 +159,7 @@ public final class SettingsReader {
                         config.retries().maxBackoff()),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
-                new IntakeReader(mistakes).read(config),
+                intake,
                 new Settings.Replies(
                         config.replies().chunkLinger(), config.replies().chunkMaxChars(), compression(config)),
                 new Settings.Topics(

@@ -33,6 +33,13 @@ public interface PenstockConfig {
     /** The profile for jobs that name no model. */
     Optional<String> defaultProfile();
 
+    /**
+     * Whether a job without a rule's targets and without pins may go to the pool cloud, after all other pools. The
+     * rules themselves, {@code penstock.routes}, are free-form keys.
+     */
+    @WithDefault("false")
+    boolean cloudFallback();
+
     /** The default parameters of every request. A value that is JSON is used as JSON. */
     Map<String, String> parameters();
 
