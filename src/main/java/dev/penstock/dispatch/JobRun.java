@@ -229,7 +229,8 @@ final class JobRun {
                 known.firstStarted(),
                 attemptsBefore,
                 known.reading().nextOutcomeAttempt(),
-                delivery.failures());
+                delivery.failures(),
+                known.text());
         try (QueueEntry entry = context.scheduler()
                 .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isDeferred())) {
             Execution running = new Execution(work, entry, publishing, signal, delivery::renew, context.execution());

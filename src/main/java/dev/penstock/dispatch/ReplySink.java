@@ -50,6 +50,16 @@ final class ReplySink implements AnswerSink {
     }
 
     @Override
+    public long lastSeq() {
+        return replies.lastSeq();
+    }
+
+    @Override
+    public boolean awaitPublished() throws InterruptedException {
+        return replies.awaitSent();
+    }
+
+    @Override
     public JobFailure tooLarge(String what) {
         return replies.tooLarge(what);
     }

@@ -2,11 +2,11 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.models.Later;
 import dev.penstock.node.models.NodeModels;
-import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
@@ -251,20 +251,17 @@ public final class Node {
     /**
      * Builds the request, and fetches the media that the job names by URL.
      *
+     * @param published the text that the answer continues; null if the answer starts over
      * @param until ends any wait for media
      */
-    public NodeRequest request(PromptJob job, String model, Until until)
+    public NodeRequest request(PromptJob job, String model, @Nullable PublishedText published, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
-        NodeSettings.Requests requests = settings.requests();
-        MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
-        Prompt prompt = Prompt.of(
-                job.task(),
-                model,
-                inlined.body(),
-                Prompt.defaults(service.parameters(), requests.parameters()),
-                requests.extraBody(),
-                requests.embeddingBatch().orElse(0));
-        return new NodeRequest(upstream, prompt, inlined);
+        return NodeRequest.of(upstream, service, job, model, media.inlined(job.body(), until), published);
+    }
+
+    /** Returns whether the node's backend can continue the published text of the job's answer. */
+    public boolean canContinue(PromptJob job, String model, String text) {
+        return NodeRequest.canContinue(upstream, service, job, model, text);
     }
 
     /** Notes that an attempt at this node failed. The caller frees the attempt's slot afterwards. */

@@ -37,7 +37,7 @@ class ReplySinkTest {
                 "llama",
                 Instant.EPOCH,
                 new RecordPlace("prompt-jobs", 0, 1),
-                Map.of("a", "x".repeat(metadata)));
+                Map.of("a", "x".repeat(metadata)), null);
     }
 
     @Test

@@ -127,7 +127,8 @@ class AttemptStreamTest {
                 rig.node("gpu-a"),
                 job,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
-                new Transcript(job),
+                null,
+                new Transcript(false),
                 signal,
                 atMost,
                 rig.context);
@@ -332,7 +333,8 @@ class AttemptStreamTest {
                 rig.node("gpu-a"),
                 job(),
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
-                new Transcript(job()),
+                null,
+                new Transcript(false),
                 signal,
                 Duration.ofMinutes(1),
                 rig.context);

@@ -144,6 +144,7 @@ public final class SettingsReader {
                         config.retries().maxAttempts(),
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
+                continuing(config),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
                 new IntakeReader(mistakes).read(config),
@@ -181,6 +182,16 @@ public final class SettingsReader {
             profiles.put(alias, byBackend);
         });
         return profiles;
+    }
+
+    private Settings.Continuing continuing(PenstockConfig config) {
+        Optional<Settings.Continuing> continuing = Arrays.stream(Settings.Continuing.values())
+                .filter(known -> known.wireName().equals(config.continuing()))
+                .findFirst();
+        if (continuing.isEmpty()) {
+            mistakes.mistake("continue", "'%s' is none of same-model, any, never".formatted(config.continuing()));
+        }
+        return continuing.orElse(Settings.Continuing.SAME_MODEL);
     }
 
     private GroupNames groups(PenstockConfig config) {
