@@ -32,9 +32,10 @@ public interface AnswerSink {
     long lastSeq();
 
     /**
-     * Waits until all events of this attempt are published, so that a later attempt may refer to them.
+     * Waits until all events of this attempt are published, so that a later attempt may continue their text.
      *
-     * @return false if an event could not be published
+     * @return false if an event could not be published, or if readers ignore this attempt because another run has
+     *     taken over
      */
     boolean awaitPublished() throws InterruptedException;
 

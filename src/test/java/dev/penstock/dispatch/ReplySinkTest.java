@@ -28,7 +28,8 @@ class ReplySinkTest {
     private final ReplySink sink = new ReplySink(
             new JobReplies(
                     new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null, () -> 0),
-            true);
+            true,
+            () -> true);
 
     private static JobEvent.Started started(int metadata) {
         return new JobEvent.Started(

@@ -130,7 +130,7 @@ public final class ReplyLog implements AutoCloseable {
                 .orElseThrow(() -> new AssertionError("no outcome of " + id + " in " + all(id)));
     }
 
-    /** Returns the text of the chunks, first choice: of the last attempt, and of the attempts that it continues. */
+    /** Returns the valid text of the chunks, first choice. It begins with the text that the last attempt continues. */
     public String chunkText(String id) {
         return String.join("", pieces(id).stream().map(ReplyLog::piece).toList());
     }
