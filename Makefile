@@ -49,7 +49,7 @@ FULL_TESTS := -DargLine= -Dit.left=none -Dit.forks=1 -Dpenstock.test.jobs=5000 -
 	-Dpenstock.test.others=500 -Dpenstock.test.queued=100000 -Dpenstock.test.continued-kills=100 -Djunit.jupiter.execution.timeout.testable.method.default=60m \
 	-Dit.test='QueueIT,BoundsIT,KilledReplicasIT,ScheduleIT,ContinuedLlamaIT'
 
-test-full: build ## Runs the queue's tests at full size, for an hour: 100,000 queued jobs, 500 jobs behind 5,000 others, 20 kills of replicas, 100 of model servers
+test-full: build ## Runs the queue's tests at full size, for an hour: 100,000 queued jobs, 500 jobs behind 5,000 others, 120 kills
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		$(FULL_TESTS)
 

@@ -16,6 +16,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -96,7 +97,7 @@ class ContinuedLlamaIT {
                     PATIENCE,
                     () -> id + " has no chunk");
             String node = replies.all(id).getFirst().json().at("/job/node").asText();
-            SERVERS.put(node, SERVERS.get(node).killAndRestart());
+            SERVERS.put(node, Objects.requireNonNull(SERVERS.get(node)).killAndRestart());
             replies.awaitOutcomes(List.of(id), PATIENCE);
 
             assertThat(replies.outcome(id).mark().kind()).as(id).isEqualTo(EventMark.Kind.COMPLETED);

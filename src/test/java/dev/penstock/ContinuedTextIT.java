@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
@@ -96,7 +97,11 @@ class ContinuedTextIT {
             assertThat(replies.completedText(id)).as(id).isEqualTo(WHOLE);
             assertThat(replies.chunkText(id)).as(id).isEqualTo(WHOLE);
             if (after > 0) {
-                assertResumed(replies, id, rests.get(id).request().continued(), Answer.unicode(after).joined());
+                assertResumed(
+                        replies,
+                        id,
+                        Objects.requireNonNull(rests.get(id)).request().continued(),
+                        Answer.unicode(after).joined());
             }
         }
         assertThat(rests).hasSize(TOKENS);
@@ -108,7 +113,8 @@ class ContinuedTextIT {
         assertThat(given).as(id).isEqualTo(published);
         List<ReplyLog.Event> valid = replies.valid(id);
         ReplyLog.Event resumed = valid.stream()
-                .filter(event -> event.mark().kind() == EventMark.Kind.STARTED && event.mark().attempt() == 2)
+                .filter(event -> event.mark().kind() == EventMark.Kind.STARTED
+                        && event.mark().attempt() == 2)
                 .findFirst()
                 .orElseThrow();
         ReplyLog.Event last = valid.get(valid.indexOf(resumed) - 1);
@@ -136,7 +142,8 @@ class ContinuedTextIT {
         send("sse", prompts);
         ReplyLog replies = rig.replies();
         replies.await(
-                () -> prompts.keySet().stream().allMatch(id -> replies.chunkText(id).equals(published(id))),
+                () -> prompts.keySet().stream()
+                        .allMatch(id -> replies.chunkText(id).equals(published(id))),
                 PATIENCE,
                 () -> "not all of the text is published");
         penstock.kill9();

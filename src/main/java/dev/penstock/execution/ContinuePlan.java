@@ -83,7 +83,8 @@ public final class ContinuePlan {
      * @param published the text of the attempts before; empty if there is none that can be continued
      */
     Optional<PublishedText> at(Node node, PromptJob job, String model, Optional<PublishedText> published) {
-        return published.filter(text -> !refused && isAllowed(text.model(), model))
+        return published
+                .filter(text -> !refused && isAllowed(text.model(), model))
                 .filter(text -> node.canContinue(job, model, text.text()));
     }
 

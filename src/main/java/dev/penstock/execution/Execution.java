@@ -167,9 +167,8 @@ public final class Execution {
         waiting = false;
         try (Node.Slot slot = held) {
             Node node = slot.node();
-            PublishedText continued = continuePlan
-                    .at(node, job, model, transcript.continuable())
-                    .orElse(null);
+            PublishedText continued =
+                    continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
             count(node, continued);
             Instant now = now();
             begin(node, model, continued, now);
@@ -190,8 +189,7 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt = 
-                    new AttemptStream(node, job, head, continued, transcript, signal, left(), context);
+            AttemptStream attempt = new AttemptStream(node, job, head, continued, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
@@ -268,10 +266,7 @@ public final class Execution {
                 }
                 Instant now = now();
                 RetryPlan.Next next = plan.after(
-                        new RetryPlan.Failed(failure, node.name(), spoke),
-                        now,
-                        limits.left(now),
-                        entry::mayHaveOther);
+                        new RetryPlan.Failed(failure, node.name(), spoke), now, limits.left(now), entry::mayHaveOther);
                 yield switch (next) {
                     case RetryPlan.Next.Anywhere() -> new Step.Again(failure, false);
                     case RetryPlan.Next.Elsewhere() -> new Step.Again(failure, true);

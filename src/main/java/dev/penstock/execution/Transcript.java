@@ -143,8 +143,7 @@ final class Transcript {
         }
         Answer.Head any = new Answer.Head("", 0, "", Task.CHAT);
         String text = answer.build(any).choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
-        PublishedText published =
-                new PublishedText(text.substring(0, publishedChars), last, segments(publishedPieces));
+        PublishedText published = new PublishedText(text.substring(0, publishedChars), last, segments(publishedPieces));
         return published.endsInsideCodePoint() ? Optional.empty() : Optional.of(published);
     }
 
@@ -182,8 +181,7 @@ final class Transcript {
                 .mapToLong(PublishedText.Segment::completionTokens)
                 .sum();
         Usage here = here();
-        long prompt =
-                first.promptTokens() > 0 ? first.promptTokens() : Math.max(0, here.promptTokens() - continued);
+        long prompt = first.promptTokens() > 0 ? first.promptTokens() : Math.max(0, here.promptTokens() - continued);
         return new Usage(
                 prompt,
                 continued + here.completionTokens(),

@@ -104,7 +104,8 @@ public final class TextSoFar {
         int begin = 0;
         for (int i = 0; i < marks.size(); ) {
             Mark first = marks.get(i);
-            while (i < marks.size() && marks.get(i).place().attempt() == first.place().attempt()) {
+            while (i < marks.size()
+                    && marks.get(i).place().attempt() == first.place().attempt()) {
                 i++;
             }
             int end = marks.get(i - 1).length();

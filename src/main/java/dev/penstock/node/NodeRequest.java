@@ -67,10 +67,7 @@ public final class NodeRequest implements AutoCloseable {
             }
             return prompt.hasTokensLeft()
                     ? new ContinuedStream(
-                            upstream.stream(prompt),
-                            prompt,
-                            published,
-                            upstream.continues(prompt, published.text()))
+                            upstream.stream(prompt), prompt, published, upstream.continues(prompt, published.text()))
                     : new NothingLeft();
         } catch (RuntimeException | StackOverflowError e) {
             // the job is the cause: its request would fail at any node

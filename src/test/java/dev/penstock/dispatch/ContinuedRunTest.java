@@ -9,6 +9,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.PublishedText;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.testkit.WireSchemas;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(60)
 class ContinuedRunTest {
     private static final int TOKENS = 200;
+    private static final WireSchemas SCHEMAS = new WireSchemas();
 
     private final RunRig rig = new RunRig(RunRig.VLLM);
     private final TakenJob job = rig.job("llama");
@@ -56,7 +58,8 @@ class ContinuedRunTest {
     private void answers() {
         rig.server().up("llama").onCall(call -> {
             PublishedText given = call.prompt().published();
-            call.answer(text(0, TOKENS).substring(given == null ? 0 : given.text().length()));
+            call.answer(
+                    text(0, TOKENS).substring(given == null ? 0 : given.text().length()));
         });
     }
 
@@ -116,6 +119,7 @@ class ContinuedRunTest {
 
         assertThat(whole(run)).isEqualTo(text(0, TOKENS));
         assertThat(startedAgain(3).at("/job/resumed_from").toString()).isEqualTo("{\"attempt\":2,\"seq\":1}");
+        rig.events(job.job().id()).forEach(event -> SCHEMAS.check("event.schema.json", event.toString()));
         JsonNode segments = run.last().at("/job/segments");
         assertThat(segments).hasSize(3);
         assertThat(segments.path(0).path("node").asText()).isEqualTo("gpu-z");

@@ -38,7 +38,8 @@ class ReplySinkTest {
                 "llama",
                 Instant.EPOCH,
                 new RecordPlace("prompt-jobs", 0, 1),
-                Map.of("a", "x".repeat(metadata)), null);
+                Map.of("a", "x".repeat(metadata)),
+                null);
     }
 
     @Test

@@ -37,9 +37,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(120)
 class ContinuedTextTest {
     private static final int TOKENS = 200;
-    private static final List<String> WORDS = List.of(" the", " río", ",", " 🌊", "\n", " ha", " ha", " \"so\"", " e\u0301");
-    private static final List<String> SCRIPT =
-            IntStream.range(0, TOKENS).mapToObj(i -> WORDS.get(i % WORDS.size()) + (i % 7 == 0 ? i : "")).toList();
+    private static final List<String> WORDS =
+            List.of(" the", " río", ",", " 🌊", "\n", " ha", " ha", " \"so\"", " e\u0301");
+    private static final List<String> SCRIPT = IntStream.range(0, TOKENS)
+            .mapToObj(i -> WORDS.get(i % WORDS.size()) + (i % 7 == 0 ? i : ""))
+            .toList();
 
     private static ExecutionRig rig(String backend, String... more) {
         // by default, no job goes to a cloud
@@ -56,8 +58,7 @@ class ContinuedTextTest {
 
     /** Sets what both servers do: the first attempt of a job, and each attempt that continues a text. */
     private static void onCall(ExecutionRig rig, Consumer<FakeNodes.Call> first, Consumer<FakeNodes.Call> rest) {
-        Consumer<FakeNodes.Call> both =
-                call -> (call.prompt().published() == null ? first : rest).accept(call);
+        Consumer<FakeNodes.Call> both = call -> (call.prompt().published() == null ? first : rest).accept(call);
         rig.nodes.server("a").onCall(both);
         rig.nodes.server("b").onCall(both);
     }
@@ -96,13 +97,15 @@ class ContinuedTextTest {
     private static String token(String backend, String token) {
         String quoted = Json.mapper().valueToTree(token).toString();
         return switch (backend) {
-            case "ollama" -> "{\"model\":\"llama\",\"message\":{\"role\":\"assistant\",\"content\":%s},\"done\":false}"
-                    .formatted(quoted);
+            case "ollama" ->
+                "{\"model\":\"llama\",\"message\":{\"role\":\"assistant\",\"content\":%s},\"done\":false}"
+                        .formatted(quoted);
             case "anthropic" ->
                 "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%s}}"
                         .formatted(quoted);
-            default -> "{\"id\":\"x\",\"model\":\"llama\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%s}}]}"
-                    .formatted(quoted);
+            default ->
+                "{\"id\":\"x\",\"model\":\"llama\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%s}}]}"
+                        .formatted(quoted);
         };
     }
 
@@ -131,7 +134,14 @@ class ContinuedTextTest {
      *     token
      */
     @ParameterizedTest
-    @CsvSource({"vllm, false", "llama-server, false", "llama-server, true", "ollama, false", "ollama, true", "anthropic, false"})
+    @CsvSource({
+        "vllm, false",
+        "llama-server, false",
+        "llama-server, true",
+        "ollama, false",
+        "ollama, true",
+        "anthropic, false"
+    })
     void a_node_that_fails_after_any_token_leaves_the_whole_text(String backend, boolean repeats) throws Exception {
         ExecutionRig rig = rig(backend);
         NodeSettings settings = rig.node("a").settings();
@@ -144,8 +154,7 @@ class ContinuedTextTest {
                     rig,
                     call -> {
                         AnswerParser parser = protocol.parser(call.prompt());
-                        SCRIPT.subList(0, failsAfter)
-                                .forEach(token -> parser.line(token(backend, token), call::say));
+                        SCRIPT.subList(0, failsAfter).forEach(token -> parser.line(token(backend, token), call::say));
                         call.fail(BROKEN);
                     },
                     call -> {
@@ -157,7 +166,8 @@ class ContinuedTextTest {
                             rest.addFirst(String.join("", SCRIPT.subList(0, failsAfter)) + first);
                         }
                         rest.forEach(token -> parser.line(token(backend, token), call::say));
-                        end(backend, 10 + failsAfter, TOKENS - failsAfter).forEach(line -> parser.line(line, call::say));
+                        end(backend, 10 + failsAfter, TOKENS - failsAfter)
+                                .forEach(line -> parser.line(line, call::say));
                     });
 
             ExecutionRig.Run run = rig.start("llama");
@@ -196,19 +206,16 @@ class ContinuedTextTest {
     @Test
     void an_attempt_may_continue_an_attempt_that_continued_another() {
         ExecutionRig rig = rig("vllm");
-        onCall(
-                rig,
-                call -> call.say(text("one ")).say(text("two ")).fail(BROKEN),
-                call -> {
-                    String given = Objects.requireNonNull(call.prompt().published()).text();
-                    if (given.equals("one two ")) {
-                        call.say(text("three ")).fail(BROKEN);
-                    } else {
-                        call.say(text("four"));
-                        call.say(new TokenEvent.Spent(new Usage(14, 1)));
-                        call.say(new TokenEvent.Finish(0, "stop")).say(new TokenEvent.End());
-                    }
-                });
+        onCall(rig, call -> call.say(text("one ")).say(text("two ")).fail(BROKEN), call -> {
+            String given = Objects.requireNonNull(call.prompt().published()).text();
+            if (given.equals("one two ")) {
+                call.say(text("three ")).fail(BROKEN);
+            } else {
+                call.say(text("four"));
+                call.say(new TokenEvent.Spent(new Usage(14, 1)));
+                call.say(new TokenEvent.Finish(0, "stop")).say(new TokenEvent.End());
+            }
+        });
 
         ExecutionRig.Run run = rig.start("llama");
 
@@ -216,17 +223,16 @@ class ContinuedTextTest {
         assertThat(answer(run)).isEqualTo("one two three four");
         assertThat(chunks(run)).isEqualTo("one two three four");
         assertThat(run.sink.names())
-                .containsExactly(
-                        "started 1", "chunk 1", "started 2", "chunk 2", "started 3", "chunk 3", "completed 3");
+                .containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "started 3", "chunk 3", "completed 3");
         assertThat(started(run, 2).resumedFrom()).isEqualTo(new PublishedText.Place(1, 1));
         assertThat(started(run, 3).resumedFrom()).isEqualTo(new PublishedText.Place(2, 1));
         JobEvent.Execution execution = completed(run).execution();
         assertThat(execution.segments())
-                .extracting(PublishedText.Segment::attempt, PublishedText.Segment::fromSeq, PublishedText.Segment::completionTokens)
-                .containsExactly(
-                        tuple(1, 1L, 2L),
-                        tuple(2, 1L, 1L),
-                        tuple(3, 1L, 1L));
+                .extracting(
+                        PublishedText.Segment::attempt,
+                        PublishedText.Segment::fromSeq,
+                        PublishedText.Segment::completionTokens)
+                .containsExactly(tuple(1, 1L, 2L), tuple(2, 1L, 1L), tuple(3, 1L, 1L));
         assertThat(completed(run).answer().usage()).isEqualTo(new Usage(11, 4));
         assertThat(execution.usageAllAttempts()).isEqualTo(new Usage(14, 4));
         assertThat(rig.count("penstock.failovers", "kind", "continued")).isEqualTo(2);
@@ -254,7 +260,9 @@ class ContinuedTextTest {
         onCall(
                 rig,
                 call -> {
-                    if (rig.nodes.server("a").calls().size() + rig.nodes.server("b").calls().size() == 1) {
+                    if (rig.nodes.server("a").calls().size()
+                                    + rig.nodes.server("b").calls().size()
+                            == 1) {
                         call.say(text("one ")).fail(BROKEN);
                     } else {
                         call.answer("all of it");
@@ -267,15 +275,13 @@ class ContinuedTextTest {
     @Test
     void a_rest_gets_the_tokens_that_the_published_text_leaves() {
         ExecutionRig rig = rig("vllm");
-        onCall(
-                rig,
-                call -> call.say(text("one ")).say(text("two ")).fail(BROKEN),
-                call -> {
-                    assertThat(call.prompt().asked()).containsEntry("max_tokens", 3L);
-                    call.answer("three");
-                });
+        onCall(rig, call -> call.say(text("one ")).say(text("two ")).fail(BROKEN), call -> {
+            assertThat(call.prompt().asked()).containsEntry("max_tokens", 3L);
+            call.answer("three");
+        });
 
-        assertThat(answer(rig.start(rig.job().with("max_tokens", 5).model("llama")))).isEqualTo("one two three");
+        assertThat(answer(rig.start(rig.job().with("max_tokens", 5).model("llama"))))
+                .isEqualTo("one two three");
     }
 
     @Test
@@ -285,21 +291,21 @@ class ContinuedTextTest {
 
         assertThat(answer(run)).isEqualTo("one ");
         assertThat(completed(run).answer().choices().getFirst().finishReason()).isEqualTo("length");
-        assertThat(rig.nodes.server("a").calls().size() + rig.nodes.server("b").calls().size()).isEqualTo(1);
+        assertThat(rig.nodes.server("a").calls().size()
+                        + rig.nodes.server("b").calls().size())
+                .isEqualTo(1);
     }
 
     @Test
     void a_stop_string_over_the_seam_ends_the_answer() {
         ExecutionRig rig = rig("vllm");
-        onCall(
-                rig,
-                call -> call.say(text("so it EN")).fail(BROKEN),
-                call -> {
-                    call.say(text("D")).say(text("-O")).say(text("F")).say(text(" never"));
-                    call.say(new TokenEvent.Finish(0, "length")).say(new TokenEvent.End());
-                });
+        onCall(rig, call -> call.say(text("so it EN")).fail(BROKEN), call -> {
+            call.say(text("D")).say(text("-O")).say(text("F")).say(text(" never"));
+            call.say(new TokenEvent.Finish(0, "length")).say(new TokenEvent.End());
+        });
 
-        ExecutionRig.Run run = rig.start(rig.job().with("stop", List.of("END-OF", "x")).model("llama"));
+        ExecutionRig.Run run =
+                rig.start(rig.job().with("stop", List.of("END-OF", "x")).model("llama"));
 
         assertThat(answer(run)).isEqualTo("so it EN").isEqualTo(chunks(run));
         assertThat(completed(run).answer().choices().getFirst().finishReason()).isEqualTo("stop");
@@ -340,7 +346,9 @@ class ContinuedTextTest {
         onCall(
                 rig,
                 call -> {
-                    if (rig.nodes.server("a").calls().size() + rig.nodes.server("b").calls().size() == 1) {
+                    if (rig.nodes.server("a").calls().size()
+                                    + rig.nodes.server("b").calls().size()
+                            == 1) {
                         call.say(text("one")).fail(BROKEN);
                     } else {
                         call.answer("all of it");
@@ -378,7 +386,9 @@ class ContinuedTextTest {
         onCall(
                 rig,
                 call -> {
-                    if (rig.nodes.server("a").calls().size() + rig.nodes.server("b").calls().size() == 1) {
+                    if (rig.nodes.server("a").calls().size()
+                                    + rig.nodes.server("b").calls().size()
+                            == 1) {
                         call.say(text("one ")).fail(BROKEN);
                     } else {
                         call.answer("all of it");

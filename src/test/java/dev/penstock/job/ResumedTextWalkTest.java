@@ -280,11 +280,7 @@ class ResumedTextWalkTest {
                 Run landed = run.flying(
                         List.copyOf(run.flight().subList(1, run.flight().size())));
                 next.add(new State(
-                                List.copyOf(log),
-                                state.runs(),
-                                state.owner(),
-                                state.deliveries(),
-                                state.acknowledged())
+                                List.copyOf(log), state.runs(), state.owner(), state.deliveries(), state.acknowledged())
                         .with(i, landed));
                 if (!run.alive()) {
                     next.add(state.with(i, run.flying(List.of())));
@@ -331,11 +327,11 @@ class ResumedTextWalkTest {
                     int attempt = run.attempt() + 1;
                     int failures = run.failuresLeft() - 1;
                     next.add(state.with(
-                            i,
-                            owns(state, i) ? run.begins(attempt, "", null, failures, i) : run.to(Phase.DONE)));
+                            i, owns(state, i) ? run.begins(attempt, "", null, failures, i) : run.to(Phase.DONE)));
                     boolean isValid = !rules.checksItsAttempt()
                             || !looks
-                            || (reading.attempt() == run.attempt() && NAMES.get(i).equals(reading.run()));
+                            || (reading.attempt() == run.attempt()
+                                    && NAMES.get(i).equals(reading.run()));
                     if (owns(state, i) && run.last() != null && isValid) {
                         next.add(state.with(i, run.begins(attempt, run.text(), run.last(), failures, i)));
                     }
@@ -363,8 +359,7 @@ class ResumedTextWalkTest {
             }
             case ACK -> {
                 State done = state.with(i, run.to(Phase.DONE));
-                next.add(
-                        owns(state, i) ? new State(done.log(), done.runs(), null, done.deliveries(), true) : done);
+                next.add(owns(state, i) ? new State(done.log(), done.runs(), null, done.deliveries(), true) : done);
             }
             case DONE -> {}
         }

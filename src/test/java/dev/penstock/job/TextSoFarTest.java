@@ -37,8 +37,7 @@ class TextSoFarTest {
         started(3);
         chunk(3, 1, "new");
         assertThat(text.text()).contains("new");
-        assertThat(published().segments())
-                .containsExactly(new PublishedText.Segment("node-3", "tiny", 3, 1, 1));
+        assertThat(published().segments()).containsExactly(new PublishedText.Segment("node-3", "tiny", 3, 1, 1));
     }
 
     @Test
@@ -68,10 +67,7 @@ class TextSoFarTest {
         assertThat(published.last()).isEqualTo(new PublishedText.Place(3, 1));
         assertThat(published.segments())
                 .extracting(PublishedText.Segment::node, PublishedText.Segment::fromSeq)
-                .containsExactly(
-                        tuple("node-1", 1L),
-                        tuple("node-2", 1L),
-                        tuple("node-3", 1L));
+                .containsExactly(tuple("node-1", 1L), tuple("node-2", 1L), tuple("node-3", 1L));
     }
 
     @Test

@@ -56,7 +56,8 @@ enum ContractCase {
         void check(Stage stage) throws Exception {
             List<String> inputs = List.of("the river", "a stone", "wind and rain", "fire", "sky");
             Heard many = Heard.of(
-                    stage, new Prompt(Task.EMBEDDINGS, stage.model(), Map.of("input", inputs), Map.of(), Map.of(), 2, null));
+                    stage,
+                    new Prompt(Task.EMBEDDINGS, stage.model(), Map.of("input", inputs), Map.of(), Map.of(), 2, null));
             many.assertWhole();
             assertThat(many.answer().embeddings()).hasSize(5);
             for (int i = 0; i < inputs.size(); i++) {

@@ -33,7 +33,8 @@ final class AnthropicProtocol implements WireProtocol {
     public Continues continues(Prompt prompt, String text) {
         boolean thinks = prompt.asked().get("thinking") instanceof Map<?, ?>
                 || prompt.defaults().get("thinking") instanceof Map<?, ?>;
-        return thinks || Character.isWhitespace(text.charAt(text.length() - 1))
+        boolean isText = prompt.task() != Task.EMBEDDINGS && prompt.task() != Task.TAG;
+        return !isText || thinks || Character.isWhitespace(text.charAt(text.length() - 1))
                 ? Continues.CANNOT
                 : Continues.SENDS_THE_REST;
     }

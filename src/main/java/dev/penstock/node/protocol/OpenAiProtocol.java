@@ -94,6 +94,9 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
      */
     @Override
     public Continues continues(Prompt prompt, String text) {
+        if (prompt.task() == Task.EMBEDDINGS || prompt.task() == Task.TAG) {
+            return Continues.CANNOT;
+        }
         if (inChat(prompt)) {
             return chatContinues();
         }

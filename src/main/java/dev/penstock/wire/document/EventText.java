@@ -29,7 +29,8 @@ public final class EventText {
                         job.path("model").asText(""),
                         from.isObject()
                                 ? new PublishedText.Place(
-                                        from.path("attempt").asInt(), from.path("seq").asLong())
+                                        from.path("attempt").asInt(),
+                                        from.path("seq").asLong())
                                 : null);
             }
             case CHUNK -> text.chunk(new PublishedText.Place(mark.attempt(), mark.seq()), plainText(parse(value)));

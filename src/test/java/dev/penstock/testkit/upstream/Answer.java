@@ -305,10 +305,7 @@ public record Answer(Content content, NodeThroughput pace, Ending ending, Pieces
         boolean isCut = ending.tokens() > 0 && ending.tokens() != Ending.ALL;
         Ending cut = isCut
                 ? new Ending(
-                        ending.how(),
-                        Math.max(0, ending.tokens() - dropped),
-                        ending.whenNextIsDue(),
-                        ending.message())
+                        ending.how(), Math.max(0, ending.tokens() - dropped), ending.whenNextIsDue(), ending.message())
                 : ending;
         return new Answer(after.content, pace, cut, pieces, headers);
     }

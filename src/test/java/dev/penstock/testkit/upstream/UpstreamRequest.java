@@ -57,10 +57,7 @@ public record UpstreamRequest(
         if (messages.isEmpty()) {
             return text(body.path("prompt"));
         }
-        return text(
-                continues(messages)
-                        ? messages.get(messages.size() - 2).path("content")
-                        : last(messages));
+        return text(continues(messages) ? messages.get(messages.size() - 2).path("content") : last(messages));
     }
 
     private static boolean continues(JsonNode messages) {
