@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Nodes and replicas that fail in mid-answer, over real connections: the text goes on where it broke off. */
 class ContinuedTextIT {
-    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
     private static final int TOKENS = 200;
     private static final String WHOLE = Answer.unicode(TOKENS).joined();
 
@@ -40,15 +40,14 @@ class ContinuedTextIT {
     @BeforeAll
     static void start() throws InterruptedException {
         rig = Rig.start("continued");
+        rig.fake().models("sse", "ndjson");
         penstock = rig.start(replica("continued"));
     }
 
-    /** Returns a replica whose node serves the model {@code sse}, and whose node {@code ollama} the model {@code ndjson}. */
+    /** Returns a replica with one node that sends server-sent events, and another that sends lines of JSON. */
     private static PenstockProcess.Builder replica(String name) {
         return rig.replica(name, 64)
                 .node("ollama", "ollama", URI.create(rig.fake().url()), 64)
-                .config("penstock.nodes.fake.model", "sse")
-                .config("penstock.nodes.ollama.model", "ndjson")
                 .config("penstock.retries.backoff", "10ms");
     }
 
@@ -61,8 +60,8 @@ class ContinuedTextIT {
         try (JobSender jobs = new JobSender(rig.broker().bootstrap())) {
             prompts.forEach((id, prompt) -> jobs.sendRaw(
                     null,
-                    "{\"job\":{\"id\":\"%s\"},\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}"
-                            .formatted(id, model, prompt)
+                    "{\"job\":{\"id\":\"%s\",\"node\":\"%s\"},\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}"
+                            .formatted(id, model.equals("sse") ? "fake" : "ollama", model, prompt)
                             .getBytes(StandardCharsets.UTF_8)));
             jobs.flush();
         }
