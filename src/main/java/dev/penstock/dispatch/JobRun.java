@@ -230,7 +230,7 @@ final class JobRun {
     }
 
     private Execution.Result execute(Recovery.Known known, boolean recovered) throws InterruptedException {
-        ReplySink publishing = new ReplySink(replies, recovered);
+        ReplySink publishing = new ReplySink(replies, recovered, () -> isValid(known, recovered));
         sink = publishing;
         Work work = new Work(
                 job,
@@ -239,7 +239,8 @@ final class JobRun {
                 known.firstStarted(),
                 attemptsBefore,
                 known.reading().nextOutcomeAttempt(),
-                delivery.failures());
+                delivery.failures(),
+                known.text());
         try (QueueEntry entry = context.scheduler()
                 .enter(
                         routeKey,
@@ -251,6 +252,20 @@ final class JobRun {
             execution = running;
             return running.run();
         }
+    }
+
+    /**
+     * Returns whether readers take the events of the current attempt. If the job may have another run, that run may have
+     * begun an attempt of the same number before. Then this attempt is void, and no reader has its text.
+     */
+    private boolean isValid(Recovery.Known known, boolean recovered) throws InterruptedException {
+        if (!recovered && !delivery.mayHaveRunAfterAll()) {
+            return true;
+        }
+        Recovery.Known now = recovered ? lookUpAgain(known) : lookUp();
+        return now != null
+                && now.reading().attempt() == replies.attempt()
+                && replies.run().equals(now.reading().run());
     }
 
     /** Defers the job. The delay is shorter than the time that the job has left. */

@@ -3,8 +3,10 @@ package dev.penstock.execution;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeRequest;
 import dev.penstock.node.StallTimeouts;
@@ -29,6 +31,7 @@ final class AttemptStream implements AutoCloseable {
     private final Node node;
     private final PromptJob job;
     private final Rule rule;
+    private final @Nullable PublishedText continued;
     private final Transcript transcript;
     private final StopSignal signal;
     private final LongSupplier nanos;
@@ -66,7 +69,8 @@ final class AttemptStream implements AutoCloseable {
 
     /** How an attempt ended. */
     sealed interface End {
-        record Whole(Answer answer) implements End {}
+        /** @param here the usage of this attempt alone */
+        record Whole(Answer answer, Usage here) implements End {}
 
         record Failed(JobFailure failure) implements End {}
 
@@ -82,6 +86,7 @@ final class AttemptStream implements AutoCloseable {
      *
      * @param rule the job's routing rule
      * @param head the head of the answer, with the requested model
+     * @param continued the published text that the answer continues; null if the answer starts over
      * @param atMost the time left for the job
      */
     AttemptStream(
@@ -89,6 +94,7 @@ final class AttemptStream implements AutoCloseable {
             PromptJob job,
             Rule rule,
             Answer.Head head,
+            @Nullable PublishedText continued,
             Transcript transcript,
             StopSignal signal,
             Duration atMost,
@@ -97,6 +103,7 @@ final class AttemptStream implements AutoCloseable {
         this.job = job;
         this.rule = rule;
         this.head = head;
+        this.continued = continued;
         this.transcript = transcript;
         this.signal = signal;
         nanos = context.nanos();
@@ -144,7 +151,7 @@ final class AttemptStream implements AutoCloseable {
     private Open open() throws InterruptedException, Until.Over, WireProtocol.Unsupported {
         Open opened = open;
         if (opened == null) {
-            NodeRequest sent = node.request(job, head.model(), rule.set().parameters(), until);
+            NodeRequest sent = node.request(job, head.model(), rule.set().parameters(), continued, until);
             request = sent;
             TokenStream stream = sent.stream();
             // the node cannot answer while the media are fetched, so the stall timeout begins here
@@ -178,14 +185,24 @@ final class AttemptStream implements AutoCloseable {
             if (event != null) {
                 take(event, opened.silence());
                 if (end != null) {
-                    return end instanceof End.Whole && batch.hasText() ? chunk() : new Progress.Ended(end);
+                    return last(end);
                 }
             } else if (untilSilent <= 0) {
-                return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
+                end = new End.Failed(opened.silence().tooLong().atNode(node.name()));
+                return last(end);
             } else if (untilChunk <= 0) {
                 return chunk();
             }
         }
+    }
+
+    /**
+     * Returns the text that is in no chunk yet, if it is still of use: a whole answer must have all of its text, and
+     * after a failure, another attempt can continue only what is published. Then the end follows.
+     */
+    private Progress last(End how) {
+        boolean isOfUse = how instanceof End.Whole || (how instanceof End.Failed && transcript.isContinuable());
+        return isOfUse && batch.hasText() ? chunk() : new Progress.Ended(how);
     }
 
     private Progress chunk() {
@@ -231,11 +248,11 @@ final class AttemptStream implements AutoCloseable {
      */
     private End whole(Answer answer) {
         if (job.task() != Task.TAG) {
-            return new End.Whole(answer);
+            return new End.Whole(answer, transcript.here());
         }
         String text = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
         if (TagList.of(text).isPresent()) {
-            return new End.Whole(answer);
+            return new End.Whole(answer, transcript.here());
         }
         String line = text.strip().replaceAll("\\s+", " ");
         return new End.Failed(JobFailure.of(

@@ -4,6 +4,8 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.QueueEntry;
@@ -26,6 +28,7 @@ public final class Execution {
     private final Owner owner;
     private final ExecutionContext context;
     private final RetryPlan plan;
+    private final ContinuePlan continuePlan;
     private final Transcript transcript;
     private TimeLimits limits;
     private int firstAttempt;
@@ -80,7 +83,12 @@ public final class Execution {
         Settings.Retries retries = work.rule().retries().over(context.settings().retries());
         int maxAttempts = Objects.requireNonNullElse(job.maxAttempts(), retries.maxAttempts());
         plan = new RetryPlan(retries, maxAttempts, work.failures(), context.chance());
-        transcript = new Transcript(job);
+        Settings.Continuing continuing = context.settings().continuing();
+        continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
+        transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
+        if (work.published() != null) {
+            transcript.recover(work.published());
+        }
         limits = new TimeLimits(job, work.firstStarted());
         lastAttempt = work.lastAttempt();
         outcomeAttempt = work.outcomeAttempt();
@@ -162,17 +170,23 @@ public final class Execution {
         waiting = false;
         try (Node.Slot slot = held) {
             Node node = slot.node();
-            if (last != null && !node.name().equals(last.node())) {
-                context.meters().failedOver();
-            }
+            PublishedText continued =
+                    continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
+            count(node, continued);
             Instant now = now();
             if (limits.firstStarted() == null
                     && !context.settings().routing().rules().isEmpty()) {
                 context.meters().routed(work.rule(), node);
             }
-            begin(now);
+            begin(node, model, continued, now);
             JobEvent.Started started = new JobEvent.Started(
-                    node.name(), node.settings().backend().wireName(), model, now, work.record(), job.metadata());
+                    node.name(),
+                    node.settings().backend().wireName(),
+                    model,
+                    now,
+                    work.record(),
+                    job.metadata(),
+                    continued == null ? null : continued.last());
             if (!sink.started(started)) {
                 JobFailure failure = sink.tooLarge("the event 'started' is too large");
                 return done(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())));
@@ -183,20 +197,28 @@ public final class Execution {
                     model,
                     job.task());
             AttemptStream attempt =
-                    new AttemptStream(node, job, work.rule(), head, transcript, signal, left(), context);
+                    new AttemptStream(node, job, work.rule(), head, continued, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
                 trace.ended(end, attempt.firstTokenMillis());
             }
             context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            return step(end, started, attempt, node);
+            return step(end, started, attempt, node, continued != null);
         } finally {
             waiting = true;
         }
     }
 
-    private void begin(Instant now) {
+    private void count(Node node, @Nullable PublishedText continued) {
+        if (continued != null) {
+            context.meters().continued();
+        } else if (last != null && !node.name().equals(last.node())) {
+            context.meters().startedOver();
+        }
+    }
+
+    private void begin(Node node, String model, @Nullable PublishedText continued, Instant now) {
         sink.begin(++lastAttempt);
         firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
         if (queuedMillis == null) {
@@ -204,7 +226,7 @@ public final class Execution {
             context.meters().queued(queuedMillis);
         }
         limits = limits.startedAt(now);
-        transcript.startOver();
+        transcript.begin(node.name(), model, lastAttempt, continued);
     }
 
     /** Publishes the chunks of an attempt, and returns how the attempt ended. */
@@ -217,7 +239,7 @@ public final class Execution {
                             return new AttemptStream.End.Failed(sink.tooLarge("a part of the answer cannot be cut")
                                     .atNode(node.name()));
                         }
-                        transcript.published();
+                        transcript.published(sink.lastSeq());
                     }
                     case AttemptStream.Progress.Ended(AttemptStream.End end) -> {
                         return end;
@@ -227,10 +249,13 @@ public final class Execution {
         }
     }
 
-    private Step step(AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node) {
+    /** @param continued whether the attempt had to continue a text */
+    private Step step(
+            AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node, boolean continued)
+            throws InterruptedException {
         JobEvent.Execution execution = execution(started, attempt);
         return switch (end) {
-            case AttemptStream.End.Whole(Answer answer) ->
+            case AttemptStream.End.Whole(Answer answer, Usage _) ->
                 done(Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), started, node));
             case AttemptStream.End.Stopped() ->
                 signal.reason() == StopSignal.Reason.CANCELLED
@@ -239,12 +264,17 @@ public final class Execution {
             case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
             case AttemptStream.End.Failed(JobFailure failure) -> {
                 node.failed(failure);
+                boolean spoke = attempt.firstTokenMillis() != null;
+                if (continued && !spoke && continuePlan.failed(failure)) {
+                    yield new Step.Again(failure, false);
+                }
+                if (transcript.continuable().isPresent() && !sink.awaitPublished()) {
+                    // the broker lacks a chunk, so no reader has the whole text
+                    transcript.startOver();
+                }
                 Instant now = now();
                 RetryPlan.Next next = plan.after(
-                        new RetryPlan.Failed(failure, node.name(), attempt.firstTokenMillis() != null),
-                        now,
-                        limits.left(now),
-                        entry::mayHaveOther);
+                        new RetryPlan.Failed(failure, node.name(), spoke), now, limits.left(now), entry::mayHaveOther);
                 yield switch (next) {
                     case RetryPlan.Next.Anywhere() -> new Step.Again(failure, false);
                     case RetryPlan.Next.Elsewhere() -> new Step.Again(failure, true);
@@ -264,7 +294,9 @@ public final class Execution {
                 attempt.firstTokenMillis(),
                 millisUntil(now()),
                 lastAttempt,
-                attempt.ignoredParameters());
+                attempt.ignoredParameters(),
+                transcript.segments(),
+                transcript.allAttempts());
     }
 
     private static Step done(Outcome outcome) {

@@ -4,6 +4,7 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.settings.Rule;
 import io.micrometer.core.instrument.Counter;
@@ -21,6 +22,7 @@ public final class RunMeters {
     private final MeterRegistry meters;
     private final Counter restarts;
     private final Counter missedDeadlines;
+    private final Counter continued;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -41,6 +43,7 @@ public final class RunMeters {
         this.meters = meters;
         restarts = meters.counter("penstock.failovers", "kind", "restart");
         missedDeadlines = meters.counter("penstock.deadline.missed");
+        continued = meters.counter("penstock.failovers", "kind", "continued");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -67,8 +70,13 @@ public final class RunMeters {
     }
 
     /** Counts a job that starts over at another node after its node failed. */
-    void failedOver() {
+    void startedOver() {
         restarts.increment();
+    }
+
+    /** Counts an attempt that continues the text of an earlier attempt, after a node or a replica failed. */
+    void continued() {
+        continued.increment();
     }
 
     /**
@@ -85,9 +93,9 @@ public final class RunMeters {
             node.firstToken(firstTokenMillis);
             firstToken.record(Duration.ofMillis(firstTokenMillis));
         }
-        if (end instanceof AttemptStream.End.Whole(Answer answer)) {
-            node.answered(answer.usage().completionTokens(), streamMillis / 1000.0);
-            tokens(job, answer, streamMillis);
+        if (end instanceof AttemptStream.End.Whole(Answer answer, Usage here)) {
+            node.answered(here.completionTokens(), streamMillis / 1000.0);
+            tokens(job, answer, here.completionTokens(), streamMillis);
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);
         counter(
@@ -97,7 +105,8 @@ public final class RunMeters {
                 .increment(interrupted ? 1 : 0);
     }
 
-    private void tokens(PromptJob job, Answer answer, long streamMillis) {
+    /** @param streamed the tokens of the attempt's own part of the answer */
+    private void tokens(PromptJob job, Answer answer, long streamed, long streamMillis) {
         long reported = answer.usage().completionTokens();
         promptTokens.record((double) answer.usage().promptTokens());
         completionTokens.record((double) reported);
@@ -105,8 +114,8 @@ public final class RunMeters {
                 .increment((double) answer.usage().promptTokens());
         counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
                 .increment((double) reported);
-        if (reported > 1) {
-            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (reported - 1)));
+        if (streamed > 1) {
+            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (streamed - 1)));
         }
     }
 

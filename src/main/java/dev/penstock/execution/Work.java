@@ -1,6 +1,7 @@
 package dev.penstock.execution;
 
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.settings.Rule;
 import java.time.Instant;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param lastAttempt the job's last attempt; 0 if there is none
  * @param outcomeAttempt the attempt number for an outcome that no attempt leads to
  * @param failures the number of earlier failed attempts that count against max_attempts
+ * @param published the text that earlier runs published and this run may continue; null if there is none
  */
 public record Work(
         PromptJob job,
@@ -23,4 +25,5 @@ public record Work(
         @Nullable Instant firstStarted,
         int lastAttempt,
         int outcomeAttempt,
-        int failures) {}
+        int failures,
+        @Nullable PublishedText published) {}

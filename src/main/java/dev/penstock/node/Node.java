@@ -2,11 +2,11 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.models.Later;
 import dev.penstock.node.models.NodeModels;
-import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
@@ -253,20 +253,22 @@ public final class Node {
      * Builds the request, and fetches the media that the job names by URL.
      *
      * @param parameters the values of the job's routing rule for fields that the job does not set
+     * @param published the text that the answer continues; null if the answer starts over
      * @param until ends any wait for media
      */
-    public NodeRequest request(PromptJob job, String model, Map<String, Object> parameters, Until until)
+    public NodeRequest request(
+            PromptJob job,
+            String model,
+            Map<String, Object> parameters,
+            @Nullable PublishedText published,
+            Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
-        NodeSettings.Requests requests = settings.requests();
-        MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
-        Prompt prompt = Prompt.of(
-                job.task(),
-                model,
-                inlined.body(),
-                Prompt.defaults(Prompt.defaults(service.parameters(), requests.parameters()), parameters),
-                requests.extraBody(),
-                requests.embeddingBatch().orElse(0));
-        return new NodeRequest(upstream, prompt, inlined);
+        return NodeRequest.of(upstream, service, job, model, parameters, media.inlined(job.body(), until), published);
+    }
+
+    /** Returns whether the node's backend can continue the published text of the job's answer. */
+    public boolean canContinue(PromptJob job, String model, Map<String, Object> parameters, String text) {
+        return NodeRequest.canContinue(upstream, service, job, model, parameters, text);
     }
 
     /** Notes that an attempt at this node failed. The caller frees the attempt's slot afterwards. */

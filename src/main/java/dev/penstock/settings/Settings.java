@@ -37,6 +37,7 @@ public record Settings(
         JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
+        Continuing continuing,
         Duration jobTimeout,
         Duration maxJobTimeout,
         Intake intake,
@@ -113,6 +114,20 @@ public record Settings(
     }
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
+
+    /** When an attempt may continue the published text of an earlier attempt. */
+    public enum Continuing {
+        /** Only with the model that wrote the text. */
+        SAME_MODEL,
+        /** With any model. */
+        ANY,
+        /** Never: each attempt starts over. */
+        NEVER;
+
+        public String wireName() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
 
     public record Retries(int maxAttempts, Duration backoff, Duration maxBackoff) {
         /** Returns the wait before the n-th further attempt at the same node; n counts from 1. */

@@ -268,7 +268,7 @@ final class RunRig {
         publish(
                 taken,
                 new EventMark(EventMark.Kind.STARTED, attempt, run, 0),
-                new JobEvent.Started("gpu-z", "vllm", "llama", clock.instant(), taken.place(), Map.of()));
+                new JobEvent.Started("gpu-z", "vllm", "llama", clock.instant(), taken.place(), Map.of(), null));
     }
 
     /** Another run of the job publishes an outcome. */

@@ -129,7 +129,8 @@ class AttemptStreamTest {
                 job,
                 Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
-                new Transcript(job),
+                null,
+                new Transcript(false),
                 signal,
                 atMost,
                 rig.context);
@@ -335,7 +336,8 @@ class AttemptStreamTest {
                 job(),
                 Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
-                new Transcript(job()),
+                null,
+                new Transcript(false),
                 signal,
                 Duration.ofMinutes(1),
                 rig.context);

@@ -53,7 +53,8 @@ class ExecutionEndsTest {
 
         assertThat(run.failure().message()).isEqualTo("the job ran longer than its timeout, PT20S");
         assertThat(((JobEvent.Failed) run.outcome().event()).execution())
-                .isEqualTo(new JobEvent.Execution("gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of()));
+                .isEqualTo(new JobEvent.Execution(
+                        "gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of(), List.of(), null));
         assertThat(run.sink.names()).containsExactly("started 1", "failed 1");
         assertThat(call.isOpen()).isFalse();
         assertThat(rig.count("penstock.attempts", "node", "gpu-a", "outcome", "timeout"))
@@ -66,7 +67,7 @@ class ExecutionEndsTest {
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
         PromptJob job = rig.job().timeout(Duration.ofSeconds(20)).model("llama");
         rig.pass(Duration.ofSeconds(15));
-        ExecutionRig.Run run = rig.start(new Work(job, Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0));
+        ExecutionRig.Run run = rig.start(new Work(job, Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0, null));
         ExecutionRig.awaitCalls(server, 1);
 
         rig.pass(Duration.ofSeconds(5));

@@ -147,7 +147,7 @@ final class ExecutionRig {
     }
 
     Run start(PromptJob job) {
-        return start(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0));
+        return start(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0, null));
     }
 
     Run start(Work work) {
@@ -155,7 +155,7 @@ final class ExecutionRig {
     }
 
     Run start(PromptJob job, RecordingSink sink) {
-        return new Run(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0), sink).begin();
+        return new Run(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0, null), sink).begin();
     }
 
     /** An execution on a thread of its own. */

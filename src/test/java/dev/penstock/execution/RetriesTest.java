@@ -105,7 +105,8 @@ class RetriesTest {
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(BROKEN));
 
         ExecutionRig.Run run =
-                rig.start(new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
+                rig.start(new Work(
+                        rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2, null));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(run.sink.names()).containsExactly("started 6", "failed 6");

@@ -52,7 +52,7 @@ class RuleEffectsTest {
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(ExecutionRig.BROKEN));
         rig.nodes.server("cpu-a").up("llama").onCall(call -> call.fail(ExecutionRig.BROKEN));
         PromptJob job = rig.job().attempts(own).model("llama");
-        ExecutionRig.Run run = rig.start(new Work(job, rule, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0));
+        ExecutionRig.Run run = rig.start(new Work(job, rule, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0, null));
         run.result();
         return run.execution.failures();
     }
@@ -67,7 +67,7 @@ class RuleEffectsTest {
                 Rule.OwnRetries.NONE);
 
         ExecutionRig.Run run = rig.start(
-                new Work(rig.job().attempts(null).model("llama"), fast, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0));
+                new Work(rig.job().attempts(null).model("llama"), fast, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0, null));
         rig.passUntil(run::isOver, () -> "it has not ended");
 
         assertThat(run.result())
@@ -87,11 +87,11 @@ class RuleEffectsTest {
         rig.nodes.server("cpu-a").up("llama").onCall(call -> call.answer("Hi"));
         Rule it = rig.settings.routing().rules().getFirst();
 
-        rig.start(new Work(rig.job().model("llama"), it, ExecutionRig.RECORD, null, 0, 0, 0))
+        rig.start(new Work(rig.job().model("llama"), it, ExecutionRig.RECORD, null, 0, 0, 0, null))
                 .result();
-        rig.start(new Work(rig.job().model("llama"), it, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0))
+        rig.start(new Work(rig.job().model("llama"), it, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0, null))
                 .result();
-        rig.start(new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, null, 0, 0, 0))
+        rig.start(new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, null, 0, 0, 0, null))
                 .result();
 
         assertThat(count(rig, "it", "gpu")).isEqualTo(1);

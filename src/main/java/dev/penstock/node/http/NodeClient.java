@@ -122,6 +122,11 @@ public final class NodeClient implements Upstream, Probe.Server {
         return stream;
     }
 
+    @Override
+    public WireProtocol.Continues continues(Prompt prompt, String text) {
+        return protocol.continues(prompt, text);
+    }
+
     private void send(RequestOptions options, Iterator<Buffer> bodies, UpstreamStream stream) {
         Buffer body = bodies.next();
         Runnable further = bodies.hasNext() ? () -> send(options, bodies, stream) : null;

@@ -24,6 +24,11 @@ public interface Upstream extends AutoCloseable {
     /** Sends a request. Returns the stream of its answer at once. */
     TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported;
 
+    /** Returns whether the upstream can continue the published text of an answer to this prompt. */
+    default WireProtocol.Continues continues(Prompt prompt, String text) {
+        return WireProtocol.Continues.CANNOT;
+    }
+
     /**
      * Probes the upstream. It finds out whether the upstream answers, which models it has, and how many requests it
      * takes at once.

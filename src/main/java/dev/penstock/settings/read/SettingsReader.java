@@ -157,6 +157,7 @@ public final class SettingsReader {
                         config.retries().maxAttempts(),
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
+                continuing(config),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
                 intake,
@@ -194,6 +195,16 @@ public final class SettingsReader {
             profiles.put(alias, byBackend);
         });
         return profiles;
+    }
+
+    private Settings.Continuing continuing(PenstockConfig config) {
+        Optional<Settings.Continuing> continuing = Arrays.stream(Settings.Continuing.values())
+                .filter(known -> known.wireName().equals(config.continuing()))
+                .findFirst();
+        if (continuing.isEmpty()) {
+            mistakes.mistake("continue", "'%s' is none of same-model, any, never".formatted(config.continuing()));
+        }
+        return continuing.orElse(Settings.Continuing.SAME_MODEL);
     }
 
     private GroupNames groups(PenstockConfig config) {

@@ -48,7 +48,9 @@ public final class MetricHelp implements MeterFilter {
             Map.entry("penstock.ledger.set.apart", "Records that the ledger cannot hold and skipped, by topic"),
             Map.entry("penstock.attempts", "Attempts of jobs that ended, by node and outcome"),
             Map.entry("penstock.route", "Jobs that got their first node, by routing rule and pool"),
-            Map.entry("penstock.failovers", "Jobs that continued at another node, by kind"),
+            Map.entry(
+                    "penstock.failovers",
+                    "Attempts that continued a failed attempt's text, and those that started over elsewhere"),
             Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),
             Map.entry("penstock.duplicates", "Records that repeated a known job and were not run"),
             Map.entry("penstock.dlq", "Records that went to the dead-letter topic, by reason"),

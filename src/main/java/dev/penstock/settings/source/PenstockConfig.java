@@ -49,6 +49,11 @@ public interface PenstockConfig {
 
     RetriesConfig retries();
 
+    /** When an attempt continues the text of a failed attempt: same-model, any or never. */
+    @WithName("continue")
+    @WithDefault("same-model")
+    String continuing();
+
     JobsConfig jobs();
 
     IntakeConfig intake();
