@@ -174,14 +174,14 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt = new AttemptStream(node, job, head, transcript, signal, left(), context);
+            AttemptStream attempt = new AttemptStream(slot, job, head, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
                 trace.ended(end, attempt.firstTokenMillis());
             }
-            context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            return step(end, started, attempt, node);
+            context.meters().attempted(job, slot, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            return step(end, started, attempt, slot);
         } finally {
             waiting = true;
         }
@@ -218,7 +218,8 @@ public final class Execution {
         }
     }
 
-    private Step step(AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node) {
+    private Step step(AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node.Slot slot) {
+        Node node = slot.node();
         JobEvent.Execution execution = execution(started, attempt);
         return switch (end) {
             case AttemptStream.End.Whole(Answer answer) ->
@@ -229,7 +230,7 @@ public final class Execution {
                         : new Step.Done(new Result.Released());
             case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
             case AttemptStream.End.Failed(JobFailure failure) -> {
-                node.failed(failure);
+                slot.failed(failure);
                 Instant now = now();
                 RetryPlan.Next next = plan.after(
                         new RetryPlan.Failed(failure, node.name(), attempt.firstTokenMillis() != null),

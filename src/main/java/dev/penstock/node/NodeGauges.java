@@ -31,6 +31,15 @@ final class NodeGauges {
                                         node,
                                         up -> up.health().state() == Node.State.UP ? 1 : 0)
                                 .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder("penstock.node.breaker", node.requests(), RequestsInFlight::breakerLevel)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder(
+                                        "penstock.node.load.seconds",
+                                        node.requests(),
+                                        requests -> requests.load().seconds())
+                                .tag("node", node.name())
                                 .register(meters)));
     }
 

@@ -1,11 +1,14 @@
 package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
 import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Settings;
 import org.jboss.logging.Logger;
 
 /** A job's request in the form for one node. Closing it frees the memory of its media. */
@@ -20,6 +23,24 @@ public final class NodeRequest implements AutoCloseable {
         this.upstream = upstream;
         this.prompt = prompt;
         this.inlined = inlined;
+    }
+
+    /**
+     * Builds a request.
+     *
+     * @param inlined the job's body with its media
+     */
+    static NodeRequest of(
+            PromptJob job, String model, Upstream upstream, Settings service, MediaFetcher.Inlined inlined) {
+        NodeSettings.Requests requests = upstream.settings().requests();
+        Prompt prompt = Prompt.of(
+                job.task(),
+                model,
+                inlined.body(),
+                Prompt.defaults(service.parameters(), requests.parameters()),
+                requests.extraBody(),
+                requests.embeddingBatch().orElse(0));
+        return new NodeRequest(upstream, prompt, inlined);
     }
 
     /** Sends the request; the caller holds a slot. */

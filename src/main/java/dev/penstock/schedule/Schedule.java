@@ -37,7 +37,7 @@ final class Schedule {
     /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
-    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()));
+    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()), () -> 0);
 
     private record Opening(long time, Wait waiting) {}
 
@@ -58,7 +58,7 @@ final class Schedule {
     }
 
     private void enter(Wait wait, long now) {
-        line.add(wait, wait.closed(now), this::reach);
+        line.add(wait, wait.closed(now), wait.notBefore().keySet(), this::reach);
         OptionalLong next = wait.nextOpening(now);
         if (next.isPresent()) {
             Opening opening = new Opening(next.getAsLong(), wait);
@@ -122,7 +122,7 @@ final class Schedule {
     }
 
     private Placement.Reach reach(WaitingLine.Lane lane) {
-        return placement.reach(lane.key(), lane.closed());
+        return placement.reach(lane.key(), lane.closed(), lane.failed());
     }
 
     /**
@@ -186,7 +186,7 @@ final class Schedule {
     }
 
     private Decision place(Wait wait, long now) {
-        return switch (placement.choose(line.route(wait), wait, now)) {
+        return switch (placement.choose(line.reach(wait), wait, now)) {
             case Placement.Choice.Go(String node, String model) -> new Decision.Grant(wait, node, model);
             case Placement.Choice.Never(JobFailure failure) -> end(wait, new Admission.Unservable(failure));
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
@@ -198,7 +198,7 @@ final class Schedule {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
                     && hasSlot(lane)
-                    && placement.choose(lane.reach().route(), lane.first(), now)
+                    && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
                 return new Decision.Fetch(node, model);

@@ -62,7 +62,7 @@ class WaitsTest {
                 .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
 
         Node node = rig.nodes.find("gpu-a").orElseThrow();
-        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire())) {
+        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
             assertThat(waits.of(LLAMA, CAME))
                     .isEqualTo(new Waiting(Waiting.Code.SLOT, "all slots are taken: gpu-a has 1 of 1 in use", CAME));
         }

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -124,7 +125,7 @@ class AttemptStreamTest {
     private AttemptStream attempt(PromptJob job, Duration atMost) {
         rig.nodes.server("gpu-a").up("llama").answers(script);
         return new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
                 new Transcript(job),
@@ -329,7 +330,7 @@ class AttemptStreamTest {
             throw new IllegalStateException("of the test");
         });
         AttemptStream attempt = new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job(),
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
                 new Transcript(job()),

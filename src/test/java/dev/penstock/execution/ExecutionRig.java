@@ -63,7 +63,7 @@ final class ExecutionRig {
             some.forEach((key, value) -> file.put("penstock." + key, value));
         }
         settings = TestSettings.ofFile(file);
-        nodes = new FakeNodes(settings, time.clock());
+        nodes = new FakeNodes(settings, time.clock(), time::later);
         scheduler = time.scheduler(settings, nodes, meters);
         context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
     }
@@ -162,7 +162,10 @@ final class ExecutionRig {
 
         private Run(Work work, RecordingSink sink) {
             this.sink = sink;
-            entry = scheduler.enter(RouteKey.of(work.job()), work.job().priority(), "prompt-jobs", false);
+            entry = scheduler.enter(
+                    RouteKey.of(work.job()),
+                    work.job().promptChars(),
+                    work.job().priority(), "prompt-jobs", false);
             execution = new Execution(
                     work,
                     entry,
@@ -232,7 +235,7 @@ final class ExecutionRig {
         Conditions.await(() -> waiting() == count, () -> waiting() + " jobs wait");
     }
 
-    private int waiting() {
+    int waiting() {
         return (int) meters.get("penstock.jobs.waiting")
                 .tag("priority", "normal")
                 .gauge()

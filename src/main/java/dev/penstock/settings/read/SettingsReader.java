@@ -144,6 +144,7 @@ public final class SettingsReader {
                         config.retries().maxAttempts(),
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
+                limits.breaker(config.breaker()),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
                 new IntakeReader(mistakes).read(config),

@@ -17,6 +17,10 @@ public final class MetricHelp implements MeterFilter {
             Map.entry("penstock.job.queue.seconds", "From a job's acceptance to the start of its first attempt"),
             Map.entry("penstock.node.slots", "Requests that a node takes at once from this replica"),
             Map.entry("penstock.node.up", "1 while a node is up, else 0"),
+            Map.entry("penstock.node.breaker", "The circuit breaker of a node: 0 closed, 1 half open, 2 open"),
+            Map.entry(
+                    "penstock.node.load.seconds",
+                    "The time until a node has read the prompts of this replica that wait for a first token"),
             Map.entry("penstock.queue.lag", "Records of a topic that are not finished"),
             Map.entry("penstock.queue.in.hand", "Records of a topic that are in flight in this replica"),
             Map.entry(
