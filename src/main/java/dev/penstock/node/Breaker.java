@@ -139,9 +139,7 @@ sealed interface Breaker {
                         yield counts
                                 ? opened(
                                         new Closed(
-                                                closed.outcomes().with(true, rules.window()),
-                                                closed.from(),
-                                                nowMillis),
+                                                closed.outcomes().with(true, rules.window()), closed.from(), nowMillis),
                                         nowMillis,
                                         rules)
                                 : closed;

@@ -106,6 +106,7 @@ public final class Node {
                 settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()),
                 rules(service.breaker()));
         requests = new RequestsInFlight(settings, slots, pace, clock, later, onSlotFreed);
+        upstream.onUsedUp(requests::usedUp);
         addedAt = clock.instant();
         history = new HealthHistory(addedAt);
     }
@@ -115,7 +116,7 @@ public final class Node {
                 breaker.window(),
                 breaker.failureRate(),
                 breaker.minimum(),
-                breaker.halfOpenAfter().toMillis());
+                Math.max(1, breaker.halfOpenAfter().toMillis()));
     }
 
     public NodeSettings settings() {

@@ -18,6 +18,7 @@ final class NodeSlots {
     private Breaker breaker = Breaker.Closed.FIRST;
     /** The number of the latest request. */
     private long latest;
+
     private int inFlight;
     /** The largest number of requests at once from all replicas together. */
     private int total;
@@ -88,9 +89,7 @@ final class NodeSlots {
 
     /** Returns whether one more request may begin now. */
     boolean areFree(long nowMillis) {
-        return !throttle.rests(nowMillis)
-                && breaker.allows(nowMillis)
-                && inFlight < throttle.limit(limit, nowMillis);
+        return !throttle.rests(nowMillis) && breaker.allows(nowMillis) && inFlight < throttle.limit(limit, nowMillis);
     }
 
     Breaker breaker() {
@@ -206,6 +205,16 @@ final class NodeSlots {
      */
     long refused(@Nullable Duration retryAfter, long nowMillis) {
         throttle.refused(inFlight - 1, retryAfter, nowMillis);
+        return ++refusals;
+    }
+
+    /**
+     * Notes that a limit of the node is used up.
+     *
+     * @return the number of the event among the refusals
+     */
+    long usedUp(Duration untilReset, long nowMillis) {
+        throttle.usedUp(untilReset, nowMillis);
         return ++refusals;
     }
 

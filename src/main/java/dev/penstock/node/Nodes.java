@@ -251,8 +251,8 @@ public class Nodes {
     private void add(NodeSettings wanted) {
         Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
         String name = wanted.name();
-        Node node = new Node(
-                wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), timer());
+        Node node =
+                new Node(wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), timer());
         node.share(replicas);
         nodes.put(name, node);
         changed(name);

@@ -28,12 +28,7 @@ public final class RequestsInFlight {
     private final NodeSlots slots;
 
     RequestsInFlight(
-            NodeSettings settings,
-            NodeSlots slots,
-            NodeThroughput pace,
-            Clock clock,
-            Later later,
-            Runnable onChange) {
+            NodeSettings settings, NodeSlots slots, NodeThroughput pace, Clock clock, Later later, Runnable onChange) {
         this.settings = settings;
         this.slots = slots;
         this.pace = pace;
@@ -145,6 +140,15 @@ public final class RequestsInFlight {
             }
             relent(refusal);
         }
+    }
+
+    /** Notes that a limit of the node is used up. No request begins until it is reset. */
+    void usedUp(Duration untilReset) {
+        long refusal;
+        synchronized (this) {
+            refusal = slots.usedUp(untilReset, clock.millis());
+        }
+        relent(refusal);
     }
 
     synchronized void excused(NodeSlots.Held request) {

@@ -132,6 +132,9 @@ public record Settings(
     public record Breaker(int window, double failureRate, int minimum, Duration halfOpenAfter) {
         /** The largest window. */
         public static final int MOST = 64;
+
+        /** The defaults. */
+        public static final Breaker USUAL = new Breaker(20, 0.5, 5, Duration.ofSeconds(10));
     }
 
     /**

@@ -165,7 +165,9 @@ final class ExecutionRig {
             entry = scheduler.enter(
                     RouteKey.of(work.job()),
                     work.job().promptChars(),
-                    work.job().priority(), "prompt-jobs", false);
+                    work.job().priority(),
+                    "prompt-jobs",
+                    false);
             execution = new Execution(
                     work,
                     entry,

@@ -95,7 +95,9 @@ class BreakerTest {
         assertThat(breaker.level()).isEqualTo(1);
         assertThat(breaker.allows(1_501)).isFalse();
         assertThat(breaker.allows(2_499)).isFalse();
-        assertThat(breaker.allows(2_500)).as("the first job still has no result").isTrue();
+        assertThat(breaker.allows(2_500))
+                .as("the first job still has no result")
+                .isTrue();
     }
 
     @Test

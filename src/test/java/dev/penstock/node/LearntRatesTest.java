@@ -93,7 +93,9 @@ class LearntRatesTest {
         rates.answered(101, 2);
         assertThat(rates.decodeTokensPerSecond()).isEqualTo(50);
         rates.answered(1, 0);
-        assertThat(rates.decodeTokensPerSecond()).as("one token teaches nothing").isEqualTo(50);
+        assertThat(rates.decodeTokensPerSecond())
+                .as("one token teaches nothing")
+                .isEqualTo(50);
     }
 
     @Test
@@ -105,7 +107,7 @@ class LearntRatesTest {
         assertThat(NodeLoad.UNKNOWN.secondsToFirstToken(4_000, 500)).isEqualTo(2);
     }
 
-    private void prompt(long tokens, long millis) {
+    private void prompt(double tokens, long millis) {
         rates.begun(tokens, now);
         now += millis;
         rates.spoke(tokens, now);

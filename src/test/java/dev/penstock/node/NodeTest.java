@@ -3,6 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
 import dev.penstock.node.http.NodeClient;
 import dev.penstock.node.http.NodeErrors;
 import dev.penstock.node.http.Probe;
@@ -36,6 +37,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -84,6 +86,11 @@ class NodeTest {
         @Override
         public TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported {
             return client.stream(prompt);
+        }
+
+        @Override
+        public void onUsedUp(Consumer<Duration> listener) {
+            client.onUsedUp(listener);
         }
 
         @Override
@@ -271,6 +278,34 @@ class NodeTest {
         assertThat(node.tryAcquire(0)).isNull();
         now.updateAndGet(time -> time.plusSeconds(5));
         assertThat(node.tryAcquire(0)).isNotNull();
+    }
+
+    @Test
+    void a_node_whose_limit_is_used_up_rests_before_it_refuses_anything() throws Exception {
+        fake.flavour(Flavour.VLLM)
+                .script(_ -> Answer.of("Hi")
+                        .header("x-ratelimit-remaining-requests", "0")
+                        .header("x-ratelimit-reset-requests", "20s"));
+        node.probe();
+        assertThat(node.hasRoom()).isTrue();
+
+        Prompt prompt = Prompt.of(
+                Task.CHAT,
+                "tiny",
+                Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))),
+                Map.of(),
+                Map.of(),
+                0);
+        try (TokenStream stream = node.upstream().stream(prompt)) {
+            Heard.next(stream);
+        }
+
+        assertThat(node.hasRoom()).isFalse();
+        assertThat(node.limitNow()).as("it rests, and its limit is as before").isEqualTo(node.limit());
+        now.updateAndGet(time -> time.plusMillis(19_900));
+        assertThat(node.hasRoom()).isFalse();
+        now.updateAndGet(time -> time.plusMillis(100));
+        assertThat(node.hasRoom()).isTrue();
     }
 
     @Test

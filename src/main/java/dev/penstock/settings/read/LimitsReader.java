@@ -65,7 +65,9 @@ final class LimitsReader {
                 answers.maxPull().asLongValue());
     }
 
+    /** Reads the limits of failing nodes. If one is wrong, all defaults apply. */
     Settings.Breaker breaker(PenstockConfig.BreakerConfig breaker) {
+        int before = mistakes.lines().size();
         int window = breaker.window();
         if (window < 1 || window > Settings.Breaker.MOST) {
             mistakes.mistake("breaker.window", "must be from 1 to " + Settings.Breaker.MOST);
@@ -78,7 +80,9 @@ final class LimitsReader {
             mistakes.mistake("breaker.failure-rate", "must be above 0 and at most 1");
         }
         mistakes.positive("breaker.half-open-after", breaker.halfOpenAfter());
-        return new Settings.Breaker(window, breaker.failureRate(), breaker.minimum(), breaker.halfOpenAfter());
+        return mistakes.lines().size() > before
+                ? Settings.Breaker.USUAL
+                : new Settings.Breaker(window, breaker.failureRate(), breaker.minimum(), breaker.halfOpenAfter());
     }
 
     /** Checks a size, and limits it to one that fits into an array. */
