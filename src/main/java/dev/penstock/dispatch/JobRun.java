@@ -231,7 +231,12 @@ final class JobRun {
                 known.reading().nextOutcomeAttempt(),
                 delivery.failures());
         try (QueueEntry entry = context.scheduler()
-                .enter(RouteKey.of(job), job.promptChars(), job.priority(), taken.place().topic(), taken.isDeferred())) {
+                .enter(
+                        RouteKey.of(job),
+                        job.promptChars(),
+                        job.priority(),
+                        taken.place().topic(),
+                        taken.isDeferred())) {
             Execution running = new Execution(work, entry, publishing, signal, delivery::renew, context.execution());
             execution = running;
             return running.run();

@@ -42,11 +42,7 @@ final class LeastLoad {
      * @return null if no allowed node has room
      */
     static Router.@Nullable Candidate best(
-            List<Router.Candidate> pool,
-            NodesView nodes,
-            Allowed allowed,
-            long promptChars,
-            RandomGenerator chance) {
+            List<Router.Candidate> pool, NodesView nodes, Allowed allowed, long promptChars, RandomGenerator chance) {
         List<Option> options = new ArrayList<>();
         boolean anyLoaded = false;
         for (Router.Candidate candidate : pool) {
@@ -91,8 +87,8 @@ final class LeastLoad {
         }
         Option best = null;
         for (Option option : options) {
-            boolean isFast = Double.isNaN(usual)
-                    || option.load().work().secondsToFirstToken(promptChars, usual) <= limit;
+            boolean isFast =
+                    Double.isNaN(usual) || option.load().work().secondsToFirstToken(promptChars, usual) <= limit;
             if (isFast && (best == null || option.load().share() < best.load().share())) {
                 best = option;
             }

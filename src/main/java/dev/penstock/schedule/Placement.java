@@ -124,7 +124,8 @@ final class Placement {
                 BitSet usable = nodes.usable(reach.nodes(), reach.failed());
                 Router.Candidate fresh = firstWithRoom(pools, wait.promptChars(), wait::isFresh);
                 Router.Candidate best = fresh == null
-                        ? firstWithRoom(pools, wait.promptChars(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
+                        ? firstWithRoom(
+                                pools, wait.promptChars(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
                         : fresh;
                 yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
             }

@@ -153,8 +153,7 @@ public final class Scheduler {
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
      */
-    public QueueEntry enter(
-            RouteKey key, long promptChars, Priority priority, String topic, boolean deferredRecord) {
+    public QueueEntry enter(RouteKey key, long promptChars, Priority priority, String topic, boolean deferredRecord) {
         lock.lock();
         try {
             return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord);

@@ -126,9 +126,7 @@ public final class NodesResource {
         NodeLoad load = node.requests().load();
         document.putObject("rates")
                 .put("prefill_tokens_per_second", known(load.tokensPerSecond()))
-                .put(
-                        "decode_tokens_per_second",
-                        known(node.requests().decodeTokensPerSecond()));
+                .put("decode_tokens_per_second", known(node.requests().decodeTokensPerSecond()));
         document.put("load_seconds", known(load.seconds()));
         return document.put("in_flight", node.inFlight())
                 .put("limit", node.limit())
