@@ -24,7 +24,8 @@ class PromptSizeTest {
                                                 Map.of("type", "text", "text", "1234"),
                                                 Map.of("type", "image_url", "image_url", Map.of("url", "data:x"))))))))
                 .isEqualTo(6);
-        assertThat(PromptSize.chars(Map.of("input", Arrays.asList("1", "22", null, 7)))).isEqualTo(3);
+        assertThat(PromptSize.chars(Map.of("input", Arrays.asList("1", "22", null, 7))))
+                .isEqualTo(3);
         assertThat(PromptSize.chars(Map.of(
                         "tools",
                         List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", "123"))))))

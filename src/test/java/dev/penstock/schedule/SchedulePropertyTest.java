@@ -226,9 +226,7 @@ class SchedulePropertyTest {
 
         private void reroute() {
             schedule.rerouted(new Placement(
-                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()),
-                    this::route,
-                    () -> 0));
+                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route, () -> 0));
         }
 
         private Router.Route route(RouteKey key) {

@@ -202,9 +202,8 @@ final class Script {
             }
         }
         topics.put(turn, topic);
-        Wait wait =
-                new Wait(
-                        turn, key(words[2]), 0, priority, topic, copy, holders.contains(turn), now, end, useless, after);
+        Wait wait = new Wait(
+                turn, key(words[2]), 0, priority, topic, copy, holders.contains(turn), now, end, useless, after);
         waits.put(turn, wait);
         schedule.joined(wait, now);
     }
