@@ -244,6 +244,7 @@ final class JobRun {
         try (QueueEntry entry = context.scheduler()
                 .enter(
                         routeKey,
+                        job.promptChars(),
                         decision.priority(job),
                         taken.place().topic(),
                         taken.isDeferred(),

@@ -183,11 +183,7 @@ public class Waits {
                     Waiting.Code.SLOT,
                     free != null
                             ? "it waits for its turn; node %s has a free slot".formatted(free.name())
-                            : "all slots are taken: "
-                                    + joined(
-                                            up,
-                                            node -> "%s has %d of %d in use"
-                                                    .formatted(node.name(), node.inFlight(), node.limitNow())),
+                            : "no slot is free: " + joined(up, Waits::use),
                     since);
         }
         List<Node> loading = in(route, Node.State.LOADING);
@@ -197,6 +193,12 @@ public class Waits {
                         Waiting.Code.NODE_LOADING,
                         joined(loading, node -> "%s is loading: %s".formatted(node.name(), why(node))),
                         later(since, loading));
+    }
+
+    private static String use(Node node) {
+        return node.requests().areTrials()
+                ? "%s failed its last jobs, and one job at a time tries it".formatted(node.name())
+                : "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow());
     }
 
     private static Waiting down(List<Node> down, Instant since) {

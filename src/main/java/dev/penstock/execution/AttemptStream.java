@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class AttemptStream implements AutoCloseable {
     private static final int MOST_OF_AN_ANSWER_IN_A_FAILURE = 100;
 
+    private final Node.Slot slot;
     private final Node node;
     private final PromptJob job;
     private final Rule rule;
@@ -84,13 +85,14 @@ final class AttemptStream implements AutoCloseable {
     /**
      * Begins an attempt. The first call of {@link #next} sends the request.
      *
+     * @param slot the attempt's room at its node; the caller closes it
      * @param rule the job's routing rule
      * @param head the head of the answer, with the requested model
      * @param continued the published text that the answer continues; null if the answer starts over
      * @param atMost the time left for the job
      */
     AttemptStream(
-            Node node,
+            Node.Slot slot,
             PromptJob job,
             Rule rule,
             Answer.Head head,
@@ -99,7 +101,8 @@ final class AttemptStream implements AutoCloseable {
             StopSignal signal,
             Duration atMost,
             ExecutionContext context) {
-        this.node = node;
+        this.slot = slot;
+        node = slot.node();
         this.job = job;
         this.rule = rule;
         this.head = head;
@@ -144,6 +147,7 @@ final class AttemptStream implements AutoCloseable {
         } catch (Until.Over _) {
             return ended(signal.isGiven() ? new End.Stopped() : new End.TooLate());
         } catch (WireProtocol.Unsupported e) {
+            slot.excused();
             return ended(new End.Failed(e.failure().atNode(node.name())));
         }
     }
@@ -224,7 +228,7 @@ final class AttemptStream implements AutoCloseable {
                 long now = nanos.getAsLong();
                 lastTokenNanos = now;
                 silence.endsAt(now);
-                node.heard();
+                slot.heard();
                 if (firstTokenMillis == null) {
                     firstTokenMillis = (now - begunNanos) / 1_000_000;
                 }
@@ -254,6 +258,8 @@ final class AttemptStream implements AutoCloseable {
         if (TagList.of(text).isPresent()) {
             return new End.Whole(answer, transcript.here());
         }
+        // the model is the cause, and not the node
+        slot.excused();
         String line = text.strip().replaceAll("\\s+", " ");
         return new End.Failed(JobFailure.of(
                         JobFailure.Code.NODE_ERROR,

@@ -197,14 +197,14 @@ public final class Execution {
                     model,
                     job.task());
             AttemptStream attempt =
-                    new AttemptStream(node, job, work.rule(), head, continued, transcript, signal, left(), context);
+                    new AttemptStream(slot, job, work.rule(), head, continued, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
                 trace.ended(end, attempt.firstTokenMillis());
             }
-            context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            return step(end, started, attempt, node, continued != null);
+            context.meters().attempted(job, slot, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            return step(end, started, attempt, slot, continued != null);
         } finally {
             waiting = true;
         }
@@ -251,8 +251,9 @@ public final class Execution {
 
     /** @param continued whether the attempt had to continue a text */
     private Step step(
-            AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node, boolean continued)
+            AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node.Slot slot, boolean continued)
             throws InterruptedException {
+        Node node = slot.node();
         JobEvent.Execution execution = execution(started, attempt);
         return switch (end) {
             case AttemptStream.End.Whole(Answer answer, Usage _) ->
@@ -263,7 +264,7 @@ public final class Execution {
                         : new Step.Done(new Result.Released());
             case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
             case AttemptStream.End.Failed(JobFailure failure) -> {
-                node.failed(failure);
+                slot.failed(failure);
                 boolean spoke = attempt.firstTokenMillis() != null;
                 if (continued && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);

@@ -86,15 +86,15 @@ public final class RunMeters {
      * @param streamMillis the time from the first token to the last token
      */
     void attempted(
-            PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+            PromptJob job, Node.Slot slot, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+        Node node = slot.node();
         counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
                 .increment();
         if (firstTokenMillis != null) {
-            node.firstToken(firstTokenMillis);
             firstToken.record(Duration.ofMillis(firstTokenMillis));
         }
         if (end instanceof AttemptStream.End.Whole(Answer answer, Usage here)) {
-            node.answered(here.completionTokens(), streamMillis / 1000.0);
+            slot.answered(here, streamMillis / 1000.0);
             tokens(job, answer, here.completionTokens(), streamMillis);
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);

@@ -41,6 +41,11 @@ public record PromptJob(
         public static final Pins NONE = new Pins(null, null);
     }
 
+    /** Returns the characters of the prompt's text, without media. */
+    public long promptChars() {
+        return PromptSize.chars(body);
+    }
+
     public PromptJob {
         metadata = Map.copyOf(metadata);
         if (timeout.isNegative() || timeout.isZero()) {

@@ -36,6 +36,15 @@ final class NodeGauges {
                         FunctionCounter.builder("penstock.model.swaps", node, one ->
                                         (double) one.pace().swaps())
                                 .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder("penstock.node.breaker", node.requests(), RequestsInFlight::breakerLevel)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder(
+                                        "penstock.node.load.seconds",
+                                        node.requests(),
+                                        requests -> requests.load().seconds())
+                                .tag("node", node.name())
                                 .register(meters)));
     }
 

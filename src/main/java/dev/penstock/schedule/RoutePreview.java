@@ -47,12 +47,13 @@ public final class RoutePreview {
 
     public record Excluded(String node, String why) {}
 
-    public Preview of(RouteKey key) {
+    /** @param promptChars the characters of the job's prompt */
+    public Preview of(RouteKey key, long promptChars) {
         Router.Route route = routes.of(key);
         Placement placement = scheduler.placement();
         List<Candidate> candidates = new ArrayList<>();
         Set<String> shown = new HashSet<>();
-        for (Router.Candidate candidate : placement.inOrder(route)) {
+        for (Router.Candidate candidate : placement.inOrder(route, promptChars)) {
             NodesView.Load load = placement.nodes().find(candidate.node()).orElse(null);
             Node node = nodes.find(candidate.node()).orElse(null);
             if (load != null && node != null) {
@@ -74,11 +75,12 @@ public final class RoutePreview {
     }
 
     private static String why(Node node, NodesView.Load load, boolean fetches) {
-        return "pool %s, %d of %d slots in use%s%s"
+        return "pool %s, %d of %d slots in use, %.1f s for the prompts before it%s%s"
                 .formatted(
                         node.settings().pool(),
                         load.inFlight(),
                         load.limit(),
+                        node.requests().load().seconds(),
                         load.hasRoom() ? "" : "; the job waits for one",
                         fetches ? "; it fetches the model first" : "");
     }

@@ -38,7 +38,7 @@ final class Schedule {
     /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
-    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()));
+    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()), () -> 0);
 
     private record Opening(long time, Wait waiting) {}
 
@@ -60,7 +60,7 @@ final class Schedule {
     }
 
     private void enter(Wait wait, long now) {
-        line.add(wait, wait.closed(now), this::reach);
+        line.add(wait, wait.closed(now), wait.notBefore().keySet(), this::reach);
         OptionalLong next = wait.nextOpening(now);
         if (next.isPresent()) {
             Opening opening = new Opening(next.getAsLong(), wait);
@@ -130,7 +130,7 @@ final class Schedule {
     }
 
     private Placement.Reach reach(WaitingLine.Lane lane) {
-        return placement.reach(lane.key(), lane.closed());
+        return placement.reach(lane.key(), lane.closed(), lane.failed());
     }
 
     /**
@@ -199,7 +199,7 @@ final class Schedule {
      */
     private Wait grouped(Wait first, long now) {
         if (first.due() != Wait.NEVER
-                || !(placement.choose(line.route(first), first, now)
+                || !(placement.choose(line.reach(first), first, now)
                         instanceof Placement.Choice.Go(String node, String model))
                 || !groups.wouldSwap(node, model)
                 || groups.hasWaitedEnough(first, now)) {
@@ -215,14 +215,14 @@ final class Schedule {
 
     /** Returns whether the first job of a lane would go to this node, for the model that the node holds. */
     private boolean keepsModel(WaitingLine.Lane lane, String node, long now) {
-        return placement.choose(lane.reach().route(), lane.first(), now)
+        return placement.choose(lane.reach(), lane.first(), now)
                         instanceof Placement.Choice.Go(String to, String model)
                 && to.equals(node)
                 && !groups.wouldSwap(node, model);
     }
 
     private Decision place(Wait wait, long now) {
-        return switch (placement.choose(line.route(wait), wait, now)) {
+        return switch (placement.choose(line.reach(wait), wait, now)) {
             case Placement.Choice.Go(String node, String model) -> new Decision.Grant(wait, node, model);
             case Placement.Choice.Never(JobFailure failure) -> end(wait, new Admission.Unservable(failure));
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
@@ -234,7 +234,7 @@ final class Schedule {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
                     && hasSlot(lane)
-                    && placement.choose(lane.reach().route(), lane.first(), now)
+                    && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
                 return new Decision.Fetch(node, model);

@@ -22,6 +22,7 @@ import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -42,6 +43,7 @@ public final class Scheduler {
     private final Routes routes;
     private final Clock clock;
     private final LongSupplier nanos;
+    private final RandomGenerator chance;
     /** Runs a task after a delay. The task sets the next timer even if it fails. */
     private final BiConsumer<Duration, Runnable> timer;
 
@@ -58,11 +60,12 @@ public final class Scheduler {
 
     @Inject
     public Scheduler(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
-        this(settings, nodes, clock, meters, sinceNow(), Scheduler::later);
+        this(settings, nodes, clock, meters, sinceNow(), RandomGenerator.getDefault(), Scheduler::later);
     }
 
     /**
      * @param nanos a clock that starts at 0
+     * @param chance draws the nodes that are compared if there are many
      * @param timer runs a task after a delay
      */
     Scheduler(
@@ -71,10 +74,12 @@ public final class Scheduler {
             Clock clock,
             MeterRegistry meters,
             LongSupplier nanos,
+            RandomGenerator chance,
             BiConsumer<Duration, Runnable> timer) {
         this.nodes = nodes;
         this.clock = clock;
         this.nanos = nanos;
+        this.chance = chance;
         this.timer = timer;
         Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
@@ -126,16 +131,22 @@ public final class Scheduler {
     /**
      * Creates the queue entry of a run, with the next turn.
      *
+     * @param promptChars the characters of the job's prompt
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
      * @param deadline the job's deadline; null if it has none
      */
     public QueueEntry enter(
-            RouteKey key, Priority priority, String topic, boolean deferredRecord, @Nullable Instant deadline) {
+            RouteKey key,
+            long promptChars,
+            Priority priority,
+            String topic,
+            boolean deferredRecord,
+            @Nullable Instant deadline) {
         lock.lock();
         try {
             long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
-            return new QueueEntry(this, nextTurn++, key, priority, topic, deferredRecord, due);
+            return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord, due);
         } finally {
             lock.unlock();
         }
@@ -324,7 +335,7 @@ public final class Scheduler {
 
     private void grant(Wait wait, String name, String model, long now) {
         Node node = nodes.find(name).orElse(null);
-        Node.Slot slot = node == null ? null : node.tryAcquire();
+        Node.Slot slot = node == null ? null : node.tryAcquire(wait.promptChars());
         if (node == null || slot == null) {
             // the node reports when it has room again
             schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
@@ -349,21 +360,12 @@ public final class Scheduler {
         if (latest != version) {
             version = latest;
             schedule.rerouted(new Placement(
-                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of));
+                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance));
         }
     }
 
     private NodesView.Load load(Node node) {
-        Node.Health health = node.health();
-        int inFlight = node.inFlight();
-        int limit = Math.max(1, node.limitNow());
-        return new NodesView.Load(
-                node.name(),
-                health.state(),
-                time(health.since(), nanos.getAsLong()),
-                inFlight,
-                limit,
-                node.hasRoom() ? Math.max(1, limit - inFlight) : 0);
+        return NodesView.Load.of(node, time(node.health().since(), nanos.getAsLong()));
     }
 
     private Map<String, Long> times(Map<String, Instant> instants, long now) {

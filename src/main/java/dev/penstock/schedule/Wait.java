@@ -11,6 +11,7 @@ import java.util.Set;
  * One wait of a queue entry. All times are nanoseconds of the scheduler's clock, which starts at 0.
  *
  * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
+ * @param promptChars the characters of the job's prompt
  * @param topic the job's topic; the entry needs one of the replica's slots for this topic
  * @param deferredRecord whether the job arrived on a deferred record
  * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
@@ -23,6 +24,7 @@ import java.util.Set;
 record Wait(
         long turn,
         RouteKey key,
+        long promptChars,
         Priority priority,
         String topic,
         boolean deferredRecord,

@@ -1,9 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
-import dev.penstock.route.Router;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -21,8 +19,6 @@ import org.jspecify.annotations.Nullable;
  * number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
-    private static final Placement.Reach NO_REACH = new Placement.Reach(new Router.Route.To(List.of()), new BitSet());
-
     private final Map<Priority, Map<Id, Lane>> lanes = new EnumMap<>(Priority.class);
     private final Map<Long, Lane> laneByTurn = new HashMap<>();
     private final Map<RouteKey, Integer> waitsByKey = new HashMap<>();
@@ -42,7 +38,8 @@ final class WaitingLine {
     }
 
     /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
-    private record Id(RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed) {}
+    private record Id(
+            RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed, Set<String> failed) {}
 
     /** The waiting jobs of one priority that may use the same nodes and the same slots, in {@link Wait#BY_DEADLINE}. */
     static final class Lane {
@@ -76,6 +73,11 @@ final class WaitingLine {
             return id.closed();
         }
 
+        /** Returns the nodes at which the jobs failed. */
+        Set<String> failed() {
+            return id.failed();
+        }
+
         Placement.Reach reach() {
             return reach;
         }
@@ -93,14 +95,15 @@ final class WaitingLine {
      * Adds a wait.
      *
      * @param closed the nodes that the job cannot use now
+     * @param failed the nodes at which the job failed
      * @param reach finds the nodes for a lane; called only if the lane is new
      */
-    void add(Wait wait, Set<String> closed, Function<Lane, Placement.Reach> reach) {
-        Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed);
+    void add(Wait wait, Set<String> closed, Set<String> failed, Function<Lane, Placement.Reach> reach) {
+        Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed, failed);
         Map<Id, Lane> ofPriority = of(wait.priority());
         Lane lane = ofPriority.get(id);
         if (lane == null) {
-            lane = new Lane(id, wait.priority(), NO_REACH);
+            lane = new Lane(id, wait.priority(), Placement.Reach.NOWHERE_YET);
             lane.reach = reach.apply(lane);
             ofPriority.put(id, lane);
         }
@@ -156,10 +159,10 @@ final class WaitingLine {
         return first;
     }
 
-    /** Returns the route of a waiting job in this order. */
-    Router.Route route(Wait wait) {
+    /** Returns the route of a waiting job in this order, and the nodes that it may use. */
+    Placement.Reach reach(Wait wait) {
         Lane lane = laneByTurn.get(wait.turn());
-        return (lane == null ? NO_REACH : lane.reach).route();
+        return lane == null ? Placement.Reach.NOWHERE_YET : lane.reach;
     }
 
     /** Records that a job of this order has got one of the replica's slots. */

@@ -38,6 +38,7 @@ public record Settings(
         Timeouts timeouts,
         Retries retries,
         Continuing continuing,
+        Breaker breaker,
         Duration jobTimeout,
         Duration maxJobTimeout,
         Intake intake,
@@ -135,6 +136,22 @@ public record Settings(
             Duration wait = backoff.multipliedBy(1L << Math.min(n - 1, 20));
             return wait.compareTo(maxBackoff) > 0 ? maxBackoff : wait;
         }
+    }
+
+    /**
+     * When a node gets no more jobs, and when it is tried again.
+     *
+     * @param window the number of latest attempts at a node that decide
+     * @param failureRate the share of failed attempts that opens the node's breaker; above 0, at most 1
+     * @param minimum the smallest number of attempts that can open the breaker by their share
+     * @param halfOpenAfter the time from the opening to the first job that tries the node, and between such jobs
+     */
+    public record Breaker(int window, double failureRate, int minimum, Duration halfOpenAfter) {
+        /** The largest window. */
+        public static final int MOST = 64;
+
+        /** The defaults. */
+        public static final Breaker USUAL = new Breaker(20, 0.5, 5, Duration.ofSeconds(10));
     }
 
     /**

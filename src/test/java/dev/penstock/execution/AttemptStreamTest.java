@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -125,7 +126,7 @@ class AttemptStreamTest {
     private AttemptStream attempt(PromptJob job, Duration atMost) {
         rig.nodes.server("gpu-a").up("llama").answers(script);
         return new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job,
                 Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
@@ -332,7 +333,7 @@ class AttemptStreamTest {
             throw new IllegalStateException("of the test");
         });
         AttemptStream attempt = new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job(),
                 Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),

@@ -65,7 +65,7 @@ final class ExecutionRig {
             some.forEach((key, value) -> file.put("penstock." + key, value));
         }
         settings = TestSettings.ofFile(file);
-        nodes = new FakeNodes(settings, time.clock());
+        nodes = new FakeNodes(settings, time.clock(), time::later);
         scheduler = time.scheduler(settings, nodes, meters);
         context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
     }
@@ -171,7 +171,12 @@ final class ExecutionRig {
         private Run(Work work, RecordingSink sink) {
             this.sink = sink;
             entry = scheduler.enter(
-                    RouteKey.of(work.job(), Decision.NONE), work.job().priority(), "prompt-jobs", false, null);
+                    RouteKey.of(work.job(), Decision.NONE),
+                    work.job().promptChars(),
+                    work.job().priority(),
+                    "prompt-jobs",
+                    false,
+                    null);
             execution = new Execution(
                     work,
                     entry,
@@ -241,7 +246,7 @@ final class ExecutionRig {
         Conditions.await(() -> waiting() == count, () -> waiting() + " jobs wait");
     }
 
-    private int waiting() {
+    int waiting() {
         return (int) meters.get("penstock.jobs.waiting")
                 .tag("priority", "normal")
                 .gauge()

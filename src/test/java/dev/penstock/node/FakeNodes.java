@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.models.Later;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
@@ -33,9 +34,22 @@ public final class FakeNodes extends Nodes {
     private final Map<String, Server> servers = new ConcurrentHashMap<>();
     private volatile Runnable onFind = () -> {};
 
+    private final Later timer;
+
     public FakeNodes(Settings settings, Clock clock) {
+        this(settings, clock, Later.onTimer());
+    }
+
+    /** @param timer runs the nodes' tasks after a delay */
+    public FakeNodes(Settings settings, Clock clock, Later timer) {
         super(settings, VERTX, clock, new SimpleMeterRegistry(), 0);
+        this.timer = timer;
         start();
+    }
+
+    @Override
+    Later timer() {
+        return timer;
     }
 
     @Override

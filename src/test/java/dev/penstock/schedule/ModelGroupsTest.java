@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.route.Targets;
 import dev.penstock.settings.Backend;
@@ -121,11 +122,12 @@ class ModelGroupsTest {
             Router router = new Router(Map.of(), null, false);
             schedule.rerouted(new Placement(
                     NodesView.of(List.of(load(0))),
-                    key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view))));
+                    key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view)),
+                    () -> 0));
         }
 
         private static NodesView.Load load(int inFlight) {
-            return new NodesView.Load("a", Node.State.UP, 0, inFlight, 1, 1 - inFlight);
+            return new NodesView.Load("a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN);
         }
 
         Played play(int jobs) {
@@ -146,6 +148,7 @@ class ModelGroupsTest {
             Wait wait = new Wait(
                     joined++,
                     Script.key(model),
+                    0,
                     Priority.NORMAL,
                     "jobs",
                     false,

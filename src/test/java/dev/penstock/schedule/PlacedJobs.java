@@ -14,16 +14,17 @@ public final class PlacedJobs {
         Routes routes = new Routes(settings, nodes);
         placement = new Placement(
                 NodesView.of(nodes.all().stream()
-                        .map(node -> new NodesView.Load(
-                                node.name(), node.health().state(), 0, node.inFlight(), node.limit(), node.limit()))
+                        .map(node -> NodesView.Load.of(node, 0))
                         .toList()),
-                routes::of);
+                routes::of,
+                () -> 0);
     }
 
     /** Returns the node of a job. */
     public String node(RouteKey key) {
-        Wait wait = new Wait(0, key, Priority.NORMAL, "prompt-jobs", false, false, 0, Wait.NEVER, 1, Set.of(), Map.of());
-        return switch (placement.choose(placement.reach(key, Set.of()).route(), wait, 0)) {
+        Wait wait = new Wait(
+                0, key, 0, Priority.NORMAL, "prompt-jobs", false, false, 0, Wait.NEVER, 1, Set.of(), Map.of());
+        return switch (placement.choose(placement.reach(key, Set.of(), Set.of()), wait, 0)) {
             case Placement.Choice.Go(String node, String _) -> node;
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _, Placement.Choice.Never _ ->
                 throw new IllegalStateException("no node for " + key);

@@ -26,7 +26,7 @@ class RoutePreviewTest {
     }
 
     private Node.Slot granted(RouteKey key) {
-        return rig.waits(rig.scheduler.enter(key, Priority.NORMAL, "prompt-jobs", false, null))
+        return rig.waits(rig.scheduler.enter(key, 0, Priority.NORMAL, "prompt-jobs", false, null))
                 .slot();
     }
 
@@ -38,7 +38,7 @@ class RoutePreviewTest {
         rig.nodes.server("d").loading();
         try (Node.Slot _ = granted(to("a"));
                 Node.Slot _ = granted(to("c"))) {
-            RoutePreview.Preview shown = preview.of(to("cpu", "gpu"));
+            RoutePreview.Preview shown = preview.of(to("cpu", "gpu"), 0);
 
             assertThat(shown.candidates())
                     .containsExactly(
@@ -63,7 +63,7 @@ class RoutePreviewTest {
         rig.nodes.server("a").up("llama").down();
         rig.nodes.server("b").up("mistral");
 
-        RoutePreview.Preview shown = preview.of(to("gpu"));
+        RoutePreview.Preview shown = preview.of(to("gpu"), 0);
 
         assertThat(shown.candidates()).isEmpty();
         assertThat(shown.excluded())

@@ -6,6 +6,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -108,6 +109,7 @@ class SchedulePropertyTest {
             return new Wait(
                     turn,
                     new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
+                    0,
                     PRIORITIES.get(chance.nextInt(3)),
                     chance.nextInt(3) == 0 ? "small" : "large",
                     chance.nextInt(4) == 0,
@@ -153,6 +155,7 @@ class SchedulePropertyTest {
                 join(new Wait(
                         wait.turn(),
                         wait.key(),
+                        0,
                         wait.priority(),
                         wait.topic(),
                         wait.deferredRecord(),
@@ -226,7 +229,7 @@ class SchedulePropertyTest {
 
         private void reroute() {
             schedule.rerouted(new Placement(
-                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route));
+                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route, () -> 0));
         }
 
         private Router.Route route(RouteKey key) {
@@ -237,9 +240,21 @@ class SchedulePropertyTest {
         }
 
         private NodesView.Load load(String name) {
+            return load(name, naive.node(name).inFlight);
+        }
+
+        private NodesView.Load load(String name, int inFlight) {
             NaiveSchedule.FakeNode node = naive.node(name);
             return new NodesView.Load(
-                    name, node.state, node.since, node.inFlight, node.limit, Math.max(0, node.limit - node.inFlight));
+                    name,
+                    node.state,
+                    node.since,
+                    inFlight,
+                    node.limit,
+                    Math.max(0, node.limit - inFlight),
+                    false,
+                    List.of(),
+                    NodeLoad.UNKNOWN);
         }
 
         private String model() {
@@ -264,8 +279,7 @@ class SchedulePropertyTest {
                         assertThat(taken)
                                 .as("seed %d: requests at %s", seed, name)
                                 .isLessThanOrEqualTo(node.limit);
-                        schedule.changed(new NodesView.Load(
-                                name, node.state, node.since, taken, node.limit, Math.max(0, node.limit - taken)));
+                        schedule.changed(load(name, taken));
                         schedule.granted(waiting, name, model, now);
                         running.add(new Running(waiting, name));
                         decisions.add(waiting.turn() + "@" + name);

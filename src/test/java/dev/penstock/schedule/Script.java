@@ -4,6 +4,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.settings.Backend;
 import java.time.Duration;
@@ -74,7 +75,8 @@ final class Script {
         }
 
         private NodesView.Load load() {
-            return new NodesView.Load(name, state, since, inFlight, slots, slots - inFlight);
+            return new NodesView.Load(
+                    name, state, since, inFlight, slots, slots - inFlight, false, List.of(), NodeLoad.UNKNOWN);
         }
 
         private Router.NodeView view() {
@@ -210,7 +212,7 @@ final class Script {
         }
         topics.put(turn, topic);
         Wait wait = new Wait(
-                turn, key(words[2]), priority, topic, copy, holders.contains(turn), now, due, end, useless, after);
+                turn, key(words[2]), 0, priority, topic, copy, holders.contains(turn), now, due, end, useless, after);
         waits.put(turn, wait);
         schedule.joined(wait, now);
     }
@@ -221,7 +223,8 @@ final class Script {
         Router router = new Router(Map.of(), null, false);
         schedule.rerouted(new Placement(
                 NodesView.of(nodes.values().stream().map(FakeNode::load).toList()),
-                key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views)));
+                key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views),
+                () -> 0));
     }
 
     private void settle() {

@@ -49,7 +49,7 @@ public final class RouteResource {
 
     private ObjectNode explain(PromptJob job, String topic) {
         Decision decision = rules.decide(job, topic, Conditions.Source.REST);
-        RoutePreview.Preview nodes = preview.of(RouteKey.of(job, decision));
+        RoutePreview.Preview nodes = preview.of(RouteKey.of(job, decision), job.promptChars());
         ObjectNode document = Json.mapper().createObjectNode();
         document.put("rule", decision.rule().isNone() ? null : decision.rule().name());
         document.set("set", set(decision.rule().set()));

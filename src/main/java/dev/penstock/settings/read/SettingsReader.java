@@ -158,6 +158,7 @@ public final class SettingsReader {
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
                 continuing(config),
+                limits.breaker(config.breaker()),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
                 intake,

@@ -54,6 +54,8 @@ public interface PenstockConfig {
     @WithDefault("same-model")
     String continuing();
 
+    BreakerConfig breaker();
+
     JobsConfig jobs();
 
     IntakeConfig intake();
@@ -112,6 +114,25 @@ public interface PenstockConfig {
 
         @WithDefault("10s")
         Duration maxBackoff();
+    }
+
+    /** When a node that fails its jobs gets no more of them, and when it is tried again. */
+    interface BreakerConfig {
+        /** The number of latest attempts at a node that decide; at most 64. */
+        @WithDefault("20")
+        int window();
+
+        /** The share of failed attempts that opens the node's breaker; above 0, at most 1. */
+        @WithDefault("0.5")
+        double failureRate();
+
+        /** The smallest number of attempts that can open the breaker by their share. */
+        @WithDefault("5")
+        int minimum();
+
+        /** The time from the opening to the first job that tries the node, and between such jobs. */
+        @WithDefault("10s")
+        Duration halfOpenAfter();
     }
 
     /** Limits of a job's running time. */
