@@ -181,6 +181,8 @@ class ChartConfigurationTest {
         } else if (type instanceof Class<?> mapping && mapping.getName().startsWith("dev.penstock")) {
             for (Method method : mapping.getMethods()) {
                 String name = method.getName().replaceAll("([A-Z])", "-$1").toLowerCase(Locale.ROOT);
+                // a keyword of Java is no name of a method
+                name = name.equals("continuing") ? "continue" : name;
                 keysOf(method.getGenericReturnType(), at + "." + name, keys);
             }
         } else {

@@ -6,10 +6,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.Answer;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.PublishedText;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.FakeNodes;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.WireSchemas;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -126,6 +130,48 @@ class ContinuedRunTest {
         assertThat(segments.path(2).path("node").asText()).isEqualTo("gpu-a");
         assertThat(run.last().at("/job/usage_all_attempts/completion_tokens").asInt())
                 .isPositive();
+    }
+
+    @Test
+    void an_answer_that_is_published_again_is_whole_and_continues_nothing() {
+        FakeNodes.Server server = rig.server().up("llama");
+        started(1, "dead", null);
+        chunk(1, "dead", 1, piece(text(0, 3)));
+        delivery.redelivered = true;
+        RunRig.Run run = rig.start(job, delivery);
+        RunRig.awaitCall(server);
+        // another run takes over, and crashes
+        started(3, "other", null);
+        server.calls().getFirst().answer(text(3, 5));
+
+        assertThat(run.join().names()).endsWith("started 4", "chunk 4", "completed 4");
+        assertThat(startedAgain(2).at("/job/resumed_from").isMissingNode()).isFalse();
+        assertThat(startedAgain(4).at("/job/resumed_from").isMissingNode()).isTrue();
+        assertThat(whole(run)).isEqualTo(text(0, 5));
+        assertThat(run.last().at("/job/segments").isMissingNode()).isTrue();
+    }
+
+    @Test
+    void a_run_whose_attempt_is_void_starts_over_after_a_failure() {
+        FakeNodes.Server server = rig.server().up("llama");
+        started(1, "dead", null);
+        delivery.redelivered = true;
+        RunRig.Run run = rig.start(job, delivery);
+        RunRig.awaitCall(server);
+        server.calls().getFirst().say(piece(text(0, 2)));
+        Conditions.await(() -> run.names().contains("chunk 2"), () -> "no chunk: " + run.names());
+        started(3, "other", null);
+        server.onCall(call -> call.answer(call.prompt().published() == null ? text(0, 5) : "never"));
+
+        server.calls().getFirst().fail(JobFailure.of(JobFailure.Code.STREAM_BROKEN, "closed the connection"));
+        Conditions.await(
+                () -> {
+                    rig.pass(Duration.ofMillis(10));
+                    return run.isOver();
+                },
+                () -> "it has not ended: " + run.names());
+
+        assertThat(whole(run)).isEqualTo(text(0, 5));
     }
 
     @Test

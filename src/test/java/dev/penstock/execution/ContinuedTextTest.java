@@ -26,6 +26,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -280,19 +281,23 @@ class ContinuedTextTest {
         assertThat(started(run, 1).resumedFrom()).isNull();
     }
 
-    private static ExecutionRig.Run failed(ExecutionRig rig, PromptJob job, String rest) {
+    /** The first attempt fails after its first token. The others have an answer to the whole job, or to the rest. */
+    private static void breaksOnce(ExecutionRig rig, Consumer<FakeNodes.Call> rest) {
+        AtomicBoolean broken = new AtomicBoolean();
         onCall(
                 rig,
                 call -> {
-                    if (rig.nodes.server("a").calls().size()
-                                    + rig.nodes.server("b").calls().size()
-                            == 1) {
-                        call.say(text("one ")).fail(BROKEN);
-                    } else {
+                    if (broken.getAndSet(true)) {
                         call.answer("all of it");
+                    } else {
+                        call.say(text("one ")).fail(BROKEN);
                     }
                 },
-                call -> call.answer(rest));
+                rest);
+    }
+
+    private static ExecutionRig.Run failed(ExecutionRig rig, PromptJob job, String rest) {
+        breaksOnce(rig, call -> call.answer(rest));
         return rig.start(job);
     }
 
@@ -366,18 +371,9 @@ class ContinuedTextTest {
 
     @Test
     void a_server_that_refuses_to_continue_gets_the_whole_job() {
-        ExecutionRig rig = rig("anthropic");
-        onCall(
+        ExecutionRig rig = rig("llama-server");
+        breaksOnce(
                 rig,
-                call -> {
-                    if (rig.nodes.server("a").calls().size()
-                                    + rig.nodes.server("b").calls().size()
-                            == 1) {
-                        call.say(text("one")).fail(BROKEN);
-                    } else {
-                        call.answer("all of it");
-                    }
-                },
                 call -> call.fail(JobFailure.of(
                         JobFailure.Code.INVALID_REQUEST, "This model does not support assistant message prefill.")));
 
@@ -407,18 +403,7 @@ class ContinuedTextTest {
         ExecutionRig rig = rig("vllm");
         RecordingSink sink = new RecordingSink();
         sink.publishes = false;
-        onCall(
-                rig,
-                call -> {
-                    if (rig.nodes.server("a").calls().size()
-                                    + rig.nodes.server("b").calls().size()
-                            == 1) {
-                        call.say(text("one ")).fail(BROKEN);
-                    } else {
-                        call.answer("all of it");
-                    }
-                },
-                call -> call.answer("never"));
+        breaksOnce(rig, call -> call.answer("never"));
 
         assertThat(answer(rig.start(rig.job().model("llama"), sink))).isEqualTo("all of it");
     }
