@@ -281,11 +281,7 @@ public final class Node {
      * @param until ends any wait for media
      */
     public NodeRequest request(
-            PromptJob job,
-            String model,
-            Map<String, Object> parameters,
-            @Nullable PublishedText published,
-            Until until)
+            PromptJob job, String model, Map<String, Object> parameters, @Nullable PublishedText published, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
         return NodeRequest.of(upstream, service, job, model, parameters, media.inlined(job.body(), until), published);
     }

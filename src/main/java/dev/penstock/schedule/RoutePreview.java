@@ -75,14 +75,18 @@ public final class RoutePreview {
     }
 
     private static String why(Node node, NodesView.Load load, boolean fetches) {
-        return "pool %s, %d of %d slots in use, %.1f s for the prompts before it%s%s"
+        return "pool %s, %d of %d slots in use%s%s%s"
                 .formatted(
                         node.settings().pool(),
                         load.inFlight(),
                         load.limit(),
-                        node.requests().load().seconds(),
+                        reading(node.requests().load().seconds()),
                         load.hasRoom() ? "" : "; the job waits for one",
                         fetches ? "; it fetches the model first" : "");
+    }
+
+    private static String reading(double seconds) {
+        return seconds > 0 ? ", %.1f s for the prompts before it".formatted(seconds) : "";
     }
 
     private static String state(Node node) {

@@ -215,8 +215,7 @@ final class Schedule {
 
     /** Returns whether the first job of a lane would go to this node, for the model that the node holds. */
     private boolean keepsModel(WaitingLine.Lane lane, String node, long now) {
-        return placement.choose(lane.reach(), lane.first(), now)
-                        instanceof Placement.Choice.Go(String to, String model)
+        return placement.choose(lane.reach(), lane.first(), now) instanceof Placement.Choice.Go(String to, String model)
                 && to.equals(node)
                 && !groups.wouldSwap(node, model);
     }

@@ -104,9 +104,8 @@ class RetriesTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(BROKEN));
 
-        ExecutionRig.Run run =
-                rig.start(new Work(
-                        rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2, null));
+        ExecutionRig.Run run = rig.start(
+                new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2, null));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(run.sink.names()).containsExactly("started 6", "failed 6");

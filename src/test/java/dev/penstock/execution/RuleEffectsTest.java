@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.settings.Conditions;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Rule;
@@ -66,8 +67,8 @@ class RuleEffectsTest {
                 new NodeSettings.OwnTimeouts(Optional.empty(), Optional.of(Duration.ofMillis(50)), Optional.empty()),
                 Rule.OwnRetries.NONE);
 
-        ExecutionRig.Run run = rig.start(
-                new Work(rig.job().attempts(null).model("llama"), fast, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0, null));
+        ExecutionRig.Run run = rig.start(new Work(
+                rig.job().attempts(null).model("llama"), fast, ExecutionRig.RECORD, Instant.EPOCH, 0, 0, 0, null));
         rig.passUntil(run::isOver, () -> "it has not ended");
 
         assertThat(run.result())
@@ -106,5 +107,23 @@ class RuleEffectsTest {
                 .tags("rule", rule, "pool", pool)
                 .counter()
                 .count();
+    }
+
+    @Test
+    void a_text_starts_over_if_a_default_of_the_service_makes_it_more_than_plain_text() {
+        ExecutionRig rig = new ExecutionRig(
+                ExecutionRig.VLLM, Map.of("parameters.response_format", "{\"type\": \"json_object\"}"));
+        rig.nodes.server("gpu-a").up("llama").onCall(call -> call.answer("{}"));
+        PublishedText published = new PublishedText(
+                "{", new PublishedText.Place(3, 7), List.of(new PublishedText.Segment("z", "llama", 3, 1, 1)));
+
+        ExecutionRig.Run run = rig.start(
+                new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 3, 4, 0, published));
+
+        assertThat(run.outcome().answer()).isNotNull();
+        assertThat(run.sink.events().getFirst())
+                .isInstanceOfSatisfying(
+                        JobEvent.Started.class,
+                        started -> assertThat(started.resumedFrom()).isNull());
     }
 }

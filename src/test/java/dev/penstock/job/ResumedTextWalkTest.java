@@ -2,6 +2,7 @@ package dev.penstock.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.wire.document.TextSoFar;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;

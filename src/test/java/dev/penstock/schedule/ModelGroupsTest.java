@@ -127,7 +127,8 @@ class ModelGroupsTest {
         }
 
         private static NodesView.Load load(int inFlight) {
-            return new NodesView.Load("a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN);
+            return new NodesView.Load(
+                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN);
         }
 
         Played play(int jobs) {

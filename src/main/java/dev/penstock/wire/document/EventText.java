@@ -3,7 +3,6 @@ package dev.penstock.wire.document;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.PublishedText;
-import dev.penstock.job.TextSoFar;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;

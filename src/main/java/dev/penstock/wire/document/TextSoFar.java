@@ -1,5 +1,6 @@
-package dev.penstock.job;
+package dev.penstock.wire.document;
 
+import dev.penstock.job.PublishedText;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

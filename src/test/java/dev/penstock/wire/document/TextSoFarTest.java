@@ -1,8 +1,9 @@
-package dev.penstock.job;
+package dev.penstock.wire.document;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
 
+import dev.penstock.job.PublishedText;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
