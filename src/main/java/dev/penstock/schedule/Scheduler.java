@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
@@ -60,7 +61,14 @@ public final class Scheduler {
 
     @Inject
     public Scheduler(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
-        this(settings, nodes, clock, meters, sinceNow(), RandomGenerator.getDefault(), Scheduler::later);
+        this(
+                settings,
+                nodes,
+                clock,
+                meters,
+                sinceNow(),
+                () -> ThreadLocalRandom.current().nextLong(),
+                Scheduler::later);
     }
 
     /**
