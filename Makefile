@@ -32,7 +32,7 @@ build: ## Builds the jar, target/quarkus-app/quarkus-run.jar, and the test class
 RERUN = $(if $(RERUNS),-Dsurefire.rerunFailingTestsCount=$(RERUNS) -Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
 # JAR_TESTS run the service from the jar; OWN_TESTS start no service. test-native runs all tests that start the service
-JAR_TESTS := ApiIT,BackendsIT,ClientIT,CrashIT,LimitsIT,LlamaServerIT,NodesIT,SlotsIT,StartedProgramsIT
+JAR_TESTS := ApiIT,BackendsIT,ClientIT,ContinuedTextIT,CrashIT,LimitsIT,LlamaServerIT,NodesIT,SlotsIT,StartedProgramsIT
 OWN_TESTS := KilledProjectorIT,LlamaCliIT,LlamaServerBackendsIT,LlamaServerProcessIT,ProjectionPropertyIT,QueryPlansIT
 
 test: ## Runs the unit tests and the most important integration tests, with a real broker, a llama-server and a scripted model server
@@ -46,10 +46,10 @@ test-long: build ## Runs all integration tests on the jar
 
 # the properties set the numbers of jobs and kills in these tests
 FULL_TESTS := -DargLine= -Dit.left=none -Dit.forks=1 -Dpenstock.test.jobs=5000 -Dpenstock.test.replica-kills=20 -Dpenstock.test.blocked=5000 \
-	-Dpenstock.test.others=500 -Dpenstock.test.queued=100000 -Djunit.jupiter.execution.timeout.testable.method.default=60m \
-	-Dit.test='QueueIT,BoundsIT,KilledReplicasIT,ScheduleIT'
+	-Dpenstock.test.others=500 -Dpenstock.test.queued=100000 -Dpenstock.test.continued-kills=100 -Djunit.jupiter.execution.timeout.testable.method.default=60m \
+	-Dit.test='QueueIT,BoundsIT,KilledReplicasIT,ScheduleIT,ContinuedLlamaIT'
 
-test-full: build ## Runs the queue's tests at full size, for an hour: 100,000 queued jobs, 500 jobs behind 5,000 others, 20 kills
+test-full: build ## Runs the queue's tests at full size, for an hour: 100,000 queued jobs, 500 jobs behind 5,000 others, 120 kills
 	$(MVN) failsafe:integration-test@together failsafe:integration-test@alone failsafe:verify@together failsafe:verify@alone \
 		$(FULL_TESTS)
 

@@ -38,7 +38,7 @@ class ArchitectureTest {
             .layer("tenant")
             .definedBy("dev.penstock.tenant")
             .layer("route")
-            .definedBy("dev.penstock.route")
+            .definedBy("dev.penstock.route..")
             .layer("node")
             .definedBy("dev.penstock.node..")
             .layer("reply")

@@ -188,6 +188,7 @@ class LimitsIT extends LimitsRig {
         } finally {
             close(deaf);
         }
+        allHaveLeft();
     }
 
     /** Fewer than the limit, and each smaller than its limit: together it is too much. */
@@ -195,8 +196,6 @@ class LimitsIT extends LimitsRig {
     void streams_that_read_nothing_hold_no_more_together_than_all_may() throws Exception {
         talk();
         int streams = 20;
-        String active = "http_server_active_requests{server_port=\"%d\",url_scheme=\"http\"}"
-                .formatted(replica.url().getPort());
         List<Socket> deaf = new ArrayList<>();
         try {
             long until = System.nanoTime() + PATIENCE.toNanos();
@@ -209,11 +208,20 @@ class LimitsIT extends LimitsRig {
                     deaf.removeLast().close();
                 }
             }
-            Metrics.await(replica, active, "some were closed", open -> open < streams, PATIENCE);
+            Metrics.await(replica, active(), "some were closed", open -> open < streams, PATIENCE);
         } finally {
             close(deaf);
         }
-        Metrics.await(replica, active, "all have left", open -> open == 0, PATIENCE);
+        allHaveLeft();
+    }
+
+    private static String active() {
+        return "http_server_active_requests{server_port=\"%d\",url_scheme=\"http\"}"
+                .formatted(replica.url().getPort());
+    }
+
+    private static void allHaveLeft() throws InterruptedException {
+        Metrics.await(replica, active(), "all have left", open -> open == 0, PATIENCE);
     }
 
     /**

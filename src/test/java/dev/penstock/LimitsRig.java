@@ -91,7 +91,8 @@ abstract class LimitsRig {
     /** The job {@code talker}, whose answer has 4 MB. */
     static void talk() throws InterruptedException {
         if (rig.replies().count("talker", EventMark.Kind.COMPLETED) == 0) {
-            rig.fake().script(_ -> Answer.tokens(Collections.nCopies(2_000, "a".repeat(2_000))));
+            // more than the 4 MB that a kernel may keep for a caller that reads nothing
+            rig.fake().script(_ -> Answer.tokens(Collections.nCopies(3_500, "a".repeat(2_000))));
             rig.send(List.of("talker"), "x");
             rig.replies().awaitOutcomes(List.of("talker"), PATIENCE);
             rig.fake().script(_ -> Answer.tokens(1));

@@ -56,6 +56,8 @@ class NodesIT {
                 .config("penstock.default-profile", "fast")
                 .config("penstock.timeouts.first-token", "3s")
                 .config("penstock.timeouts.idle", "2s")
+                // a node that one test has broken serves the next test
+                .config("penstock.breaker.half-open-after", "100ms")
                 // the same server, for jobs that name it alone
                 .node("patient", "vllm", URI.create(gpu.url()), 16)
                 .config("penstock.nodes.patient.pool", "cloud")

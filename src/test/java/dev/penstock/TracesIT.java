@@ -260,9 +260,10 @@ class TracesIT {
                     .containsEntry("error.type", "stream_broken")
                     .doesNotContainKey("gen_ai.response.finish_reasons");
             assertThat(whole.failed()).isFalse();
-            assertThat(whole.attributes())
-                    .containsEntry("gen_ai.usage.output_tokens", "5")
-                    .doesNotContainKey("error.type");
+            assertThat(whole.attributes()).doesNotContainKey("error.type");
+            assertThat(Integer.parseInt(whole.attribute("gen_ai.usage.output_tokens")))
+                    .as("it continues the text of the attempt before, of at most two tokens")
+                    .isBetween(3, 5);
             assertThat(intake.failed()).isFalse();
             assertThat(intake.attributes())
                     .containsEntry("penstock.outcome", "completed")

@@ -11,6 +11,7 @@ import dev.penstock.cli.command.ModelsCommand;
 import dev.penstock.cli.command.NodesCommand;
 import dev.penstock.cli.command.PenstockCommand;
 import dev.penstock.cli.command.PullCommand;
+import dev.penstock.cli.command.RouteCommand;
 import dev.penstock.cli.command.SubmitCommand;
 import dev.penstock.cli.command.WatchCommand;
 import dev.penstock.cli.doctor.DoctorCommand;
@@ -52,6 +53,7 @@ public final class Client {
                 .addSubcommand(new NodesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))
                 .addSubcommand(new PullCommand(terminal))
+                .addSubcommand(new RouteCommand(terminal))
                 .addSubcommand(new DoctorCommand(terminal, configured))
                 .addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal))

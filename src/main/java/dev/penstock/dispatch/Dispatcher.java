@@ -14,6 +14,7 @@ import dev.penstock.node.Replicas;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
@@ -68,6 +69,7 @@ public class Dispatcher {
                 .register(meters);
         context = new RunContext(
                 scheduler,
+                new Rules(settings),
                 recovery,
                 ledger,
                 commands::isCancelled,

@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.ContinuePlan;
 import dev.penstock.execution.StopSignal;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
@@ -250,26 +251,47 @@ final class DuplicateCheck {
                 JobRow row = found.row().orElse(null);
                 if (row == null) {
                     return new Lookup(
-                            new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset()), null);
+                            new Recovery.Known(Reading.START, null, RunStarts.NONE, found.replyOffset(), null), null);
                 }
                 Long started = row.timeline().startedMillis();
-                return new Lookup(
-                        new Recovery.Known(
-                                row.timeline().reading(),
-                                started == null ? null : Instant.ofEpochMilli(started),
-                                row.timeline().runs(),
-                                found.replyOffset()),
-                        row);
+                Recovery.Known known = new Recovery.Known(
+                        row.timeline().reading(),
+                        started == null ? null : Instant.ofEpochMilli(started),
+                        row.timeline().runs(),
+                        found.replyOffset(),
+                        null);
+                return new Lookup(mayHaveText(known.reading()) ? known.with(read()) : known, row);
+            } catch (Recovery.LookUpFailed e) {
+                LOG.warnf("job=%s %s; trying again", id, e.getMessage());
+                signal.pause(LOOK_AGAIN);
+                continue;
             } catch (LedgerDatabase.Unavailable e) {
                 LOG.debugf("job=%s %s: its reply partition is read", id, e.getMessage());
             }
             try {
-                return new Lookup(context.recovery().lookUp(id, taken.job().acceptedAt()), null);
+                return new Lookup(read(), null);
             } catch (Recovery.LookUpFailed e) {
                 LOG.warnf("job=%s %s; trying again", id, e.getMessage());
                 signal.pause(LOOK_AGAIN);
             }
         }
         return null;
+    }
+
+    /** Returns whether this run may continue a text, which only the reply topic has. */
+    private boolean mayHaveText(Reading reading) {
+        return !reading.isClosed() && reading.attempt() > 0 && mayContinue();
+    }
+
+    private boolean mayContinue() {
+        return ContinuePlan.mayContinue(context.settings().continuing(), taken.job());
+    }
+
+    private Recovery.Known read() throws InterruptedException, Recovery.LookUpFailed {
+        JobId id = taken.job().id();
+        Instant since = taken.job().acceptedAt();
+        return mayContinue()
+                ? context.recovery().lookUpWithText(id, since)
+                : context.recovery().lookUp(id, since);
     }
 }

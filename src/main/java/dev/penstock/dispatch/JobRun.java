@@ -10,6 +10,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Waiting;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
+import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.Delay;
 import dev.penstock.schedule.QueueEntry;
@@ -37,6 +38,8 @@ final class JobRun {
     private final Delivery delivery;
     private final JobReplies replies;
     private final RunContext context;
+    private final Decision decision;
+    private final RouteKey routeKey;
     private final StopSignal signal = new StopSignal();
     private List<Integer> excused = List.of();
     /** The job's last attempt before this run. */
@@ -54,10 +57,16 @@ final class JobRun {
         this.delivery = delivery;
         this.replies = replies;
         this.context = context;
+        decision = context.rules().decide(job, taken.place().topic(), taken.source());
+        routeKey = RouteKey.of(job, decision);
     }
 
     TakenJob taken() {
         return taken;
+    }
+
+    RouteKey routeKey() {
+        return routeKey;
     }
 
     void stop(StopSignal.Reason reason) {
@@ -221,21 +230,43 @@ final class JobRun {
     }
 
     private Execution.Result execute(Recovery.Known known, boolean recovered) throws InterruptedException {
-        ReplySink publishing = new ReplySink(replies, recovered);
+        ReplySink publishing = new ReplySink(replies, recovered, () -> isValid(known, recovered));
         sink = publishing;
         Work work = new Work(
                 job,
+                decision.rule(),
                 taken.place(),
                 known.firstStarted(),
                 attemptsBefore,
                 known.reading().nextOutcomeAttempt(),
-                delivery.failures());
+                delivery.failures(),
+                known.text());
         try (QueueEntry entry = context.scheduler()
-                .enter(RouteKey.of(job), job.priority(), taken.place().topic(), taken.isDeferred())) {
+                .enter(
+                        routeKey,
+                        job.promptChars(),
+                        decision.priority(job),
+                        taken.place().topic(),
+                        taken.isDeferred(),
+                        job.deadline())) {
             Execution running = new Execution(work, entry, publishing, signal, delivery::renew, context.execution());
             execution = running;
             return running.run();
         }
+    }
+
+    /**
+     * Returns whether readers take the events of the current attempt. If the job may have another run, that run may have
+     * begun an attempt of the same number before. Then this attempt is void, and no reader has its text.
+     */
+    private boolean isValid(Recovery.Known known, boolean recovered) throws InterruptedException {
+        if (!recovered && !delivery.mayHaveRunAfterAll()) {
+            return true;
+        }
+        Recovery.Known now = recovered ? lookUpAgain(known) : lookUp();
+        return now != null
+                && now.reading().attempt() == replies.attempt()
+                && replies.run().equals(now.reading().run());
     }
 
     /** Defers the job. The delay is shorter than the time that the job has left. */
@@ -243,9 +274,7 @@ final class JobRun {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
         Deferral waiting = new Deferral(
-                delay,
-                cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT,
-                RouteKey.of(job));
+                delay, cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT, routeKey);
         deferral = waiting;
         Execution ended = execution;
         delivery.defer(

@@ -75,7 +75,8 @@ final class OutcomeWriter {
         return published;
     }
 
-    private Outcome begin(Outcome outcome, int attempt) {
+    private Outcome begin(Outcome published, int attempt) {
+        Outcome outcome = published.startingOver();
         replies.begin(attempt);
         if (outcome.started() != null && !replies.send(outcome.started())) {
             return alone(replies.tooLarge("the event 'started' is too large"), outcome);

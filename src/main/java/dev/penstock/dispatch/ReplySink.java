@@ -12,12 +12,21 @@ import java.util.List;
 final class ReplySink implements AnswerSink {
     private final JobReplies replies;
     private final boolean recovered;
+    private final Validity validity;
     private boolean started;
 
+    /** Knows whether the events of the current attempt are valid. */
+    @FunctionalInterface
+    interface Validity {
+        /** Returns whether they are valid; all of them are on the broker. */
+        boolean isValid() throws InterruptedException;
+    }
+
     /** @param recovered whether an earlier run of the job may have crashed */
-    ReplySink(JobReplies replies, boolean recovered) {
+    ReplySink(JobReplies replies, boolean recovered, Validity validity) {
         this.replies = replies;
         this.recovered = recovered;
+        this.validity = validity;
     }
 
     /** Returns whether this run has sent a {@code started}. From then on its events count the run. */
@@ -47,6 +56,16 @@ final class ReplySink implements AnswerSink {
     @Override
     public boolean chunk(Answer.Head head, List<TokenEvent> deltas) {
         return replies.send(new JobEvent.Chunk(head, deltas));
+    }
+
+    @Override
+    public long lastSeq() {
+        return replies.lastSeq();
+    }
+
+    @Override
+    public boolean awaitPublished() throws InterruptedException {
+        return replies.awaitSent() && validity.isValid();
     }
 
     @Override

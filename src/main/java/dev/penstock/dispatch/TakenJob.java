@@ -3,6 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
+import dev.penstock.settings.Conditions;
 import dev.penstock.wire.document.BodyHash;
 import org.apache.kafka.common.utils.Bytes;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  *     belongs to only one record
  * @param stamp the time and the place of the record in which the job arrived; for a deferred record, of its origin
  * @param deferred the place of the deferred record; null if the job came in the origin itself
+ * @param source where the job comes from
  * @param traceparent the trace header for the job's events; null if there is none
  */
 public record TakenJob(
@@ -23,6 +25,7 @@ public record TakenJob(
         Bytes document,
         boolean namesItself,
         @Nullable RecordPlace deferred,
+        Conditions.Source source,
         @Nullable Bytes traceparent) {
     RecordPlace place() {
         return stamp.place();

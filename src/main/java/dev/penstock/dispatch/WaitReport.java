@@ -1,7 +1,6 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.job.JobId;
-import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
 import dev.penstock.schedule.RouteKey;
@@ -63,8 +62,7 @@ final class WaitReport {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
         Map<RouteKey, Waiting> reasons = new HashMap<>();
         for (JobRun each : runs.waiting()) {
-            PromptJob job = each.taken().job();
-            count(groups, job.id(), reason(reasons, RouteKey.of(job)));
+            count(groups, each.taken().job().id(), reason(reasons, each.routeKey()));
         }
         Instant now = clock.instant();
         synchronized (deferredHere) {

@@ -1,6 +1,7 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
 import dev.penstock.job.JobState;
 import dev.penstock.job.Waiting;
 import dev.penstock.ledger.row.JobRow;
@@ -9,6 +10,8 @@ import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.Router;
+import dev.penstock.route.match.Decision;
+import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Routes;
 import dev.penstock.settings.Settings;
@@ -29,16 +32,20 @@ import java.util.stream.Stream;
 public class Waits {
     private static final String NONE =
             "no node is configured, and none was found on localhost: set penstock.nodes, VLLM_URL, OLLAMA_HOST or the like";
+    private static final String BY_PROMPT =
+            "it waits for a node; its routing rule depends on the prompt, which the ledger does not have. POST /v1/route with the job shows the rule and the nodes";
     private static final int MOST_LISTED = 5;
 
     private final Nodes nodes;
     private final Routes routes;
+    private final Rules rules;
     private final Clock clock;
 
     public Waits(Settings settings, Nodes nodes, Clock clock) {
         this.nodes = nodes;
         this.clock = clock;
         routes = new Routes(settings, nodes);
+        rules = new Rules(settings);
     }
 
     /** Returns why this job waits; empty if it does not wait. */
@@ -56,8 +63,25 @@ public class Waits {
         if (deferred == null && state.status() != JobState.Status.QUEUED) {
             return Optional.empty();
         }
-        Waiting forNodes = of(new RouteKey(record.model(), record.task(), record.pins()), state.createdAt());
+        Waiting forNodes = forNodes(row.id(), record, state.createdAt());
         return Optional.of(deferred == null ? forNodes : deferred(deferred, forNodes));
+    }
+
+    private Waiting forNodes(JobId id, Submission record, Instant since) {
+        Optional<Decision> decision = rules.decide(new Rules.Known(
+                id,
+                record.task(),
+                record.model(),
+                record.priority(),
+                record.tenant(),
+                record.stamp().place().topic(),
+                record.metadata()));
+        return decision.map(found -> of(
+                        new RouteKey(found.model(record.model()), record.task(), record.pins(), found.targets()),
+                        since))
+                .orElseGet(() -> nodes.all().isEmpty()
+                        ? new Waiting(Waiting.Code.NO_NODE, NONE, since)
+                        : new Waiting(Waiting.Code.SLOT, BY_PROMPT, since));
     }
 
     private static Waiting deferred(Submissions.DeferredRecord record, Waiting forNodes) {
@@ -159,11 +183,7 @@ public class Waits {
                     Waiting.Code.SLOT,
                     free != null
                             ? "it waits for its turn; node %s has a free slot".formatted(free.name())
-                            : "all slots are taken: "
-                                    + joined(
-                                            up,
-                                            node -> "%s has %d of %d in use"
-                                                    .formatted(node.name(), node.inFlight(), node.limitNow())),
+                            : "no slot is free: " + joined(up, Waits::use),
                     since);
         }
         List<Node> loading = in(route, Node.State.LOADING);
@@ -173,6 +193,12 @@ public class Waits {
                         Waiting.Code.NODE_LOADING,
                         joined(loading, node -> "%s is loading: %s".formatted(node.name(), why(node))),
                         later(since, loading));
+    }
+
+    private static String use(Node node) {
+        return node.requests().areTrials()
+                ? "%s failed its last jobs, and one job at a time tries it".formatted(node.name())
+                : "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow());
     }
 
     private static Waiting down(List<Node> down, Instant since) {
@@ -188,9 +214,7 @@ public class Waits {
     /** Returns the reason if no node lists the model, but a node that was never reached may have it. */
     private Waiting unknown(RouteKey key, Instant since) {
         List<Node> never = nodes.all().stream()
-                .filter(node -> !node.health().known()
-                        && Router.allows(
-                                key.pins(), node.name(), node.settings().pool()))
+                .filter(node -> !node.health().known() && routes.allows(key, node))
                 .toList();
         String unreached = joined(never, node -> "%s has not been reached: %s".formatted(node.name(), why(node)));
         boolean anyKnown = nodes.all().stream().anyMatch(node -> node.health().known());

@@ -28,6 +28,17 @@ public interface AnswerSink {
      */
     boolean chunk(Answer.Head head, List<TokenEvent> deltas);
 
+    /** Returns the seq of the last event of this attempt; 0 if only {@code started} was taken. */
+    long lastSeq();
+
+    /**
+     * Waits until all events of this attempt are published, so that a later attempt may continue their text.
+     *
+     * @return false if an event could not be published, or if readers ignore this attempt because another run has
+     *     taken over
+     */
+    boolean awaitPublished() throws InterruptedException;
+
     /**
      * Returns the failure for an event that is too large for this sink.
      *

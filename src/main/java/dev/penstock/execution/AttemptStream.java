@@ -3,14 +3,17 @@ package dev.penstock.execution;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeRequest;
 import dev.penstock.node.StallTimeouts;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.document.TagList;
 import java.time.Duration;
@@ -25,8 +28,11 @@ import org.jspecify.annotations.Nullable;
 final class AttemptStream implements AutoCloseable {
     private static final int MOST_OF_AN_ANSWER_IN_A_FAILURE = 100;
 
+    private final Node.Slot slot;
     private final Node node;
     private final PromptJob job;
+    private final Rule rule;
+    private final @Nullable PublishedText continued;
     private final Transcript transcript;
     private final StopSignal signal;
     private final LongSupplier nanos;
@@ -64,7 +70,8 @@ final class AttemptStream implements AutoCloseable {
 
     /** How an attempt ended. */
     sealed interface End {
-        record Whole(Answer answer) implements End {}
+        /** @param here the usage of this attempt alone */
+        record Whole(Answer answer, Usage here) implements End {}
 
         record Failed(JobFailure failure) implements End {}
 
@@ -78,20 +85,28 @@ final class AttemptStream implements AutoCloseable {
     /**
      * Begins an attempt. The first call of {@link #next} sends the request.
      *
+     * @param slot the attempt's room at its node; the caller closes it
+     * @param rule the job's routing rule
      * @param head the head of the answer, with the requested model
+     * @param continued the published text that the answer continues; null if the answer starts over
      * @param atMost the time left for the job
      */
     AttemptStream(
-            Node node,
+            Node.Slot slot,
             PromptJob job,
+            Rule rule,
             Answer.Head head,
+            @Nullable PublishedText continued,
             Transcript transcript,
             StopSignal signal,
             Duration atMost,
             ExecutionContext context) {
-        this.node = node;
+        this.slot = slot;
+        node = slot.node();
         this.job = job;
+        this.rule = rule;
         this.head = head;
+        this.continued = continued;
         this.transcript = transcript;
         this.signal = signal;
         nanos = context.nanos();
@@ -132,6 +147,7 @@ final class AttemptStream implements AutoCloseable {
         } catch (Until.Over _) {
             return ended(signal.isGiven() ? new End.Stopped() : new End.TooLate());
         } catch (WireProtocol.Unsupported e) {
+            slot.excused();
             return ended(new End.Failed(e.failure().atNode(node.name())));
         }
     }
@@ -139,11 +155,12 @@ final class AttemptStream implements AutoCloseable {
     private Open open() throws InterruptedException, Until.Over, WireProtocol.Unsupported {
         Open opened = open;
         if (opened == null) {
-            NodeRequest sent = node.request(job, head.model(), until);
+            NodeRequest sent = node.request(job, head.model(), rule.set().parameters(), continued, until);
             request = sent;
             TokenStream stream = sent.stream();
             // the node cannot answer while the media are fetched, so the stall timeout begins here
-            StallTimeouts silence = new StallTimeouts(node.settings(), node.timeouts(), job.task(), nanos.getAsLong());
+            StallTimeouts silence = new StallTimeouts(
+                    node.settings(), rule.timeouts().over(node.timeouts()), job.task(), nanos.getAsLong());
             opened = new Open(stream, signal.wakeBy(stream::wake), silence);
             open = opened;
             ignoredParameters = stream.ignoredParameters();
@@ -172,14 +189,24 @@ final class AttemptStream implements AutoCloseable {
             if (event != null) {
                 take(event, opened.silence());
                 if (end != null) {
-                    return end instanceof End.Whole && batch.hasText() ? chunk() : new Progress.Ended(end);
+                    return last(end);
                 }
             } else if (untilSilent <= 0) {
-                return ended(new End.Failed(opened.silence().tooLong().atNode(node.name())));
+                end = new End.Failed(opened.silence().tooLong().atNode(node.name()));
+                return last(end);
             } else if (untilChunk <= 0) {
                 return chunk();
             }
         }
+    }
+
+    /**
+     * Returns the text that is in no chunk yet, if it is still of use: a whole answer must have all of its text, and
+     * after a failure, another attempt can continue only what is published. Then the end follows.
+     */
+    private Progress last(End how) {
+        boolean isOfUse = how instanceof End.Whole || (how instanceof End.Failed && transcript.isContinuable());
+        return isOfUse && batch.hasText() ? chunk() : new Progress.Ended(how);
     }
 
     private Progress chunk() {
@@ -201,7 +228,7 @@ final class AttemptStream implements AutoCloseable {
                 long now = nanos.getAsLong();
                 lastTokenNanos = now;
                 silence.endsAt(now);
-                node.heard();
+                slot.heard();
                 if (firstTokenMillis == null) {
                     firstTokenMillis = (now - begunNanos) / 1_000_000;
                 }
@@ -225,12 +252,14 @@ final class AttemptStream implements AutoCloseable {
      */
     private End whole(Answer answer) {
         if (job.task() != Task.TAG) {
-            return new End.Whole(answer);
+            return new End.Whole(answer, transcript.here());
         }
         String text = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
         if (TagList.of(text).isPresent()) {
-            return new End.Whole(answer);
+            return new End.Whole(answer, transcript.here());
         }
+        // the model is the cause, and not the node
+        slot.excused();
         String line = text.strip().replaceAll("\\s+", " ");
         return new End.Failed(JobFailure.of(
                         JobFailure.Code.NODE_ERROR,

@@ -4,6 +4,7 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
+import dev.penstock.job.Usage;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import io.opentelemetry.api.common.AttributeKey;
@@ -80,12 +81,10 @@ final class AttemptTrace implements AutoCloseable {
             span.setAttribute("gen_ai.response.time_to_first_chunk", firstTokenMillis / 1000.0);
         }
         switch (end) {
-            case AttemptStream.End.Whole(Answer answer) -> {
+            case AttemptStream.End.Whole(Answer answer, Usage here) -> {
                 span.setAttribute("gen_ai.response.model", answer.head().model())
-                        .setAttribute(
-                                "gen_ai.usage.input_tokens", answer.usage().promptTokens())
-                        .setAttribute(
-                                "gen_ai.usage.output_tokens", answer.usage().completionTokens())
+                        .setAttribute("gen_ai.usage.input_tokens", here.promptTokens())
+                        .setAttribute("gen_ai.usage.output_tokens", here.completionTokens())
                         .setAttribute(
                                 FINISH_REASONS,
                                 answer.choices().stream()

@@ -4,11 +4,15 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.QueueEntry;
+import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +28,7 @@ public final class Execution {
     private final Owner owner;
     private final ExecutionContext context;
     private final RetryPlan plan;
+    private final ContinuePlan continuePlan;
     private final Transcript transcript;
     private TimeLimits limits;
     private int firstAttempt;
@@ -75,8 +80,15 @@ public final class Execution {
         this.signal = signal;
         this.owner = owner;
         this.context = context;
-        plan = new RetryPlan(context.settings().retries(), job.maxAttempts(), work.failures(), context.chance());
-        transcript = new Transcript(job);
+        Settings.Retries retries = work.rule().retries().over(context.settings().retries());
+        int maxAttempts = Objects.requireNonNullElse(job.maxAttempts(), retries.maxAttempts());
+        plan = new RetryPlan(retries, maxAttempts, work.failures(), context.chance());
+        Settings.Continuing continuing = context.settings().continuing();
+        continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
+        transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
+        if (work.published() != null) {
+            transcript.recover(work.published());
+        }
         limits = new TimeLimits(job, work.firstStarted());
         lastAttempt = work.lastAttempt();
         outcomeAttempt = work.outcomeAttempt();
@@ -158,13 +170,23 @@ public final class Execution {
         waiting = false;
         try (Node.Slot slot = held) {
             Node node = slot.node();
-            if (last != null && !node.name().equals(last.node())) {
-                context.meters().failedOver();
-            }
+            PublishedText continued =
+                    continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
+            count(node, continued);
             Instant now = now();
-            begin(now);
+            if (limits.firstStarted() == null
+                    && !context.settings().routing().rules().isEmpty()) {
+                context.meters().routed(work.rule(), node);
+            }
+            begin(node, model, continued, now);
             JobEvent.Started started = new JobEvent.Started(
-                    node.name(), node.settings().backend().wireName(), model, now, work.record(), job.metadata());
+                    node.name(),
+                    node.settings().backend().wireName(),
+                    model,
+                    now,
+                    work.record(),
+                    job.metadata(),
+                    continued == null ? null : continued.last());
             if (!sink.started(started)) {
                 JobFailure failure = sink.tooLarge("the event 'started' is too large");
                 return done(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())));
@@ -174,20 +196,29 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt = new AttemptStream(node, job, head, transcript, signal, left(), context);
+            AttemptStream attempt =
+                    new AttemptStream(slot, job, work.rule(), head, continued, transcript, signal, left(), context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
                 trace.ended(end, attempt.firstTokenMillis());
             }
-            context.meters().attempted(job, node, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            return step(end, started, attempt, node);
+            context.meters().attempted(job, slot, end, attempt.firstTokenMillis(), attempt.streamMillis());
+            return step(end, started, attempt, slot, continued != null);
         } finally {
             waiting = true;
         }
     }
 
-    private void begin(Instant now) {
+    private void count(Node node, @Nullable PublishedText continued) {
+        if (continued != null) {
+            context.meters().continued();
+        } else if (last != null && !node.name().equals(last.node())) {
+            context.meters().startedOver();
+        }
+    }
+
+    private void begin(Node node, String model, @Nullable PublishedText continued, Instant now) {
         sink.begin(++lastAttempt);
         firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
         if (queuedMillis == null) {
@@ -195,7 +226,7 @@ public final class Execution {
             context.meters().queued(queuedMillis);
         }
         limits = limits.startedAt(now);
-        transcript.startOver();
+        transcript.begin(node.name(), model, lastAttempt, continued);
     }
 
     /** Publishes the chunks of an attempt, and returns how the attempt ended. */
@@ -208,7 +239,7 @@ public final class Execution {
                             return new AttemptStream.End.Failed(sink.tooLarge("a part of the answer cannot be cut")
                                     .atNode(node.name()));
                         }
-                        transcript.published();
+                        transcript.published(sink.lastSeq());
                     }
                     case AttemptStream.Progress.Ended(AttemptStream.End end) -> {
                         return end;
@@ -218,10 +249,14 @@ public final class Execution {
         }
     }
 
-    private Step step(AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node node) {
+    /** @param continued whether the attempt had to continue a text */
+    private Step step(
+            AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node.Slot slot, boolean continued)
+            throws InterruptedException {
+        Node node = slot.node();
         JobEvent.Execution execution = execution(started, attempt);
         return switch (end) {
-            case AttemptStream.End.Whole(Answer answer) ->
+            case AttemptStream.End.Whole(Answer answer, Usage _) ->
                 done(Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), started, node));
             case AttemptStream.End.Stopped() ->
                 signal.reason() == StopSignal.Reason.CANCELLED
@@ -229,13 +264,18 @@ public final class Execution {
                         : new Step.Done(new Result.Released());
             case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
             case AttemptStream.End.Failed(JobFailure failure) -> {
-                node.failed(failure);
+                slot.failed(failure);
+                boolean spoke = attempt.firstTokenMillis() != null;
+                if (continued && !spoke && continuePlan.failed(failure)) {
+                    yield new Step.Again(failure, false);
+                }
+                if (transcript.continuable().isPresent() && !sink.awaitPublished()) {
+                    // the broker lacks a chunk, so no reader has the whole text
+                    transcript.startOver();
+                }
                 Instant now = now();
                 RetryPlan.Next next = plan.after(
-                        new RetryPlan.Failed(failure, node.name(), attempt.firstTokenMillis() != null),
-                        now,
-                        limits.left(now),
-                        entry::mayHaveOther);
+                        new RetryPlan.Failed(failure, node.name(), spoke), now, limits.left(now), entry::mayHaveOther);
                 yield switch (next) {
                     case RetryPlan.Next.Anywhere() -> new Step.Again(failure, false);
                     case RetryPlan.Next.Elsewhere() -> new Step.Again(failure, true);
@@ -255,7 +295,9 @@ public final class Execution {
                 attempt.firstTokenMillis(),
                 millisUntil(now()),
                 lastAttempt,
-                attempt.ignoredParameters());
+                attempt.ignoredParameters(),
+                transcript.segments(),
+                transcript.allAttempts());
     }
 
     private static Step done(Outcome outcome) {

@@ -37,6 +37,15 @@ public record Outcome(
         return new Outcome(completed.withoutText(), started, answer, node);
     }
 
+    /** Returns the same outcome for an attempt that publishes the whole text again. */
+    public Outcome startingOver() {
+        return new Outcome(
+                event instanceof JobEvent.Completed completed ? completed.startingOver() : event,
+                started == null ? null : started.startingOver(),
+                answer,
+                node);
+    }
+
     /** Returns whether only the chunks contain the text. */
     public boolean isTruncated() {
         return event instanceof JobEvent.Completed completed && completed.truncated();

@@ -106,10 +106,8 @@ final class RetryPlan {
         boolean unreachable = failure.code() == JobFailure.Code.NODE_UNREACHABLE;
         Duration backoff =
                 unreachable && inARow == 1 ? Duration.ZERO : retries.backoff(unreachable ? inARow - 1 : inARow);
-        if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
-            // so that the jobs of one burst return at different times
-            backoff = Duration.ofNanos((long) (backoff.toNanos() * (0.5 + chance.nextDouble() / 2)));
-        }
+        // so that jobs that failed together return at different times
+        backoff = Duration.ofMillis((long) Math.ceil(backoff.toMillis() * (0.5 + chance.nextDouble() / 2)));
         Duration asked = failure.again().after();
         return asked != null && asked.compareTo(backoff) > 0 ? asked : backoff;
     }

@@ -4,7 +4,9 @@ import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
+import dev.penstock.settings.Rule;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -19,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 public final class RunMeters {
     private final MeterRegistry meters;
     private final Counter restarts;
+    private final Counter missedDeadlines;
+    private final Counter continued;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -38,6 +42,8 @@ public final class RunMeters {
     public RunMeters(MeterRegistry meters) {
         this.meters = meters;
         restarts = meters.counter("penstock.failovers", "kind", "restart");
+        missedDeadlines = meters.counter("penstock.deadline.missed");
+        continued = meters.counter("penstock.failovers", "kind", "continued");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -57,9 +63,20 @@ public final class RunMeters {
         queued.record(Duration.ofMillis(millis));
     }
 
+    /** Counts a job that gets the first slot of its life. */
+    void routed(Rule rule, Node node) {
+        counter("penstock.route", "rule", rule.name(), "pool", node.settings().pool())
+                .increment();
+    }
+
     /** Counts a job that starts over at another node after its node failed. */
-    void failedOver() {
+    void startedOver() {
         restarts.increment();
+    }
+
+    /** Counts an attempt that continues the text of an earlier attempt, after a node or a replica failed. */
+    void continued() {
+        continued.increment();
     }
 
     /**
@@ -69,16 +86,16 @@ public final class RunMeters {
      * @param streamMillis the time from the first token to the last token
      */
     void attempted(
-            PromptJob job, Node node, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+            PromptJob job, Node.Slot slot, AttemptStream.End end, @Nullable Long firstTokenMillis, long streamMillis) {
+        Node node = slot.node();
         counter("penstock.attempts", "node", node.name(), "outcome", outcome(end))
                 .increment();
         if (firstTokenMillis != null) {
-            node.firstToken(firstTokenMillis);
             firstToken.record(Duration.ofMillis(firstTokenMillis));
         }
-        if (end instanceof AttemptStream.End.Whole(Answer answer)) {
-            node.answered(answer.usage().completionTokens(), streamMillis / 1000.0);
-            tokens(job, answer, streamMillis);
+        if (end instanceof AttemptStream.End.Whole(Answer answer, Usage here)) {
+            slot.answered(here, streamMillis / 1000.0);
+            tokens(job, answer, here.completionTokens(), streamMillis);
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);
         counter(
@@ -88,7 +105,8 @@ public final class RunMeters {
                 .increment(interrupted ? 1 : 0);
     }
 
-    private void tokens(PromptJob job, Answer answer, long streamMillis) {
+    /** @param streamed the tokens of the attempt's own part of the answer */
+    private void tokens(PromptJob job, Answer answer, long streamed, long streamMillis) {
         long reported = answer.usage().completionTokens();
         promptTokens.record((double) answer.usage().promptTokens());
         completionTokens.record((double) reported);
@@ -96,8 +114,8 @@ public final class RunMeters {
                 .increment((double) answer.usage().promptTokens());
         counter("penstock.tenant.tokens", "tenant", job.tenant(), "type", "output")
                 .increment((double) reported);
-        if (reported > 1) {
-            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (reported - 1)));
+        if (streamed > 1) {
+            perToken.record(Duration.ofNanos(streamMillis * 1_000_000 / (streamed - 1)));
         }
     }
 
@@ -122,6 +140,9 @@ public final class RunMeters {
      */
     public void ended(PromptJob job, JobEvent outcome, @Nullable Node node) {
         String kind = outcome.kind().wireName();
+        if (outcome instanceof JobEvent.Expired) {
+            missedDeadlines.increment();
+        }
         counter(
                         "penstock.jobs",
                         "outcome",

@@ -6,6 +6,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.settings.Conditions;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.wire.Reason;
@@ -217,7 +218,9 @@ public final class SubmissionProducer {
             int partitions = producer.partitionsFor(topic).size();
             int partition = Math.floorMod(next.getAndIncrement(), partitions);
             byte[] id = fit.job().id().value().getBytes(StandardCharsets.UTF_8);
-            Headers headers = new RecordHeaders().add(EventHeaders.JOB_ID, id);
+            Headers headers = new RecordHeaders()
+                    .add(EventHeaders.JOB_ID, id)
+                    .add(EventHeaders.SOURCE, EventHeaders.utf8(Conditions.Source.REST.wireName()));
             if (traceparent != null) {
                 headers.add(TraceHeader.NAME, EventHeaders.utf8(traceparent));
             }

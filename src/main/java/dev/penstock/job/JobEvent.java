@@ -9,10 +9,25 @@ import org.jspecify.annotations.Nullable;
 public sealed interface JobEvent {
     EventMark.Kind kind();
 
-    /** An attempt has got a slot at a node. This event comes once per attempt, before the request to the node. */
+    /**
+     * An attempt has got a slot at a node. This event comes once per attempt, before the request to the node.
+     *
+     * @param resumedFrom the chunk after which the text goes on; null if the text starts over
+     */
     record Started(
-            String node, String backend, String model, Instant at, RecordPlace record, Map<String, String> metadata)
+            String node,
+            String backend,
+            String model,
+            Instant at,
+            RecordPlace record,
+            Map<String, String> metadata,
+            PublishedText.@Nullable Place resumedFrom)
             implements JobEvent {
+        /** Returns the same event for an attempt that publishes the whole text again. */
+        public Started startingOver() {
+            return new Started(node, backend, model, at, record, metadata, null);
+        }
+
         @Override
         public EventMark.Kind kind() {
             return EventMark.Kind.STARTED;
@@ -37,6 +52,11 @@ public sealed interface JobEvent {
         /** Returns this outcome without its text. */
         public Completed withoutText() {
             return new Completed(answer.withoutText(), true, execution, metadata);
+        }
+
+        /** Returns this outcome for an attempt that publishes the whole text again. */
+        public Completed startingOver() {
+            return new Completed(answer, truncated, execution.withoutSegments(), metadata);
         }
 
         @Override
@@ -87,6 +107,8 @@ public sealed interface JobEvent {
      * @param totalMillis the time from acceptance to the outcome
      * @param attempts the number of attempts so far, over the whole life of the job
      * @param ignoredParameters the fields of the request for which the backend has no equivalent
+     * @param segments which attempt wrote which part of the text; empty if one attempt wrote all of it
+     * @param usageAllAttempts what the nodes of all attempts counted together; null if there was only one attempt
      */
     record Execution(
             String node,
@@ -96,9 +118,26 @@ public sealed interface JobEvent {
             @Nullable Long firstTokenMillis,
             long totalMillis,
             int attempts,
-            List<String> ignoredParameters) {
+            List<String> ignoredParameters,
+            List<PublishedText.Segment> segments,
+            @Nullable Usage usageAllAttempts) {
         public Execution {
             ignoredParameters = List.copyOf(ignoredParameters);
+            segments = List.copyOf(segments);
+        }
+
+        Execution withoutSegments() {
+            return new Execution(
+                    node,
+                    backend,
+                    model,
+                    queuedMillis,
+                    firstTokenMillis,
+                    totalMillis,
+                    attempts,
+                    ignoredParameters,
+                    List.of(),
+                    usageAllAttempts);
         }
     }
 }

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param timeout the longest running time, from the first {@code started}
  * @param deadline the time after which the job ends {@code expired}; null for none
  * @param pins the pool and the node at which the job may run
- * @param maxAttempts the number of failed attempts at which the job fails
+ * @param maxAttempts the number of failed attempts at which the job fails; null for the limit of the service
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
  */
@@ -33,7 +33,7 @@ public record PromptJob(
         Duration timeout,
         @Nullable Instant deadline,
         Pins pins,
-        int maxAttempts,
+        @Nullable Integer maxAttempts,
         Map<String, Object> body) {
 
     /** The pool and the node that the job asks for. If one is null, the router chooses it. */
@@ -41,12 +41,17 @@ public record PromptJob(
         public static final Pins NONE = new Pins(null, null);
     }
 
+    /** Returns the characters of the prompt's text, without media. */
+    public long promptChars() {
+        return PromptSize.chars(body);
+    }
+
     public PromptJob {
         metadata = Map.copyOf(metadata);
         if (timeout.isNegative() || timeout.isZero()) {
             throw new IllegalArgumentException("timeout must be positive");
         }
-        if (maxAttempts < 1) {
+        if (maxAttempts != null && maxAttempts < 1) {
             throw new IllegalArgumentException("max_attempts must be at least 1");
         }
     }

@@ -2,11 +2,12 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PublishedText;
+import dev.penstock.job.Usage;
 import dev.penstock.node.media.MediaFetcher;
 import dev.penstock.node.media.Until;
 import dev.penstock.node.models.Later;
 import dev.penstock.node.models.NodeModels;
-import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
@@ -18,10 +19,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -33,9 +36,7 @@ public final class Node {
     private final Settings service;
     private final Upstream upstream;
     private final MediaFetcher media;
-    private final Runnable onSlotFreed;
     private final Runnable onHealth;
-    private final Later later;
     private final Clock clock;
     private final NodeModels models;
     private final NodeThroughput pace = new NodeThroughput();
@@ -48,8 +49,8 @@ public final class Node {
     /** The last message about a server of another kind than the backend that was logged. */
     private volatile @Nullable String warned;
 
+    private final RequestsInFlight requests;
     /* Guarded by this. */
-    private final NodeSlots slots;
     private final HealthHistory history;
 
     /** Whether a node takes jobs. */
@@ -82,7 +83,7 @@ public final class Node {
     /**
      * The two listeners are called without any lock of the node.
      *
-     * @param onSlotFreed runs when the node may take more requests
+     * @param onSlotFreed runs when the node may take more requests, and when it has less work before it
      * @param onHealth runs after a change of the node's state or models, because jobs may now run at other nodes than
      *     before
      */
@@ -100,15 +101,24 @@ public final class Node {
         this.upstream = upstream;
         this.media = media;
         this.clock = clock;
-        this.onSlotFreed = onSlotFreed;
         this.onHealth = onHealth;
-        this.later = later;
         models = new NodeModels(settings, upstream, clock, later, this::hasNow, onHealth);
-        slots = new NodeSlots(
+        NodeSlots slots = new NodeSlots(
                 settings.name(),
-                settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()));
+                settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()),
+                rules(service.breaker()));
+        requests = new RequestsInFlight(settings, slots, pace, clock, later, onSlotFreed);
+        upstream.onUsedUp(requests::usedUp);
         addedAt = clock.instant();
         history = new HealthHistory(addedAt);
+    }
+
+    private static Breaker.Rules rules(Settings.Breaker breaker) {
+        return new Breaker.Rules(
+                breaker.window(),
+                breaker.failureRate(),
+                breaker.minimum(),
+                Math.max(1, breaker.halfOpenAfter().toMillis()));
     }
 
     public NodeSettings settings() {
@@ -142,29 +152,6 @@ public final class Node {
         return pace;
     }
 
-    /** Notes that an attempt at this node received a token. */
-    public void heard() {
-        heardMillis = clock.millis();
-        upstream.heard();
-    }
-
-    /** Notes that an attempt at this node received its first token, after this time. */
-    public void firstToken(long millis) {
-        pace.firstToken(millis);
-    }
-
-    /**
-     * Notes that an attempt at this node received its whole answer.
-     *
-     * @param seconds the time from the first token to the last token
-     */
-    public void answered(long tokens, double seconds) {
-        pace.answer(tokens, seconds);
-        synchronized (this) {
-            slots.answered();
-        }
-    }
-
     public synchronized Health health() {
         return history.latest();
     }
@@ -183,122 +170,125 @@ public final class Node {
         return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
     }
 
-    public synchronized int inFlight() {
-        return slots.inFlight();
+    public int inFlight() {
+        return requests.count();
     }
 
     /** Returns this replica's share of the node's limit of requests. */
-    public synchronized int limit() {
-        return slots.limit();
+    public int limit() {
+        return requests.limit();
     }
 
     /**
      * Returns the number of requests that the node may have now. It is below the limit for a while after the node
-     * refused requests for load.
+     * refused requests for load, and while its breaker is not closed.
      */
-    public synchronized int limitNow() {
-        return slots.limitAt(clock.millis());
+    public int limitNow() {
+        return requests.limitNow();
     }
 
     /** Returns whether a request may begin here now. */
     public synchronized boolean hasRoom() {
-        return history.latest().state() == State.UP && slots.areFree(clock.millis());
+        return history.latest().state() == State.UP && requests.mayGrow();
     }
 
     /**
      * Applies the replica's new share. Running requests continue, even above the new share. A program that Penstock
      * starts serves only this replica, so this replica keeps the whole limit.
      */
-    synchronized void share(Replicas now) {
-        slots.share(settings.program() == null ? now : Replicas.ALONE);
+    void share(Replicas now) {
+        requests.share(settings.program() == null ? now : Replicas.ALONE);
     }
 
     /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
-    synchronized @Nullable String exceeded() {
-        return slots.exceeded();
+    @Nullable
+    String exceeded() {
+        return requests.exceeded();
     }
 
-    /** Room for one request at this node; closing it frees the room. */
+    /** Returns the node's requests from this replica. */
+    public RequestsInFlight requests() {
+        return requests;
+    }
+
+    /** Room for one request at this node, and what becomes of the request; closing it frees the room. */
     public final class Slot implements AutoCloseable {
-        private boolean held = true;
+        private final NodeSlots.Held request;
+        private final AtomicBoolean held = new AtomicBoolean(true);
+
+        private Slot(NodeSlots.Held request) {
+            this.request = request;
+        }
 
         public Node node() {
             return Node.this;
         }
 
+        /** Notes that the request received a token. */
+        public void heard() {
+            long now = clock.millis();
+            heardMillis = now;
+            upstream.heard();
+            requests.heard(request, now);
+        }
+
+        /**
+         * Notes that the request received its whole answer.
+         *
+         * @param seconds the time from the first token to the last token
+         */
+        public void answered(Usage usage, double seconds) {
+            requests.answered(request, usage, seconds);
+        }
+
+        /** Notes that the request failed. */
+        public void failed(JobFailure failure) {
+            requests.failed(request, failure);
+            if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
+                refused(failure);
+            } else if (failure.code() == JobFailure.Code.NODE_OVERLOADED
+                    && failure.again().loading()) {
+                become(State.LOADING, health().models(), failure.message());
+            }
+        }
+
+        /** Notes that the node is not the cause if the request fails. */
+        public void excused() {
+            requests.excused(request);
+        }
+
         @Override
         public void close() {
-            synchronized (Node.this) {
-                if (!held) {
-                    return;
-                }
-                held = false;
-                slots.free();
+            if (held.getAndSet(false)) {
+                requests.free(request);
             }
-            onSlotFreed.run();
         }
     }
 
-    /** @return null if the node is not up or has no free slot */
-    public synchronized @Nullable Slot tryAcquire() {
-        if (!hasRoom()) {
-            return null;
-        }
-        slots.take();
-        return new Slot();
+    /**
+     * @param promptChars the characters of the request's prompt
+     * @return null if the node is not up or has no free slot
+     */
+    public synchronized @Nullable Slot tryAcquire(long promptChars) {
+        return hasRoom() ? new Slot(requests.take(promptChars)) : null;
     }
 
     /**
      * Builds the request, and fetches the media that the job names by URL.
      *
+     * @param parameters the values of the job's routing rule for fields that the job does not set
+     * @param published the text that the answer continues; null if the answer starts over
      * @param until ends any wait for media
      */
-    public NodeRequest request(PromptJob job, String model, Until until)
+    public NodeRequest request(
+            PromptJob job, String model, Map<String, Object> parameters, @Nullable PublishedText published, Until until)
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
-        NodeSettings.Requests requests = settings.requests();
-        MediaFetcher.Inlined inlined = media.inlined(job.body(), until);
-        Prompt prompt = Prompt.of(
-                job.task(),
-                model,
-                inlined.body(),
-                Prompt.defaults(service.parameters(), requests.parameters()),
-                requests.extraBody(),
-                requests.embeddingBatch().orElse(0));
-        return new NodeRequest(upstream, prompt, inlined);
+        return NodeRequest.of(upstream, service, job, model, parameters, media.inlined(job.body(), until), published);
     }
 
-    /** Notes that an attempt at this node failed. The caller frees the attempt's slot afterwards. */
-    public void failed(JobFailure failure) {
-        if (failure.code() == JobFailure.Code.NODE_UNREACHABLE) {
-            refused(failure);
-        } else if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
-            long refusal;
-            synchronized (this) {
-                refusal = slots.refused(failure.again().after(), clock.millis());
-            }
-            relent(refusal);
-            if (failure.again().loading()) {
-                become(State.LOADING, health().models(), failure.message());
-            }
-        }
-    }
-
-    /**
-     * Calls {@code onSlotFreed} each time that the node may take more requests, until the node has its full limit
-     * again. After a further refusal, the calls for that refusal replace these calls.
-     */
-    private void relent(long refusal) {
-        long next;
-        synchronized (this) {
-            next = slots.changeInMillis(refusal, clock.millis());
-        }
-        if (next >= 0) {
-            later.run(Duration.ofMillis(next + 1), () -> {
-                // set the next timer first, so that a failure of this call does not prevent the later calls
-                relent(refusal);
-                onSlotFreed.run();
-            });
-        }
+    /** Returns whether the node's backend can continue the published text of the job's answer. */
+    public boolean canContinue(PromptJob job, String model, Map<String, Object> parameters, String text) {
+        return NodeRequest.canContinue(upstream, service, job, model, parameters, text);
     }
 
     /** Marks the node as down. It takes no job until a probe succeeds. */
@@ -316,20 +306,15 @@ public final class Node {
         ProbeResult result = upstream.probe();
         switch (result) {
             case ProbeResult.Up up -> {
-                heard();
-                boolean more;
-                synchronized (this) {
-                    more = slots.total(settings.maxInFlight()
-                            .orElse(
-                                    up.totalSlots() > 0
-                                            ? up.totalSlots()
-                                            : settings.backend().defaultMaxInFlight()));
-                }
+                heardMillis = clock.millis();
+                upstream.heard();
+                requests.total(settings.maxInFlight()
+                        .orElse(
+                                up.totalSlots() > 0
+                                        ? up.totalSlots()
+                                        : settings.backend().defaultMaxInFlight()));
                 become(State.UP, ServedModels.of(settings, up.models()), up.mismatch());
                 warnOnce(up.mismatch());
-                if (more) {
-                    onSlotFreed.run();
-                }
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean timedOut, boolean _) -> {

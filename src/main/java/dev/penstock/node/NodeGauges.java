@@ -1,5 +1,6 @@
 package dev.penstock.node;
 
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -7,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** The gauges of each node. Not thread-safe. */
+/** The gauges and counters of each node. Not thread-safe. */
 final class NodeGauges {
     private final MeterRegistry meters;
     private final Map<String, List<Meter>> gauges = new TreeMap<>();
@@ -30,6 +31,19 @@ final class NodeGauges {
                                         "penstock.node.up",
                                         node,
                                         up -> up.health().state() == Node.State.UP ? 1 : 0)
+                                .tag("node", node.name())
+                                .register(meters),
+                        FunctionCounter.builder("penstock.model.swaps", node, one ->
+                                        (double) one.pace().swaps())
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder("penstock.node.breaker", node.requests(), RequestsInFlight::breakerLevel)
+                                .tag("node", node.name())
+                                .register(meters),
+                        Gauge.builder(
+                                        "penstock.node.load.seconds",
+                                        node.requests(),
+                                        requests -> requests.load().seconds())
                                 .tag("node", node.name())
                                 .register(meters)));
     }

@@ -12,6 +12,7 @@ public final class NodeThroughput {
     private final double[] tokensPerSecond = new double[KEPT];
     private long firstTokens;
     private long answers;
+    private long swaps;
 
     NodeThroughput() {
         this(0);
@@ -32,6 +33,15 @@ public final class NodeThroughput {
         if (tokens > 1 && seconds > 0) {
             tokensPerSecond[(int) (answers++ % KEPT)] = (tokens - 1) / seconds;
         }
+    }
+
+    /** Notes that a job goes to the node for which it must load a model in place of another one. */
+    public synchronized void swapped() {
+        swaps++;
+    }
+
+    synchronized long swaps() {
+        return swaps;
     }
 
     /** @return the time to the first token in milliseconds, at this quantile; null before the first answer */

@@ -251,14 +251,14 @@ public class Nodes {
     private void add(NodeSettings wanted) {
         Upstream upstream = upstream(wanted, ends.getOrDefault(wanted.name(), NOTHING));
         String name = wanted.name();
-        Node node = new Node(
-                wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), Later.onTimer());
+        Node node =
+                new Node(wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), timer());
         node.share(replicas);
         nodes.put(name, node);
         changed(name);
         gauges.add(node);
         // when this time has passed, an unknown model counts as missing
-        Later.onTimer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
+        timer().run(settings.unknownFor().plusMillis(10), () -> changed(name));
         begin(node);
     }
 
@@ -270,6 +270,11 @@ public class Nodes {
      */
     Upstream upstream(NodeSettings wanted, CompletableFuture<?> afterwards) {
         return new Upstreams(settings, vertx).of(wanted, afterwards);
+    }
+
+    /** Returns the timer of the nodes. */
+    Later timer() {
+        return Later.onTimer();
     }
 
     /** Starts to probe a node. */

@@ -4,8 +4,9 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Limits a node that refused requests because of its load. First the node gets no requests for a moment. Then it gets
- * at most as many requests at once as it had in flight when it refused. After that, this limit rises step by step.
+ * Limits a node that refused requests because of its load, or whose own limit is used up. After a refusal, the node
+ * first gets no requests for a moment. Then it gets at most as many requests at once as it had in flight when it
+ * refused. After that, this limit rises step by step. If its own limit is used up, it gets no requests until the reset.
  * Times are arguments, in milliseconds of one clock. Not thread-safe: its node guards it.
  */
 final class Throttle {
@@ -17,6 +18,9 @@ final class Throttle {
      * concern only one model.
      */
     private static final long LONGEST_ASKED_MILLIS = 60_000;
+
+    /** The longest wait for the reset of a used-up limit. A limit may concern only one model too. */
+    private static final long LONGEST_RESET_MILLIS = 600_000;
 
     private static final long STEP_MILLIS = 5_000;
 
@@ -45,6 +49,12 @@ final class Throttle {
             restsUntilMillis =
                     Math.max(restsUntilMillis, nowMillis + Math.min(LONGEST_ASKED_MILLIS, retryAfter.toMillis()));
         }
+    }
+
+    /** Notes that a limit of the node is used up, and when it is reset. The node has refused nothing yet. */
+    void usedUp(Duration untilReset, long nowMillis) {
+        restsUntilMillis =
+                Math.max(restsUntilMillis, nowMillis + Math.min(LONGEST_RESET_MILLIS, untilReset.toMillis()));
     }
 
     /** Notes that the node gave a whole answer. */

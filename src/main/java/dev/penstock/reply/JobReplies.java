@@ -109,6 +109,11 @@ public final class JobReplies {
         return true;
     }
 
+    /** Returns the seq of the attempt's last event. */
+    public long lastSeq() {
+        return seq - 1;
+    }
+
     /** Returns whether a record can hold the event. */
     public boolean fits(JobEvent event) {
         return write(event, Long.MAX_VALUE).length <= topic.limit().bytes();

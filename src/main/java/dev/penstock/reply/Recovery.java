@@ -2,11 +2,14 @@ package dev.penstock.reply;
 
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.Reading;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RunStarts;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.EventDocument;
+import dev.penstock.wire.document.EventText;
+import dev.penstock.wire.document.TextSoFar;
 import dev.penstock.wire.record.EventHeaders;
 import jakarta.inject.Singleton;
 import java.time.Instant;
@@ -33,32 +36,65 @@ public class Recovery {
      * @param firstStarted when the job first ran; null if it never ran
      * @param runs the runs that have started the job
      * @param nextOffset the offset at which the next read begins
+     * @param text the published text that another attempt can continue; null if there is none, or if it was not read
      */
-    public record Known(Reading reading, @Nullable Instant firstStarted, RunStarts runs, long nextOffset) {
-        public static final Known NOTHING = new Known(Reading.START, null, RunStarts.NONE, 0);
+    public record Known(
+            Reading reading,
+            @Nullable Instant firstStarted,
+            RunStarts runs,
+            long nextOffset,
+            @Nullable PublishedText text) {
+        public static final Known NOTHING = new Known(Reading.START, null, RunStarts.NONE, 0, null);
 
-        Known after(ConsumerRecord<byte[], byte[]> record) {
+        /**
+         * Adds what a later read of the topic found. The topic may have dropped older events, so it knows the text, and
+         * this state knows the first start and the earlier runs.
+         */
+        public Known with(Known read) {
+            if (read.reading().attempt() < reading.attempt()) {
+                return this;
+            }
+            boolean newer = read.reading().attempt() > reading.attempt();
+            return new Known(
+                    read.reading(),
+                    firstStarted == null ? read.firstStarted() : firstStarted,
+                    newer ? read.runs() : runs,
+                    read.nextOffset(),
+                    read.text());
+        }
+
+        /** @param text receives the text of the events; null if it is not wanted */
+        Known after(ConsumerRecord<byte[], byte[]> record, @Nullable TextSoFar text) {
             EventMark mark = EventHeaders.mark(record.headers()).orElse(null);
             if (mark == null || reading.judge(mark) == Reading.Verdict.VOID) {
                 return this;
+            }
+            if (text != null) {
+                EventText.add(mark, record.value(), text);
             }
             boolean first = firstStarted == null && mark.kind() == EventMark.Kind.STARTED;
             return new Known(
                     reading.after(mark),
                     first ? Instant.ofEpochMilli(record.timestamp()) : firstStarted,
                     runs.after(reading, mark),
-                    nextOffset);
+                    nextOffset,
+                    null);
         }
     }
 
     /** Reads all events of the job since the time of its record. */
     public Known lookUp(JobId id, Instant recordTime) throws InterruptedException, LookUpFailed {
-        return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING);
+        return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING, null);
+    }
+
+    /** Reads all events of the job since the time of its record, and the text of its chunks. */
+    public Known lookUpWithText(JobId id, Instant recordTime) throws InterruptedException, LookUpFailed {
+        return read(id, new PartitionScans.Start.At(recordTime), Known.NOTHING, new TextSoFar());
     }
 
     /** Reads all events of the job since the last look-up. */
     public Known lookUpAgain(JobId id, Known last) throws InterruptedException, LookUpFailed {
-        return read(id, new PartitionScans.Start.Offset(last.nextOffset()), last);
+        return read(id, new PartitionScans.Start.Offset(last.nextOffset()), last, null);
     }
 
     /** Returns whether the reply topic already has the {@code rejected} event of this record. */
@@ -74,10 +110,12 @@ public class Recovery {
         return found[0];
     }
 
-    private Known read(JobId id, PartitionScans.Start start, Known from) throws InterruptedException, LookUpFailed {
+    private Known read(JobId id, PartitionScans.Start start, Known from, @Nullable TextSoFar text)
+            throws InterruptedException, LookUpFailed {
         Known[] known = {from};
-        long end = scan(id, start, record -> known[0] = known[0].after(record));
-        return new Known(known[0].reading(), known[0].firstStarted(), known[0].runs(), end);
+        long end = scan(id, start, record -> known[0] = known[0].after(record, text));
+        PublishedText published = text == null ? null : text.published().orElse(null);
+        return new Known(known[0].reading(), known[0].firstStarted(), known[0].runs(), end, published);
     }
 
     private long scan(JobId id, PartitionScans.Start start, Consumer<ConsumerRecord<byte[], byte[]>> visitor)

@@ -7,20 +7,20 @@ import dev.penstock.settings.Backend;
 import dev.penstock.wire.ModelName;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which nodes may serve a job, and in which order. The decision is a pure function of the job and the known
- * state of the nodes. It takes the pools in the order gpu, cpu, and then all other pools by name. It takes the pool
- * cloud only if the job pins the pool or one of its nodes.
+ * state of the nodes. The job's pins come first, then the targets of its rule. Without both, it takes the pools in the
+ * order gpu, cpu, and then all other pools by name. The pool cloud is the last one, and only if the configuration
+ * allows it.
  */
 public final class Router {
     private static final String CLOUD = "cloud";
@@ -28,11 +28,16 @@ public final class Router {
 
     private final Map<String, Map<Backend, String>> profiles;
     private final @Nullable String defaultProfile;
+    private final boolean cloudFallback;
 
-    /** @param profiles maps each profile's alias to the names of its model, by backend */
-    public Router(Map<String, Map<Backend, String>> profiles, @Nullable String defaultProfile) {
+    /**
+     * @param profiles maps each profile's alias to the names of its model, by backend
+     * @param cloudFallback whether jobs without pins and targets may go to the pool cloud after all other pools
+     */
+    public Router(Map<String, Map<Backend, String>> profiles, @Nullable String defaultProfile, boolean cloudFallback) {
         this.profiles = Map.copyOf(profiles);
         this.defaultProfile = defaultProfile;
+        this.cloudFallback = cloudFallback;
     }
 
     /**
@@ -147,61 +152,103 @@ public final class Router {
 
     /**
      * @param requested the job's model or profile; null if the job names none, and then its task decides
+     * @param targets where the job's rule sends it
      * @param nodes all nodes; if there are none yet, the job waits
      */
-    public Route find(@Nullable String requested, Task task, PromptJob.Pins pins, Collection<NodeView> nodes) {
+    public Route find(
+            @Nullable String requested, Task task, PromptJob.Pins pins, Targets targets, Collection<NodeView> nodes) {
         if (nodes.isEmpty()) {
             return new Route.To(List.of());
         }
-        List<NodeView> allowed = nodes.stream()
-                .filter(node -> allows(pins, node.name(), node.pool()))
-                .toList();
-        if (allowed.isEmpty()) {
-            return noneAllowed(pins, nodes);
-        }
-        SortedMap<String, List<Candidate>> pools =
-                new TreeMap<>(Comparator.comparingInt(Router::rank).thenComparing(Comparator.naturalOrder()));
-        Map<String, List<Candidate>> perhaps = new TreeMap<>(pools.comparator());
-        List<NodeView> fetching = new ArrayList<>();
-        boolean anyUnknown = false;
-        for (NodeView node : allowed) {
-            anyUnknown |= !node.modelsKnown();
-            modelAt(node, requested, task)
-                    .ifPresent(model -> pools.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
-                            .add(new Candidate(node.name(), model)));
-            if (toFetch(node, requested).isPresent()) {
-                fetching.add(node);
+        SortedMap<Level, List<NodeView>> levels = new TreeMap<>();
+        for (NodeView node : nodes) {
+            Level level = level(pins, targets, node.name(), node.pool());
+            if (level != null) {
+                levels.computeIfAbsent(level, _ -> new ArrayList<>()).add(node);
             }
-            perhapsAt(node, requested)
-                    .ifPresent(model -> perhaps.computeIfAbsent(node.pool(), _ -> new ArrayList<>())
-                            .add(new Candidate(node.name(), model)));
         }
-        if (!pools.isEmpty()) {
-            return new Route.To(List.copyOf(pools.values()));
+        if (levels.isEmpty()) {
+            return new Route.Nowhere(Refusals.noneAllowed(pins, targets, nodes));
         }
+        List<List<Candidate>> having = candidates(levels, node -> modelAt(node, requested, task));
+        if (!having.isEmpty()) {
+            return new Route.To(having);
+        }
+        List<List<Candidate>> fetching = candidates(levels, node -> toFetch(node, requested));
         if (!fetching.isEmpty()) {
-            return new Route.AfterFetch(fetching.stream()
-                    .sorted(Comparator.comparingInt((NodeView node) -> rank(node.pool()))
-                            .thenComparing(NodeView::pool))
-                    .flatMap(node -> toFetch(node, requested).map(model -> new Candidate(node.name(), model)).stream())
-                    .toList());
+            return new Route.AfterFetch(fetching.stream().flatMap(List::stream).toList());
         }
-        if (!perhaps.isEmpty() || anyUnknown) {
-            return new Route.To(List.copyOf(perhaps.values()));
+        List<List<Candidate>> perhaps = candidates(levels, node -> perhapsAt(node, requested));
+        List<NodeView> allowed = levels.values().stream().flatMap(List::stream).toList();
+        if (!perhaps.isEmpty() || allowed.stream().anyMatch(node -> !node.modelsKnown())) {
+            return new Route.To(perhaps);
         }
-        return new Route.Nowhere(noModel(requested, task, pins, allowed, nodes));
+        return new Route.Nowhere(refusals(requested).noModel(task, pins, allowed, nodes));
     }
 
-    /** Returns whether the job's pins allow a node, regardless of models. */
-    public static boolean allows(PromptJob.Pins pins, String node, String pool) {
-        return (pins.node() == null || pins.node().equals(node))
-                && (pins.pool() == null || pins.pool().equals(pool))
-                && (pins.node() != null || pins.pool() != null || !pool.equals(CLOUD));
+    private static List<List<Candidate>> candidates(
+            SortedMap<Level, List<NodeView>> levels, Function<NodeView, Optional<String>> model) {
+        List<List<Candidate>> all = new ArrayList<>();
+        levels.values().forEach(nodes -> {
+            List<Candidate> some = nodes.stream()
+                    .flatMap(node -> model.apply(node).map(name -> new Candidate(node.name(), name)).stream())
+                    .toList();
+            if (!some.isEmpty()) {
+                all.add(some);
+            }
+        });
+        return all;
+    }
+
+    /** The place of a node in the order: first by number, then by the name of its pool. */
+    private record Level(int number, String pool) implements Comparable<Level> {
+        @Override
+        public int compareTo(Level other) {
+            return number == other.number ? pool.compareTo(other.pool) : Integer.compare(number, other.number);
+        }
+    }
+
+    /** Returns whether pins and targets allow a node, regardless of models. */
+    public boolean allows(PromptJob.Pins pins, Targets targets, String node, String pool) {
+        return level(pins, targets, node, pool) != null;
+    }
+
+    private @Nullable Level level(PromptJob.Pins pins, Targets targets, String node, String pool) {
+        if (pins.node() != null || pins.pool() != null) {
+            boolean pinned = (pins.node() == null || pins.node().equals(node))
+                    && (pins.pool() == null || pins.pool().equals(pool));
+            return pinned ? new Level(rank(pool), pool) : null;
+        }
+        if (!targets.isNone()) {
+            int place = targets.place(node, pool);
+            // the nodes of one target are one level, whatever their pools
+            return place < 0 ? null : new Level(place, "");
+        }
+        return pool.equals(CLOUD) && !cloudFallback ? null : new Level(rank(pool), pool);
     }
 
     private static int rank(String pool) {
         int place = FIRST.indexOf(pool);
-        return place < 0 ? FIRST.size() : place;
+        return place >= 0 ? place : pool.equals(CLOUD) ? FIRST.size() + 1 : FIRST.size();
+    }
+
+    /**
+     * Returns why a job cannot use a node; empty if nothing but the node's state speaks against it.
+     *
+     * @param requested the job's model or profile, or null
+     */
+    public Optional<String> whyNot(
+            @Nullable String requested, Task task, PromptJob.Pins pins, Targets targets, NodeView node) {
+        if (!allows(pins, targets, node.name(), node.pool())) {
+            return Optional.of(Refusals.notAllowed(pins, targets));
+        }
+        return modelAt(node, requested, task).isPresent()
+                ? Optional.empty()
+                : Optional.of(refusals(requested).noModelAt(node, task));
+    }
+
+    private Refusals refusals(@Nullable String requested) {
+        return new Refusals(requested == null ? defaultProfile : requested, profiles);
     }
 
     /** Returns the name of the requested model at a node; empty if the node is not known to have the model. */
@@ -248,96 +295,5 @@ public final class Router {
                 .filter(_ -> !another)
                 .filter(name -> !node.has(name))
                 .filter(name -> node.fetching().whyNot(name).isEmpty());
-    }
-
-    /** Returns the name that the node's backend has for a requested model or profile. */
-    private String nameAt(NodeView node, String wanted) {
-        return profiles.getOrDefault(wanted, Map.of()).getOrDefault(node.backend(), wanted);
-    }
-
-    private static Route noneAllowed(PromptJob.Pins pins, Collection<NodeView> nodes) {
-        String available = nodes.stream()
-                .map(node -> node.name() + " (pool " + node.pool() + ")")
-                .sorted()
-                .collect(Collectors.joining(", "));
-        String what;
-        if (pins.node() != null) {
-            what = "node '%s' not found%s"
-                    .formatted(pins.node(), pins.pool() == null ? "" : " in pool '" + pins.pool() + "'");
-        } else if (pins.pool() != null) {
-            what = "pool '%s' has no node".formatted(pins.pool());
-        } else {
-            what = "no node is configured outside pool 'cloud', and prompts go there only by job.pool";
-        }
-        return new Route.Nowhere(JobFailure.of(
-                JobFailure.Code.NO_NODE, what + ". Available: " + (available.isEmpty() ? "none" : available)));
-    }
-
-    private static String neverReached(List<NodeView> nodes) {
-        String unreached = nodes.stream()
-                .filter(node -> node.neverReached() != null)
-                .map(node -> "%s (%s)".formatted(node.name(), node.neverReached()))
-                .collect(Collectors.joining(", "));
-        return unreached.isEmpty() ? "" : ". Never reached: " + unreached;
-    }
-
-    private JobFailure noModel(
-            @Nullable String requested,
-            Task task,
-            PromptJob.Pins pins,
-            List<NodeView> allowed,
-            Collection<NodeView> nodes) {
-        String wanted = requested == null ? String.valueOf(defaultProfile) : requested;
-        if (requested == null && defaultProfile == null) {
-            return JobFailure.of(
-                    JobFailure.Code.MODEL_NOT_FOUND,
-                    "the job names no model, and no node lists one for %s: ".formatted(task.wireName())
-                            + allowed.stream().map(NodeView::name).collect(Collectors.joining(", "))
-                            + neverReached(allowed));
-        }
-        String there = allowed.stream()
-                .flatMap(node -> node.models().stream().map(model -> model + " on " + node.name()))
-                .limit(20)
-                .collect(Collectors.joining(", "));
-        String inVain = allowed.stream()
-                .flatMap(node -> node.fetching().whyNot(nameAt(node, wanted)).stream())
-                .collect(Collectors.joining("; "));
-        boolean byHand = inVain.isEmpty()
-                && profiles.get(wanted) == null
-                && allowed.stream().anyMatch(node -> node.backend() == Backend.OLLAMA);
-        String elsewhere = nodes.stream()
-                .filter(node -> !allowed.contains(node) && node.has(nameAt(node, wanted)))
-                .map(NodeView::name)
-                .collect(Collectors.joining(", "));
-        String models = profiles.getOrDefault(wanted, Map.of()).entrySet().stream()
-                .map(model -> model.getKey().wireName() + ": " + model.getValue())
-                .sorted()
-                .collect(Collectors.joining(", "));
-        String title = "model '%s'%s".formatted(wanted, models.isEmpty() ? "" : " (profile; " + models + ")");
-        String pull = "ollama pull " + wanted;
-        String vain = inVain.isEmpty() ? "" : ", and could not be fetched: " + inVain;
-        String available = ". Available: " + (there.isEmpty() ? "none" : there) + neverReached(allowed);
-        String on = elsewhere.isEmpty() ? "" : ". On: " + elsewhere;
-        if (pins.node() != null) {
-            return JobFailure.of(
-                    JobFailure.Code.MODEL_NOT_FOUND,
-                    "%s is not on node '%s'%s%s%s"
-                            .formatted(
-                                    title,
-                                    pins.node(),
-                                    byHand ? ": " + pull : "",
-                                    vain,
-                                    on.isEmpty() ? available : on));
-        }
-        return JobFailure.of(
-                JobFailure.Code.MODEL_NOT_FOUND,
-                "%s is on no node%s%s%s%s%s"
-                        .formatted(
-                                title,
-                                nodes.size() == allowed.size() ? "" : " that this job may use",
-                                byHand ? " (" + pull + ")" : "",
-                                vain,
-                                available,
-                                on));
     }
 }

@@ -1,6 +1,8 @@
 package dev.penstock.schedule;
 
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
+import dev.penstock.node.protocol.WireProtocol;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
@@ -15,13 +17,15 @@ final class NodesView {
     private final Map<String, Integer> index;
     private final Load[] loads;
     private final BitSet withRoom;
-    private final boolean anyUp;
+    private final BitSet up;
+    private final BitSet trials;
 
-    private NodesView(Map<String, Integer> index, Load[] loads, BitSet withRoom, boolean anyUp) {
+    private NodesView(Map<String, Integer> index, Load[] loads, BitSet withRoom, BitSet up, BitSet trials) {
         this.index = index;
         this.loads = loads;
         this.withRoom = withRoom;
-        this.anyUp = anyUp;
+        this.up = up;
+        this.trials = trials;
     }
 
     /**
@@ -31,8 +35,41 @@ final class NodesView {
      * @param inFlight the number of this replica's requests at the node
      * @param limit the number of requests that this replica may have at the node now
      * @param free the number of requests that may begin at the node now
+     * @param isTrial whether the next request finds out whether the node works again, because its breaker is not closed
+     * @param models the node's models
+     * @param work the prompts that the node has not read yet
      */
-    record Load(String name, Node.State state, long since, int inFlight, int limit, int free) {
+    record Load(
+            String name,
+            Node.State state,
+            long since,
+            int inFlight,
+            int limit,
+            int free,
+            boolean isTrial,
+            List<WireProtocol.Model> models,
+            NodeLoad work) {
+        Load {
+            models = List.copyOf(models);
+        }
+
+        /** @param since the time when the node entered its state */
+        static Load of(Node node, long since) {
+            Node.Health health = node.health();
+            int inFlight = node.inFlight();
+            int limit = Math.max(1, node.limitNow());
+            return new Load(
+                    node.name(),
+                    health.state(),
+                    since,
+                    inFlight,
+                    limit,
+                    node.hasRoom() ? Math.max(1, limit - inFlight) : 0,
+                    node.requests().areTrials(),
+                    health.models(),
+                    node.requests().load());
+        }
+
         boolean hasRoom() {
             return state == Node.State.UP && free > 0;
         }
@@ -41,24 +78,35 @@ final class NodesView {
             return (double) inFlight / limit;
         }
 
+        /** Returns whether the node must load a model before it can answer. */
+        boolean mustLoad(String model) {
+            for (WireProtocol.Model known : models) {
+                if (!known.loaded() && known.id().equals(model)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
         /** Returns the load of the same node after it refused a request. */
         Load full() {
-            return new Load(name, state, since, inFlight, limit, 0);
+            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work);
         }
     }
 
     static NodesView of(List<Load> loads) {
         Map<String, Integer> index = new HashMap<>();
         BitSet withRoom = new BitSet();
+        BitSet up = new BitSet();
+        BitSet trials = new BitSet();
         for (int i = 0; i < loads.size(); i++) {
-            index.put(loads.get(i).name(), i);
-            withRoom.set(i, loads.get(i).hasRoom());
+            Load load = loads.get(i);
+            index.put(load.name(), i);
+            withRoom.set(i, load.hasRoom());
+            up.set(i, load.state() == Node.State.UP);
+            trials.set(i, load.isTrial());
         }
-        return new NodesView(
-                Map.copyOf(index),
-                loads.toArray(Load[]::new),
-                withRoom,
-                loads.stream().anyMatch(load -> load.state() == Node.State.UP));
+        return new NodesView(Map.copyOf(index), loads.toArray(Load[]::new), withRoom, up, trials);
     }
 
     /** Returns the same nodes with a new load of one node. If that node is not in the view, nothing changes. */
@@ -69,9 +117,21 @@ final class NodesView {
         }
         Load[] changed = loads.clone();
         changed[at] = load;
-        BitSet room = (BitSet) withRoom.clone();
-        room.set(at, load.hasRoom());
-        return new NodesView(index, changed, room, anyUp);
+        return new NodesView(
+                index,
+                changed,
+                with(withRoom, at, load.hasRoom()),
+                with(up, at, load.state() == Node.State.UP),
+                with(trials, at, load.isTrial()));
+    }
+
+    private static BitSet with(BitSet set, int at, boolean now) {
+        if (set.get(at) == now) {
+            return set;
+        }
+        BitSet changed = (BitSet) set.clone();
+        changed.set(at, now);
+        return changed;
     }
 
     Optional<Load> find(String node) {
@@ -91,6 +151,30 @@ final class NodesView {
         return set;
     }
 
+    /**
+     * Returns the nodes that a job may use. A job does not try a node at which it failed and whose breaker is not closed
+     * if another node may serve it: otherwise such jobs, which are the oldest, would use up all of their attempts there.
+     *
+     * @param nodes the nodes that may serve the job
+     * @param failed those at which it failed
+     */
+    BitSet usable(BitSet nodes, BitSet failed) {
+        if (!trials.intersects(failed)) {
+            return nodes;
+        }
+        BitSet tried = (BitSet) failed.clone();
+        tried.and(trials);
+        BitSet others = (BitSet) nodes.clone();
+        others.andNot(tried);
+        return others.intersects(up) ? others : nodes;
+    }
+
+    /** Returns whether a node is in a set. */
+    boolean isIn(BitSet nodes, String node) {
+        Integer at = index.get(node);
+        return at != null && nodes.get(at);
+    }
+
     /** Returns whether any of these nodes has room. */
     boolean hasRoom(BitSet nodes) {
         return withRoom.intersects(nodes);
@@ -102,6 +186,6 @@ final class NodesView {
     }
 
     boolean anyUp() {
-        return anyUp;
+        return !up.isEmpty();
     }
 }

@@ -3,13 +3,15 @@ package dev.penstock.schedule;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.route.Router;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
-import java.util.function.Predicate;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,11 +22,16 @@ import org.jspecify.annotations.Nullable;
 final class Placement {
     private final NodesView nodes;
     private final Function<RouteKey, Router.Route> routes;
+    private final RandomGenerator chance;
 
-    /** @param routes finds the route for a route key */
-    Placement(NodesView nodes, Function<RouteKey, Router.Route> routes) {
+    /**
+     * @param routes finds the route for a route key
+     * @param chance draws the nodes that are compared if there are many
+     */
+    Placement(NodesView nodes, Function<RouteKey, Router.Route> routes, RandomGenerator chance) {
         this.nodes = nodes;
         this.routes = routes;
+        this.chance = chance;
     }
 
     /** The decision for a job. */
@@ -55,8 +62,11 @@ final class Placement {
      * The route of some waiting jobs, and the nodes that they may use.
      *
      * @param nodes the nodes that can take one of these jobs if they have room
+     * @param failed those of these nodes at which the jobs failed
      */
-    record Reach(Router.Route route, BitSet nodes) {
+    record Reach(Router.Route route, BitSet nodes, BitSet failed) {
+        static final Reach NOWHERE_YET = new Reach(new Router.Route.To(List.of()), new BitSet(), new BitSet());
+
         boolean isNowhere() {
             return route instanceof Router.Route.Nowhere;
         }
@@ -72,15 +82,16 @@ final class Placement {
 
     Placement with(NodesView.Load load) {
         NodesView changed = nodes.with(load);
-        return changed == nodes ? this : new Placement(changed, routes);
+        return changed == nodes ? this : new Placement(changed, routes, chance);
     }
 
     /**
      * Returns the route for a route key, and the nodes that its waiting jobs may use.
      *
      * @param closed the nodes that these jobs cannot use
+     * @param failed the nodes at which these jobs failed
      */
-    Reach reach(RouteKey key, Set<String> closed) {
+    Reach reach(RouteKey key, Set<String> closed, Set<String> failed) {
         Router.Route route = routes.apply(key);
         BitSet open = route instanceof Router.Route.To(List<List<Router.Candidate>> pools)
                 ? nodes.setOf(pools.stream()
@@ -89,19 +100,21 @@ final class Placement {
                         .filter(node -> !closed.contains(node))
                         .toList())
                 : new BitSet();
-        return new Reach(route, open);
+        BitSet failedAt = nodes.setOf(failed);
+        failedAt.and(open);
+        return new Reach(route, open, failedAt);
     }
 
     boolean hasRoom(Reach reach) {
-        return nodes.hasRoom(reach.nodes());
+        return nodes.hasRoom(nodes.usable(reach.nodes(), reach.failed()));
     }
 
     /**
-     * Chooses the least loaded node in the first pool with room. Nodes at which the job failed come last, and only when
+     * Chooses the node of {@link LeastLoad} in the first pool with room. Nodes at which the job failed come last, and only when
      * they may serve the job again.
      */
-    Choice choose(Router.Route route, Wait wait, long now) {
-        return switch (route) {
+    Choice choose(Reach reach, Wait wait, long now) {
+        return switch (reach.route()) {
             case Router.Route.Nowhere(JobFailure failure) -> new Choice.Never(failure);
             case Router.Route.AfterFetch(List<Router.Candidate> candidates) ->
                 candidates.stream()
@@ -110,34 +123,48 @@ final class Placement {
                         .<Choice>map(candidate -> new Choice.AfterFetch(candidate.node(), candidate.model()))
                         .orElseGet(Choice.Later::new);
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
-                Router.Candidate fresh = firstWithRoom(pools, wait::isFresh);
-                Router.Candidate best = fresh == null ? firstWithRoom(pools, node -> wait.isAgain(node, now)) : fresh;
+                BitSet usable = nodes.usable(reach.nodes(), reach.failed());
+                Router.Candidate fresh = firstWithRoom(pools, wait.promptChars(), wait::isFresh);
+                Router.Candidate best = fresh == null
+                        ? firstWithRoom(
+                                pools, wait.promptChars(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
+                        : fresh;
                 yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
             }
         };
     }
 
-    private Router.@Nullable Candidate firstWithRoom(List<List<Router.Candidate>> pools, Predicate<String> allowed) {
+    /**
+     * Returns the nodes that are up, in the order in which {@link #choose} takes them for a job that avoids none: those
+     * with room first, then those that must give back a slot first.
+     */
+    List<Router.Candidate> inOrder(Router.Route route, long promptChars) {
+        List<Router.Candidate> free = new ArrayList<>();
+        List<Router.Candidate> full = new ArrayList<>();
+        for (List<Router.Candidate> pool : Routes.candidates(route)) {
+            List<Router.Candidate> up = pool.stream()
+                    .filter(candidate -> isUp(candidate.node()))
+                    .sorted(Comparator.comparingDouble(candidate ->
+                            nodes.find(candidate.node()).orElseThrow().share()))
+                    .toList();
+            List<Router.Candidate> first =
+                    route instanceof Router.Route.To ? LeastLoad.inOrder(up, nodes, promptChars) : up;
+            free.addAll(first);
+            up.stream().filter(candidate -> !first.contains(candidate)).forEach(full::add);
+        }
+        free.addAll(full);
+        return List.copyOf(free);
+    }
+
+    private Router.@Nullable Candidate firstWithRoom(
+            List<List<Router.Candidate>> pools, long promptChars, LeastLoad.Allowed allowed) {
         for (List<Router.Candidate> pool : pools) {
-            Router.Candidate best = leastLoaded(pool, allowed);
+            Router.Candidate best = LeastLoad.best(pool, nodes, allowed, promptChars, chance);
             if (best != null) {
                 return best;
             }
         }
         return null;
-    }
-
-    private Router.@Nullable Candidate leastLoaded(List<Router.Candidate> pool, Predicate<String> allowed) {
-        Router.Candidate best = null;
-        double least = Double.MAX_VALUE;
-        for (Router.Candidate candidate : pool) {
-            NodesView.Load load = nodes.find(candidate.node()).orElse(null);
-            if (load != null && load.hasRoom() && load.share() < least && allowed.test(candidate.node())) {
-                best = candidate;
-                least = load.share();
-            }
-        }
-        return best;
     }
 
     private boolean isUp(String node) {

@@ -13,20 +13,32 @@ public final class QueueEntry implements AutoCloseable {
     private final Scheduler scheduler;
     private final long turn;
     private final RouteKey key;
+    private final long promptChars;
     private final Priority priority;
     private final String topic;
     private final boolean deferredRecord;
+    private final long due;
     /* Guarded by the scheduler's lock. */
     private boolean holdsSlot;
     private boolean stopped;
 
-    QueueEntry(Scheduler scheduler, long turn, RouteKey key, Priority priority, String topic, boolean deferredRecord) {
+    QueueEntry(
+            Scheduler scheduler,
+            long turn,
+            RouteKey key,
+            long promptChars,
+            Priority priority,
+            String topic,
+            boolean deferredRecord,
+            long due) {
         this.scheduler = scheduler;
         this.turn = turn;
         this.key = key;
+        this.promptChars = promptChars;
         this.priority = priority;
         this.topic = topic;
         this.deferredRecord = deferredRecord;
+        this.due = due;
     }
 
     /**
@@ -91,6 +103,18 @@ public final class QueueEntry implements AutoCloseable {
     }
 
     Wait toWait(Set<String> useless, Map<String, Long> notBefore, long since, long end) {
-        return new Wait(turn, key, priority, topic, deferredRecord, holdsSlot, since, end, useless, notBefore);
+        return new Wait(
+                turn,
+                key,
+                promptChars,
+                priority,
+                topic,
+                deferredRecord,
+                holdsSlot,
+                since,
+                due,
+                end,
+                useless,
+                notBefore);
     }
 }

@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /**
@@ -28,10 +29,23 @@ public final class Routes {
 
     public Routes(Settings settings, Nodes nodes) {
         this.nodes = nodes;
-        router = new Router(settings.profiles(), settings.defaultProfile());
+        router = new Router(
+                settings.profiles(),
+                settings.defaultProfile(),
+                settings.routing().cloudFallback());
     }
 
     public synchronized Router.Route of(RouteKey key) {
+        refresh();
+        if (found.size() >= MOST_FOUND) {
+            found.clear();
+        }
+        return found.computeIfAbsent(
+                key, asked -> router.find(asked.model(), asked.task(), asked.pins(), asked.targets(), views));
+    }
+
+    /* The caller holds the lock. */
+    private void refresh() {
         if (version != nodes.version()) {
             version = nodes.version();
             boolean anyKnown =
@@ -39,10 +53,21 @@ public final class Routes {
             views = nodes.all().stream().map(node -> view(node, anyKnown)).toList();
             found.clear();
         }
-        if (found.size() >= MOST_FOUND) {
-            found.clear();
-        }
-        return found.computeIfAbsent(key, asked -> router.find(asked.model(), asked.task(), asked.pins(), views));
+    }
+
+    /** Returns whether the pins and the targets of a key allow a node, regardless of models. */
+    public boolean allows(RouteKey key, Node node) {
+        return router.allows(
+                key.pins(), key.targets(), node.name(), node.settings().pool());
+    }
+
+    /** Returns the nodes that jobs with this key cannot use, whatever their state, each with the reason. */
+    synchronized Map<String, String> excluded(RouteKey key) {
+        refresh();
+        Map<String, String> reasons = new TreeMap<>();
+        views.forEach(view -> router.whyNot(key.model(), key.task(), key.pins(), key.targets(), view)
+                .ifPresent(why -> reasons.put(view.name(), why)));
+        return reasons;
     }
 
     /**

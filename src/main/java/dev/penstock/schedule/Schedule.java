@@ -27,6 +27,7 @@ final class Schedule {
     private final WaitingLine line;
     private final DeferralPolicy deferral;
     private final ReplicaSlots slots;
+    private final ModelGroups groups;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
     /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
@@ -37,14 +38,15 @@ final class Schedule {
     /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
-    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()));
+    private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()), () -> 0);
 
     private record Opening(long time, Wait waiting) {}
 
-    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots) {
+    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, ModelGroups groups) {
         this.line = line;
         this.deferral = deferral;
         this.slots = slots;
+        this.groups = groups;
     }
 
     Placement placement() {
@@ -58,7 +60,7 @@ final class Schedule {
     }
 
     private void enter(Wait wait, long now) {
-        line.add(wait, wait.closed(now), this::reach);
+        line.add(wait, wait.closed(now), wait.notBefore().keySet(), this::reach);
         OptionalLong next = wait.nextOpening(now);
         if (next.isPresent()) {
             Opening opening = new Opening(next.getAsLong(), wait);
@@ -74,20 +76,26 @@ final class Schedule {
         }
         line.remove(wait);
         deferral.left(wait);
+        groups.left(wait);
         Opening opening = openingByTurn.remove(wait.turn());
         if (opening != null) {
             openings.remove(opening);
         }
     }
 
-    /** Records that the node of a decision has given a slot to the waiting job. */
-    void granted(Wait wait, long now) {
+    /**
+     * Records that the node of a decision has given a slot to the waiting job.
+     *
+     * @return whether the node must load the model in place of another one
+     */
+    boolean granted(Wait wait, String node, String model, long now) {
         left(wait);
         deferral.started(wait.key(), now);
         if (!wait.holdsSlot()) {
             slots.take(wait.topic());
             line.started(wait.priority());
         }
+        return groups.granted(node, model);
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */
@@ -122,7 +130,7 @@ final class Schedule {
     }
 
     private Placement.Reach reach(WaitingLine.Lane lane) {
-        return placement.reach(lane.key(), lane.closed());
+        return placement.reach(lane.key(), lane.closed(), lane.failed());
     }
 
     /**
@@ -143,7 +151,7 @@ final class Schedule {
         }
         Wait first = line.first(this::isOpen, slots.free() > 0);
         if (first != null) {
-            return place(first, now);
+            return place(grouped(first, now), now);
         }
         Decision fetch = fetch(now);
         if (fetch != null) {
@@ -185,8 +193,35 @@ final class Schedule {
         return topic == null || slots.mayTake(topic);
     }
 
+    /**
+     * Returns the job that goes next in place of the first one: a job for the model that the node holds. A job with a
+     * deadline gives way to no other.
+     */
+    private Wait grouped(Wait first, long now) {
+        if (first.due() != Wait.NEVER
+                || !(placement.choose(line.reach(first), first, now)
+                        instanceof Placement.Choice.Go(String node, String model))
+                || !groups.wouldSwap(node, model)
+                || groups.hasWaitedEnough(first, now)) {
+            return first;
+        }
+        Wait same = line.first(first.priority(), lane -> isOpen(lane) && keepsModel(lane, node, now));
+        if (same == null) {
+            return first;
+        }
+        groups.passedOver(first, now);
+        return same;
+    }
+
+    /** Returns whether the first job of a lane would go to this node, for the model that the node holds. */
+    private boolean keepsModel(WaitingLine.Lane lane, String node, long now) {
+        return placement.choose(lane.reach(), lane.first(), now) instanceof Placement.Choice.Go(String to, String model)
+                && to.equals(node)
+                && !groups.wouldSwap(node, model);
+    }
+
     private Decision place(Wait wait, long now) {
-        return switch (placement.choose(line.route(wait), wait, now)) {
+        return switch (placement.choose(line.reach(wait), wait, now)) {
             case Placement.Choice.Go(String node, String model) -> new Decision.Grant(wait, node, model);
             case Placement.Choice.Never(JobFailure failure) -> end(wait, new Admission.Unservable(failure));
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
@@ -198,7 +233,7 @@ final class Schedule {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
                     && hasSlot(lane)
-                    && placement.choose(lane.reach().route(), lane.first(), now)
+                    && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
                 return new Decision.Fetch(node, model);

@@ -16,13 +16,14 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +44,7 @@ public final class Scheduler {
     private final Routes routes;
     private final Clock clock;
     private final LongSupplier nanos;
+    private final RandomGenerator chance;
     /** Runs a task after a delay. The task sets the next timer even if it fails. */
     private final BiConsumer<Duration, Runnable> timer;
 
@@ -57,32 +59,21 @@ public final class Scheduler {
     private boolean settling;
     private BooleanSupplier crowded = () -> false;
 
-    /** A waiting thread. */
-    private static final class Waiter {
-        private final QueueEntry entry;
-        private final Wait wait;
-        private final Condition ended;
-        private @Nullable Admission admission;
-
-        private Waiter(QueueEntry entry, Wait wait, Condition ended) {
-            this.entry = entry;
-            this.wait = wait;
-            this.ended = ended;
-        }
-
-        private void end(Admission how) {
-            admission = how;
-            ended.signal();
-        }
-    }
-
     @Inject
     public Scheduler(Settings settings, Nodes nodes, Clock clock, MeterRegistry meters) {
-        this(settings, nodes, clock, meters, sinceNow(), Scheduler::later);
+        this(
+                settings,
+                nodes,
+                clock,
+                meters,
+                sinceNow(),
+                () -> ThreadLocalRandom.current().nextLong(),
+                Scheduler::later);
     }
 
     /**
      * @param nanos a clock that starts at 0
+     * @param chance draws the nodes that are compared if there are many
      * @param timer runs a task after a delay
      */
     Scheduler(
@@ -91,10 +82,12 @@ public final class Scheduler {
             Clock clock,
             MeterRegistry meters,
             LongSupplier nanos,
+            RandomGenerator chance,
             BiConsumer<Duration, Runnable> timer) {
         this.nodes = nodes;
         this.clock = clock;
         this.nanos = nanos;
+        this.chance = chance;
         this.timer = timer;
         Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
@@ -104,10 +97,12 @@ public final class Scheduler {
                 new ReplicaSlots(
                         intake.slots(),
                         intake.topics().stream()
-                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))));
+                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
+                new ModelGroups(node ->
+                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
-            Gauge.builder("penstock.jobs.waiting", this, scheduler -> scheduler.waiting(priority))
+            Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
                     .tag("priority", priority.wireName())
                     .register(meters);
         }
@@ -144,13 +139,22 @@ public final class Scheduler {
     /**
      * Creates the queue entry of a run, with the next turn.
      *
+     * @param promptChars the characters of the job's prompt
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
+     * @param deadline the job's deadline; null if it has none
      */
-    public QueueEntry enter(RouteKey key, Priority priority, String topic, boolean deferredRecord) {
+    public QueueEntry enter(
+            RouteKey key,
+            long promptChars,
+            Priority priority,
+            String topic,
+            boolean deferredRecord,
+            @Nullable Instant deadline) {
         lock.lock();
         try {
-            return new QueueEntry(this, nextTurn++, key, priority, topic, deferredRecord);
+            long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
+            return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord, due);
         } finally {
             lock.unlock();
         }
@@ -235,7 +239,11 @@ public final class Scheduler {
     }
 
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
-        return fresh(() -> schedule.placement().hasOther(key, these, up));
+        return placement().hasOther(key, these, up);
+    }
+
+    Placement placement() {
+        return fresh(schedule::placement);
     }
 
     /** Returns whether any node takes jobs now. */
@@ -273,10 +281,6 @@ public final class Scheduler {
         } finally {
             lock.unlock();
         }
-    }
-
-    private int waiting(Priority priority) {
-        return locked(() -> schedule.waits(priority));
     }
 
     /** Returns how often waiting threads were woken. */
@@ -339,14 +343,16 @@ public final class Scheduler {
 
     private void grant(Wait wait, String name, String model, long now) {
         Node node = nodes.find(name).orElse(null);
-        Node.Slot slot = node == null ? null : node.tryAcquire();
+        Node.Slot slot = node == null ? null : node.tryAcquire(wait.promptChars());
         if (node == null || slot == null) {
             // the node reports when it has room again
             schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
             return;
         }
         schedule.changed(load(node));
-        schedule.granted(wait, now);
+        if (schedule.granted(wait, name, model, now)) {
+            node.pace().swapped();
+        }
         Waiter waiter = waiter(wait);
         waiter.entry.takeSlot();
         waiter.end(new Admission.Granted(slot, model));
@@ -362,21 +368,12 @@ public final class Scheduler {
         if (latest != version) {
             version = latest;
             schedule.rerouted(new Placement(
-                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of));
+                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance));
         }
     }
 
     private NodesView.Load load(Node node) {
-        Node.Health health = node.health();
-        int inFlight = node.inFlight();
-        int limit = Math.max(1, node.limitNow());
-        return new NodesView.Load(
-                node.name(),
-                health.state(),
-                time(health.since(), nanos.getAsLong()),
-                inFlight,
-                limit,
-                node.hasRoom() ? Math.max(1, limit - inFlight) : 0);
+        return NodesView.Load.of(node, time(node.health().since(), nanos.getAsLong()));
     }
 
     private Map<String, Long> times(Map<String, Instant> instants, long now) {

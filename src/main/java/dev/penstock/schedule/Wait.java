@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -10,10 +11,12 @@ import java.util.Set;
  * One wait of a queue entry. All times are nanoseconds of the scheduler's clock, which starts at 0.
  *
  * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
+ * @param promptChars the characters of the job's prompt
  * @param topic the job's topic; the entry needs one of the replica's slots for this topic
  * @param deferredRecord whether the job arrived on a deferred record
  * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
  * @param since the time when the wait began
+ * @param due the job's deadline; {@link #NEVER} if it has none
  * @param end the time when the wait ends at the latest
  * @param useless the nodes that cannot serve the job
  * @param notBefore the nodes at which the job failed, each with the time from which it may serve the job again
@@ -21,14 +24,22 @@ import java.util.Set;
 record Wait(
         long turn,
         RouteKey key,
+        long promptChars,
         Priority priority,
         String topic,
         boolean deferredRecord,
         boolean holdsSlot,
         long since,
+        long due,
         long end,
         Set<String> useless,
         Map<String, Long> notBefore) {
+    static final long NEVER = Long.MAX_VALUE;
+
+    /** The order of the waits of a priority: earliest deadline first, then by turn. */
+    static final Comparator<Wait> BY_DEADLINE =
+            Comparator.comparingLong(Wait::due).thenComparingLong(Wait::turn);
+
     Wait {
         useless = Set.copyOf(useless);
         notBefore = Map.copyOf(notBefore);

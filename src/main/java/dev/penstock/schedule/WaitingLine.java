@@ -1,28 +1,24 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
-import dev.penstock.route.Router;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Orders the waiting jobs by priority, then by turn. While jobs with low priority wait, they get a share of the starts.
+ * Orders the waiting jobs by priority, then by deadline, then by turn. While jobs with low priority wait, they get a share of the starts.
  * Jobs that may use the same nodes and the same slots form a lane. So the cost of finding the first job depends on the
  * number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
-    private static final Placement.Reach NO_REACH = new Placement.Reach(new Router.Route.To(List.of()), new BitSet());
-
     private final Map<Priority, Map<Id, Lane>> lanes = new EnumMap<>(Priority.class);
     private final Map<Long, Lane> laneByTurn = new HashMap<>();
     private final Map<RouteKey, Integer> waitsByKey = new HashMap<>();
@@ -42,13 +38,14 @@ final class WaitingLine {
     }
 
     /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
-    private record Id(RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed) {}
+    private record Id(
+            RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed, Set<String> failed) {}
 
-    /** The waiting jobs of one priority that may use the same nodes and the same slots, in the order of their turns. */
+    /** The waiting jobs of one priority that may use the same nodes and the same slots, in {@link Wait#BY_DEADLINE}. */
     static final class Lane {
         private final Id id;
         private final Priority priority;
-        private final TreeMap<Long, Wait> waits = new TreeMap<>();
+        private final TreeSet<Wait> waits = new TreeSet<>(Wait.BY_DEADLINE);
         private Placement.Reach reach;
 
         private Lane(Id id, Priority priority, Placement.Reach reach) {
@@ -76,12 +73,17 @@ final class WaitingLine {
             return id.closed();
         }
 
+        /** Returns the nodes at which the jobs failed. */
+        Set<String> failed() {
+            return id.failed();
+        }
+
         Placement.Reach reach() {
             return reach;
         }
 
         Wait first() {
-            return waits.firstEntry().getValue();
+            return waits.first();
         }
 
         int size() {
@@ -93,18 +95,19 @@ final class WaitingLine {
      * Adds a wait.
      *
      * @param closed the nodes that the job cannot use now
+     * @param failed the nodes at which the job failed
      * @param reach finds the nodes for a lane; called only if the lane is new
      */
-    void add(Wait wait, Set<String> closed, Function<Lane, Placement.Reach> reach) {
-        Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed);
+    void add(Wait wait, Set<String> closed, Set<String> failed, Function<Lane, Placement.Reach> reach) {
+        Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed, failed);
         Map<Id, Lane> ofPriority = of(wait.priority());
         Lane lane = ofPriority.get(id);
         if (lane == null) {
-            lane = new Lane(id, wait.priority(), NO_REACH);
+            lane = new Lane(id, wait.priority(), Placement.Reach.NOWHERE_YET);
             lane.reach = reach.apply(lane);
             ofPriority.put(id, lane);
         }
-        lane.waits.put(wait.turn(), wait);
+        lane.waits.add(wait);
         laneByTurn.put(wait.turn(), lane);
         waitsByKey.merge(wait.key(), 1, Integer::sum);
     }
@@ -115,7 +118,7 @@ final class WaitingLine {
         if (lane == null) {
             return;
         }
-        lane.waits.remove(wait.turn());
+        lane.waits.remove(wait);
         if (lane.waits.isEmpty()) {
             of(lane.priority).remove(lane.id);
         }
@@ -143,21 +146,23 @@ final class WaitingLine {
         return null;
     }
 
-    private @Nullable Wait first(Priority priority, Predicate<Lane> open) {
+    /** Returns the first waiting job of a priority that can proceed now; null if there is none. */
+    @Nullable
+    Wait first(Priority priority, Predicate<Lane> open) {
         Wait first = null;
         for (Lane lane : of(priority).values()) {
             if (open.test(lane)) {
                 Wait head = lane.first();
-                first = first == null || head.turn() < first.turn() ? head : first;
+                first = first == null || Wait.BY_DEADLINE.compare(head, first) < 0 ? head : first;
             }
         }
         return first;
     }
 
-    /** Returns the route of a waiting job in this order. */
-    Router.Route route(Wait wait) {
+    /** Returns the route of a waiting job in this order, and the nodes that it may use. */
+    Placement.Reach reach(Wait wait) {
         Lane lane = laneByTurn.get(wait.turn());
-        return (lane == null ? NO_REACH : lane.reach).route();
+        return lane == null ? Placement.Reach.NOWHERE_YET : lane.reach;
     }
 
     /** Records that a job of this order has got one of the replica's slots. */

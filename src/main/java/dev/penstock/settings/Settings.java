@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param nodes the nodes from the configuration and the environment; if there are none, Penstock probes localhost
  * @param unknownFor how long a node that was never reached is assumed to have any model
  * @param profiles for each alias, the model of each backend
+ * @param routing the routing rules
  * @param parameters the default parameters of every request
  * @param permissions the optional fields that a job's body may have
  * @param groups the names of the consumer groups
@@ -31,10 +32,13 @@ public record Settings(
         Duration unknownFor,
         Map<String, Map<Backend, String>> profiles,
         @Nullable String defaultProfile,
+        Routing routing,
         Map<String, Object> parameters,
         JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
+        Continuing continuing,
+        Breaker breaker,
         Duration jobTimeout,
         Duration maxJobTimeout,
         Intake intake,
@@ -112,12 +116,42 @@ public record Settings(
 
     public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
 
+    /** When an attempt may continue the published text of an earlier attempt. */
+    public enum Continuing {
+        /** Only with the model that wrote the text. */
+        SAME_MODEL,
+        /** With any model. */
+        ANY,
+        /** Never: each attempt starts over. */
+        NEVER;
+
+        public String wireName() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
+
     public record Retries(int maxAttempts, Duration backoff, Duration maxBackoff) {
         /** Returns the wait before the n-th further attempt at the same node; n counts from 1. */
         public Duration backoff(int n) {
             Duration wait = backoff.multipliedBy(1L << Math.min(n - 1, 20));
             return wait.compareTo(maxBackoff) > 0 ? maxBackoff : wait;
         }
+    }
+
+    /**
+     * When a node gets no more jobs, and when it is tried again.
+     *
+     * @param window the number of latest attempts at a node that decide
+     * @param failureRate the share of failed attempts that opens the node's breaker; above 0, at most 1
+     * @param minimum the smallest number of attempts that can open the breaker by their share
+     * @param halfOpenAfter the time from the opening to the first job that tries the node, and between such jobs
+     */
+    public record Breaker(int window, double failureRate, int minimum, Duration halfOpenAfter) {
+        /** The largest window. */
+        public static final int MOST = 64;
+
+        /** The defaults. */
+        public static final Breaker USUAL = new Breaker(20, 0.5, 5, Duration.ofSeconds(10));
     }
 
     /**
@@ -241,8 +275,7 @@ public record Settings(
 
     /** Returns the defaults for the jobs of a topic. */
     public JobDocument.Defaults defaults(JobTopic topic) {
-        return new JobDocument.Defaults(
-                topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, retries.maxAttempts(), permissions);
+        return new JobDocument.Defaults(topic.priority(), topic.tenant(), jobTimeout, maxJobTimeout, permissions);
     }
 
     /**

@@ -8,6 +8,7 @@ import dev.penstock.api.admin.NodeModelsResource;
 import dev.penstock.api.admin.NodesResource;
 import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
+import dev.penstock.api.jobs.RouteResource;
 import dev.penstock.api.openai.ModelsResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -33,6 +34,7 @@ class OpenApiDocumentTest {
             Set.of(GET.class, POST.class, DELETE.class, PUT.class, PATCH.class);
     private static final List<Class<?>> RESOURCES = List.of(
             JobsResource.class,
+            RouteResource.class,
             DeadLettersResource.class,
             NodesResource.class,
             NodeModelsResource.class,

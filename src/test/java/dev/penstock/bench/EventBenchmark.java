@@ -35,10 +35,13 @@ public class EventBenchmark {
 
     private final JobId id = new JobId("job-1");
     private final JobEvent started = new JobEvent.Started(
-            "gpu-a", "vllm", "llama", Instant.EPOCH, new RecordPlace("prompt-jobs", 0, 1), Map.of());
+            "gpu-a", "vllm", "llama", Instant.EPOCH, new RecordPlace("prompt-jobs", 0, 1), Map.of(), null);
     private final JobEvent chunk = new JobEvent.Chunk(HEAD, deltas());
     private final JobEvent completed = new JobEvent.Completed(
-            answer(), false, new JobEvent.Execution("gpu-a", "vllm", "llama", 1, 2L, 3, 1, List.of()), Map.of());
+            answer(),
+            false,
+            new JobEvent.Execution("gpu-a", "vllm", "llama", 1, 2L, 3, 1, List.of(), List.of(), null),
+            Map.of());
 
     private static List<TokenEvent> deltas() {
         List<TokenEvent> deltas = new ArrayList<>(List.of(new TokenEvent.Role(0)));

@@ -78,7 +78,7 @@ public class GrantBenchmark {
         for (int i = 0; i < NODES; i++) {
             nodes.server("node-" + i).up("model-" + i % MODELS, "common");
             held.add(
-                    Objects.requireNonNull(nodes.find("node-" + i).orElseThrow().tryAcquire()));
+                    Objects.requireNonNull(nodes.find("node-" + i).orElseThrow().tryAcquire(0)));
         }
         for (int i = 0; i < waiting; i++) {
             int model = i % (MODELS + 1);
@@ -91,7 +91,7 @@ public class GrantBenchmark {
     private void waitAgainAndAgain(RouteKey key) {
         try {
             while (true) {
-                try (QueueEntry entry = scheduler.enter(key, Priority.NORMAL, "prompt-jobs", false)) {
+                try (QueueEntry entry = scheduler.enter(key, 0, Priority.NORMAL, "prompt-jobs", false, null)) {
                     if (entry.await(Avoid.NOTHING, Duration.ofHours(5))
                             instanceof Admission.Granted(Node.Slot slot, String _)) {
                         granted.add(slot);

@@ -15,7 +15,7 @@ import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
-/** The time and the memory of one operation: parsing, writing an event, and a grant of the scheduler. */
+/** The time and the memory of one operation: parsing, writing an event, and a grant of the scheduler, and the decision where a job runs. */
 final class JmhLane {
     private JmhLane() {}
 
@@ -24,6 +24,7 @@ final class JmhLane {
                 .include(ParserBenchmark.class.getName())
                 .include(EventBenchmark.class.getName())
                 .include(GrantBenchmark.class.getName())
+                .include(DecisionBenchmark.class.getName())
                 .param("waiting", "1000")
                 .timeUnit(TimeUnit.NANOSECONDS)
                 .addProfiler(GCProfiler.class)

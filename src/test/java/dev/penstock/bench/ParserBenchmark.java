@@ -48,7 +48,7 @@ public class ParserBenchmark {
             .getBytes(StandardCharsets.UTF_8);
     private final JobDocument.Arrival arrival = new JobDocument.Arrival(null, new JobId("derived"), Instant.EPOCH);
     private final JobDocument.Defaults defaults = new JobDocument.Defaults(
-            Priority.NORMAL, JobDocument.DEFAULT_TENANT, Duration.ofMinutes(10), Duration.ofHours(1), 3);
+            Priority.NORMAL, JobDocument.DEFAULT_TENANT, Duration.ofMinutes(10), Duration.ofHours(1));
 
     private static byte[] openAi() {
         StringBuilder answer = new StringBuilder();

@@ -72,7 +72,7 @@ sealed interface RawWriter {
                     job,
                     key,
                     mark(EventMark.Kind.STARTED, run, 0),
-                    new JobEvent.Started(NODE, BACKEND, MODEL, begun, place, Map.of()),
+                    new JobEvent.Started(NODE, BACKEND, MODEL, begun, place, Map.of(), null),
                     null);
             return (text, written) -> {
                 Answer answer = answer(id, begun, text);
@@ -104,7 +104,7 @@ sealed interface RawWriter {
             return new JobEvent.Completed(
                     answer,
                     false,
-                    new JobEvent.Execution(NODE, BACKEND, MODEL, 0, millis, millis, 1, List.of()),
+                    new JobEvent.Execution(NODE, BACKEND, MODEL, 0, millis, millis, 1, List.of(), List.of(), null),
                     Map.of());
         }
 

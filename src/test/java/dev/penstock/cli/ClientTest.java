@@ -60,6 +60,7 @@ class ClientTest {
                 "pull -h",
                 "help",
                 "help nodes add",
+                "route -h",
                 "doctor -h"
             })
     void every_command_is_documented_with_its_exit_codes(String line) {

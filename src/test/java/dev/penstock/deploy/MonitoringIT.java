@@ -129,7 +129,7 @@ class MonitoringIT {
         // the figures match the actions
         assertThat(metrics.lines())
                 .contains(
-                        "penstock_failovers_total{kind=\"restart\"} 1.0",
+                        "penstock_failovers_total{kind=\"continued\"} 1.0",
                         "penstock_duplicates_total 1.0",
                         "penstock_dlq_total{reason=\"invalid_request\"} 1.0",
                         "penstock_dlq_total{reason=\"poison\"} 0.0",

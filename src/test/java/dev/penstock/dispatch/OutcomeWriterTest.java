@@ -347,7 +347,7 @@ class OutcomeWriterTest {
     }
 
     private static JobEvent.Started started() {
-        return new JobEvent.Started("n", "vllm", "m", Instant.EPOCH, new RecordPlace("t", 0, 1), Map.of());
+        return new JobEvent.Started("n", "vllm", "m", Instant.EPOCH, new RecordPlace("t", 0, 1), Map.of(), null);
     }
 
     private static JobEvent.Chunk chunk(String text) {
@@ -361,7 +361,7 @@ class OutcomeWriterTest {
     }
 
     private static Outcome completed(Answer answer) {
-        JobEvent.Execution execution = new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of());
+        var execution = new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of(), List.of(), null);
         return new Outcome(new JobEvent.Completed(answer, false, execution, Map.of()), started(), answer, null);
     }
 

@@ -28,7 +28,8 @@ class ReplySinkTest {
     private final ReplySink sink = new ReplySink(
             new JobReplies(
                     new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null, () -> 0),
-            true);
+            true,
+            () -> true);
 
     private static JobEvent.Started started(int metadata) {
         return new JobEvent.Started(
@@ -37,7 +38,8 @@ class ReplySinkTest {
                 "llama",
                 Instant.EPOCH,
                 new RecordPlace("prompt-jobs", 0, 1),
-                Map.of("a", "x".repeat(metadata)));
+                Map.of("a", "x".repeat(metadata)),
+                null);
     }
 
     @Test

@@ -18,8 +18,10 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.Scheduler;
+import dev.penstock.settings.Conditions.Source;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
@@ -93,6 +95,7 @@ final class RunRig {
     RunContext context(Recovery recovery) {
         return new RunContext(
                 scheduler,
+                new Rules(settings),
                 recovery,
                 ledger,
                 cancelled::contains,
@@ -135,7 +138,13 @@ final class RunRig {
     /** Returns the same job on a deferred record. */
     static TakenJob deferred(TakenJob taken, RecordPlace deferred) {
         return new TakenJob(
-                taken.job(), taken.stamp(), taken.document(), taken.namesItself(), deferred, taken.traceparent());
+                taken.job(),
+                taken.stamp(),
+                taken.document(),
+                taken.namesItself(),
+                deferred,
+                taken.source(),
+                taken.traceparent());
     }
 
     private TakenJob job(String model, long offset, boolean namesItself, @Nullable RecordPlace deferred) {
@@ -160,6 +169,7 @@ final class RunRig {
                 Bytes.wrap("{\"model\":\"llama\"}".getBytes(StandardCharsets.UTF_8)),
                 namesItself,
                 deferred,
+                Source.KAFKA,
                 null);
     }
 
@@ -258,7 +268,7 @@ final class RunRig {
         publish(
                 taken,
                 new EventMark(EventMark.Kind.STARTED, attempt, run, 0),
-                new JobEvent.Started("gpu-z", "vllm", "llama", clock.instant(), taken.place(), Map.of()));
+                new JobEvent.Started("gpu-z", "vllm", "llama", clock.instant(), taken.place(), Map.of(), null));
     }
 
     /** Another run of the job publishes an outcome. */

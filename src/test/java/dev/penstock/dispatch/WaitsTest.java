@@ -2,6 +2,7 @@ package dev.penstock.dispatch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
@@ -62,9 +63,9 @@ class WaitsTest {
                 .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
 
         Node node = rig.nodes.find("gpu-a").orElseThrow();
-        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire())) {
+        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
             assertThat(waits.of(LLAMA, CAME))
-                    .isEqualTo(new Waiting(Waiting.Code.SLOT, "all slots are taken: gpu-a has 1 of 1 in use", CAME));
+                    .isEqualTo(new Waiting(Waiting.Code.SLOT, "no slot is free: gpu-a has 1 of 1 in use", CAME));
         }
 
         rig.pass(Duration.ofSeconds(1));
@@ -79,6 +80,23 @@ class WaitsTest {
         assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").up("llama");
         assertThat(waits.mayGoOn(LLAMA)).isTrue();
+    }
+
+    @Test
+    void a_node_that_hung_its_last_job_is_the_reason() {
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 4));
+        Waits waits = waits(rig);
+        rig.nodes.server("gpu-a").up("llama");
+        try (Node.Slot slot =
+                Objects.requireNonNull(rig.nodes.find("gpu-a").orElseThrow().tryAcquire(0))) {
+            slot.failed(JobFailure.of(JobFailure.Code.FIRST_TOKEN_TIMEOUT, "silent"));
+        }
+
+        assertThat(waits.of(LLAMA, CAME))
+                .isEqualTo(new Waiting(
+                        Waiting.Code.SLOT,
+                        "no slot is free: gpu-a failed its last jobs, and one job at a time tries it",
+                        CAME));
     }
 
     @Test

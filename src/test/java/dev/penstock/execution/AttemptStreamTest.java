@@ -10,6 +10,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -124,10 +126,12 @@ class AttemptStreamTest {
     private AttemptStream attempt(PromptJob job, Duration atMost) {
         rig.nodes.server("gpu-a").up("llama").answers(script);
         return new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job,
+                Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
-                new Transcript(job),
+                null,
+                new Transcript(false),
                 signal,
                 atMost,
                 rig.context);
@@ -329,10 +333,12 @@ class AttemptStreamTest {
             throw new IllegalStateException("of the test");
         });
         AttemptStream attempt = new AttemptStream(
-                rig.node("gpu-a"),
+                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
                 job(),
+                Rule.NONE,
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
-                new Transcript(job()),
+                null,
+                new Transcript(false),
                 signal,
                 Duration.ofMinutes(1),
                 rig.context);

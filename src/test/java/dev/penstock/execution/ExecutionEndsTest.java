@@ -12,7 +12,9 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.schedule.Admission;
+import dev.penstock.settings.Rule;
 import dev.penstock.testkit.Conditions;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -51,7 +53,8 @@ class ExecutionEndsTest {
 
         assertThat(run.failure().message()).isEqualTo("the job ran longer than its timeout, PT20S");
         assertThat(((JobEvent.Failed) run.outcome().event()).execution())
-                .isEqualTo(new JobEvent.Execution("gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of()));
+                .isEqualTo(new JobEvent.Execution(
+                        "gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of(), List.of(), null));
         assertThat(run.sink.names()).containsExactly("started 1", "failed 1");
         assertThat(call.isOpen()).isFalse();
         assertThat(rig.count("penstock.attempts", "node", "gpu-a", "outcome", "timeout"))
@@ -64,13 +67,26 @@ class ExecutionEndsTest {
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
         PromptJob job = rig.job().timeout(Duration.ofSeconds(20)).model("llama");
         rig.pass(Duration.ofSeconds(15));
-        ExecutionRig.Run run = rig.start(new Work(job, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0));
+        ExecutionRig.Run run = rig.start(new Work(job, Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 1, 2, 0, null));
         ExecutionRig.awaitCalls(server, 1);
 
         rig.pass(Duration.ofSeconds(5));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.TIMEOUT);
         assertThat(run.sink.names()).containsExactly("started 2", "failed 2");
+    }
+
+    @Test
+    void an_expired_job_counts_as_a_missed_deadline() {
+        SimpleMeterRegistry registry = new SimpleMeterRegistry();
+        RunMeters meters = new RunMeters(registry);
+        PromptJob job = new ExecutionRig(VLLM).job().model("llama");
+
+        meters.ended(job, new JobEvent.Cancelled(null, Map.of()), null);
+        assertThat(registry.counter("penstock.deadline.missed").count()).isZero();
+        meters.ended(job, new JobEvent.Expired(null, Map.of()), null);
+
+        assertThat(registry.counter("penstock.deadline.missed").count()).isEqualTo(1);
     }
 
     @Test

@@ -12,10 +12,12 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
+import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.QueueEntry;
 import dev.penstock.schedule.RouteKey;
 import dev.penstock.schedule.Scheduler;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
@@ -63,7 +65,7 @@ final class ExecutionRig {
             some.forEach((key, value) -> file.put("penstock." + key, value));
         }
         settings = TestSettings.ofFile(file);
-        nodes = new FakeNodes(settings, time.clock());
+        nodes = new FakeNodes(settings, time.clock(), time::later);
         scheduler = time.scheduler(settings, nodes, meters);
         context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
     }
@@ -75,6 +77,7 @@ final class ExecutionRig {
         private Duration timeout = Duration.ofMinutes(10);
         private @Nullable Instant deadline;
         private PromptJob.Pins pins = PromptJob.Pins.NONE;
+        private @Nullable Integer attempts = 3;
         private final Map<String, Object> body =
                 new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
 
@@ -107,6 +110,11 @@ final class ExecutionRig {
             return this;
         }
 
+        JobForm attempts(@Nullable Integer wanted) {
+            attempts = wanted;
+            return this;
+        }
+
         JobForm with(String field, Object value) {
             body.put(field, value);
             return this;
@@ -125,7 +133,7 @@ final class ExecutionRig {
                     timeout,
                     deadline,
                     pins,
-                    3,
+                    attempts,
                     body);
         }
     }
@@ -139,7 +147,7 @@ final class ExecutionRig {
     }
 
     Run start(PromptJob job) {
-        return start(new Work(job, RECORD, null, 0, 0, 0));
+        return start(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0, null));
     }
 
     Run start(Work work) {
@@ -147,7 +155,7 @@ final class ExecutionRig {
     }
 
     Run start(PromptJob job, RecordingSink sink) {
-        return new Run(new Work(job, RECORD, null, 0, 0, 0), sink).begin();
+        return new Run(new Work(job, Rule.NONE, RECORD, null, 0, 0, 0, null), sink).begin();
     }
 
     /** An execution on a thread of its own. */
@@ -162,7 +170,13 @@ final class ExecutionRig {
 
         private Run(Work work, RecordingSink sink) {
             this.sink = sink;
-            entry = scheduler.enter(RouteKey.of(work.job()), work.job().priority(), "prompt-jobs", false);
+            entry = scheduler.enter(
+                    RouteKey.of(work.job(), Decision.NONE),
+                    work.job().promptChars(),
+                    work.job().priority(),
+                    "prompt-jobs",
+                    false,
+                    null);
             execution = new Execution(
                     work,
                     entry,
@@ -232,7 +246,7 @@ final class ExecutionRig {
         Conditions.await(() -> waiting() == count, () -> waiting() + " jobs wait");
     }
 
-    private int waiting() {
+    int waiting() {
         return (int) meters.get("penstock.jobs.waiting")
                 .tag("priority", "normal")
                 .gauge()

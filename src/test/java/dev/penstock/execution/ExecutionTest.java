@@ -11,6 +11,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
 import java.time.Duration;
@@ -53,13 +54,15 @@ class ExecutionTest {
                         "llama",
                         Instant.EPOCH.plusMillis(40),
                         ExecutionRig.RECORD,
-                        Map.of("team", "a")));
+                        Map.of("team", "a"),
+                        null));
         JobEvent.Completed completed = (JobEvent.Completed) outcome.event();
         assertThat(completed.answer().choices().getFirst().text())
                 .containsExactly(Map.entry(TokenEvent.Field.CONTENT, "Hello you"));
         assertThat(completed.answer().head()).isEqualTo(new Answer.Head("chatcmpl-job-1", 0, "llama", Task.CHAT));
         assertThat(completed.execution())
-                .isEqualTo(new JobEvent.Execution("gpu-a", "vllm", "llama", 40, 30L, 90, 1, List.of()));
+                .isEqualTo(
+                        new JobEvent.Execution("gpu-a", "vllm", "llama", 40, 30L, 90, 1, List.of(), List.of(), null));
         assertThat(completed.metadata()).isEqualTo(Map.of("team", "a"));
         assertThat(outcome).isEqualTo(new Outcome(completed, started, completed.answer(), rig.node("gpu-a")));
         assertThat(run.execution.firstAttempt()).isEqualTo(1);
@@ -160,8 +163,8 @@ class ExecutionTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama");
 
-        ExecutionRig.Run run = rig.start(
-                new Work(rig.job().node("gpu-z").model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0));
+        ExecutionRig.Run run = rig.start(new Work(
+                rig.job().node("gpu-z").model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 4, 5, 0, null));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.NO_NODE);
         assertThat(run.sink.names()).containsExactly("failed 5");

@@ -13,6 +13,7 @@ final class RecordingSink implements AnswerSink {
     private volatile int attempt = -1;
     volatile boolean takesStarted = true;
     volatile boolean takesChunks = true;
+    volatile boolean publishes = true;
 
     record Recorded(int attempt, JobEvent event) {
         @Override
@@ -34,6 +35,16 @@ final class RecordingSink implements AnswerSink {
     @Override
     public boolean chunk(Answer.Head head, List<TokenEvent> deltas) {
         return takesChunks && add(new JobEvent.Chunk(head, deltas));
+    }
+
+    @Override
+    public long lastSeq() {
+        return events.stream().filter(event -> event.attempt() == attempt).count() - 1;
+    }
+
+    @Override
+    public boolean awaitPublished() {
+        return publishes;
     }
 
     @Override

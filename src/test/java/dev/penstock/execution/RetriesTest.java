@@ -13,6 +13,7 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
 import java.time.Duration;
@@ -103,8 +104,8 @@ class RetriesTest {
         ExecutionRig rig = new ExecutionRig(VLLM);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(BROKEN));
 
-        ExecutionRig.Run run =
-                rig.start(new Work(rig.job().model("llama"), ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2));
+        ExecutionRig.Run run = rig.start(
+                new Work(rig.job().model("llama"), Rule.NONE, ExecutionRig.RECORD, Instant.EPOCH, 5, 6, 2, null));
 
         assertThat(run.failure().code()).isEqualTo(JobFailure.Code.STREAM_BROKEN);
         assertThat(run.sink.names()).containsExactly("started 6", "failed 6");
@@ -144,7 +145,7 @@ class RetriesTest {
         ExecutionRig rig = new ExecutionRig(VLLM, VLLM_B);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(busy(Duration.ofHours(1))));
         FakeNodes.Server other = rig.nodes.server("gpu-b").up("llama").onCall(call -> call.answer("Hi"));
-        Node.Slot held = Objects.requireNonNull(rig.node("gpu-b").tryAcquire());
+        Node.Slot held = Objects.requireNonNull(rig.node("gpu-b").tryAcquire(0));
 
         ExecutionRig.Run run = rig.start("llama");
         Conditions.await(() -> run.sink.nodes().equals(List.of("gpu-a")), () -> "it did not begin");
@@ -245,7 +246,7 @@ class RetriesTest {
 
     @Test
     void an_attempt_that_starts_over_has_nothing_of_the_text_before() {
-        ExecutionRig rig = new ExecutionRig(VLLM);
+        ExecutionRig rig = new ExecutionRig(VLLM, Map.of("continue", "never"));
         FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
         ExecutionRig.Run run = rig.start("llama");
         FakeNodes.Call first = ExecutionRig.awaitCalls(server, 1).getFirst();
@@ -257,7 +258,7 @@ class RetriesTest {
 
         Answer answer = Objects.requireNonNull(run.outcome().answer());
 
-        assertThat(answer.choices().getFirst().text()).containsValue("Hello");
+        assertThat(answer.choices().getFirst().text()).containsValue("Hello").doesNotContainValue("HelHello");
         assertThat(run.sink.names().getLast()).isEqualTo("completed 2");
         assertThat(rig.count("penstock.failovers", "kind", "restart"))
                 .as("the same node")

@@ -74,6 +74,24 @@ class RetryPlanTest {
     }
 
     @Test
+    void the_wait_doubles_with_each_failure_at_a_node_up_to_the_longest() {
+        RetryPlan patient = new RetryPlan(RETRIES, 100, 0, () -> -1);
+        List<Duration> waits = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            patient.after(
+                    new RetryPlan.Failed(JobFailure.of(JobFailure.Code.NODE_ERROR, "x"), "a", false),
+                    NOW,
+                    LEFT,
+                    RetryPlanTest::noOther);
+            waits.add(Duration.between(NOW, patient.avoid().notBefore().getOrDefault("a", NOW)));
+        }
+
+        assertThat(waits)
+                .extracting(Duration::toMillis)
+                .containsExactly(200L, 400L, 800L, 1_600L, 3_200L, 6_400L, 10_000L, 10_000L);
+    }
+
+    @Test
     void a_node_that_refused_the_connection_is_asked_again_as_soon_as_it_is_up() {
         fails(JobFailure.Code.NODE_UNREACHABLE, "a");
         assertThat(plan.avoid()).isEqualTo(new Avoid(Set.of(), Map.of("a", NOW)));
@@ -84,15 +102,12 @@ class RetryPlanTest {
                 .isEqualTo(new Avoid(Set.of(), Map.of("a", NOW.plusMillis(200))));
     }
 
-    @Test
-    void the_jobs_of_one_burst_come_back_at_different_times() {
+    @ParameterizedTest
+    @EnumSource(names = {"NODE_OVERLOADED", "STREAM_BROKEN", "NODE_ERROR", "FIRST_TOKEN_TIMEOUT", "IDLE_TIMEOUT"})
+    void jobs_that_failed_together_come_back_at_different_times(JobFailure.Code code) {
         RetryPlan early = new RetryPlan(RETRIES, 3, 0, () -> 0);
-        early.after(
-                new RetryPlan.Failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "x"), "a", false),
-                NOW,
-                LEFT,
-                RetryPlanTest::noOther);
-        fails(JobFailure.Code.NODE_OVERLOADED, "a");
+        early.after(new RetryPlan.Failed(JobFailure.of(code, "x"), "a", false), NOW, LEFT, RetryPlanTest::noOther);
+        fails(code, "a");
 
         assertThat(early.avoid().notBefore()).containsEntry("a", NOW.plusMillis(100));
         assertThat(plan.avoid().notBefore().get("a")).isBetween(NOW.plusMillis(199), NOW.plusMillis(200));

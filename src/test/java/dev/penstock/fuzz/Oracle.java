@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class Oracle {
     private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
     private static final JobDocument.Defaults DEFAULTS = new JobDocument.Defaults(
-            Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1), 3);
+            Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1));
 
     private Oracle() {}
 

@@ -56,7 +56,8 @@ enum ContractCase {
         void check(Stage stage) throws Exception {
             List<String> inputs = List.of("the river", "a stone", "wind and rain", "fire", "sky");
             Heard many = Heard.of(
-                    stage, new Prompt(Task.EMBEDDINGS, stage.model(), Map.of("input", inputs), Map.of(), Map.of(), 2));
+                    stage,
+                    new Prompt(Task.EMBEDDINGS, stage.model(), Map.of("input", inputs), Map.of(), Map.of(), 2, null));
             many.assertWhole();
             assertThat(many.answer().embeddings()).hasSize(5);
             for (int i = 0; i < inputs.size(); i++) {
@@ -272,7 +273,7 @@ enum ContractCase {
     }
 
     private static Prompt embedding(Stage stage, Map<String, Object> body) {
-        return new Prompt(Task.EMBEDDINGS, stage.model(), body, Map.of(), Map.of(), 0);
+        return new Prompt(Task.EMBEDDINGS, stage.model(), body, Map.of(), Map.of(), 0, null);
     }
 
     /** Rounds: a server computes a batch in another order than single inputs. */

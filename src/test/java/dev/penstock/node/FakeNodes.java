@@ -2,11 +2,13 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.node.models.Later;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
+import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -32,9 +34,22 @@ public final class FakeNodes extends Nodes {
     private final Map<String, Server> servers = new ConcurrentHashMap<>();
     private volatile Runnable onFind = () -> {};
 
+    private final Later timer;
+
     public FakeNodes(Settings settings, Clock clock) {
+        this(settings, clock, Later.onTimer());
+    }
+
+    /** @param timer runs the nodes' tasks after a delay */
+    public FakeNodes(Settings settings, Clock clock, Later timer) {
         super(settings, VERTX, clock, new SimpleMeterRegistry(), 0);
+        this.timer = timer;
         start();
+    }
+
+    @Override
+    Later timer() {
+        return timer;
     }
 
     @Override
@@ -146,10 +161,17 @@ public final class FakeNodes extends Nodes {
             if (stream != null) {
                 return stream;
             }
-            Call call = new Call(prompt.model());
+            Call call = new Call(prompt);
             calls.add(call);
             onCall.accept(call);
             return call;
+        }
+
+        @Override
+        public WireProtocol.Continues continues(Prompt prompt, String text) {
+            return settings.backend() == Backend.LLAMA_CLI
+                    ? WireProtocol.Continues.CANNOT
+                    : WireProtocol.of(settings).continues(prompt, text);
         }
 
         @Override
@@ -164,16 +186,20 @@ public final class FakeNodes extends Nodes {
     /** One request to a server, and its answer. */
     public static final class Call implements TokenStream {
         private final LinkedBlockingQueue<Optional<TokenEvent>> events = new LinkedBlockingQueue<>();
-        private final String model;
+        private final Prompt prompt;
         private volatile boolean closed;
 
-        Call(String model) {
-            this.model = model;
+        Call(Prompt prompt) {
+            this.prompt = prompt;
+        }
+
+        public Prompt prompt() {
+            return prompt;
         }
 
         /** Returns the requested model. */
         public String model() {
-            return model;
+            return prompt.model();
         }
 
         public boolean isOpen() {

@@ -139,7 +139,7 @@ final class LiveBackends {
                 yield can(often, wanted.prompt(often), wanted) ? Optional.of(often) : Optional.empty();
             }
             case EMBEDDINGS -> {
-                Prompt one = new Prompt(Task.EMBEDDINGS, model, Map.of("input", "Hi"), Map.of(), Map.of(), 0);
+                Prompt one = new Prompt(Task.EMBEDDINGS, model, Map.of("input", "Hi"), Map.of(), Map.of(), 0, null);
                 yield can(stage, one, wanted) ? Optional.of(stage) : Optional.empty();
             }
             default -> Optional.of(stage.trying(TRIES));

@@ -3,18 +3,21 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class NodeSlotsTest {
-    private final NodeSlots slots = new NodeSlots("gpu-a", 4);
+    private final NodeSlots slots = new NodeSlots("gpu-a", 4, new Breaker.Rules(20, 0.5, 5, 10_000));
+    private final Deque<NodeSlots.Held> held = new ArrayDeque<>();
 
     @Test
     void requests_begin_until_the_limit_is_in_flight() {
         take(4);
 
         assertThat(slots.areFree(0)).isFalse();
-        slots.free();
+        slots.free(held.removeLast(), 0);
         assertThat(slots.areFree(0)).isTrue();
         assertThat(slots.inFlight()).isEqualTo(3);
     }
@@ -26,10 +29,10 @@ class NodeSlotsTest {
 
         assertThat(slots.limit()).isEqualTo(2);
         assertThat(slots.inFlight()).isEqualTo(4);
-        slots.free();
-        slots.free();
+        slots.free(held.removeLast(), 0);
+        slots.free(held.removeLast(), 0);
         assertThat(slots.areFree(0)).isFalse();
-        slots.free();
+        slots.free(held.removeLast(), 0);
         assertThat(slots.areFree(0)).isTrue();
     }
 
@@ -51,8 +54,8 @@ class NodeSlotsTest {
 
         assertThat(slots.limitAt(0)).isEqualTo(3);
         assertThat(slots.limit()).as("its share").isEqualTo(4);
-        slots.free();
-        slots.free();
+        slots.free(held.removeLast(), 0);
+        slots.free(held.removeLast(), 0);
         assertThat(slots.areFree(0)).as("it rests").isFalse();
         assertThat(slots.areFree(1_000)).isTrue();
     }
@@ -81,7 +84,7 @@ class NodeSlotsTest {
     private void take(int requests) {
         for (int i = 0; i < requests; i++) {
             assertThat(slots.areFree(0)).isTrue();
-            slots.take();
+            held.add(slots.take(0, 0));
         }
     }
 }

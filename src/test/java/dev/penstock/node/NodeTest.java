@@ -3,6 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
 import dev.penstock.node.http.NodeClient;
 import dev.penstock.node.http.NodeErrors;
 import dev.penstock.node.http.Probe;
@@ -30,11 +31,13 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -83,6 +86,11 @@ class NodeTest {
         @Override
         public TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported {
             return client.stream(prompt);
+        }
+
+        @Override
+        public void onUsedUp(Consumer<Duration> listener) {
+            client.onUsedUp(listener);
         }
 
         @Override
@@ -147,7 +155,7 @@ class NodeTest {
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.LOADING);
         assertThat(node.health().lastError()).endsWith("answered 503 (it loads its model)");
-        assertThat(node.tryAcquire()).isNull();
+        assertThat(node.tryAcquire(0)).isNull();
 
         fake.probes(_ -> Optional.empty());
         node.probe();
@@ -160,12 +168,12 @@ class NodeTest {
     void a_server_that_stands_still_is_down_though_jobs_keep_coming() throws InterruptedException {
         Duration patience = node.timeouts().firstToken();
         node.probe();
-        assertThat(node.tryAcquire()).isNotNull();
+        Node.Slot slot = Objects.requireNonNull(node.tryAcquire(0));
         fake.probes(_ -> Optional.of(Answer.of("late").stallBeforeResponse()));
         silent.set(true);
 
         now.updateAndGet(time -> time.plus(patience.minusSeconds(1)));
-        node.heard();
+        slot.heard();
         now.updateAndGet(time -> time.plus(patience.minusSeconds(1)));
         node.probe();
         assertThat(node.health().state()).as("its tokens come").isEqualTo(Node.State.UP);
@@ -256,20 +264,48 @@ class NodeTest {
         node.probe();
         List<Node.Slot> held = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
-            held.add(node.tryAcquire());
+            held.add(node.tryAcquire(0));
         }
-        node.failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "busy"));
+        held.getLast().failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "busy"));
         held.removeLast().close();
         held.removeLast().close();
 
         assertThat(node.limit()).as("its own").isEqualTo(7);
         assertThat(node.hasRoom()).as("it rests").isFalse();
         now.updateAndGet(time -> time.plusSeconds(1));
-        held.add(node.tryAcquire());
+        held.add(node.tryAcquire(0));
         assertThat(node.inFlight()).isEqualTo(3);
-        assertThat(node.tryAcquire()).isNull();
+        assertThat(node.tryAcquire(0)).isNull();
         now.updateAndGet(time -> time.plusSeconds(5));
-        assertThat(node.tryAcquire()).isNotNull();
+        assertThat(node.tryAcquire(0)).isNotNull();
+    }
+
+    @Test
+    void a_node_whose_limit_is_used_up_rests_before_it_refuses_anything() throws Exception {
+        fake.flavour(Flavour.VLLM)
+                .script(_ -> Answer.of("Hi")
+                        .header("x-ratelimit-remaining-requests", "0")
+                        .header("x-ratelimit-reset-requests", "20s"));
+        node.probe();
+        assertThat(node.hasRoom()).isTrue();
+
+        Prompt prompt = Prompt.of(
+                Task.CHAT,
+                "tiny",
+                Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))),
+                Map.of(),
+                Map.of(),
+                0);
+        try (TokenStream stream = node.upstream().stream(prompt)) {
+            Heard.next(stream);
+        }
+
+        assertThat(node.hasRoom()).isFalse();
+        assertThat(node.limitNow()).as("it rests, and its limit is as before").isEqualTo(node.limit());
+        now.updateAndGet(time -> time.plusMillis(19_900));
+        assertThat(node.hasRoom()).isFalse();
+        now.updateAndGet(time -> time.plusMillis(100));
+        assertThat(node.hasRoom()).isTrue();
     }
 
     @Test
@@ -290,7 +326,7 @@ class NodeTest {
     void what_runs_when_the_share_becomes_smaller_goes_on_and_nothing_else_begins() throws InterruptedException {
         node.probe();
         List<Node.Slot> held = new ArrayList<>();
-        for (Node.Slot slot = node.tryAcquire(); slot != null; slot = node.tryAcquire()) {
+        for (Node.Slot slot = node.tryAcquire(0); slot != null; slot = node.tryAcquire(0)) {
             held.add(slot);
         }
         assertThat(held).hasSize(7);
@@ -301,9 +337,9 @@ class NodeTest {
         for (int left = 6; left >= 2; left--) {
             held.removeLast().close();
             assertThat(node.inFlight()).isEqualTo(left);
-            assertThat(node.tryAcquire()).isNull();
+            assertThat(node.tryAcquire(0)).isNull();
         }
         held.removeLast().close();
-        assertThat(node.tryAcquire()).isNotNull();
+        assertThat(node.tryAcquire(0)).isNotNull();
     }
 }

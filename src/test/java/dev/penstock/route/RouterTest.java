@@ -19,11 +19,12 @@ class RouterTest {
     private static final Router.NodeView EDGE = view("edge", Backend.LLAMA_SERVER, "edge", "llama-3b");
     private static final Router.NodeView CLOUD = view("openai", Backend.OPENAI, "cloud", "llama-3b");
     private final Router router =
-            new Router(Map.of("fast", Map.of(Backend.VLLM, "llama-3b", Backend.OLLAMA, "llama3.2:3b")), null);
+            new Router(Map.of("fast", Map.of(Backend.VLLM, "llama-3b", Backend.OLLAMA, "llama3.2:3b")), null, false);
 
     @Test
     void pools_are_tried_gpu_first_then_cpu_then_others_and_never_cloud() {
-        Router.Route route = router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(CLOUD, EDGE, CPU, GPU));
+        Router.Route route =
+                router.find(null, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(CLOUD, EDGE, CPU, GPU));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(
@@ -34,7 +35,7 @@ class RouterTest {
 
     @Test
     void a_profile_names_a_model_for_each_backend() {
-        Router.Route route = router.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU, EDGE));
+        Router.Route route = router.find("fast", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(GPU, CPU, EDGE));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(
@@ -46,7 +47,8 @@ class RouterTest {
     void a_profiles_model_runs_only_where_it_is_listed() {
         Router tiny = new Router(
                 Map.of("fast", Map.of(Backend.LLAMA_SERVER, "tiny", Backend.OLLAMA, "tiny", Backend.ANTHROPIC, "opus")),
-                "fast");
+                "fast",
+                false);
         Router.NodeView lists = view("gpu-a", Backend.LLAMA_SERVER, "gpu", "tiny");
         Router.NodeView another = view("cpu-a", Backend.LLAMA_SERVER, "cpu", "slow");
         Router.NodeView tagged = view("cpu-b", Backend.OLLAMA, "cpu", "slow:latest", "tiny:latest");
@@ -55,18 +57,18 @@ class RouterTest {
                 "new", Backend.LLAMA_SERVER, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
 
         for (String asked : new String[] {"fast", null}) {
-            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(lists, another)))
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(lists, another)))
                     .isEqualTo(to("gpu-a", "tiny"));
-            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(tagged, another)))
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(tagged, another)))
                     .as("as it is listed")
                     .isEqualTo(to("cpu-b", "tiny:latest"));
-            assertThat(tiny.find(asked, Task.CHAT, new PromptJob.Pins("cloud", null), List.of(dated)))
+            assertThat(tiny.find(asked, Task.CHAT, new PromptJob.Pins("cloud", null), Targets.NONE, List.of(dated)))
                     .isEqualTo(to("claude", "opus-20251101"));
-            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(unknown, another)))
+            assertThat(tiny.find(asked, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(unknown, another)))
                     .as("it waits for who has not said yet")
                     .isEqualTo(new Router.Route.To(List.of()));
         }
-        assertThat(nowhere(tiny.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(another)))
+        assertThat(nowhere(tiny.find("fast", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(another)))
                         .message())
                 .isEqualTo(
                         "model 'fast' (profile; anthropic: opus, llama-server: tiny, ollama: tiny) is on no node. Available: slow on cpu-a");
@@ -78,7 +80,7 @@ class RouterTest {
                 "cpu-a", Backend.LLAMA_SERVER, "cpu", List.of(), Map.of(), true, "tiny", Router.Fetching.NEVER);
 
         for (String asked : new String[] {"tiny", null}) {
-            assertThat(nowhere(router.find(asked, Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+            assertThat(nowhere(router.find(asked, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(node)))
                             .code())
                     .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
         }
@@ -86,7 +88,7 @@ class RouterTest {
 
     @Test
     void a_name_without_a_tag_is_ollamas_latest() {
-        Router.Route route = router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU));
+        Router.Route route = router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(GPU, CPU));
 
         assertThat(route)
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-a", "tiny:latest")))));
@@ -94,7 +96,8 @@ class RouterTest {
 
     @Test
     void a_pin_opens_the_cloud() {
-        Router.Route route = router.find(null, Task.CHAT, new PromptJob.Pins("cloud", null), List.of(CLOUD, GPU));
+        Router.Route route =
+                router.find(null, Task.CHAT, new PromptJob.Pins("cloud", null), Targets.NONE, List.of(CLOUD, GPU));
 
         assertThat(route).isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("openai", "llama-3b")))));
     }
@@ -103,19 +106,21 @@ class RouterTest {
     void a_name_that_no_node_lists_may_be_another_deployment_at_azure() {
         Router.NodeView azure = new Router.NodeView(
                 "azure", Backend.AZURE_OPENAI, "cloud", List.of("chat"), Map.of(), true, "chat", Router.Fetching.NEVER);
-        Router profiles = new Router(Map.of("best", Map.of(Backend.AZURE_OPENAI, "gpt-best")), null);
+        Router profiles = new Router(Map.of("best", Map.of(Backend.AZURE_OPENAI, "gpt-best")), null, false);
         PromptJob.Pins cloud = new PromptJob.Pins("cloud", null);
 
-        assertThat(profiles.find(null, Task.CHAT, cloud, List.of(azure))).isEqualTo(to("azure", "chat"));
-        assertThat(profiles.find("chat", Task.CHAT, cloud, List.of(azure, CLOUD)))
+        assertThat(profiles.find(null, Task.CHAT, cloud, Targets.NONE, List.of(azure)))
                 .isEqualTo(to("azure", "chat"));
-        assertThat(profiles.find("vectors", Task.CHAT, cloud, List.of(azure, CLOUD)))
+        assertThat(profiles.find("chat", Task.CHAT, cloud, Targets.NONE, List.of(azure, CLOUD)))
+                .isEqualTo(to("azure", "chat"));
+        assertThat(profiles.find("vectors", Task.CHAT, cloud, Targets.NONE, List.of(azure, CLOUD)))
                 .isEqualTo(to("azure", "vectors"));
-        assertThat(profiles.find("llama-3b", Task.CHAT, cloud, List.of(azure, CLOUD)))
+        assertThat(profiles.find("llama-3b", Task.CHAT, cloud, Targets.NONE, List.of(azure, CLOUD)))
                 .as("who lists it comes first")
                 .isEqualTo(to("openai", "llama-3b"));
-        assertThat(profiles.find("best", Task.CHAT, cloud, List.of(azure))).isEqualTo(to("azure", "gpt-best"));
-        assertThat(profiles.find("vectors", Task.CHAT, PromptJob.Pins.NONE, List.of(azure, GPU)))
+        assertThat(profiles.find("best", Task.CHAT, cloud, Targets.NONE, List.of(azure)))
+                .isEqualTo(to("azure", "gpt-best"));
+        assertThat(profiles.find("vectors", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(azure, GPU)))
                 .as("no prompt goes there by itself")
                 .isInstanceOf(Router.Route.Nowhere.class);
     }
@@ -126,7 +131,8 @@ class RouterTest {
 
     @Test
     void an_unknown_model_is_reported_with_the_known_ones() {
-        JobFailure failure = nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(GPU, CPU)));
+        JobFailure failure =
+                nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(GPU, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
         assertThat(failure.message()).contains("'nope'", "ollama pull nope", "llama-3b on gpu-a");
@@ -134,8 +140,8 @@ class RouterTest {
 
     @Test
     void a_pin_to_nothing_configured_fails_and_names_what_there_is() {
-        JobFailure failure =
-                nowhere(router.find(null, Task.CHAT, new PromptJob.Pins(null, "gpu-z"), List.of(GPU, CPU)));
+        JobFailure failure = nowhere(
+                router.find(null, Task.CHAT, new PromptJob.Pins(null, "gpu-z"), Targets.NONE, List.of(GPU, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.NO_NODE);
         assertThat(failure.message())
@@ -147,9 +153,9 @@ class RouterTest {
         Router.NodeView silent = new Router.NodeView(
                 "new", Backend.VLLM, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
 
-        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(silent, CPU)))
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(silent, CPU)))
                 .isEqualTo(new Router.Route.To(List.of()));
-        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of()))
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of()))
                 .isEqualTo(new Router.Route.To(List.of()));
     }
 
@@ -158,7 +164,8 @@ class RouterTest {
         Router.NodeView silent = new Router.NodeView(
                 "new", Backend.VLLM, "gpu", List.of(), Map.of(), true, null, Router.Fetching.NEVER, "refused");
 
-        JobFailure failure = nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(silent, CPU)));
+        JobFailure failure =
+                nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(silent, CPU)));
 
         assertThat(failure.code()).isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
         assertThat(failure.message()).contains("model 'nope' is on no node").endsWith(". Never reached: new (refused)");
@@ -178,14 +185,14 @@ class RouterTest {
                 null,
                 Router.Fetching.NEVER);
 
-        assertThat(router.find(null, Task.EMBEDDINGS, PromptJob.Pins.NONE, List.of(node)))
+        assertThat(router.find(null, Task.EMBEDDINGS, PromptJob.Pins.NONE, Targets.NONE, List.of(node)))
                 .isEqualTo(to("cpu-a", "nomic-embed-text"));
-        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(node)))
                 .isEqualTo(to("cpu-a", "llama3.2:3b"));
-        assertThat(router.find(null, Task.TAG, PromptJob.Pins.NONE, List.of(node)))
+        assertThat(router.find(null, Task.TAG, PromptJob.Pins.NONE, Targets.NONE, List.of(node)))
                 .as("it does not say what that one is for")
                 .isEqualTo(to("cpu-a", "new"));
-        assertThat(router.find("nomic-embed-text", Task.CHAT, PromptJob.Pins.NONE, List.of(node)))
+        assertThat(router.find("nomic-embed-text", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(node)))
                 .as("who names one gets it")
                 .isEqualTo(to("cpu-a", "nomic-embed-text"));
     }
@@ -195,13 +202,18 @@ class RouterTest {
         Router.NodeView fetches = fetching("cpu-b", null, Map.of(), "tiny:latest");
         Router.NodeView other = fetching("cpu-c", null, Map.of());
 
-        assertThat(router.find("hf:user/repo:Q4", Task.CHAT, PromptJob.Pins.NONE, List.of(other, GPU, CPU, fetches)))
+        assertThat(router.find(
+                        "hf:user/repo:Q4",
+                        Task.CHAT,
+                        PromptJob.Pins.NONE,
+                        Targets.NONE,
+                        List.of(other, GPU, CPU, fetches)))
                 .isEqualTo(afterFetch("hf:user/repo:Q4", "cpu-c", "cpu-b"));
-        assertThat(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(other, fetches)))
+        assertThat(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(other, fetches)))
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("cpu-b", "tiny:latest")))));
-        assertThat(router.find("llama-3b", Task.CHAT, PromptJob.Pins.NONE, List.of(other, GPU)))
+        assertThat(router.find("llama-3b", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(other, GPU)))
                 .isEqualTo(new Router.Route.To(List.of(List.of(new Router.Candidate("gpu-a", "llama-3b")))));
-        assertThat(router.find("fast", Task.CHAT, PromptJob.Pins.NONE, List.of(fetches)))
+        assertThat(router.find("fast", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(fetches)))
                 .isEqualTo(afterFetch("llama3.2:3b", "cpu-b"));
     }
 
@@ -209,11 +221,11 @@ class RouterTest {
     void a_node_with_a_model_of_its_own_fetches_that_one_only() {
         Router.NodeView own = fetching("cpu-b", "qwen3:8b", Map.of());
 
-        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
+        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(own)))
                 .isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
-        assertThat(router.find("qwen3:8b", Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
+        assertThat(router.find("qwen3:8b", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(own)))
                 .isEqualTo(afterFetch("qwen3:8b", "cpu-b"));
-        assertThat(nowhere(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, List.of(own)))
+        assertThat(nowhere(router.find("tiny", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(own)))
                         .code())
                 .isEqualTo(JobFailure.Code.MODEL_NOT_FOUND);
     }
@@ -223,9 +235,9 @@ class RouterTest {
         Router.NodeView failed = fetching("cpu-b", null, Map.of("nope:latest", "file does not exist"));
         Router.NodeView next = fetching("cpu-c", null, Map.of());
 
-        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(failed, next)))
+        assertThat(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(failed, next)))
                 .isEqualTo(afterFetch("nope", "cpu-c"));
-        assertThat(nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, List.of(failed)))
+        assertThat(nowhere(router.find("nope", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(failed)))
                         .message())
                 .isEqualTo(
                         "model 'nope' is on no node, and could not be fetched: file does not exist. Available: none");
@@ -233,8 +245,8 @@ class RouterTest {
 
     @Test
     void a_model_on_other_nodes_only_is_reported_with_their_names() {
-        JobFailure failure =
-                nowhere(router.find("llama-3b", Task.CHAT, new PromptJob.Pins(null, "cpu-a"), List.of(GPU, CPU)));
+        JobFailure failure = nowhere(
+                router.find("llama-3b", Task.CHAT, new PromptJob.Pins(null, "cpu-a"), Targets.NONE, List.of(GPU, CPU)));
 
         assertThat(failure.message())
                 .endsWith("model 'llama-3b' is not on node 'cpu-a': ollama pull llama-3b. On: gpu-a");
@@ -254,6 +266,74 @@ class RouterTest {
     private static JobFailure nowhere(Router.Route route) {
         assertThat(route).isInstanceOf(Router.Route.Nowhere.class);
         return ((Router.Route.Nowhere) route).failure();
+    }
+
+    @Test
+    void a_rules_targets_replace_the_fixed_order_and_open_the_cloud() {
+        Targets targets = new Targets("long", List.of("cloud", "cpu-a", "gpu"));
+
+        assertThat(router.find(null, Task.CHAT, PromptJob.Pins.NONE, targets, List.of(GPU, CPU, EDGE, CLOUD)))
+                .isEqualTo(new Router.Route.To(List.of(
+                        List.of(new Router.Candidate("openai", "llama-3b")),
+                        List.of(new Router.Candidate("cpu-a", "llama3.2:3b")),
+                        List.of(new Router.Candidate("gpu-a", "llama-3b")))));
+        assertThat(router.whyNot(null, Task.CHAT, PromptJob.Pins.NONE, targets, EDGE))
+                .contains("rule 'long' sends to cloud, cpu-a, gpu");
+        assertThat(router.whyNot(null, Task.CHAT, PromptJob.Pins.NONE, targets, GPU))
+                .isEmpty();
+    }
+
+    @Test
+    void a_pin_beats_the_rules_targets() {
+        Targets targets = new Targets("small", List.of("cpu"));
+
+        assertThat(router.find(null, Task.CHAT, new PromptJob.Pins("gpu", null), targets, List.of(GPU, CPU)))
+                .isEqualTo(to("gpu-a", "llama-3b"));
+        assertThat(router.whyNot(null, Task.CHAT, new PromptJob.Pins("gpu", null), targets, CPU))
+                .contains("the job pins pool 'gpu'");
+        assertThat(router.whyNot(null, Task.CHAT, new PromptJob.Pins(null, "gpu-a"), targets, CPU))
+                .contains("the job pins node 'gpu-a'");
+    }
+
+    @Test
+    void targets_that_do_not_exist_leave_no_node() {
+        JobFailure failure = nowhere(router.find(
+                null, Task.CHAT, PromptJob.Pins.NONE, new Targets("canary", List.of("canary", "gpu-z")), List.of(GPU)));
+
+        assertThat(failure.code()).isEqualTo(JobFailure.Code.NO_NODE);
+        assertThat(failure.message())
+                .isEqualTo(
+                        "rule 'canary' sends to canary, gpu-z, and there is no such pool and no such node. Available: gpu-a (pool gpu)");
+    }
+
+    @Test
+    void with_cloud_fallback_the_cloud_is_the_last_pool() {
+        Router open = new Router(Map.of(), null, true);
+        Router.NodeView lab = view("lab", Backend.VLLM, "zoo", "llama-3b");
+
+        assertThat(open.find(null, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, List.of(CLOUD, lab, GPU)))
+                .isEqualTo(new Router.Route.To(List.of(
+                        List.of(new Router.Candidate("gpu-a", "llama-3b")),
+                        List.of(new Router.Candidate("lab", "llama-3b")),
+                        List.of(new Router.Candidate("openai", "llama-3b")))));
+        assertThat(router.whyNot(null, Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, CLOUD))
+                .contains("prompts go to pool 'cloud' only by a rule, job.pool or cloud-fallback");
+    }
+
+    @Test
+    void a_node_without_the_model_is_left_out_with_the_reason() {
+        assertThat(router.whyNot("fast", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, EDGE))
+                .contains("profile 'fast' has no model for llama-server");
+        assertThat(router.whyNot("tiny", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, GPU))
+                .contains("it does not list model 'tiny'");
+        Router.NodeView own = new Router.NodeView(
+                "own", Backend.VLLM, "gpu", List.of("tiny"), Map.of(), true, "tiny", Router.Fetching.NEVER);
+        assertThat(router.whyNot("big", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, own))
+                .contains("it serves only model 'tiny'");
+        Router.NodeView unknown = new Router.NodeView(
+                "new", Backend.VLLM, "gpu", List.of(), Map.of(), false, null, Router.Fetching.NEVER);
+        assertThat(router.whyNot("big", Task.CHAT, PromptJob.Pins.NONE, Targets.NONE, unknown))
+                .contains("it has not listed its models yet");
     }
 
     private static Router.NodeView view(String name, Backend backend, String pool, String... models) {

@@ -121,7 +121,9 @@ final class NaiveSchedule {
     private @Nullable Wait first(long now) {
         List<Wait> able = waits.stream()
                 .filter(wait -> canGo(wait, now))
-                .sorted(Comparator.comparing(Wait::priority).thenComparingLong(Wait::turn))
+                .sorted(Comparator.comparing(Wait::priority)
+                        .thenComparingLong(Wait::due)
+                        .thenComparingLong(Wait::turn))
                 .toList();
         if (lowCredit >= 1 && free > 0) {
             Wait low = able.stream()

@@ -33,10 +33,11 @@ public final class PausedTime {
 
     /** Returns a scheduler that lives in this time. */
     public Scheduler scheduler(Settings settings, Nodes nodes, MeterRegistry meters) {
-        return new Scheduler(settings, nodes, clock, meters, this::nanos, this::later);
+        return new Scheduler(settings, nodes, clock, meters, this::nanos, () -> 0, this::later);
     }
 
-    private void later(Duration delay, Runnable task) {
+    /** Runs a task when this time has passed. */
+    public void later(Duration delay, Runnable task) {
         synchronized (timers) {
             timers.merge(nanos.get() + delay.toNanos(), List.of(task), (some, more) -> {
                 List<Runnable> all = new ArrayList<>(some);

@@ -6,6 +6,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -66,7 +67,8 @@ class SchedulePropertyTest {
             schedule = new Schedule(
                     new WaitingLine(low),
                     new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots),
-                    new ReplicaSlots(slots, topicSlots));
+                    new ReplicaSlots(slots, topicSlots),
+                    new ModelGroups(_ -> false));
             for (int i = 0; i < 1 + chance.nextInt(5); i++) {
                 Set<String> models = new HashSet<>(Set.of(model()));
                 models.add(model());
@@ -107,11 +109,13 @@ class SchedulePropertyTest {
             return new Wait(
                     turn,
                     new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
+                    0,
                     PRIORITIES.get(chance.nextInt(3)),
                     chance.nextInt(3) == 0 ? "small" : "large",
                     chance.nextInt(4) == 0,
                     holdsSlot,
                     now,
+                    chance.nextInt(3) == 0 ? now + chance.nextLong(9_000_000_000L) : Wait.NEVER,
                     now
                             + Duration.ofMillis(forLong ? 60_000 : 1 + chance.nextInt(8_000))
                                     .toNanos(),
@@ -151,11 +155,13 @@ class SchedulePropertyTest {
                 join(new Wait(
                         wait.turn(),
                         wait.key(),
+                        0,
                         wait.priority(),
                         wait.topic(),
                         wait.deferredRecord(),
                         true,
                         now,
+                        wait.due(),
                         now + Duration.ofSeconds(30).toNanos(),
                         useless,
                         after));
@@ -223,7 +229,7 @@ class SchedulePropertyTest {
 
         private void reroute() {
             schedule.rerouted(new Placement(
-                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route));
+                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route, () -> 0));
         }
 
         private Router.Route route(RouteKey key) {
@@ -234,9 +240,21 @@ class SchedulePropertyTest {
         }
 
         private NodesView.Load load(String name) {
+            return load(name, naive.node(name).inFlight);
+        }
+
+        private NodesView.Load load(String name, int inFlight) {
             NaiveSchedule.FakeNode node = naive.node(name);
             return new NodesView.Load(
-                    name, node.state, node.since, node.inFlight, node.limit, Math.max(0, node.limit - node.inFlight));
+                    name,
+                    node.state,
+                    node.since,
+                    inFlight,
+                    node.limit,
+                    Math.max(0, node.limit - inFlight),
+                    false,
+                    List.of(),
+                    NodeLoad.UNKNOWN);
         }
 
         private String model() {
@@ -255,15 +273,14 @@ class SchedulePropertyTest {
                     decision != null;
                     decision = schedule.next(now, () -> !crowded.isEmpty())) {
                 switch (decision) {
-                    case Decision.Grant(Wait waiting, String name, String _) -> {
+                    case Decision.Grant(Wait waiting, String name, String model) -> {
                         NaiveSchedule.FakeNode node = naive.node(name);
                         int taken = inFlight.merge(name, 1, Integer::sum);
                         assertThat(taken)
                                 .as("seed %d: requests at %s", seed, name)
                                 .isLessThanOrEqualTo(node.limit);
-                        schedule.changed(new NodesView.Load(
-                                name, node.state, node.since, taken, node.limit, Math.max(0, node.limit - taken)));
-                        schedule.granted(waiting, now);
+                        schedule.changed(load(name, taken));
+                        schedule.granted(waiting, name, model, now);
                         running.add(new Running(waiting, name));
                         decisions.add(waiting.turn() + "@" + name);
                     }

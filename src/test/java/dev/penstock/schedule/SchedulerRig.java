@@ -67,7 +67,7 @@ final class SchedulerRig {
 
     QueueEntry enter(String model, Priority priority, boolean deferredRecord) {
         return scheduler.enter(
-                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), priority, "prompt-jobs", deferredRecord);
+                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), 0, priority, "prompt-jobs", deferredRecord, null);
     }
 
     Node node(String name) {
@@ -75,7 +75,7 @@ final class SchedulerRig {
     }
 
     Node.Slot take(String node) {
-        return Objects.requireNonNull(node(node).tryAcquire());
+        return Objects.requireNonNull(node(node).tryAcquire(0));
     }
 
     double waiting(String priority) {

@@ -4,6 +4,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.settings.Backend;
 import java.time.Duration;
@@ -28,19 +29,22 @@ import org.jspecify.annotations.Nullable;
  * <ul>
  *   <li>{@code node a 2 llama,phi}: a node with two slots in the pool gpu, up; {@code node a/cpu 2 llama}: in another pool;
  *       {@code fetcher a 2 llama}: one that fetches what is missing
+ *   <li>{@code swaps a}: it loads a model in place of another one
  *   <li>{@code up a}, {@code down a}, {@code loading a}, {@code gone a}; {@code never a 1}: one that was never up
  *   <li>{@code full a}: its slots are taken by others; {@code refuses a}: it says that it has room, and gives no slot
- *   <li>{@code join 1 llama high copy topic=t end=2s useless=a,b after=a@500ms}: an entry with that turn waits
+ *   <li>{@code join 1 llama high copy topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits
  *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
  *   <li>{@code pass 300ms}, {@code crowded}
  * </ul>
  *
- * <p>Decisions: {@code 1@a} (granted), {@code 1:down}, {@code 1:full} (deferred), {@code 1:late}, {@code 1:never} and
+ * <p>Decisions: {@code 1@a} (granted), {@code 1@a!} (granted, and the node swaps its model),
+ * {@code 1:down}, {@code 1:full} (deferred), {@code 1:late}, {@code 1:never} and
  * {@code fetch:a:phi}.
  */
 final class Script {
     private final Schedule schedule;
     private final Map<String, FakeNode> nodes = new LinkedHashMap<>();
+    private final Set<String> swappers = new HashSet<>();
     private final Set<Long> holders = new HashSet<>();
     private final Map<Long, Wait> waits = new HashMap<>();
     private final Map<Long, String> running = new HashMap<>();
@@ -71,7 +75,8 @@ final class Script {
         }
 
         private NodesView.Load load() {
-            return new NodesView.Load(name, state, since, inFlight, slots, slots - inFlight);
+            return new NodesView.Load(
+                    name, state, since, inFlight, slots, slots - inFlight, false, List.of(), NodeLoad.UNKNOWN);
         }
 
         private Router.NodeView view() {
@@ -99,7 +104,10 @@ final class Script {
         keys.keySet().removeAll(Set.of("slots", "low", "park"));
         keys.forEach((topic, count) -> topicSlots.put(topic, Integer.parseInt(count)));
         schedule = new Schedule(
-                new WaitingLine(low), new DeferralPolicy(park, slots), new ReplicaSlots(slots, topicSlots));
+                new WaitingLine(low),
+                new DeferralPolicy(park, slots),
+                new ReplicaSlots(slots, topicSlots),
+                new ModelGroups(swappers::contains));
     }
 
     /** @return the decisions, in their order */
@@ -119,6 +127,7 @@ final class Script {
         String what = words[0];
         String of = words.length > 1 ? words[1] : "";
         switch (what) {
+            case "swaps" -> swappers.add(of);
             case "node", "fetcher" -> {
                 String[] name = of.split("/", -1);
                 nodes.put(
@@ -180,6 +189,7 @@ final class Script {
         String topic = "jobs";
         boolean copy = false;
         long end = now + Duration.ofDays(1).toNanos();
+        long due = Wait.NEVER;
         Set<String> useless = Set.of();
         Map<String, Long> after = new HashMap<>();
         for (String word : List.of(words).subList(3, words.length)) {
@@ -189,6 +199,7 @@ final class Script {
                 case "low" -> priority = Priority.LOW;
                 case "copy" -> copy = true;
                 case "topic" -> topic = option[1];
+                case "due" -> due = now + duration(option[1]).toNanos();
                 case "end" -> end = now + duration(option[1]).toNanos();
                 case "useless" -> useless = Set.of(option[1].split(",", -1));
                 case "after" ->
@@ -200,8 +211,8 @@ final class Script {
             }
         }
         topics.put(turn, topic);
-        Wait wait =
-                new Wait(turn, key(words[2]), priority, topic, copy, holders.contains(turn), now, end, useless, after);
+        Wait wait = new Wait(
+                turn, key(words[2]), 0, priority, topic, copy, holders.contains(turn), now, due, end, useless, after);
         waits.put(turn, wait);
         schedule.joined(wait, now);
     }
@@ -209,16 +220,17 @@ final class Script {
     private void reroute() {
         List<Router.NodeView> views =
                 nodes.values().stream().map(FakeNode::view).toList();
-        Router router = new Router(Map.of(), null);
+        Router router = new Router(Map.of(), null, false);
         schedule.rerouted(new Placement(
                 NodesView.of(nodes.values().stream().map(FakeNode::load).toList()),
-                key -> router.find(key.model(), key.task(), key.pins(), views)));
+                key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views),
+                () -> 0));
     }
 
     private void settle() {
         for (Decision decision = next(); decision != null; decision = next()) {
             switch (decision) {
-                case Decision.Grant(Wait waiting, String node, String model) -> grant(waiting, node(node));
+                case Decision.Grant(Wait waiting, String node, String model) -> grant(waiting, node(node), model);
                 case Decision.End(Wait waiting, Admission how) ->
                     decisions.add(waiting.turn() + ":"
                             + switch (how) {
@@ -237,17 +249,17 @@ final class Script {
         return schedule.next(now, () -> crowded);
     }
 
-    private void grant(Wait wait, FakeNode node) {
+    private void grant(Wait wait, FakeNode node, String model) {
         if (node.refuses) {
             schedule.changed(node.load().full());
             return;
         }
         node.inFlight++;
         schedule.changed(node.load());
-        schedule.granted(wait, now);
+        boolean swaps = schedule.granted(wait, node.name, model, now);
         holders.add(wait.turn());
         running.put(wait.turn(), node.name);
-        decisions.add(wait.turn() + "@" + node.name);
+        decisions.add(wait.turn() + "@" + node.name + (swaps ? "!" : ""));
     }
 
     private FakeNode node(String name) {

@@ -31,9 +31,20 @@ public final class LlamaServer implements AutoCloseable {
     private final ChildProcess process;
     private final URI url;
 
-    private LlamaServer(ChildProcess process, URI url) {
+    private final List<String> command;
+
+    private LlamaServer(ChildProcess process, URI url, List<String> command) {
         this.process = process;
         this.url = url;
+        this.command = List.copyOf(command);
+    }
+
+    /** Kills the server, and starts another one at the same address. */
+    public LlamaServer killAndRestart() throws InterruptedException {
+        kill9();
+        ChildProcess next = ChildProcess.start("llama-server", command, Map.of());
+        next.awaitOk(url.resolve("/health"), PATIENCE);
+        return new LlamaServer(next, url, command);
     }
 
     /** The result of a start. */
@@ -250,7 +261,7 @@ public final class LlamaServer implements AutoCloseable {
         URI url = URI.create("http://127.0.0.1:" + port);
         try {
             process.awaitOk(url.resolve("/health"), PATIENCE);
-            return new LlamaServer(process, url);
+            return new LlamaServer(process, url, command);
         } catch (IllegalStateException e) {
             process.kill9();
             throw new CannotBeHad(String.valueOf(e.getMessage()));

@@ -130,20 +130,35 @@ public final class ReplyLog implements AutoCloseable {
                 .orElseThrow(() -> new AssertionError("no outcome of " + id + " in " + all(id)));
     }
 
-    /** Returns the concatenation of the last attempt's chunks, first choice. */
+    /** Returns the valid text of the chunks, first choice. It begins with the text that the last attempt continues. */
     public String chunkText(String id) {
-        int attempt = reading(id).attempt();
-        StringBuilder text = new StringBuilder();
+        return String.join("", pieces(id).stream().map(ReplyLog::piece).toList());
+    }
+
+    /** Returns the chunks whose text is valid, in order. */
+    public List<Event> pieces(String id) {
+        List<Event> pieces = new ArrayList<>();
         for (Event event : valid(id)) {
-            if (event.mark().kind() == EventMark.Kind.CHUNK && event.mark().attempt() == attempt) {
-                JsonNode choice = event.json().path("choices").path(0);
-                text.append(
-                        choice.has("text")
-                                ? choice.path("text").asText()
-                                : choice.path("delta").path("content").asText(""));
+            switch (event.mark().kind()) {
+                case STARTED -> {
+                    JsonNode from = event.json().at("/job/resumed_from");
+                    int attempt = from.path("attempt").asInt(-1);
+                    pieces.removeIf(piece -> piece.mark().attempt() > attempt
+                            || (piece.mark().attempt() == attempt
+                                    && piece.mark().seq() > from.path("seq").asLong()));
+                }
+                case CHUNK -> pieces.add(event);
+                case COMPLETED, FAILED, CANCELLED, EXPIRED, REJECTED -> {}
             }
         }
-        return text.toString();
+        return pieces;
+    }
+
+    private static String piece(Event event) {
+        JsonNode choice = event.json().path("choices").path(0);
+        return choice.has("text")
+                ? choice.path("text").asText()
+                : choice.path("delta").path("content").asText("");
     }
 
     /** Returns the whole text of a completed job, first choice. */

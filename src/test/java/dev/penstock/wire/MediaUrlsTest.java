@@ -178,6 +178,6 @@ class MediaUrlsTest {
                 document.getBytes(StandardCharsets.UTF_8),
                 new JobDocument.Arrival(null, new JobId("derived"), Instant.EPOCH),
                 new JobDocument.Defaults(
-                        Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), 3, permissions));
+                        Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), permissions));
     }
 }

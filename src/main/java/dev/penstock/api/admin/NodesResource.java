@@ -6,6 +6,7 @@ import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.Lists;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.node.Nodes;
 import dev.penstock.node.Registry;
 import dev.penstock.node.protocol.WireProtocol;
@@ -98,6 +99,11 @@ public final class NodesResource {
         throw new ApiException(JobFailure.invalid("force", "expected true or false"));
     }
 
+    /** Returns a figure with one decimal; null if it is not known yet. */
+    private static @Nullable Double known(double figure) {
+        return Double.isNaN(figure) ? null : Math.round(figure * 10) / 10.0;
+    }
+
     private ObjectNode document(Node node) {
         Node.Health health = node.health();
         ObjectNode document = Json.mapper()
@@ -117,11 +123,16 @@ public final class NodesResource {
         document.putObject("first_token_ms")
                 .put("p50", node.pace().firstTokenMillis(0.5))
                 .put("p95", node.pace().firstTokenMillis(0.95));
+        NodeLoad load = node.requests().load();
+        document.putObject("rates")
+                .put("prefill_tokens_per_second", known(load.tokensPerSecond()))
+                .put("decode_tokens_per_second", known(node.requests().decodeTokensPerSecond()));
+        document.put("load_seconds", known(load.seconds()));
         return document.put("in_flight", node.inFlight())
                 .put("limit", node.limit())
                 .put("waiting", scheduler.waitingFor(node.name()))
                 .put("tokens_per_second", node.pace().tokensPerSecond())
-                .put("breaker", "closed")
+                .put("breaker", node.requests().breaker())
                 .put("last_error", health.lastError())
                 .put("since", health.since().toString());
     }

@@ -16,6 +16,7 @@ import dev.penstock.job.RecordStamp;
 import dev.penstock.kafka.RecordGuard;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.settings.Conditions;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.JobDocument;
@@ -230,6 +231,9 @@ public final class JobRecords {
                 Bytes.wrap(record.value()),
                 !job.id().equals(derivedId(record)),
                 delivery.origin().deferred(),
+                Conditions.Source.REST.wireName().equals(EventHeaders.text(record.headers(), EventHeaders.SOURCE))
+                        ? Conditions.Source.REST
+                        : Conditions.Source.KAFKA,
                 Bytes.wrap(trace.traceparent()));
     }
 

@@ -88,6 +88,9 @@ final class OutcomePublisher {
         LOG.infof(
                 "job=%s record=%s outcome=%s: no worker ended it",
                 row.id(), record.stamp().place(), outcome.kind().wireName());
+        if (outcome.kind() == EventMark.Kind.EXPIRED) {
+            meters.counter("penstock.deadline.missed").increment();
+        }
         meters.counter(
                         "penstock.jobs",
                         "outcome",

@@ -23,12 +23,14 @@ import io.vertx.core.tracing.TracingPolicy;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Iterator;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Sends the HTTP requests to one node. It uses only HTTP/1.1, because vLLM answers an h2c upgrade with status 400. */
@@ -50,6 +52,8 @@ public final class NodeClient implements Upstream, Probe.Server {
     private final Connections connections;
     /** Whether the server closes a connection after a streamed answer. */
     private volatile boolean endsStreamed;
+
+    private volatile Consumer<Duration> onUsedUp = _ -> {};
 
     private final URI url;
     private final boolean tls;
@@ -122,6 +126,11 @@ public final class NodeClient implements Upstream, Probe.Server {
         return stream;
     }
 
+    @Override
+    public WireProtocol.Continues continues(Prompt prompt, String text) {
+        return protocol.continues(prompt, text);
+    }
+
     private void send(RequestOptions options, Iterator<Buffer> bodies, UpstreamStream stream) {
         Buffer body = bodies.next();
         Runnable further = bodies.hasNext() ? () -> send(options, bodies, stream) : null;
@@ -156,12 +165,22 @@ public final class NodeClient implements Upstream, Probe.Server {
     }
 
     /**
-     * Learns from the headers whether the server is a llama-server, because a node with another backend may be one too.
+     * Learns from the headers whether the server is a llama-server, because a node with another backend may be one too,
+     * and whether a limit of the server is used up.
      */
     private void learn(HttpClientResponse response) {
         if (!endsStreamed && LLAMA_SERVER.equals(response.getHeader("Server"))) {
             endsStreamed = true;
         }
+        Duration reset = RateLimits.untilReset(response::getHeader, Instant.now());
+        if (reset != null) {
+            onUsedUp.accept(reset);
+        }
+    }
+
+    @Override
+    public void onUsedUp(Consumer<Duration> listener) {
+        onUsedUp = listener;
     }
 
     /**

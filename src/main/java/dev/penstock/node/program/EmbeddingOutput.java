@@ -29,7 +29,8 @@ final class EmbeddingOutput implements ProgramOutput {
                 prompt.asked(),
                 prompt.defaults(),
                 prompt.extraBody(),
-                Integer.MAX_VALUE);
+                Integer.MAX_VALUE,
+                null);
         parser = new EmbeddingsParser(whole, EmbeddingsParser.Shape.OPENAI, Integer.MAX_VALUE);
     }
 

@@ -148,6 +148,11 @@ public final class LlamaServerProcess implements Upstream {
     }
 
     @Override
+    public WireProtocol.Continues continues(Prompt prompt, String text) {
+        return client.continues(prompt, text);
+    }
+
+    @Override
     public ProbeResult probe() throws InterruptedException {
         KeptProgram probed;
         synchronized (this) {

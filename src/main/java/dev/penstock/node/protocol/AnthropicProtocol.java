@@ -23,6 +23,22 @@ final class AnthropicProtocol implements WireProtocol {
         return AnthropicRequest.of(prompt).to("/v1/messages");
     }
 
+    /**
+     * The messages API continues a last message of the assistant, and sends only the rest. It refuses a last message that
+     * ends with white space, and it has no continuation with thinking (Anthropic's documentation, "Prefill Claude's
+     * response"). Models from Claude 4.6 on refuse the request ("Prefill removal" in "What's new in Claude 4.6"). Then
+     * the job starts over.
+     */
+    @Override
+    public Continues continues(Prompt prompt, String text) {
+        boolean thinks = prompt.asked().get("thinking") instanceof Map<?, ?>
+                || prompt.defaults().get("thinking") instanceof Map<?, ?>;
+        boolean isText = prompt.task() != Task.EMBEDDINGS && prompt.task() != Task.TAG;
+        return !isText || thinks || Character.isWhitespace(text.charAt(text.length() - 1))
+                ? Continues.CANNOT
+                : Continues.SENDS_THE_REST;
+    }
+
     @Override
     public AnswerParser parser(Prompt prompt) {
         return new AnthropicStream();

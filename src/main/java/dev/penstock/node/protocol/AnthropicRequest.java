@@ -23,15 +23,16 @@ final class AnthropicRequest {
     static Translation of(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = new Translation(prompt).put("stream", true);
         request.passAll(List.of("thinking", "cache_control"));
-        length(request);
+        length(prompt, request);
         sampling(request);
         if (prompt.task() == Task.COMPLETION) {
             request.pass("system", "system")
                     .put(
                             "messages",
-                            List.of(Map.of("role", "user", "content", OpenAiProtocol.single(request.take("prompt")))));
+                            prompt.withPublished(List.of(
+                                    Map.of("role", "user", "content", OpenAiProtocol.single(request.take("prompt"))))));
         } else {
-            messages(request);
+            messages(prompt, request);
         }
         Object stop = request.take("stop");
         if (stop != null) {
@@ -72,9 +73,10 @@ final class AnthropicRequest {
      * Sets the limit of the answer's length, which includes the thinking. If the job sets no limit, the job's budget
      * for thinking is added to the default limit.
      */
-    private static void length(Translation request) {
+    private static void length(Prompt prompt, Translation request) {
         Object limit = request.take("max_completion_tokens", "max_tokens");
-        Object most = limit == null ? MAX_TOKENS : limit;
+        long spent = prompt.published() == null ? 0 : prompt.published().tokens();
+        Object most = limit == null ? (Object) Math.max(1, MAX_TOKENS - spent) : limit;
         if (!request.asks("max_completion_tokens", "max_tokens")
                 && request.take("thinking") instanceof Map<?, ?> thinking
                 && thinking.get("budget_tokens") instanceof Number budget
@@ -155,7 +157,7 @@ final class AnthropicRequest {
         return chosen;
     }
 
-    private static void messages(Translation request) throws WireProtocol.Unsupported {
+    private static void messages(Prompt prompt, Translation request) throws WireProtocol.Unsupported {
         List<Object> system = new ArrayList<>();
         List<Map<String, Object>> messages = new ArrayList<>();
         Object given = request.take("messages");
@@ -171,7 +173,7 @@ final class AnthropicRequest {
                 default -> add(messages, "user", blocks(message));
             }
         }
-        request.put("system", system.isEmpty() ? null : system).put("messages", messages);
+        request.put("system", system.isEmpty() ? null : system).put("messages", prompt.withPublished(messages));
     }
 
     /**

@@ -124,6 +124,17 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
         return props == null ? 0 : props.path("total_slots").asInt(0);
     }
 
+    /**
+     * llama-server continues a last message of the assistant (llama.cpp, pull request 13174). The two flags of vLLM ask
+     * for it even if the server runs with {@code --no-prefill-assistant} (pull request 23012); older servers ignore
+     * them. A stream has only the rest, unless the request says {@code echo} (pull request 23089, observed with 0.7.0).
+     * Versions before that pull request may send the text once more.
+     */
+    @Override
+    Continues chatContinues() {
+        return Continues.MAY_REPEAT;
+    }
+
     @Override
     public String startCommand() {
         return "llama-server -m MODEL.gguf";

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The protocol of Ollama's own API (observed with 0.33.0): /api/chat, /api/generate and /api/embed. */
@@ -18,9 +19,38 @@ final class OllamaProtocol implements WireProtocol {
     public Request request(Prompt prompt) throws Unsupported {
         return switch (prompt.task()) {
             case CHAT, DESCRIBE, TAG -> OllamaRequest.chat(prompt).to("/api/chat");
-            case COMPLETION -> OllamaRequest.generate(prompt).to("/api/generate");
+            case COMPLETION ->
+                prompt.published() == null || OllamaRequest.isRaw(prompt)
+                        ? OllamaRequest.generate(prompt).to("/api/generate")
+                        : OllamaRequest.restOfCompletion(prompt).to("/api/chat");
             case EMBEDDINGS ->
                 OllamaRequest.embed(prompt).to("/api/embed", "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
+        };
+    }
+
+    /**
+     * Ollama continues a last message of the assistant. A model with a template of llama.cpp's kind sends the text once
+     * more before the rest, and a model with a template of Ollama's kind sends only the rest (observed with 0.33.0). The
+     * latter depends on the template: it must leave the last turn open, as those of Ollama's library do.
+     *
+     * <p>A completion that is not raw is a chat with one message of the user to Ollama (GenerateHandler in
+     * server/routes.go, 0.33.0), so its rest is the rest of that chat. With a template, a suffix or a context of its own
+     * it is not.
+     */
+    @Override
+    public Continues continues(Prompt prompt, String text) {
+        return switch (prompt.task()) {
+            case CHAT, DESCRIBE -> Continues.MAY_REPEAT;
+            case COMPLETION -> {
+                if (OllamaRequest.isRaw(prompt)) {
+                    yield Continues.SENDS_THE_REST;
+                }
+                yield Stream.of("suffix", "template", "context")
+                                .anyMatch(name -> prompt.asked().get(name) != null)
+                        ? Continues.CANNOT
+                        : Continues.MAY_REPEAT;
+            }
+            case TAG, EMBEDDINGS -> Continues.CANNOT;
         };
     }
 

@@ -48,7 +48,7 @@ final class OllamaRequest {
                 messages.add(message instanceof Map<?, ?> fields ? message(fields, callNames) : message);
             }
         }
-        request.put("messages", messages);
+        request.put("messages", prompt.withPublished(messages));
         Object choice = request.take("tool_choice");
         Object tools = request.take("tools");
         if (!"none".equals(choice)) {
@@ -62,7 +62,27 @@ final class OllamaRequest {
 
     static Translation generate(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = common(prompt).passAll(List.of("system", "suffix", "raw", "template", "context"));
-        return request.passLogprobsInChat().put("prompt", OpenAiProtocol.single(request.take("prompt")));
+        String given = OpenAiProtocol.single(request.take("prompt"));
+        String rest = prompt.published() == null ? "" : prompt.published().text();
+        return request.passLogprobsInChat().put("prompt", given + rest);
+    }
+
+    /** Returns whether a completion's prompt is the model's whole input, without a template. */
+    static boolean isRaw(Prompt prompt) {
+        return Boolean.TRUE.equals(prompt.asked().get("raw"));
+    }
+
+    /** Translates a completion whose answer has begun into the chat that it is to Ollama. */
+    static Translation restOfCompletion(Prompt prompt) throws WireProtocol.Unsupported {
+        Translation request = common(prompt);
+        request.take("raw");
+        List<Object> messages = new ArrayList<>();
+        Object system = request.take("system");
+        if (system != null) {
+            messages.add(Map.of("role", "system", "content", system));
+        }
+        messages.add(Map.of("role", "user", "content", OpenAiProtocol.single(request.take("prompt"))));
+        return request.put("messages", prompt.withPublished(messages));
     }
 
     static Translation embed(Prompt prompt) {

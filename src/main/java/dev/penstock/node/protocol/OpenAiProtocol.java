@@ -65,7 +65,49 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
             translation.passLogprobsInChat();
         }
         own(translation, prompt, chat);
+        if (prompt.published() != null) {
+            continued(translation, prompt, prompt.published().text(), chat);
+        }
         return translation.to(path(chat ? "chat/completions" : "completions", prompt.model()));
+    }
+
+    /**
+     * Asks for the rest of a text. A completion continues its prompt, so the text is the end of the prompt. In a chat, it
+     * is the last message, and the two flags ask the server to leave this message open.
+     */
+    private static void continued(Translation translation, Prompt prompt, String text, boolean chat) {
+        if (chat) {
+            List<?> messages = translation.written("messages") instanceof List<?> given ? given : List.of();
+            translation
+                    .put("messages", prompt.withPublished(messages))
+                    .put("continue_final_message", true)
+                    .put("add_generation_prompt", false);
+        } else {
+            Object given = translation.written("prompt");
+            translation.put("prompt", (given instanceof List<?> one ? one.getFirst() : given) + text);
+        }
+    }
+
+    /**
+     * Every completion can be continued, because its answer is nothing but the rest of its prompt. OpenAI's API has no
+     * way to continue a message of a chat: a last message of the assistant is a complete turn.
+     */
+    @Override
+    public Continues continues(Prompt prompt, String text) {
+        if (prompt.task() == Task.EMBEDDINGS || prompt.task() == Task.TAG) {
+            return Continues.CANNOT;
+        }
+        if (inChat(prompt)) {
+            return chatContinues();
+        }
+        return prompt.asked().get("prompt") instanceof List<?> many && many.size() != 1
+                ? Continues.CANNOT
+                : Continues.SENDS_THE_REST;
+    }
+
+    /** Returns whether the server can continue a message of a chat. */
+    Continues chatContinues() {
+        return Continues.CANNOT;
     }
 
     private void prompts(Translation translation, boolean chat) throws Unsupported {

@@ -1,11 +1,14 @@
 package dev.penstock.node.protocol;
 
 import com.fasterxml.jackson.databind.node.NullNode;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.Task;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model's input, in OpenAI's terms: a chat, a completion or embeddings. A job that describes or tags images becomes a
@@ -17,6 +20,8 @@ import java.util.Map;
  * @param defaults the values of fields that the job does not set; they are never reported as ignored
  * @param extraBody the node's own fields, which override all other fields
  * @param batch the number of embeddings inputs in one request; 0 for the backend's own limit
+ * @param published the beginning of the answer, which an earlier attempt wrote and the answer continues; null if the
+ *     answer starts over
  */
 public record Prompt(
         Task task,
@@ -24,7 +29,33 @@ public record Prompt(
         Map<String, Object> asked,
         Map<String, Object> defaults,
         Map<String, Object> extraBody,
-        int batch) {
+        int batch,
+        @Nullable PublishedText published) {
+
+    /** The fields of a request that make the rest of the answer depend on more than the text so far. */
+    private static final Set<String> NOT_CONTINUABLE = Set.of(
+            "logprobs",
+            "top_logprobs",
+            "n_probs",
+            "prompt_logprobs",
+            "return_token_ids",
+            "tools",
+            "functions",
+            "response_format",
+            "structured_outputs",
+            "grammar",
+            "json_schema",
+            "echo",
+            "suffix",
+            "best_of",
+            "min_tokens",
+            "include_stop_str_in_output",
+            "continue_final_message",
+            "add_generation_prompt");
+
+    /** The fields that limit the answer's length, in all backends. */
+    private static final List<String> LIMITS =
+            List.of("max_completion_tokens", "max_tokens", "n_predict", "num_predict");
 
     private static final Map<String, Object> TAGS_SCHEMA = Map.of(
             "type",
@@ -44,7 +75,7 @@ public record Prompt(
             Map<String, Object> extraBody,
             int batch) {
         return switch (task) {
-            case CHAT, COMPLETION, EMBEDDINGS -> new Prompt(task, model, body, defaults, extraBody, batch);
+            case CHAT, COMPLETION, EMBEDDINGS -> new Prompt(task, model, body, defaults, extraBody, batch, null);
             case DESCRIBE, TAG -> {
                 Map<String, Object> more = new LinkedHashMap<>(defaults);
                 if (task == Task.TAG) {
@@ -57,7 +88,7 @@ public record Prompt(
                                     "json_schema",
                                     Map.of("name", "tags", "strict", true, "schema", TAGS_SCHEMA)));
                 }
-                yield new Prompt(task, model, chat(task, body), more, extraBody, batch);
+                yield new Prompt(task, model, chat(task, body), more, extraBody, batch, null);
             }
         };
     }
@@ -93,6 +124,67 @@ public record Prompt(
         chat.remove("prompt");
         chat.put("messages", List.of(Map.of("role", "user", "content", parts)));
         return chat;
+    }
+
+    /**
+     * Returns whether the answer to a request with these fields is one plain text, whose rest depends only on the text
+     * before it.
+     */
+    public static boolean isOneText(Map<String, Object> fields) {
+        boolean one = !(fields.get("n") instanceof Number n) || n.longValue() == 1;
+        return one && fields.keySet().stream().noneMatch(NOT_CONTINUABLE::contains);
+    }
+
+    /** Returns the prompt for the rest of an answer. The limit of the rest's length is what the published text leaves. */
+    public Prompt continuing(PublishedText text) {
+        long spent = text.tokens();
+        return new Prompt(task, model, less(asked, spent), less(defaults, spent), less(extraBody, spent), batch, text);
+    }
+
+    private static Map<String, Object> less(Map<String, Object> fields, long spent) {
+        Map<String, Object> less = new LinkedHashMap<>(fields);
+        LIMITS.forEach(name -> less.computeIfPresent(
+                name,
+                (_, value) -> value instanceof Number limit && limit.longValue() > 0
+                        ? (Object) Math.max(0, limit.longValue() - spent)
+                        : value));
+        return less;
+    }
+
+    /** Returns whether the answer may have more tokens than the published text. */
+    public boolean hasTokensLeft() {
+        for (Map<String, Object> fields : List.of(extraBody, asked, defaults)) {
+            for (String name : LIMITS) {
+                if (fields.get(name) instanceof Number limit) {
+                    return limit.longValue() != 0;
+                }
+            }
+        }
+        return true;
+    }
+
+    /** Returns the stop strings. */
+    public List<String> stops() {
+        Object stop = asked.get("stop") == null ? defaults.get("stop") : asked.get("stop");
+        List<String> stops = new ArrayList<>();
+        for (Object one : stop instanceof List<?> many ? many : stop == null ? List.of() : List.of(stop)) {
+            if (one instanceof String text && !text.isEmpty()) {
+                stops.add(text);
+            }
+        }
+        return stops;
+    }
+
+    /**
+     * Returns the messages with the published text as the last message, which is the assistant's. Without a published
+     * text, it returns the messages unchanged.
+     */
+    List<Object> withPublished(List<?> messages) {
+        List<Object> all = new ArrayList<>(messages);
+        if (published != null) {
+            all.add(Map.of("role", "assistant", "content", published.text()));
+        }
+        return all;
     }
 
     /** Returns whether a message holds an image, audio or other media. */

@@ -154,6 +154,12 @@ public final class Translation {
         return this;
     }
 
+    /** Returns a field of the body as it is now. */
+    @Nullable
+    Object written(String name) {
+        return body.get(name);
+    }
+
     WireProtocol.Request to(String path) {
         return new WireProtocol.Request(path, List.of(bytes(body)), ignored());
     }

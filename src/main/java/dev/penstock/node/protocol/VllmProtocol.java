@@ -63,6 +63,16 @@ final class VllmProtocol extends OpenAiProtocol {
         translation.passAll(List.of("truncate_prompt_tokens", "priority", "request_id", "cache_salt"));
     }
 
+    /**
+     * vLLM continues the last message with {@code continue_final_message: true} and {@code add_generation_prompt:
+     * false}, and sends only the rest (observed with 0.32.0; its recorded answers have no repetition without {@code
+     * echo}). With temperature 0, the rest is equal to the rest of the uninterrupted text.
+     */
+    @Override
+    Continues chatContinues() {
+        return Continues.SENDS_THE_REST;
+    }
+
     @Override
     public String startCommand() {
         return "vllm serve MODEL";

@@ -73,6 +73,24 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
 
     Request request(Prompt prompt) throws Unsupported;
 
+    /** Whether a server can continue a text that another server has begun. */
+    enum Continues {
+        /** The answer has to start over. */
+        CANNOT,
+        /** The server's answer is the rest of the text. */
+        SENDS_THE_REST,
+        /** The server's answer is the rest of the text. Some versions send the text before it once more. */
+        MAY_REPEAT
+    }
+
+    /**
+     * Returns whether the server can continue the published text of an answer to this prompt. If it can, {@link
+     * #request} builds the request for the rest from {@link Prompt#continuing}.
+     */
+    default Continues continues(Prompt prompt, String text) {
+        return Continues.CANNOT;
+    }
+
     /** Returns a parser for one job's answer. */
     AnswerParser parser(Prompt prompt);
 

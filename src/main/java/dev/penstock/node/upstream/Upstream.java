@@ -3,7 +3,9 @@ package dev.penstock.node.upstream;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.settings.NodeSettings;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 
 /**
  * The upstream of a node: a server that runs on its own, a server that Penstock runs, or a program that Penstock starts
@@ -24,6 +26,11 @@ public interface Upstream extends AutoCloseable {
     /** Sends a request. Returns the stream of its answer at once. */
     TokenStream stream(Prompt prompt) throws WireProtocol.Unsupported;
 
+    /** Returns whether the upstream can continue the published text of an answer to this prompt. */
+    default WireProtocol.Continues continues(Prompt prompt, String text) {
+        return WireProtocol.Continues.CANNOT;
+    }
+
     /**
      * Probes the upstream. It finds out whether the upstream answers, which models it has, and how many requests it
      * takes at once.
@@ -32,6 +39,12 @@ public interface Upstream extends AutoCloseable {
 
     /** Notes that a token came from the upstream, so that the upstream is alive. */
     default void heard() {}
+
+    /**
+     * Sets a listener. It is called with the time until the upstream takes requests again, when an answer reports that
+     * a limit of the upstream is used up.
+     */
+    default void onUsedUp(Consumer<Duration> listener) {}
 
     /** Returns a future that is done when the upstream's processes have ended after {@link #close}. */
     default CompletableFuture<?> ended() {

@@ -4,7 +4,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.PenstockConfig;
 import io.quarkus.runtime.configuration.MemorySize;
 
-/** Reads the limits of the API and of the model servers' answers. */
+/** Reads the limits of the API, of failing nodes and of the model servers' answers. */
 final class LimitsReader {
     /**
      * A default limit is the size of the largest heap divided by this number. A running job takes several times the
@@ -63,6 +63,26 @@ final class LimitsReader {
                 size("answers.max-listing", answers.maxListing()),
                 size("answers.max-embeddings", answers.maxEmbeddings()),
                 answers.maxPull().asLongValue());
+    }
+
+    /** Reads the limits of failing nodes. If one is wrong, all defaults apply. */
+    Settings.Breaker breaker(PenstockConfig.BreakerConfig breaker) {
+        int before = mistakes.lines().size();
+        int window = breaker.window();
+        if (window < 1 || window > Settings.Breaker.MOST) {
+            mistakes.mistake("breaker.window", "must be from 1 to " + Settings.Breaker.MOST);
+        }
+        mistakes.atLeast("breaker.minimum", breaker.minimum(), 1);
+        if (breaker.minimum() > window) {
+            mistakes.mistake("breaker.minimum", "must be at most breaker.window, " + window);
+        }
+        if (!(breaker.failureRate() > 0) || breaker.failureRate() > 1) {
+            mistakes.mistake("breaker.failure-rate", "must be above 0 and at most 1");
+        }
+        mistakes.positive("breaker.half-open-after", breaker.halfOpenAfter());
+        return mistakes.lines().size() > before
+                ? Settings.Breaker.USUAL
+                : new Settings.Breaker(window, breaker.failureRate(), breaker.minimum(), breaker.halfOpenAfter());
     }
 
     /** Checks a size, and limits it to one that fits into an array. */

@@ -2,6 +2,7 @@ package dev.penstock.settings.read;
 
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Routing;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.FreeForm;
 import dev.penstock.settings.source.KnownKeys;
@@ -129,11 +130,23 @@ public final class SettingsReader {
             mistakes.mistake("jobs.timeout", "is above penstock.jobs.max-timeout");
         }
         LimitsReader limits = new LimitsReader(mistakes);
+        List<NodeSettings> nodes = nodes().read(config, environment);
+        Settings.Intake intake = new IntakeReader(mistakes).read(config);
         return new Settings(
-                nodes().read(config, environment),
+                nodes,
                 config.unknownFor(),
                 profiles,
                 config.defaultProfile().orElse(null),
+                new Routing(
+                        new RoutesReader(
+                                        mistakes,
+                                        new RuleChecks.Installation(
+                                                nodes,
+                                                profiles,
+                                                intake.topics(),
+                                                config.config().runtimeChanges()))
+                                .read(freeForm.routes()),
+                        config.cloudFallback()),
                 freeForm.at("parameters", config.parameters()),
                 permissions,
                 new Settings.Timeouts(
@@ -144,9 +157,11 @@ public final class SettingsReader {
                         config.retries().maxAttempts(),
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
+                continuing(config),
+                limits.breaker(config.breaker()),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
-                new IntakeReader(mistakes).read(config),
+                intake,
                 new Settings.Replies(
                         config.replies().chunkLinger(), config.replies().chunkMaxChars(), compression(config)),
                 new Settings.Topics(
@@ -181,6 +196,16 @@ public final class SettingsReader {
             profiles.put(alias, byBackend);
         });
         return profiles;
+    }
+
+    private Settings.Continuing continuing(PenstockConfig config) {
+        Optional<Settings.Continuing> continuing = Arrays.stream(Settings.Continuing.values())
+                .filter(known -> known.wireName().equals(config.continuing()))
+                .findFirst();
+        if (continuing.isEmpty()) {
+            mistakes.mistake("continue", "'%s' is none of same-model, any, never".formatted(config.continuing()));
+        }
+        return continuing.orElse(Settings.Continuing.SAME_MODEL);
     }
 
     private GroupNames groups(PenstockConfig config) {

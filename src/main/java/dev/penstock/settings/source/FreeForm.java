@@ -6,18 +6,23 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The values of {@code extra-body} and {@code parameters}. A model server defines their shape. A list or an object has
- * one of two forms: one key for each of its values, as YAML produces them, or JSON in one string.
+ * The values of {@code extra-body}, {@code parameters} and {@code routes}. A model server defines the shape of the first
+ * two. A list or an object has one of two forms: one key for each of its values, as YAML produces them, or JSON in one
+ * string. The values of {@code routes} stay texts, because only their reader knows their types.
  */
 public final class FreeForm {
     private static final Pattern KEY = Pattern.compile(
             "penstock\\.(?<place>(?:nodes\\.(?:\"[^\"]+\"|[^.\"]+)\\.)?(?:extra-body|parameters))\\.(?<path>.+)");
+    private static final String PREFIX = "penstock.";
+    private static final String ROUTES = "routes";
+    private static final Pattern OF_ROUTES = Pattern.compile("penstock\\.routes(?:[.\\[].*)?");
     private static final Pattern SEGMENT = Pattern.compile("(?:^|\\.)(?:\"([^\"]+)\"|([^.\\[\"]+))|\\[(\\d{1,4})\\]");
 
     /**
@@ -28,9 +33,15 @@ public final class FreeForm {
     /** For each place, the keys of its nested values. The mapping also contains these keys, as names with dots. */
     private final Map<String, Set<String>> paths = new HashMap<>();
 
+    private final Map<String, Object> routes = new HashMap<>();
+
     /** @param keys all configured keys with their values; this class uses only the free-form keys */
     public FreeForm(Map<String, String> keys) {
         new TreeMap<>(keys).forEach((key, text) -> {
+            if (OF_ROUTES.matcher(key).matches()) {
+                put(routes, path(key.substring(PREFIX.length())), text);
+                return;
+            }
             Matcher free = KEY.matcher(key);
             if (free.matches()) {
                 List<Object> path = path(free.group("path"));
@@ -46,6 +57,29 @@ public final class FreeForm {
     static boolean isNested(String key) {
         Matcher free = KEY.matcher(key);
         return free.matches() && path(free.group("path")).size() > 1;
+    }
+
+    /** Returns whether a key is one of the routing rules. */
+    static boolean isOfRoutes(String key) {
+        return OF_ROUTES.matcher(key).matches();
+    }
+
+    /** Returns the value of {@code routes}: a text, or lists and maps of texts; empty if there is none. */
+    public Optional<Object> routes() {
+        return Optional.ofNullable(routes.get(ROUTES)).map(FreeForm::lists);
+    }
+
+    /** Turns the texts in a value of {@code routes} into values for a request. A text that is JSON becomes JSON. */
+    public static Object values(Object texts) {
+        return switch (texts) {
+            case Map<?, ?> map -> {
+                Map<String, Object> values = new LinkedHashMap<>();
+                map.forEach((name, held) -> values.put(String.valueOf(name), values(held)));
+                yield values;
+            }
+            case List<?> list -> list.stream().map(FreeForm::values).toList();
+            default -> ConfigValue.of(String.valueOf(texts));
+        };
     }
 
     /**

@@ -16,11 +16,14 @@ public final class KnownKeys {
 
     /** The keys of a later version that are already documented. A file may contain them. */
     private static final Pattern LATER = Pattern.compile(
-            "penstock\\.(?:(?:routes|admission|tenants|auth|cloud-fallback)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
+            "penstock\\.(?:(?:admission|tenants|auth)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
 
     /** The same keys as environment variables. */
     private static final Pattern LATER_VARIABLES = Pattern.compile(
-            "PENSTOCK_(?:(?:ROUTES|ADMISSION|TENANTS|CLOUD_FALLBACK)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+            "PENSTOCK_(?:(?:ADMISSION|TENANTS)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+
+    /** Names that users may give to the routing rules by mistake. */
+    private static final Pattern LIKE_ROUTES = Pattern.compile("penstock\\.(?:route|rules?|routing)\\b.*");
 
     private KnownKeys() {}
 
@@ -41,8 +44,14 @@ public final class KnownKeys {
 
     /** Returns the mistake in a key; empty if Penstock reads the key. */
     public static Optional<String> mistake(String key) {
-        if (MATCHER.matches(key) || FreeForm.isNested(key) || LATER.matcher(key).matches()) {
+        if (MATCHER.matches(key)
+                || FreeForm.isNested(key)
+                || FreeForm.isOfRoutes(key)
+                || LATER.matcher(key).matches()) {
             return Optional.empty();
+        }
+        if (LIKE_ROUTES.matcher(key).matches()) {
+            return Optional.of("%s: there is no such key. Did you mean penstock.routes?".formatted(key));
         }
         Collection<String> names = names();
         String wanted = Nearest.of(key, names).orElse("").replace("*", "…");

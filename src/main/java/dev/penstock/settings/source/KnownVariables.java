@@ -44,6 +44,8 @@ public final class KnownVariables {
             "PENSTOCK_HTTP_HOST", "QUARKUS_HTTP_HOST",
             "PENSTOCK_MANAGEMENT_PORT", "QUARKUS_MANAGEMENT_PORT");
 
+    private static final Pattern OF_ROUTES = Pattern.compile("PENSTOCK_ROUTES(?:_.*)?");
+
     private final Map<String, String> environment;
     private final Collection<String> keys = KnownKeys.names();
     /** The names of all variables, as patterns. A group matches the name of a node or a profile. */
@@ -79,10 +81,14 @@ public final class KnownVariables {
             }
             if (known.stream().noneMatch(key -> key.matcher(upper).matches())) {
                 unknown.add(
-                        KnownKeys.isLaterVariable(upper)
-                                ? "the variable %s is of a later version: it has no effect in this one".formatted(name)
-                                : "the variable %s has no effect: no key of Penstock has this name. Did you mean %s?"
-                                        .formatted(name, nearest(upper)));
+                        OF_ROUTES.matcher(upper).matches()
+                                ? "the variable %s has no effect: the routing rules come from a file or an argument"
+                                        .formatted(name)
+                                : KnownKeys.isLaterVariable(upper)
+                                        ? "the variable %s is of a later version: it has no effect in this one"
+                                                .formatted(name)
+                                        : "the variable %s has no effect: no key of Penstock has this name. Did you mean %s?"
+                                                .formatted(name, nearest(upper)));
             } else if (upper.startsWith(OF_NODE) && isOfNoNode(upper)) {
                 unknown.add(
                         "the variable %s has no effect: no file configures a node of that name, and a node that is only in the environment has a name without - and _"

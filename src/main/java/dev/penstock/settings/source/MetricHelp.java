@@ -16,7 +16,15 @@ public final class MetricHelp implements MeterFilter {
                     "Jobs in this replica that only wait: for their turn, a node or an earlier run"),
             Map.entry("penstock.job.queue.seconds", "From a job's acceptance to the start of its first attempt"),
             Map.entry("penstock.node.slots", "Requests that a node takes at once from this replica"),
+            Map.entry(
+                    "penstock.model.swaps",
+                    "Jobs of this replica for which a node had to load a model in place of another one, by node"),
+            Map.entry("penstock.deadline.missed", "Jobs that ended because their deadline was over"),
             Map.entry("penstock.node.up", "1 while a node is up, else 0"),
+            Map.entry("penstock.node.breaker", "The circuit breaker of a node: 0 closed, 1 half open, 2 open"),
+            Map.entry(
+                    "penstock.node.load.seconds",
+                    "The time until a node has read the prompts of this replica that wait for a first token"),
             Map.entry("penstock.queue.lag", "Records of a topic that are not finished"),
             Map.entry("penstock.queue.in.hand", "Records of a topic that are in flight in this replica"),
             Map.entry(
@@ -43,7 +51,10 @@ public final class MetricHelp implements MeterFilter {
             Map.entry("penstock.ledger.lag.seconds", "How far the ledger is behind the topics"),
             Map.entry("penstock.ledger.set.apart", "Records that the ledger cannot hold and skipped, by topic"),
             Map.entry("penstock.attempts", "Attempts of jobs that ended, by node and outcome"),
-            Map.entry("penstock.failovers", "Jobs that continued at another node, by kind"),
+            Map.entry("penstock.route", "Jobs that got their first node, by routing rule and pool"),
+            Map.entry(
+                    "penstock.failovers",
+                    "Attempts that continued a failed attempt's text, and those that started over elsewhere"),
             Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),
             Map.entry("penstock.duplicates", "Records that repeated a known job and were not run"),
             Map.entry("penstock.dlq", "Records that went to the dead-letter topic, by reason"),

@@ -33,6 +33,13 @@ public interface PenstockConfig {
     /** The profile for jobs that name no model. */
     Optional<String> defaultProfile();
 
+    /**
+     * Whether a job without a rule's targets and without pins may go to the pool cloud, after all other pools. The
+     * rules themselves, {@code penstock.routes}, are free-form keys.
+     */
+    @WithDefault("false")
+    boolean cloudFallback();
+
     /** The default parameters of every request. A value that is JSON is used as JSON. */
     Map<String, String> parameters();
 
@@ -41,6 +48,13 @@ public interface PenstockConfig {
     ImagesConfig images();
 
     RetriesConfig retries();
+
+    /** When an attempt continues the text of a failed attempt: same-model, any or never. */
+    @WithName("continue")
+    @WithDefault("same-model")
+    String continuing();
+
+    BreakerConfig breaker();
 
     JobsConfig jobs();
 
@@ -100,6 +114,25 @@ public interface PenstockConfig {
 
         @WithDefault("10s")
         Duration maxBackoff();
+    }
+
+    /** When a node that fails its jobs gets no more of them, and when it is tried again. */
+    interface BreakerConfig {
+        /** The number of latest attempts at a node that decide; at most 64. */
+        @WithDefault("20")
+        int window();
+
+        /** The share of failed attempts that opens the node's breaker; above 0, at most 1. */
+        @WithDefault("0.5")
+        double failureRate();
+
+        /** The smallest number of attempts that can open the breaker by their share. */
+        @WithDefault("5")
+        int minimum();
+
+        /** The time from the opening to the first job that tries the node, and between such jobs. */
+        @WithDefault("10s")
+        Duration halfOpenAfter();
     }
 
     /** Limits of a job's running time. */

@@ -2,6 +2,7 @@ package dev.penstock.settings.start;
 
 import dev.penstock.kafka.KafkaClients;
 import dev.penstock.settings.Settings;
+import dev.penstock.settings.read.RuleChecks;
 import dev.penstock.settings.read.SettingsReader;
 import dev.penstock.settings.source.KnownKeys;
 import dev.penstock.settings.source.KnownVariables;
@@ -38,6 +39,7 @@ final class SettingsInForce {
                 .sorted()
                 .forEach(key -> LOG.warnf("%s is of a later version: it has no effect in this one", key));
         SettingsReader.withoutEffect(config).forEach(LOG::warn);
+        RuleChecks.warnings(settings).forEach(LOG::warn);
         new KnownVariables(System.getenv(), settings.nodes()).unknown().forEach(LOG::warn);
         new KafkaCheck(ConfigProvider.getConfig().unwrap(SmallRyeConfig.class), System.getenv(), _ -> {})
                 .unknown()

@@ -2,6 +2,7 @@ package dev.penstock.settings.start;
 
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.ConfigMistake;
+import dev.penstock.settings.read.RuleChecks;
 import dev.penstock.settings.read.SettingsReader;
 import dev.penstock.settings.source.BindAddress;
 import dev.penstock.settings.source.ConfigFiles;
@@ -130,6 +131,7 @@ public final class StartCheck {
         }
         PenstockConfig mapped = config.getConfigMapping(PenstockConfig.class);
         Settings settings = SettingsReader.asFarAsItGoes(mapped, environment, SettingsInForce.keys(config));
+        warnings.addAll(RuleChecks.warnings(settings));
         warnings.addAll(new KnownVariables(environment, settings.nodes()).unknown());
         String host = value(config, "quarkus.http.host", "localhost");
         return new Found(

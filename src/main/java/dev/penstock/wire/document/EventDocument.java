@@ -8,9 +8,11 @@ import dev.penstock.job.EventMark;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
+import dev.penstock.job.PublishedText;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -103,6 +105,12 @@ public final class EventDocument {
                 json.writeStringField("model", started.model());
                 json.writeStringField("at", started.at().toString());
                 writePlace(json, started.record());
+                if (started.resumedFrom() != null) {
+                    json.writeObjectFieldStart("resumed_from");
+                    json.writeNumberField("attempt", started.resumedFrom().attempt());
+                    json.writeNumberField("seq", started.resumedFrom().seq());
+                    json.writeEndObject();
+                }
                 json.writeEndObject();
                 writeMetadata(json, started.metadata());
             }
@@ -171,6 +179,22 @@ public final class EventDocument {
         if (!execution.ignoredParameters().isEmpty()) {
             json.writePOJOField("ignored_parameters", execution.ignoredParameters());
         }
+        if (!execution.segments().isEmpty()) {
+            json.writeArrayFieldStart("segments");
+            for (PublishedText.Segment segment : execution.segments()) {
+                json.writeStartObject();
+                json.writeStringField("node", segment.node());
+                json.writeStringField("model", segment.model());
+                json.writeNumberField("attempt", segment.attempt());
+                json.writeNumberField("from_seq", segment.fromSeq());
+                json.writeNumberField("completion_tokens", segment.completionTokens());
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+        }
+        if (execution.usageAllAttempts() != null) {
+            writeUsage(json, "usage_all_attempts", execution.usageAllAttempts());
+        }
     }
 
     private static void writeMetadata(JsonGenerator json, Map<String, String> metadata) throws IOException {
@@ -193,18 +217,22 @@ public final class EventDocument {
             writeChoices(json, answer);
             writeSeen(json, answer);
         }
-        json.writeObjectFieldStart("usage");
-        json.writeNumberField("prompt_tokens", answer.usage().promptTokens());
-        json.writeNumberField("completion_tokens", answer.usage().completionTokens());
-        json.writeNumberField("total_tokens", answer.usage().totalTokens());
-        if (answer.usage().cachedTokens() > 0) {
+        writeUsage(json, "usage", answer.usage());
+    }
+
+    private static void writeUsage(JsonGenerator json, String field, Usage usage) throws IOException {
+        json.writeObjectFieldStart(field);
+        json.writeNumberField("prompt_tokens", usage.promptTokens());
+        json.writeNumberField("completion_tokens", usage.completionTokens());
+        json.writeNumberField("total_tokens", usage.totalTokens());
+        if (usage.cachedTokens() > 0) {
             json.writeObjectFieldStart("prompt_tokens_details");
-            json.writeNumberField("cached_tokens", answer.usage().cachedTokens());
+            json.writeNumberField("cached_tokens", usage.cachedTokens());
             json.writeEndObject();
         }
-        if (answer.usage().reasoningTokens() > 0) {
+        if (usage.reasoningTokens() > 0) {
             json.writeObjectFieldStart("completion_tokens_details");
-            json.writeNumberField("reasoning_tokens", answer.usage().reasoningTokens());
+            json.writeNumberField("reasoning_tokens", usage.reasoningTokens());
             json.writeEndObject();
         }
         json.writeEndObject();

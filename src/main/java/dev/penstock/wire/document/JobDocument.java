@@ -102,14 +102,9 @@ public final class JobDocument {
      * @param tenant the tenant of all its jobs, or {@link #TENANT_FROM_RECORD}
      */
     public record Defaults(
-            Priority priority,
-            String tenant,
-            Duration timeout,
-            Duration maxTimeout,
-            int maxAttempts,
-            Permissions permissions) {
-        public Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout, int maxAttempts) {
-            this(priority, tenant, timeout, maxTimeout, maxAttempts, Permissions.NONE);
+            Priority priority, String tenant, Duration timeout, Duration maxTimeout, Permissions permissions) {
+        public Defaults(Priority priority, String tenant, Duration timeout, Duration maxTimeout) {
+            this(priority, tenant, timeout, maxTimeout, Permissions.NONE);
         }
     }
 
@@ -235,7 +230,7 @@ public final class JobDocument {
                 JobTimes.timeout(job, defaults),
                 JobTimes.deadline(job, arrival.acceptedAt()),
                 new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
-                job.positiveInteger("max_attempts").orElse(defaults.maxAttempts()),
+                job.positiveInteger("max_attempts").orElse(null),
                 body);
     }
 

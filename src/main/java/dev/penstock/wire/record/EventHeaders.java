@@ -13,6 +13,9 @@ public final class EventHeaders {
     /** On a job's record, on every event, and on a deferred record: the job's id. */
     public static final String JOB_ID = "job-id";
 
+    /** On the record of a job that came over REST, and on its deferred records: {@code rest}. */
+    public static final String SOURCE = "job-source";
+
     /** On a deferred record: the path of its origin's place. */
     public static final String ORIGIN = "penstock-origin";
 

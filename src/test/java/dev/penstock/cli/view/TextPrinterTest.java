@@ -62,6 +62,21 @@ class TextPrinterTest {
     }
 
     @Test
+    void a_chain_of_resumed_attempts_is_one_text() throws Exception {
+        started(1, "");
+        chunk(1, 1, "He");
+        started(2, ",\"resumed_from\":{\"attempt\":1,\"seq\":1}");
+        chunk(2, 1, "ll");
+        started(3, ",\"resumed_from\":{\"attempt\":2,\"seq\":1}");
+        started(4, ",\"resumed_from\":{\"attempt\":2,\"seq\":1}");
+        chunk(4, 1, "o");
+        completed(4, 2, "Hello");
+
+        assertThat(console.out()).isEqualTo("Hello\n");
+        assertThat(console.err()).isEmpty();
+    }
+
+    @Test
     void an_outcome_alone_holds_the_whole_text() throws Exception {
         completed(1, 9, "Hello");
 

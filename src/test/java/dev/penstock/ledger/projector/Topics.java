@@ -134,7 +134,7 @@ public final class Topics {
         for (int attempt = 1; attempt <= attempts; attempt++) {
             String run = "run" + random.nextInt(3);
             JobEvent started = new JobEvent.Started(
-                    "node-" + random.nextInt(2), "vllm", "tiny", Instant.ofEpochMilli(millis), place, Map.of());
+                    "node-" + random.nextInt(2), "vllm", "tiny", Instant.ofEpochMilli(millis), place, Map.of(), null);
             event(id, EventMark.Kind.STARTED, attempt, run, 0, started);
             if (random.nextInt(3) == 0) {
                 event(id, EventMark.Kind.STARTED, Math.max(1, attempt - 1), "zombie", 0, started);

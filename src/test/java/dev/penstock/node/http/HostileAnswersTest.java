@@ -92,7 +92,7 @@ class HostileAnswersTest {
     }
 
     private static Prompt prompt() {
-        return new Prompt(Task.CHAT, "tiny", Map.of("messages", List.of()), Map.of(), Map.of(), 0);
+        return new Prompt(Task.CHAT, "tiny", Map.of("messages", List.of()), Map.of(), Map.of(), 0, null);
     }
 
     /** Reads to the end and returns the last event. */

@@ -178,7 +178,7 @@ class LlamaProgramRequestTest {
                 .isInstanceOf(WireProtocol.Unsupported.class);
         assertThatThrownBy(() -> chat(Map.of("messages", HELLO, "reasoning_effort", "--help")))
                 .isInstanceOf(WireProtocol.Unsupported.class);
-        Prompt tokens = new Prompt(Task.EMBEDDINGS, "a", Map.of("input", List.of(1, 2)), Map.of(), Map.of(), 0);
+        Prompt tokens = new Prompt(Task.EMBEDDINGS, "a", Map.of("input", List.of(1, 2)), Map.of(), Map.of(), 0, null);
         assertThatThrownBy(() -> LlamaProgramRequest.of(tokens, program(), MODEL))
                 .isInstanceOfSatisfying(
                         WireProtocol.Unsupported.class,

@@ -190,7 +190,8 @@ class ServerDataTest {
     }
 
     private static JsonNode completed(List<TokenEvent> events) {
-        JobEvent.Execution execution = new JobEvent.Execution("n", "vllm", "m", 1, 1L, 1, 1, List.of());
+        JobEvent.Execution execution =
+                new JobEvent.Execution("n", "vllm", "m", 1, 1L, 1, 1, List.of(), List.of(), null);
         return json(EventMark.Kind.COMPLETED, new JobEvent.Completed(answer(events), false, execution, Map.of()));
     }
 

@@ -116,7 +116,7 @@ class ServerWaysTest {
     @EnumSource(names = {"CHAT", "COMPLETION", "EMBEDDINGS"})
     void a_path_that_vllm_does_not_serve_sends_the_job_to_another_node(Task task) {
         NodeSettings node = node(Backend.VLLM);
-        Prompt prompt = new Prompt(task, "e5", Map.of(), Map.of(), Map.of(), 0);
+        Prompt prompt = new Prompt(task, "e5", Map.of(), Map.of(), Map.of(), 0, null);
         NodeErrors errors = new NodeErrors(node, WireProtocol.of(node));
 
         JobFailure failure = errors.refused(404, "{\"detail\":\"Not Found\"}", prompt);

@@ -29,6 +29,30 @@ class LimitsReaderTest {
     }
 
     @Test
+    void the_breaker_has_defaults_that_are_the_same_without_and_with_a_configuration() {
+        assertThat(reader.breaker(TestSettings.config(Map.of()).breaker())).isEqualTo(Settings.Breaker.USUAL);
+        assertThat(mistakes.lines()).isEmpty();
+    }
+
+    @Test
+    void each_wrong_limit_of_the_breaker_is_listed_with_its_key() {
+        Settings.Breaker read = reader.breaker(TestSettings.config(Map.of(
+                        "penstock.breaker.window", "65",
+                        "penstock.breaker.minimum", "66",
+                        "penstock.breaker.failure-rate", "1.5",
+                        "penstock.breaker.half-open-after", "0s"))
+                .breaker());
+
+        assertThat(mistakes.lines())
+                .containsExactly(
+                        "penstock.breaker.window: must be from 1 to 64",
+                        "penstock.breaker.minimum: must be at most breaker.window, 65",
+                        "penstock.breaker.failure-rate: must be above 0 and at most 1",
+                        "penstock.breaker.half-open-after: must be a positive duration");
+        assertThat(read).isEqualTo(Settings.Breaker.USUAL);
+    }
+
+    @Test
     void each_limit_that_is_too_small_is_listed_with_its_key() {
         var config = TestSettings.config(Map.of(
                 "penstock.api.max-lines", "0",

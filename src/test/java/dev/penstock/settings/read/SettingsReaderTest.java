@@ -100,7 +100,7 @@ class SettingsReaderTest {
                 "penstock.intake.slotz", "4",
                 "penstock.intake.topics[0].name", "mine",
                 "penstock.images.allowed-hosts[0]", "images.example",
-                "penstock.routes[0].name", "rest",
+                "penstock.admission.max-waiting", "100",
                 "penstock.auth.keys-file", "keys.yaml",
                 "penstock.timeouts.queue", "30s");
 
@@ -113,7 +113,7 @@ class SettingsReaderTest {
         assertThat(keys.keySet())
                 .filteredOn(KnownKeys::isLater)
                 .containsExactlyInAnyOrder(
-                        "penstock.routes[0].name", "penstock.auth.keys-file", "penstock.timeouts.queue");
+                        "penstock.admission.max-waiting", "penstock.auth.keys-file", "penstock.timeouts.queue");
     }
 
     @Test

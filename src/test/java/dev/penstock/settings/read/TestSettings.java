@@ -22,7 +22,7 @@ public final class TestSettings {
 
     /** Returns the settings that come from these keys of a file. */
     public static Settings ofFile(Map<String, String> keys) {
-        return SettingsReader.read(config(keys), Map.of());
+        return SettingsReader.read(config(keys), Map.of(), keys);
     }
 
     static PenstockConfig config(Map<String, String> keys) {

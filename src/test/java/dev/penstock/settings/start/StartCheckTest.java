@@ -224,7 +224,7 @@ class StartCheckTest {
                         .unknown())
                 .containsExactly(
                         "the variable PENSTOCK_PORT has no effect: no key of Penstock has this name. Did you mean QUARKUS_HTTP_PORT?",
-                        "the variable PENSTOCK_ROUTES_0__NAME is of a later version: it has no effect in this one");
+                        "the variable PENSTOCK_ROUTES_0__NAME has no effect: the routing rules come from a file or an argument");
     }
 
     @Test

@@ -278,6 +278,38 @@ public record Answer(Content content, NodeThroughput pace, Ending ending, Pieces
         return new Answer(content, pace, ending, pieces.pausing(pause), headers);
     }
 
+    /**
+     * Returns the rest of this answer after a text, as a server gives it that continues the text. If the answer does not
+     * begin with the text, it stays as it is.
+     */
+    public Answer after(String text) {
+        if (text.isEmpty()
+                || !(content instanceof Content.Text said)
+                || !said.reasoning().isEmpty()
+                || !joined().startsWith(text)) {
+            return this;
+        }
+        List<String> rest = new ArrayList<>(said.tokens());
+        int left = text.length();
+        int dropped = 0;
+        while (left > 0) {
+            String token = rest.removeFirst();
+            if (token.length() > left) {
+                rest.addFirst(token.substring(left));
+            } else {
+                dropped++;
+            }
+            left -= token.length();
+        }
+        Answer after = content(new Content.Text(List.of(), rest, said.finishReason(), said.promptTokens()));
+        boolean isCut = ending.tokens() > 0 && ending.tokens() != Ending.ALL;
+        Ending cut = isCut
+                ? new Ending(
+                        ending.how(), Math.max(0, ending.tokens() - dropped), ending.whenNextIsDue(), ending.message())
+                : ending;
+        return new Answer(after.content, pace, cut, pieces, headers);
+    }
+
     /** Returns the content, without reasoning. */
     public String joined() {
         return String.join("", text().tokens());

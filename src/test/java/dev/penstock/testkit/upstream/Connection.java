@@ -149,7 +149,7 @@ final class Connection {
             return Answer.refuse(400, "the body is no JSON");
         }
         try {
-            Answer answer = part.script().apply(request);
+            Answer answer = part.script().apply(request).after(request.continued());
             boolean vectors =
                     request.path().endsWith("/embeddings") || request.path().equals("/api/embed");
             return vectors && answer.content() instanceof Answer.Content.Text

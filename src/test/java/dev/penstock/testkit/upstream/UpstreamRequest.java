@@ -12,7 +12,9 @@ import java.util.Map;
  * @param body a missing node if there was none
  * @param model empty if the body names none
  * @param stream the server's reading: a missing value means yes for Ollama, and no for others
- * @param prompt the text of the last message, or the prompt
+ * @param prompt the text of the last message, or the prompt. If the last message is the assistant's, which the answer
+ *     continues, it is the text of the message before
+ * @param continued the text that the answer continues; empty if the answer starts over
  */
 public record UpstreamRequest(
         long sequence,
@@ -22,7 +24,8 @@ public record UpstreamRequest(
         JsonNode body,
         String model,
         boolean stream,
-        String prompt) {
+        String prompt,
+        String continued) {
 
     static UpstreamRequest of(long sequence, RequestReader.Head head, JsonNode body) {
         boolean ollama = head.path().startsWith("/api/");
@@ -36,7 +39,8 @@ public record UpstreamRequest(
                         ? head.path().split("/", -1)[3]
                         : body.path("model").asText(""),
                 body.path("stream").asBoolean(ollama),
-                prompt(body));
+                prompt(body),
+                continues(body.path("messages")) ? text(last(body.path("messages"))) : "");
     }
 
     /** Returns the number of choices in the answer. */
@@ -50,9 +54,19 @@ public record UpstreamRequest(
 
     private static String prompt(JsonNode body) {
         JsonNode messages = body.path("messages");
-        return messages.isEmpty()
-                ? text(body.path("prompt"))
-                : text(messages.get(messages.size() - 1).path("content"));
+        if (messages.isEmpty()) {
+            return text(body.path("prompt"));
+        }
+        return text(continues(messages) ? messages.get(messages.size() - 2).path("content") : last(messages));
+    }
+
+    private static boolean continues(JsonNode messages) {
+        return messages.size() > 1
+                && messages.get(messages.size() - 1).path("role").asText().equals("assistant");
+    }
+
+    private static JsonNode last(JsonNode messages) {
+        return messages.get(messages.size() - 1).path("content");
     }
 
     private static String text(JsonNode node) {

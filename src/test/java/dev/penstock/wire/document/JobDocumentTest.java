@@ -22,7 +22,7 @@ class JobDocumentTest {
     private static final Instant NOW = Instant.parse("2026-11-21T10:00:00Z");
     private static final JobId DERIVED = new JobId("derived");
     private static final JobDocument.Defaults DEFAULTS =
-            new JobDocument.Defaults(Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1), 3);
+            new JobDocument.Defaults(Priority.NORMAL, "default", Duration.ofMinutes(10), Duration.ofHours(1));
 
     @Test
     void a_whole_job() {
@@ -79,7 +79,7 @@ class JobDocumentTest {
     @Test
     void a_topic_may_leave_it_to_its_records_whose_they_are() {
         JobDocument.Defaults theirs = new JobDocument.Defaults(
-                Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1), 3);
+                Priority.NORMAL, JobDocument.TENANT_FROM_RECORD, Duration.ofMinutes(10), Duration.ofHours(1));
         JobDocument.Arrival arrival = new JobDocument.Arrival(null, DERIVED, NOW);
 
         assertThat(JobDocument.parse(

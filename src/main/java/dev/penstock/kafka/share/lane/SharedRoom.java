@@ -39,7 +39,12 @@ public final class SharedRoom {
 
     /** Returns whether a more urgent topic has records for all room that becomes free. */
     boolean isHeldBack(TopicLanes topic, long now) {
-        return topics.stream().anyMatch(other -> other.rank() < topic.rank() && other.hasMore(now));
+        for (TopicLanes other : topics) {
+            if (other.rank() < topic.rank() && other.hasMore(now)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Returns the most records that a lane asks for at once. */
@@ -49,7 +54,15 @@ public final class SharedRoom {
 
     /** Returns whether another topic waits and finds nothing left after these records. */
     boolean othersStarve(TopicLanes topic, int records) {
-        return left() - records <= 0 && topics.stream().anyMatch(other -> other != topic && other.isHungry());
+        if (left() - records > 0) {
+            return false;
+        }
+        for (TopicLanes other : topics) {
+            if (other != topic && other.isHungry()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private int left() {

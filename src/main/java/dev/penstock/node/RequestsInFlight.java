@@ -1,0 +1,215 @@
+package dev.penstock.node;
+
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.Usage;
+import dev.penstock.node.models.Later;
+import dev.penstock.settings.NodeSettings;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The requests of this replica at one node. It calls a listener when further requests may begin, or when the node has
+ * less work before it. Thread-safe; the listener is called without its lock.
+ */
+public final class RequestsInFlight {
+    private static final Logger LOG = Logger.getLogger(RequestsInFlight.class);
+
+    private final NodeSettings settings;
+    private final NodeThroughput pace;
+    private final Clock clock;
+    private final Later later;
+    private final Runnable onChange;
+    /** The time of the last token of any request. */
+    private volatile long heardMillis = Long.MIN_VALUE;
+    /* Guarded by this. */
+    private final NodeSlots slots;
+
+    RequestsInFlight(
+            NodeSettings settings, NodeSlots slots, NodeThroughput pace, Clock clock, Later later, Runnable onChange) {
+        this.settings = settings;
+        this.slots = slots;
+        this.pace = pace;
+        this.clock = clock;
+        this.later = later;
+        this.onChange = onChange;
+    }
+
+    synchronized int count() {
+        return slots.inFlight();
+    }
+
+    /** Returns this replica's share of the node's limit of requests. */
+    synchronized int limit() {
+        return slots.limit();
+    }
+
+    /** Returns the number of requests that the node may have now. */
+    synchronized int limitNow() {
+        return slots.limitAt(clock.millis());
+    }
+
+    synchronized boolean mayGrow() {
+        return slots.areFree(clock.millis());
+    }
+
+    synchronized void share(Replicas now) {
+        slots.share(now);
+    }
+
+    synchronized @Nullable String exceeded() {
+        return slots.exceeded();
+    }
+
+    /** Sets the limit for all replicas together. */
+    void total(int ofAll) {
+        boolean more;
+        synchronized (this) {
+            more = slots.total(ofAll);
+        }
+        if (more) {
+            onChange.run();
+        }
+    }
+
+    /** Returns the state of the breaker: {@code closed}, {@code open} or {@code half_open}. */
+    public String breaker() {
+        return state().wireName();
+    }
+
+    /** Returns the state of the breaker as a number: 0 closed, 1 half open, 2 open. */
+    int breakerLevel() {
+        return state().level();
+    }
+
+    /** Returns whether only single jobs try the node, because its breaker is not closed. */
+    public boolean areTrials() {
+        return !(state() instanceof Breaker.Closed);
+    }
+
+    private synchronized Breaker state() {
+        return slots.breaker();
+    }
+
+    /** Returns the node's present work from this replica. */
+    public synchronized NodeLoad load() {
+        return slots.rates().load();
+    }
+
+    /** Returns the tokens of one answer in a second; NaN before the first answer. */
+    public synchronized double decodeTokensPerSecond() {
+        return slots.rates().decodeTokensPerSecond();
+    }
+
+    NodeSlots.Held take(long promptChars) {
+        return change(() -> slots.take(promptChars, clock.millis()));
+    }
+
+    /** Notes a token of a request's answer. */
+    void heard(NodeSlots.Held request, long nowMillis) {
+        heardMillis = nowMillis;
+        if (!request.heard(nowMillis)) {
+            return;
+        }
+        synchronized (this) {
+            slots.spoke(request, nowMillis);
+        }
+        pace.firstToken(request.lasts(nowMillis));
+        onChange.run();
+    }
+
+    void answered(NodeSlots.Held request, Usage usage, double seconds) {
+        pace.answer(usage.completionTokens(), seconds);
+        change(() -> {
+            slots.answered(request, usage, seconds);
+            return true;
+        });
+    }
+
+    void failed(NodeSlots.Held request, JobFailure failure) {
+        change(() -> {
+            slots.failed(request, failure.code(), heardMillis, clock.millis());
+            return true;
+        });
+        if (failure.code() == JobFailure.Code.NODE_OVERLOADED) {
+            long refusal;
+            synchronized (this) {
+                refusal = slots.refused(failure.again().after(), clock.millis());
+            }
+            relent(refusal);
+        }
+    }
+
+    /** Notes that a limit of the node is used up. No request begins until it is reset. */
+    void usedUp(Duration untilReset) {
+        long refusal;
+        synchronized (this) {
+            refusal = slots.usedUp(untilReset, clock.millis());
+        }
+        relent(refusal);
+    }
+
+    synchronized void excused(NodeSlots.Held request) {
+        slots.excused(request);
+    }
+
+    void free(NodeSlots.Held request) {
+        synchronized (this) {
+            slots.free(request, clock.millis());
+        }
+        onChange.run();
+    }
+
+    /** Logs a change of the breaker, and sets the timer for the next job that may try the node. */
+    private <T> T change(Supplier<T> event) {
+        Breaker before;
+        Breaker now;
+        T result;
+        synchronized (this) {
+            before = slots.breaker();
+            result = event.get();
+            now = slots.breaker();
+        }
+        if (now.level() != before.level()) {
+            LOG.logf(
+                    now instanceof Breaker.Open ? Logger.Level.WARN : Logger.Level.INFO,
+                    "node=%s breaker=%s",
+                    settings,
+                    now.wireName());
+        }
+        if (!now.equals(before)) {
+            awaitTry(now);
+        }
+        return result;
+    }
+
+    private void awaitTry(Breaker since) {
+        long next = state().equals(since) ? since.triesInMillis(clock.millis()) : -1;
+        if (next > 0) {
+            later.run(Duration.ofMillis(next), () -> {
+                // set the next timer first, so that a failure of this call does not prevent the later calls
+                awaitTry(since);
+                onChange.run();
+            });
+        }
+    }
+
+    /**
+     * Calls the listener each time that the node may take more requests, until the node has its full limit again. After
+     * a further refusal, the calls for that refusal replace these calls.
+     */
+    private void relent(long refusal) {
+        long next;
+        synchronized (this) {
+            next = slots.changeInMillis(refusal, clock.millis());
+        }
+        if (next >= 0) {
+            later.run(Duration.ofMillis(next), () -> {
+                relent(refusal);
+                onChange.run();
+            });
+        }
+    }
+}

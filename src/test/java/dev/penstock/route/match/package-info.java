@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.route.match;
+
+import org.jspecify.annotations.NullMarked;
