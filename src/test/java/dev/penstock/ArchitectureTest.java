@@ -36,7 +36,7 @@ class ArchitectureTest {
             .layer("settings")
             .definedBy("dev.penstock.settings..")
             .layer("tenant")
-            .definedBy("dev.penstock.tenant")
+            .definedBy("dev.penstock.tenant..")
             .layer("route")
             .definedBy("dev.penstock.route..")
             .layer("node")
@@ -46,9 +46,9 @@ class ArchitectureTest {
             .layer("ledger")
             .definedBy("dev.penstock.ledger..")
             .layer("schedule")
-            .definedBy("dev.penstock.schedule")
+            .definedBy("dev.penstock.schedule..")
             .layer("execution")
-            .definedBy("dev.penstock.execution")
+            .definedBy("dev.penstock.execution..")
             .layer("dispatch")
             .definedBy("dev.penstock.dispatch")
             .layer("intake")
@@ -67,7 +67,7 @@ class ArchitectureTest {
             .mayOnlyAccessLayers("kafka", "wire", "job")
             .whereLayer("intake")
             .mayOnlyAccessLayers(
-                    "dispatch", "schedule", "reply", "settings", "tenant", "kafka", "wire", "job", "thread")
+                    "dispatch", "schedule", "route", "reply", "settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("dispatch")
             .mayOnlyAccessLayers(
                     "execution",

@@ -1,8 +1,8 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.job.Waiting;
+import dev.penstock.route.RouteKey;
 import dev.penstock.schedule.Delay;
-import dev.penstock.schedule.RouteKey;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -3,7 +3,7 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
-import dev.penstock.schedule.RouteKey;
+import dev.penstock.route.RouteKey;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.Collections;

@@ -1,5 +1,6 @@
 package dev.penstock.schedule;
 
+import dev.penstock.route.RouteKey;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;

@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.route.RouteKey;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;

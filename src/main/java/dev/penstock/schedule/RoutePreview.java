@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.settings.Settings;
 import jakarta.inject.Singleton;

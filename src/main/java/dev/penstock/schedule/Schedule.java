@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import java.util.Comparator;
 import java.util.HashMap;

@@ -3,6 +3,7 @@ package dev.penstock.schedule;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
+import dev.penstock.route.RouteKey;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -15,9 +16,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
@@ -35,26 +34,20 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public final class Scheduler {
     private static final Duration FAR = Duration.ofDays(365);
-    /** The longest time of a timer. It is short because a timer cannot be cancelled. */
-    private static final Duration TIMER_AT_MOST = Duration.ofSeconds(10);
-
-    private static final long NEVER = Long.MAX_VALUE;
 
     private final Nodes nodes;
     private final Routes routes;
     private final Clock clock;
     private final LongSupplier nanos;
     private final RandomGenerator chance;
-    /** Runs a task after a delay. The task sets the next timer even if it fails. */
-    private final BiConsumer<Duration, Runnable> timer;
-
     private final ReentrantLock lock = new ReentrantLock();
     /* All below are guarded by the lock. */
     private final Schedule schedule;
+
+    private final NextLook nextLook;
     private final Map<Long, Waiter> waiters = new HashMap<>();
     private long version = -1;
     private long nextTurn;
-    private long timerAt = NEVER;
     private long wakeUps;
     private boolean settling;
     private BooleanSupplier crowded = () -> false;
@@ -68,7 +61,7 @@ public final class Scheduler {
                 meters,
                 sinceNow(),
                 () -> ThreadLocalRandom.current().nextLong(),
-                Scheduler::later);
+                NextLook::later);
     }
 
     /**
@@ -88,7 +81,7 @@ public final class Scheduler {
         this.clock = clock;
         this.nanos = nanos;
         this.chance = chance;
-        this.timer = timer;
+        nextLook = new NextLook(timer);
         Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
         schedule = new Schedule(
@@ -111,14 +104,6 @@ public final class Scheduler {
     private static LongSupplier sinceNow() {
         long origin = System.nanoTime();
         return () -> System.nanoTime() - origin;
-    }
-
-    private static void later(Duration delay, Runnable task) {
-        CompletableFuture.delayedExecutor(
-                        delay.toNanos(),
-                        TimeUnit.NANOSECONDS,
-                        Thread.ofVirtual().name("penstock-scheduler")::start)
-                .execute(task);
     }
 
     /**
@@ -302,7 +287,7 @@ public final class Scheduler {
     private void timePassed(long at) {
         lock.lock();
         try {
-            timerAt = timerAt == at ? NEVER : timerAt;
+            nextLook.passed(at);
             settle();
         } finally {
             lock.unlock();
@@ -324,7 +309,7 @@ public final class Scheduler {
             }
         } finally {
             settling = false;
-            setTimer(now);
+            nextLook.set(schedule.nextTime(), now, this::timePassed);
         }
     }
 
@@ -383,14 +368,5 @@ public final class Scheduler {
 
     private long time(Instant instant, long now) {
         return now + Duration.between(clock.instant(), instant).toNanos();
-    }
-
-    private void setTimer(long now) {
-        long next = schedule.nextTime();
-        long at = Math.min(next, now + TIMER_AT_MOST.toNanos());
-        if (next != NEVER && at < timerAt) {
-            timerAt = at;
-            timer.accept(Duration.ofNanos(Math.max(0, at - now)), () -> timePassed(at));
-        }
     }
 }

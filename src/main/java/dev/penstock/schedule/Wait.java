@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.route.RouteKey;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Map;

@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.route.RouteKey;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;

@@ -2,11 +2,11 @@ package dev.penstock.bench;
 
 import dev.penstock.job.PromptJob;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.match.Decision;
 import dev.penstock.route.match.Rules;
 import dev.penstock.route.match.TestJobs;
 import dev.penstock.schedule.PlacedJobs;
-import dev.penstock.schedule.RouteKey;
 import dev.penstock.settings.Conditions.Source;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.YamlSettings;

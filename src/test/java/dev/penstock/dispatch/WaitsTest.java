@@ -10,7 +10,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.Waiting;
 import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
-import dev.penstock.schedule.RouteKey;
+import dev.penstock.route.RouteKey;
 import dev.penstock.schedule.Routes;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;

@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
+import dev.penstock.route.RouteKey;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;

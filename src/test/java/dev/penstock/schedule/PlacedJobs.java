@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.node.Nodes;
+import dev.penstock.route.RouteKey;
 import dev.penstock.settings.Settings;
 import java.util.Map;
 import java.util.Set;

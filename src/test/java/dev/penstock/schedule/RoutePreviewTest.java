@@ -6,6 +6,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Targets;
 import java.util.List;
 import java.util.Map;

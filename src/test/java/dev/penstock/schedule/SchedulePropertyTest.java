@@ -7,6 +7,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -5,6 +5,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
+import dev.penstock.route.RouteKey;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;

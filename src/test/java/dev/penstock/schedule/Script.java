@@ -5,6 +5,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
+import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.settings.Backend;
 import java.time.Duration;

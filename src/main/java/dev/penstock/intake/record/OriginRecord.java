@@ -5,7 +5,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
-import dev.penstock.schedule.RouteKey;
+import dev.penstock.route.RouteKey;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.EventHeaders;
 import java.time.Duration;

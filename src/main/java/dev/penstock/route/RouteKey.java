@@ -1,11 +1,10 @@
-package dev.penstock.schedule;
+package dev.penstock.route;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
-import dev.penstock.route.Targets;
 import dev.penstock.route.match.Decision;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;

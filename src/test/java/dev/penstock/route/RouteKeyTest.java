@@ -1,10 +1,9 @@
-package dev.penstock.schedule;
+package dev.penstock.route;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
-import dev.penstock.route.Targets;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
