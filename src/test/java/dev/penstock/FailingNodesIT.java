@@ -19,7 +19,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -33,6 +32,7 @@ class FailingNodesIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final Duration INTERVAL = Duration.ofSeconds(3);
     private static final int SLOTS = 4;
+    private static final String WAITING = "penstock_jobs_waiting{priority=\"normal\"}";
     private static final String CHAT = "/v1/chat/completions";
 
     private static Broker broker;
@@ -131,11 +131,13 @@ class FailingNodesIT {
         large.script(_ -> Answer.tokens(400).every(Duration.ofMillis(10)));
         small.script(_ -> Answer.tokens(400).every(Duration.ofMillis(10)));
 
+        Instant stopped = Instant.now();
         large.stop();
-        TimeUnit.SECONDS.sleep(1);
+        Metrics.await(penstock, WAITING, "has the 64 streams", waiting -> waiting >= 64, PATIENCE);
         List<String> later = IntStream.range(0, 20).mapToObj(i -> "later-" + i).toList();
         send(later, "two");
-        TimeUnit.SECONDS.sleep(2);
+        // the node is away for 3 s in all
+        Thread.sleep(Duration.ofSeconds(3).minus(Duration.between(stopped, Instant.now())));
         Instant back = Instant.now();
         large.restart();
         large.await(stats -> stats.inFlight() >= 60, PATIENCE);

@@ -11,6 +11,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.wire.Reason;
+import io.quarkus.runtime.ImageMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import io.quarkus.runtime.ShutdownEvent;
@@ -99,6 +100,9 @@ final class Lifecycle {
         dispatcher.start(prepared.topicIds(), prepared.mode());
         shareNodes();
         intake.takeJobs(prepared);
+        if (ImageMode.current() == ImageMode.NATIVE_RUN) {
+            new IdleMemory(dispatcher::size).start();
+        }
     }
 
     /**
