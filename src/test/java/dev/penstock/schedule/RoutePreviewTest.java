@@ -8,11 +8,14 @@ import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Targets;
+import dev.penstock.route.balance.Demand;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class RoutePreviewTest {
+    private static final String NO_RATE = "; no rate is known yet, so the share of the slots in use decides";
+
     private final SchedulerRig rig = new SchedulerRig(
             SchedulerRig.node("a", 4),
             SchedulerRig.node("b", 4),
@@ -27,7 +30,7 @@ class RoutePreviewTest {
     }
 
     private Node.Slot granted(RouteKey key) {
-        return rig.waits(rig.scheduler.enter(key, 0, Priority.NORMAL, "prompt-jobs", false, null))
+        return rig.waits(rig.scheduler.enter(key, Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null))
                 .slot();
     }
 
@@ -39,14 +42,17 @@ class RoutePreviewTest {
         rig.nodes.server("d").loading();
         try (Node.Slot _ = granted(to("a"));
                 Node.Slot _ = granted(to("c"))) {
-            RoutePreview.Preview shown = preview.of(to("cpu", "gpu"), 0);
+            RoutePreview.Preview shown = preview.of(to("cpu", "gpu"), Demand.ofChars(0));
 
             assertThat(shown.candidates())
                     .containsExactly(
-                            new RoutePreview.Candidate("b", "llama", 0, "pool gpu, 0 of 4 slots in use"),
-                            new RoutePreview.Candidate("a", "llama", 0.25, "pool gpu, 1 of 4 slots in use"),
+                            new RoutePreview.Candidate("b", "llama", 0, "pool gpu, 0 of 4 slots in use" + NO_RATE),
+                            new RoutePreview.Candidate("a", "llama", 0.25, "pool gpu, 1 of 4 slots in use" + NO_RATE),
                             new RoutePreview.Candidate(
-                                    "c", "llama", 1, "pool cpu, 1 of 1 slots in use; the job waits for one"));
+                                    "c",
+                                    "llama",
+                                    1,
+                                    "pool cpu, 1 of 1 slots in use" + NO_RATE + "; the job waits for one"));
             assertThat(shown.excluded())
                     .containsExactly(
                             new RoutePreview.Excluded("d", "it has not listed its models yet"),
@@ -64,7 +70,7 @@ class RoutePreviewTest {
         rig.nodes.server("a").up("llama").down();
         rig.nodes.server("b").up("mistral");
 
-        RoutePreview.Preview shown = preview.of(to("gpu"), 0);
+        RoutePreview.Preview shown = preview.of(to("gpu"), Demand.ofChars(0));
 
         assertThat(shown.candidates()).isEmpty();
         assertThat(shown.excluded())

@@ -7,7 +7,9 @@ import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.route.Targets;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Backend;
+import dev.penstock.settings.Placing;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -17,7 +19,7 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
-class ModelGroupsTest {
+class GroupsTest {
     private static final String SWAPPER = "node a 1 A,B,C; swaps a; ";
 
     private static final Duration LOAD = Duration.ofSeconds(2);
@@ -88,7 +90,7 @@ class ModelGroupsTest {
         assertThat(grouped.swaps()).isLessThanOrEqualTo(fifo.swaps() / 10);
         assertThat(grouped.length()).isLessThan(fifo.length().dividedBy(4));
         assertThat(grouped.beyondTurn())
-                .isLessThanOrEqualTo(ModelGroups.MAX_WAIT.plus(LOAD).plus(JOB));
+                .isLessThanOrEqualTo(Placing.USUAL.groupMaxWait().plus(LOAD).plus(JOB));
     }
 
     /**
@@ -116,19 +118,21 @@ class ModelGroupsTest {
                     new WaitingLine(0),
                     new DeferralPolicy(Duration.ofSeconds(5), IN_HAND),
                     new ReplicaSlots(IN_HAND, Map.of()),
-                    new ModelGroups(swapsModels));
+                    new Groups(swapsModels));
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
             Router router = new Router(Map.of(), null, false);
-            schedule.rerouted(new Placement(
-                    NodesView.of(List.of(load(0))),
-                    key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view)),
-                    () -> 0));
+            schedule.rerouted(
+                    new Placement(
+                            NodesView.of(List.of(load(0))),
+                            key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view)),
+                            () -> 0),
+                    now);
         }
 
         private static NodesView.Load load(int inFlight) {
             return new NodesView.Load(
-                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN);
+                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1);
         }
 
         Played play(int jobs) {
@@ -149,7 +153,7 @@ class ModelGroupsTest {
             Wait wait = new Wait(
                     joined++,
                     Script.key(model),
-                    0,
+                    Demand.ofChars(0),
                     Priority.NORMAL,
                     "jobs",
                     false,
