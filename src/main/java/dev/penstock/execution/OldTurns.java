@@ -25,7 +25,7 @@ final class OldTurns {
     private static final double MORE = 1.5;
 
     /** After a refusal, at least this part of the turns is dropped, so that few requests are enough. */
-    private static final int PART_AT_ONCE = 4;
+    private static final int PART_AT_ONCE = 3;
 
     private final PromptJob job;
     private final long answer;

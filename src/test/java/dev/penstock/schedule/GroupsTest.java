@@ -64,6 +64,47 @@ class GroupsTest {
     }
 
     @Test
+    void a_job_without_a_group_gives_way_to_none_and_passes_none() {
+        assertThat(Script.play("", SWAPPER + "join 1 A; join 2 B ungrouped; join 3 A; done 1; done 2"))
+                .isEqualTo("1@a 2@a! 3@a!");
+        assertThat(Script.play("", SWAPPER + "join 1 A; join 2 B; join 3 A ungrouped; done 1; done 2"))
+                .isEqualTo("1@a 2@a! 3@a!");
+    }
+
+    @Test
+    void jobs_whose_prompts_begin_like_the_last_one_go_first_if_they_are_grouped_so() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=2; "
+                                + "join 5 A; done 1; done 3; done 2; done 4"))
+                .isEqualTo("1@a 3@a 2@a 4@a 5@a");
+    }
+
+    @Test
+    void such_a_job_gives_way_for_ten_seconds_and_to_no_job_of_another_priority() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=1; "
+                                + "join 5 A low prefix=1; join 6 A high prefix=2; done 1; done 6; pass 9999ms; done 2; "
+                                + "done 3; done 4"))
+                .isEqualTo("1@a 6@a 2@a 3@a 4@a 5@a");
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=1; "
+                                + "done 1; pass 10s; done 3; done 2"))
+                .isEqualTo("1@a 3@a 2@a 4@a");
+    }
+
+    @Test
+    void a_job_of_the_same_prefix_that_would_go_elsewhere_is_not_preferred() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; node b 1 B; join 1 A prefix=1; join 2 B; join 3 A prefix=2; join 4 B prefix=1; "
+                                + "done 1"))
+                .isEqualTo("1@a 2@b 3@a");
+    }
+
+    @Test
     void the_earliest_deadline_goes_first() {
         assertThat(Script.play(
                         "",
