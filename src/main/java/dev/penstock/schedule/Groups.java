@@ -3,10 +3,10 @@ package dev.penstock.schedule;
 import dev.penstock.node.Node;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.settings.Placing;
-import java.util.Collections;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 
@@ -75,12 +75,11 @@ final class Groups {
     }
 
     /** Returns the waiting jobs whose prompts begin like the last one at a node, if this job gives way to them. */
-    SortedSet<Wait> alike(Wait wait, String node) {
+    Collection<Wait> alike(Wait wait, String node) {
         Long prefix = wait.demand().grouping().prefix();
         Long last = begun.get(node);
-        return prefix == null || last == null || last.equals(prefix)
-                ? Collections.emptySortedSet()
-                : byPrefix.getOrDefault(last, new TreeSet<>());
+        Collection<Wait> alike = prefix == null || last == null || last.equals(prefix) ? null : byPrefix.get(last);
+        return alike == null ? List.of() : alike;
     }
 
     /** Returns whether a job gives way to no later job, now or at all. */

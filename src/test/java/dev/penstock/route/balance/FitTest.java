@@ -29,21 +29,23 @@ class FitTest {
                 Demand.Grouping.USUAL);
     }
 
-    @SafeVarargs
-    private static List<String> leftOut(long tokens, List<Fit.At>... pools) {
-        return List.copyOf(new Fit(demand(tokens, Placing.Overflow.NEXT), List.of(pools))
-                .leftOut()
-                .keySet());
+    private static List<String> leftOut(long tokens, Fit.At... pool) {
+        return leftOut(tokens, List.of(List.of(pool)));
+    }
+
+    private static List<String> leftOut(long tokens, List<List<Fit.At>> pools) {
+        return List.copyOf(
+                new Fit(demand(tokens, Placing.Overflow.NEXT), pools).leftOut().keySet());
     }
 
     @Test
     void prompt_and_answer_together_must_fit() {
-        assertThat(leftOut(7_192, List.of(SMALL, LARGE))).isEmpty();
-        assertThat(leftOut(7_193, List.of(SMALL, LARGE))).containsExactly("small");
-        assertThat(leftOut(7_193, List.of(SMALL), List.of(LARGE)))
+        assertThat(leftOut(7_192, SMALL, LARGE)).isEmpty();
+        assertThat(leftOut(7_193, SMALL, LARGE)).containsExactly("small");
+        assertThat(leftOut(7_193, List.of(List.of(SMALL), List.of(LARGE))))
                 .as("another target")
                 .containsExactly("small");
-        assertThat(leftOut(90_000, List.of(SMALL, LARGE, UNLISTED)))
+        assertThat(leftOut(90_000, SMALL, LARGE, UNLISTED))
                 .as("a node that lists no context may take it")
                 .containsExactly("large", "small");
     }
@@ -52,22 +54,20 @@ class FitTest {
     void the_ratio_that_a_node_has_taught_counts() {
         Fit.At dense = new Fit.At("dense", true, 8_192L, 2);
 
-        assertThat(leftOut(4_000, List.of(SMALL, dense)))
-                .as("8,000 tokens there")
-                .containsExactly("dense");
+        assertThat(leftOut(4_000, SMALL, dense)).as("8,000 tokens there").containsExactly("dense");
     }
 
     @Test
     void no_node_is_left_out_for_one_that_is_down() {
-        assertThat(leftOut(9_000, List.of(SMALL, LARGE_DOWN))).isEmpty();
+        assertThat(leftOut(9_000, SMALL, LARGE_DOWN)).isEmpty();
     }
 
     @Test
     void if_it_fits_nowhere_by_the_estimate_the_nodes_where_half_as_many_tokens_fit_remain() {
         Fit.At tiny = at("tiny", true, 2_048L);
 
-        assertThat(leftOut(9_000, List.of(SMALL, tiny))).containsExactly("tiny");
-        assertThat(leftOut(90_000, List.of(SMALL, tiny))).as("the node decides").isEmpty();
+        assertThat(leftOut(9_000, SMALL, tiny)).containsExactly("tiny");
+        assertThat(leftOut(90_000, SMALL, tiny)).as("the node decides").isEmpty();
     }
 
     @Test
