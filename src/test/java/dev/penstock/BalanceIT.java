@@ -99,10 +99,10 @@ class BalanceIT {
         for (int i = 0; i < 80; i++) {
             jobs.put("weight-" + i, chat("weight-" + i, "weight", "", "Be brief", "Question " + i));
         }
-        String turn = "t".repeat(200);
+        String turn = "word ".repeat(40);
         jobs.put("short", chat("short", "short", "", "Be brief", turn, turn, turn, turn, "the last question"));
-        jobs.put("exact", chat("exact", "exact", "", "Be brief", "w".repeat(4_000)));
-        jobs.put("next", chat("next", "next", "", "Be brief", "w".repeat(4_000)));
+        jobs.put("exact", chat("exact", "exact", "", "Be brief", "word ".repeat(800)));
+        jobs.put("next", chat("next", "next", "", "Be brief", "word ".repeat(800)));
 
         try (PenstockProcess penstock = builder.startReady();
                 ReplyLog replies = ReplyLog.follow(broker.bootstrap(), "prompt-replies")) {
