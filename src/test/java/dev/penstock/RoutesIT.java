@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -234,10 +235,16 @@ class RoutesIT {
         assertThat(pinned.path("rule").asText()).isEqualTo("gold");
         assertThat(pinned.path("set").toString()).isEqualTo("{\"priority\":\"high\"}");
         assertThat(pinned.path("candidates")).hasSize(1);
-        assertThat(pinned.at("/candidates/0").toString())
-                .isEqualTo(
-                        "{\"node\":\"node-dev\",\"model\":\"%s\",\"score\":0.0,\"why\":\"pool dev, 0 of 1000 slots in use\"}"
-                                .formatted(LARGE));
+        assertThat(pinned.at("/candidates/0/node").asText()).isEqualTo("node-dev");
+        assertThat(pinned.at("/candidates/0/model").asText()).isEqualTo(LARGE);
+        assertThat(pinned.at("/candidates/0/why").asText())
+                .as("the jobs before have taught the node's rate, which gives the score")
+                .matches(
+                        "pool dev, 0 of 1000 slots in use; %s s to the first token, of which 0\\.00 s for the prompts before it"
+                                .formatted(String.format(
+                                        Locale.ROOT,
+                                        "%.2f",
+                                        pinned.at("/candidates/0/score").asDouble())));
         assertThat(pinned.path("excluded"))
                 .hasSize(5)
                 .allMatch(node -> node.path("why").asText().equals("the job pins pool 'dev'"));

@@ -11,6 +11,7 @@ import dev.penstock.job.Waiting;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.Delay;
@@ -244,7 +245,7 @@ final class JobRun {
         try (QueueEntry entry = context.scheduler()
                 .enter(
                         routeKey,
-                        job.promptChars(),
+                        Demand.of(job, decision.rule(), context.settings().parameters()),
                         decision.priority(job),
                         taken.place().topic(),
                         taken.isDeferred(),

@@ -7,8 +7,10 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.PublishedText;
 import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
+import dev.penstock.route.balance.Length;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.QueueEntry;
+import dev.penstock.settings.Placing;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
@@ -29,6 +31,7 @@ public final class Execution {
     private final ExecutionContext context;
     private final RetryPlan plan;
     private final ContinuePlan continuePlan;
+    private final OldTurns oldTurns;
     private final Transcript transcript;
     private TimeLimits limits;
     private int firstAttempt;
@@ -85,6 +88,10 @@ public final class Execution {
         plan = new RetryPlan(retries, maxAttempts, work.failures(), context.chance());
         Settings.Continuing continuing = context.settings().continuing();
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
+        oldTurns = new OldTurns(
+                job,
+                work.rule(),
+                Length.answer(job, work.rule(), context.settings().parameters()));
         transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
         if (work.published() != null) {
             transcript.recover(work.published());
@@ -196,8 +203,16 @@ public final class Execution {
                     now.getEpochSecond(),
                     model,
                     job.task());
-            AttemptStream attempt =
-                    new AttemptStream(slot, job, work.rule(), head, continued, transcript, signal, left(), context);
+            AttemptStream attempt = new AttemptStream(
+                    slot,
+                    oldTurns.fitted(slot, model),
+                    work.rule(),
+                    head,
+                    continued,
+                    transcript,
+                    signal,
+                    left(),
+                    context);
             AttemptStream.End end;
             try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
                 end = read(attempt, node);
@@ -269,6 +284,14 @@ public final class Execution {
                 if (continued && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);
                 }
+                if (failure.code() == JobFailure.Code.CONTEXT_LENGTH_EXCEEDED && !spoke) {
+                    if (oldTurns.dropMore()) {
+                        yield new Step.Again(failure, false);
+                    }
+                    if (work.rule().placing().overflow() == Placing.Overflow.FAIL) {
+                        yield done(Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), started, node));
+                    }
+                }
                 if (transcript.continuable().isPresent() && !sink.awaitPublished()) {
                     // the broker lacks a chunk, so no reader has the whole text
                     transcript.startOver();
@@ -297,7 +320,8 @@ public final class Execution {
                 lastAttempt,
                 attempt.ignoredParameters(),
                 transcript.segments(),
-                transcript.allAttempts());
+                transcript.allAttempts(),
+                oldTurns.dropped());
     }
 
     private static Step done(Outcome outcome) {

@@ -109,6 +109,7 @@ public sealed interface JobEvent {
      * @param ignoredParameters the fields of the request for which the backend has no equivalent
      * @param segments which attempt wrote which part of the text; empty if one attempt wrote all of it
      * @param usageAllAttempts what the nodes of all attempts counted together; null if there was only one attempt
+     * @param droppedTurns the number of the oldest turns of the chat that the request to the node did not have
      */
     record Execution(
             String node,
@@ -120,10 +121,37 @@ public sealed interface JobEvent {
             int attempts,
             List<String> ignoredParameters,
             List<PublishedText.Segment> segments,
-            @Nullable Usage usageAllAttempts) {
+            @Nullable Usage usageAllAttempts,
+            int droppedTurns) {
         public Execution {
             ignoredParameters = List.copyOf(ignoredParameters);
             segments = List.copyOf(segments);
+        }
+
+        /** Creates the figures of an attempt with the whole chat. */
+        public Execution(
+                String node,
+                String backend,
+                String model,
+                long queuedMillis,
+                @Nullable Long firstTokenMillis,
+                long totalMillis,
+                int attempts,
+                List<String> ignoredParameters,
+                List<PublishedText.Segment> segments,
+                @Nullable Usage usageAllAttempts) {
+            this(
+                    node,
+                    backend,
+                    model,
+                    queuedMillis,
+                    firstTokenMillis,
+                    totalMillis,
+                    attempts,
+                    ignoredParameters,
+                    segments,
+                    usageAllAttempts,
+                    0);
         }
 
         Execution withoutSegments() {
@@ -137,7 +165,8 @@ public sealed interface JobEvent {
                     attempts,
                     ignoredParameters,
                     List.of(),
-                    usageAllAttempts);
+                    usageAllAttempts,
+                    droppedTurns);
         }
     }
 }

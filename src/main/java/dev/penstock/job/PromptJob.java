@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param timeout the longest running time, from the first {@code started}
  * @param deadline the time after which the job ends {@code expired}; null for none
  * @param pins the pool and the node at which the job may run
+ * @param session the name of the job's session; null for none. The jobs of a session run at the same node while it is up
  * @param maxAttempts the number of failed attempts at which the job fails; null for the limit of the service
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
@@ -33,6 +34,7 @@ public record PromptJob(
         Duration timeout,
         @Nullable Instant deadline,
         Pins pins,
+        @Nullable String session,
         @Nullable Integer maxAttempts,
         Map<String, Object> body) {
 
@@ -41,9 +43,34 @@ public record PromptJob(
         public static final Pins NONE = new Pins(null, null);
     }
 
-    /** Returns the characters of the prompt's text, without media. */
-    public long promptChars() {
-        return PromptSize.chars(body);
+    /** Returns the size of the prompt, without media. */
+    public PromptSize promptSize() {
+        return PromptSize.of(body);
+    }
+
+    /** Returns whether a message of a chat instructs the model, and is no part of the conversation. */
+    public static boolean isOfSystem(@Nullable Object message) {
+        return message instanceof Map<?, ?> fields
+                && ("system".equals(fields.get("role")) || "developer".equals(fields.get("role")));
+    }
+
+    /** Returns the same job with another request. */
+    public PromptJob with(Map<String, Object> other) {
+        return new PromptJob(
+                id,
+                task,
+                model,
+                stream,
+                metadata,
+                priority,
+                tenant,
+                acceptedAt,
+                timeout,
+                deadline,
+                pins,
+                session,
+                maxAttempts,
+                other);
     }
 
     public PromptJob {

@@ -3,43 +3,85 @@ package dev.penstock.job;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
-/** The size of a prompt. It is an estimate for the scheduler, which never sees the text. */
-final class PromptSize {
-    /** The fields of a body, of a message, of a part and of a tool whose text the model reads. */
-    private static final Set<String> READ = Set.of(
-            "messages",
-            "prompt",
-            "system",
-            "input",
-            "tools",
-            "content",
-            "text",
-            "function",
-            "description",
-            "parameters",
-            "arguments",
-            "tool_calls");
+/**
+ * The size of a prompt, of which the scheduler never sees the text. Text counts in characters, and so do the definitions
+ * of tools. A prompt of token numbers counts exactly. Media do not count.
+ *
+ * @param chars the characters of the text
+ * @param numbers the number of tokens that are given as numbers
+ */
+public record PromptSize(long chars, long numbers) {
+    /** The usual number of characters for a token. Models and languages differ from it by up to a factor of 2. */
+    public static final double USUAL_CHARS_PER_TOKEN = 4;
 
-    private PromptSize() {}
+    public static final PromptSize NONE = new PromptSize(0, 0);
 
-    /** Returns the characters of the text in a body, without media. */
-    static long chars(Map<?, ?> body) {
-        long chars = 0;
-        for (Map.Entry<?, ?> field : body.entrySet()) {
-            chars += READ.contains(field.getKey()) ? all(field.getValue()) : 0;
+    /** The fields of a body that are part of the prompt. */
+    public static final List<String> PARTS = List.of("messages", "prompt", "system", "input", "tools", "functions");
+
+    /** The fields that hold media, which have other tokens than text. */
+    public static final Set<String> MEDIA =
+            Set.of("image_url", "input_audio", "video_url", "file", "images", "audio", "videos");
+
+    /** Returns the size of the prompt in a request. */
+    public static PromptSize of(Map<String, Object> body) {
+        PromptSize all = NONE;
+        for (String part : PARTS) {
+            Object value = body.get(part);
+            if (value != null) {
+                all = all.plus(ofPart(value));
+            }
         }
-        return chars;
+        return all;
     }
 
-    private static long all(@Nullable Object value) {
-        return switch (value) {
-            case null -> 0;
-            case String text -> text.length();
-            case List<?> list -> list.stream().mapToLong(PromptSize::all).sum();
-            case Map<?, ?> fields -> chars(fields);
-            default -> 0;
-        };
+    /** Returns the size of one part of a prompt, such as a message. */
+    public static PromptSize ofPart(Object value) {
+        long[] charsAndNumbers = new long[2];
+        add(value, charsAndNumbers);
+        return new PromptSize(charsAndNumbers[0], charsAndNumbers[1]);
+    }
+
+    public PromptSize plus(PromptSize other) {
+        return new PromptSize(chars + other.chars, numbers + other.numbers);
+    }
+
+    public PromptSize minus(PromptSize other) {
+        return new PromptSize(chars - other.chars, numbers - other.numbers);
+    }
+
+    /**
+     * Returns an estimate of the tokens.
+     *
+     * @param charsPerToken the number of characters for a token; positive
+     */
+    public long tokens(double charsPerToken) {
+        return (long) Math.ceil(chars / charsPerToken) + numbers;
+    }
+
+    private static void add(Object value, long[] charsAndNumbers) {
+        switch (value) {
+            case String text -> charsAndNumbers[0] += text.length();
+            case List<?> list -> {
+                for (Object each : list) {
+                    if (each instanceof Number) {
+                        charsAndNumbers[1]++;
+                    } else if (each != null) {
+                        add(each, charsAndNumbers);
+                    }
+                }
+            }
+            case Map<?, ?> fields -> {
+                for (Map.Entry<?, ?> field : fields.entrySet()) {
+                    if (field.getValue() != null && !MEDIA.contains(String.valueOf(field.getKey()))) {
+                        add(field.getValue(), charsAndNumbers);
+                    }
+                }
+            }
+            default -> {
+                // flags and single numbers are no text
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 package dev.penstock.node;
 
+import dev.penstock.job.PromptSize;
+
 /**
  * The work of one node, and its rates, both learnt from this replica's own requests. A prompt waits from the start of
  * its request until the first token of its answer. Times are arguments, in milliseconds of one clock. Not thread-safe:
@@ -8,8 +10,6 @@ package dev.penstock.node;
 final class LearntRates {
     /** The share of the earlier requests in a rate. So half of a rate comes from the last 14 requests. */
     private static final double KEPT = 0.95;
-    /** The characters of a token before the first answer with a usage. It is usual for English text. */
-    static final double USUAL_CHARS_PER_TOKEN = 4;
     /** The shortest prompt that teaches how many characters a token has. A chat template dominates shorter ones. */
     private static final long SHORTEST_TELLING_CHARS = 200;
 
@@ -31,7 +31,7 @@ final class LearntRates {
     }
 
     double charsPerToken() {
-        return charsTokens > 0 ? chars / charsTokens : USUAL_CHARS_PER_TOKEN;
+        return charsTokens > 0 ? chars / charsTokens : PromptSize.USUAL_CHARS_PER_TOKEN;
     }
 
     /** A request has begun. */

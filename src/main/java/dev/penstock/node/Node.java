@@ -170,6 +170,15 @@ public final class Node {
         return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
     }
 
+    /** Returns the tokens of the longest prompt and answer together; null if the server does not report them. */
+    public @Nullable Long context(String model) {
+        return health().models().stream()
+                .filter(known -> known.id().equals(model) && known.context() != null)
+                .map(WireProtocol.Model::context)
+                .findFirst()
+                .orElse(null);
+    }
+
     public int inFlight() {
         return requests.count();
     }
@@ -222,6 +231,11 @@ public final class Node {
 
         public Node node() {
             return Node.this;
+        }
+
+        /** Notes that the request has only this part of the prompt, in characters. */
+        public void shortened(long promptChars) {
+            requests.shortened(request, promptChars);
         }
 
         /** Notes that the request received a token. */

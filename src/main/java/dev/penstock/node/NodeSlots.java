@@ -32,7 +32,8 @@ final class NodeSlots {
     /** One request at the node. */
     static final class Held {
         private final long number;
-        private final long promptChars;
+        /* Guarded by the node. */
+        private long promptChars;
         private final double tokens;
         private final long begunMillis;
         /** The time of its last token; before its first token, the time of its start. */
@@ -106,6 +107,11 @@ final class NodeSlots {
         breaker = breaker.begun(held.number, nowMillis, rules);
         rates.begun(held.tokens, nowMillis);
         return held;
+    }
+
+    /** Notes that a request has only this part of its prompt, so that its usage teaches the right ratio. */
+    void shortened(Held held, long promptChars) {
+        held.promptChars = promptChars;
     }
 
     /** Notes the first token of a request's answer. */

@@ -107,6 +107,10 @@ public final class RequestsInFlight {
         return change(() -> slots.take(promptChars, clock.millis()));
     }
 
+    synchronized void shortened(NodeSlots.Held request, long promptChars) {
+        slots.shortened(request, promptChars);
+    }
+
     /** Notes a token of a request's answer. */
     void heard(NodeSlots.Held request, long nowMillis) {
         heardMillis = nowMillis;

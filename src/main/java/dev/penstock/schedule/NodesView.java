@@ -3,12 +3,19 @@ package dev.penstock.schedule;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
 import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.route.Router;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.route.balance.Fit;
+import dev.penstock.route.balance.Option;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /** The state of the nodes at one moment, with only the facts that the scheduler needs. Immutable. */
 final class NodesView {
@@ -19,6 +26,7 @@ final class NodesView {
     private final BitSet withRoom;
     private final BitSet up;
     private final BitSet trials;
+    private final long smallestContext;
 
     private NodesView(Map<String, Integer> index, Load[] loads, BitSet withRoom, BitSet up, BitSet trials) {
         this.index = index;
@@ -26,6 +34,13 @@ final class NodesView {
         this.withRoom = withRoom;
         this.up = up;
         this.trials = trials;
+        long smallest = Long.MAX_VALUE;
+        for (Load load : loads) {
+            for (WireProtocol.Model model : load.models()) {
+                smallest = model.context() == null ? smallest : Math.min(smallest, model.context());
+            }
+        }
+        smallestContext = smallest;
     }
 
     /**
@@ -38,6 +53,7 @@ final class NodesView {
      * @param isTrial whether the next request finds out whether the node works again, because its breaker is not closed
      * @param models the node's models
      * @param work the prompts that the node has not read yet
+     * @param weight the node's weight; positive
      */
     record Load(
             String name,
@@ -48,7 +64,8 @@ final class NodesView {
             int free,
             boolean isTrial,
             List<WireProtocol.Model> models,
-            NodeLoad work) {
+            NodeLoad work,
+            int weight) {
         Load {
             models = List.copyOf(models);
         }
@@ -67,7 +84,8 @@ final class NodesView {
                     node.hasRoom() ? Math.max(1, limit - inFlight) : 0,
                     node.requests().areTrials(),
                     health.models(),
-                    node.requests().load());
+                    node.requests().load(),
+                    node.settings().weight());
         }
 
         boolean hasRoom() {
@@ -76,6 +94,34 @@ final class NodesView {
 
         double share() {
             return (double) inFlight / limit;
+        }
+
+        private boolean isUp() {
+            return state == Node.State.UP;
+        }
+
+        /** Returns the figures for the balance between the nodes of a pool. */
+        private Option option(Router.Candidate candidate, Demand demand, boolean mayTake) {
+            return new Option(
+                    candidate,
+                    mayTake && hasRoom(),
+                    isTrial,
+                    mustLoad(candidate.model()),
+                    inFlight,
+                    limit,
+                    weight,
+                    new Option.Reading(
+                            work.waitingTokens(),
+                            demand.length().prompt().tokens(work.charsPerToken()),
+                            work.tokensPerSecond()));
+        }
+
+        private Fit.At fit(String model) {
+            Long context = null;
+            for (WireProtocol.Model known : models) {
+                context = known.id().equals(model) ? known.context() : context;
+            }
+            return new Fit.At(name, isUp(), context, work.charsPerToken());
         }
 
         /** Returns whether the node must load a model before it can answer. */
@@ -90,8 +136,41 @@ final class NodesView {
 
         /** Returns the load of the same node after it refused a request. */
         Load full() {
-            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work);
+            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work, weight);
         }
+    }
+
+    /**
+     * Returns the nodes of a pool that are up.
+     *
+     * @param allowed tests whether the job may use a node
+     */
+    List<Option> options(List<Router.Candidate> pool, Demand demand, Predicate<String> allowed) {
+        List<Option> options = new ArrayList<>(pool.size());
+        for (Router.Candidate candidate : pool) {
+            Load load = at(candidate.node());
+            if (load != null && load.isUp()) {
+                options.add(load.option(candidate, demand, allowed.test(candidate.node())));
+            }
+        }
+        return options;
+    }
+
+    /** Returns the figures that decide whether a prompt fits at the nodes of a pool. */
+    List<Fit.At> contexts(List<Router.Candidate> pool) {
+        List<Fit.At> contexts = new ArrayList<>(pool.size());
+        for (Router.Candidate candidate : pool) {
+            Load load = at(candidate.node());
+            if (load != null) {
+                contexts.add(load.fit(candidate.model()));
+            }
+        }
+        return contexts;
+    }
+
+    /** Returns the smallest context of a model at any node. */
+    long smallestContext() {
+        return smallestContext;
     }
 
     static NodesView of(List<Load> loads) {
@@ -135,8 +214,12 @@ final class NodesView {
     }
 
     Optional<Load> find(String node) {
+        return Optional.ofNullable(at(node));
+    }
+
+    private @Nullable Load at(String node) {
         Integer at = index.get(node);
-        return at == null ? Optional.empty() : Optional.of(loads[at]);
+        return at == null ? null : loads[at];
     }
 
     /** Returns these nodes as a set for {@link #hasRoom}, without the names that are not in the view. */

@@ -4,6 +4,11 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.route.balance.Fit;
+import dev.penstock.route.balance.Option;
+import dev.penstock.route.balance.Order;
+import dev.penstock.settings.Placing;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -12,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -111,8 +117,8 @@ final class Placement {
     }
 
     /**
-     * Chooses the node of {@link LeastLoad} in the first pool with room. Nodes at which the job failed come last, and only when
-     * they may serve the job again.
+     * Chooses the first node of the job's order in the first pool with room. Nodes at which the job failed come last, and
+     * only when they may serve the job again.
      */
     Choice choose(Reach reach, Wait wait, long now) {
         return switch (reach.route()) {
@@ -125,10 +131,11 @@ final class Placement {
                         .orElseGet(Choice.Later::new);
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
                 BitSet usable = nodes.usable(reach.nodes(), reach.failed());
-                Router.Candidate fresh = firstWithRoom(pools, wait.promptChars(), wait::isFresh);
+                Router.Candidate fresh = firstWithRoom(
+                        pools, wait.demand(), node -> wait.isFresh(node) && nodes.isIn(reach.nodes(), node));
                 Router.Candidate best = fresh == null
                         ? firstWithRoom(
-                                pools, wait.promptChars(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
+                                pools, wait.demand(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
                         : fresh;
                 yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
             }
@@ -136,33 +143,79 @@ final class Placement {
     }
 
     /**
+     * A node of a job's order.
+     *
+     * @param figure the figure that orders the node
+     */
+    record Ranked(Router.Candidate candidate, Order.Figure figure) {}
+
+    /**
      * Returns the nodes that are up, in the order in which {@link #choose} takes them for a job that avoids none: those
      * with room first, then those that must give back a slot first.
+     *
+     * @param leftOut the nodes that the job leaves out
      */
-    List<Router.Candidate> inOrder(Router.Route route, long promptChars) {
-        List<Router.Candidate> free = new ArrayList<>();
-        List<Router.Candidate> full = new ArrayList<>();
+    List<Ranked> inOrder(Router.Route route, Demand demand, Set<String> leftOut) {
+        List<Ranked> free = new ArrayList<>();
+        List<Ranked> full = new ArrayList<>();
+        boolean fetches = !(route instanceof Router.Route.To);
         for (List<Router.Candidate> pool : Routes.candidates(route)) {
-            List<Router.Candidate> up = pool.stream()
-                    .filter(candidate -> isUp(candidate.node()))
-                    .sorted(Comparator.comparingDouble(candidate ->
-                            nodes.find(candidate.node()).orElseThrow().share()))
-                    .toList();
-            List<Router.Candidate> first =
-                    route instanceof Router.Route.To ? LeastLoad.inOrder(up, nodes, promptChars) : up;
-            free.addAll(first);
-            up.stream().filter(candidate -> !first.contains(candidate)).forEach(full::add);
+            List<Option> up = nodes.options(pool, demand, node -> !fetches && !leftOut.contains(node));
+            List<Option> first = demand.order().inOrder(up);
+            first.forEach(option -> free.add(ranked(option, up, demand)));
+            up.stream()
+                    .filter(option -> !first.contains(option)
+                            && !leftOut.contains(option.candidate().node()))
+                    // the first node that is up fetches the model
+                    .sorted(Comparator.comparingDouble(option -> fetches ? 0 : share(option)))
+                    .forEach(option -> full.add(ranked(option, up, demand)));
         }
         free.addAll(full);
         return List.copyOf(free);
     }
 
+    private static double share(Option option) {
+        return (double) option.inFlight() / option.limit();
+    }
+
+    private static Ranked ranked(Option option, List<Option> pool, Demand demand) {
+        return new Ranked(option.candidate(), demand.order().figure(option, pool));
+    }
+
+    /** Returns at which nodes of its route a job fits; empty if it fits at all of them. */
+    Optional<Fit> tightFit(Wait wait) {
+        return wait.demand().surelyFits(nodes.smallestContext())
+                ? Optional.empty()
+                : Optional.of(fit(routes.apply(wait.key()), wait.demand(), wait.useless()))
+                        .filter(Fit::isTight);
+    }
+
+    /** Returns the failure of a job that is too long for its first target, if its rule says that it fails. */
+    Optional<JobFailure> tooLong(Wait wait) {
+        return wait.demand().overflow() == Placing.Overflow.FAIL
+                ? tightFit(wait).flatMap(Fit::failure)
+                : Optional.empty();
+    }
+
+    /** @param useless the nodes that cannot serve the job */
+    Fit fit(Router.Route route, Demand demand, Set<String> useless) {
+        List<List<Fit.At>> pools = new ArrayList<>();
+        if (route instanceof Router.Route.To(List<List<Router.Candidate>> all)) {
+            for (List<Router.Candidate> pool : all) {
+                pools.add(nodes.contexts(pool.stream()
+                        .filter(candidate -> !useless.contains(candidate.node()))
+                        .toList()));
+            }
+        }
+        return new Fit(demand, pools);
+    }
+
     private Router.@Nullable Candidate firstWithRoom(
-            List<List<Router.Candidate>> pools, long promptChars, LeastLoad.Allowed allowed) {
+            List<List<Router.Candidate>> pools, Demand demand, Predicate<String> allowed) {
         for (List<Router.Candidate> pool : pools) {
-            Router.Candidate best = LeastLoad.best(pool, nodes, allowed, promptChars, chance);
+            Option best = demand.order().first(nodes.options(pool, demand, allowed), chance);
             if (best != null) {
-                return best;
+                return best.candidate();
             }
         }
         return null;

@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;
@@ -14,7 +15,7 @@ public final class QueueEntry implements AutoCloseable {
     private final Scheduler scheduler;
     private final long turn;
     private final RouteKey key;
-    private final long promptChars;
+    private final Demand demand;
     private final Priority priority;
     private final String topic;
     private final boolean deferredRecord;
@@ -27,7 +28,7 @@ public final class QueueEntry implements AutoCloseable {
             Scheduler scheduler,
             long turn,
             RouteKey key,
-            long promptChars,
+            Demand demand,
             Priority priority,
             String topic,
             boolean deferredRecord,
@@ -35,7 +36,7 @@ public final class QueueEntry implements AutoCloseable {
         this.scheduler = scheduler;
         this.turn = turn;
         this.key = key;
-        this.promptChars = promptChars;
+        this.demand = demand;
         this.priority = priority;
         this.topic = topic;
         this.deferredRecord = deferredRecord;
@@ -105,17 +106,6 @@ public final class QueueEntry implements AutoCloseable {
 
     Wait toWait(Set<String> useless, Map<String, Long> notBefore, long since, long end) {
         return new Wait(
-                turn,
-                key,
-                promptChars,
-                priority,
-                topic,
-                deferredRecord,
-                holdsSlot,
-                since,
-                due,
-                end,
-                useless,
-                notBefore);
+                turn, key, demand, priority, topic, deferredRecord, holdsSlot, since, due, end, useless, notBefore);
     }
 }

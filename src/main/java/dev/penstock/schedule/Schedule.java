@@ -4,12 +4,15 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
+import dev.penstock.route.balance.Fit;
+import dev.penstock.settings.Placing;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
@@ -28,7 +31,7 @@ final class Schedule {
     private final WaitingLine line;
     private final DeferralPolicy deferral;
     private final ReplicaSlots slots;
-    private final ModelGroups groups;
+    private final Groups groups;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
     /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
@@ -36,6 +39,8 @@ final class Schedule {
             .thenComparingLong(opening -> opening.waiting().turn()));
 
     private final Map<Long, Opening> openingByTurn = new HashMap<>();
+    /** The waiting jobs whose prompts are too long for some of their nodes, by turn. */
+    private final Map<Long, Wait> tight = new HashMap<>();
     /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
@@ -43,7 +48,7 @@ final class Schedule {
 
     private record Opening(long time, Wait waiting) {}
 
-    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, ModelGroups groups) {
+    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, Groups groups) {
         this.line = line;
         this.deferral = deferral;
         this.slots = slots;
@@ -57,11 +62,19 @@ final class Schedule {
     void joined(Wait wait, long now) {
         byEnd.add(wait);
         deferral.joined(wait, key -> placement.outage(key));
+        groups.joined(wait);
         enter(wait, now);
     }
 
     private void enter(Wait wait, long now) {
-        line.add(wait, wait.closed(now), wait.notBefore().keySet(), this::reach);
+        Set<String> closed = wait.closed(now);
+        Optional<Fit> fit = placement.tightFit(wait);
+        if (fit.isPresent()) {
+            tight.put(wait.turn(), wait);
+            closed = new HashSet<>(closed);
+            closed.addAll(fit.get().leftOut().keySet());
+        }
+        line.add(wait, closed, wait.notBefore().keySet(), this::reach);
         OptionalLong next = wait.nextOpening(now);
         if (next.isPresent()) {
             Opening opening = new Opening(next.getAsLong(), wait);
@@ -75,9 +88,15 @@ final class Schedule {
         if (!byEnd.remove(wait)) {
             return;
         }
-        line.remove(wait);
+        exit(wait);
         deferral.left(wait);
         groups.left(wait);
+    }
+
+    /** Takes a wait out of its lane. */
+    private void exit(Wait wait) {
+        line.remove(wait);
+        tight.remove(wait.turn());
         Opening opening = openingByTurn.remove(wait.turn());
         if (opening != null) {
             openings.remove(opening);
@@ -96,7 +115,7 @@ final class Schedule {
             slots.take(wait.topic());
             line.started(wait.priority());
         }
-        return groups.granted(node, model);
+        return groups.granted(wait, node, model);
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */
@@ -119,10 +138,14 @@ final class Schedule {
     }
 
     /** Applies a change of the nodes, of their states or of their models. */
-    void rerouted(Placement now) {
-        placement = now;
+    void rerouted(Placement latest, long now) {
+        placement = latest;
         line.reroute(this::reach);
         deferral.reroute(placement::outage);
+        for (Wait wait : List.copyOf(tight.values())) {
+            exit(wait);
+            enter(wait, now);
+        }
     }
 
     /** Applies a new load of a node. */
@@ -178,9 +201,8 @@ final class Schedule {
     /** Moves each waiting job to another lane if a node that was closed to the job is open now. */
     private void open(long now) {
         while (!openings.isEmpty() && openings.first().time() <= now) {
-            Wait wait = openings.removeFirst().waiting();
-            openingByTurn.remove(wait.turn());
-            line.remove(wait);
+            Wait wait = openings.getFirst().waiting();
+            exit(wait);
             enter(wait, now);
         }
     }
@@ -189,24 +211,36 @@ final class Schedule {
         return hasSlot(lane) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
     }
 
+    private boolean hasSlot(Wait wait) {
+        return wait.holdsSlot() || slots.mayTake(wait.topic());
+    }
+
+    private boolean goesTo(Wait wait, String node, long now) {
+        return placement.choose(line.reach(wait), wait, now) instanceof Placement.Choice.Go(String to, String _)
+                && to.equals(node);
+    }
+
     private boolean hasSlot(WaitingLine.Lane lane) {
         String topic = lane.topic();
         return topic == null || slots.mayTake(topic);
     }
 
     /**
-     * Returns the job that goes next in place of the first one: a job for the model that the node holds. A job with a
-     * deadline gives way to no other.
+     * Returns the job that goes next in place of the first one: a job for the model that the node holds, or a job whose
+     * prompt begins like the last one there.
      */
     private Wait grouped(Wait first, long now) {
-        if (first.due() != Wait.NEVER
+        if (groups.isFirm(first, now)
                 || !(placement.choose(line.reach(first), first, now)
-                        instanceof Placement.Choice.Go(String node, String model))
-                || !groups.wouldSwap(node, model)
-                || groups.hasWaitedEnough(first, now)) {
+                        instanceof Placement.Choice.Go(String node, String model))) {
             return first;
         }
-        Wait same = line.first(first.priority(), lane -> isOpen(lane) && keepsModel(lane, node, now));
+        Wait same = groups.wouldSwap(node, model)
+                ? line.first(first.priority(), lane -> isOpen(lane) && keepsModel(lane, node, now))
+                : groups.alike(first, node).stream()
+                        .filter(wait -> wait.priority() == first.priority() && hasSlot(wait) && goesTo(wait, node, now))
+                        .findFirst()
+                        .orElse(null);
         if (same == null) {
             return first;
         }
@@ -216,7 +250,9 @@ final class Schedule {
 
     /** Returns whether the first job of a lane would go to this node, for the model that the node holds. */
     private boolean keepsModel(WaitingLine.Lane lane, String node, long now) {
-        return placement.choose(lane.reach(), lane.first(), now) instanceof Placement.Choice.Go(String to, String model)
+        return lane.first().demand().grouping().group() != Placing.Group.NONE
+                && placement.choose(lane.reach(), lane.first(), now)
+                        instanceof Placement.Choice.Go(String to, String model)
                 && to.equals(node)
                 && !groups.wouldSwap(node, model);
     }

@@ -1,9 +1,11 @@
 package dev.penstock.schedule;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -15,6 +17,7 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
@@ -91,8 +94,7 @@ public final class Scheduler {
                         intake.slots(),
                         intake.topics().stream()
                                 .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
-                new ModelGroups(node ->
-                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
+                new Groups(node -> nodes.find(node).filter(Groups::swapsModels).isPresent()));
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
@@ -124,14 +126,14 @@ public final class Scheduler {
     /**
      * Creates the queue entry of a run, with the next turn.
      *
-     * @param promptChars the characters of the job's prompt
+     * @param demand what the job asks of its node besides the key
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
      * @param deadline the job's deadline; null if it has none
      */
     public QueueEntry enter(
             RouteKey key,
-            long promptChars,
+            Demand demand,
             Priority priority,
             String topic,
             boolean deferredRecord,
@@ -139,7 +141,7 @@ public final class Scheduler {
         lock.lock();
         try {
             long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
-            return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord, due);
+            return new QueueEntry(this, nextTurn++, key, demand, priority, topic, deferredRecord, due);
         } finally {
             lock.unlock();
         }
@@ -176,6 +178,11 @@ public final class Scheduler {
         waiters.put(wait.turn(), waiter);
         try {
             refresh();
+            Optional<JobFailure> tooLong = schedule.placement().tooLong(wait);
+            if (tooLong.isPresent()) {
+                result = new Admission.Unservable(tooLong.get());
+                return result;
+            }
             schedule.joined(wait, nanos.getAsLong());
             settle();
             Admission admission;
@@ -328,7 +335,7 @@ public final class Scheduler {
 
     private void grant(Wait wait, String name, String model, long now) {
         Node node = nodes.find(name).orElse(null);
-        Node.Slot slot = node == null ? null : node.tryAcquire(wait.promptChars());
+        Node.Slot slot = node == null ? null : node.tryAcquire(wait.demand().promptChars());
         if (node == null || slot == null) {
             // the node reports when it has room again
             schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
@@ -352,8 +359,10 @@ public final class Scheduler {
         long latest = nodes.version();
         if (latest != version) {
             version = latest;
-            schedule.rerouted(new Placement(
-                    NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance));
+            schedule.rerouted(
+                    new Placement(
+                            NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance),
+                    nanos.getAsLong());
         }
     }
 

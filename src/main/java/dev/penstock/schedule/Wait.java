@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Map;
@@ -12,7 +13,7 @@ import java.util.Set;
  * One wait of a queue entry. All times are nanoseconds of the scheduler's clock, which starts at 0.
  *
  * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
- * @param promptChars the characters of the job's prompt
+ * @param demand what the job asks of its node besides the key
  * @param topic the job's topic; the entry needs one of the replica's slots for this topic
  * @param deferredRecord whether the job arrived on a deferred record
  * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
@@ -25,7 +26,7 @@ import java.util.Set;
 record Wait(
         long turn,
         RouteKey key,
-        long promptChars,
+        Demand demand,
         Priority priority,
         String topic,
         boolean deferredRecord,

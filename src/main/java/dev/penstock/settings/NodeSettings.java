@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param requests the settings and timeouts of its requests
  * @param fetchesMissing whether the node fetches a model that a job names and no node has
  * @param program the program that Penstock starts; null if Penstock does not start the server
+ * @param weight the node's part of the jobs that are balanced by weight; positive
  */
 public record NodeSettings(
         String name,
@@ -31,7 +32,9 @@ public record NodeSettings(
         Map<String, String> headers,
         Requests requests,
         boolean fetchesMissing,
-        @Nullable Program program) {
+        @Nullable Program program,
+        int weight) {
+    private static final int USUAL_WEIGHT = 1;
 
     /**
      * A program of llama.cpp that Penstock starts: a server that it keeps running, or one process for each request.
@@ -132,7 +135,19 @@ public record NodeSettings(
             Map<String, String> headers,
             Requests requests,
             boolean fetchesMissing) {
-        this(name, backend, url, pool, maxInFlight, model, apiKey, headers, requests, fetchesMissing, null);
+        this(
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                apiKey,
+                headers,
+                requests,
+                fetchesMissing,
+                null,
+                USUAL_WEIGHT);
     }
 
     /** Returns a node whose program Penstock starts. */
@@ -148,13 +163,25 @@ public record NodeSettings(
                 Map.of(),
                 Requests.PLAIN,
                 false,
-                program);
+                program,
+                USUAL_WEIGHT);
     }
 
     /** Returns the same node at another address, with its own key. */
     public NodeSettings listeningAt(URI address, String key) {
         return new NodeSettings(
-                name, backend, address, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
+                name,
+                backend,
+                address,
+                pool,
+                maxInFlight,
+                model,
+                key,
+                headers,
+                requests,
+                fetchesMissing,
+                program,
+                weight);
     }
 
     /** Returns a server from the environment or from a probe of localhost, of which only the address is known. */
@@ -180,12 +207,12 @@ public record NodeSettings(
     /** Returns the same node with this key; null for no key. */
     public NodeSettings with(@Nullable String key) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
+                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program, weight);
     }
 
     public NodeSettings with(Requests other) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program);
+                name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program, weight);
     }
 
     /** Returns the name that users see; it never contains the key. */

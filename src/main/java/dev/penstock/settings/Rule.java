@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param set the changes to the job's request
  * @param timeouts the timeouts that replace those of the node; {@code connect} is always empty
  * @param retries the limits that replace those of the service
+ * @param placing which nodes of the targets come first
  */
 public record Rule(
         String name,
@@ -24,13 +25,20 @@ public record Rule(
         List<Target> to,
         Change set,
         NodeSettings.OwnTimeouts timeouts,
-        OwnRetries retries) {
+        OwnRetries retries,
+        Placing placing) {
     /** The name in metrics of jobs that no rule matches. No rule has it. */
     public static final String NO_NAME = "none";
 
     /** Applies to a job that no rule matches. It changes nothing. */
     public static final Rule NONE = new Rule(
-            NO_NAME, Conditions.ANY, List.of(), Change.NOTHING, NodeSettings.OwnTimeouts.NONE, OwnRetries.NONE);
+            NO_NAME,
+            Conditions.ANY,
+            List.of(),
+            Change.NOTHING,
+            NodeSettings.OwnTimeouts.NONE,
+            OwnRetries.NONE,
+            Placing.USUAL);
 
     public Rule {
         to = List.copyOf(to);

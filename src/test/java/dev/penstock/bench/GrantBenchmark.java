@@ -6,6 +6,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.Avoid;
 import dev.penstock.schedule.QueueEntry;
@@ -91,7 +92,8 @@ public class GrantBenchmark {
     private void waitAgainAndAgain(RouteKey key) {
         try {
             while (true) {
-                try (QueueEntry entry = scheduler.enter(key, 0, Priority.NORMAL, "prompt-jobs", false, null)) {
+                try (QueueEntry entry =
+                        scheduler.enter(key, Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null)) {
                     if (entry.await(Avoid.NOTHING, Duration.ofHours(5))
                             instanceof Admission.Granted(Node.Slot slot, String _)) {
                         granted.add(slot);

@@ -161,6 +161,7 @@ final class RunRig {
                 Duration.ofMinutes(10),
                 null,
                 PromptJob.Pins.NONE,
+                null,
                 3,
                 Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         return new TakenJob(

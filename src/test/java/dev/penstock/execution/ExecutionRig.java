@@ -13,6 +13,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.QueueEntry;
@@ -133,6 +134,7 @@ final class ExecutionRig {
                     timeout,
                     deadline,
                     pins,
+                    null,
                     attempts,
                     body);
         }
@@ -172,7 +174,7 @@ final class ExecutionRig {
             this.sink = sink;
             entry = scheduler.enter(
                     RouteKey.of(work.job(), Decision.NONE),
-                    work.job().promptChars(),
+                    Demand.of(work.job(), work.rule(), settings.parameters()),
                     work.job().priority(),
                     "prompt-jobs",
                     false,

@@ -12,6 +12,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.RealNodes;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.QueueEntry;
 import dev.penstock.schedule.Scheduler;
@@ -216,11 +217,12 @@ class FailureTableTest {
                     timeout,
                     null,
                     PromptJob.Pins.NONE,
+                    null,
                     3,
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
             RecordingSink sink = new RecordingSink();
-            try (QueueEntry entry =
-                    scheduler.enter(RouteKey.of(job, Decision.NONE), 2, Priority.NORMAL, "prompt-jobs", false, null)) {
+            try (QueueEntry entry = scheduler.enter(
+                    RouteKey.of(job, Decision.NONE), Demand.ofChars(2), Priority.NORMAL, "prompt-jobs", false, null)) {
                 Execution.Result result = new Execution(
                                 new Work(job, Rule.NONE, new RecordPlace("prompt-jobs", 0, 0), null, 0, 0, 0, null),
                                 entry,

@@ -8,6 +8,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.job.PublishedText;
 import dev.penstock.settings.Conditions;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Placing;
 import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
@@ -22,7 +23,7 @@ import org.junit.jupiter.api.Test;
 /** What a routing rule changes in the execution of a job. */
 class RuleEffectsTest {
     private static Rule rule(NodeSettings.OwnTimeouts timeouts, Rule.OwnRetries retries) {
-        return new Rule("it", Conditions.ANY, List.of(), Rule.Change.NOTHING, timeouts, retries);
+        return new Rule("it", Conditions.ANY, List.of(), Rule.Change.NOTHING, timeouts, retries, Placing.USUAL);
     }
 
     @Test

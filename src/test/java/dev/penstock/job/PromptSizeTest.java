@@ -9,27 +9,38 @@ import org.junit.jupiter.api.Test;
 
 class PromptSizeTest {
     @Test
-    void it_counts_the_text_that_the_model_reads() {
-        assertThat(PromptSize.chars(Map.of("prompt", "12345", "system", "123", "model", "llama")))
-                .isEqualTo(8);
-        assertThat(PromptSize.chars(Map.of(
+    void text_counts_in_characters_and_media_do_not_count() {
+        assertThat(PromptSize.of(Map.of("prompt", "12345", "system", "123", "model", "llama")))
+                .isEqualTo(new PromptSize(8, 0));
+        assertThat(PromptSize.of(Map.of(
                         "messages",
                         List.of(
                                 Map.of("role", "system", "content", "12"),
+                                Map.of("role", "user", "content", "1", "images", List.of("aGVsbG8=")),
                                 Map.of(
-                                        "role",
-                                        "user",
                                         "content",
                                         List.of(
-                                                Map.of("type", "text", "text", "1234"),
-                                                Map.of("type", "image_url", "image_url", Map.of("url", "data:x"))))))))
-                .isEqualTo(6);
-        assertThat(PromptSize.chars(Map.of("input", Arrays.asList("1", "22", null, 7))))
-                .isEqualTo(3);
-        assertThat(PromptSize.chars(Map.of(
+                                                Map.of("text", "1234"),
+                                                Map.of("image_url", Map.of("url", "data:x"))))))))
+                .as("the roles count too")
+                .isEqualTo(new PromptSize(6 + 2 + 4 + 1 + 4, 0));
+        assertThat(PromptSize.of(Map.of("images", List.of("aGVsbG8=")))).isEqualTo(PromptSize.NONE);
+    }
+
+    @Test
+    void token_numbers_count_exactly() {
+        PromptSize size = PromptSize.of(Map.of("input", Arrays.asList("1", "22", null, 7)));
+
+        assertThat(size).isEqualTo(new PromptSize(3, 1));
+        assertThat(size.tokens(2)).isEqualTo(3);
+        assertThat(size.minus(new PromptSize(0, 1)).tokens(2)).isEqualTo(2);
+    }
+
+    @Test
+    void the_definitions_of_tools_count() {
+        assertThat(PromptSize.of(Map.of(
                         "tools",
                         List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", "123"))))))
-                .isEqualTo(3);
-        assertThat(PromptSize.chars(Map.of("images", List.of("aGVsbG8=")))).isZero();
+                .isEqualTo(new PromptSize(12, 0));
     }
 }

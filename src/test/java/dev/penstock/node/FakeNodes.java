@@ -100,9 +100,18 @@ public final class FakeNodes extends Nodes {
 
         /** The server is up with these models, and was probed. */
         public Server up(String... models) {
+            return up(null, models);
+        }
+
+        /**
+         * The server is up with these models, and was probed.
+         *
+         * @param context the context of each model; null if the server does not list it
+         */
+        public Server up(@Nullable Long context, String... models) {
             state = new ProbeResult.Up(
                     Stream.of(models)
-                            .map(model -> new WireProtocol.Model(model, true, null))
+                            .map(model -> new WireProtocol.Model(model, true, context))
                             .toList(),
                     0);
             FakeNodes.this.probe(settings.name());

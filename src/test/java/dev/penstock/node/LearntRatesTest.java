@@ -99,12 +99,9 @@ class LearntRatesTest {
     }
 
     @Test
-    void the_time_to_a_first_token_has_the_waiting_prompts_in_it() {
-        NodeLoad load = new NodeLoad(3_000, 1_000, 4);
-
-        assertThat(load.seconds()).isEqualTo(3);
-        assertThat(load.secondsToFirstToken(4_000, 1)).isEqualTo(4);
-        assertThat(NodeLoad.UNKNOWN.secondsToFirstToken(4_000, 500)).isEqualTo(2);
+    void the_load_in_seconds_is_the_time_for_the_waiting_prompts() {
+        assertThat(new NodeLoad(3_000, 1_000, 4).seconds()).isEqualTo(3);
+        assertThat(NodeLoad.UNKNOWN.seconds()).as("an idle node").isZero();
     }
 
     private void prompt(double tokens, long millis) {

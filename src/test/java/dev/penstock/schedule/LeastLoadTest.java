@@ -2,30 +2,31 @@ package dev.penstock.schedule;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.penstock.job.Usage;
-import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.route.Router;
-import dev.penstock.settings.read.TestSettings;
-import dev.penstock.testkit.PlayedClock;
-import java.time.Instant;
-import java.util.Arrays;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.route.balance.LeastLoad;
+import dev.penstock.route.balance.Option;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.PriorityQueue;
 import java.util.SplittableRandom;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Which node of a pool a job gets. */
 class LeastLoadTest {
+    private static final int JOBS = 20_000;
+    private static final Map<String, Double> TOKENS_PER_SECOND =
+            Map.of("a", 8_000.0, "b", 8_000.0, "c", 4_000.0, "d", 4_000.0);
+    /** The part of all servers' time that the prompts need. */
+    private static final double USE = 0.7;
+
     private static final NodeLoad FAST = new NodeLoad(0, 10_000, 4);
     private static final NodeLoad SLOW = new NodeLoad(0, 1_000, 4);
 
@@ -90,14 +91,12 @@ class LeastLoadTest {
     }
 
     private static String best(long promptChars, SplittableRandom chance, NodesView.Load... loads) {
-        return Objects.requireNonNull(LeastLoad.best(
-                        Stream.of(loads)
-                                .map(load -> new Router.Candidate(load.name(), "llama"))
-                                .toList(),
-                        NodesView.of(List.of(loads)),
-                        _ -> true,
-                        promptChars,
-                        chance))
+        List<Router.Candidate> pool = Stream.of(loads)
+                .map(load -> new Router.Candidate(load.name(), "llama"))
+                .toList();
+        List<Option> options = NodesView.of(List.of(loads)).options(pool, Demand.ofChars(promptChars), _ -> true);
+        return Objects.requireNonNull(new LeastLoad().first(options, chance))
+                .candidate()
                 .node();
     }
 
@@ -120,7 +119,8 @@ class LeastLoadTest {
                 limit - inFlight,
                 isTrial,
                 List.of(new WireProtocol.Model("llama", !mustLoad, null)),
-                work);
+                work,
+                1);
     }
 
     /**
@@ -129,18 +129,26 @@ class LeastLoadTest {
      */
     @Test
     void prompts_of_very_different_lengths_get_their_first_token_sooner_than_by_least_connections() {
-        long leastLoad = new Simulation(load -> load).p95Millis();
-        long leastConnections = new Simulation(load -> new NodesView.Load(
-                        load.name(),
-                        load.state(),
-                        load.since(),
-                        load.inFlight(),
-                        load.limit(),
-                        load.free(),
-                        load.isTrial(),
-                        load.models(),
-                        NodeLoad.UNKNOWN))
-                .p95Millis();
+        List<PoolSimulation.Job> jobs = jobs();
+        long leastLoad = new PoolSimulation(TOKENS_PER_SECOND, 0, load -> load)
+                .play(jobs, _ -> new LeastLoad())
+                .millisToFirstToken(0.95);
+        long leastConnections = new PoolSimulation(
+                        TOKENS_PER_SECOND,
+                        0,
+                        load -> new NodesView.Load(
+                                load.name(),
+                                load.state(),
+                                load.since(),
+                                load.inFlight(),
+                                load.limit(),
+                                load.free(),
+                                load.isTrial(),
+                                load.models(),
+                                NodeLoad.UNKNOWN,
+                                load.weight()))
+                .play(jobs, _ -> new LeastLoad())
+                .millisToFirstToken(0.95);
 
         System.out.printf(
                 "20,000 prompts of 100 to 30,000 tokens at four nodes: p95 to the first token %d ms with least-load, %d ms with least-connections: %.2f x%n",
@@ -148,93 +156,19 @@ class LeastLoadTest {
         assertThat(leastLoad).isLessThanOrEqualTo((long) (0.6 * leastConnections));
     }
 
-    private static final class Simulation {
-        private static final int JOBS = 20_000;
-        private static final double CHARS_PER_TOKEN = 3.3;
-        private static final Map<String, Double> TOKENS_PER_SECOND =
-                Map.of("a", 8_000.0, "b", 8_000.0, "c", 4_000.0, "d", 4_000.0);
-        /** The part of all servers' time that the prompts need. */
-        private static final double USE = 0.7;
-
-        private final SplittableRandom chance = new SplittableRandom(11);
-        private final AtomicLong millis = new AtomicLong();
-        private final FakeNodes nodes;
-        private final UnaryOperator<NodesView.Load> seen;
-        private final PriorityQueue<Event> events = new PriorityQueue<>();
-        private final Map<String, Long> readUntil = new HashMap<>();
-        private final long[] firstTokens = new long[JOBS];
-
-        private record Event(long millis, long turn, Runnable happens) implements Comparable<Event> {
-            @Override
-            public int compareTo(Event other) {
-                return millis == other.millis ? Long.compare(turn, other.turn) : Long.compare(millis, other.millis);
-            }
+    private static List<PoolSimulation.Job> jobs() {
+        SplittableRandom chance = new SplittableRandom(11);
+        double meanTokens = (30_000 - 100) / Math.log(300);
+        double all =
+                TOKENS_PER_SECOND.values().stream().mapToDouble(rate -> rate).sum();
+        double at = 0;
+        List<PoolSimulation.Job> jobs = new ArrayList<>();
+        for (int i = 0; i < JOBS; i++) {
+            at += -Math.log(1 - chance.nextDouble()) * meanTokens / (USE * all) * 1_000;
+            long tokens = Math.round(100 * Math.pow(300, chance.nextDouble()));
+            long answer = 1 + Math.round(-Math.log(1 - chance.nextDouble()) * 300);
+            jobs.add(new PoolSimulation.Job(Math.round(at), i, 0, tokens, answer));
         }
-
-        /** @param seen what the scheduler sees of a node's load */
-        private Simulation(UnaryOperator<NodesView.Load> seen) {
-            this.seen = seen;
-            Map<String, String> keys = new HashMap<>();
-            for (String node : TOKENS_PER_SECOND.keySet()) {
-                TestSettings.node(node, "vllm", 256).forEach((key, value) -> keys.put("penstock." + key, value));
-            }
-            nodes = new FakeNodes(
-                    TestSettings.ofFile(keys), PlayedClock.of(() -> Instant.ofEpochMilli(millis.get())), (_, _) -> {});
-            TOKENS_PER_SECOND.keySet().forEach(node -> nodes.server(node).up("llama"));
-        }
-
-        private long p95Millis() {
-            double meanTokens = (30_000 - 100) / Math.log(300);
-            double all = TOKENS_PER_SECOND.values().stream()
-                    .mapToDouble(rate -> rate)
-                    .sum();
-            double at = 0;
-            for (int i = 0; i < JOBS; i++) {
-                at += -Math.log(1 - chance.nextDouble()) * meanTokens / (USE * all) * 1_000;
-                int job = i;
-                long tokens = Math.round(100 * Math.pow(300, chance.nextDouble()));
-                long answer = 1 + Math.round(-Math.log(1 - chance.nextDouble()) * 300);
-                event(Math.round(at), () -> arrives(job, tokens, answer));
-            }
-            for (Event next = events.poll(); next != null; next = events.poll()) {
-                millis.set(next.millis());
-                next.happens().run();
-            }
-            Arrays.sort(firstTokens);
-            return firstTokens[(int) (JOBS * 0.95)];
-        }
-
-        private void arrives(int job, long tokens, long answer) {
-            long chars = Math.round(tokens * CHARS_PER_TOKEN);
-            List<NodesView.Load> loads = nodes.all().stream()
-                    .map(node -> seen.apply(NodesView.Load.of(node, 0)))
-                    .toList();
-            String name = Objects.requireNonNull(LeastLoad.best(
-                            loads.stream()
-                                    .map(load -> new Router.Candidate(load.name(), "llama"))
-                                    .toList(),
-                            NodesView.of(loads),
-                            _ -> true,
-                            chars,
-                            chance))
-                    .node();
-            Node.Slot slot =
-                    Objects.requireNonNull(nodes.find(name).orElseThrow().tryAcquire(chars));
-            long now = millis.get();
-            long first = Math.max(now, readUntil.getOrDefault(name, 0L))
-                    + Math.round(tokens / TOKENS_PER_SECOND.getOrDefault(name, 1.0) * 1_000);
-            readUntil.put(name, first);
-            firstTokens[job] = first - now;
-            event(first, slot::heard);
-            double seconds = answer / 40.0;
-            event(first + Math.round(seconds * 1_000), () -> {
-                slot.answered(new Usage(tokens, answer), seconds);
-                slot.close();
-            });
-        }
-
-        private void event(long at, Runnable happens) {
-            events.add(new Event(at, events.size(), happens));
-        }
+        return jobs;
     }
 }

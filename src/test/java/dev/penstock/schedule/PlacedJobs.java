@@ -3,6 +3,7 @@ package dev.penstock.schedule;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Settings;
 import java.util.Map;
 import java.util.Set;
@@ -23,8 +24,19 @@ public final class PlacedJobs {
 
     /** Returns the node of a job. */
     public String node(RouteKey key) {
-        Wait wait =
-                new Wait(0, key, 0, Priority.NORMAL, "prompt-jobs", false, false, 0, Wait.NEVER, 1, Set.of(), Map.of());
+        Wait wait = new Wait(
+                0,
+                key,
+                Demand.ofChars(0),
+                Priority.NORMAL,
+                "prompt-jobs",
+                false,
+                false,
+                0,
+                Wait.NEVER,
+                1,
+                Set.of(),
+                Map.of());
         return switch (placement.choose(placement.reach(key, Set.of(), Set.of()), wait, 0)) {
             case Placement.Choice.Go(String node, String _) -> node;
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _, Placement.Choice.Never _ ->

@@ -9,6 +9,7 @@ import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
+import dev.penstock.route.balance.Demand;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -69,7 +70,7 @@ class SchedulePropertyTest {
                     new WaitingLine(low),
                     new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots),
                     new ReplicaSlots(slots, topicSlots),
-                    new ModelGroups(_ -> false));
+                    new Groups(_ -> false));
             for (int i = 0; i < 1 + chance.nextInt(5); i++) {
                 Set<String> models = new HashSet<>(Set.of(model()));
                 models.add(model());
@@ -110,7 +111,7 @@ class SchedulePropertyTest {
             return new Wait(
                     turn,
                     new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
-                    0,
+                    Demand.ofChars(0),
                     PRIORITIES.get(chance.nextInt(3)),
                     chance.nextInt(3) == 0 ? "small" : "large",
                     chance.nextInt(4) == 0,
@@ -156,7 +157,7 @@ class SchedulePropertyTest {
                 join(new Wait(
                         wait.turn(),
                         wait.key(),
-                        0,
+                        Demand.ofChars(0),
                         wait.priority(),
                         wait.topic(),
                         wait.deferredRecord(),
@@ -229,8 +230,14 @@ class SchedulePropertyTest {
         }
 
         private void reroute() {
-            schedule.rerouted(new Placement(
-                    NodesView.of(naive.nodes.keySet().stream().map(this::load).toList()), this::route, () -> 0));
+            schedule.rerouted(
+                    new Placement(
+                            NodesView.of(naive.nodes.keySet().stream()
+                                    .map(this::load)
+                                    .toList()),
+                            this::route,
+                            () -> 0),
+                    now);
         }
 
         private Router.Route route(RouteKey key) {
@@ -255,7 +262,8 @@ class SchedulePropertyTest {
                     Math.max(0, node.limit - inFlight),
                     false,
                     List.of(),
-                    NodeLoad.UNKNOWN);
+                    NodeLoad.UNKNOWN,
+                    1);
         }
 
         private String model() {

@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -136,5 +137,30 @@ class ScheduleTest {
 
     private static void check(String settings, String events, String decisions) {
         assertThat(Script.play(settings == null ? "" : settings, events)).isEqualTo(decisions == null ? "" : decisions);
+    }
+
+    @Test
+    void a_prompt_that_is_too_long_for_a_node_waits_for_another_that_is_up() {
+        String nodes = "node a 1 A; node b 1 A; context a 1000; context b 9000; ";
+
+        assertThat(Script.play("", nodes + "join 1 A tokens=2000; join 2 A tokens=2000; join 3 A tokens=500; done 1"))
+                .isEqualTo("1@b 3@a 2@b");
+        assertThat(Script.play("", nodes + "down b; join 1 A tokens=2000"))
+                .as("only a is up, and decides itself")
+                .isEqualTo("1@a");
+        assertThat(Script.play("", nodes + "join 1 A tokens=2000; join 2 A tokens=2000; down b"))
+                .isEqualTo("1@b 2@a");
+        assertThat(Script.play(
+                        "", nodes + "full a; join 1 A tokens=500 useless=b; join 2 A tokens=2000 useless=b; up a"))
+                .isEmpty();
+    }
+
+    @Test
+    void a_job_that_drops_turns_is_not_left_waiting_for_a_larger_node_of_another_pool() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; node b/cpu 1 A; context a 1000; context b 9000; "
+                                + "join 1 A tokens=2000 drops; join 2 A tokens=2000"))
+                .isEqualTo("1@a 2@b");
     }
 }

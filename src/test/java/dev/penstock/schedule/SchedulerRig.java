@@ -6,6 +6,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.FakeNodes;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.testkit.Conditions;
@@ -68,7 +69,12 @@ final class SchedulerRig {
 
     QueueEntry enter(String model, Priority priority, boolean deferredRecord) {
         return scheduler.enter(
-                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE), 0, priority, "prompt-jobs", deferredRecord, null);
+                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
+                Demand.ofChars(0),
+                priority,
+                "prompt-jobs",
+                deferredRecord,
+                null);
     }
 
     Node node(String name) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Replicas;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.testkit.Conditions;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Clock;
@@ -359,7 +360,8 @@ class SchedulerTest {
     void a_wait_ends_by_itself() throws InterruptedException {
         SchedulerRig rig = new SchedulerRig();
         Scheduler scheduler = new Scheduler(rig.settings, rig.nodes, Clock.systemUTC(), new SimpleMeterRegistry());
-        try (QueueEntry entry = scheduler.enter(Script.key("llama"), 0, Priority.NORMAL, "prompt-jobs", false, null)) {
+        try (QueueEntry entry =
+                scheduler.enter(Script.key("llama"), Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null)) {
             assertThat(entry.await(Avoid.NOTHING, Duration.ofMillis(20))).isEqualTo(new Admission.TimedOut());
         }
         assertThat(scheduler.isOpen()).isFalse();

@@ -2,12 +2,18 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PromptSize;
 import dev.penstock.job.Task;
 import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
+import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.route.balance.LeastLoad;
+import dev.penstock.route.balance.Length;
 import dev.penstock.settings.Backend;
+import dev.penstock.settings.Placing;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,10 +36,11 @@ import org.jspecify.annotations.Nullable;
  * <ul>
  *   <li>{@code node a 2 llama,phi}: a node with two slots in the pool gpu, up; {@code node a/cpu 2 llama}: in another pool;
  *       {@code fetcher a 2 llama}: one that fetches what is missing
- *   <li>{@code swaps a}: it loads a model in place of another one
+ *   <li>{@code context a 8192}: it lists the context of its models; {@code swaps a}: it loads a model in place of another one
  *   <li>{@code up a}, {@code down a}, {@code loading a}, {@code gone a}; {@code never a 1}: one that was never up
  *   <li>{@code full a}: its slots are taken by others; {@code refuses a}: it says that it has room, and gives no slot
- *   <li>{@code join 1 llama high copy topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits
+ *   <li>{@code join 1 llama high copy topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits;
+ *       also {@code tokens=9000 drops prefix=7 ungrouped}
  *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
  *   <li>{@code pass 300ms}, {@code crowded}
  * </ul>
@@ -62,6 +69,7 @@ final class Script {
         private final boolean fetches;
         private boolean known = true;
         private boolean refuses;
+        private @Nullable Long context;
         private Node.State state = Node.State.UP;
         private long since;
         private int inFlight;
@@ -76,8 +84,13 @@ final class Script {
         }
 
         private NodesView.Load load() {
+            List<WireProtocol.Model> listed = context == null
+                    ? List.of()
+                    : models.stream()
+                            .map(model -> new WireProtocol.Model(model, true, context))
+                            .toList();
             return new NodesView.Load(
-                    name, state, since, inFlight, slots, slots - inFlight, false, List.of(), NodeLoad.UNKNOWN);
+                    name, state, since, inFlight, slots, slots - inFlight, false, listed, NodeLoad.UNKNOWN, 1);
         }
 
         private Router.NodeView view() {
@@ -108,7 +121,7 @@ final class Script {
                 new WaitingLine(low),
                 new DeferralPolicy(park, slots),
                 new ReplicaSlots(slots, topicSlots),
-                new ModelGroups(swappers::contains));
+                new Groups(swappers::contains));
     }
 
     /** @return the decisions, in their order */
@@ -162,6 +175,10 @@ final class Script {
                 node(of).inFlight = node(of).slots;
                 schedule.changed(node(of).load());
             }
+            case "context" -> {
+                node(of).context = Long.valueOf(words[2]);
+                reroute();
+            }
             case "refuses" -> node(of).refuses = true;
             case "join" -> join(words);
             case "leave" -> schedule.left(Objects.requireNonNull(waits.remove(turn(of))));
@@ -193,6 +210,10 @@ final class Script {
         long due = Wait.NEVER;
         Set<String> useless = Set.of();
         Map<String, Long> after = new HashMap<>();
+        long tokens = 0;
+        Placing.Overflow overflow = Placing.Overflow.NEXT;
+        Placing.Group group = Placing.Group.MODEL;
+        Long prefix = null;
         for (String word : List.of(words).subList(3, words.length)) {
             String[] option = word.split("=", -1);
             switch (option[0]) {
@@ -202,6 +223,13 @@ final class Script {
                 case "topic" -> topic = option[1];
                 case "due" -> due = now + duration(option[1]).toNanos();
                 case "end" -> end = now + duration(option[1]).toNanos();
+                case "tokens" -> tokens = turn(option[1]);
+                case "drops" -> overflow = Placing.Overflow.DROP_OLDEST;
+                case "prefix" -> {
+                    group = Placing.Group.PREFIX;
+                    prefix = turn(option[1]);
+                }
+                case "ungrouped" -> group = Placing.Group.NONE;
                 case "useless" -> useless = Set.of(option[1].split(",", -1));
                 case "after" ->
                     Arrays.stream(option[1].split(",", -1))
@@ -212,8 +240,24 @@ final class Script {
             }
         }
         topics.put(turn, topic);
+        Demand demand = new Demand(
+                new Length(new PromptSize(0, tokens), 0, true),
+                new LeastLoad(),
+                overflow,
+                new Demand.Grouping(group, prefix, Duration.ofSeconds(10).toNanos()));
         Wait wait = new Wait(
-                turn, key(words[2]), 0, priority, topic, copy, holders.contains(turn), now, due, end, useless, after);
+                turn,
+                key(words[2]),
+                demand,
+                priority,
+                topic,
+                copy,
+                holders.contains(turn),
+                now,
+                due,
+                end,
+                useless,
+                after);
         waits.put(turn, wait);
         schedule.joined(wait, now);
     }
@@ -222,10 +266,12 @@ final class Script {
         List<Router.NodeView> views =
                 nodes.values().stream().map(FakeNode::view).toList();
         Router router = new Router(Map.of(), null, false);
-        schedule.rerouted(new Placement(
-                NodesView.of(nodes.values().stream().map(FakeNode::load).toList()),
-                key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views),
-                () -> 0));
+        schedule.rerouted(
+                new Placement(
+                        NodesView.of(nodes.values().stream().map(FakeNode::load).toList()),
+                        key -> router.find(key.model(), key.task(), key.pins(), key.targets(), views),
+                        () -> 0),
+                now);
     }
 
     private void settle() {

@@ -7,9 +7,9 @@ import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.route.match.Decision;
 import dev.penstock.route.match.Rules;
-import dev.penstock.route.match.TokenEstimate;
 import dev.penstock.schedule.RoutePreview;
 import dev.penstock.settings.Conditions;
 import dev.penstock.settings.Rule;
@@ -31,10 +31,12 @@ public final class RouteResource {
     private final SubmissionProducer submissions;
     private final RoutePreview preview;
     private final Rules rules;
+    private final Settings settings;
 
     public RouteResource(SubmissionProducer submissions, RoutePreview preview, Settings settings) {
         this.submissions = submissions;
         this.preview = preview;
+        this.settings = settings;
         rules = new Rules(settings);
     }
 
@@ -49,7 +51,8 @@ public final class RouteResource {
 
     private ObjectNode explain(PromptJob job, String topic) {
         Decision decision = rules.decide(job, topic, Conditions.Source.REST);
-        RoutePreview.Preview nodes = preview.of(RouteKey.of(job, decision), job.promptChars());
+        RoutePreview.Preview nodes =
+                preview.of(RouteKey.of(job, decision), Demand.of(job, decision.rule(), settings.parameters()));
         ObjectNode document = Json.mapper().createObjectNode();
         document.put("rule", decision.rule().isNone() ? null : decision.rule().name());
         document.set("set", set(decision.rule().set()));
@@ -64,7 +67,7 @@ public final class RouteResource {
         ArrayNode excluded = document.putArray("excluded");
         nodes.excluded()
                 .forEach(node -> excluded.addObject().put("node", node.node()).put("why", node.why()));
-        return document.put("estimated_tokens", TokenEstimate.of(job.body(), TokenEstimate.CHARS_PER_TOKEN));
+        return document.put("estimated_tokens", nodes.promptTokens());
     }
 
     private static ObjectNode set(Rule.Change change) {

@@ -3,7 +3,9 @@ package dev.penstock.route.match;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.PromptSize;
 import dev.penstock.job.Task;
+import dev.penstock.route.StableHash;
 import dev.penstock.route.Targets;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.Conditions;
@@ -122,7 +124,7 @@ public final class Rules {
         String text = reads ? PromptText.of(job) : "";
         return new JobFacts.Prompt(
                 source,
-                asksTokens ? TokenEstimate.of(job.body(), TokenEstimate.CHARS_PER_TOKEN) : 0,
+                asksTokens ? job.promptSize().tokens(PromptSize.USUAL_CHARS_PER_TOKEN) : 0,
                 PromptTraits.of(job, asked, text),
                 asksLanguage ? PromptLanguage.of(text) : null);
     }
@@ -178,18 +180,10 @@ public final class Rules {
     }
 
     /**
-     * Returns a number from 0 to 1 that depends only on the id. Ids that differ little have numbers far apart. It must
-     * be the same in every version, because a job that is delivered again must go the same way.
+     * Returns a number from 0 to 1 that depends only on the id. It must be the same in every version, because a job that
+     * is delivered again must go the same way.
      */
     private static double point(JobId id) {
-        long hash = 0xcbf29ce484222325L;
-        String text = id.value();
-        for (int i = 0; i < text.length(); i++) {
-            hash = (hash ^ text.charAt(i)) * 0x100000001b3L;
-        }
-        hash = (hash ^ (hash >>> 33)) * 0xff51afd7ed558ccdL;
-        hash = (hash ^ (hash >>> 33)) * 0xc4ceb9fe1a85ec53L;
-        hash ^= hash >>> 33;
-        return (hash >>> 11) * 0x1.0p-53;
+        return (StableHash.of(id.value()) >>> 11) * 0x1.0p-53;
     }
 }

@@ -94,7 +94,8 @@ final class NodesReader {
                                         node.timeouts().firstToken(),
                                         node.timeouts().idle())),
                         fetchesMissing,
-                        program.orElse(null)));
+                        program.orElse(null),
+                        node.weight()));
             }
         });
         fromEnvironment(environment, nodes);

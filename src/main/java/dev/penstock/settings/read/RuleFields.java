@@ -9,6 +9,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Function;
@@ -143,6 +144,24 @@ final class RuleFields {
         }
         mistakes.mistake(key(name), "'%s': expected an integer from %d on".formatted(text.get(), least));
         return OptionalInt.empty();
+    }
+
+    /** Returns a decimal number. If the value is none, or is below the least allowed number, that is a mistake. */
+    OptionalDouble decimal(String name, double least) {
+        Optional<String> text = text(name);
+        if (text.isEmpty()) {
+            return OptionalDouble.empty();
+        }
+        try {
+            double number = Double.parseDouble(text.get());
+            if (number >= least && Double.isFinite(number)) {
+                return OptionalDouble.of(number);
+            }
+        } catch (NumberFormatException _) {
+            // reported below
+        }
+        mistakes.mistake(key(name), "'%s': expected a number from %s on".formatted(text.get(), least));
+        return OptionalDouble.empty();
     }
 
     Optional<Duration> duration(String name) {

@@ -6,6 +6,7 @@ import dev.penstock.settings.Conditions;
 import dev.penstock.settings.Language;
 import dev.penstock.settings.ModelGlob;
 import dev.penstock.settings.NodeSettings;
+import dev.penstock.settings.Placing;
 import dev.penstock.settings.Rule;
 import dev.penstock.settings.Target;
 import dev.penstock.settings.source.FreeForm;
@@ -16,6 +17,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
@@ -24,13 +26,22 @@ import java.util.TreeMap;
 final class RuleReader {
     /**
      * The keys of a later version. When one works, it leaves this list, and {@link #read} puts its value into the
-     * {@link Rule}: balance and bound go to placement; on-overflow to the fit of prompts; continue, hedge and preempt to
-     * the execution; group and group-max-wait to the scheduler.
+     * {@link Rule}: continue, hedge and preempt go to the execution.
      */
-    private static final List<String> LATER =
-            List.of("balance", "bound", "on-overflow", "continue", "hedge", "preempt", "group", "group-max-wait");
+    private static final List<String> LATER = List.of("continue", "hedge", "preempt");
 
-    private static final List<String> KEYS = List.of("name", "when", "to", "set", "timeouts", "retries");
+    private static final List<String> KEYS = List.of(
+            "name",
+            "when",
+            "to",
+            "set",
+            "timeouts",
+            "retries",
+            "balance",
+            "bound",
+            "on-overflow",
+            "group",
+            "group-max-wait");
     private static final List<String> WHEN = List.of(
             "task",
             "model",
@@ -72,7 +83,8 @@ final class RuleReader {
         List<String> known = new ArrayList<>(KEYS);
         known.addAll(LATER);
         fields.onlyKnown(known);
-        return new Rule(name(), when(fields.object("when")), to(), set(fields.object("set")), timeouts(), retries());
+        return new Rule(
+                name(), when(fields.object("when")), to(), set(fields.object("set")), timeouts(), retries(), placing());
     }
 
     private String name() {
@@ -198,6 +210,41 @@ final class RuleReader {
         }
         return new NodeSettings.OwnTimeouts(
                 Optional.empty(), timeouts.duration("first-token"), timeouts.duration("idle"));
+    }
+
+    private Placing placing() {
+        Optional<Placing.Balance> balance = balance();
+        OptionalDouble bound = fields.decimal("bound", 1);
+        if (fields.has("bound") && !balance.equals(Optional.of(Placing.Balance.PREFIX_AFFINITY))) {
+            fields.mistake("bound", "belongs to balance: prefix-affinity");
+        }
+        Placing.Group group = fields.text("group")
+                .flatMap(text -> fields.oneOf(
+                        fields.key("group"), text, List.of(Placing.Group.values()), Placing.Group::wireName))
+                .orElse(Placing.Group.MODEL);
+        if (fields.has("group-max-wait") && group == Placing.Group.NONE) {
+            fields.mistake("group-max-wait", "has no effect with group: none");
+        }
+        return new Placing(
+                balance,
+                bound.orElse(Placing.USUAL.bound()),
+                fields.text("on-overflow")
+                        .flatMap(text -> fields.oneOf(
+                                fields.key("on-overflow"),
+                                text,
+                                List.of(Placing.Overflow.values()),
+                                Placing.Overflow::wireName))
+                        .orElse(Placing.Overflow.NEXT),
+                group,
+                fields.duration("group-max-wait").orElse(Placing.USUAL.groupMaxWait()));
+    }
+
+    private Optional<Placing.Balance> balance() {
+        return fields.text("balance")
+                // another spelling of the same
+                .map(text -> text.equals("least-loaded") ? Placing.Balance.LEAST_LOAD.wireName() : text)
+                .flatMap(text -> fields.oneOf(
+                        fields.key("balance"), text, List.of(Placing.Balance.values()), Placing.Balance::wireName));
     }
 
     private Rule.OwnRetries retries() {

@@ -27,7 +27,7 @@ public interface NodeConfig {
      */
     Optional<Integer> maxInFlight();
 
-    /** The share of a pool's jobs, relative to other nodes. It has no effect yet: a later version will use it. */
+    /** The node's part of the jobs of rules with {@code balance: weighted}, relative to other nodes. */
     @WithDefault("1")
     int weight();
 

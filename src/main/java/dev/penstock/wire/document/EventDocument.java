@@ -192,6 +192,9 @@ public final class EventDocument {
             }
             json.writeEndArray();
         }
+        if (execution.droppedTurns() > 0) {
+            json.writeNumberField("dropped_turns", execution.droppedTurns());
+        }
         if (execution.usageAllAttempts() != null) {
             writeUsage(json, "usage_all_attempts", execution.usageAllAttempts());
         }

@@ -128,9 +128,9 @@ class PromptLookTest {
                 "{'messages':[{'role':'user','content':[{'type':'image_url','image_url':{'url':'data:image/png;base64,%s'}}]}]}"
                         .formatted("aGk=".repeat(1000)));
 
-        assertThat(TokenEstimate.of(chat.body(), 4)).as("the role counts too").isEqualTo(100);
-        assertThat(TokenEstimate.of(chat.body(), 2)).isEqualTo(200);
-        assertThat(TokenEstimate.of(tokens.body(), 4)).isEqualTo(3);
-        assertThat(TokenEstimate.of(image.body(), 4)).as("media do not count").isLessThan(10);
+        assertThat(chat.promptSize().tokens(4)).as("the role counts too").isEqualTo(100);
+        assertThat(chat.promptSize().tokens(2)).isEqualTo(200);
+        assertThat(tokens.promptSize().tokens(4)).isEqualTo(3);
+        assertThat(image.promptSize().tokens(4)).as("media do not count").isLessThan(10);
     }
 }

@@ -7,6 +7,7 @@ import dev.penstock.job.Priority;
 import dev.penstock.job.Task;
 import dev.penstock.settings.Conditions;
 import dev.penstock.settings.ModelGlob;
+import dev.penstock.settings.Placing;
 import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.Target;
@@ -15,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
@@ -148,14 +150,9 @@ class RoutesReaderTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "balance: least-load",
-                "bound: 1.25",
-                "on-overflow: next",
                 "continue: any",
                 "hedge: {after: p95}",
                 "preempt: true",
-                "group: model",
-                "group-max-wait: 10s",
                 "timeouts: {queue: 1s}",
                 "when: {source: openai}"
             })
@@ -165,6 +162,40 @@ class RoutesReaderTest {
                 .asString()
                 .startsWith("penstock.routes[0].")
                 .endsWith("is not available in this version: leave it out");
+    }
+
+    @Test
+    void a_rule_places_its_jobs() {
+        assertThat(rules(
+                                "- {balance: prefix-affinity, bound: 1.5, on-overflow: drop-oldest, group: prefix, group-max-wait: 3s}")
+                        .getFirst()
+                        .placing())
+                .isEqualTo(new Placing(
+                        Optional.of(Placing.Balance.PREFIX_AFFINITY),
+                        1.5,
+                        Placing.Overflow.DROP_OLDEST,
+                        Placing.Group.PREFIX,
+                        Duration.ofSeconds(3)));
+        assertThat(rules("- {to: gpu}").getFirst().placing()).isEqualTo(Placing.USUAL);
+        assertThat(rules("- {balance: least-loaded}").getFirst().placing().balance())
+                .as("another spelling")
+                .contains(Placing.Balance.LEAST_LOAD);
+    }
+
+    @Test
+    void a_wrong_placing_is_a_mistake_and_so_is_a_key_without_effect() {
+        assertThat(mistakes("""
+                        - {to: gpu, balance: sesion, on-overflow: drop-oldes, group: models}
+                        - {name: b, bound: 2, group: none, group-max-wait: 1s}
+                        - {name: c, balance: prefix-affinity, bound: 0.9}
+                        """, ""))
+                .containsExactlyInAnyOrder(
+                        "penstock.routes[0].balance: 'sesion' is none of least-load, prefix-affinity, session, weighted. Did you mean session?",
+                        "penstock.routes[0].on-overflow: 'drop-oldes' is none of next, fail, drop-oldest. Did you mean drop-oldest?",
+                        "penstock.routes[0].group: 'models' is none of model, prefix, none. Did you mean model?",
+                        "penstock.routes[1].bound: belongs to balance: prefix-affinity",
+                        "penstock.routes[1].group-max-wait: has no effect with group: none",
+                        "penstock.routes[2].bound: '0.9': expected a number from 1.0 on");
     }
 
     @Test

@@ -127,7 +127,7 @@ class JobDocumentTest {
             {"messages":[{"role":"user","content":7}]}      | messages[0].content: expected a string or an array of parts
             {"prompt":null}                                 | one of messages, prompt, input or images is needed
             {"prompt":"a","job":[]}                         | job: expected an object, got an array
-            {"prompt":"a","job":{"session":"s"}}            | job.session: is not available in this version
+            {"prompt":"a","job":{"session":7}}              | job.session: expected a string
             {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
             {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
             {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version

@@ -7,7 +7,9 @@ import dev.penstock.node.Node;
 import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.route.Targets;
+import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Backend;
+import dev.penstock.settings.Placing;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -17,7 +19,7 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
-class ModelGroupsTest {
+class GroupsTest {
     private static final String SWAPPER = "node a 1 A,B,C; swaps a; ";
 
     private static final Duration LOAD = Duration.ofSeconds(2);
@@ -62,6 +64,47 @@ class ModelGroupsTest {
     }
 
     @Test
+    void a_job_without_a_group_gives_way_to_none_and_passes_none() {
+        assertThat(Script.play("", SWAPPER + "join 1 A; join 2 B ungrouped; join 3 A; done 1; done 2"))
+                .isEqualTo("1@a 2@a! 3@a!");
+        assertThat(Script.play("", SWAPPER + "join 1 A; join 2 B; join 3 A ungrouped; done 1; done 2"))
+                .isEqualTo("1@a 2@a! 3@a!");
+    }
+
+    @Test
+    void jobs_whose_prompts_begin_like_the_last_one_go_first_if_they_are_grouped_so() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=2; "
+                                + "join 5 A; done 1; done 3; done 2; done 4"))
+                .isEqualTo("1@a 3@a 2@a 4@a 5@a");
+    }
+
+    @Test
+    void such_a_job_gives_way_for_ten_seconds_and_to_no_job_of_another_priority() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=1; "
+                                + "join 5 A low prefix=1; join 6 A high prefix=2; done 1; done 6; pass 9999ms; done 2; "
+                                + "done 3; done 4"))
+                .isEqualTo("1@a 6@a 2@a 3@a 4@a 5@a");
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; join 1 A prefix=1; join 2 A prefix=2; join 3 A prefix=1; join 4 A prefix=1; "
+                                + "done 1; pass 10s; done 3; done 2"))
+                .isEqualTo("1@a 3@a 2@a 4@a");
+    }
+
+    @Test
+    void a_job_of_the_same_prefix_that_would_go_elsewhere_is_not_preferred() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; node b 1 B; join 1 A prefix=1; join 2 B; join 3 A prefix=2; join 4 B prefix=1; "
+                                + "done 1"))
+                .isEqualTo("1@a 2@b 3@a");
+    }
+
+    @Test
     void the_earliest_deadline_goes_first() {
         assertThat(Script.play(
                         "",
@@ -88,7 +131,7 @@ class ModelGroupsTest {
         assertThat(grouped.swaps()).isLessThanOrEqualTo(fifo.swaps() / 10);
         assertThat(grouped.length()).isLessThan(fifo.length().dividedBy(4));
         assertThat(grouped.beyondTurn())
-                .isLessThanOrEqualTo(ModelGroups.MAX_WAIT.plus(LOAD).plus(JOB));
+                .isLessThanOrEqualTo(Placing.USUAL.groupMaxWait().plus(LOAD).plus(JOB));
     }
 
     /**
@@ -116,19 +159,21 @@ class ModelGroupsTest {
                     new WaitingLine(0),
                     new DeferralPolicy(Duration.ofSeconds(5), IN_HAND),
                     new ReplicaSlots(IN_HAND, Map.of()),
-                    new ModelGroups(swapsModels));
+                    new Groups(swapsModels));
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
             Router router = new Router(Map.of(), null, false);
-            schedule.rerouted(new Placement(
-                    NodesView.of(List.of(load(0))),
-                    key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view)),
-                    () -> 0));
+            schedule.rerouted(
+                    new Placement(
+                            NodesView.of(List.of(load(0))),
+                            key -> router.find(key.model(), key.task(), key.pins(), Targets.NONE, List.of(view)),
+                            () -> 0),
+                    now);
         }
 
         private static NodesView.Load load(int inFlight) {
             return new NodesView.Load(
-                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN);
+                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1);
         }
 
         Played play(int jobs) {
@@ -149,7 +194,7 @@ class ModelGroupsTest {
             Wait wait = new Wait(
                     joined++,
                     Script.key(model),
-                    0,
+                    Demand.ofChars(0),
                     Priority.NORMAL,
                     "jobs",
                     false,

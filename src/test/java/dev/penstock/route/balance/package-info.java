@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.route.balance;
+
+import org.jspecify.annotations.NullMarked;
