@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
@@ -81,17 +82,23 @@ public final class RoutePreview {
                         node.settings().pool(),
                         load.inFlight(),
                         load.limit(),
-                        reading(node.requests().load().seconds()),
+                        reading(load.work()),
                         load.hasRoom() ? "" : "; the job waits for one",
                         fetches ? "; it fetches the model first" : "");
     }
 
-    private static String reading(double seconds) {
-        return seconds > 0 ? ", %.1f s for the prompts before it".formatted(seconds) : "";
+    private static String reading(NodeLoad work) {
+        String others =
+                work.othersSeconds() > 0 ? " (%.1f s of them other clients')".formatted(work.othersSeconds()) : "";
+        return (work.seconds() > 0 ? ", %.1f s for the prompts before it%s".formatted(work.seconds(), others) : "")
+                + (work.isNearlyFull() ? ", its cache for prompts is nearly full" : "");
     }
 
     private static String state(Node node) {
         Node.Health health = node.health();
+        if (node.pause().isPresent()) {
+            return node.pause().get().words();
+        }
         String error = health.lastError();
         return health.state() == Node.State.UP
                 ? "another node has the model"
