@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -139,7 +140,7 @@ final class DeferralPolicy {
         }
     }
 
-    private static void remove(Map<String, TreeSet<Wait>> byTopic, Wait wait) {
+    private static <S extends Set<Wait>> void remove(Map<String, S> byTopic, Wait wait) {
         byTopic.computeIfPresent(wait.topic(), (_, waits) -> {
             waits.remove(wait);
             return waits.isEmpty() ? null : waits;
